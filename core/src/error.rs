@@ -1,0 +1,158 @@
+//! Every reason for which a rule refuses, numbered once and never renumbered.
+
+/// Result of a rule.
+pub type RuleResult<T> = Result<T, RuleError>;
+
+/// Why a rule refused. The number is stable: programs add it to their own base, documents refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum RuleError {
+    /// A sum, product or difference left the range of its type.
+    Overflow = 0,
+    /// The step is not allowed in the present state (see the state tables in [`crate::job`] and [`crate::lease`]).
+    WrongState = 1,
+    /// An amount must be greater than zero.
+    ZeroAmount = 2,
+    /// The purse's free balance is smaller than the amount asked of it.
+    InsufficientFree = 3,
+    /// More was released or paid than is reserved.
+    InsufficientReserved = 4,
+    /// The bond's free stake is smaller than the reservation asked of it.
+    InsufficientStake = 5,
+    /// A slash is larger than what is reserved for the lease.
+    SlashAboveReservation = 6,
+    /// A price is zero or above the market's ceiling.
+    PriceOutOfBounds = 7,
+    /// A duration or window is outside its bounds.
+    DurationOutOfBounds = 8,
+    /// The score weights do not add up to 10,000 basis points.
+    WeightsNotWhole = 9,
+    /// The number of attempts is zero or above its bound.
+    AttemptsOutOfBounds = 10,
+    /// A bid above the most that the job pays.
+    BidAboveMax = 11,
+    /// A bid below the floor of its offer.
+    BidBelowFloor = 12,
+    /// A bid of a provider that already stands in the book at the same or a lower price.
+    BidNotImproved = 13,
+    /// The book is full of better bids.
+    BookFull = 14,
+    /// The bidding window is over.
+    WindowClosed = 15,
+    /// The bidding window is still open.
+    WindowOpen = 16,
+    /// The time at which this step is allowed has not come.
+    TooEarly = 17,
+    /// The deadline of this step has passed.
+    TooLate = 18,
+    /// An offer does not satisfy the requirement.
+    Unsatisfied = 19,
+    /// A field of a specification is outside its bounds or contradicts another.
+    InvalidSpec = 20,
+    /// The provider is excluded from this job because it failed it.
+    Excluded = 21,
+    /// Basis points above 10,000 or above the bound of their field.
+    BpsOutOfBounds = 22,
+    /// Something is still owed; settle first.
+    StillOwed = 23,
+    /// Leases are still open.
+    StillLeased = 24,
+    /// The offer has no free unit.
+    NoFreeUnit = 25,
+    /// An invariant of the market does not hold; nothing may be written.
+    InvariantBroken = 26,
+    /// The reason given is not one that the signer may give.
+    ReasonNotAllowed = 27,
+    /// The purse still holds funds or has open jobs.
+    NotEmpty = 28,
+}
+
+impl RuleError {
+    /// All of them, in order of their numbers.
+    pub const ALL: [RuleError; 29] = [
+        Self::Overflow,
+        Self::WrongState,
+        Self::ZeroAmount,
+        Self::InsufficientFree,
+        Self::InsufficientReserved,
+        Self::InsufficientStake,
+        Self::SlashAboveReservation,
+        Self::PriceOutOfBounds,
+        Self::DurationOutOfBounds,
+        Self::WeightsNotWhole,
+        Self::AttemptsOutOfBounds,
+        Self::BidAboveMax,
+        Self::BidBelowFloor,
+        Self::BidNotImproved,
+        Self::BookFull,
+        Self::WindowClosed,
+        Self::WindowOpen,
+        Self::TooEarly,
+        Self::TooLate,
+        Self::Unsatisfied,
+        Self::InvalidSpec,
+        Self::Excluded,
+        Self::BpsOutOfBounds,
+        Self::StillOwed,
+        Self::StillLeased,
+        Self::NoFreeUnit,
+        Self::InvariantBroken,
+        Self::ReasonNotAllowed,
+        Self::NotEmpty,
+    ];
+
+    /// The stable number.
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+}
+
+impl core::fmt::Display for RuleError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Overflow => "an amount left the range of its type",
+            Self::WrongState => "the step is not allowed in the present state",
+            Self::ZeroAmount => "the amount must be greater than zero",
+            Self::InsufficientFree => "the purse's free balance is too small",
+            Self::InsufficientReserved => "more was asked than is reserved",
+            Self::InsufficientStake => "the bond's free stake is too small",
+            Self::SlashAboveReservation => "the slash is larger than the lease's reservation",
+            Self::PriceOutOfBounds => "the price is zero or above the market's ceiling",
+            Self::DurationOutOfBounds => "the duration or window is outside its bounds",
+            Self::WeightsNotWhole => "the score weights do not add up to 10,000",
+            Self::AttemptsOutOfBounds => "the number of attempts is outside its bounds",
+            Self::BidAboveMax => "the bid is above the most that the job pays",
+            Self::BidBelowFloor => "the bid is below the offer's floor",
+            Self::BidNotImproved => "the bid does not improve the provider's standing bid",
+            Self::BookFull => "the book is full of better bids",
+            Self::WindowClosed => "the bidding window is over",
+            Self::WindowOpen => "the bidding window is still open",
+            Self::TooEarly => "the time of this step has not come",
+            Self::TooLate => "the deadline of this step has passed",
+            Self::Unsatisfied => "the offer does not satisfy the requirement",
+            Self::InvalidSpec => "a field of the specification is outside its bounds",
+            Self::Excluded => "the provider is excluded from this job",
+            Self::BpsOutOfBounds => "basis points outside their bounds",
+            Self::StillOwed => "something is still owed",
+            Self::StillLeased => "leases are still open",
+            Self::NoFreeUnit => "the offer has no free unit",
+            Self::InvariantBroken => "an invariant does not hold",
+            Self::ReasonNotAllowed => "this signer may not give this reason",
+            Self::NotEmpty => "the account is not empty",
+        })
+    }
+}
+
+impl core::error::Error for RuleError {}
+
+#[cfg(test)]
+mod tests {
+    use super::RuleError;
+
+    #[test]
+    fn every_error_keeps_its_number() {
+        for (number, error) in RuleError::ALL.iter().enumerate() {
+            assert_eq!(usize::from(error.code()), number, "{error}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The rules of the Gridlease market.
+//!
+//! Everything that decides an amount, a deadline or a state lives here and nowhere else. The programs, the SDK, the
+//! keeper, the node client and the tests call these functions; none of them has a second copy of a rule.
+//!
+//! The crate is pure: no allocation, no clock, no randomness, no dependencies. Every function takes the state and the
+//! time and returns what to do; the caller does it. Every amount is an integer, every operation is checked, and every
+//! rounding is named (see [`rounding`]).
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod bond;
+pub mod book;
+pub mod error;
+pub mod gpu;
+pub mod invariant;
+pub mod job;
+pub mod lease;
+pub mod limits;
+pub mod purse;
+pub mod quantity;
+pub mod reputation;
+pub mod requirement;
+pub mod rounding;
+pub mod score;
+pub mod slash;
+pub mod stream;
+
+pub use error::{RuleError, RuleResult};
+pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};

@@ -1,0 +1,76 @@
+//! The numbers of the protocol: genesis values and the bounds that nothing may leave.
+
+use crate::quantity::{Atoms, Bps, PricePerHour, Seconds};
+
+/// Milliseconds that one slot is billed at most; copied into a lease when it opens.
+pub const SLOT_MS: u32 = 400;
+/// Bounds of the configured slot length in milliseconds.
+pub const SLOT_MS_BOUNDS: (u32, u32) = (50, 1_000);
+/// Fee on what is paid, at genesis.
+pub const FEE_BPS: Bps = Bps(200);
+/// The fee can never be set above this.
+pub const MAX_FEE_BPS: Bps = Bps(500);
+/// Part of the fee that goes to the insurance fund.
+pub const INSURANCE_SHARE_OF_FEE: Bps = Bps(5_000);
+/// The dearest price that can be quoted: 100,000 USDC an hour.
+pub const MAX_PRICE: PricePerHour = PricePerHour(100_000_000_000);
+/// Longest duration of a job: 720 hours.
+pub const MAX_DURATION: Seconds = Seconds(720 * 3_600);
+/// Shortest duration of a job.
+pub const MIN_DURATION: Seconds = Seconds(60);
+/// Posting reserves at least this much, however small the job.
+pub const MIN_RESERVATION: Atoms = Atoms(100_000);
+/// Posting reserves at least this much time at the job's maximum price.
+pub const MIN_RESERVATION_TIME: Seconds = Seconds(600);
+/// Once ready, a lease is charged at least this long.
+pub const MIN_CHARGE_TIME: Seconds = Seconds(60);
+/// How long a lease without funds waits for a top-up.
+pub const GRACE: Seconds = Seconds(600);
+/// Bounds of the bidding window.
+pub const WINDOW_BOUNDS: (Seconds, Seconds) = (Seconds(6), Seconds(3_600));
+/// Bidding window where the buyer names none.
+pub const DEFAULT_WINDOW: Seconds = Seconds(12);
+/// An improvement of the best bid in this last part of the window extends it ...
+pub const ANTI_SNIPE: Seconds = Seconds(3);
+/// ... at most this often.
+pub const MAX_EXTENSIONS: u8 = 3;
+/// Entries of a book.
+pub const BOOK_SIZE: usize = 8;
+/// Attempts where the buyer names none.
+pub const DEFAULT_ATTEMPTS: u8 = 3;
+/// Most attempts of a job; also the size of its exclusion list.
+pub const MAX_ATTEMPTS: u8 = 8;
+/// Time to start before the image's size is counted.
+pub const START_BASE: Seconds = Seconds(120);
+/// Time to start for each gigabyte (10⁹ bytes) of image.
+pub const START_PER_GB: Seconds = Seconds(20);
+/// Longest time to start.
+pub const START_MAX: Seconds = Seconds(900);
+/// Longest life of an offer without a refresh.
+pub const MAX_OFFER_LIFE: Seconds = Seconds(3_600);
+/// Most leases of one offer.
+pub const MAX_UNITS: u16 = 1_024;
+/// A lease reserves at least this much stake.
+pub const MIN_STAKE_RESERVATION: Atoms = Atoms(5_000_000);
+/// Revenue of at most this long counts for the stake reservation.
+pub const STAKE_HORIZON: Seconds = Seconds(24 * 3_600);
+/// The stake reservation as a multiple of that revenue.
+pub const STAKE_MULTIPLE: u64 = 2;
+/// Slash for a lease that never started, of the stake reserved for it.
+pub const SLASH_NO_START: Bps = Bps(100);
+/// Slash for leaving a running lease without notice, of the stake reserved for it.
+pub const SLASH_ABANDONED: Bps = Bps(1_000);
+/// The victim of a fault gets at most this many hours of the lease's price.
+pub const VICTIM_HOURS: u64 = 3;
+/// An automatic bid improves the best score by at least this much (10⁻⁸ of the scale): a quarter of a per cent.
+pub const AUTO_BID_STEP: u32 = 250_000;
+/// Default score weights: reputation, price, uptime, speed.
+pub const DEFAULT_WEIGHTS: [u16; 4] = [4_000, 3_000, 2_000, 1_000];
+/// Reputation of somebody without a history.
+pub const NEUTRAL: Bps = Bps(5_000);
+/// Start time that scores full marks for speed.
+pub const REFERENCE_START: Seconds = Seconds(30);
+/// Longest manifest URI in an account, in bytes.
+pub const MAX_URI: usize = 200;
+/// Longest endpoint of a provider, in bytes.
+pub const MAX_ENDPOINT: usize = 128;

@@ -1,0 +1,209 @@
+//! Every deadline one second before, at, and one second after.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+use gridlease_core::job::{EndReason, Job, Terms, start_deadline};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::limits::{DEFAULT_WINDOW, MAX_EXTENSIONS};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
+
+const T: u64 = 1_800_000_000;
+
+fn at(ts: u64) -> Now {
+    Now { slot: ts * 3, ts: UnixTs(ts) }
+}
+
+/// One atom a second, 1,000 seconds, to start by `T`.
+fn lease() -> Lease {
+    Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(T))
+}
+
+/// The same, ready so that its runway ends at `T`.
+fn ending() -> Lease {
+    let mut lease = lease();
+    lease.ready(at(T - 1_000)).unwrap();
+    assert_eq!(lease.runway_end, UnixTs(T));
+    lease
+}
+
+#[test]
+fn ready_is_taken_up_to_the_start_deadline_and_not_after() {
+    let results = [T - 1, T, T + 1].map(|ts| lease().ready(at(ts)));
+    assert_eq!(results, [Ok(()), Ok(()), Err(RuleError::TooLate)]);
+}
+
+#[test]
+fn anybody_can_fail_a_lease_only_after_the_start_deadline() {
+    let results = [T - 1, T, T + 1].map(|ts| lease().fail_start(false, at(ts)));
+    assert_eq!(results, [Err(RuleError::TooEarly), Err(RuleError::TooEarly), Ok(Atoms(1_000))]);
+    let given_up = [T - 1, T, T + 1].map(|ts| lease().fail_start(true, at(ts)));
+    assert_eq!(given_up, [Ok(Atoms(1_000)); 3]);
+}
+
+#[test]
+fn at_every_second_a_starting_lease_can_become_ready_or_be_failed_but_not_both() {
+    for ts in T - 3..T + 3 {
+        assert_ne!(lease().ready(at(ts)).is_ok(), lease().fail_start(false, at(ts)).is_ok(), "{ts}");
+    }
+}
+
+#[test]
+fn the_grace_period_begins_at_the_end_of_the_runway() {
+    let mut seen = Vec::new();
+    for ts in [T - 1, T, T + 1] {
+        let mut lease = ending();
+        let payment = lease.settle(at(ts)).unwrap();
+        seen.push((payment.net.0, lease.state, lease.grace_end.0));
+    }
+    let grace = (1_000, LeaseState::Grace, T + 600);
+    assert_eq!(seen, [(999, LeaseState::Running, 0), grace, grace]);
+}
+
+#[test]
+fn a_node_may_say_out_of_funds_from_the_end_of_the_runway_on() {
+    let results = [T - 1, T, T + 1].map(|ts| ending().finish(EndReason::OutOfFunds, at(ts)));
+    assert_eq!(results, [Err(RuleError::TooEarly), Ok(Atoms::ZERO), Ok(Atoms::ZERO)]);
+}
+
+#[test]
+fn a_top_up_resumes_up_to_the_end_of_grace_and_not_after() {
+    let end = T + 600;
+    let results = [end - 1, end, end + 1].map(|ts| ending().top_up(Atoms(50), at(ts)));
+    assert_eq!(results, [Ok(()), Ok(()), Err(RuleError::TooLate)]);
+    let mut resumed = ending();
+    resumed.top_up(Atoms(50), at(end)).unwrap();
+    assert_eq!(
+        (resumed.state, resumed.runway_end, resumed.grace_end),
+        (LeaseState::Running, UnixTs(end + 50), UnixTs(0))
+    );
+    assert_eq!(resumed.gross(at(end)), Ok(Atoms(1_000)), "the grace period is not billed");
+    assert_eq!(resumed.gross(at(end + 50)), Ok(Atoms(1_050)));
+}
+
+#[test]
+fn a_lease_expires_after_the_end_of_grace_and_not_at_it() {
+    let end = T + 600;
+    let results = [T - 1, T, end - 1, end, end + 1].map(|ts| {
+        let mut lease = ending();
+        (lease.expire(at(ts)), lease.state)
+    });
+    let noticed = (Ok(Some(Atoms::ZERO)), LeaseState::Grace);
+    let expected =
+        [(Ok(None), LeaseState::Running), noticed, noticed, noticed, (Ok(Some(Atoms::ZERO)), LeaseState::Ended)];
+    assert_eq!(results, expected);
+}
+
+#[test]
+fn at_every_second_of_grace_a_lease_can_be_topped_up_or_expires_but_not_both() {
+    for ts in T + 597..T + 604 {
+        let mut expiring = ending();
+        expiring.expire(at(ts)).unwrap();
+        assert_ne!(ending().top_up(Atoms(50), at(ts)).is_ok(), expiring.state == LeaseState::Ended, "{ts}");
+    }
+}
+
+#[test]
+fn a_minute_is_charged_once_ready_and_not_a_second_more() {
+    let charged = [0, 1, 59, 60, 61].map(|seconds| {
+        let mut lease = lease();
+        lease.ready(at(T)).unwrap();
+        lease.stop(at(T + seconds)).unwrap();
+        lease.base.0
+    });
+    assert_eq!(charged, [60, 60, 60, 60, 61]);
+    let mut abandoned = lease();
+    abandoned.ready(at(T)).unwrap();
+    assert_eq!(abandoned.finish(EndReason::Abandoned, at(T + 59)), Ok(Atoms(941)));
+    let mut unstarted = lease();
+    assert_eq!(unstarted.stop(at(T)), Ok(Atoms(1_000)), "nothing is charged before ready");
+}
+
+#[test]
+fn the_least_charge_is_never_above_the_reservation() {
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(30), 400, Bps(0), UnixTs(T));
+    lease.ready(at(T)).unwrap();
+    assert_eq!(lease.stop(at(T + 10)), Ok(Atoms::ZERO));
+    assert_eq!(lease.settle(at(T + 10)).unwrap().net, Atoms(30));
+}
+
+fn job(window: Seconds) -> Job {
+    let terms = Terms { max_price: PricePerHour(3_600), max_duration: Seconds(3_600), window, attempts: 1 };
+    Job::post(terms, UnixTs(T)).unwrap()
+}
+
+#[test]
+fn bids_end_and_awards_begin_in_the_same_second() {
+    let close = T + DEFAULT_WINDOW.0;
+    for (ts, bid, award) in [
+        (close - 1, Ok(()), Err(RuleError::WindowOpen)),
+        (close, Err(RuleError::WindowClosed), Ok(())),
+        (close + 1, Err(RuleError::WindowClosed), Ok(())),
+    ] {
+        let job = job(DEFAULT_WINDOW);
+        assert_eq!(job.check_bid(PricePerHour(1), UnixTs(ts)), bid, "{ts}");
+        assert_eq!(job.check_award(UnixTs(ts)), award, "{ts}");
+    }
+}
+
+#[test]
+fn a_lead_in_the_last_three_seconds_extends_the_window_by_three() {
+    let close = T + DEFAULT_WINDOW.0;
+    let ends = [close - 4, close - 3, close - 2, close - 1].map(|ts| {
+        let mut job = job(DEFAULT_WINDOW);
+        job.on_lead(UnixTs(ts)).unwrap();
+        job.close_ts.0 - close
+    });
+    assert_eq!(ends, [0, 3, 3, 3]);
+}
+
+#[test]
+fn a_window_is_extended_three_times_at_most() {
+    let mut job = job(DEFAULT_WINDOW);
+    for extension in 1..=5u64 {
+        job.on_lead(UnixTs(job.close_ts.0 - 1)).unwrap();
+        assert_eq!(job.close_ts.0, T + DEFAULT_WINDOW.0 + 3 * extension.min(3));
+    }
+    assert_eq!(job.extensions, MAX_EXTENSIONS);
+}
+
+#[test]
+fn terms_at_their_bounds_are_taken_and_one_beyond_refused() {
+    let good = Terms { max_price: PricePerHour(1), max_duration: Seconds(60), window: Seconds(6), attempts: 1 };
+    let most = Terms {
+        max_price: PricePerHour(100_000_000_000),
+        max_duration: Seconds(2_592_000),
+        window: Seconds(3_600),
+        attempts: 8,
+    };
+    assert_eq!((good.check(), most.check()), (Ok(()), Ok(())));
+    let duration = RuleError::DurationOutOfBounds;
+    for (terms, error) in [
+        (Terms { max_price: PricePerHour(0), ..good }, RuleError::PriceOutOfBounds),
+        (Terms { max_price: PricePerHour(100_000_000_001), ..most }, RuleError::PriceOutOfBounds),
+        (Terms { max_duration: Seconds(59), ..good }, duration),
+        (Terms { max_duration: Seconds(2_592_001), ..most }, duration),
+        (Terms { window: Seconds(5), ..good }, duration),
+        (Terms { window: Seconds(3_601), ..most }, duration),
+        (Terms { attempts: 0, ..good }, RuleError::AttemptsOutOfBounds),
+        (Terms { attempts: 9, ..most }, RuleError::AttemptsOutOfBounds),
+    ] {
+        assert_eq!(terms.check(), Err(error), "{terms:?}");
+    }
+}
+
+#[test]
+fn every_gigabyte_begun_gives_twenty_seconds_up_to_fifteen_minutes() {
+    for (image_mb, allowed) in [
+        (0, 120),
+        (1, 140),
+        (999, 140),
+        (1_000, 140),
+        (1_001, 160),
+        (38_000, 880),
+        (38_001, 900),
+        (39_001, 900),
+        (u32::MAX, 900),
+    ] {
+        assert_eq!(start_deadline(UnixTs(T), image_mb), Ok(UnixTs(T + allowed)), "{image_mb} MB");
+    }
+    assert_eq!(start_deadline(UnixTs(u64::MAX - 119), 0), Err(RuleError::Overflow));
+}

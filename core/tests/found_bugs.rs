@@ -1,0 +1,111 @@
+//! Bugs that were found in the rules, each under its own name.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+use gridlease_core::job::{EndReason, Job, Terms};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::reputation::Reputation;
+use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
+use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
+
+const T: u64 = 1_800_000_000;
+
+/// One atom a second for 1,000 seconds, ready at `T` in slot 0.
+fn running() -> Lease {
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(T));
+    lease.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
+    lease
+}
+
+/// With slots longer than 400 ms, a lease that was settled at the end of its runway paid for the slots seen until then,
+/// and one that was settled later for more: the payment hung on who came when, and a stop in between decided it.
+#[test]
+fn slow_slots_made_the_payment_depend_on_when_somebody_settled() {
+    // 500 ms slots: 2,000 of them in the 1,000 seconds of the runway, 2,500 in 1,250 seconds.
+    let (at_end, late) = (Now { slot: 2_000, ts: UnixTs(T + 1_000) }, Now { slot: 2_500, ts: UnixTs(T + 1_250) });
+    let (mut early, mut waited) = (running(), running());
+    early.settle(at_end).unwrap();
+    early.settle(late).unwrap();
+    waited.settle(late).unwrap();
+    assert_eq!(early, waited);
+    assert_eq!(early.paid, Atoms(1_000));
+    let (mut stopped_at_end, mut stopped_late) = (running(), running());
+    assert_eq!(stopped_at_end.stop(at_end), stopped_late.stop(late));
+    // Before the end the slots still count.
+    let before = Now { slot: 1_998, ts: UnixTs(T + 999) };
+    assert_eq!(running().payable(before).unwrap().net, Atoms(799));
+}
+
+/// A node in its grace period could not say "out of funds" while the clock stood a second before the runway's end.
+#[test]
+fn a_clock_that_went_backward_locked_a_node_into_its_grace_period() {
+    let mut lease = running();
+    lease.settle(Now { slot: 2_500, ts: UnixTs(T + 1_000) }).unwrap();
+    assert_eq!(lease.state, LeaseState::Grace);
+    assert_eq!(lease.finish(EndReason::OutOfFunds, Now { slot: 2_501, ts: UnixTs(T + 999) }), Ok(Atoms::ZERO));
+}
+
+/// "Ready at time zero" was taken for "never ready", and the least charge was lost.
+#[test]
+fn a_lease_that_became_ready_at_the_epoch_was_not_charged_its_minute() {
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(0));
+    lease.ready(Now::default()).unwrap();
+    assert_eq!(lease.stop(Now::default()), Ok(Atoms(940)));
+}
+
+/// An attempt was taken off before the new window was known to fit into time.
+#[test]
+fn a_reopening_that_failed_used_up_an_attempt() {
+    let terms = Terms { max_price: PricePerHour(1), max_duration: Seconds(60), window: Seconds(6), attempts: 2 };
+    let mut job = Job::post(terms, UnixTs(T)).unwrap();
+    let before = job;
+    assert_eq!(job.unawarded(UnixTs::MAX), Err(RuleError::Overflow));
+    assert_eq!(job, before);
+}
+
+/// Averages rounded to the nearest stood still three or four short of samples that never changed: a provider without a
+/// fault never reached full standing.
+#[test]
+fn a_provider_without_a_fault_never_reached_full_standing() {
+    let mut record = Reputation::default();
+    for _ in 0..200 {
+        record.on_completed(true);
+        record.on_ready(Seconds(45));
+    }
+    assert_eq!(record.standing, Bps::WHOLE);
+    let mut slower = Reputation { start_s: 60, ..Reputation::default() };
+    for _ in 0..200 {
+        slower.on_ready(Seconds(45));
+    }
+    assert_eq!(slower.start_s, 45);
+}
+
+/// A requirement with the bit of the region "any" was met only by offers that do not tell their region.
+#[test]
+fn a_job_for_any_region_was_met_only_by_offers_without_one() {
+    let anywhere = Requirement { regions: 1, ..Requirement::default() };
+    for region in 0..10 {
+        let offer = OfferSpec { region, ..OfferSpec::default() };
+        assert_eq!(satisfies(&offer, &Standing::default(), &anywhere), Ok(()), "region {region}");
+    }
+    let europe = Requirement { regions: 1 << 1, ..Requirement::default() };
+    assert!(satisfies(&OfferSpec::default(), &Standing::default(), &europe).is_err(), "an untold region is not Europe");
+}
+
+/// A requirement could ask for GPUs on a machine without any; nobody could ever meet it.
+#[test]
+fn a_gpu_on_a_machine_without_one_was_accepted_as_a_requirement() {
+    let need = Requirement { gpu_count: 1, flags: flags::CPU_CLASS, ..Requirement::default() };
+    assert_eq!(need.check(), Err(RuleError::InvalidSpec));
+}
+
+/// An offer without a floor was entered at a price of zero against a strong rival, which no book takes.
+#[test]
+fn an_automatic_bid_could_come_out_at_nothing() {
+    let weights = Weights::new([0, 10_000, 0, 0]).unwrap();
+    let merit = Merit { reputation: Bps(0), uptime: Bps(0), speed: Bps(0) };
+    let max = PricePerHour(100);
+    let best = score(&weights, &merit, PricePerHour(1), max).unwrap();
+    let bid = auto_bid_price(&weights, &merit, PricePerHour(50), PricePerHour(0), max, Some(best)).unwrap();
+    assert_eq!(bid, PricePerHour(1));
+}

@@ -1,0 +1,142 @@
+//! Bonds and slashes: reservations never exceed the stake, a slash never exceeds its lease's reservation.
+
+mod common;
+
+use common::{amount, any_u64, price};
+use gridlease_core::bond::{Bond, lease_reservation};
+use gridlease_core::limits::{MIN_STAKE_RESERVATION, STAKE_HORIZON};
+use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, invariant};
+use proptest::prelude::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Add(Atoms),
+    Reserve(Atoms),
+    /// Release what is left of the lease at this place.
+    Release(prop::sample::Index),
+    /// Slash this much of the lease at this place.
+    Slash(prop::sample::Index, Atoms),
+    /// Put this much of the free stake on its way out.
+    Unbond(Atoms),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => amount().prop_map(Step::Add),
+        3 => amount().prop_map(Step::Reserve),
+        2 => any::<prop::sample::Index>().prop_map(Step::Release),
+        3 => (any::<prop::sample::Index>(), amount()).prop_map(|(at, atoms)| Step::Slash(at, atoms)),
+        1 => amount().prop_map(Step::Unbond),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn reservations_never_exceed_the_stake_and_slashed_tokens_really_leave(steps in prop::collection::vec(step(), 1..80)) {
+        let mut bond = Bond::default();
+        let (mut vault, mut leases) = (Atoms::ZERO, Vec::<Atoms>::new());
+        for step in steps {
+            let before = bond;
+            let result = match step {
+                Step::Add(amount) => bond.add(amount).map(|()| vault = vault.add(amount).unwrap()),
+                Step::Reserve(amount) => bond.reserve(amount).map(|()| leases.push(amount)),
+                Step::Release(at) if !leases.is_empty() => {
+                    let left = leases.remove(at.index(leases.len()));
+                    bond.release(left)
+                }
+                Step::Slash(at, amount) if !leases.is_empty() => {
+                    let at = at.index(leases.len());
+                    let reservation = leases[at];
+                    let result = bond.slash(reservation, amount);
+                    prop_assert_eq!(result.is_err(), amount > reservation);
+                    result.map(|left| {
+                        prop_assert_eq_unit(left.add(amount), reservation);
+                        leases[at] = left;
+                        vault = vault.sub(amount).unwrap();
+                    })
+                }
+                Step::Unbond(amount) => {
+                    let part = amount.min(bond.free().unwrap());
+                    bond.unbonding = bond.unbonding.add(part).unwrap();
+                    Ok(())
+                }
+                Step::Release(_) | Step::Slash(..) => Ok(()),
+            };
+            if result.is_err() {
+                prop_assert_eq!(bond, before);
+            }
+            let sum = leases.iter().fold(Atoms::ZERO, |sum, part| sum.add(*part).unwrap());
+            prop_assert_eq!(sum, bond.reserved);
+            prop_assert_eq!(vault, bond.amount);
+            prop_assert_eq!(invariant::bond(&bond, vault), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_slash_is_part_of_its_reservation_and_the_victim_comes_first(reservation in amount(), price in price()) {
+        for fault in [Fault::NoStart, Fault::Abandoned] {
+            let parts = slash_for(fault, reservation, price).unwrap();
+            let total = parts.total().unwrap();
+            prop_assert!(total <= reservation);
+            prop_assert!(parts.victim <= Atoms(price.0 * 3));
+            prop_assert!(parts.insurance.is_zero() || parts.victim == Atoms(price.0 * 3));
+        }
+        let no_start = slash_for(Fault::NoStart, reservation, price).unwrap().total().unwrap();
+        let abandoned = slash_for(Fault::Abandoned, reservation, price).unwrap().total().unwrap();
+        prop_assert!(no_start <= abandoned);
+    }
+
+    #[test]
+    fn a_lease_reserves_twice_the_revenue_of_a_day_and_five_usdc_at_least(price in price(), seconds in 60u64..=2_592_000) {
+        let stake = lease_reservation(price, Seconds(seconds)).unwrap();
+        let hours = u128::from(seconds.min(STAKE_HORIZON.0));
+        let revenue = (u128::from(price.0) * hours).div_ceil(3_600);
+        prop_assert_eq!(u128::from(stake.0), (2 * revenue).max(u128::from(MIN_STAKE_RESERVATION.0)));
+    }
+
+    #[test]
+    fn amounts_of_any_size_never_panic(numbers in (any_u64(), any_u64(), any_u64(), any_u64(), any_u64())) {
+        let (a, b, c, d, e) = numbers;
+        let mut bond = Bond { amount: Atoms(a), reserved: Atoms(b), unbonding: Atoms(c) };
+        let before = bond;
+        if bond.slash(Atoms(d), Atoms(e)).is_err() {
+            prop_assert_eq!(bond, before);
+        }
+        let before = bond;
+        for result in [bond.add(Atoms(d)), bond.reserve(Atoms(d)), bond.release(Atoms(d))] {
+            let _ = result;
+        }
+        if bond.free().is_err() && before.free().is_ok() {
+            prop_assert!(false, "{:?} became {:?}", before, bond);
+        }
+        let _ = lease_reservation(PricePerHour(a), Seconds(b));
+        for fault in [Fault::NoStart, Fault::Abandoned] {
+            if let Ok(parts) = slash_for(fault, Atoms(a), PricePerHour(b)) {
+                prop_assert!(parts.total().unwrap() <= Atoms(a));
+            }
+        }
+    }
+}
+
+fn prop_assert_eq_unit(left: Result<Atoms, RuleError>, right: Atoms) {
+    assert_eq!(left, Ok(right));
+}
+
+#[test]
+fn a_slash_above_the_reservation_is_refused_even_where_the_bond_has_more() {
+    let mut bond = Bond { amount: Atoms(100), reserved: Atoms(50), unbonding: Atoms(0) };
+    assert_eq!(bond.slash(Atoms(10), Atoms(11)), Err(RuleError::SlashAboveReservation));
+    assert_eq!(bond.slash(Atoms(10), Atoms(10)), Ok(Atoms::ZERO));
+    assert_eq!(bond, Bond { amount: Atoms(90), reserved: Atoms(40), unbonding: Atoms(0) });
+}
+
+#[test]
+fn unbonding_stake_stays_slashable_and_is_not_reservable() {
+    let mut bond = Bond { amount: Atoms(100), reserved: Atoms(60), unbonding: Atoms(40) };
+    assert_eq!(bond.reserve(Atoms(1)), Err(RuleError::InsufficientStake));
+    assert_eq!(bond.slash(Atoms(60), Atoms(60)), Ok(Atoms::ZERO));
+    assert_eq!(bond.free(), Ok(Atoms::ZERO));
+}

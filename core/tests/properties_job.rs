@@ -1,0 +1,234 @@
+//! Jobs under any sequence of steps: what the purse holds is the job's part plus its leases' at all times.
+
+mod common;
+
+use common::{brisk, price};
+use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::limits::{MAX_EXTENSIONS, MIN_RESERVATION, SLOT_MS};
+use gridlease_core::purse::Purse;
+use gridlease_core::rounding::cost_up;
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleResult, Seconds, UnixTs, invariant};
+use proptest::prelude::*;
+
+fn terms() -> impl Strategy<Value = Terms> {
+    (price(), 60u64..=100_000, 6u64..=3_600, 1u8..=8).prop_map(|(max_price, duration, window, attempts)| Terms {
+        max_price,
+        max_duration: Seconds(duration),
+        window: Seconds(window),
+        attempts,
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Lead,
+    Award(u64),
+    Unawarded,
+    Cancel,
+    Ready,
+    Settle,
+    TopUp(Atoms),
+    Stop,
+    Finish(EndReason),
+    FailStart(bool),
+    Expire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Lead),
+        5 => any::<u64>().prop_map(Step::Award),
+        1 => Just(Step::Unawarded),
+        1 => Just(Step::Cancel),
+        4 => Just(Step::Ready),
+        4 => Just(Step::Settle),
+        2 => (0u64..1_000_000_000).prop_map(|atoms| Step::TopUp(Atoms(atoms))),
+        1 => Just(Step::Stop),
+        1 => prop::sample::select(EndReason::ALL.to_vec()).prop_map(Step::Finish),
+        2 => any::<bool>().prop_map(Step::FailStart),
+        2 => Just(Step::Expire),
+    ]
+}
+
+/// One job of one buyer, and the leases that it had. Each step is done as an instruction does it: all or nothing.
+#[derive(Clone, Debug, PartialEq)]
+struct World {
+    purse: Purse,
+    job: Job,
+    leases: Vec<Lease>,
+}
+
+impl World {
+    fn post(terms: Terms, now: UnixTs) -> RuleResult<Self> {
+        let job = Job::post(terms, now)?;
+        let mut purse = Purse::default();
+        purse.deposit(job.reserved.add(Atoms(5_000_000))?)?;
+        purse.reserve(job.reserved)?;
+        Ok(Self { purse, job, leases: Vec::new() })
+    }
+
+    fn step(&mut self, step: Step, now: Now) -> RuleResult<()> {
+        let mut next = self.clone();
+        next.apply(step, now)?;
+        *self = next;
+        Ok(())
+    }
+
+    fn apply(&mut self, step: Step, now: Now) -> RuleResult<()> {
+        match step {
+            Step::Lead => {
+                self.job.check_bid(PricePerHour(1), now.ts)?;
+                return self.job.on_lead(now.ts);
+            }
+            Step::Award(raw) => {
+                let price = PricePerHour(raw % self.job.terms.max_price.0 + 1);
+                let handed = self.job.award(price, now.ts)?;
+                let deadline = now.ts.after(Seconds(120))?;
+                self.leases.push(Lease::open(price, handed, SLOT_MS, Bps(200), deadline));
+                return Ok(());
+            }
+            Step::Unawarded => {
+                if let Unawarded::Refunded(back) = self.job.unawarded(now.ts)? {
+                    self.purse.release(back)?;
+                }
+                return Ok(());
+            }
+            Step::Cancel => {
+                let back = self.job.cancel()?;
+                return self.purse.release(back);
+            }
+            _ => {}
+        }
+        let Some(lease) = self.leases.last_mut() else {
+            return Ok(());
+        };
+        match step {
+            Step::Ready => {
+                lease.ready(now)?;
+                self.purse.release(self.job.on_ready()?)
+            }
+            Step::Settle => {
+                let payment = lease.settle(now)?;
+                self.purse.pay(payment.net, payment.fee)
+            }
+            Step::TopUp(amount) => {
+                lease.top_up(amount, now)?;
+                self.purse.reserve(amount)
+            }
+            Step::FailStart(given_up) => {
+                let back = lease.fail_start(given_up, now)?;
+                self.purse.release(self.job.on_no_start(back, now.ts)?)
+            }
+            Step::Stop => {
+                let back = lease.stop(now)?;
+                self.purse.release(back.add(self.job.on_lease_end(EndReason::Stopped)?)?)
+            }
+            Step::Finish(reason) => {
+                let back = lease.finish(reason, now)?;
+                self.purse.release(back.add(self.job.on_lease_end(reason)?)?)
+            }
+            Step::Expire => {
+                if let Some(back) = lease.expire(now)? {
+                    self.purse.release(back)?;
+                    if lease.state == LeaseState::Ended {
+                        self.purse.release(self.job.on_lease_end(lease.reason)?)?;
+                    }
+                }
+                Ok(())
+            }
+            Step::Lead | Step::Award(_) | Step::Unawarded | Step::Cancel => Ok(()),
+        }
+    }
+
+    fn check(&self) -> RuleResult<()> {
+        let held: Vec<Atoms> = self.leases.iter().map(Lease::held).collect::<RuleResult<_>>()?;
+        invariant::purse_holds(&self.purse, held.into_iter().chain([self.job.reserved]))?;
+        invariant::purse(&self.purse, self.purse.balance)?;
+        self.leases.iter().try_for_each(invariant::lease)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_purse_holds_what_the_job_and_its_leases_hold(
+        terms in terms(), steps in prop::collection::vec((brisk(), step()), 1..80),
+    ) {
+        let mut world = World::post(terms, common::START.ts).unwrap();
+        let mut now = common::START;
+        for (tick, step) in steps {
+            now = tick.from(now);
+            let before = world.clone();
+            if world.step(step, now).is_ok() {
+                prop_assert!(before.job.state != JobState::Ended || world.job == before.job, "it came back from its end");
+            }
+            prop_assert_eq!(world.check(), Ok(()), "after {:?} at {:?}", step, now);
+            let job = &world.job;
+            prop_assert!(job.leases <= terms.attempts && job.attempts_left <= terms.attempts);
+            prop_assert!(job.extensions <= MAX_EXTENSIONS);
+            prop_assert_eq!(job.state == JobState::Ended, job.reason != EndReason::None);
+            prop_assert!(job.state != JobState::Ended || job.reserved.is_zero());
+            prop_assert_eq!(job.state == JobState::Leased, world.leases.last().is_some_and(|lease| !lease.state.is_over()));
+            if job.state == JobState::Open {
+                prop_assert_eq!(job.reserved, terms.cap().unwrap(), "a runner-up can always be paid");
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_leaves_the_job_as_it_was(
+        terms in terms(), steps in prop::collection::vec((brisk(), step(), any::<u64>()), 1..60),
+    ) {
+        let mut job = Job::post(terms, common::START.ts).unwrap();
+        let mut now = common::START;
+        for (tick, step, raw) in steps {
+            now = tick.from(now);
+            let before = job;
+            let failed = match step {
+                Step::Lead => job.check_bid(PricePerHour(raw), now.ts).is_err(),
+                Step::Award(price) => job.award(PricePerHour(price >> (raw % 64)), now.ts).is_err(),
+                Step::Unawarded => job.unawarded(UnixTs(now.ts.0.max(raw))).is_err(),
+                Step::Cancel => job.cancel().is_err(),
+                Step::Ready => job.on_ready().is_err(),
+                Step::FailStart(_) => job.on_no_start(Atoms(raw), now.ts).is_err(),
+                Step::Stop | Step::Expire | Step::Finish(_) => job.on_lease_end(EndReason::Completed).is_err(),
+                Step::Settle => job.check_award(now.ts).is_err(),
+                Step::TopUp(_) => job.check_close().is_err(),
+            };
+            if failed {
+                prop_assert_eq!(job, before, "{:?}", step);
+            }
+        }
+    }
+
+    #[test]
+    fn a_match_never_fails_for_want_of_money(terms in terms(), raw in any::<u64>()) {
+        let mut job = Job::post(terms, common::START.ts).unwrap();
+        let cap = job.reserved;
+        prop_assert!(cap >= MIN_RESERVATION && cap >= cost_up(terms.max_price, Seconds(600)).unwrap());
+        let price = PricePerHour(raw % terms.max_price.0 + 1);
+        let handed = job.award(price, job.close_ts).unwrap();
+        prop_assert_eq!(handed, cost_up(price, terms.max_duration).unwrap());
+        prop_assert_eq!(handed.add(job.reserved).unwrap(), cap);
+        let mut lease = Lease::open(price, handed, SLOT_MS, Bps(200), common::START.ts);
+        lease.ready(common::START).unwrap();
+        prop_assert!(lease.runway_end.since(common::START.ts) >= terms.max_duration);
+    }
+
+    #[test]
+    fn terms_are_accepted_exactly_inside_their_bounds(
+        price in common::any_u64(), duration in common::any_u64(), window in 0u64..4_000, attempts in any::<u8>(),
+    ) {
+        let terms = Terms {
+            max_price: PricePerHour(price), max_duration: Seconds(duration), window: Seconds(window), attempts,
+        };
+        let inside = (1..=100_000_000_000).contains(&price)
+            && (60..=2_592_000).contains(&duration)
+            && (6..=3_600).contains(&window)
+            && (1..=8).contains(&attempts);
+        prop_assert_eq!(terms.check().is_ok(), inside);
+        prop_assert_eq!(Job::post(terms, common::START.ts).is_ok(), inside);
+    }
+}

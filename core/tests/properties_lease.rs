@@ -1,0 +1,212 @@
+//! Leases under any sequence of steps and any clock: not an atom is lost or created, refusals change nothing, and the
+//! end is always reachable.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod common;
+
+use common::{Tick, erratic, fee, forward, price};
+use gridlease_core::invariant;
+use gridlease_core::job::EndReason;
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::limits::{GRACE, SLOT_MS};
+use gridlease_core::rounding::cost_up;
+use gridlease_core::{Atoms, Now, RuleResult, Seconds, UnixTs};
+use proptest::prelude::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Ready,
+    Settle,
+    TopUp(Atoms),
+    Stop,
+    Finish(EndReason),
+    FailStart(bool),
+    Expire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Ready),
+        6 => Just(Step::Settle),
+        4 => (0u64..10_000_000).prop_map(|atoms| Step::TopUp(Atoms(atoms))),
+        1 => any::<u64>().prop_map(|atoms| Step::TopUp(Atoms(atoms))),
+        1 => Just(Step::Stop),
+        2 => prop::sample::select(EndReason::ALL.to_vec()).prop_map(Step::Finish),
+        1 => any::<bool>().prop_map(Step::FailStart),
+        3 => Just(Step::Expire),
+    ]
+}
+
+fn apply(lease: &mut Lease, step: Step, now: Now) -> RuleResult<()> {
+    match step {
+        Step::Ready => lease.ready(now),
+        Step::Settle => lease.settle(now).map(drop),
+        Step::TopUp(amount) => lease.top_up(amount, now),
+        Step::Stop => lease.stop(now).map(drop),
+        Step::Finish(reason) => lease.finish(reason, now).map(drop),
+        Step::FailStart(given_up) => lease.fail_start(given_up, now).map(drop),
+        Step::Expire => lease.expire(now).map(drop),
+    }
+}
+
+fn fresh() -> impl Strategy<Value = Lease> {
+    (price(), 1u64..20_000, fee(), prop::sample::select(vec![200u32, 400, 800])).prop_map(
+        |(price, seconds, fee, slot_ms)| {
+            let funds = cost_up(price, Seconds(seconds)).unwrap();
+            Lease::open(price, funds, slot_ms, fee, common::START.ts.after(Seconds(3_000)).unwrap())
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_step_keeps_the_invariant_and_every_refusal_changes_nothing(
+        lease in fresh(), steps in prop::collection::vec((erratic(), step()), 1..60),
+    ) {
+        let (mut lease, mut now) = (lease, common::START);
+        for (tick, step) in steps {
+            now = tick.from(now);
+            let before = lease;
+            match apply(&mut lease, step, now) {
+                Err(_) => prop_assert_eq!(lease, before),
+                Ok(()) => {
+                    let added = if let Step::TopUp(amount) = step { amount } else { Atoms::ZERO };
+                    prop_assert_eq!(lease.reserved, before.reserved.add(added).unwrap());
+                    prop_assert!(lease.paid >= before.paid && lease.fee >= before.fee && lease.refunded >= before.refunded);
+                    prop_assert!(!before.state.is_over() || lease.state == before.state, "it came back from its end");
+                }
+            }
+            prop_assert_eq!(invariant::lease(&lease), Ok(()), "after {:?} at {:?}", step, now);
+        }
+    }
+
+    #[test]
+    fn what_steps_return_is_exactly_what_leaves_the_reservation(
+        lease in fresh(), steps in prop::collection::vec((erratic(), step()), 1..60),
+    ) {
+        let (mut lease, mut now) = (lease, common::START);
+        let mut inside = lease.reserved;
+        for (tick, step) in steps {
+            now = tick.from(now);
+            let moved = match step {
+                Step::Settle => lease.settle(now).map(|payment| payment.net.add(payment.fee).unwrap()),
+                Step::Stop => lease.stop(now),
+                Step::Finish(reason) => lease.finish(reason, now),
+                Step::FailStart(given_up) => lease.fail_start(given_up, now),
+                Step::Expire => lease.expire(now).map(Option::unwrap_or_default),
+                Step::Ready => lease.ready(now).map(|()| Atoms::ZERO),
+                Step::TopUp(amount) => lease.top_up(amount, now).map(|()| {
+                    inside = inside.add(amount).unwrap();
+                    Atoms::ZERO
+                }),
+            };
+            inside = inside.sub(moved.unwrap_or_default()).unwrap();
+            prop_assert_eq!(lease.held().unwrap(), inside);
+        }
+    }
+
+    #[test]
+    fn every_lease_can_be_closed_within_its_bound_by_anybody(
+        lease in fresh(), steps in prop::collection::vec((erratic(), step()), 0..40),
+    ) {
+        let (mut lease, mut now) = (lease, common::START);
+        for (tick, step) in steps {
+            now = tick.from(now);
+            let _ = apply(&mut lease, step, now);
+        }
+        if lease.state == LeaseState::Starting {
+            let late = Now { slot: now.slot, ts: lease.start_deadline.after(Seconds(1)).unwrap() };
+            lease.fail_start(false, late).unwrap();
+        }
+        if !lease.state.is_over() {
+            let bound = lease.runway_end.after(GRACE).unwrap().after(Seconds(1)).unwrap();
+            let moved = lease.expire(Now { slot: now.slot, ts: bound }).unwrap();
+            prop_assert!(moved.is_some());
+        }
+        if lease.state == LeaseState::Ended {
+            // Settling needs no clock any more: what is owed was fixed at the end.
+            lease.settle(Now::default()).unwrap();
+        }
+        prop_assert_eq!(lease.check_close(), Ok(()));
+        prop_assert_eq!(lease.paid.add(lease.fee).unwrap().add(lease.refunded).unwrap(), lease.reserved);
+    }
+
+    #[test]
+    fn settlements_in_between_change_nothing_about_the_outcome(
+        lease in fresh(), steps in prop::collection::vec((forward(), step(), any::<bool>()), 1..60),
+    ) {
+        let (mut plain, mut settled, mut now) = (lease, lease, common::START);
+        for (tick, step, settles) in steps {
+            now = tick.from(now);
+            if settles {
+                let _ = settled.settle(now);
+            }
+            // Only whether a step moved anything may differ: a settlement may have begun the grace period already.
+            prop_assert_eq!(apply(&mut plain, step, now), apply(&mut settled, step, now));
+        }
+        let _ = plain.settle(now);
+        let _ = settled.settle(now);
+        prop_assert_eq!(plain, settled);
+    }
+
+    #[test]
+    fn the_order_of_steps_within_one_moment_decides_nothing(
+        lease in fresh(), ticks in prop::collection::vec(forward(), 1..20), amount in 1u64..10_000_000,
+    ) {
+        let mut lease = lease;
+        lease.ready(common::START).unwrap();
+        let now = ticks.iter().fold(common::START, |now, tick| tick.from(now));
+        let orders: [&[Step]; 4] = [
+            &[Step::Settle, Step::Expire, Step::TopUp(Atoms(amount)), Step::Settle],
+            &[Step::Expire, Step::TopUp(Atoms(amount)), Step::Settle],
+            &[Step::TopUp(Atoms(amount)), Step::Settle, Step::Expire, Step::Settle],
+            &[Step::TopUp(Atoms(amount)), Step::Expire, Step::Settle],
+        ];
+        let mut outcomes = orders.iter().map(|order| {
+            let mut lease = lease;
+            for step in *order {
+                let _ = apply(&mut lease, *step, now);
+            }
+            lease
+        });
+        let first = outcomes.next().unwrap();
+        prop_assert!(outcomes.all(|outcome| outcome == first));
+    }
+
+    #[test]
+    fn stopping_costs_what_ran_but_a_minute_at_least(
+        price in price(), fee in fee(), seconds in 0u64..5_000,
+    ) {
+        let funds = cost_up(price, Seconds(3_600)).unwrap();
+        let mut lease = Lease::open(price, funds, SLOT_MS, fee, common::START.ts);
+        lease.ready(common::START).unwrap();
+        let now = Tick { slots: seconds * 5 / 2, seconds: seconds as i64 }.from(common::START);
+        let ran = lease.gross(now).unwrap();
+        let minute = gridlease_core::rounding::cost_down(price, Seconds(60)).unwrap();
+        let back = lease.stop(now).unwrap();
+        prop_assert_eq!(lease.base, ran.max(minute));
+        prop_assert_eq!(back.add(lease.base).unwrap(), funds);
+    }
+
+    #[test]
+    fn what_was_paid_is_never_taken_back_by_a_clock_that_goes_backward(
+        lease in fresh(), forth in 0i64..10_000, back in 0i64..20_000,
+    ) {
+        let mut lease = lease;
+        lease.ready(common::START).unwrap();
+        let later = Tick { slots: forth.unsigned_abs() * 3, seconds: forth }.from(common::START);
+        let payment = lease.settle(later).unwrap();
+        let earlier = Tick { slots: 0, seconds: -back }.from(later);
+        prop_assert_eq!(lease.settle(earlier).unwrap().net, Atoms::ZERO);
+        if lease.state == LeaseState::Running {
+            lease.top_up(Atoms(1_000), earlier).unwrap();
+        }
+        lease.stop(earlier).unwrap();
+        prop_assert!(lease.base >= payment.net.add(payment.fee).unwrap());
+        lease.settle(earlier).unwrap();
+        prop_assert_eq!(lease.check_close(), Ok(()));
+        prop_assert!(lease.ended_ts == UnixTs(earlier.ts.0));
+    }
+}

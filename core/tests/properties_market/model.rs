@@ -1,0 +1,311 @@
+//! Purse, jobs, books, leases and bonds wired together as the programs wire them: each step is one transaction.
+
+use gridlease_core::bond::{Bond, lease_reservation};
+use gridlease_core::book::{Book, Entry};
+use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded, start_deadline};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
+use gridlease_core::purse::Purse;
+use gridlease_core::reputation::Reputation;
+use gridlease_core::score::{Merit, Weights, score};
+use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, invariant};
+
+/// What may happen; the first number names one of the jobs that there are, or a provider (of two) to stake.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Deposit(Atoms),
+    Withdraw(Atoms),
+    Sweep,
+    Stake(usize, Atoms),
+    Post(PricePerHour, Seconds, u8),
+    Bid(usize, usize, u64),
+    Award(usize),
+    Cancel(usize),
+    Ready(usize),
+    Settle(usize),
+    TopUp(usize, Atoms),
+    Stop(usize),
+    Finish(usize, usize),
+    FailStart(usize, bool),
+    Expire(usize),
+    Close(usize),
+}
+
+/// A lease with the provider and the stake behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    pub lease: Lease,
+    provider: usize,
+    stake: Atoms,
+    awarded: UnixTs,
+}
+
+/// A job with its book and its leases, the last one running.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posted {
+    pub job: Job,
+    book: Book,
+    lets: Vec<Let>,
+    /// All that was ever reserved for it: its cap and its top-ups.
+    reserved: Atoms,
+    /// Given back of it so far.
+    returned: Atoms,
+}
+
+/// Everything, and every token account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Market {
+    pub purse: Purse,
+    pub jobs: [Option<Posted>; 3],
+    pub bonds: [Bond; 2],
+    records: [Reputation; 2],
+    buyer: Atoms,
+    pub purse_vault: Atoms,
+    bond_vaults: [Atoms; 2],
+    providers: [Atoms; 2],
+    treasury: Atoms,
+    insurance: Atoms,
+}
+
+const WALLET: Atoms = Atoms(1_000_000_000_000);
+
+fn transfer(from: &mut Atoms, to: &mut Atoms, amount: Atoms) -> RuleResult<()> {
+    *from = from.sub(amount)?;
+    *to = to.add(amount)?;
+    Ok(())
+}
+
+impl Market {
+    /// A market whose buyer deposited `funds`, and whose providers staked as much each.
+    pub fn open(funds: Atoms) -> Self {
+        let left = WALLET.sub(funds).unwrap();
+        Self {
+            purse: Purse { balance: funds, ..Purse::default() },
+            jobs: [None, None, None],
+            bonds: [Bond { amount: funds, ..Bond::default() }; 2],
+            records: [Reputation::default(); 2],
+            buyer: left,
+            purse_vault: funds,
+            bond_vaults: [funds; 2],
+            providers: [left; 2],
+            treasury: Atoms::ZERO,
+            insurance: Atoms::ZERO,
+        }
+    }
+
+    /// One transaction: done wholly or not at all.
+    pub fn step(&mut self, step: Step, now: Now) -> RuleResult<()> {
+        let mut next = self.clone();
+        next.apply(step, now)?;
+        *self = next;
+        Ok(())
+    }
+
+    fn apply(&mut self, step: Step, now: Now) -> RuleResult<()> {
+        match step {
+            Step::Deposit(amount) => {
+                self.purse.deposit(amount)?;
+                transfer(&mut self.buyer, &mut self.purse_vault, amount)
+            }
+            Step::Withdraw(amount) => {
+                self.purse.withdraw(amount)?;
+                transfer(&mut self.purse_vault, &mut self.buyer, amount)
+            }
+            Step::Sweep => {
+                let fees = self.purse.sweep_fees()?;
+                transfer(&mut self.purse_vault, &mut self.treasury, fees)
+            }
+            Step::Stake(provider, amount) => {
+                self.bonds[provider].add(amount)?;
+                transfer(&mut self.providers[provider], &mut self.bond_vaults[provider], amount)
+            }
+            Step::Post(price, duration, attempts) => self.post(price, duration, attempts, now),
+            Step::Bid(job, provider, raw) => self.bid(job, provider, raw, now),
+            Step::Award(job) => self.award(job, now),
+            Step::Cancel(job) => {
+                let posted = place(&mut self.jobs, job)?;
+                let back = posted.job.cancel()?;
+                posted.give_back(&mut self.purse, back)
+            }
+            Step::Ready(job) => {
+                let posted = place(&mut self.jobs, job)?;
+                let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
+                current.lease.ready(now)?;
+                self.records[current.provider].on_ready(now.ts.since(current.awarded));
+                let back = posted.job.on_ready()?;
+                posted.give_back(&mut self.purse, back)
+            }
+            Step::Settle(job) => {
+                let posted = place(&mut self.jobs, job)?;
+                let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
+                let payment = current.lease.settle(now)?;
+                self.purse.pay(payment.net, payment.fee)?;
+                transfer(&mut self.purse_vault, &mut self.providers[current.provider], payment.net)
+            }
+            Step::TopUp(job, amount) => {
+                let posted = place(&mut self.jobs, job)?;
+                posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease.top_up(amount, now)?;
+                posted.reserved = posted.reserved.add(amount)?;
+                self.purse.reserve(amount)
+            }
+            Step::Stop(job) => self.end(job, |lease| lease.stop(now)),
+            Step::Finish(job, reason) => self.end(job, |lease| lease.finish(EndReason::ALL[reason], now)),
+            Step::FailStart(job, given_up) => {
+                let posted = place(&mut self.jobs, job)?;
+                let back = posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease.fail_start(given_up, now)?;
+                let back = posted.job.on_no_start(back, now.ts)?;
+                posted.give_back(&mut self.purse, back)?;
+                self.slash(job, Fault::NoStart)
+            }
+            Step::Expire(job) => {
+                let posted = place(&mut self.jobs, job)?;
+                let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;
+                let mut back = lease.expire(now)?.unwrap_or_default();
+                if lease.state == LeaseState::Ended && posted.job.state == JobState::Leased {
+                    back = back.add(posted.job.on_lease_end(lease.reason)?)?;
+                }
+                posted.give_back(&mut self.purse, back)
+            }
+            Step::Close(job) => self.close(job),
+        }
+    }
+
+    fn post(&mut self, max_price: PricePerHour, max_duration: Seconds, attempts: u8, now: Now) -> RuleResult<()> {
+        let terms = Terms { max_price, max_duration, window: DEFAULT_WINDOW, attempts };
+        let job = Job::post(terms, now.ts)?;
+        self.purse.reserve(job.reserved)?;
+        let free = self.jobs.iter_mut().find(|place| place.is_none()).ok_or(RuleError::NotEmpty)?;
+        let reserved = job.reserved;
+        *free = Some(Posted { job, book: Book::new(), lets: Vec::new(), reserved, returned: Atoms::ZERO });
+        Ok(())
+    }
+
+    fn bid(&mut self, job: usize, provider: usize, raw: u64, now: Now) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        let max = posted.job.terms.max_price;
+        let price = PricePerHour(raw % max.0 + 1);
+        posted.job.check_bid(price, now.ts)?;
+        let record = &self.records[provider];
+        let merit = Merit { reputation: record.standing, uptime: record.uptime, speed: record.speed() };
+        let score = score(&Weights::new(DEFAULT_WEIGHTS)?, &merit, price, max)?;
+        let address = [u8::try_from(provider).unwrap(); 32];
+        let inserted = posted.book.insert(Entry { provider: address, offer: 0, score, price, tie: 0 })?;
+        if inserted.leads { posted.job.on_lead(now.ts) } else { Ok(()) }
+    }
+
+    fn award(&mut self, job: usize, now: Now) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        posted.job.check_award(now.ts)?;
+        while let Some(entry) = posted.book.pop_best() {
+            let provider = usize::from(entry.provider[0]);
+            let stake = lease_reservation(entry.price, posted.job.terms.max_duration)?;
+            if self.bonds[provider].reserve(stake).is_ok() {
+                let handed = posted.job.award(entry.price, now.ts)?;
+                let deadline = start_deadline(now.ts, 2_500)?;
+                let lease = Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, deadline);
+                posted.lets.push(Let { lease, provider, stake, awarded: now.ts });
+                return Ok(());
+            }
+        }
+        match posted.job.unawarded(now.ts)? {
+            Unawarded::Reopened => Ok(()),
+            Unawarded::Refunded(back) => posted.give_back(&mut self.purse, back),
+        }
+    }
+
+    fn end(&mut self, job: usize, how: impl FnOnce(&mut Lease) -> RuleResult<Atoms>) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
+        let back = how(&mut current.lease)?;
+        let reason = current.lease.reason;
+        if reason != EndReason::Abandoned {
+            self.records[current.provider].on_completed(!current.lease.base.is_zero());
+        }
+        let back = back.add(posted.job.on_lease_end(reason)?)?;
+        posted.give_back(&mut self.purse, back)?;
+        if reason == EndReason::Abandoned { self.slash(job, Fault::Abandoned) } else { Ok(()) }
+    }
+
+    fn slash(&mut self, job: usize, fault: Fault) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
+        let parts = slash_for(fault, current.stake, current.lease.price)?;
+        current.stake = self.bonds[current.provider].slash(current.stake, parts.total()?)?;
+        self.records[current.provider].on_fault();
+        let vault = &mut self.bond_vaults[current.provider];
+        transfer(vault, &mut self.insurance, parts.insurance)?;
+        transfer(vault, &mut self.purse_vault, parts.victim)?;
+        if parts.victim.is_zero() { Ok(()) } else { self.purse.deposit(parts.victim) }
+    }
+
+    /// Closes what is over: the job once all of its leases are.
+    fn close(&mut self, job: usize) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        for over in &mut posted.lets {
+            if over.lease.check_close().is_ok() {
+                self.bonds[over.provider].release(core::mem::take(&mut over.stake))?;
+            }
+        }
+        posted.job.check_close()?;
+        posted.lets.iter().try_for_each(|over| over.lease.check_close())?;
+        let count = self.jobs.iter().flatten().count();
+        if let Some(place) = self.jobs.iter_mut().filter(|place| place.is_some()).nth(job % count) {
+            *place = None;
+        }
+        Ok(())
+    }
+
+    /// The last time at which one of the jobs waits for anybody; none where there is no job.
+    pub fn last_due(&self) -> Option<UnixTs> {
+        let due = |posted: &Posted| match posted.lets.last() {
+            Some(current) if posted.job.state != JobState::Open => current.lease.due().after(GRACE).unwrap(),
+            _ => posted.job.close_ts,
+        };
+        self.jobs.iter().flatten().map(due).max()
+    }
+
+    /// Every invariant of the protocol that can be seen from outside.
+    pub fn check(&self) -> RuleResult<()> {
+        let mut held = Vec::new();
+        let mut stakes = [Atoms::ZERO; 2];
+        for posted in self.jobs.iter().flatten() {
+            let (mut paid, mut fee, mut holds) = (Atoms::ZERO, Atoms::ZERO, posted.job.reserved);
+            for Let { lease, provider, stake, .. } in &posted.lets {
+                invariant::lease(lease)?;
+                paid = paid.add(lease.paid)?;
+                fee = fee.add(lease.fee)?;
+                holds = holds.add(lease.held()?)?;
+                stakes[*provider] = stakes[*provider].add(*stake)?;
+            }
+            invariant::conservation(posted.reserved, paid, fee, posted.returned, holds)?;
+            held.push(holds);
+        }
+        invariant::purse_holds(&self.purse, held)?;
+        invariant::purse(&self.purse, self.purse_vault)?;
+        for ((bond, vault), stake) in self.bonds.iter().zip(self.bond_vaults).zip(stakes) {
+            invariant::bond(bond, vault)?;
+            assert_eq!(stake, bond.reserved);
+            assert_eq!(vault, bond.amount);
+        }
+        assert_eq!(self.purse_vault, self.purse.balance);
+        let others = [self.purse_vault, self.treasury, self.insurance];
+        let all = others.into_iter().chain(self.bond_vaults).chain(self.providers);
+        let all = all.fold(self.buyer.0, |sum, part| sum + part.0);
+        assert_eq!(all, 3 * WALLET.0, "tokens appeared or vanished");
+        Ok(())
+    }
+}
+
+impl Posted {
+    fn give_back(&mut self, purse: &mut Purse, amount: Atoms) -> RuleResult<()> {
+        self.returned = self.returned.add(amount)?;
+        purse.release(amount)
+    }
+}
+
+/// The job that number `at` names, among those that there are.
+fn place(jobs: &mut [Option<Posted>; 3], at: usize) -> RuleResult<&mut Posted> {
+    let count = jobs.iter().flatten().count().max(1);
+    jobs.iter_mut().flatten().nth(at % count).ok_or(RuleError::WrongState)
+}

@@ -1,0 +1,295 @@
+//! Every step in every situation of a job and of a lease, against tables written out by hand.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs};
+
+/// One atom a second.
+const PRICE: PricePerHour = PricePerHour(3_600);
+const T0: u64 = 1_000_000;
+const START_DEADLINE: u64 = T0 + 120;
+const READY: u64 = T0 + 60;
+/// 1,000 atoms last 1,000 seconds.
+const RUNWAY_END: u64 = READY + 1_000;
+const GRACE_END: u64 = RUNWAY_END + 600;
+
+const fn at(ts: u64) -> Now {
+    Now { slot: ts * 5 / 2, ts: UnixTs(ts) }
+}
+
+/// What a step does: it leads to a state, or is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does<S> {
+    To(S),
+    Refuses(RuleError),
+}
+
+use Does::{Refuses, To};
+use LeaseState::{Ended, Failed, Grace, Paused, Running, Starting};
+use RuleError::{ReasonNotAllowed, StillOwed, TooEarly, TooLate, WindowClosed, WindowOpen, WrongState};
+
+const NO: Does<LeaseState> = Refuses(WrongState);
+
+fn starting() -> Lease {
+    Lease::open(PRICE, Atoms(1_000), 400, Bps(200), UnixTs(START_DEADLINE))
+}
+
+fn running() -> Lease {
+    let mut lease = starting();
+    lease.ready(at(READY)).unwrap();
+    lease
+}
+
+fn paused() -> Lease {
+    Lease { state: Paused, ..running() }
+}
+
+fn grace() -> Lease {
+    let mut lease = running();
+    lease.settle(at(RUNWAY_END)).unwrap();
+    lease
+}
+
+fn ended_owing() -> Lease {
+    let mut lease = running();
+    lease.stop(at(READY + 100)).unwrap();
+    lease
+}
+
+fn ended_settled() -> Lease {
+    let mut lease = ended_owing();
+    lease.settle(at(READY + 100)).unwrap();
+    lease
+}
+
+fn failed() -> Lease {
+    let mut lease = starting();
+    lease.fail_start(true, at(T0)).unwrap();
+    lease
+}
+
+type LeaseStep = (&'static str, fn(&mut Lease, Now) -> RuleResult<()>);
+
+const LEASE_STEPS: [LeaseStep; 11] = [
+    ("ready", Lease::ready),
+    ("settle", |lease, now| lease.settle(now).map(drop)),
+    ("top-up", |lease, now| lease.top_up(Atoms(50), now)),
+    ("stop", |lease, now| lease.stop(now).map(drop)),
+    ("finish, completed", |lease, now| lease.finish(EndReason::Completed, now).map(drop)),
+    ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, now).map(drop)),
+    ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, now).map(drop)),
+    ("fail to start, said by anybody", |lease, now| lease.fail_start(false, now).map(drop)),
+    ("fail to start, given up", |lease, now| lease.fail_start(true, now).map(drop)),
+    ("expire", |lease, now| lease.expire(now).map(drop)),
+    ("close", |lease, _| lease.check_close()),
+];
+
+type LeaseRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 11]);
+
+/// Columns as in [`LEASE_STEPS`].
+#[rustfmt::skip]
+const LEASE_TABLE: [LeaseRow; 14] = [
+    ("starting, in time", starting, START_DEADLINE,
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO]),
+    ("starting, too late", starting, START_DEADLINE + 1,
+        [Refuses(TooLate), NO, NO, To(Ended), NO, NO, NO, To(Failed), To(Failed), To(Starting), NO]),
+    ("running", running, RUNWAY_END - 1,
+        [NO, To(Running), To(Running), To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Running), NO]),
+    ("running, runway over", running, RUNWAY_END,
+        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+    ("running, last second of grace", running, GRACE_END,
+        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+    ("running, grace over", running, GRACE_END + 1,
+        [NO, To(Grace), Refuses(TooLate), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Ended), NO]),
+    ("paused", paused, RUNWAY_END - 1,
+        [NO, To(Paused), NO, To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Paused), NO]),
+    ("paused, runway over", paused, RUNWAY_END,
+        [NO, To(Paused), NO, To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Paused), NO]),
+    ("grace", grace, GRACE_END,
+        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+    ("grace over", grace, GRACE_END + 1,
+        [NO, To(Grace), Refuses(TooLate), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Ended), NO]),
+    ("grace, clock before the runway's end", grace, RUNWAY_END - 1,
+        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+    ("ended, owing", ended_owing, RUNWAY_END,
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(StillOwed)]),
+    ("ended, settled", ended_settled, RUNWAY_END,
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended)]),
+    ("failed", failed, RUNWAY_END,
+        [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed)]),
+];
+
+#[test]
+fn every_step_of_a_lease_does_in_every_situation_what_the_table_says() {
+    for (situation, make, ts, row) in LEASE_TABLE {
+        for ((name, step), expected) in LEASE_STEPS.iter().zip(row) {
+            let before = make();
+            let mut lease = before;
+            let does = match step(&mut lease, at(ts)) {
+                Ok(()) => To(lease.state),
+                Err(error) => {
+                    assert_eq!(lease, before, "{situation}: a refused {name} changed the lease");
+                    Refuses(error)
+                }
+            };
+            assert_eq!(does, expected, "{situation}: {name}");
+            gridlease_core::invariant::lease(&lease).unwrap_or_else(|error| panic!("{situation}: {name}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_node_can_give_only_the_reasons_that_are_its_own() {
+    for reason in EndReason::ALL {
+        let allowed = matches!(reason, EndReason::Completed | EndReason::Abandoned | EndReason::OutOfFunds);
+        for make in [running, paused, grace] {
+            let mut lease = make();
+            let result = lease.finish(reason, at(RUNWAY_END));
+            if allowed {
+                assert!(result.is_ok(), "{reason:?}");
+                assert_eq!((lease.state, lease.reason), (Ended, reason));
+            } else {
+                assert_eq!(result, Err(ReasonNotAllowed), "{reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_carries_its_reason() {
+    let mut stopped = running();
+    stopped.stop(at(READY + 100)).unwrap();
+    let mut expired = running();
+    expired.expire(at(GRACE_END + 1)).unwrap();
+    let reasons = [stopped.reason, expired.reason, failed().reason, running().reason, grace().reason];
+    let expected = [EndReason::Stopped, EndReason::OutOfFunds, EndReason::NoStart, EndReason::None, EndReason::None];
+    assert_eq!(reasons, expected);
+}
+
+#[test]
+fn every_state_and_reason_keeps_its_byte_and_unknown_bytes_are_refused() {
+    for (byte, state) in (1u8..).zip([Starting, Running, Paused, Grace, Ended, Failed]) {
+        assert_eq!((LeaseState::from_byte(byte), state as u8), (Ok(state), byte));
+        assert_eq!(state.is_over(), matches!(state, Ended | Failed));
+    }
+    for (byte, state) in (1u8..).zip([JobState::Open, JobState::Leased, JobState::Ended]) {
+        assert_eq!((JobState::from_byte(byte), state as u8), (Ok(state), byte));
+    }
+    for (byte, reason) in (0u8..).zip(EndReason::ALL) {
+        assert_eq!((EndReason::from_byte(byte), reason as u8), (Ok(reason), byte));
+    }
+    for byte in [0, 7, 255] {
+        assert_eq!(LeaseState::from_byte(byte), Err(WrongState));
+    }
+    for byte in [0, 4, 255] {
+        assert_eq!(JobState::from_byte(byte), Err(WrongState));
+    }
+    assert_eq!((EndReason::from_byte(12), EndReason::from_byte(255)), (Err(WrongState), Err(WrongState)));
+}
+
+// Jobs.
+
+const CLOSE: u64 = T0 + 12;
+const J: Does<JobState> = Refuses(WrongState);
+
+fn open(attempts: u8) -> Job {
+    let terms = Terms { max_price: PRICE, max_duration: Seconds(3_600), window: Seconds(12), attempts };
+    Job::post(terms, UnixTs(T0)).unwrap()
+}
+
+fn leased(attempts: u8) -> Job {
+    let mut job = open(attempts);
+    job.award(PRICE, UnixTs(CLOSE)).unwrap();
+    job
+}
+
+fn ended() -> Job {
+    let mut job = open(1);
+    job.cancel().unwrap();
+    job
+}
+
+type JobStep = (&'static str, fn(&mut Job, UnixTs) -> RuleResult<()>);
+
+const JOB_STEPS: [JobStep; 9] = [
+    ("bid", |job, now| job.check_bid(PRICE, now)),
+    ("check award", |job, now| job.check_award(now)),
+    ("award", |job, now| job.award(PRICE, now).map(drop)),
+    ("nobody left", |job, now| job.unawarded(now).map(drop)),
+    ("cancel", |job, _| job.cancel().map(drop)),
+    ("lease ready", |job, _| job.on_ready().map(drop)),
+    ("lease failed to start", |job, now| job.on_no_start(Atoms(1_000), now).map(drop)),
+    ("lease ended", |job, _| job.on_lease_end(EndReason::Completed).map(drop)),
+    ("close", |job, _| job.check_close()),
+];
+
+type JobRow = (&'static str, fn() -> Job, u64, [Does<JobState>; 9]);
+
+use JobState as S;
+
+/// Columns as in [`JOB_STEPS`].
+#[rustfmt::skip]
+const JOB_TABLE: [JobRow; 7] = [
+    ("open, window open", || open(2), CLOSE - 1,
+        [To(S::Open), Refuses(WindowOpen), Refuses(WindowOpen), Refuses(WindowOpen), To(S::Ended), J, J, J, J]),
+    ("open, window over", || open(2), CLOSE,
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Open), To(S::Ended), J, J, J, J]),
+    ("open, window over, last attempt", || open(1), CLOSE,
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Ended), To(S::Ended), J, J, J, J]),
+    ("leased", || leased(2), CLOSE,
+        [J, J, J, J, J, To(S::Leased), To(S::Open), To(S::Ended), J]),
+    ("leased, last attempt", || leased(1), CLOSE,
+        [J, J, J, J, J, To(S::Leased), To(S::Ended), To(S::Ended), J]),
+    ("ended", ended, CLOSE,
+        [J, J, J, J, J, J, J, J, To(S::Ended)]),
+    ("ended, clock before the posting", ended, 0,
+        [J, J, J, J, J, J, J, J, To(S::Ended)]),
+];
+
+#[test]
+fn every_step_of_a_job_does_in_every_situation_what_the_table_says() {
+    for (situation, make, ts, row) in JOB_TABLE {
+        for ((name, step), expected) in JOB_STEPS.iter().zip(row) {
+            let before = make();
+            let mut job = before;
+            let does = match step(&mut job, UnixTs(ts)) {
+                Ok(()) => To(job.state),
+                Err(error) => {
+                    assert_eq!(job, before, "{situation}: a refused {name} changed the job");
+                    Refuses(error)
+                }
+            };
+            assert_eq!(does, expected, "{situation}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_job_carries_its_reason_and_returns_all_that_it_held() {
+    let mut cancelled = open(2);
+    let cap = cancelled.reserved;
+    assert_eq!((cancelled.cancel(), cancelled.reason), (Ok(cap), EndReason::Cancelled));
+    let mut unbid = open(1);
+    assert_eq!((unbid.unawarded(UnixTs(CLOSE)), unbid.reason), (Ok(Unawarded::Refunded(cap)), EndReason::NoBids));
+    let mut unstarted = open(1);
+    let handed = unstarted.award(PRICE, UnixTs(CLOSE)).unwrap();
+    assert_eq!((unstarted.on_no_start(handed, UnixTs(CLOSE)), unstarted.reason), (Ok(cap), EndReason::NoStart));
+    let mut done = open(1);
+    let handed = done.award(PRICE, UnixTs(CLOSE)).unwrap();
+    assert_eq!(done.on_ready(), cap.sub(handed));
+    assert_eq!(done.on_ready(), Ok(Atoms::ZERO), "ready twice returns it once");
+    assert_eq!((done.on_lease_end(EndReason::Completed), done.reason), (Ok(Atoms::ZERO), EndReason::Completed));
+}
+
+#[test]
+fn after_a_failed_start_the_runner_up_is_next_at_once_and_the_window_stays_closed() {
+    let mut job = leased(3);
+    let later = UnixTs(CLOSE + 500);
+    assert_eq!(job.on_no_start(Atoms(3_600), later), Ok(Atoms::ZERO));
+    assert_eq!(job.check_bid(PRICE, later), Err(WindowClosed));
+    assert_eq!(job.on_lead(later), Ok(()));
+    assert_eq!(job.close_ts, later, "nothing extends a window that is over");
+    assert_eq!(job.award(PRICE, later), Ok(Atoms(3_600)));
+    assert_eq!((job.leases, job.attempts_left), (2, 2));
+}

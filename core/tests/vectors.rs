@@ -1,0 +1,303 @@
+//! Golden vectors: what other implementations of the rules are checked against, calculated apart from this code with exact
+//! fractions. Every number fits 53 bits, so that any JSON reader can take them.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+
+use gridlease_core::bond::lease_reservation;
+use gridlease_core::book::{Book, Entry};
+use gridlease_core::job::{EndReason, Job, Terms, start_deadline};
+use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::limits::DEFAULT_WINDOW;
+use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
+use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::stream::{Split, accrued, billable_ms, runway_end, split};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The rows of a file; an empty file would prove nothing.
+fn rows<T: DeserializeOwned>(text: &str) -> Vec<T> {
+    let rows: Vec<T> = serde_json::from_str(text).unwrap();
+    assert!(!rows.is_empty());
+    rows
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moment {
+    slot: u64,
+    ts: u64,
+}
+
+impl From<Moment> for Now {
+    fn from(moment: Moment) -> Self {
+        Now { slot: moment.slot, ts: UnixTs(moment.ts) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accrual {
+    why: String,
+    price_per_hour: u64,
+    funds: u64,
+    slot_ms: u32,
+    start: Moment,
+    now: Moment,
+    runway_end: u64,
+    billable_ms: u64,
+    accrued: u64,
+}
+
+#[test]
+fn accrual_agrees_with_its_vectors() {
+    for row in rows::<Accrual>(include_str!("vectors/accrual.json")) {
+        let (price, funds) = (PricePerHour(row.price_per_hour), Atoms(row.funds));
+        let end = runway_end(UnixTs(row.start.ts), funds, price).unwrap();
+        assert_eq!(end.0, row.runway_end, "{row:?}");
+        let ms = billable_ms(row.start.into(), row.now.into(), end, row.slot_ms);
+        assert_eq!(ms, row.billable_ms, "{}: {row:?}", row.why);
+        assert_eq!(accrued(price, ms, funds).unwrap().0, row.accrued, "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    gross: u64,
+    fee_bps: u16,
+    net: u64,
+    fee: u64,
+}
+
+#[test]
+fn split_agrees_with_its_vectors() {
+    for row in rows::<Parts>(include_str!("vectors/split.json")) {
+        let expected = Split { net: Atoms(row.net), fee: Atoms(row.fee) };
+        assert_eq!(split(Atoms(row.gross), Bps(row.fee_bps)), Ok(expected), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scored {
+    weights: [u16; 4],
+    reputation: u16,
+    uptime: u16,
+    speed: u16,
+    price: u64,
+    max: u64,
+    score: u32,
+}
+
+#[test]
+fn score_agrees_with_its_vectors() {
+    for row in rows::<Scored>(include_str!("vectors/score.json")) {
+        let merit = Merit { reputation: Bps(row.reputation), uptime: Bps(row.uptime), speed: Bps(row.speed) };
+        let weights = Weights::new(row.weights).unwrap();
+        assert_eq!(score(&weights, &merit, PricePerHour(row.price), PricePerHour(row.max)), Ok(row.score), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutoBid {
+    why: String,
+    weights: [u16; 4],
+    reputation: u16,
+    uptime: u16,
+    speed: u16,
+    ask: u64,
+    floor: u64,
+    max: u64,
+    best: Option<u32>,
+    price: u64,
+}
+
+#[test]
+fn automatic_bids_agree_with_their_vectors() {
+    for row in rows::<AutoBid>(include_str!("vectors/auto_bid.json")) {
+        let merit = Merit { reputation: Bps(row.reputation), uptime: Bps(row.uptime), speed: Bps(row.speed) };
+        let weights = Weights::new(row.weights).unwrap();
+        let (ask, floor, max) = (PricePerHour(row.ask), PricePerHour(row.floor), PricePerHour(row.max));
+        let price = auto_bid_price(&weights, &merit, ask, floor, max, row.best);
+        assert_eq!(price, Ok(PricePerHour(row.price)), "{}: {row:?}", row.why);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bid {
+    provider: String,
+    score: u32,
+    price: u64,
+    tie: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bidding {
+    why: String,
+    bids: Vec<Bid>,
+    outcomes: Vec<String>,
+    order: Vec<String>,
+}
+
+#[test]
+fn books_agree_with_their_vectors() {
+    for row in rows::<Bidding>(include_str!("vectors/book.json")) {
+        let mut book = Book::new();
+        let outcomes: Vec<String> = row.bids.iter().map(|bid| enter(&mut book, bid)).collect();
+        assert_eq!(outcomes, row.outcomes, "{}", row.why);
+        let order: Vec<String> = book.entries().iter().map(|entry| hex::encode(entry.provider)).collect();
+        assert_eq!(order, row.order, "{}", row.why);
+    }
+}
+
+fn enter(book: &mut Book, bid: &Bid) -> String {
+    let mut provider = [0; 32];
+    hex::decode_to_slice(&bid.provider, &mut provider).unwrap();
+    let entry = Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), tie: bid.tie };
+    match book.insert(entry) {
+        Ok(inserted) => match inserted.displaced {
+            Some(worst) => format!("displaced {}", hex::encode(worst.provider)),
+            None => "entered".to_owned(),
+        },
+        Err(RuleError::BidNotImproved) => "not improved".to_owned(),
+        Err(RuleError::BookFull) => "full".to_owned(),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reservation {
+    max_price: u64,
+    max_duration: u64,
+    cap: u64,
+    price: u64,
+    handed: u64,
+    stake: u64,
+}
+
+#[test]
+fn reservations_agree_with_their_vectors() {
+    for row in rows::<Reservation>(include_str!("vectors/reservation.json")) {
+        let terms = Terms {
+            max_price: PricePerHour(row.max_price),
+            max_duration: Seconds(row.max_duration),
+            window: DEFAULT_WINDOW,
+            attempts: 1,
+        };
+        let mut job = Job::post(terms, UnixTs(0)).unwrap();
+        assert_eq!(job.reserved.0, row.cap, "{row:?}");
+        let price = PricePerHour(row.price);
+        assert_eq!(job.award(price, job.close_ts), Ok(Atoms(row.handed)), "{row:?}");
+        assert_eq!(lease_reservation(price, terms.max_duration), Ok(Atoms(row.stake)), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    awarded: u64,
+    image_mb: u32,
+    deadline: u64,
+}
+
+#[test]
+fn start_deadlines_agree_with_their_vectors() {
+    for row in rows::<Start>(include_str!("vectors/start_deadline.json")) {
+        assert_eq!(start_deadline(UnixTs(row.awarded), row.image_mb), Ok(UnixTs(row.deadline)), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slash {
+    fault: String,
+    reservation: u64,
+    price: u64,
+    victim: u64,
+    insurance: u64,
+}
+
+#[test]
+fn slashes_agree_with_their_vectors() {
+    for row in rows::<Slash>(include_str!("vectors/slash.json")) {
+        let fault = match row.fault.as_str() {
+            "no start" => Fault::NoStart,
+            "abandoned" => Fault::Abandoned,
+            other => panic!("unknown fault {other}"),
+        };
+        let parts = slash_for(fault, Atoms(row.reservation), PricePerHour(row.price)).unwrap();
+        assert_eq!((parts.victim.0, parts.insurance.0), (row.victim, row.insurance), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Walk {
+    why: String,
+    price_per_hour: u64,
+    reserved: u64,
+    slot_ms: u32,
+    fee_bps: u16,
+    start_deadline: u64,
+    steps: Vec<WalkStep>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WalkStep {
+    step: String,
+    now: Moment,
+    /// Of a top-up.
+    amount: Option<u64>,
+    /// What a settlement moves.
+    net: Option<u64>,
+    fee: Option<u64>,
+    /// What an ending step gives back.
+    back: Option<u64>,
+    state: String,
+    held: u64,
+}
+
+fn name(state: LeaseState) -> &'static str {
+    match state {
+        LeaseState::Starting => "starting",
+        LeaseState::Running => "running",
+        LeaseState::Paused => "paused",
+        LeaseState::Grace => "grace",
+        LeaseState::Ended => "ended",
+        LeaseState::Failed => "failed",
+    }
+}
+
+#[test]
+fn whole_leases_agree_with_their_vectors() {
+    for row in rows::<Walk>(include_str!("vectors/lease.json")) {
+        let (price, reserved) = (PricePerHour(row.price_per_hour), Atoms(row.reserved));
+        let mut lease = Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), UnixTs(row.start_deadline));
+        for step in &row.steps {
+            let now = Now::from(step.now);
+            let (mut moved, mut back) = (None, None);
+            match step.step.as_str() {
+                "ready" => lease.ready(now).unwrap(),
+                "settle" => moved = Some(lease.settle(now).unwrap()),
+                "top_up" => lease.top_up(Atoms(step.amount.unwrap()), now).unwrap(),
+                "stop" => back = Some(lease.stop(now).unwrap()),
+                "completed" => back = Some(lease.finish(EndReason::Completed, now).unwrap()),
+                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, now).unwrap()),
+                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, now).unwrap()),
+                "give up" => back = Some(lease.fail_start(true, now).unwrap()),
+                "expire" => back = Some(lease.expire(now).unwrap().unwrap_or_default()),
+                other => panic!("unknown step {other}"),
+            }
+            let seen = (moved.map(|moved| (moved.net.0, moved.fee.0)), back.map(Atoms::get), name(lease.state));
+            let expected = (step.net.zip(step.fee), step.back, step.state.as_str());
+            assert_eq!(seen, expected, "{}: {step:?}", row.why);
+            assert_eq!(lease.held(), Ok(Atoms(step.held)), "{}: {step:?}", row.why);
+        }
+        assert_eq!(lease.check_close(), Ok(()), "{}", row.why);
+    }
+}

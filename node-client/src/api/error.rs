@@ -1,0 +1,78 @@
+//! Refusals.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gridlease_sdk::node_api::auth::AuthError;
+use gridlease_sdk::node_api::{ErrorBody, codes};
+
+/// A refused request: its status, and what the answer's body says.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: Box<ErrorBody>,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>, hint: &str) -> Self {
+        Self { status, body: Box::new(ErrorBody::new(code, message, hint)) }
+    }
+
+    pub(super) fn not_found(what: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, codes::NOT_FOUND, what, hint)
+    }
+
+    pub(super) fn wrong_state(what: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, codes::WRONG_STATE, what, hint)
+    }
+
+    pub(super) fn too_large(limit: u64) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, codes::TOO_LARGE, format!("the body has more than {limit} bytes"), "")
+    }
+
+    pub(super) fn hash_mismatch(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH, message, "send exactly the bytes that were hashed")
+    }
+
+    pub(super) fn bad_body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, codes::BAD_BODY, message, "")
+    }
+
+    pub(super) fn busy(message: &str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, codes::BUSY, message, "wait a second and try again")
+    }
+
+    /// The node's own fault. The details go to the node's log, not to the buyer.
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("a request failed: {error}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL, "the node failed", "try again; if it stays, tell the provider")
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let status = match error {
+            AuthError::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        Self::new(status, error.code(), error.to_string(), "")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(*self.body)).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+pub(super) async fn no_such_path() -> ApiError {
+    ApiError::not_found("there is nothing at this path", "the paths are those of version 1 of the node's interface")
+}
+
+pub(super) async fn no_such_method() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, codes::NOT_FOUND, "this path does not take this method", "")
+}

@@ -1,0 +1,143 @@
+//! What a buyer asks: status, log and outputs.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use gridlease_sdk::artifact::{OutputListing, pack};
+use gridlease_sdk::node_api::LeaseStatus;
+use gridlease_sdk::node_api::auth::empty_body_hash;
+use serde::Deserialize;
+use solana_pubkey::Pubkey;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::access::{address, authorise};
+use super::limits::permit;
+use super::{ApiError, Context, OutputsAccess};
+
+/// Pieces of an archive on their way to a client that is slower than the disk.
+const PIECES: usize = 8;
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The lease of a signed request without a body.
+fn lease_of(context: &Context, lease: &str, request: Request) -> Result<Pubkey, ApiError> {
+    let lease = address(lease)?;
+    let (parts, _) = request.into_parts();
+    authorise(context, &parts, empty_body_hash(), context.directory.lease(&lease), "lease")?;
+    Ok(lease)
+}
+
+/// `GET /v1/leases/{lease}/status`
+pub(super) async fn status(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    request: Request,
+) -> Result<Json<LeaseStatus>, ApiError> {
+    let lease = lease_of(&context, &lease, request)?;
+    context.directory.status(&lease).map(Json).ok_or_else(|| ApiError::not_found("this node has no such lease", ""))
+}
+
+#[derive(Deserialize)]
+pub(super) struct LogQuery {
+    #[serde(default)]
+    follow: bool,
+    #[serde(default)]
+    from: u64,
+}
+
+/// `GET /v1/leases/{lease}/logs?follow=&from=`
+pub(super) async fn logs(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let lease = lease_of(&context, &lease, request)?;
+    let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
+    let log = context
+        .directory
+        .log(&lease)
+        .ok_or_else(|| ApiError::wrong_state("there is no log yet: the container has not started", "ask for the status, and try again once it runs"))?;
+    let place = permit(&context.streams)?;
+    let lines = log.stream(query.from, query.follow).map(move |chunk| {
+        // The place is held until the stream is dropped.
+        let _ = &place;
+        chunk
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {
+    context
+        .directory
+        .outputs(lease)
+        .ok_or_else(|| ApiError::wrong_state("the outputs are not collected yet", "try again once the container has ended"))
+}
+
+/// `GET /v1/leases/{lease}/outputs`
+pub(super) async fn outputs(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    request: Request,
+) -> Result<Json<OutputListing>, ApiError> {
+    let lease = lease_of(&context, &lease, request)?;
+    Ok(Json(collected(&context, &lease)?.listing))
+}
+
+/// `GET /v1/leases/{lease}/outputs.tar`
+pub(super) async fn outputs_tar(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let lease = lease_of(&context, &lease, request)?;
+    let outputs = collected(&context, &lease)?;
+    let place = permit(&context.streams)?;
+    let (pieces, receiver) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let dirs: Vec<&std::path::Path> = outputs.dirs.iter().map(PathBuf::as_path).collect();
+        let mut writer = Pieces { pieces: pieces.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
+        let done = pack(&dirs, &outputs.listing.files, &mut writer);
+        if let Err(e) = done {
+            // An error in the stream breaks the answer off, so that no client takes a part for the whole.
+            tracing::warn!(%lease, "the outputs were not sent: {e}");
+            let _ = pieces.blocking_send(Err(std::io::Error::other("the outputs could not be read")));
+        }
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReceiverStream::new(receiver))).into_response())
+}
+
+/// Hands what is written to the answer's body, piece by piece; fails when the client is gone.
+struct Pieces {
+    pieces: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = PIECE_BYTES - self.buffer.len().min(PIECE_BYTES);
+        let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
+        self.buffer.extend_from_slice(taken);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES)));
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+}

@@ -1,0 +1,232 @@
+//! The HTTPS interface that the node serves to the buyers of its leases.
+//!
+//! What is said is in [`gridlease_sdk::node_api`]; this is the server. It knows nothing of the chain: who may ask
+//! for what comes from a [`LeaseDirectory`], which the node's main loop keeps up to date.
+
+mod access;
+mod error;
+mod jobs;
+mod leases;
+mod limits;
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware;
+use axum::routing::{get, put};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use gridlease_sdk::artifact::OutputListing;
+use gridlease_sdk::node_api::auth::NonceWindow;
+use gridlease_sdk::node_api::{Health, LeaseStatus, paths};
+use solana_pubkey::Pubkey;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::layout::LeaseDir;
+use crate::logs::LeaseLog;
+use crate::tls::{Identity, TlsError};
+
+pub use error::ApiError;
+
+/// Who may ask for a job or a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// The purse's owner.
+    pub buyer: Pubkey,
+    /// The key that posted the job.
+    pub poster: Pubkey,
+}
+
+/// A job of which this node holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobAccess {
+    /// Who may ask.
+    pub owners: Owners,
+    /// SHA-256 that its manifest must have.
+    pub manifest_hash: [u8; 32],
+    /// SHA-256 of every input that its manifest names; `None` before the manifest is here.
+    pub inputs: Option<Vec<[u8; 32]>>,
+    /// Whether manifest and inputs are still taken: the container has not started and the lease is not over.
+    pub open: bool,
+    /// Where they go.
+    pub dir: LeaseDir,
+}
+
+/// The outputs of a lease whose container has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputsAccess {
+    /// The files.
+    pub listing: OutputListing,
+    /// The output directories, in the order of the manifest.
+    pub dirs: Vec<PathBuf>,
+}
+
+/// Something that a buyer brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The manifest.
+    Manifest,
+    /// The input with this SHA-256.
+    Input([u8; 32]),
+}
+
+/// What the interface needs to know. Every call answers at once, from memory or from a short look at the disk.
+pub trait LeaseDirectory: Send + Sync + 'static {
+    /// The job, if this node holds a lease of it.
+    fn job(&self, job: &Pubkey) -> Option<JobAccess>;
+    /// Who may ask for a lease of this node.
+    fn lease(&self, lease: &Pubkey) -> Option<Owners>;
+    /// A lease's status.
+    fn status(&self, lease: &Pubkey) -> Option<LeaseStatus>;
+    /// A lease's log; `None` before there is one.
+    fn log(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>>;
+    /// A lease's outputs; `None` before they are collected.
+    fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
+    /// Called when something that the lease was waiting for is in place.
+    fn arrived(&self, job: &Pubkey, what: Arrival);
+}
+
+/// Bounds of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiLimits {
+    /// Requests that are answered at the same time.
+    pub requests: usize,
+    /// Of these, log followers and archive downloads, which may take as long as they like.
+    pub streams: usize,
+    /// Signed requests remembered against replay (for two minutes each).
+    pub nonces: usize,
+    /// Largest input in bytes.
+    pub input_bytes: u64,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self { requests: 128, streams: 64, nonces: 100_000, input_bytes: gridlease_sdk::node_api::MAX_INPUT_BYTES }
+    }
+}
+
+/// Why the interface cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken.
+    #[error("{address} is in use by another program; stop it, or choose another with --listen")]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What every request handler has.
+struct Context {
+    provider: Pubkey,
+    clock: Clock,
+    limits: ApiLimits,
+    directory: Arc<dyn LeaseDirectory>,
+    nonces: Mutex<NonceWindow>,
+    requests: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// A running interface.
+#[derive(Debug)]
+pub struct ApiServer {
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl ApiServer {
+    /// Begins to serve at `address` (port 0: any free one). `provider` is the provider record's address, to which
+    /// requests must be signed.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn start(
+        address: SocketAddr,
+        identity: &Identity,
+        provider: Pubkey,
+        directory: Arc<dyn LeaseDirectory>,
+        limits: ApiLimits,
+        clock: Clock,
+    ) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Listen { address, source };
+        let listener = match TcpListener::bind(address) {
+            Ok(listener) => listener,
+            Err(e) if e.kind() == ErrorKind::AddrInUse => return Err(ServeError::InUse { address }),
+            Err(e) => return Err(failed(e)),
+        };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let context = Arc::new(Context {
+            provider,
+            clock,
+            limits,
+            directory,
+            nonces: Mutex::new(NonceWindow::new(limits.nonces)),
+            requests: Arc::new(Semaphore::new(limits.requests)),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+        });
+        let handle = Handle::new();
+        let tls = RustlsConfig::from_config(identity.server_config()?);
+        let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle.clone());
+        let task = tokio::spawn(server.serve(router(context).into_make_service()));
+        Ok(Self { address: bound, handle, task })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connections, lets the open ones finish for at most `grace`, then ends.
+    pub async fn shutdown(self, grace: Duration) {
+        self.handle.graceful_shutdown(Some(grace));
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("the interface ended with an error: {e}"),
+            Err(e) => tracing::warn!("the interface's task failed: {e}"),
+        }
+    }
+}
+
+fn router(context: Arc<Context>) -> Router {
+    Router::new()
+        .route(paths::HEALTH, get(health))
+        .route("/v1/jobs/{job}/manifest", put(jobs::put_manifest))
+        .route("/v1/jobs/{job}/inputs/{sha256}", put(jobs::put_input))
+        .route("/v1/leases/{lease}/status", get(leases::status))
+        .route("/v1/leases/{lease}/logs", get(leases::logs))
+        .route("/v1/leases/{lease}/outputs", get(leases::outputs))
+        .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), limits::admit))
+        .with_state(context)
+}
+
+async fn health(State(context): State<Arc<Context>>) -> axum::Json<Health> {
+    axum::Json(Health {
+        provider: context.provider.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: u64::try_from(context.clock.now()).unwrap_or(0),
+    })
+}

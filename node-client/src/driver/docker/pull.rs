@@ -1,0 +1,134 @@
+//! Pulling by digest, with a bound on size and on silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bollard::errors::Error as BollardError;
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
+use futures_util::StreamExt as _;
+use gridlease_sdk::node_api::PullProgress;
+use tokio::sync::watch;
+
+use super::{DockerDriver, engine, is_missing, reason};
+use crate::driver::{DriverError, ImageRef};
+
+/// A pull in which nothing happens for so long is given up.
+const STALL: Duration = Duration::from_secs(120);
+/// Layers beyond this many are not shown in the progress; no image has them.
+const MAX_LAYERS: usize = 1_024;
+
+impl DockerDriver {
+    pub(super) async fn pull_image(
+        &self,
+        image: &ImageRef,
+        max_bytes: u64,
+        progress: &watch::Sender<PullProgress>,
+    ) -> Result<u64, DriverError> {
+        if let Some(size) = self.local_size(image, max_bytes).await? {
+            return Ok(size);
+        }
+        let name = image.to_string();
+        let options = CreateImageOptionsBuilder::default().from_image(&name).build();
+        let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+        let mut layers = Layers::default();
+        loop {
+            let event = tokio::time::timeout(STALL, events.next())
+                .await
+                .map_err(|_| DriverError::PullStalled { image: name.clone(), seconds: STALL.as_secs() })?;
+            let Some(event) = event else { break };
+            layers.note(event.map_err(|e| pull_error(image, &e))?);
+            let now = layers.progress();
+            // Compressed layers are never larger than what they unpack to, but for a few bytes.
+            if now.bytes_total > max_bytes {
+                return Err(DriverError::ImageTooLarge { image: name, bytes: now.bytes_total, limit: max_bytes });
+            }
+            progress.send_replace(now);
+        }
+        match self.local_size(image, max_bytes).await? {
+            Some(size) => Ok(size),
+            None => Err(DriverError::Engine { what: "find the image it pulled", reason: name }),
+        }
+    }
+
+    /// The unpacked size of the image if the engine holds it under its digest.
+    async fn local_size(&self, image: &ImageRef, max_bytes: u64) -> Result<Option<u64>, DriverError> {
+        let name = image.to_string();
+        let found = match self.docker.inspect_image(&name).await {
+            Ok(found) => found,
+            Err(e) if is_missing(&e) => return Ok(None),
+            Err(e) => return Err(engine("look at an image", &e)),
+        };
+        let digests = found.repo_digests.unwrap_or_default();
+        if !digests.iter().any(|d| d.rsplit('@').next() == Some(image.digest())) {
+            return Err(DriverError::DigestMismatch { image: name, found: digests.join(", ") });
+        }
+        let bytes = u64::try_from(found.size.unwrap_or(0)).unwrap_or(0);
+        if bytes > max_bytes {
+            // It was pulled for this lease only, if no container uses it; one in use stays, which is no error here.
+            let _ = self.docker.remove_image(&name, None::<RemoveImageOptions>, None).await;
+            return Err(DriverError::ImageTooLarge { image: name, bytes, limit: max_bytes });
+        }
+        Ok(Some(bytes))
+    }
+}
+
+fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
+    let image = image.to_string();
+    let reason = reason(error);
+    let text = reason.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["manifest unknown", "not found", "does not exist", "pull access denied", "unauthorized", "invalid reference", "no matching manifest"]) {
+        DriverError::ImageNotFound { image, reason }
+    } else if has(&["connection refused", "no such host", "i/o timeout", "timeout", "connection reset", "eof", "no route", "unreachable", "dial tcp"]) {
+        DriverError::RegistryUnreachable { image, reason }
+    } else {
+        DriverError::Engine { what: "pull an image", reason: format!("{image}: {reason}") }
+    }
+}
+
+#[derive(Default)]
+struct Layers(BTreeMap<String, Layer>);
+
+#[derive(Default)]
+struct Layer {
+    received: u64,
+    total: u64,
+    done: bool,
+}
+
+impl Layers {
+    fn note(&mut self, event: CreateImageInfo) {
+        let (Some(id), Some(status)) = (event.id, event.status) else { return };
+        // The first line names the image with the id of its tag or digest; only layers matter.
+        if status.starts_with("Pulling from") || (self.0.len() >= MAX_LAYERS && !self.0.contains_key(&id)) {
+            return;
+        }
+        let layer = self.0.entry(id).or_default();
+        let bytes = |n: Option<i64>| u64::try_from(n.unwrap_or(0)).unwrap_or(0);
+        match status.as_str() {
+            "Downloading" => {
+                if let Some(detail) = event.progress_detail {
+                    layer.received = bytes(detail.current);
+                    layer.total = bytes(detail.total).max(layer.total);
+                }
+            }
+            "Verifying Checksum" | "Download complete" => layer.received = layer.total,
+            "Pull complete" | "Already exists" => {
+                layer.received = layer.total;
+                layer.done = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn progress(&self) -> PullProgress {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        PullProgress {
+            layers_done: count(self.0.values().filter(|l| l.done).count()),
+            layers_total: count(self.0.len()),
+            bytes_done: self.0.values().map(|l| l.received).fold(0, u64::saturating_add),
+            bytes_total: self.0.values().map(|l| l.total).fold(0, u64::saturating_add),
+        }
+    }
+}

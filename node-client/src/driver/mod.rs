@@ -1,0 +1,136 @@
+//! The container engine behind a trait, so that everything above it can be tried with faults.
+//!
+//! [`docker::DockerDriver`] is the real one. [`fake::FakeDriver`] misbehaves on request and is for tests of
+//! what the node does about it. Every call is idempotent: creating what exists, starting what runs, stopping
+//! what is stopped and removing what is gone all succeed.
+
+pub mod docker;
+mod error;
+pub mod fake;
+mod image;
+mod spec;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use gridlease_sdk::node_api::{LogStream, PullProgress};
+use solana_pubkey::Pubkey;
+use tokio::sync::watch;
+
+pub use error::DriverError;
+pub use image::{BadImage, ImageRef};
+pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, container_name};
+
+/// The engine's identifier of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ContainerId(pub String);
+
+impl std::fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is known about the engine after [`Driver::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Name and version, for example `Docker 20.10.24`.
+    pub name: String,
+    /// Whether it is Podman behind Docker's API (which ignores GPU requests).
+    pub podman: bool,
+    /// Whether the engine names an NVIDIA runtime. Informative: without it a GPU container may still start.
+    pub nvidia_runtime: bool,
+}
+
+/// Where a container is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// There is no such container.
+    Missing,
+    /// Created, never started.
+    Created,
+    /// Runs.
+    Running {
+        /// When it was started, Unix milliseconds.
+        started_at_ms: i64,
+    },
+    /// Ran and ended.
+    Exited(Exit),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code of its first process; 128 + n after signal n.
+    pub code: i64,
+    /// Whether the memory limit killed one of its processes.
+    pub oom_killed: bool,
+    /// When it was started, Unix milliseconds; 0 where it never was.
+    pub started_at_ms: i64,
+    /// When it ended, Unix milliseconds.
+    pub finished_at_ms: i64,
+}
+
+/// A container that carries this node's label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its identifier.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: String,
+    /// The lease on its label; `None` where the label cannot be read.
+    pub lease: Option<Pubkey>,
+}
+
+/// One piece of output: a line, or a part of one that was too long for the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPiece {
+    /// When the engine read it, Unix milliseconds.
+    pub ts_ms: i64,
+    /// Stream on which it came.
+    pub stream: LogStream,
+    /// Its bytes without the line end.
+    pub bytes: bytes::Bytes,
+}
+
+/// What is needed of a container engine.
+pub trait Driver: Send + Sync + std::fmt::Debug {
+    /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
+    fn check(&self, gpu: bool) -> BoxFuture<'_, Result<EngineInfo, DriverError>>;
+
+    /// Makes the image available and verifies that what is there has the digest that was asked for and is at
+    /// most `max_bytes` large (unpacked). Returns its unpacked size in bytes. An image that is present is not pulled.
+    /// Dropping the future stops the pull.
+    fn pull<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        max_bytes: u64,
+        progress: &'a watch::Sender<PullProgress>,
+    ) -> BoxFuture<'a, Result<u64, DriverError>>;
+
+    /// Creates the container. One that exists under this lease's name and label is returned as it is.
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<ContainerId, DriverError>>;
+
+    /// Starts a created container.
+    fn start<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), DriverError>>;
+
+    /// Looks at a container.
+    fn inspect<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<ContainerState, DriverError>>;
+
+    /// Waits until a started container has ended.
+    fn wait<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Exit, DriverError>>;
+
+    /// The container's output from `since_s` (Unix seconds, inclusive) on, in the order of the engine's record.
+    /// With `follow` the stream ends when the container does.
+    fn logs(&self, id: &ContainerId, since_s: Option<i64>, follow: bool) -> BoxStream<'static, Result<LogPiece, DriverError>>;
+
+    /// Asks the container to end, and kills it after `grace` (at most 60 s).
+    fn stop<'a>(&'a self, id: &'a ContainerId, grace: Duration) -> BoxFuture<'a, Result<(), DriverError>>;
+
+    /// Removes the container, killing it where it runs.
+    fn remove<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), DriverError>>;
+
+    /// Every container, in whatever state, that carries the label of this node (its provider record).
+    fn list_labelled<'a>(&'a self, node: &'a Pubkey) -> BoxFuture<'a, Result<Vec<Listed>, DriverError>>;
+}

@@ -1,0 +1,161 @@
+//! Bringing a job's input files here: fetched from https or pushed by the buyer, verified, and only then in place.
+//!
+//! A file is written to a temporary name and hashed on the way; it gets its final name (its hash) when the hash is
+//! right. So what has the name has the content, however often the node was killed.
+
+mod address;
+mod fetch;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use gridlease_sdk::manifest::{InputSource, Manifest};
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::layout::{LeaseDir, StateDirError, at, persist};
+
+pub use address::is_public;
+pub use fetch::{FetchPolicy, Fetcher};
+
+/// A transfer in which no byte comes for so long is given up.
+const STALL: Duration = Duration::from_secs(30);
+
+/// An input that is not here yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// Where the node fetches it; `None`: the buyer pushes it.
+    pub uri: Option<String>,
+}
+
+/// Why an input could not be brought here.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The node's own files.
+    #[error(transparent)]
+    File(#[from] StateDirError),
+    /// The manifest names something that is no input.
+    #[error("input {name}: {reason}")]
+    Bad {
+        /// Its address or hash.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Larger than allowed.
+    #[error("input {name} has more than {limit} bytes")]
+    TooLarge {
+        /// Its address or hash.
+        name: String,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Not the content that was announced.
+    #[error("input {name} has SHA-256 {found}, the manifest says {expected}")]
+    HashMismatch {
+        /// Its address or hash.
+        name: String,
+        /// Announced, hex.
+        expected: String,
+        /// Found, hex.
+        found: String,
+    },
+    /// The transfer failed.
+    #[error("input {name} could not be fetched: {reason}")]
+    Transfer {
+        /// Its address or hash.
+        name: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl InputError {
+    /// Whether the same transfer may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transfer { .. } | Self::File(_))
+    }
+}
+
+/// The inputs of `manifest` that are not in the lease's directory yet, each hash once. Blocks on the file system.
+///
+/// # Errors
+/// [`InputError::Bad`] where the manifest is not in its canonical form.
+pub fn missing(manifest: &Manifest, lease: &LeaseDir) -> Result<Vec<Missing>, InputError> {
+    let mut found = BTreeSet::new();
+    for input in &manifest.inputs {
+        let bad = |reason: &str| InputError::Bad { name: input.mount.clone(), reason: reason.to_owned() };
+        let hex_hash = input.sha256.as_deref().ok_or_else(|| bad("it has no hash"))?;
+        let mut sha256 = [0; 32];
+        hex::decode_to_slice(hex_hash, &mut sha256).map_err(|_| bad("its hash is not SHA-256 in hex"))?;
+        let uri = match &input.uri {
+            InputSource::Https(uri) => Some(uri.clone()),
+            InputSource::Push => None,
+            InputSource::Local(_) => return Err(bad("it is a file on another machine")),
+        };
+        if !lease.input(&sha256).exists() {
+            found.insert(Missing { sha256, uri });
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Writes a stream of bytes as the input with this hash. What is there already under the hash is left, and the stream unread.
+///
+/// # Errors
+/// [`InputError`]; the temporary file is gone then.
+pub async fn place<E: std::fmt::Display>(
+    lease: &LeaseDir,
+    sha256: &[u8; 32],
+    name: &str,
+    max_bytes: u64,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<PathBuf, InputError> {
+    let path = lease.input(sha256);
+    if path.exists() {
+        return Ok(path);
+    }
+    let dir = lease.inputs();
+    let temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&dir).map_err(at("create a file in", &dir))?;
+    let handle = temporary.reopen().map_err(at("open", temporary.path()))?;
+    let mut file = tokio::fs::File::from_std(handle);
+    let mut body = std::pin::pin!(body);
+    let (mut hasher, mut size) = (Sha256::new(), 0u64);
+    let transfer = |reason: String| InputError::Transfer { name: name.to_owned(), reason };
+    loop {
+        let chunk = tokio::time::timeout(STALL, body.next())
+            .await
+            .map_err(|_| transfer(format!("nothing came for {} s", STALL.as_secs())))?;
+        let Some(chunk) = chunk else { break };
+        let chunk = chunk.map_err(|e| transfer(e.to_string()))?;
+        size = size.saturating_add(chunk.len() as u64);
+        if size > max_bytes {
+            return Err(InputError::TooLarge { name: name.to_owned(), limit: max_bytes });
+        }
+        hasher.update(&chunk);
+        file.write_all(&chunk).await.map_err(at("write", &path))?;
+    }
+    file.flush().await.map_err(at("write", &path))?;
+    drop(file);
+    let found: [u8; 32] = hasher.finalize().into();
+    if found != *sha256 {
+        return Err(InputError::HashMismatch { name: name.to_owned(), expected: hex::encode(sha256), found: hex::encode(found) });
+    }
+    let (lease, target) = (lease.clone(), path.clone());
+    tokio::task::spawn_blocking(move || {
+        lease.share_input(temporary.path())?;
+        persist(temporary, &target)
+    })
+    .await
+    .map_err(|e| InputError::Transfer { name: name.to_owned(), reason: e.to_string() })??;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests;

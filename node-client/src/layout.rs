@@ -1,0 +1,197 @@
+//! Where the node keeps what.
+//!
+//! ```text
+//! <state>/node.redb  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  log.ndjson
+//! ```
+//!
+//! Directories are 0700: other users of the machine see nothing of a buyer's data.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use solana_pubkey::Pubkey;
+
+use crate::driver::RunAs;
+
+/// A file or directory of the node could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}: {source}", path.display())]
+pub struct StateDirError {
+    /// What was tried.
+    pub what: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+pub(crate) fn at<'p>(what: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StateDirError + 'p {
+    move |source| StateDirError { what, path: path.to_owned(), source }
+}
+
+/// The node's state directory.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// Opens the directory, creating it and its parts where they are missing.
+    ///
+    /// # Errors
+    /// [`StateDirError`] where a part can be neither found nor made.
+    pub fn open(root: &Path) -> Result<Self, StateDirError> {
+        make_dir(root)?;
+        // Docker wants absolute sources, and a node that is started elsewhere must still mean the same place.
+        let root = root.canonicalize().map_err(at("find", root))?;
+        make_dir(&root.join("leases"))?;
+        Ok(Self { root })
+    }
+
+    /// The directory itself, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("node.redb")
+    }
+
+    /// The TLS certificate, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.root.join("cert.pem")
+    }
+
+    /// Its private key, PEM, 0600.
+    #[must_use]
+    pub fn private_key(&self) -> PathBuf {
+        self.root.join("key.pem")
+    }
+
+    /// The directory of all leases.
+    #[must_use]
+    pub fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
+    /// The directory of one lease. It may not exist.
+    #[must_use]
+    pub fn lease(&self, lease: &Pubkey) -> LeaseDir {
+        LeaseDir { root: self.leases().join(lease.to_string()) }
+    }
+}
+
+/// The directory of one lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseDir {
+    root: PathBuf,
+}
+
+impl LeaseDir {
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The canonical manifest.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log.ndjson")
+    }
+
+    /// The directory of inputs.
+    #[must_use]
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("in")
+    }
+
+    /// The file of the input with this SHA-256.
+    #[must_use]
+    pub fn input(&self, sha256: &[u8; 32]) -> PathBuf {
+        self.inputs().join(hex::encode(sha256))
+    }
+
+    /// The directory of outputs.
+    #[must_use]
+    pub fn outputs(&self) -> PathBuf {
+        self.root.join("out")
+    }
+
+    /// The directory of output number `index` of the manifest.
+    #[must_use]
+    pub fn output(&self, index: usize) -> PathBuf {
+        self.outputs().join(index.to_string())
+    }
+
+    /// Creates the directory with its parts for inputs and `outputs` outputs, the latter writable for `run_as`.
+    ///
+    /// # Errors
+    /// [`StateDirError`].
+    pub fn create(&self, outputs: usize, run_as: RunAs) -> Result<(), StateDirError> {
+        make_dir(&self.root)?;
+        make_dir(&self.inputs())?;
+        make_dir(&self.outputs())?;
+        for index in 0..outputs {
+            let dir = self.output(index);
+            make_dir(&dir)?;
+            if nix::unistd::geteuid().is_root() {
+                chown(&dir, Some(run_as.uid), Some(run_as.gid)).map_err(at("change the owner of", &dir))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the inputs readable for the container's user, which is not the node's; the lease's directory above
+    /// stays closed to everybody else.
+    ///
+    /// # Errors
+    /// [`StateDirError`].
+    pub fn share_input(&self, path: &Path) -> Result<(), StateDirError> {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).map_err(at("set the permissions of", path))
+    }
+}
+
+/// Creates a directory with mode 0700; one that exists is left as it is.
+fn make_dir(path: &Path) -> Result<(), StateDirError> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create directory", path))
+}
+
+/// Writes a file so that it is either there complete or not at all, also after a power cut. `mode` is its permission bits.
+///
+/// # Errors
+/// [`StateDirError`].
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateDirError> {
+    use std::io::Write as _;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(std::fs::Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .map_err(at("create a file in", dir))?;
+    file.write_all(bytes).map_err(at("write", path))?;
+    persist(file, path)
+}
+
+/// Moves a finished temporary file to its place, durably.
+///
+/// # Errors
+/// [`StateDirError`].
+pub fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<(), StateDirError> {
+    file.as_file().sync_all().map_err(at("write", path))?;
+    file.persist(path).map_err(|e| at("write", path)(e.error))?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(dir).and_then(|d| d.sync_all()).map_err(at("write", dir))
+}

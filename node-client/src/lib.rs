@@ -1,0 +1,26 @@
+//! The Gridlease node: takes leases on a machine's GPUs and runs them in containers.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`gpu`] | what the machine offers, and whether it is healthy |
+//! | [`driver`] | the container engine behind a trait |
+//! | [`store`] | what must survive a crash |
+//! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
+//! | [`api`], [`tls`] | what a buyer talks to |
+//! | [`reconcile`] | what to do next, as a pure function |
+//! | [`worker`] | carries out what concerns this machine |
+//! | [`layout`], [`wipe`], [`clock`] | files and time |
+
+pub mod api;
+pub mod clock;
+pub mod driver;
+pub mod gpu;
+pub mod inputs;
+pub mod layout;
+pub mod logs;
+pub mod outputs;
+pub mod reconcile;
+pub mod store;
+pub mod tls;
+pub mod wipe;
+pub mod worker;

@@ -1,0 +1,120 @@
+//! A lease's log: one hash-chained line per piece of output, kept in a file and served from it.
+//!
+//! The file is the truth. Followers read it, each at its own pace, so a slow one costs nothing and loses
+//! nothing; and a node that was killed reads it to learn where to go on.
+
+mod collect;
+mod file;
+mod reader;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use solana_pubkey::Pubkey;
+
+pub use collect::collect;
+pub use file::LeaseLog;
+
+use crate::layout::StateDir;
+
+/// Bounds of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Largest file in bytes. After that one more line says so, and what follows is not kept.
+    pub file_bytes: u64,
+    /// Longest line in bytes; a longer one becomes several.
+    pub line_bytes: usize,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { file_bytes: 64 * 1024 * 1024, line_bytes: gridlease_sdk::node_api::MAX_LOG_LINE_BYTES }
+    }
+}
+
+/// How far a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// Lines so far; the next one has this number.
+    pub lines: u64,
+    /// Last value of the hash chain.
+    pub hash: [u8; 32],
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Whether no more lines will come.
+    pub closed: bool,
+}
+
+/// Why a log cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file system refused.
+    #[error("cannot {what} log {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line could not be added.
+    #[error("cannot add a line to log {}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The container's output could not be read.
+    #[error(transparent)]
+    Driver(#[from] crate::driver::DriverError),
+    /// A blocking task was cancelled, which only happens when the node shuts down.
+    #[error("the node is shutting down")]
+    Shutdown,
+}
+
+/// The logs that are open, one per lease.
+#[derive(Clone, Debug)]
+pub struct LogHub {
+    state: StateDir,
+    limits: LogLimits,
+    open: Arc<Mutex<HashMap<Pubkey, Arc<LeaseLog>>>>,
+}
+
+impl LogHub {
+    /// No log is open yet.
+    #[must_use]
+    pub fn new(state: StateDir, limits: LogLimits) -> Self {
+        Self { state, limits, open: Arc::default() }
+    }
+
+    /// The lease's log, opened (and created) on first use. Blocks on the file system then.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, LogError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = open.get(lease) {
+            return Ok(Arc::clone(log));
+        }
+        let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), self.limits)?);
+        open.insert(*lease, Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// The lease's log if it is open.
+    #[must_use]
+    pub fn get(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(lease).cloned()
+    }
+
+    /// Lets go of a log, whose lease was wiped. Those who read it still can.
+    pub fn forget(&self, lease: &Pubkey) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(lease);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! What to do next for a lease: a pure function of what is remembered, what is seen and what time it is.
+//!
+//! It is asked after every event and after every restart, and it never depends on how things came to be. So a node
+//! that died at any point goes on from there: what it did is seen, what it only meant to do is done now.
+//!
+//! Three rules stand above the rest:
+//!
+//! * A container is stopped only when the chain says that the lease is over, when the chain (asked after the end of
+//!   the money) says that the money is used up, when its start was too late, or when the operator or its disk says so.
+//!   A chain that cannot be asked ([`ChainState::Unknown`]) ends nothing and posts nothing.
+//! * `ready` comes before `finish`; both are asked for as long as the chain shows that they are missing. The program
+//!   accepts each once, so asking again after a crash is harmless.
+//! * The container view is a fact: an engine that cannot be asked is no view, and then this is not called.
+
+use serde::{Deserialize, Serialize};
+
+use crate::driver::{ContainerState, Exit};
+use crate::store::{Ended, LeaseRecord, Phase, StopReason};
+
+/// How far the node's clock may be off before it takes the start deadline as passed, seconds.
+pub const DEADLINE_SLACK_S: i64 = 30;
+/// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
+pub const FINISH_SETTLE_MS: i64 = 30_000;
+
+/// State of a lease on the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChainState {
+    /// Awarded, `ready` is awaited.
+    Starting,
+    /// The meter runs.
+    Running,
+    /// Down by a challenge; the meter stands.
+    Paused,
+    /// The money is used up; a top-up is awaited.
+    Grace,
+    /// Over.
+    Ended,
+    /// Never started.
+    Failed,
+    /// The account is gone: over and settled.
+    Closed,
+    /// The chain cannot be asked at the moment.
+    Unknown,
+}
+
+impl ChainState {
+    /// Whether the chain has confirmed that the lease is over.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Failed | Self::Closed)
+    }
+
+    const fn is_metered(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Grace)
+    }
+}
+
+/// The lease as the chain last showed it. Where the state is unknown, the times are the last known ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainLease {
+    /// Its state.
+    pub state: ChainState,
+    /// Last moment for `ready`, Unix seconds.
+    pub start_deadline: i64,
+    /// When the reserved money is used up, Unix seconds; 0 before `ready`.
+    pub runway_end: i64,
+    /// When the chain showed this, Unix seconds.
+    pub seen_at: i64,
+}
+
+/// Whether something that the container needs is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It is here and verified.
+    Here,
+    /// The node can fetch it.
+    Fetch,
+    /// The buyer has to push it.
+    Await,
+}
+
+/// What the node knows besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// The manifest.
+    pub manifest: Need,
+    /// The inputs: `Fetch` as long as one can be fetched, then `Await` as long as one is missing. `Here` without a manifest.
+    pub inputs: Need,
+    /// The operator ended the lease.
+    pub operator_stop: bool,
+    /// The outputs are larger than the job's disk.
+    pub disk_full: bool,
+}
+
+/// Something that is seen and not yet written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The container runs since this time, Unix milliseconds ([`Phase::Started`]).
+    Started(i64),
+    /// The chain has the `ready` ([`Phase::ReadyPosted`]).
+    Ready,
+    /// The container ended ([`Phase::Exited`]).
+    Ended(Ended),
+    /// The start is given up ([`Phase::Failed`]).
+    Failed(String),
+}
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write down what is seen.
+    Record(Note),
+    /// Fetch the manifest from where the job says.
+    FetchManifest,
+    /// Fetch the inputs that have an address.
+    FetchInputs,
+    /// Nothing can be done before the buyer has pushed manifest or inputs. Look again at this time (Unix seconds).
+    AwaitBuyer {
+        /// When the start is given up.
+        until: i64,
+    },
+    /// Pull the image and verify it.
+    Pull,
+    /// Create the container.
+    Create,
+    /// Start it.
+    Start,
+    /// Post `ready`.
+    PostReady,
+    /// The container runs as it should. Look again at this time (Unix seconds), if any.
+    Watch {
+        /// The end of the money.
+        until: Option<i64>,
+    },
+    /// Ask the chain now: what to do depends on what it says at this time.
+    RefreshChain,
+    /// Stop the container.
+    Stop(StopReason),
+    /// Close the log, list and hash the outputs.
+    Collect,
+    /// Post `finish`.
+    PostFinish,
+    /// Tell the chain that the lease will not start.
+    PostFailed,
+    /// Remove the container and the inputs; the lease is done.
+    Wipe,
+    /// Nothing can be done before the chain can be asked or shows what was posted.
+    AwaitChain,
+    /// Nothing is left to do.
+    Nothing,
+}
+
+/// What to do next. `now` is Unix seconds.
+#[must_use]
+pub fn next(record: &LeaseRecord, container: &ContainerState, chain: &ChainLease, local: &Local, now: i64) -> Action {
+    if record.is_cleared() {
+        return if *container == ContainerState::Missing { Action::Nothing } else { Action::Wipe };
+    }
+    match container {
+        ContainerState::Running { started_at_ms } => running(record, *started_at_ms, chain, local, now),
+        ContainerState::Exited(exit) => after_end(record, Some(exit), chain, now),
+        ContainerState::Created | ContainerState::Missing if has_run(record) => after_end(record, None, chain, now),
+        ContainerState::Created => before_start(record, true, chain, local, now),
+        ContainerState::Missing => before_start(record, false, chain, local, now),
+    }
+}
+
+fn has_run(record: &LeaseRecord) -> bool {
+    record.started_at_ms.is_some() || record.ended.is_some()
+}
+
+fn too_late(chain: &ChainLease, now: i64) -> bool {
+    now > chain.start_deadline.saturating_add(DEADLINE_SLACK_S)
+}
+
+fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: &Local, now: i64) -> Action {
+    if record.started_at_ms.is_none() {
+        return Action::Record(Note::Started(started_at_ms));
+    }
+    // A stop that was begun is carried through: its reason is on record and may not be replaced by a later one.
+    if let Some(why) = record.stop {
+        return Action::Stop(why);
+    }
+    if chain.state.is_over() {
+        return Action::Stop(StopReason::LeaseOver);
+    }
+    if local.operator_stop {
+        return Action::Stop(StopReason::Operator);
+    }
+    if local.disk_full {
+        return Action::Stop(StopReason::DiskFull);
+    }
+    match chain.state {
+        ChainState::Starting if too_late(chain, now) => Action::Stop(StopReason::TooLate),
+        ChainState::Starting => Action::PostReady,
+        state if state.is_metered() && record.ready_missing() => Action::Record(Note::Ready),
+        ChainState::Grace => Action::Stop(StopReason::OutOfFunds),
+        ChainState::Running | ChainState::Paused if now < chain.runway_end => Action::Watch { until: Some(chain.runway_end) },
+        // The money's end has come; a top-up may have, too. Only a look after that end can tell.
+        ChainState::Running if chain.seen_at < chain.runway_end => Action::RefreshChain,
+        ChainState::Running => Action::Stop(StopReason::OutOfFunds),
+        _ => Action::Watch { until: None },
+    }
+}
+
+fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now: i64) -> Action {
+    if record.ended.is_none() {
+        return Action::Record(Note::Ended(exit.map_or_else(Ended::lost, Ended::from)));
+    }
+    let collected = record.output_root.is_some();
+    match chain.state {
+        // Nothing was delivered, nothing is paid, and the buyer's next node starts from the beginning.
+        ChainState::Failed => Action::Wipe,
+        ChainState::Starting if given_up(record) => post_failed(record, now),
+        ChainState::Starting if too_late(chain, now) => Action::Record(Note::Failed("the start was reported too late".to_owned())),
+        ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => {
+            Action::Record(Note::Failed("its container was lost before its start was reported".to_owned()))
+        }
+        // The deadline of `ready` presses; collecting does not.
+        ChainState::Starting => Action::PostReady,
+        _ if !collected => Action::Collect,
+        ChainState::Ended | ChainState::Closed => Action::Wipe,
+        ChainState::Unknown => Action::AwaitChain,
+        ChainState::Running | ChainState::Paused | ChainState::Grace if just_posted(record, now) => Action::AwaitChain,
+        ChainState::Running | ChainState::Paused | ChainState::Grace => Action::PostFinish,
+    }
+}
+
+fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: &Local, now: i64) -> Action {
+    if chain.state.is_over() {
+        return Action::Wipe;
+    }
+    if chain.state.is_metered() {
+        // The chain knows of a start that this machine does not: its memory or its engine was lost. To start now
+        // would sell a second run as the first.
+        return Action::Record(Note::Ended(Ended::lost()));
+    }
+    if given_up(record) {
+        return if chain.state == ChainState::Unknown { Action::AwaitChain } else { post_failed(record, now) };
+    }
+    if local.operator_stop {
+        return Action::Record(Note::Failed("the operator ended it".to_owned()));
+    }
+    if too_late(chain, now) {
+        // Without the chain's word the lease may have gone on; it is not given up, and not started either.
+        return if chain.state == ChainState::Unknown {
+            Action::AwaitChain
+        } else {
+            Action::Record(Note::Failed("it could not be started before its deadline".to_owned()))
+        };
+    }
+    let until = chain.start_deadline.saturating_add(DEADLINE_SLACK_S + 1);
+    match (local.manifest, local.inputs) {
+        (Need::Fetch, _) => Action::FetchManifest,
+        (Need::Await, _) => Action::AwaitBuyer { until },
+        (Need::Here, Need::Fetch) => Action::FetchInputs,
+        (Need::Here, Need::Await) => Action::AwaitBuyer { until },
+        (Need::Here, Need::Here) if created => Action::Start,
+        (Need::Here, Need::Here) => match record.phase {
+            Phase::Won | Phase::InputsReady | Phase::Pulling => Action::Pull,
+            _ => Action::Create,
+        },
+    }
+}
+
+fn given_up(record: &LeaseRecord) -> bool {
+    matches!(record.phase, Phase::Failed { .. })
+}
+
+fn post_failed(record: &LeaseRecord, now: i64) -> Action {
+    if just_posted(record, now) { Action::AwaitChain } else { Action::PostFailed }
+}
+
+/// The end was posted a moment ago, and the chain's view may be older than that.
+fn just_posted(record: &LeaseRecord, now: i64) -> bool {
+    record.finished_at_ms.is_some_and(|at| now.saturating_mul(1000).saturating_sub(at) < FINISH_SETTLE_MS)
+}
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod table_tests;

@@ -1,0 +1,215 @@
+use super::*;
+use crate::store::NewLease;
+use solana_pubkey::Pubkey;
+
+const DEADLINE: i64 = 1_000;
+const RUNWAY: i64 = 5_000;
+const READY: Local = Local { manifest: Need::Here, inputs: Need::Here, operator_stop: false, disk_full: false };
+
+fn record(phase: Phase) -> LeaseRecord {
+    let key = Pubkey::new_from_array([1; 32]);
+    let new = NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+    let mut record = LeaseRecord::won(new, 0);
+    record.reach(phase);
+    record
+}
+
+fn started() -> LeaseRecord {
+    let mut record = record(Phase::Started);
+    record.started_at_ms = Some(900_000);
+    record
+}
+
+fn ready() -> LeaseRecord {
+    let mut record = started();
+    record.reach(Phase::ReadyPosted);
+    record
+}
+
+fn ended(code: i64) -> LeaseRecord {
+    let mut record = ready();
+    record.reach(Phase::Exited);
+    record.ended = Some(Ended { code, oom_killed: false, at_ms: 2_000_000, lost: false });
+    record
+}
+
+fn collected() -> LeaseRecord {
+    let mut record = ended(0);
+    record.reach(Phase::OutputsCollected);
+    record.output_root = Some([7; 32]);
+    record
+}
+
+fn chain(state: ChainState) -> ChainLease {
+    let runway_end = if state == ChainState::Starting { 0 } else { RUNWAY };
+    ChainLease { state, start_deadline: DEADLINE, runway_end, seen_at: 0 }
+}
+
+fn exited() -> ContainerState {
+    ContainerState::Exited(Exit { code: 3, oom_killed: true, started_at_ms: 900_000, finished_at_ms: 2_000_000 })
+}
+
+const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000 };
+
+#[test]
+fn before_the_start_each_need_is_met_in_order() {
+    use ContainerState::{Created, Missing};
+    let local = |manifest, inputs| Local { manifest, inputs, ..READY };
+    let until = DEADLINE + DEADLINE_SLACK_S + 1;
+    for (phase, container, local, action) in [
+        (Phase::Won, Missing, local(Need::Fetch, Need::Here), Action::FetchManifest),
+        (Phase::Won, Missing, local(Need::Await, Need::Here), Action::AwaitBuyer { until }),
+        (Phase::Won, Missing, local(Need::Here, Need::Fetch), Action::FetchInputs),
+        (Phase::Won, Missing, local(Need::Here, Need::Await), Action::AwaitBuyer { until }),
+        (Phase::Won, Missing, READY, Action::Pull),
+        (Phase::InputsReady, Missing, READY, Action::Pull),
+        (Phase::Pulling, Missing, READY, Action::Pull),
+        (Phase::Pulled, Missing, READY, Action::Create),
+        (Phase::Pulled, Created, READY, Action::Start),
+        (Phase::Created, Created, READY, Action::Start),
+        (Phase::Created, Missing, READY, Action::Create),
+    ] {
+        for state in [ChainState::Starting, ChainState::Unknown] {
+            let got = next(&record(phase.clone()), &container, &chain(state), &local, DEADLINE);
+            assert_eq!(got, action, "{phase:?} {container:?} {state:?}");
+        }
+    }
+}
+
+#[test]
+fn a_start_is_given_up_after_the_deadline_and_its_slack_and_not_a_second_before() {
+    let at = |now, state| next(&record(Phase::Pulled), &ContainerState::Missing, &chain(state), &READY, now);
+    let last = DEADLINE + DEADLINE_SLACK_S;
+    assert_eq!(at(last, ChainState::Starting), Action::Create);
+    assert!(matches!(at(last + 1, ChainState::Starting), Action::Record(Note::Failed(_))));
+    assert_eq!(at(last + 1, ChainState::Unknown), Action::AwaitChain, "without the chain's word nothing is given up");
+    let running = |now| next(&started(), &RUNNING, &chain(ChainState::Starting), &READY, now);
+    assert_eq!(running(last), Action::PostReady);
+    assert_eq!(running(last + 1), Action::Stop(StopReason::TooLate));
+}
+
+#[test]
+fn a_given_up_start_is_told_to_the_chain_and_then_cleared() {
+    let failed = record(Phase::Failed { reason: "no image".to_owned() });
+    let at = |record: &LeaseRecord, state, now| next(record, &ContainerState::Created, &chain(state), &READY, now);
+    assert_eq!(at(&failed, ChainState::Starting, 10), Action::PostFailed);
+    assert_eq!(at(&failed, ChainState::Unknown, 10), Action::AwaitChain);
+    assert_eq!(at(&failed, ChainState::Failed, 10), Action::Wipe);
+    let mut posted = failed;
+    posted.finished_at_ms = Some(10_000);
+    assert_eq!(at(&posted, ChainState::Starting, 39), Action::AwaitChain);
+    assert_eq!(at(&posted, ChainState::Starting, 40), Action::PostFailed, "posted, but never seen on the chain");
+}
+
+#[test]
+fn a_running_container_is_reported_watched_and_left_alone() {
+    let at = |record: &LeaseRecord, state, now| next(record, &RUNNING, &chain(state), &READY, now);
+    assert_eq!(at(&record(Phase::Created), ChainState::Starting, 10), Action::Record(Note::Started(900_000)));
+    assert_eq!(at(&started(), ChainState::Starting, DEADLINE), Action::PostReady);
+    assert_eq!(at(&started(), ChainState::Running, 2_000), Action::Record(Note::Ready));
+    for state in [ChainState::Running, ChainState::Paused] {
+        assert_eq!(at(&ready(), state, RUNWAY - 1), Action::Watch { until: Some(RUNWAY) });
+    }
+}
+
+#[test]
+fn the_end_of_the_money_stops_a_container_only_after_a_look_at_the_chain_past_that_end() {
+    let at = |seen_at, state| {
+        let view = ChainLease { seen_at, ..chain(state) };
+        next(&ready(), &RUNNING, &view, &READY, RUNWAY)
+    };
+    assert_eq!(at(RUNWAY - 1, ChainState::Running), Action::RefreshChain);
+    assert_eq!(at(RUNWAY, ChainState::Running), Action::Stop(StopReason::OutOfFunds));
+    assert_eq!(at(RUNWAY - 1, ChainState::Grace), Action::Stop(StopReason::OutOfFunds));
+    assert_eq!(at(RUNWAY, ChainState::Paused), Action::Watch { until: None }, "while it is down nothing is used up");
+    assert_eq!(at(RUNWAY, ChainState::Unknown), Action::Watch { until: None });
+}
+
+#[test]
+fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
+    let containers = [ContainerState::Missing, ContainerState::Created, RUNNING, exited()];
+    let mut failed = record(Phase::Failed { reason: "x".to_owned() });
+    failed.ended = Some(Ended::lost());
+    let records = [record(Phase::Won), record(Phase::Pulled), record(Phase::Created), started(), ready(), ended(0), collected(), failed];
+    for record in &records {
+        for container in &containers {
+            for now in [0, DEADLINE, DEADLINE + 100, RUNWAY, RUNWAY + 100_000] {
+                let action = next(record, container, &chain(ChainState::Unknown), &READY, now);
+                let harmful = matches!(
+                    action,
+                    Action::Stop(_) | Action::Wipe | Action::PostReady | Action::PostFinish | Action::PostFailed | Action::Record(Note::Failed(_))
+                );
+                assert!(!harmful, "{:?} {container:?} at {now}: {action:?}", record.phase);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lease_that_is_over_is_stopped_collected_and_wiped_without_another_post() {
+    for state in [ChainState::Ended, ChainState::Closed] {
+        let view = chain(state);
+        assert_eq!(next(&ready(), &RUNNING, &view, &READY, 2_000), Action::Stop(StopReason::LeaseOver));
+        assert_eq!(next(&ended(137), &exited(), &view, &READY, 2_000), Action::Collect, "the buyer may fetch what there is");
+        assert_eq!(next(&collected(), &exited(), &view, &READY, 2_000), Action::Wipe);
+        assert_eq!(next(&record(Phase::Pulling), &ContainerState::Missing, &view, &READY, 10), Action::Wipe);
+    }
+    assert_eq!(next(&ended(137), &exited(), &chain(ChainState::Failed), &READY, 2_000), Action::Wipe);
+}
+
+#[test]
+fn operator_and_disk_end_a_lease_and_the_reason_on_record_stays() {
+    let at = |local| next(&ready(), &RUNNING, &chain(ChainState::Running), &local, 2_000);
+    assert_eq!(at(Local { operator_stop: true, ..READY }), Action::Stop(StopReason::Operator));
+    assert_eq!(at(Local { disk_full: true, ..READY }), Action::Stop(StopReason::DiskFull));
+    let mut stopping = ready();
+    stopping.stop = Some(StopReason::DiskFull);
+    let action = next(&stopping, &RUNNING, &chain(ChainState::Unknown), &READY, 2_000);
+    assert_eq!(action, Action::Stop(StopReason::DiskFull), "what was begun is carried through");
+    let early = next(&record(Phase::Won), &ContainerState::Missing, &chain(ChainState::Starting), &Local { operator_stop: true, ..READY }, 10);
+    assert!(matches!(early, Action::Record(Note::Failed(_))));
+}
+
+#[test]
+fn the_end_of_a_container_is_recorded_collected_and_posted_once() {
+    let at = |record: &LeaseRecord, now| next(record, &exited(), &chain(ChainState::Running), &READY, now);
+    let end = Ended { code: 3, oom_killed: true, at_ms: 2_000_000, lost: false };
+    assert_eq!(at(&ready(), 2_000), Action::Record(Note::Ended(end)));
+    assert_eq!(at(&ended(3), 2_000), Action::Collect);
+    assert_eq!(at(&collected(), 2_000), Action::PostFinish);
+    let mut posted = collected();
+    posted.reach(Phase::FinishPosted);
+    posted.finished_at_ms = Some(2_000_000);
+    assert_eq!(at(&posted, 2_029), Action::AwaitChain);
+    assert_eq!(at(&posted, 2_030), Action::PostFinish, "posted, but never seen on the chain");
+    posted.clear(2_000_000);
+    assert_eq!(at(&posted, 9_000), Action::Wipe, "a container that is left is removed");
+    assert_eq!(next(&posted, &ContainerState::Missing, &chain(ChainState::Unknown), &READY, 9_000), Action::Nothing);
+}
+
+#[test]
+fn a_container_that_ended_before_ready_was_posted_is_still_reported_ready_first() {
+    let mut short = started();
+    short.reach(Phase::Exited);
+    short.ended = Some(Ended { code: 0, oom_killed: false, at_ms: 1, lost: false });
+    assert_eq!(next(&short, &exited(), &chain(ChainState::Starting), &READY, DEADLINE), Action::PostReady);
+    assert!(matches!(
+        next(&short, &exited(), &chain(ChainState::Starting), &READY, DEADLINE + DEADLINE_SLACK_S + 1),
+        Action::Record(Note::Failed(_))
+    ));
+}
+
+#[test]
+fn a_container_that_vanished_is_lost_and_never_started_twice() {
+    let gone = ContainerState::Missing;
+    let lost = Action::Record(Note::Ended(Ended::lost()));
+    assert_eq!(next(&ready(), &gone, &chain(ChainState::Running), &READY, 2_000), lost);
+    assert_eq!(next(&record(Phase::Won), &gone, &chain(ChainState::Running), &READY, 2_000), lost, "the store was lost, too");
+    assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 10), lost);
+    let mut record = started();
+    record.ended = Some(Ended::lost());
+    assert!(matches!(
+        next(&record, &gone, &chain(ChainState::Starting), &READY, 10),
+        Action::Record(Note::Failed(_))
+    ));
+}

@@ -1,0 +1,513 @@
+//! Carries out the actions that concern this machine: fetching, pulling, creating, starting, stopping, collecting,
+//! wiping. Each is written down before and after ([`Store::intend`], [`Store::done`]), and each can be taken again.
+//!
+//! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
+//! chain itself. A failure that would come again is recorded as [`Phase::Failed`]; others are returned, to be tried again.
+
+mod plan;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gridlease_sdk::artifact::Limits as OutputLimits;
+use gridlease_sdk::manifest::Manifest;
+use gridlease_sdk::node_api::PullProgress;
+use solana_pubkey::Pubkey;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
+use crate::inputs::{Fetcher, InputError, Missing, missing};
+use crate::layout::{StateDir, StateDirError};
+use crate::logs::{LeaseLog, LogError, LogHub, collect};
+use crate::outputs::{self, OutputsError};
+use crate::reconcile::{Action, Local, Need, Note};
+use crate::store::{LeaseRecord, NewLease, Phase, Step, StopReason, Store, StoreError};
+use crate::wipe::{wipe_lease, wipe_work};
+
+pub use plan::{PlanError, container_spec};
+
+/// What the operator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// The provider record that this node serves; labels its containers.
+    pub node: Pubkey,
+    /// Largest image in bytes, unpacked.
+    pub max_image_bytes: u64,
+    /// Time between asking a container to end and killing it, at most 60 s.
+    pub stop_grace: Duration,
+    /// Bounds of the outputs.
+    pub outputs: OutputLimits,
+}
+
+impl WorkerConfig {
+    /// The usual bounds: images of 64 GiB, 10 s grace.
+    #[must_use]
+    pub fn new(node: Pubkey) -> Self {
+        Self { node, max_image_bytes: 64 << 30, stop_grace: Duration::from_secs(10), outputs: OutputLimits::default() }
+    }
+}
+
+/// Why an action was not carried out. All of these can be tried again, after a pause.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The container engine.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// An input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The lease's files.
+    #[error(transparent)]
+    Files(#[from] StateDirError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The outputs.
+    #[error(transparent)]
+    Outputs(#[from] OutputsError),
+    /// The manifest on disk cannot be used.
+    #[error("the manifest in {} cannot be used: {reason}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The action is the main loop's: it needs the chain, or is no work at all.
+    #[error("{0} is not done by the worker")]
+    NotLocal(String),
+    /// A blocking task was cancelled, which only happens when the node shuts down.
+    #[error("the node is shutting down")]
+    Shutdown,
+}
+
+impl WorkError {
+    /// Whether trying again can help without anybody changing the job.
+    fn is_permanent(&self) -> bool {
+        match self {
+            Self::Driver(e) => !e.is_transient(),
+            Self::Input(e) => !e.is_transient(),
+            Self::Manifest { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Carries out local actions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    config: Arc<WorkerConfig>,
+    driver: Arc<dyn Driver>,
+    store: Store,
+    state: StateDir,
+    logs: LogHub,
+    fetcher: Fetcher,
+    clock: Clock,
+    run_as: RunAs,
+    pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
+}
+
+impl Worker {
+    /// A worker on these parts.
+    #[must_use]
+    pub fn new(
+        config: WorkerConfig,
+        driver: Arc<dyn Driver>,
+        store: Store,
+        state: StateDir,
+        logs: LogHub,
+        fetcher: Fetcher,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            config: Arc::new(config),
+            driver,
+            store,
+            state,
+            logs,
+            fetcher,
+            clock,
+            run_as: RunAs::for_this_process(),
+            pulls: Arc::default(),
+        }
+    }
+
+    /// Takes a won lease on: its record and its directory. Safe to call again.
+    ///
+    /// # Errors
+    /// [`WorkError::Store`] or [`WorkError::Files`].
+    pub async fn adopt(&self, lease: NewLease) -> Result<LeaseRecord, WorkError> {
+        let (this, now_ms) = (self.clone(), self.clock.now_ms());
+        blocking(move || {
+            this.state.lease(&lease.lease).create(0, this.run_as)?;
+            Ok(this.store.insert(lease, now_ms)?)
+        })
+        .await
+    }
+
+    /// The lease's manifest, if it is here.
+    ///
+    /// # Errors
+    /// [`WorkError::Manifest`] where it is damaged.
+    pub async fn manifest(&self, lease: &Pubkey) -> Result<Option<Manifest>, WorkError> {
+        let path = self.state.lease(lease).manifest();
+        blocking(move || match std::fs::read(&path) {
+            Ok(bytes) => match Manifest::from_canonical(&bytes) {
+                Ok(manifest) => Ok(Some(manifest)),
+                Err(e) => Err(WorkError::Manifest { path, reason: e.to_string() }),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(crate::layout::at("read", &path)(e).into()),
+        })
+        .await
+    }
+
+    /// Puts a manifest that came with the job in place (inline on the chain, or fetched). Its hash has to be the lease's.
+    ///
+    /// # Errors
+    /// [`WorkError::Input`] where the hash is another, [`WorkError::Files`].
+    pub async fn put_manifest(&self, record: &LeaseRecord, bytes: Vec<u8>) -> Result<(), WorkError> {
+        use sha2::Digest as _;
+        let found: [u8; 32] = sha2::Sha256::digest(&bytes).into();
+        if found != record.manifest_hash {
+            let (expected, found) = (hex::encode(record.manifest_hash), hex::encode(found));
+            return Err(InputError::HashMismatch { name: "manifest".to_owned(), expected, found }.into());
+        }
+        let path = self.state.lease(&record.lease).manifest();
+        blocking(move || Ok(crate::layout::write_atomically(&path, &bytes, 0o600)?)).await
+    }
+
+    /// Fetches the manifest from an https address and puts it in place.
+    ///
+    /// # Errors
+    /// [`WorkError::Input`] or [`WorkError::Files`].
+    pub async fn fetch_manifest(&self, record: &LeaseRecord, uri: &str) -> Result<(), WorkError> {
+        let limit = gridlease_sdk::node_api::MAX_MANIFEST_BYTES as u64;
+        let dir = self.state.lease(&record.lease);
+        let wanted = Missing { sha256: record.manifest_hash, uri: Some(uri.to_owned()) };
+        self.fetcher.fetch_at_most(&dir, &wanted, limit).await?;
+        let file = dir.input(&record.manifest_hash);
+        let bytes = blocking(move || Ok(std::fs::read(&file).map_err(crate::layout::at("read", &file))?)).await?;
+        self.put_manifest(record, bytes).await
+    }
+
+    /// The inputs that are not here yet; empty without a manifest.
+    ///
+    /// # Errors
+    /// [`WorkError::Manifest`] or [`WorkError::Input`].
+    pub async fn missing_inputs(&self, lease: &Pubkey) -> Result<Vec<Missing>, WorkError> {
+        let Some(manifest) = self.manifest(lease).await? else { return Ok(Vec::new()) };
+        let dir = self.state.lease(lease);
+        blocking(move || Ok(missing(&manifest, &dir)?)).await
+    }
+
+    /// What [`crate::reconcile::next`] wants to know of this machine. `manifest_fetchable`: the job says where its manifest is.
+    ///
+    /// # Errors
+    /// As [`Worker::missing_inputs`].
+    pub async fn local(&self, record: &LeaseRecord, manifest_fetchable: bool, operator_stop: bool) -> Result<Local, WorkError> {
+        let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
+        let Some(manifest) = self.manifest(&record.lease).await? else {
+            let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
+            return Ok(Local { manifest, ..here });
+        };
+        if record.started_at_ms.is_some() {
+            let (dir, limit) = (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
+            let used = blocking(move || Ok(outputs::usage(&dir))).await?;
+            return Ok(Local { disk_full: used > limit, ..here });
+        }
+        let missing = self.missing_inputs(&record.lease).await?;
+        let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
+            (true, _) => Need::Here,
+            (false, true) => Need::Fetch,
+            (false, false) => Need::Await,
+        };
+        Ok(Local { inputs, ..here })
+    }
+
+    /// The container as the engine shows it.
+    ///
+    /// # Errors
+    /// [`WorkError::Driver`]; nothing may be concluded from that.
+    pub async fn observe(&self, record: &LeaseRecord) -> Result<ContainerState, WorkError> {
+        Ok(self.driver.inspect(&container_id(record)).await?)
+    }
+
+    /// How far the lease's image pull is, while there is one.
+    #[must_use]
+    pub fn pull_progress(&self, lease: &Pubkey) -> Option<PullProgress> {
+        self.pulls().get(lease).map(|progress| *progress.borrow())
+    }
+
+    fn pulls(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, watch::Receiver<PullProgress>>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lease's log, opened on first use.
+    ///
+    /// # Errors
+    /// [`WorkError::Log`].
+    pub async fn log(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, WorkError> {
+        let (logs, lease) = (self.logs.clone(), *lease);
+        blocking(move || Ok(logs.open(&lease)?)).await
+    }
+
+    /// Follows the container's output into its log until it has ended. To be run beside the main loop from the start on,
+    /// and again after a restart.
+    ///
+    /// # Errors
+    /// [`WorkError::Log`].
+    pub async fn follow_log(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        let log = self.log(&record.lease).await?;
+        collect(self.driver.as_ref(), &container_id(record), &log).await?;
+        Ok(())
+    }
+
+    /// Waits until the container has ended.
+    ///
+    /// # Errors
+    /// [`WorkError::Driver`].
+    pub async fn wait(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        self.driver.wait(&container_id(record)).await?;
+        Ok(())
+    }
+
+    /// Carries out a local action and returns the record as it then is.
+    ///
+    /// # Errors
+    /// [`WorkError`], to be tried again after a pause. What no trying helps is recorded as [`Phase::Failed`] and is `Ok`.
+    pub async fn take(&self, record: &LeaseRecord, action: &Action) -> Result<LeaseRecord, WorkError> {
+        let outcome = match action {
+            Action::Record(note) => return self.note(record, note.clone()).await,
+            Action::FetchInputs => self.fetch_inputs(record).await,
+            Action::Pull => self.pull(record).await,
+            Action::Create => self.create(record).await,
+            Action::Start => self.start(record).await,
+            Action::Stop(why) => return self.stop(record, *why).await,
+            Action::Collect => return self.collect(record).await,
+            Action::Wipe => return self.wipe(record).await,
+            other => return Err(WorkError::NotLocal(format!("{other:?}"))),
+        };
+        match outcome {
+            // Everything that can fail for good here comes before the container has run.
+            Err(e) if e.is_permanent() => self.note(record, Note::Failed(e.to_string())).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        self.update(record, move |r| match note {
+            Note::Started(at_ms) => {
+                r.started_at_ms = Some(at_ms);
+                r.reach(Phase::Started);
+            }
+            Note::Ready => r.reach(Phase::ReadyPosted),
+            Note::Ended(ended) => {
+                if ended.oom_killed {
+                    r.message = "the container was killed because it used more memory than the job has".to_owned();
+                }
+                r.ended = Some(ended);
+                r.reach(Phase::Exited);
+            }
+            Note::Failed(reason) => {
+                r.message.clone_from(&reason);
+                r.reach(Phase::Failed { reason });
+            }
+        })
+        .await
+    }
+
+    async fn fetch_inputs(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::FetchInputs).await?;
+        let dir = self.state.lease(&record.lease);
+        for input in self.missing_inputs(&record.lease).await? {
+            self.fetcher.fetch(&dir, &input).await?;
+        }
+        let complete = self.missing_inputs(&record.lease).await?.is_empty();
+        self.update(record, move |r| {
+            if complete {
+                r.reach(Phase::InputsReady);
+            }
+        })
+        .await
+    }
+
+    async fn spec(&self, record: &LeaseRecord) -> Result<crate::driver::ContainerSpec, WorkError> {
+        let dir = self.state.lease(&record.lease);
+        let path = dir.manifest();
+        let unusable = |reason: String| WorkError::Manifest { path: path.clone(), reason };
+        let manifest = self.manifest(&record.lease).await?.ok_or_else(|| unusable("it is gone".to_owned()))?;
+        container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
+    }
+
+    async fn pull(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        let spec = self.spec(record).await?;
+        self.intend(record, Step::Pull).await?;
+        self.change(record, |r| {
+            r.reach(Phase::InputsReady);
+            r.reach(Phase::Pulling);
+        })
+        .await?;
+        self.have_image(record, &spec).await?;
+        self.update(record, |r| r.reach(Phase::Pulled)).await
+    }
+
+    async fn have_image(&self, record: &LeaseRecord, spec: &crate::driver::ContainerSpec) -> Result<(), WorkError> {
+        let (progress, receiver) = watch::channel(PullProgress::default());
+        self.pulls().insert(record.lease, receiver);
+        let pulled = self.driver.pull(&spec.image, self.config.max_image_bytes, &progress).await;
+        self.pulls().remove(&record.lease);
+        pulled?;
+        Ok(())
+    }
+
+    async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        let spec = self.spec(record).await?;
+        let (dir, run_as) = (self.state.lease(&record.lease), self.run_as);
+        let outputs = spec.mounts.iter().filter(|m| !m.read_only).count();
+        blocking(move || Ok(dir.create(outputs, run_as)?)).await?;
+        self.intend(record, Step::Create).await?;
+        let created = match self.driver.create(&spec).await {
+            // The image was removed since it was pulled.
+            Err(DriverError::ImageNotFound { .. }) => {
+                self.have_image(record, &spec).await?;
+                self.driver.create(&spec).await
+            }
+            created => created,
+        };
+        let id = created?;
+        self.update(record, move |r| {
+            r.container = Some(id);
+            r.reach(Phase::Created);
+        })
+        .await
+    }
+
+    async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::Start).await?;
+        let id = container_id(record);
+        self.driver.start(&id).await?;
+        let started_at_ms = match self.driver.inspect(&id).await? {
+            ContainerState::Running { started_at_ms } => started_at_ms,
+            ContainerState::Exited(exit) => exit.started_at_ms,
+            ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
+        };
+        self.update(record, move |r| {
+            r.container.get_or_insert(id);
+            r.started_at_ms = Some(started_at_ms);
+            r.reach(Phase::Started);
+        })
+        .await
+    }
+
+    async fn stop(&self, record: &LeaseRecord, why: StopReason) -> Result<LeaseRecord, WorkError> {
+        // The reason is on disk before the container feels it: whoever finds it dead has to know why.
+        self.change(record, move |r| {
+            r.intent = Some(Step::Stop);
+            r.stop.get_or_insert(why);
+        })
+        .await?;
+        self.driver.stop(&container_id(record), self.config.stop_grace).await?;
+        self.update(record, |_| ()).await
+    }
+
+    async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::Collect).await?;
+        // Whatever followed the log before, after this it is complete and closed.
+        self.follow_log(record).await?;
+        let head = self.log(&record.lease).await?.head();
+        let count = self.manifest(&record.lease).await?.map_or(0, |m| m.outputs.len());
+        let (dir, limits) = (self.state.lease(&record.lease), self.config.outputs);
+        let collected = blocking(move || {
+            // A container that was lost before it was made left no directories.
+            let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
+            Ok(outputs::collect(&dir, existing, &limits)?)
+        })
+        .await?;
+        let mut root = [0; 32];
+        hex::decode_to_slice(&collected.listing.root, &mut root).map_err(|e| OutputsError::Damaged {
+            path: self.state.lease(&record.lease).root().to_owned(),
+            reason: e.to_string(),
+        })?;
+        self.update(record, move |r| {
+            r.output_root = Some(root);
+            r.log_lines = head.lines;
+            r.log_hash = head.hash;
+            if !collected.message.is_empty() {
+                r.message = collected.message;
+            }
+            r.reach(Phase::OutputsCollected);
+        })
+        .await
+    }
+
+    async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::Wipe).await?;
+        self.driver.remove(&container_id(record)).await?;
+        let (state, lease, now_ms) = (self.state.clone(), record.lease, self.clock.now_ms());
+        blocking(move || Ok(wipe_work(&state, &lease)?)).await?;
+        if let Some(log) = self.logs.get(&record.lease) {
+            blocking(move || Ok(log.close().map(|_| ())?)).await?;
+        }
+        self.update(record, move |r| r.clear(now_ms)).await
+    }
+
+    /// Forgets leases that were finished more than seven days ago, with their logs and outputs.
+    ///
+    /// # Errors
+    /// [`WorkError::Store`] or [`WorkError::Files`].
+    pub async fn prune(&self) -> Result<Vec<Pubkey>, WorkError> {
+        let (this, now_ms) = (self.clone(), self.clock.now_ms());
+        blocking(move || {
+            let expired = this.store.expired(now_ms)?;
+            for lease in &expired {
+                this.logs.forget(lease);
+                wipe_lease(&this.state, lease)?;
+                this.store.forget(lease)?;
+            }
+            Ok(expired)
+        })
+        .await
+    }
+
+    async fn intend(&self, record: &LeaseRecord, step: Step) -> Result<(), WorkError> {
+        let (store, lease) = (self.store.clone(), record.lease);
+        blocking(move || Ok(store.intend(&lease, step).map(|_| ())?)).await
+    }
+
+    /// Changes the record and leaves the intent as it is.
+    async fn change(&self, record: &LeaseRecord, change: impl FnOnce(&mut LeaseRecord) + Send + 'static) -> Result<LeaseRecord, WorkError> {
+        let (store, lease) = (self.store.clone(), record.lease);
+        blocking(move || {
+            Ok(store.update(&lease, |r| {
+                change(r);
+                Ok(())
+            })?)
+        })
+        .await
+    }
+
+    /// Changes the record at the end of a step.
+    async fn update(&self, record: &LeaseRecord, change: impl FnOnce(&mut LeaseRecord) + Send + 'static) -> Result<LeaseRecord, WorkError> {
+        self.change(record, |r| {
+            change(r);
+            r.intent = None;
+        })
+        .await
+    }
+}
+
+/// The container's identifier, or its name (which the engine takes as well) before that is on record.
+fn container_id(record: &LeaseRecord) -> ContainerId {
+    record.container.clone().unwrap_or_else(|| ContainerId(container_name(&record.lease)))
+}
+
+async fn blocking<T: Send + 'static>(task: impl FnOnce() -> Result<T, WorkError> + Send + 'static) -> Result<T, WorkError> {
+    tokio::task::spawn_blocking(task).await.map_err(|_| WorkError::Shutdown)?
+}

@@ -1,0 +1,38 @@
+//! Seeds of the program's addresses, and the addresses that it trusts.
+
+use anchor_lang::prelude::*;
+
+/// Seed of the configuration.
+pub const CONFIG_SEED: &[u8] = b"config";
+/// Seed of the PDA that signs for stake: the only one that may reserve, release and slash for the market.
+pub const AUTHORITY_SEED: &[u8] = b"authority";
+/// Seed of a purse, followed by its owner.
+pub const PURSE_SEED: &[u8] = b"purse";
+/// Seed of a purse's token account, followed by the purse.
+pub const VAULT_SEED: &[u8] = b"vault";
+/// Seed of a provider record, followed by its authority.
+pub const PROVIDER_SEED: &[u8] = b"provider";
+/// Seed of an offer, followed by its provider record and number (4 bytes, little endian).
+pub const OFFER_SEED: &[u8] = b"offer";
+/// Seed of a job, followed by its purse and number (8 bytes, little endian).
+pub const JOB_SEED: &[u8] = b"job";
+/// Seed of a lease, followed by its job and number (1 byte).
+pub const LEASE_SEED: &[u8] = b"lease";
+/// Seed of a reservation in the staking program, followed by the lease.
+pub const RESERVATION_SEED: &[u8] = b"reservation";
+/// Seed of a bond in the staking program, followed by the provider's authority.
+pub const BOND_SEED: &[u8] = b"bond";
+
+/// The staking program.
+pub const STAKING_ID: Pubkey = pubkey!("9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
+
+/// Version byte of every account that this program writes.
+pub const ACCOUNT_VERSION: u8 = 1;
+/// Decimals of the USDC mint.
+pub const USDC_DECIMALS: u8 = 6;
+/// Most offers of one provider.
+pub const MAX_OFFERS: u32 = 256;
+/// Most open jobs of one purse.
+pub const MAX_OPEN_JOBS: u32 = 4_096;
+/// Bytes of a reservation account in the staking program, discriminator included; its rent comes from the offer.
+pub const RESERVATION_BYTES: usize = 192;

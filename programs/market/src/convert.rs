@@ -1,0 +1,269 @@
+//! Bytes of accounts ↔ values of the rules: the only place where the two meet.
+
+use anchor_lang::prelude::*;
+use gridlease_core as rules;
+use gridlease_core::book::{Book, Entry};
+use gridlease_core::job::{EndReason, JobState, Terms};
+use gridlease_core::lease::LeaseState;
+use gridlease_core::reputation::Reputation;
+use gridlease_core::requirement::{OfferSpec, Requirement};
+use gridlease_core::score::{Merit, Weights};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
+
+use crate::error::{OrRule, rule};
+use crate::state::{BookEntry, Job, Lease, Offer, Provider, Purse, RequirementData, SpecData};
+
+/// The present. A Clock before 1970 counts as zero.
+pub fn now() -> Result<Now> {
+    let clock = Clock::get()?;
+    Ok(Now { slot: clock.slot, ts: UnixTs(u64::try_from(clock.unix_timestamp).unwrap_or(0)) })
+}
+
+impl Purse {
+    /// The purse's amounts.
+    pub fn amounts(&self) -> rules::purse::Purse {
+        rules::purse::Purse {
+            balance: Atoms(self.balance),
+            reserved: Atoms(self.reserved),
+            fees_owed: Atoms(self.fees_owed),
+        }
+    }
+
+    /// Writes the purse's amounts back, after they were checked.
+    pub fn set_amounts(&mut self, next: rules::purse::Purse) -> Result<()> {
+        next.free().or_rule()?;
+        self.balance = next.balance.0;
+        self.reserved = next.reserved.0;
+        self.fees_owed = next.fees_owed.0;
+        Ok(())
+    }
+}
+
+impl From<&SpecData> for OfferSpec {
+    fn from(data: &SpecData) -> Self {
+        Self {
+            gpu_model: data.gpu_model,
+            gpu_count: data.gpu_count,
+            vram_mib: data.vram_mib,
+            compute_capability: data.compute_capability,
+            cuda: data.cuda,
+            cpu_milli: data.cpu_milli,
+            memory_mib: data.memory_mib,
+            disk_mib: data.disk_mib,
+            region: data.region,
+            down_mbit: data.down_mbit,
+            up_mbit: data.up_mbit,
+            flags: data.flags,
+        }
+    }
+}
+
+impl From<&RequirementData> for Requirement {
+    fn from(data: &RequirementData) -> Self {
+        Self {
+            gpu_models: data.gpu_models,
+            gpu_count: data.gpu_count,
+            vram_mib: data.vram_mib,
+            compute_capability: data.compute_capability,
+            cuda: data.cuda,
+            cpu_milli: data.cpu_milli,
+            memory_mib: data.memory_mib,
+            disk_mib: data.disk_mib,
+            regions: data.regions,
+            down_mbit: data.down_mbit,
+            up_mbit: data.up_mbit,
+            flags: data.flags,
+            min_stake: Atoms(data.min_stake),
+            min_reputation: Bps(data.min_reputation),
+        }
+    }
+}
+
+impl Provider {
+    /// The provider's history.
+    pub fn reputation(&self) -> Reputation {
+        Reputation {
+            standing: Bps(self.standing),
+            uptime: Bps(self.uptime),
+            start_s: self.start_s,
+            started: self.started,
+            completed: self.completed,
+            faulted: self.faulted,
+        }
+    }
+
+    /// Writes the provider's history back.
+    pub fn set_reputation(&mut self, next: &Reputation) {
+        self.standing = next.standing.0;
+        self.uptime = next.uptime.0;
+        self.start_s = next.start_s;
+        self.started = next.started;
+        self.completed = next.completed;
+        self.faulted = next.faulted;
+    }
+
+    /// What counts in a score.
+    pub fn merit(&self) -> Merit {
+        let history = self.reputation();
+        Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
+    }
+}
+
+impl Offer {
+    /// What one unit has.
+    pub fn unit(&self) -> OfferSpec {
+        OfferSpec::from(&self.spec)
+    }
+}
+
+impl Job {
+    /// The job's terms.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            max_price: PricePerHour(self.max_price),
+            max_duration: Seconds(self.max_duration_s.into()),
+            window: Seconds(self.window_s.into()),
+            attempts: self.attempts,
+        }
+    }
+
+    /// The job's moving parts.
+    pub fn rules(&self) -> Result<rules::job::Job> {
+        Ok(rules::job::Job {
+            state: JobState::from_byte(self.header.state).or_rule()?,
+            reason: EndReason::from_byte(self.reason).or_rule()?,
+            terms: self.terms(),
+            reserved: Atoms(self.reserved),
+            close_ts: UnixTs(self.close_ts),
+            extensions: self.extensions,
+            attempts_left: self.attempts_left,
+            leases: self.leases,
+        })
+    }
+
+    /// Writes the job's moving parts back.
+    pub fn set_rules(&mut self, next: &rules::job::Job, now: Now) {
+        self.header.state = next.state as u8;
+        self.reason = next.reason as u8;
+        self.reserved = next.reserved.0;
+        self.close_ts = next.close_ts.0;
+        self.extensions = next.extensions;
+        self.attempts_left = next.attempts_left;
+        self.leases = next.leases;
+        match next.state {
+            JobState::Open => self.header.due_ts = next.close_ts.0,
+            JobState::Leased => self.header.due_ts = 0,
+            JobState::Ended => {
+                if self.ended_ts == 0 {
+                    self.ended_ts = now.ts.0;
+                }
+                self.header.due_ts = self.ended_ts;
+            }
+        }
+    }
+
+    /// The score weights.
+    pub fn score_weights(&self) -> Result<Weights> {
+        Weights::new(self.weights).or_rule()
+    }
+
+    /// The book.
+    pub fn book(&self) -> Result<Book> {
+        let mut entries = [Entry::default(); rules::limits::BOOK_SIZE];
+        for (entry, data) in entries.iter_mut().zip(&self.book) {
+            *entry = Entry {
+                provider: data.provider.to_bytes(),
+                offer: data.offer,
+                score: data.score,
+                price: PricePerHour(data.price),
+                tie: data.tie,
+            };
+        }
+        let used = entries.get(..usize::from(self.book_len)).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+        Book::from_sorted(used).or_rule()
+    }
+
+    /// Writes the book back.
+    pub fn set_book(&mut self, book: &Book) {
+        let entries = book.entries();
+        for (at, data) in self.book.iter_mut().enumerate() {
+            *data = entries.get(at).map_or_else(BookEntry::default, |entry| BookEntry {
+                provider: Pubkey::new_from_array(entry.provider),
+                price: entry.price.0,
+                tie: entry.tie,
+                offer: entry.offer,
+                score: entry.score,
+            });
+        }
+        // A book has at most eight entries.
+        self.book_len = entries.len() as u8;
+    }
+
+    /// Did this provider fail the job before?
+    pub fn excludes(&self, provider: &Pubkey) -> bool {
+        let mark = exclusion_mark(provider);
+        self.excluded.iter().take(usize::from(self.excluded_len)).any(|seen| *seen == mark)
+    }
+
+    /// Excludes a provider that failed the job. The list has room for one failure per attempt.
+    pub fn exclude(&mut self, provider: &Pubkey) {
+        if let Some(slot) = self.excluded.get_mut(usize::from(self.excluded_len)) {
+            *slot = exclusion_mark(provider);
+            self.excluded_len += 1;
+        }
+    }
+}
+
+fn exclusion_mark(provider: &Pubkey) -> [u8; 8] {
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&provider.as_ref()[..8]);
+    mark
+}
+
+impl Lease {
+    /// The lease's moving parts.
+    pub fn rules(&self) -> Result<rules::lease::Lease> {
+        Ok(rules::lease::Lease {
+            state: LeaseState::from_byte(self.header.state).or_rule()?,
+            reason: EndReason::from_byte(self.reason).or_rule()?,
+            price: PricePerHour(self.price),
+            slot_ms: self.slot_ms,
+            fee_bps: Bps(self.fee_bps),
+            reserved: Atoms(self.reserved),
+            base: Atoms(self.base),
+            paid: Atoms(self.paid),
+            fee: Atoms(self.fee),
+            refunded: Atoms(self.refunded),
+            segment: Now { slot: self.segment_slot, ts: UnixTs(self.segment_ts) },
+            start_deadline: UnixTs(self.start_deadline),
+            ready_ts: UnixTs(self.ready_ts),
+            runway_end: UnixTs(self.runway_end),
+            grace_end: UnixTs(self.grace_end),
+            ended_ts: UnixTs(self.ended_ts),
+        })
+    }
+
+    /// Writes the lease's moving parts back, after the invariant was checked.
+    pub fn set_rules(&mut self, next: &rules::lease::Lease) -> Result<()> {
+        rules::invariant::lease(next).or_rule()?;
+        self.header.state = next.state as u8;
+        self.header.due_ts = next.due().0;
+        self.reason = next.reason as u8;
+        self.price = next.price.0;
+        self.slot_ms = next.slot_ms;
+        self.fee_bps = next.fee_bps.0;
+        self.reserved = next.reserved.0;
+        self.base = next.base.0;
+        self.paid = next.paid.0;
+        self.fee = next.fee.0;
+        self.refunded = next.refunded.0;
+        self.segment_slot = next.segment.slot;
+        self.segment_ts = next.segment.ts.0;
+        self.start_deadline = next.start_deadline.0;
+        self.ready_ts = next.ready_ts.0;
+        self.runway_end = next.runway_end.0;
+        self.grace_end = next.grace_end.0;
+        self.ended_ts = next.ended_ts.0;
+        Ok(())
+    }
+}

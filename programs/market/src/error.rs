@@ -1,0 +1,98 @@
+//! Every refusal of the market, numbered once and never renumbered.
+
+use anchor_lang::prelude::*;
+use gridlease_core::RuleError;
+
+/// Refusals that concern accounts and arguments. Rules refuse with `6100 + RuleError::code()`.
+#[error_code]
+pub enum MarketError {
+    /// 6000
+    #[msg("the mint is not a classic SPL Token mint with 6 decimals")]
+    WrongMint,
+    /// 6001
+    #[msg("intake is paused; settling, stopping and withdrawing stay open")]
+    Paused,
+    /// 6002
+    #[msg("the signer is neither the purse's owner nor its spender")]
+    NotBuyer,
+    /// 6003
+    #[msg("the signer is not the provider's node key")]
+    NotNodeKey,
+    /// 6004
+    #[msg("the signer is not the provider's authority")]
+    NotAuthority,
+    /// 6005
+    #[msg("the account does not belong to this lease, job, offer or purse")]
+    Unrelated,
+    /// 6006
+    #[msg("the offer is not live: it has expired or was withdrawn")]
+    OfferNotLive,
+    /// 6007
+    #[msg("the offer does not take automatic bids")]
+    NoAutoBid,
+    /// 6008
+    #[msg("the bond is not the provider's bond in the staking program")]
+    WrongBond,
+    /// 6009
+    #[msg("the award needs offer, provider and bond of the next bidder in the book's order")]
+    CandidateMissing,
+    /// 6010
+    #[msg("the number must be higher than that of the purse's last job")]
+    NumberUsed,
+    /// 6011
+    #[msg("a string is empty, too long or of unexpected form")]
+    BadString,
+    /// 6012
+    #[msg("the reported image digest is not the job's")]
+    WrongImage,
+    /// 6013
+    #[msg("the spender's cap for this period is used up")]
+    SpenderCap,
+    /// 6014
+    #[msg("the offer lives longer than an hour or ends in the past")]
+    BadExpiry,
+    /// 6015
+    #[msg("too many of these are open; close some first")]
+    TooMany,
+    /// 6016
+    #[msg("this auction mode or verification class is not taken by this version")]
+    NotTaken,
+    /// 6017
+    #[msg("the ask is below the floor")]
+    AskBelowFloor,
+    /// 6018
+    #[msg("the units are outside their bounds, or fewer than the open leases")]
+    BadUnits,
+    /// 6019
+    #[msg("the offer does not hold the rent of another lease; refresh it to pay that in")]
+    NoRent,
+    /// 6020
+    #[msg("the token account is not of the market's mint, or not the recorded one")]
+    WrongTokenAccount,
+    /// 6021
+    #[msg("the account's layout version is not the one of this program")]
+    WrongVersion,
+}
+
+/// Number of the first rule error.
+pub const RULE_BASE: u32 = 6_100;
+
+/// A rule's refusal as a program error.
+pub fn rule(error: RuleError) -> Error {
+    Error::from(ProgramError::Custom(RULE_BASE + u32::from(error.code())))
+}
+
+/// `?` for results of rules.
+pub trait OrRule<T> {
+    /// Maps the rule's refusal to its program error.
+    ///
+    /// # Errors
+    /// The mapped refusal.
+    fn or_rule(self) -> Result<T>;
+}
+
+impl<T> OrRule<T> for gridlease_core::RuleResult<T> {
+    fn or_rule(self) -> Result<T> {
+        self.map_err(rule)
+    }
+}

@@ -1,0 +1,72 @@
+//! The buyer takes an open job back; anybody closes one that is over.
+
+use anchor_lang::prelude::*;
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::{JobClosed, JobEnded};
+use crate::state::{Job, Purse};
+
+/// Accounts of `cancel_job`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelJob<'info> {
+    /// The purse's owner.
+    pub owner: Signer<'info>,
+    /// Gets the reservation back.
+    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    pub job: AccountLoader<'info, Job>,
+}
+
+/// Accounts of `close_job`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CloseJob<'info> {
+    /// Counts its jobs.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Closed.
+    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    pub job: AccountLoader<'info, Job>,
+    /// CHECK: the recorded payer; gets all lamports.
+    #[account(mut)]
+    pub payer: UncheckedAccount<'info>,
+}
+
+/// The buyer shall be able to take a job back as long as it has no lease; all that it reserved returns to the purse.
+pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
+    let now = now()?;
+    let event = {
+        let mut job = ctx.accounts.job.load_mut()?;
+        let mut next = job.rules()?;
+        let back = next.cancel().or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut amounts = purse.amounts();
+        amounts.release(back).or_rule()?;
+        job.set_rules(&next, now);
+        purse.set_amounts(amounts)?;
+        JobEnded {
+            job: ctx.accounts.job.key(),
+            purse: ctx.accounts.purse.key(),
+            reason: next.reason as u8,
+            refunded: back.0,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// A job that is over shall be closed by anybody, and its rent returned to who paid it.
+pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
+    {
+        let job = ctx.accounts.job.load()?;
+        job.rules()?.check_close().or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        purse.open_jobs = purse.open_jobs.saturating_sub(1);
+    }
+    emit_cpi!(JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() });
+    ctx.accounts.job.close(ctx.accounts.payer.to_account_info())
+}

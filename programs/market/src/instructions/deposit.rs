@@ -1,0 +1,50 @@
+//! Puts USDC into a purse.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+use gridlease_core::Atoms;
+
+use crate::constants::CONFIG_SEED;
+use crate::error::{MarketError, OrRule};
+use crate::event::Deposited;
+use crate::state::{Config, Purse};
+use crate::token;
+
+/// Accounts of `deposit`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Deposit<'info> {
+    /// Whoever pays; anybody may fill a purse.
+    pub depositor: Signer<'info>,
+    /// Tells whether intake is paused.
+    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
+    pub config: AccountLoader<'info, Config>,
+    /// Written.
+    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// The purse's vault.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// The depositor's token account; SPL Token checks its owner and mint.
+    #[account(mut)]
+    pub from: Box<Account<'info, TokenAccount>>,
+    /// Classic SPL Token.
+    pub token_program: Program<'info, Token>,
+}
+
+/// A deposit shall add exactly what was moved to the recorded balance, and nothing while intake is paused.
+pub fn deposit(ctx: Context<Deposit>, amount: u64) -> Result<()> {
+    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let balance = {
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut next = purse.amounts();
+        next.deposit(Atoms(amount)).or_rule()?;
+        purse.deposited = purse.deposited.saturating_add(amount);
+        purse.set_amounts(next)?;
+        purse.balance
+    };
+    emit_cpi!(Deposited { purse: ctx.accounts.purse.key(), amount, balance });
+    let accounts = ctx.accounts;
+    token::pay_in(&accounts.token_program, &accounts.from, &accounts.vault, &accounts.depositor, Atoms(amount))?;
+    token::check_vault(&accounts.purse, &mut accounts.vault)
+}

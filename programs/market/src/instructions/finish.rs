@@ -1,0 +1,56 @@
+//! The node ends a lease.
+
+use anchor_lang::prelude::*;
+use gridlease_core::RuleError;
+use gridlease_core::job::EndReason;
+
+use super::end_lease::{Outcome, write_end};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::state::{Job, Lease, Provider, Purse};
+
+/// Accounts of `finish`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Finish<'info> {
+    /// The provider's node key.
+    pub node_key: Signer<'info>,
+    /// Read.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Ends with the lease.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// Gets the rest of the reservation back.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(
+        mut,
+        has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
+        has_one = purse @ MarketError::Unrelated,
+    )]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// The node shall end its lease when the container has ended ("completed", whatever the exit code) or when the reservation
+/// is used up ("out of funds"), with what the container left behind. Leaving a running container is `abandon`.
+pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
+    let now = now()?;
+    let reason = EndReason::from_byte(reason).or_rule()?;
+    if reason == EndReason::Abandoned {
+        return Err(rule(RuleError::ReasonNotAllowed));
+    }
+    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
+    let (lease_ended, job_ended) = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut job = ctx.accounts.job.load_mut()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut next = lease.rules()?;
+        let back = next.finish(reason, now).or_rule()?;
+        write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &outcome, now)?
+    };
+    emit_cpi!(lease_ended);
+    emit_cpi!(job_ended);
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Opens a buyer's purse.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Mint, Token, TokenAccount};
+
+use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, PURSE_SEED, VAULT_SEED};
+use crate::error::MarketError;
+use crate::event::PurseOpened;
+use crate::state::{Config, Header, Purse, shard_of};
+
+/// Accounts of `open_purse`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct OpenPurse<'info> {
+    /// Owns the purse and pays the rent.
+    #[account(mut)]
+    pub owner: Signer<'info>,
+    /// Names the mint.
+    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
+    pub config: AccountLoader<'info, Config>,
+    /// Must not exist yet.
+    #[account(init, payer = owner, space = 8 + core::mem::size_of::<Purse>(), seeds = [PURSE_SEED, owner.key().as_ref()], bump)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Created here, owned by the purse.
+    #[account(init, payer = owner, seeds = [VAULT_SEED, purse.key().as_ref()], bump, token::mint = usdc_mint, token::authority = purse)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// The market's mint.
+    #[account(address = config.load()?.usdc_mint @ MarketError::WrongMint)]
+    pub usdc_mint: Box<Account<'info, Mint>>,
+    /// Classic SPL Token.
+    pub token_program: Program<'info, Token>,
+    /// Creates the accounts.
+    pub system_program: Program<'info, System>,
+}
+
+/// A buyer shall have one purse, with a vault that only the purse can move.
+pub fn open_purse(ctx: Context<OpenPurse>) -> Result<()> {
+    let key = ctx.accounts.purse.key();
+    let owner = ctx.accounts.owner.key();
+    {
+        let mut purse = ctx.accounts.purse.load_init()?;
+        purse.header =
+            Header { version: ACCOUNT_VERSION, shard: shard_of(&key), bump: ctx.bumps.purse, ..Header::default() };
+        purse.owner = owner;
+        purse.vault = ctx.accounts.vault.key();
+        purse.vault_bump = ctx.bumps.vault;
+    }
+    emit_cpi!(PurseOpened { purse: key, owner });
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Puts a machine class on the market.
+
+use anchor_lang::prelude::*;
+use anchor_lang::system_program;
+use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
+use gridlease_core::requirement::OfferSpec;
+use gridlease_core::{PricePerHour, RuleError, job};
+
+use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::{OfferRecorded, OfferWithdrawn};
+use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
+
+/// What stands in an offer and can be changed by a refresh.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
+pub struct OfferTerms {
+    /// Price per hour at which the offer stands, in atoms.
+    pub ask: u64,
+    /// Lowest price per hour of an automatic bid, in atoms.
+    pub floor: u64,
+    /// Expiry, at most an hour from now.
+    pub expires_ts: u64,
+    /// Leases that fit at the same time.
+    pub units: u16,
+    /// May anybody enter it into auctions?
+    pub auto_bid: bool,
+}
+
+/// What stands in an offer for its life.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
+pub struct OfferMachine {
+    /// What one unit has.
+    pub spec: SpecArgs,
+    /// SHA-256 over the sorted GPU UUIDs; zero for a machine without one.
+    pub gpu_root: [u8; 32],
+    /// Hash of the benchmark record; zero for none.
+    pub benchmark_hash: [u8; 32],
+    /// Benchmark result; zero for none.
+    pub benchmark: u64,
+    /// Slot of the benchmark.
+    pub benchmark_slot: u64,
+}
+
+/// Accounts of `post_offer`.
+#[event_cpi]
+#[derive(Accounts)]
+#[instruction(number: u32)]
+pub struct PostOffer<'info> {
+    /// The provider's node key; pays the rent and gets it back.
+    #[account(mut)]
+    pub node_key: Signer<'info>,
+    /// Tells whether intake is paused.
+    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
+    pub config: AccountLoader<'info, Config>,
+    /// Counts its offers.
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Must not exist yet.
+    #[account(init, payer = node_key, space = 8 + core::mem::size_of::<Offer>(), seeds = [OFFER_SEED, provider.key().as_ref(), &number.to_le_bytes()], bump)]
+    pub offer: AccountLoader<'info, Offer>,
+    /// Creates the account.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `refresh_offer`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct RefreshOffer<'info> {
+    /// The provider's node key; pays missing rent.
+    #[account(mut)]
+    pub node_key: Signer<'info>,
+    /// Read.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    pub offer: AccountLoader<'info, Offer>,
+    /// Moves the rent.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `withdraw_offer`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct WithdrawOffer<'info> {
+    /// The provider's node key or authority.
+    pub signer: Signer<'info>,
+    /// Counts its offers.
+    #[account(mut)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written, closed where no lease is open.
+    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    pub offer: AccountLoader<'info, Offer>,
+    /// CHECK: the recorded payer; gets all lamports.
+    #[account(mut)]
+    pub payer: UncheckedAccount<'info>,
+}
+
+/// An offer shall name a machine class inside its bounds and live at most an hour without a refresh; it shall hold the
+/// rent of every lease that its units can open.
+pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, terms: OfferTerms) -> Result<()> {
+    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let spec = SpecData::from(&machine.spec);
+    OfferSpec::from(&spec).check().or_rule()?;
+    let key = ctx.accounts.offer.key();
+    let provider_key = ctx.accounts.provider.key();
+    {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        require!(provider.offers < MAX_OFFERS, MarketError::TooMany);
+        provider.offers += 1;
+        let mut offer = ctx.accounts.offer.load_init()?;
+        offer.header = Header {
+            version: ACCOUNT_VERSION,
+            state: offer_state::LIVE,
+            shard: shard_of(&key),
+            bump: ctx.bumps.offer,
+            ..Header::default()
+        };
+        offer.provider = provider_key;
+        offer.payer = ctx.accounts.node_key.key();
+        offer.gpu_root = machine.gpu_root;
+        offer.benchmark_hash = machine.benchmark_hash;
+        offer.benchmark = machine.benchmark;
+        offer.benchmark_slot = machine.benchmark_slot;
+        offer.spec = spec;
+        offer.number = number;
+        offer.set_terms(&terms)?;
+    }
+    let event = recorded(key, &*ctx.accounts.offer.load()?);
+    emit_cpi!(event);
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program)
+}
+
+/// A refresh shall prolong an offer by at most an hour from now and may change its prices and units; it shall never
+/// lower the units below the open leases, nor revive a withdrawn offer.
+pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()> {
+    {
+        let mut offer = ctx.accounts.offer.load_mut()?;
+        require!(offer.header.state == offer_state::LIVE, MarketError::OfferNotLive);
+        offer.set_terms(&terms)?;
+    }
+    let event = recorded(ctx.accounts.offer.key(), &*ctx.accounts.offer.load()?);
+    emit_cpi!(event);
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program)
+}
+
+/// A withdrawn offer shall take no lease; its account shall be closed, and all its lamports returned to who paid them,
+/// as soon as no lease is open (repeat the call then).
+pub fn withdraw_offer(ctx: Context<WithdrawOffer>) -> Result<()> {
+    let signer = ctx.accounts.signer.key();
+    let closed = {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
+        let mut offer = ctx.accounts.offer.load_mut()?;
+        offer.header.state = offer_state::WITHDRAWN;
+        offer.header.due_ts = 0;
+        let closed = offer.units_free == offer.units;
+        if closed {
+            provider.offers = provider.offers.saturating_sub(1);
+        }
+        closed
+    };
+    emit_cpi!(OfferWithdrawn { offer: ctx.accounts.offer.key(), closed });
+    if closed {
+        ctx.accounts.offer.close(ctx.accounts.payer.to_account_info())?;
+    }
+    Ok(())
+}
+
+fn recorded(key: Pubkey, offer: &Offer) -> OfferRecorded {
+    OfferRecorded {
+        offer: key,
+        provider: offer.provider,
+        ask: offer.ask,
+        floor: offer.floor,
+        units: offer.units,
+        units_free: offer.units_free,
+        expires_ts: offer.header.due_ts,
+    }
+}
+
+fn pay_rent<'info>(
+    payer: &Signer<'info>,
+    offer: &AccountLoader<'info, Offer>,
+    system: &Program<'info, System>,
+) -> Result<()> {
+    let (units_free, rent) = (offer.load()?.units_free, Rent::get()?);
+    let missing = Offer::rent_needed(&rent, units_free.into()).saturating_sub(offer.to_account_info().lamports());
+    if missing == 0 {
+        return Ok(());
+    }
+    let accounts = system_program::Transfer { from: payer.to_account_info(), to: offer.to_account_info() };
+    system_program::transfer(CpiContext::new(system.key(), accounts), missing)
+}
+
+impl Offer {
+    /// Lamports that one open lease takes out of its offer: the rent of the lease and of its reservation.
+    pub fn lease_rent(rent: &Rent) -> u64 {
+        rent.minimum_balance(8 + core::mem::size_of::<Lease>()).saturating_add(rent.minimum_balance(RESERVATION_BYTES))
+    }
+
+    /// Lamports that the account must hold so that `units` more leases can be opened.
+    pub fn rent_needed(rent: &Rent, units: u64) -> u64 {
+        rent.minimum_balance(8 + core::mem::size_of::<Offer>()).saturating_add(Self::lease_rent(rent).saturating_mul(units))
+    }
+
+    fn set_terms(&mut self, terms: &OfferTerms) -> Result<()> {
+        let (ask, floor) = (PricePerHour(terms.ask), PricePerHour(terms.floor));
+        job::check_price(ask).or_rule()?;
+        job::check_price(floor).or_rule()?;
+        require!(ask >= floor, MarketError::AskBelowFloor);
+        let now = now()?.ts.0;
+        require!(terms.expires_ts > now && terms.expires_ts - now <= MAX_OFFER_LIFE.0, MarketError::BadExpiry);
+        let open = self.units.checked_sub(self.units_free).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+        require!(terms.units > 0 && terms.units <= MAX_UNITS && terms.units >= open, MarketError::BadUnits);
+        self.ask = terms.ask;
+        self.floor = terms.floor;
+        self.header.due_ts = terms.expires_ts;
+        self.units = terms.units;
+        self.units_free = terms.units - open;
+        self.auto_bid = terms.auto_bid.into();
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The node reports that the container runs.
+
+use anchor_lang::prelude::*;
+use gridlease_core::UnixTs;
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::LeaseReady;
+use crate::state::{Job, Lease, Provider, Purse};
+
+/// Accounts of `ready`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Ready<'info> {
+    /// The provider's node key.
+    pub node_key: Signer<'info>,
+    /// Its start time is counted.
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Gives back what it held beside the lease.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// Gets that back.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(
+        mut,
+        has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
+        has_one = purse @ MarketError::Unrelated,
+    )]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// Until the start deadline, the node shall report the digest of the image that it runs, which must be the job's; the
+/// meter starts at this moment. What the job held beside the lease goes back to the purse.
+pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Result<()> {
+    let now = now()?;
+    let (runway_end, released) = {
+        let mut job = ctx.accounts.job.load_mut()?;
+        require!(job.image_digest == image_digest, MarketError::WrongImage);
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next_lease = lease.rules()?;
+        next_lease.ready(now).or_rule()?;
+        let mut next_job = job.rules()?;
+        let released = next_job.on_ready().or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut amounts = purse.amounts();
+        amounts.release(released).or_rule()?;
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        let mut history = provider.reputation();
+        history.on_ready(now.ts.since(UnixTs(lease.awarded_ts)));
+
+        lease.set_rules(&next_lease)?;
+        lease.gpu_hash = gpu_hash;
+        job.set_rules(&next_job, now);
+        purse.set_amounts(amounts)?;
+        provider.set_reputation(&history);
+        (next_lease.runway_end.0, released.0)
+    };
+    emit_cpi!(LeaseReady { lease: ctx.accounts.lease.key(), job: ctx.accounts.job.key(), runway_end, released });
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Registers a provider, and changes where its node is found.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::TokenAccount;
+use gridlease_core::limits::MAX_ENDPOINT;
+use gridlease_core::reputation::Reputation;
+
+use crate::constants::{ACCOUNT_VERSION, BOND_SEED, CONFIG_SEED, PROVIDER_SEED, STAKING_ID};
+use crate::error::MarketError;
+use crate::event::ProviderRecorded;
+use crate::state::{Config, Header, Provider, shard_of};
+use crate::token::check_mint;
+
+/// What a provider tells of its node.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
+pub struct NodeArgs {
+    /// Hot key of the node.
+    pub node_key: Pubkey,
+    /// SHA-256 of the node's TLS certificate (DER).
+    pub cert_fingerprint: [u8; 32],
+    /// X25519 key for sealed secrets; zero for none.
+    pub x25519: [u8; 32],
+    /// URL of the node's API: `https://…`, at most 128 bytes.
+    pub endpoint: String,
+}
+
+/// Accounts of `register_provider`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct RegisterProvider<'info> {
+    /// Cold key; pays the rent.
+    #[account(mut)]
+    pub authority: Signer<'info>,
+    /// Names the mint.
+    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
+    pub config: AccountLoader<'info, Config>,
+    /// Must not exist yet.
+    #[account(init, payer = authority, space = 8 + core::mem::size_of::<Provider>(), seeds = [PROVIDER_SEED, authority.key().as_ref()], bump)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Will be paid; of the market's mint (checked below).
+    pub payout: Box<Account<'info, TokenAccount>>,
+    /// CHECK: the address of the authority's bond; it may be opened later.
+    #[account(seeds = [BOND_SEED, authority.key().as_ref()], bump, seeds::program = STAKING_ID)]
+    pub bond: UncheckedAccount<'info>,
+    /// Creates the account.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `update_node`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct UpdateNode<'info> {
+    /// Cold key.
+    pub authority: Signer<'info>,
+    /// Written.
+    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    pub provider: AccountLoader<'info, Provider>,
+}
+
+/// A provider shall be one record per authority, start at the neutral reputation, and name a payout account of the
+/// market's mint and a bond at its own address in the staking program.
+pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Result<()> {
+    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    check_mint(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
+    check_endpoint(&args.endpoint)?;
+    let key = ctx.accounts.provider.key();
+    let payout = ctx.accounts.payout.key();
+    {
+        let mut provider = ctx.accounts.provider.load_init()?;
+        provider.header =
+            Header { version: ACCOUNT_VERSION, state: 1, shard: shard_of(&key), bump: ctx.bumps.provider, ..Header::default() };
+        provider.authority = ctx.accounts.authority.key();
+        provider.payout = payout;
+        provider.bond = ctx.accounts.bond.key();
+        provider.set_reputation(&Reputation::default());
+        provider.set_node(&args);
+    }
+    emit_cpi!(recorded(key, payout, &args));
+    Ok(())
+}
+
+/// The cold key shall be able to change hot key, endpoint and certificate at once; the payout account not.
+pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
+    check_endpoint(&args.endpoint)?;
+    let payout = {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        provider.set_node(&args);
+        provider.payout
+    };
+    emit_cpi!(recorded(ctx.accounts.provider.key(), payout, &args));
+    Ok(())
+}
+
+fn recorded(provider: Pubkey, payout: Pubkey, args: &NodeArgs) -> ProviderRecorded {
+    ProviderRecorded {
+        provider,
+        node_key: args.node_key,
+        payout,
+        cert_fingerprint: args.cert_fingerprint,
+        endpoint: args.endpoint.clone(),
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<()> {
+    let plain = endpoint.bytes().all(|byte| byte.is_ascii_graphic());
+    require!(endpoint.len() <= MAX_ENDPOINT && plain && endpoint.starts_with("https://"), MarketError::BadString);
+    Ok(())
+}
+
+impl Provider {
+    fn set_node(&mut self, args: &NodeArgs) {
+        self.node_key = args.node_key;
+        self.cert_fingerprint = args.cert_fingerprint;
+        self.x25519 = args.x25519;
+        self.endpoint = [0; MAX_ENDPOINT];
+        for (to, from) in self.endpoint.iter_mut().zip(args.endpoint.bytes()) {
+            *to = from;
+        }
+        self.endpoint_len = args.endpoint.len().min(MAX_ENDPOINT) as u8;
+    }
+}

@@ -1,0 +1,43 @@
+//! The buyer ends a lease.
+
+use anchor_lang::prelude::*;
+
+use super::end_lease::{Outcome, write_end};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::state::{Job, Lease, Purse};
+
+/// Accounts of `stop`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Stop<'info> {
+    /// The purse's owner.
+    pub owner: Signer<'info>,
+    /// Gets the rest of the reservation back.
+    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Ends with the lease.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// Written.
+    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// The buyer shall be able to end its lease at any time: what is owed is fixed, at least a minute once it was ready, and the
+/// rest returned to the purse. No token moves, so no account of the provider can hold this up.
+pub fn stop(ctx: Context<Stop>) -> Result<()> {
+    let now = now()?;
+    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
+    let (lease_ended, job_ended) = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut job = ctx.accounts.job.load_mut()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut next = lease.rules()?;
+        let back = next.stop(now).or_rule()?;
+        write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &Outcome::default(), now)?
+    };
+    emit_cpi!(lease_ended);
+    emit_cpi!(job_ended);
+    Ok(())
+}

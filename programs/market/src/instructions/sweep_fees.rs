@@ -1,0 +1,59 @@
+//! Moves the fees that a purse owes to the treasury and the insurance fund.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+use gridlease_core::limits::INSURANCE_SHARE_OF_FEE;
+use gridlease_core::rounding::share_down;
+
+use crate::constants::CONFIG_SEED;
+use crate::error::{MarketError, OrRule};
+use crate::event::FeesSwept;
+use crate::state::{Config, Purse};
+use crate::token;
+
+/// Accounts of `sweep_fees`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct SweepFees<'info> {
+    /// Names treasury and insurance.
+    #[account(
+        seeds = [CONFIG_SEED], bump = config.load()?.header.bump,
+        has_one = treasury @ MarketError::WrongTokenAccount, has_one = insurance @ MarketError::WrongTokenAccount,
+    )]
+    pub config: AccountLoader<'info, Config>,
+    /// Written.
+    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// The purse's vault.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Gets its half, and the odd atom.
+    #[account(mut)]
+    pub treasury: Box<Account<'info, TokenAccount>>,
+    /// Gets its half.
+    #[account(mut)]
+    pub insurance: Box<Account<'info, TokenAccount>>,
+    /// Classic SPL Token.
+    pub token_program: Program<'info, Token>,
+}
+
+/// Anybody may sweep; half of the fees, rounded down, shall go to the insurance fund, the rest to the treasury. Without
+/// fees owed it shall change nothing.
+pub fn sweep_fees(ctx: Context<SweepFees>) -> Result<()> {
+    let (treasury, insurance) = {
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut next = purse.amounts();
+        let fees = next.sweep_fees().or_rule()?;
+        if fees.is_zero() {
+            return Ok(());
+        }
+        let insurance = share_down(fees, INSURANCE_SHARE_OF_FEE).or_rule()?;
+        purse.set_amounts(next)?;
+        (fees.sub(insurance).or_rule()?, insurance)
+    };
+    emit_cpi!(FeesSwept { purse: ctx.accounts.purse.key(), treasury: treasury.0, insurance: insurance.0 });
+    let accounts = ctx.accounts;
+    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.treasury, treasury)?;
+    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.insurance, insurance)?;
+    token::check_vault(&accounts.purse, &mut accounts.vault)
+}

@@ -1,0 +1,42 @@
+//! Extends a lease's runway.
+
+use anchor_lang::prelude::*;
+use gridlease_core::Atoms;
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::ToppedUp;
+use crate::state::{Lease, Purse};
+
+/// Accounts of `top_up`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct TopUp<'info> {
+    /// The purse's owner.
+    pub owner: Signer<'info>,
+    /// Gives free balance.
+    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// The buyer shall be able to move free balance into the reservation of a running lease, and to resume one in its grace
+/// period; nothing accrues for the time between.
+pub fn top_up(ctx: Context<TopUp>, amount: u64) -> Result<()> {
+    let now = now()?;
+    let runway_end = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        next.top_up(Atoms(amount), now).or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut amounts = purse.amounts();
+        amounts.reserve(Atoms(amount)).or_rule()?;
+        lease.set_rules(&next)?;
+        purse.set_amounts(amounts)?;
+        next.runway_end.0
+    };
+    emit_cpi!(ToppedUp { lease: ctx.accounts.lease.key(), amount, runway_end });
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Takes free USDC out of a purse.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+use gridlease_core::Atoms;
+
+use crate::error::{MarketError, OrRule};
+use crate::event::Withdrawn;
+use crate::state::Purse;
+use crate::token;
+
+/// Accounts of `withdraw`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Withdraw<'info> {
+    /// The purse's owner.
+    pub owner: Signer<'info>,
+    /// Written.
+    #[account(mut, has_one = owner @ MarketError::NotBuyer, has_one = vault @ MarketError::WrongTokenAccount)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// The purse's vault.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Where the owner wants it; SPL Token checks the mint.
+    #[account(mut)]
+    pub to: Box<Account<'info, TokenAccount>>,
+    /// Classic SPL Token.
+    pub token_program: Program<'info, Token>,
+}
+
+/// The owner shall get free balance at any time, paused or not; never what is reserved or owed.
+pub fn withdraw(ctx: Context<Withdraw>, amount: u64) -> Result<()> {
+    let balance = {
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut next = purse.amounts();
+        next.withdraw(Atoms(amount)).or_rule()?;
+        purse.withdrawn = purse.withdrawn.saturating_add(amount);
+        purse.set_amounts(next)?;
+        purse.balance
+    };
+    emit_cpi!(Withdrawn { purse: ctx.accounts.purse.key(), amount, balance });
+    let accounts = ctx.accounts;
+    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.to, Atoms(amount))?;
+    token::check_vault(&accounts.purse, &mut accounts.vault)
+}

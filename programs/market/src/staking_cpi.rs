@@ -1,0 +1,179 @@
+//! The one edge to the staking program: its three instructions that the market may call, and how the market reads a bond.
+//!
+//! Byte offsets and discriminators are the staking program's published layout; its tests and ours pin both sides.
+
+use anchor_lang::prelude::*;
+use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
+use anchor_lang::solana_program::program::invoke_signed;
+use gridlease_core::Atoms;
+use gridlease_core::bond::Bond;
+
+use crate::constants::{AUTHORITY_SEED, STAKING_ID};
+use crate::error::MarketError;
+
+/// `sha256("global:reserve")[..8]`
+const RESERVE: [u8; 8] = [92, 99, 244, 209, 28, 65, 213, 157];
+/// `sha256("global:release")[..8]`
+const RELEASE: [u8; 8] = [253, 249, 15, 206, 28, 127, 193, 241];
+/// `sha256("global:slash")[..8]`
+const SLASH: [u8; 8] = [204, 141, 18, 161, 8, 177, 92, 142];
+/// `sha256("account:Bond")[..8]`
+const BOND: [u8; 8] = [224, 128, 48, 251, 182, 246, 111, 196];
+
+/// Offsets of a bond's fields.
+const AUTHORITY_AT: usize = 24;
+const AMOUNT_AT: usize = 88;
+const RESERVED_AT: usize = 96;
+const UNBONDING_AT: usize = 104;
+
+fn read_u64(data: &[u8], at: usize) -> Result<u64> {
+    let bytes = data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(MarketError::WrongBond)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Reads the amounts of the bond of `authority`.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] for any other account.
+pub fn read_bond(account: &AccountInfo, authority: &Pubkey) -> Result<Bond> {
+    require_keys_eq!(*account.owner, STAKING_ID, MarketError::WrongBond);
+    let data = account.try_borrow_data()?;
+    require!(data.get(..8) == Some(&BOND[..]), MarketError::WrongBond);
+    require!(data.get(AUTHORITY_AT..AUTHORITY_AT + 32) == Some(authority.as_ref()), MarketError::WrongBond);
+    Ok(Bond {
+        amount: Atoms(read_u64(&data, AMOUNT_AT)?),
+        reserved: Atoms(read_u64(&data, RESERVED_AT)?),
+        unbonding: Atoms(read_u64(&data, UNBONDING_AT)?),
+    })
+}
+
+/// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent afterwards.
+#[allow(clippy::too_many_arguments)] // one argument per account of the instruction, in its order
+pub fn reserve<'info>(
+    bond: &AccountInfo<'info>,
+    reservation: &AccountInfo<'info>,
+    config: &AccountInfo<'info>,
+    lease: &AccountInfo<'info>,
+    rent_to: &AccountInfo<'info>,
+    system_program: &AccountInfo<'info>,
+    signer: &Signing<'_, 'info>,
+    stake: Atoms,
+) -> Result<()> {
+    let mut data = RESERVE.to_vec();
+    data.extend_from_slice(&stake.0.to_le_bytes());
+    let accounts = vec![
+        AccountMeta::new(bond.key(), false),
+        AccountMeta::new(reservation.key(), false),
+        AccountMeta::new_readonly(signer.authority.key(), true),
+        AccountMeta::new_readonly(config.key(), false),
+        AccountMeta::new_readonly(lease.key(), false),
+        AccountMeta::new_readonly(rent_to.key(), false),
+        AccountMeta::new_readonly(system_program.key(), false),
+    ];
+    let infos = [
+        bond.clone(),
+        reservation.clone(),
+        signer.authority.clone(),
+        config.clone(),
+        lease.clone(),
+        rent_to.clone(),
+        system_program.clone(),
+    ];
+    call(data, accounts, infos.to_vec(), signer)
+}
+
+/// Releases what is left of a reservation; its rent goes to `rent_to`.
+pub fn release<'info>(
+    bond: &AccountInfo<'info>,
+    reservation: &AccountInfo<'info>,
+    rent_to: &AccountInfo<'info>,
+    signer: &Signing<'_, 'info>,
+) -> Result<()> {
+    let accounts = vec![
+        AccountMeta::new(bond.key(), false),
+        AccountMeta::new(reservation.key(), false),
+        AccountMeta::new_readonly(signer.authority.key(), true),
+        AccountMeta::new(rent_to.key(), false),
+    ];
+    let infos = vec![bond.clone(), reservation.clone(), signer.authority.clone(), rent_to.clone()];
+    call(RELEASE.to_vec(), accounts, infos, signer)
+}
+
+/// The accounts of a slash, in the staking program's order.
+pub struct SlashAccounts<'a, 'info> {
+    /// The bond.
+    pub bond: &'a AccountInfo<'info>,
+    /// The lease's reservation.
+    pub reservation: &'a AccountInfo<'info>,
+    /// The staking program's configuration.
+    pub config: &'a AccountInfo<'info>,
+    /// The bond's token account.
+    pub vault: &'a AccountInfo<'info>,
+    /// Token account of the victim.
+    pub victim: &'a AccountInfo<'info>,
+    /// Token account of the insurance fund.
+    pub insurance: &'a AccountInfo<'info>,
+    /// SPL Token.
+    pub token_program: &'a AccountInfo<'info>,
+}
+
+/// Slashes a lease's reservation.
+pub fn slash<'info>(
+    accounts: &SlashAccounts<'_, 'info>,
+    signer: &Signing<'_, 'info>,
+    victim: Atoms,
+    insurance: Atoms,
+) -> Result<()> {
+    let mut data = SLASH.to_vec();
+    data.extend_from_slice(&victim.0.to_le_bytes());
+    data.extend_from_slice(&insurance.0.to_le_bytes());
+    let metas = vec![
+        AccountMeta::new(accounts.bond.key(), false),
+        AccountMeta::new(accounts.reservation.key(), false),
+        AccountMeta::new_readonly(signer.authority.key(), true),
+        AccountMeta::new_readonly(accounts.config.key(), false),
+        AccountMeta::new(accounts.vault.key(), false),
+        AccountMeta::new(accounts.victim.key(), false),
+        AccountMeta::new(accounts.insurance.key(), false),
+        AccountMeta::new_readonly(accounts.token_program.key(), false),
+    ];
+    let infos = [
+        accounts.bond.clone(),
+        accounts.reservation.clone(),
+        signer.authority.clone(),
+        accounts.config.clone(),
+        accounts.vault.clone(),
+        accounts.victim.clone(),
+        accounts.insurance.clone(),
+        accounts.token_program.clone(),
+    ];
+    call(data, metas, infos.to_vec(), signer)
+}
+
+/// What every call to the staking program needs besides its own accounts.
+pub struct Signing<'a, 'info> {
+    /// The PDA that signs for stake.
+    pub authority: &'a AccountInfo<'info>,
+    /// Its bump.
+    pub bump: u8,
+    /// The PDA by which the staking program signs its events.
+    pub events: &'a AccountInfo<'info>,
+    /// The staking program.
+    pub program: &'a AccountInfo<'info>,
+}
+
+/// Calls the staking program; the two accounts of its events come last.
+fn call<'info>(
+    data: Vec<u8>,
+    mut accounts: Vec<AccountMeta>,
+    mut infos: Vec<AccountInfo<'info>>,
+    signer: &Signing<'_, 'info>,
+) -> Result<()> {
+    accounts.push(AccountMeta::new_readonly(signer.events.key(), false));
+    accounts.push(AccountMeta::new_readonly(STAKING_ID, false));
+    infos.push(signer.events.clone());
+    infos.push(signer.program.clone());
+    let instruction = Instruction { program_id: STAKING_ID, accounts, data };
+    invoke_signed(&instruction, &infos, &[&[AUTHORITY_SEED, &[signer.bump]]])?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The market's configuration.
+
+use anchor_lang::prelude::*;
+
+use super::Header;
+
+/// Configuration, at seeds `["config"]`.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Config {
+    /// Common header.
+    pub header: Header,
+    /// Who may change the configuration.
+    pub admin: Pubkey,
+    /// Who was named to become the admin; zero for nobody.
+    pub pending_admin: Pubkey,
+    /// The only mint that the market takes.
+    pub usdc_mint: Pubkey,
+    /// Token account that gets the fees less the insurance part.
+    pub treasury: Pubkey,
+    /// Token account of the insurance fund.
+    pub insurance: Pubkey,
+    /// Milliseconds that one slot is billed at most.
+    pub slot_ms: u32,
+    /// Fee on what is paid, in basis points.
+    pub fee_bps: u16,
+    /// 1 while intake is paused: no deposit, offer, job or bid; every exit stays open.
+    pub paused: u8,
+    /// Bump of the PDA that signs for stake.
+    pub authority_bump: u8,
+    /// Zero.
+    pub reserved: [u8; 128],
+}

@@ -1,0 +1,112 @@
+//! A job and its book.
+
+use anchor_lang::prelude::*;
+use gridlease_core::limits::{BOOK_SIZE, MAX_ATTEMPTS};
+
+use super::{Header, RequirementData};
+
+/// Where the manifest is found.
+pub mod manifest_place {
+    /// The buyer pushes it to the winner's node.
+    pub const PUSHED: u8 = 0;
+    /// At the URI that follows the account's fixed part.
+    pub const URI: u8 = 1;
+}
+
+/// One bid in a job's book.
+#[zero_copy]
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct BookEntry {
+    /// The provider record.
+    pub provider: Pubkey,
+    /// Price per hour, in atoms.
+    pub price: u64,
+    /// Decides ties.
+    pub tie: u64,
+    /// Number of the offer behind the bid.
+    pub offer: u32,
+    /// Score in 10⁻⁸ of the scale.
+    pub score: u32,
+}
+
+/// Job, at seeds `["job", purse, number]`. `header.state` is a `gridlease_core::job::JobState`, `header.due_ts` the end
+/// of the bidding window while it is open. Behind the fixed part follow `uri_len` bytes of the manifest's URI.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Job {
+    /// Common header.
+    pub header: Header,
+    /// The buyer.
+    pub owner: Pubkey,
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// Who posted it, paid its rent and gets that back.
+    pub payer: Pubkey,
+    /// SHA-256 of the canonical manifest.
+    pub manifest_hash: [u8; 32],
+    /// Digest of the image.
+    pub image_digest: [u8; 32],
+    /// The job's number in its purse.
+    pub number: u64,
+    /// The most it pays per hour, in atoms.
+    pub max_price: u64,
+    /// Held by the job itself, in atoms; the lease holds its own.
+    pub reserved: u64,
+    /// End of the bidding window.
+    pub close_ts: u64,
+    /// When it was posted.
+    pub posted_ts: u64,
+    /// When it ended; zero before.
+    pub ended_ts: u64,
+    /// What it needs.
+    pub requirement: RequirementData,
+    /// Score weights: reputation, price, uptime, speed.
+    pub weights: [u16; 4],
+    /// Longest duration in seconds.
+    pub max_duration_s: u32,
+    /// Length of a bidding window in seconds.
+    pub window_s: u32,
+    /// Size of the image in megabytes (10⁶ bytes), for the start deadline.
+    pub image_mb: u32,
+    /// Exit code of the container, where one ran.
+    pub exit_code: i32,
+    /// Attempts posted.
+    pub attempts: u8,
+    /// Attempts left.
+    pub attempts_left: u8,
+    /// Times the window was extended.
+    pub extensions: u8,
+    /// Leases opened so far; the open one has this number less one.
+    pub leases: u8,
+    /// Why it ended.
+    pub reason: u8,
+    /// 1 where `exit_code` was reported.
+    pub has_exit: u8,
+    /// Auction mode: 0 open auction.
+    pub mode: u8,
+    /// Verification class: 0 none.
+    pub verify_class: u8,
+    /// Bids in the book.
+    pub book_len: u8,
+    /// Providers in the exclusion list.
+    pub excluded_len: u8,
+    /// Where the manifest is found.
+    pub manifest_place: u8,
+    /// Bytes of the URI behind the fixed part.
+    pub uri_len: u8,
+    /// Zero.
+    pub pad: [u8; 4],
+    /// First eight bytes of the addresses of providers that failed this job.
+    pub excluded: [[u8; 8]; MAX_ATTEMPTS as usize],
+    /// The bids, best first.
+    pub book: [BookEntry; BOOK_SIZE],
+    /// Zero.
+    pub reserved_space: [u8; 32],
+}
+
+impl Job {
+    /// Bytes of an account with a URI of `uri_len` bytes, discriminator included.
+    pub const fn space(uri_len: usize) -> usize {
+        8 + core::mem::size_of::<Job>() + uri_len
+    }
+}

@@ -1,0 +1,79 @@
+//! A lease.
+
+use anchor_lang::prelude::*;
+
+use super::Header;
+
+/// Lease, at seeds `["lease", job, number]`. `header.state` is a `gridlease_core::lease::LeaseState`.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Lease {
+    /// Common header.
+    pub header: Header,
+    /// The job.
+    pub job: Pubkey,
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// The buyer.
+    pub owner: Pubkey,
+    /// The provider record.
+    pub provider: Pubkey,
+    /// The offer; it paid the rent and gets it back.
+    pub offer: Pubkey,
+    /// The bond in the staking program.
+    pub bond: Pubkey,
+    /// The token account that is paid.
+    pub payout: Pubkey,
+    /// SHA-256 over the GPU UUIDs in use, from `ready`.
+    pub gpu_hash: [u8; 32],
+    /// Root over the outputs, from `finish`.
+    pub result_hash: [u8; 32],
+    /// Last link of the log's hash chain, from `finish`.
+    pub log_hash: [u8; 32],
+    /// Price per hour, in atoms.
+    pub price: u64,
+    /// Ever handed to the lease, in atoms.
+    pub reserved: u64,
+    /// Accrued in closed segments, in atoms.
+    pub base: u64,
+    /// Paid to the provider, in atoms.
+    pub paid: u64,
+    /// Recorded as fee, in atoms.
+    pub fee: u64,
+    /// Gone back, in atoms.
+    pub refunded: u64,
+    /// Slot at which the running segment began.
+    pub segment_slot: u64,
+    /// Time at which the running segment began.
+    pub segment_ts: u64,
+    /// When it was awarded.
+    pub awarded_ts: u64,
+    /// Last moment for `ready`.
+    pub start_deadline: u64,
+    /// When it became ready; zero before.
+    pub ready_ts: u64,
+    /// When the reservation is used up.
+    pub runway_end: u64,
+    /// When the grace period ends; zero outside of it.
+    pub grace_end: u64,
+    /// When it ended; zero before.
+    pub ended_ts: u64,
+    /// Stake reserved for it at the award, in atoms.
+    pub stake: u64,
+    /// Milliseconds that one slot is billed at most.
+    pub slot_ms: u32,
+    /// Exit code of the container, where one ran.
+    pub exit_code: i32,
+    /// Fee in basis points.
+    pub fee_bps: u16,
+    /// Why it ended.
+    pub reason: u8,
+    /// Number in its job.
+    pub number: u8,
+    /// 1 where `exit_code` was reported.
+    pub has_exit: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+    /// Zero.
+    pub reserved_space: [u8; 64],
+}

@@ -1,0 +1,52 @@
+//! A machine class that a provider offers.
+
+use anchor_lang::prelude::*;
+
+use super::{Header, SpecData};
+
+/// States of an offer.
+pub mod offer_state {
+    /// Takes leases until `header.due_ts`.
+    pub const LIVE: u8 = 1;
+    /// Withdrawn; its open leases run to their end, then it is closed.
+    pub const WITHDRAWN: u8 = 2;
+}
+
+/// Offer, at seeds `["offer", provider, number]`. `header.due_ts` is its expiry. The account also holds, as lamports
+/// above its own rent, the rent of the leases that its units can open; they come back when a lease closes.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Offer {
+    /// Common header.
+    pub header: Header,
+    /// The provider record.
+    pub provider: Pubkey,
+    /// Who paid the rent and gets it back.
+    pub payer: Pubkey,
+    /// SHA-256 over the sorted GPU UUIDs; zero for a machine without one.
+    pub gpu_root: [u8; 32],
+    /// Hash of the benchmark record; zero for none.
+    pub benchmark_hash: [u8; 32],
+    /// Price per hour at which the offer stands, in atoms.
+    pub ask: u64,
+    /// Lowest price per hour of an automatic bid, in atoms.
+    pub floor: u64,
+    /// Benchmark result; zero for none.
+    pub benchmark: u64,
+    /// Slot of the benchmark.
+    pub benchmark_slot: u64,
+    /// What one unit has.
+    pub spec: SpecData,
+    /// The offer's number.
+    pub number: u32,
+    /// Leases that fit at the same time.
+    pub units: u16,
+    /// Leases that fit now.
+    pub units_free: u16,
+    /// 1 where anybody may enter it into auctions.
+    pub auto_bid: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+    /// Zero.
+    pub reserved: [u8; 64],
+}

@@ -1,0 +1,56 @@
+//! A provider's record.
+
+use anchor_lang::prelude::*;
+use gridlease_core::limits::MAX_ENDPOINT;
+
+use super::Header;
+
+/// Provider, at seeds `["provider", authority]`.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Provider {
+    /// Common header.
+    pub header: Header,
+    /// Cold key: owns the record and the bond.
+    pub authority: Pubkey,
+    /// Hot key of the node: bids, ready, finish; can never withdraw.
+    pub node_key: Pubkey,
+    /// Token account that is paid.
+    pub payout: Pubkey,
+    /// Payout account on its way in; zero for none.
+    pub pending_payout: Pubkey,
+    /// The bond in the staking program.
+    pub bond: Pubkey,
+    /// SHA-256 of the node's TLS certificate (DER).
+    pub cert_fingerprint: [u8; 32],
+    /// X25519 key for sealed secrets; zero for none.
+    pub x25519: [u8; 32],
+    /// When the pending payout may take effect.
+    pub pending_payout_ts: u64,
+    /// Ever paid to it, in atoms.
+    pub earned: u64,
+    /// Average start time in seconds; zero while unknown.
+    pub start_s: u32,
+    /// Leases that reached ready.
+    pub started: u32,
+    /// Leases that ended without a fault.
+    pub completed: u32,
+    /// Leases that ended with a fault.
+    pub faulted: u32,
+    /// Offers that are open.
+    pub offers: u32,
+    /// Leases that are open.
+    pub leases: u32,
+    /// Reputation in basis points.
+    pub standing: u16,
+    /// Answered share of liveness challenges in basis points.
+    pub uptime: u16,
+    /// Bytes of `endpoint` in use.
+    pub endpoint_len: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+    /// URL of the node's API, UTF-8.
+    pub endpoint: [u8; MAX_ENDPOINT],
+    /// Zero.
+    pub reserved: [u8; 64],
+}

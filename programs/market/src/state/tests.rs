@@ -1,0 +1,35 @@
+use core::mem::size_of;
+
+use anchor_lang::Discriminator;
+
+use super::*;
+
+#[test]
+fn account_sizes_are_pinned() {
+    assert_eq!(size_of::<Header>(), 16);
+    assert_eq!(size_of::<Config>(), 312);
+    assert_eq!(size_of::<Purse>(), 288);
+    assert_eq!(size_of::<Provider>(), 480);
+    assert_eq!(size_of::<SpecData>(), 36);
+    assert_eq!(size_of::<RequirementData>(), 56);
+    assert_eq!(size_of::<Offer>(), 288);
+    assert_eq!(size_of::<BookEntry>(), 56);
+    assert_eq!(size_of::<Job>(), 864);
+    assert_eq!(size_of::<Lease>(), 536);
+}
+
+#[test]
+fn discriminators_are_distinct() {
+    let all = [
+        Config::DISCRIMINATOR,
+        Purse::DISCRIMINATOR,
+        Provider::DISCRIMINATOR,
+        Offer::DISCRIMINATOR,
+        Job::DISCRIMINATOR,
+        Lease::DISCRIMINATOR,
+    ];
+    for (at, one) in all.iter().enumerate() {
+        assert_eq!(one.len(), 8);
+        assert!(!all[..at].contains(one), "discriminator {at} is used twice");
+    }
+}

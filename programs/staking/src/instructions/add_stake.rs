@@ -1,0 +1,84 @@
+//! `add_stake`.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+
+use crate::error::{OrRule, StakingError};
+use crate::event::StakeAdded;
+use crate::state::Bond;
+use crate::token;
+use gridlease_core::Atoms;
+
+/// Adds stake to the signer's bond.
+///
+/// - Only the bond's authority shall add stake, from a token account that it may spend.
+/// - Exactly `amount` atoms, more than zero, shall move into the vault and count as stake, free to be reserved at once.
+/// - Tokens that reach the vault by any other way shall not count.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct AddStake<'info> {
+    /// The bond's authority; may spend `from`.
+    pub authority: Signer<'info>,
+    /// The bond.
+    #[account(mut)]
+    pub bond: AccountLoader<'info, Bond>,
+    /// The bond's token account.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Where the stake comes from.
+    /// CHECK: SPL Token checks that it is a token account of the vault's mint which the authority may spend.
+    #[account(mut)]
+    pub from: UncheckedAccount<'info>,
+    /// The classic SPL Token program.
+    pub token_program: Program<'info, Token>,
+}
+
+impl AddStake<'_> {
+    fn validate(&self) -> Result<()> {
+        let bond = self.bond.load()?;
+        require_keys_eq!(
+            self.authority.key(),
+            bond.authority,
+            StakingError::WrongAuthority
+        );
+        bond.header.check()?;
+        require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
+        // from: checked by SPL Token in the transfer.
+        // token_program: checked by its type.
+        Ok(())
+    }
+
+    pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
+        ctx.accounts.validate()?;
+        let accounts = &mut *ctx.accounts;
+        {
+            let mut bond = accounts.bond.load_mut()?;
+            let mut totals = bond.totals();
+            totals.add(Atoms(amount)).or_rule()?;
+            bond.set_totals(&totals)?;
+            bond.count_added(amount)?;
+        }
+        token::into_vault(
+            &accounts.token_program,
+            accounts.from.as_ref(),
+            &mut accounts.vault,
+            accounts.authority.as_ref(),
+            amount,
+        )?;
+        let added = {
+            let bond = accounts.bond.load()?;
+            bond.invariant(accounts.vault.amount)?;
+            StakeAdded {
+                bond: accounts.bond.key(),
+                from: accounts.from.key(),
+                added: amount,
+                amount: bond.amount,
+                reserved: bond.reserved,
+                unbonding: bond.unbonding,
+                added_total: bond.added_total,
+            }
+        };
+        emit_cpi!(added);
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! `reserve`.
+
+use anchor_lang::prelude::*;
+use anchor_lang::system_program::{self, Assign};
+use gridlease_core::Atoms;
+
+use crate::constants::RESERVATION_SEED;
+use crate::convert::write_new;
+use crate::error::{OrRule, StakingError};
+use crate::event::Reserved;
+use crate::state::{Bond, Config, Header, Reservation};
+
+/// Reserves free stake for one lease. Called by a program that the configuration names, signing with its PDA.
+///
+/// - Only a configured slasher shall reserve.
+/// - `amount`, more than zero, shall not exceed the bond's free stake; it shall no longer be free afterwards.
+/// - There shall be at most one reservation per lease at a time. It records the slasher, who alone may release or
+///   slash it, and `rent_to`, who gets its lamports.
+/// - The reservation shall be created without lamports being asked of anyone; lamports that somebody sent to its
+///   address before shall not hinder it.
+/// - **The caller shall credit the rent of [`Reservation::SPACE`] bytes to the reservation in the same instruction**,
+///   directly from an account that it owns (a program may credit any account): after this call; or before it, if that
+///   account is `rent_to`, because the runtime wants lamports balanced over the accounts that a call sees. An account
+///   without any lamports disappears at the end of the transaction, and its stake would stay reserved for ever; that
+///   is one reason why only configured programs may call this.
+/// - `lease` and `rent_to` are only recorded. `rent_to` shall be an account that can receive lamports, and not the
+///   reservation itself.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Reserve<'info> {
+    /// The bond.
+    #[account(mut)]
+    pub bond: AccountLoader<'info, Bond>,
+    /// The reservation, new.
+    /// CHECK: its address is derived from the lease; that it is empty is checked below.
+    #[account(mut, seeds = [RESERVATION_SEED, lease.key().as_ref()], bump)]
+    pub reservation: UncheckedAccount<'info>,
+    /// PDA of the calling program.
+    pub slasher: Signer<'info>,
+    /// The configuration.
+    pub config: AccountLoader<'info, Config>,
+    /// The lease.
+    /// CHECK: only its key counts; what a lease is, is the caller's affair.
+    pub lease: UncheckedAccount<'info>,
+    /// Gets the reservation's lamports on release.
+    /// CHECK: only its key counts.
+    pub rent_to: UncheckedAccount<'info>,
+    /// Gives the address to this program.
+    pub system_program: Program<'info, System>,
+}
+
+impl Reserve<'_> {
+    fn validate(&self) -> Result<()> {
+        self.bond.load()?.header.check()?;
+        let free =
+            self.reservation.owner == &system_program::ID && self.reservation.data_is_empty();
+        require!(free, StakingError::ReservationExists);
+        let config = self.config.load()?;
+        config.check_slasher(self.slasher.key)?;
+        config.header.check()?;
+        // lease: any key.
+        require_keys_neq!(
+            self.rent_to.key(),
+            self.reservation.key(),
+            StakingError::WrongRentTo
+        );
+        // system_program: checked by its type.
+        Ok(())
+    }
+
+    pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
+        let accounts = &ctx.accounts;
+        accounts.validate()?;
+        let reserved = {
+            let mut bond = accounts.bond.load_mut()?;
+            let mut totals = bond.totals();
+            totals.reserve(Atoms(amount)).or_rule()?;
+            // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
+            bond.set_totals(&totals)?;
+            bond.count_reserved()?;
+            Reserved {
+                bond: accounts.bond.key(),
+                lease: accounts.lease.key(),
+                slasher: accounts.slasher.key(),
+                reservation: amount,
+                amount: bond.amount,
+                reserved: bond.reserved,
+                unbonding: bond.unbonding,
+                leases: bond.leases,
+            }
+        };
+        accounts.create(ctx.bumps.reservation, amount)?;
+        emit_cpi!(reserved);
+        Ok(())
+    }
+
+    /// Takes the address over and writes the reservation. Once assigned, the program may size the account itself.
+    fn create(&self, bump: u8, amount: u64) -> Result<()> {
+        let seeds: &[&[u8]] = &[RESERVATION_SEED, self.lease.key.as_ref(), &[bump]];
+        let assigned = Assign {
+            account_to_assign: self.reservation.to_account_info(),
+        };
+        let signers = &[seeds];
+        system_program::assign(
+            CpiContext::new_with_signer(self.system_program.key(), assigned, signers),
+            &crate::ID,
+        )?;
+        self.reservation.resize(Reservation::SPACE)?;
+        let reservation = Reservation {
+            header: Header::new(self.reservation.key, bump),
+            bond: self.bond.key(),
+            lease: self.lease.key(),
+            slasher: self.slasher.key(),
+            rent_to: self.rent_to.key(),
+            amount,
+            reserved_space: [0; 32],
+        };
+        write_new(&self.reservation, &reservation)
+    }
+}

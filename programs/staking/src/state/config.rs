@@ -1,0 +1,53 @@
+//! The program's configuration.
+
+use anchor_lang::prelude::*;
+
+use super::Header;
+use crate::constants::MAX_SLASHERS;
+use crate::error::StakingError;
+
+/// Configuration, at seeds `["config"]`.
+///
+/// | offset | bytes | field |
+/// |---|---|---|
+/// | 0 | 8 | discriminator |
+/// | 8 | 16 | header |
+/// | 24 | 32 | admin |
+/// | 56 | 32 | pending_admin |
+/// | 88 | 32 | usdc_mint |
+/// | 120 | 32 | insurance |
+/// | 152 | 128 | slashers |
+/// | 280 | 128 | reserved space |
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Config {
+    /// Common header.
+    pub header: Header,
+    /// Who may change the configuration.
+    pub admin: Pubkey,
+    /// Who was named to become the admin; zero for nobody.
+    pub pending_admin: Pubkey,
+    /// The only mint that the program takes.
+    pub usdc_mint: Pubkey,
+    /// Token account that gets the insurance part of every slash.
+    pub insurance: Pubkey,
+    /// PDAs of other programs that may reserve, release and slash; zero for an unused place.
+    pub slashers: [Pubkey; MAX_SLASHERS],
+    /// Zero.
+    pub reserved_space: [u8; 128],
+}
+
+impl Config {
+    /// Length of the account, discriminator included.
+    pub const SPACE: usize = Self::DISCRIMINATOR.len() + size_of::<Self>();
+
+    /// Is this key one of the slashers? A zero key never is.
+    ///
+    /// # Errors
+    /// [`StakingError::UnknownSlasher`].
+    pub fn check_slasher(&self, key: &Pubkey) -> Result<()> {
+        let named = *key != Pubkey::default() && self.slashers.contains(key);
+        require!(named, StakingError::UnknownSlasher);
+        Ok(())
+    }
+}

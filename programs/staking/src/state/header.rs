@@ -1,0 +1,48 @@
+//! The 16 bytes that follow the discriminator of every account, so that a keeper reads 24 bytes and knows what is due.
+
+use anchor_lang::prelude::*;
+
+use crate::constants::{ACCOUNT_VERSION, ACTIVE};
+use crate::error::StakingError;
+
+/// Common header.
+#[zero_copy]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Layout version, 1.
+    pub version: u8,
+    /// State; [`crate::constants::ACTIVE`] in every account of this version.
+    pub state: u8,
+    /// Shard 0..=255: the first byte of the account's address, by which several keepers share the work.
+    pub shard: u8,
+    /// Bump of the account's address.
+    pub bump: u8,
+    /// Zero.
+    pub reserved0: [u8; 4],
+    /// Unix time at which somebody has something to do; zero where nothing is due.
+    pub due_ts: u64,
+}
+
+impl Header {
+    /// Header of a new account at `address`. Nothing is due.
+    pub fn new(address: &Pubkey, bump: u8) -> Self {
+        let [shard, ..] = address.to_bytes();
+        Self {
+            version: ACCOUNT_VERSION,
+            state: ACTIVE,
+            shard,
+            bump,
+            reserved0: [0; 4],
+            due_ts: 0,
+        }
+    }
+
+    /// Is the layout the one that this program reads?
+    ///
+    /// # Errors
+    /// [`StakingError::WrongVersion`].
+    pub fn check(&self) -> Result<()> {
+        require!(self.version == ACCOUNT_VERSION, StakingError::WrongVersion);
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The accounts of the program: zero-copy, each with the common header, a version byte and reserved space.
+//!
+//! An account's owner and discriminator prove what it is: only the instruction that opens a kind of account writes its
+//! discriminator, and only at its derived address. So nothing derives the address of an existing account again.
+
+mod bond;
+mod config;
+mod header;
+mod reservation;
+
+pub use bond::Bond;
+pub use config::Config;
+pub use header::Header;
+pub use reservation::Reservation;

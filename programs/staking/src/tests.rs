@@ -1,0 +1,313 @@
+//! What other programs and clients rely on: sizes, offsets, discriminators, seeds and numbers never change by accident.
+
+use core::mem::offset_of;
+
+use anchor_lang::error::Error;
+use anchor_lang::prelude::*;
+use anchor_lang::{Discriminator, ZeroCopy};
+use gridlease_core::{Atoms, RuleError};
+
+use crate::constants::{BOND_SEED, CONFIG_SEED, RESERVATION_SEED, VAULT_SEED};
+use crate::convert::write_new;
+use crate::error::{OrRule, StakingError};
+use crate::state::{Bond, Config, Header, Reservation};
+use crate::{ID, event, instruction};
+
+/// Length of the discriminator, to which the offsets within the structs are added.
+const DISCRIMINATOR: usize = 8;
+
+fn code(error: Error) -> u32 {
+    match error {
+        Error::AnchorError(error) => error.error_code_number,
+        Error::ProgramError(error) => panic!("not an error of this program: {error}"),
+    }
+}
+
+fn bond(amount: u64, reserved: u64, unbonding: u64) -> Bond {
+    Bond {
+        amount,
+        reserved,
+        unbonding,
+        ..bytemuck::Zeroable::zeroed()
+    }
+}
+
+#[test]
+fn the_program_has_its_fixed_address() {
+    assert_eq!(
+        ID.to_string(),
+        "9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR"
+    );
+}
+
+#[test]
+fn every_account_has_its_size_and_discriminator() {
+    assert_eq!(
+        (Config::SPACE, Config::DISCRIMINATOR),
+        (408, &[155, 12, 170, 224, 30, 250, 204, 130][..])
+    );
+    assert_eq!(
+        (Bond::SPACE, Bond::DISCRIMINATOR),
+        (264, &[224, 128, 48, 251, 182, 246, 111, 196][..])
+    );
+    assert_eq!(
+        (Reservation::SPACE, Reservation::DISCRIMINATOR),
+        (192, &[188, 235, 0, 111, 208, 253, 247, 212][..])
+    );
+}
+
+#[test]
+fn every_account_begins_with_the_common_header() {
+    assert_eq!(size_of::<Header>(), 16);
+    assert_eq!(offset_of!(Header, version) + DISCRIMINATOR, 8);
+    assert_eq!(offset_of!(Header, state) + DISCRIMINATOR, 9);
+    assert_eq!(offset_of!(Header, shard) + DISCRIMINATOR, 10);
+    assert_eq!(offset_of!(Header, bump) + DISCRIMINATOR, 11);
+    assert_eq!(offset_of!(Header, due_ts) + DISCRIMINATOR, 16);
+    assert_eq!(offset_of!(Config, header), 0);
+    assert_eq!(offset_of!(Bond, header), 0);
+    assert_eq!(offset_of!(Reservation, header), 0);
+}
+
+#[test]
+fn the_fields_of_a_bond_that_the_market_reads_stay_where_they_are() {
+    assert_eq!(offset_of!(Bond, authority) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Bond, vault) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Bond, amount) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Bond, reserved) + DISCRIMINATOR, 96);
+    assert_eq!(offset_of!(Bond, unbonding) + DISCRIMINATOR, 104);
+    assert_eq!(offset_of!(Bond, slashed_total) + DISCRIMINATOR, 112);
+    assert_eq!(offset_of!(Bond, added_total) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Bond, leases) + DISCRIMINATOR, 128);
+    assert_eq!(offset_of!(Bond, vault_bump) + DISCRIMINATOR, 132);
+    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 136);
+}
+
+#[test]
+fn the_fields_of_a_reservation_stay_where_they_are() {
+    assert_eq!(offset_of!(Reservation, bond) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Reservation, lease) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Reservation, slasher) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Reservation, rent_to) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Reservation, amount) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 160);
+}
+
+#[test]
+fn the_fields_of_the_configuration_stay_where_they_are() {
+    assert_eq!(offset_of!(Config, admin) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Config, pending_admin) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Config, usdc_mint) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Config, insurance) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Config, slashers) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 280);
+}
+
+#[test]
+fn every_instruction_has_its_discriminator() {
+    assert_eq!(
+        instruction::InitConfig::DISCRIMINATOR,
+        &[23, 235, 115, 232, 168, 96, 1, 231]
+    );
+    assert_eq!(
+        instruction::OpenBond::DISCRIMINATOR,
+        &[104, 15, 47, 167, 89, 122, 159, 22]
+    );
+    assert_eq!(
+        instruction::AddStake::DISCRIMINATOR,
+        &[58, 135, 189, 105, 160, 120, 165, 224]
+    );
+    assert_eq!(
+        instruction::Reserve::DISCRIMINATOR,
+        &[92, 99, 244, 209, 28, 65, 213, 157]
+    );
+    assert_eq!(
+        instruction::Release::DISCRIMINATOR,
+        &[253, 249, 15, 206, 28, 127, 193, 241]
+    );
+    assert_eq!(
+        instruction::Slash::DISCRIMINATOR,
+        &[204, 141, 18, 161, 8, 177, 92, 142]
+    );
+}
+
+#[test]
+fn every_event_has_its_discriminator() {
+    assert_eq!(
+        event::BondOpened::DISCRIMINATOR,
+        &[144, 64, 233, 238, 81, 248, 153, 251]
+    );
+    assert_eq!(
+        event::StakeAdded::DISCRIMINATOR,
+        &[139, 170, 134, 90, 22, 96, 23, 193]
+    );
+    assert_eq!(
+        event::Reserved::DISCRIMINATOR,
+        &[113, 14, 94, 126, 13, 203, 14, 65]
+    );
+    assert_eq!(
+        event::Released::DISCRIMINATOR,
+        &[232, 229, 255, 136, 101, 189, 15, 220]
+    );
+    assert_eq!(
+        event::Slashed::DISCRIMINATOR,
+        &[98, 59, 249, 154, 233, 53, 98, 194]
+    );
+}
+
+#[test]
+fn every_address_comes_from_its_seeds() {
+    assert_eq!((CONFIG_SEED, BOND_SEED), (&b"config"[..], &b"bond"[..]));
+    assert_eq!(
+        (VAULT_SEED, RESERVATION_SEED),
+        (&b"vault"[..], &b"reservation"[..])
+    );
+}
+
+#[test]
+fn every_rule_error_keeps_its_number() {
+    for (number, error) in (6_100..).zip(RuleError::ALL) {
+        assert_eq!(u32::from(StakingError::from(error)), number, "{error}");
+        assert_eq!(StakingError::from(error).name(), format!("Rule{error:?}"));
+    }
+}
+
+#[test]
+fn every_rule_error_is_told_in_the_words_of_the_rules() {
+    for error in RuleError::ALL {
+        assert_eq!(StakingError::from(error).to_string(), error.to_string());
+    }
+}
+
+#[test]
+fn the_program_s_own_errors_keep_their_numbers() {
+    let own = [
+        StakingError::WrongMint,
+        StakingError::WrongInsurance,
+        StakingError::WrongVault,
+        StakingError::WrongAuthority,
+        StakingError::UnknownSlasher,
+        StakingError::WrongSlasher,
+        StakingError::WrongBond,
+        StakingError::WrongRentTo,
+        StakingError::ReservationExists,
+        StakingError::WrongVersion,
+        StakingError::PaysItself,
+        StakingError::ZeroKey,
+        StakingError::NotMoved,
+    ];
+    for (number, error) in (6_000..).zip(own) {
+        assert_eq!(u32::from(error), number, "{error}");
+    }
+}
+
+#[test]
+fn a_bond_that_binds_more_than_it_has_is_never_written() {
+    let mut account = bond(10, 4, 3);
+    let mut totals = account.totals();
+    assert_eq!(totals.free(), Ok(Atoms(3)));
+    totals.unbonding = Atoms(7);
+    assert_eq!(account.set_totals(&totals).map_err(code), Err(6_126));
+    assert_eq!(account.totals(), bond(10, 4, 3).totals());
+}
+
+#[test]
+fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
+    let account = bond(10, 4, 3);
+    assert_eq!(account.invariant(9).map_err(code), Err(6_126));
+    assert_eq!(account.invariant(10), Ok(()));
+    assert_eq!(account.invariant(11), Ok(()));
+}
+
+#[test]
+fn the_last_release_leaves_nothing_reserved() {
+    let mut account = Bond {
+        leases: 1,
+        ..bond(10, 4, 0)
+    };
+    assert_eq!(account.count_released().map_err(code), Err(6_126));
+    let mut account = Bond {
+        leases: 1,
+        ..bond(10, 0, 0)
+    };
+    assert_eq!(account.count_released(), Ok(()));
+    assert_eq!(account.count_released().map_err(code), Err(6_126));
+}
+
+#[test]
+fn counters_refuse_to_overflow() {
+    let mut account = Bond {
+        added_total: u64::MAX,
+        slashed_total: u64::MAX,
+        leases: u32::MAX,
+        ..bond(0, 0, 0)
+    };
+    assert_eq!(account.count_added(1).map_err(code), Err(6_100));
+    assert_eq!(account.count_slashed(Atoms(1)).map_err(code), Err(6_100));
+    assert_eq!(account.count_reserved().map_err(code), Err(6_100));
+}
+
+#[test]
+fn only_a_named_slasher_is_one_and_a_zero_key_never_is() {
+    let named = Pubkey::new_from_array([7; 32]);
+    let mut config: Config = bytemuck::Zeroable::zeroed();
+    config.slashers[2] = named;
+    assert_eq!(config.check_slasher(&named), Ok(()));
+    assert_eq!(
+        config
+            .check_slasher(&Pubkey::new_from_array([8; 32]))
+            .map_err(code),
+        Err(6_004)
+    );
+    assert_eq!(
+        config.check_slasher(&Pubkey::default()).map_err(code),
+        Err(6_004)
+    );
+}
+
+#[test]
+fn a_header_of_another_version_is_refused() {
+    let mut header = Header::new(&Pubkey::new_from_array([9; 32]), 254);
+    assert_eq!(
+        (
+            header.version,
+            header.state,
+            header.shard,
+            header.bump,
+            header.due_ts
+        ),
+        (1, 1, 9, 254, 0)
+    );
+    assert_eq!(header.check(), Ok(()));
+    header.version = 2;
+    assert_eq!(header.check().map_err(code), Err(6_009));
+}
+
+fn written<T: ZeroCopy>(value: &T, length: usize) -> std::result::Result<Vec<u8>, u32> {
+    let key = Pubkey::default();
+    let mut lamports = 0;
+    let mut data = vec![0; length];
+    let account = AccountInfo::new(&key, false, true, &mut lamports, &mut data, &ID, false);
+    write_new(&account, value).map_err(code)?;
+    drop(account);
+    Ok(data)
+}
+
+#[test]
+fn a_new_account_is_written_whole_or_not_at_all() {
+    let reservation = Reservation {
+        amount: 0x0102_0304_0506_0708,
+        ..bytemuck::Zeroable::zeroed()
+    };
+    let data = written(&reservation, Reservation::SPACE).unwrap();
+    assert_eq!(data[..8], *Reservation::DISCRIMINATOR);
+    assert_eq!(data[152..160], [8, 7, 6, 5, 4, 3, 2, 1]);
+    for length in [0, 7, Reservation::SPACE - 1, Reservation::SPACE + 1] {
+        assert_eq!(written(&reservation, length), Err(6_126));
+    }
+}
+
+#[test]
+fn the_or_rule_of_a_good_result_is_its_value() {
+    assert_eq!(Atoms(1).add(Atoms(2)).or_rule(), Ok(Atoms(3)));
+}

@@ -1,0 +1,82 @@
+//! Every address that the programs derive, in one place. Seeds are the programs' own.
+
+use solana_pubkey::Pubkey;
+
+/// The market program.
+pub const MARKET: Pubkey = crate::program::market::ID_CONST;
+/// The staking program.
+pub const STAKING: Pubkey = crate::program::staking::ID_CONST;
+
+fn derive(seeds: &[&[u8]], program: &Pubkey) -> Pubkey {
+    Pubkey::find_program_address(seeds, program).0
+}
+
+/// The market's configuration.
+pub fn market_config() -> Pubkey {
+    derive(&[b"config"], &MARKET)
+}
+
+/// The PDA by which the market signs for stake.
+pub fn market_authority() -> Pubkey {
+    derive(&[b"authority"], &MARKET)
+}
+
+/// The PDA by which a program signs its events.
+pub fn event_authority(program: &Pubkey) -> Pubkey {
+    derive(&[b"__event_authority"], program)
+}
+
+/// The purse of `owner`.
+pub fn purse(owner: &Pubkey) -> Pubkey {
+    derive(&[b"purse", owner.as_ref()], &MARKET)
+}
+
+/// The token account of a purse.
+pub fn purse_vault(purse: &Pubkey) -> Pubkey {
+    derive(&[b"vault", purse.as_ref()], &MARKET)
+}
+
+/// The provider record of `authority`.
+pub fn provider(authority: &Pubkey) -> Pubkey {
+    derive(&[b"provider", authority.as_ref()], &MARKET)
+}
+
+/// Offer `number` of a provider record.
+pub fn offer(provider: &Pubkey, number: u32) -> Pubkey {
+    derive(&[b"offer", provider.as_ref(), &number.to_le_bytes()], &MARKET)
+}
+
+/// Job `number` of a purse.
+pub fn job(purse: &Pubkey, number: u64) -> Pubkey {
+    derive(&[b"job", purse.as_ref(), &number.to_le_bytes()], &MARKET)
+}
+
+/// Lease `number` of a job.
+pub fn lease(job: &Pubkey, number: u8) -> Pubkey {
+    derive(&[b"lease", job.as_ref(), &[number]], &MARKET)
+}
+
+/// The staking program's configuration.
+pub fn staking_config() -> Pubkey {
+    derive(&[b"config"], &STAKING)
+}
+
+/// The bond of a provider's `authority`.
+pub fn bond(authority: &Pubkey) -> Pubkey {
+    derive(&[b"bond", authority.as_ref()], &STAKING)
+}
+
+/// The token account of a bond.
+pub fn bond_vault(bond: &Pubkey) -> Pubkey {
+    derive(&[b"vault", bond.as_ref()], &STAKING)
+}
+
+/// The stake reserved for a lease.
+pub fn reservation(lease: &Pubkey) -> Pubkey {
+    derive(&[b"reservation", lease.as_ref()], &STAKING)
+}
+
+/// The associated token account of `owner` for `mint`, under classic SPL Token.
+pub fn token_account(owner: &Pubkey, mint: &Pubkey) -> Pubkey {
+    spl_associated_token_account_interface::address::get_associated_token_address(owner, mint)
+}

@@ -1,0 +1,315 @@
+//! Asking a registry (OCI distribution interface) what a reference stands for.
+
+use super::token::Challenge;
+use super::{ImageError, ImageReference, is_loopback};
+use crate::node_api::client::root_cause;
+use backon::{ExponentialBuilder, Retryable as _};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use std::time::Duration;
+
+/// Registries accept manifests up to this size.
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+const MAX_TOKEN: usize = 64 * 1024;
+/// Largest image whose size is believed: 4 TiB.
+const MAX_IMAGE_BYTES: u64 = 1 << 42;
+
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// An image as its registry had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedImage {
+    /// `registry/repository@sha256:…`, to be used from now on.
+    pub reference_with_digest: String,
+    /// SHA-256 of the top-level manifest (the index, where there is one).
+    pub digest: [u8; 32],
+    /// Compressed size of what a linux/amd64 machine pulls, in bytes.
+    pub size_bytes: u64,
+}
+
+/// An HTTP client with the limits that [`resolve_digest`] wants. A registry on this machine is reached without
+/// any proxy that the environment names.
+///
+/// # Errors
+/// [`ImageError::Http`].
+pub fn http_client(reference: &ImageReference) -> Result<Client, ImageError> {
+    let mut builder = Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(30))
+        .redirect(reqwest::redirect::Policy::limited(3));
+    if loopback_registry(reference) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| ImageError::Http(root_cause(&error)))
+}
+
+/// Asks the registry of `reference` for its manifest, checks that it has the digest it should have, and sums up
+/// what a linux/amd64 machine would pull. Public images only: a token is asked for without credentials. Plain HTTP
+/// is spoken with this machine only.
+///
+/// # Errors
+/// [`ImageError`], which says what to do.
+pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result<ResolvedImage, ImageError> {
+    let mut session = Session { reference, http, token: None };
+    let (body, media_type) = session.manifest(&reference.wanted()).await?;
+    let digest = sha256(&body);
+    let size_bytes = match session.parse(&body, media_type)? {
+        Document::Image(image) => session.size(&image, body.len())?,
+        Document::Index(index) => {
+            let child = session.pick(&index)?;
+            let (child_body, child_type) = session.manifest(&child).await?;
+            match session.parse(&child_body, child_type)? {
+                Document::Image(image) => session.size(&image, child_body.len())?,
+                Document::Index(_) => return Err(session.not_an_image("an index of indexes")),
+            }
+        }
+    };
+    let pinned = ImageReference { digest: Some(digest), ..reference.clone() };
+    Ok(ResolvedImage {
+        reference_with_digest: pinned.pinned().ok_or_else(|| session.not_an_image("it has no digest"))?,
+        digest,
+        size_bytes,
+    })
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn loopback_registry(reference: &ImageReference) -> bool {
+    url::Url::parse(&format!("https://{}/", reference.api_host()))
+        .ok()
+        .and_then(|url| url.host().map(|host| is_loopback(&host)))
+        .unwrap_or(false)
+}
+
+struct Session<'a> {
+    reference: &'a ImageReference,
+    http: &'a Client,
+    token: Option<String>,
+}
+
+impl Session<'_> {
+    /// Body and media type of a manifest by tag or digest; a digest is verified.
+    async fn manifest(&mut self, wanted: &str) -> Result<(Vec<u8>, Option<String>), ImageError> {
+        let scheme = if loopback_registry(self.reference) { "http" } else { "https" };
+        let url =
+            format!("{scheme}://{}/v2/{}/manifests/{wanted}", self.reference.api_host(), self.reference.repository);
+        let mut response = self.get(&url).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
+            self.token = Some(self.fetch_token(&response).await?);
+            response = self.get(&url).await?;
+        }
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                return Err(ImageError::NotFound { registry: self.registry(), wanted: self.wanted() });
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(self.private()),
+            other => return Err(self.refused(other)),
+        }
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let announced = header("docker-content-digest");
+        let media_type = header(CONTENT_TYPE.as_str());
+        let body = self.body(response, MAX_MANIFEST).await?;
+        let found = format!("sha256:{}", hex::encode(sha256(&body)));
+        let due = [Some(wanted), announced.as_deref()]
+            .into_iter()
+            .flatten()
+            .find(|due| due.starts_with("sha256:") && *due != found);
+        if let Some(due) = due {
+            return Err(ImageError::DigestMismatch {
+                registry: self.registry(),
+                expected: due.trim_start_matches("sha256:").to_owned(),
+                found: found.trim_start_matches("sha256:").to_owned(),
+            });
+        }
+        Ok((body, media_type))
+    }
+
+    async fn get(&self, url: &str) -> Result<Response, ImageError> {
+        let attempt = || async {
+            let kinds = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
+            let mut request = self.http.get(url).header(ACCEPT, kinds);
+            if let Some(token) = &self.token {
+                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            }
+            self.send(request).await
+        };
+        attempt
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(Duration::from_millis(200))
+                    .with_max_times(2)
+                    .with_jitter(),
+            )
+            .when(|error| match error {
+                ImageError::Unreachable { .. } => true,
+                ImageError::Refused { status, .. } => *status == 429 || *status >= 500,
+                _ => false,
+            })
+            .await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, ImageError> {
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(self.refused(status));
+        }
+        Ok(response)
+    }
+
+    async fn fetch_token(&self, refusal: &Response) -> Result<String, ImageError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            token: Option<String>,
+            access_token: Option<String>,
+        }
+        let challenge = refusal
+            .headers()
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .find_map(Challenge::parse)
+            .ok_or_else(|| self.private())?;
+        let response = self.send(self.http.get(challenge.url())).await?;
+        if !response.status().is_success() {
+            return Err(self.private());
+        }
+        let body = self.body(response, MAX_TOKEN).await?;
+        serde_json::from_slice::<Answer>(&body)
+            .ok()
+            .and_then(|answer| answer.token.or(answer.access_token))
+            .ok_or_else(|| self.not_an_image("the token service gave no token"))
+    }
+
+    async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, ImageError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            if body.len() + chunk.len() > limit {
+                return Err(self.not_an_image(&format!("it is larger than {limit} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn parse(&self, body: &[u8], header: Option<String>) -> Result<Document, ImageError> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(rename = "mediaType")]
+            media_type: Option<String>,
+        }
+        let wrong = |error: serde_json::Error| self.not_an_image(&error.to_string());
+        // The document's own word is covered by the digest; the header is not.
+        let inside: Kind = serde_json::from_slice(body).map_err(wrong)?;
+        let kind = inside.media_type.or(header).unwrap_or_default();
+        match kind.split(';').next().unwrap_or_default().trim() {
+            OCI_INDEX | DOCKER_LIST => serde_json::from_slice(body).map(Document::Index).map_err(wrong),
+            OCI_MANIFEST | DOCKER_MANIFEST => serde_json::from_slice(body).map(Document::Image).map_err(wrong),
+            other => Err(self.not_an_image(&format!(
+                "its type is {:?}; push it again with a current tool",
+                other.chars().take(100).collect::<String>()
+            ))),
+        }
+    }
+
+    /// Digest of the manifest for the machines of the market.
+    fn pick(&self, index: &Index) -> Result<String, ImageError> {
+        let platform_of = |entry: &Descriptor| {
+            let platform = entry.platform.as_ref()?;
+            Some(format!("{}/{}", platform.os, platform.architecture))
+        };
+        let chosen = index.manifests.iter().find(|entry| platform_of(entry).as_deref() == Some("linux/amd64"));
+        let Some(chosen) = chosen else {
+            let mut found: Vec<_> = index.manifests.iter().filter_map(platform_of).collect();
+            found.sort();
+            found.dedup();
+            found.truncate(16);
+            return Err(ImageError::NoPlatform { wanted: self.wanted(), found: found.join(", ") });
+        };
+        let hex_digits = chosen.digest.strip_prefix("sha256:").unwrap_or_default();
+        if hex::decode(hex_digits).is_ok_and(|bytes| bytes.len() == 32) {
+            Ok(chosen.digest.to_ascii_lowercase())
+        } else {
+            Err(self.not_an_image("its index holds something that is not a SHA-256 digest"))
+        }
+    }
+
+    fn size(&self, image: &Image, manifest_bytes: usize) -> Result<u64, ImageError> {
+        image
+            .layers
+            .iter()
+            .chain([&image.config])
+            .try_fold(manifest_bytes as u64, |sum, part| sum.checked_add(part.size))
+            .filter(|size| *size <= MAX_IMAGE_BYTES)
+            .ok_or_else(|| self.not_an_image("its layers claim an impossible size"))
+    }
+
+    fn registry(&self) -> String {
+        self.reference.registry.clone()
+    }
+
+    fn wanted(&self) -> String {
+        let separator = if self.reference.digest.is_some() { '@' } else { ':' };
+        format!("{}{separator}{}", self.reference.repository, self.reference.wanted())
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ImageError {
+        ImageError::Unreachable {
+            registry: self.registry(),
+            reason: if error.is_timeout() { "it did not answer in time".to_owned() } else { root_cause(error) },
+            reference: Box::new(self.reference.clone()),
+        }
+    }
+
+    fn private(&self) -> ImageError {
+        ImageError::Private { registry: self.registry(), wanted: self.wanted() }
+    }
+
+    fn refused(&self, status: StatusCode) -> ImageError {
+        ImageError::Refused { registry: self.registry(), wanted: self.wanted(), status: status.as_u16() }
+    }
+
+    fn not_an_image(&self, reason: &str) -> ImageError {
+        ImageError::NotAnImage { registry: self.registry(), wanted: self.wanted(), reason: reason.to_owned() }
+    }
+}
+
+enum Document {
+    Image(Image),
+    Index(Index),
+}
+
+#[derive(Deserialize)]
+struct Image {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+    size: u64,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: String,
+    architecture: String,
+}

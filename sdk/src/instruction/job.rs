@@ -1,0 +1,136 @@
+//! Jobs, bids and the award.
+
+use solana_instruction::{AccountMeta, Instruction};
+use solana_pubkey::Pubkey;
+
+use super::{SYSTEM_PROGRAM, market, market_events, staking_events};
+use crate::address;
+use crate::program::market::client::{accounts, args};
+pub use crate::program::market::types::{JobArgs, RequirementArgs};
+
+/// Posts job `number` of the purse of `owner`, who signs and pays the rent. A URI longer than 255 bytes is refused by the
+/// program.
+pub fn post(owner: &Pubkey, number: u64, job: JobArgs) -> Instruction {
+    let purse = address::purse(owner);
+    // A longer one does not match its length byte and is refused.
+    let uri_len = u8::try_from(job.manifest_uri.len()).unwrap_or(u8::MAX);
+    market(
+        &accounts::PostJob {
+            owner: *owner,
+            config: address::market_config(),
+            purse,
+            job: address::job(&purse, number),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::PostJob { number, uri_len, args: job },
+    )
+}
+
+/// A bidder: its provider record, the number of its offer, its bond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bidder {
+    /// Provider record.
+    pub provider: Pubkey,
+    /// Number of the offer.
+    pub offer: u32,
+    /// Bond in the staking program.
+    pub bond: Pubkey,
+}
+
+/// Bids `price` atoms per hour; `node_key` signs.
+pub fn bid(node_key: &Pubkey, job: &Pubkey, bidder: &Bidder, price: u64) -> Instruction {
+    market(
+        &accounts::PlaceBid {
+            node_key: *node_key,
+            config: address::market_config(),
+            job: *job,
+            provider: bidder.provider,
+            offer: address::offer(&bidder.provider, bidder.offer),
+            bond: bidder.bond,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::PlaceBid { price },
+    )
+}
+
+/// Enters an offer that takes automatic bids. Nobody need sign but the payer.
+pub fn enter_offer(job: &Pubkey, bidder: &Bidder) -> Instruction {
+    market(
+        &accounts::EnterOffer {
+            config: address::market_config(),
+            job: *job,
+            provider: bidder.provider,
+            offer: address::offer(&bidder.provider, bidder.offer),
+            bond: bidder.bond,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::EnterOffer {},
+    )
+}
+
+/// Most bidders that fit one award's transaction beside its other accounts.
+pub const AWARD_BIDDERS: usize = 5;
+
+/// Awards `job`, whose next lease has `number`, to the first of `bidders` (the book's, in its order) that is still good.
+/// Only the first [`AWARD_BIDDERS`] are passed: where all of those are bad, they are dropped, and a repeated call goes on.
+pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[Bidder]) -> Instruction {
+    let lease = address::lease(job, number);
+    let mut instruction = market(
+        &accounts::Award {
+            config: address::market_config(),
+            job: *job,
+            purse: *purse,
+            lease,
+            reservation: address::reservation(&lease),
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Award {},
+    );
+    for bidder in bidders.iter().take(AWARD_BIDDERS) {
+        let offer = address::offer(&bidder.provider, bidder.offer);
+        instruction.accounts.extend([
+            AccountMeta::new(offer, false),
+            AccountMeta::new(bidder.provider, false),
+            AccountMeta::new(bidder.bond, false),
+        ]);
+    }
+    instruction
+}
+
+/// Takes `job` of the purse of `owner` back before its award.
+pub fn cancel(owner: &Pubkey, job: &Pubkey) -> Instruction {
+    market(
+        &accounts::CancelJob {
+            owner: *owner,
+            purse: address::purse(owner),
+            job: *job,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CancelJob {},
+    )
+}
+
+/// Closes `job`, which is over; its rent goes to the recorded `payer`.
+pub fn close(job: &Pubkey, purse: &Pubkey, payer: &Pubkey) -> Instruction {
+    market(
+        &accounts::CloseJob {
+            purse: *purse,
+            job: *job,
+            payer: *payer,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CloseJob {},
+    )
+}

@@ -1,0 +1,210 @@
+//! The life of a lease.
+
+use gridlease_core::job::EndReason;
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+
+use super::{TOKEN_PROGRAM, market, market_events, staking_events};
+use crate::address;
+use crate::program::market::accounts::Lease;
+use crate::program::market::client::{accounts, args};
+pub use crate::program::market::types::Outcome;
+
+/// A lease and the accounts that it records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseKeys {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Its job.
+    pub job: Pubkey,
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// The provider record.
+    pub provider: Pubkey,
+    /// The offer.
+    pub offer: Pubkey,
+    /// The bond.
+    pub bond: Pubkey,
+    /// The token account that is paid.
+    pub payout: Pubkey,
+}
+
+impl LeaseKeys {
+    /// The accounts that the lease at `address` records.
+    pub fn new(address: Pubkey, lease: &Lease) -> Self {
+        Self {
+            lease: address,
+            job: lease.job,
+            purse: lease.purse,
+            provider: lease.provider,
+            offer: lease.offer,
+            bond: lease.bond,
+            payout: lease.payout,
+        }
+    }
+}
+
+/// The node reports that the container runs.
+pub fn ready(node_key: &Pubkey, keys: &LeaseKeys, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Instruction {
+    market(
+        &accounts::Ready {
+            node_key: *node_key,
+            provider: keys.provider,
+            job: keys.job,
+            purse: keys.purse,
+            lease: keys.lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Ready { image_digest, gpu_hash },
+    )
+}
+
+/// Pays what has accrued. Nobody need sign but the payer.
+pub fn settle(keys: &LeaseKeys) -> Instruction {
+    market(
+        &accounts::Settle {
+            lease: keys.lease,
+            purse: keys.purse,
+            vault: address::purse_vault(&keys.purse),
+            payout: keys.payout,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Settle {},
+    )
+}
+
+/// The buyer adds `amount` atoms of its purse's free balance to the reservation.
+pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
+    market(
+        &accounts::TopUp {
+            owner: *owner,
+            purse: address::purse(owner),
+            lease: *lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::TopUp { amount },
+    )
+}
+
+/// The buyer ends the lease.
+pub fn stop(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
+    market(
+        &accounts::Stop {
+            owner: *owner,
+            purse: keys.purse,
+            job: keys.job,
+            lease: keys.lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Stop {},
+    )
+}
+
+/// The node ends the lease: [`EndReason::Completed`] or [`EndReason::OutOfFunds`].
+pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: Outcome) -> Instruction {
+    market(
+        &accounts::Finish {
+            node_key: *node_key,
+            provider: keys.provider,
+            job: keys.job,
+            purse: keys.purse,
+            lease: keys.lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Finish { reason: reason as u8, outcome },
+    )
+}
+
+/// Fails a lease that is not ready: anybody after its start deadline, the node key at any time before.
+pub fn fail_start(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    market(
+        &accounts::FailStart {
+            caller: *caller,
+            config: address::market_config(),
+            provider: keys.provider,
+            job: keys.job,
+            purse: keys.purse,
+            vault: address::purse_vault(&keys.purse),
+            lease: keys.lease,
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            bond_vault: address::bond_vault(&keys.bond),
+            insurance: *insurance,
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::FailStart {},
+    )
+}
+
+/// The node leaves a running lease without notice, and is slashed for it.
+pub fn abandon(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, outcome: Outcome) -> Instruction {
+    market(
+        &accounts::Abandon {
+            caller: *node_key,
+            config: address::market_config(),
+            provider: keys.provider,
+            job: keys.job,
+            purse: keys.purse,
+            vault: address::purse_vault(&keys.purse),
+            lease: keys.lease,
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            bond_vault: address::bond_vault(&keys.bond),
+            insurance: *insurance,
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Abandon { outcome },
+    )
+}
+
+/// Moves a lease on whose runway or grace period has ended. Nobody need sign but the payer.
+pub fn expire(keys: &LeaseKeys) -> Instruction {
+    market(
+        &accounts::Expire {
+            job: keys.job,
+            purse: keys.purse,
+            lease: keys.lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Expire {},
+    )
+}
+
+/// Closes a lease that is over and paid. Nobody need sign but the payer.
+pub fn close(keys: &LeaseKeys) -> Instruction {
+    market(
+        &accounts::CloseLease {
+            config: address::market_config(),
+            lease: keys.lease,
+            provider: keys.provider,
+            offer: keys.offer,
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            authority: address::market_authority(),
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CloseLease {},
+    )
+}

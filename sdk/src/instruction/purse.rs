@@ -1,0 +1,95 @@
+//! Configuration, and the buyer's purse.
+
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+
+use super::{SYSTEM_PROGRAM, TOKEN_PROGRAM, market, market_events};
+use crate::address;
+use crate::program::market::client::{accounts, args};
+
+/// Writes the market's configuration: `admin` signs and pays.
+pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
+    market(
+        &accounts::InitConfig {
+            admin: *admin,
+            config: address::market_config(),
+            authority: address::market_authority(),
+            usdc_mint: *usdc_mint,
+            treasury: *treasury,
+            insurance: *insurance,
+            system_program: SYSTEM_PROGRAM,
+        },
+        &args::InitConfig {},
+    )
+}
+
+/// Opens the purse of `owner`, who signs and pays the rent.
+pub fn open(owner: &Pubkey, usdc_mint: &Pubkey) -> Instruction {
+    let purse = address::purse(owner);
+    market(
+        &accounts::OpenPurse {
+            owner: *owner,
+            config: address::market_config(),
+            purse,
+            vault: address::purse_vault(&purse),
+            usdc_mint: *usdc_mint,
+            token_program: TOKEN_PROGRAM,
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::OpenPurse {},
+    )
+}
+
+/// Puts `amount` atoms out of `from`, a token account of `depositor`, into the purse of `owner`.
+pub fn deposit(depositor: &Pubkey, owner: &Pubkey, from: &Pubkey, amount: u64) -> Instruction {
+    let purse = address::purse(owner);
+    market(
+        &accounts::Deposit {
+            depositor: *depositor,
+            config: address::market_config(),
+            purse,
+            vault: address::purse_vault(&purse),
+            from: *from,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Deposit { amount },
+    )
+}
+
+/// Takes `amount` atoms out of the free balance of the purse of `owner` to the token account `to`.
+pub fn withdraw(owner: &Pubkey, to: &Pubkey, amount: u64) -> Instruction {
+    let purse = address::purse(owner);
+    market(
+        &accounts::Withdraw {
+            owner: *owner,
+            purse,
+            vault: address::purse_vault(&purse),
+            to: *to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Withdraw { amount },
+    )
+}
+
+/// Moves the fees of `purse` to the market's treasury and insurance fund. Nobody need sign but the payer.
+pub fn sweep_fees(purse: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
+    market(
+        &accounts::SweepFees {
+            config: address::market_config(),
+            purse: *purse,
+            vault: address::purse_vault(purse),
+            treasury: *treasury,
+            insurance: *insurance,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::SweepFees {},
+    )
+}

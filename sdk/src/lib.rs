@@ -1,0 +1,12 @@
+//! The Gridlease SDK: addresses, instruction builders, account decoding, sending, following, manifests, and the node API.
+
+pub mod account;
+pub mod address;
+pub mod artifact;
+pub mod error;
+pub mod event;
+pub mod image;
+pub mod instruction;
+pub mod manifest;
+pub mod node_api;
+pub mod program;

@@ -1,0 +1,347 @@
+//! What a typed manifest must satisfy, wherever it came from: bounds, names, and what the parts demand of each other.
+//! Keys are named as in the YAML text.
+
+use super::error::Problem;
+use super::read::{nearest, quoted};
+use super::types::{Array, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
+use super::units::{show_cores, show_mib, show_seconds};
+use super::{Vocabulary, paths};
+use crate::image::ImageReference;
+use gridlease_core::limits;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+const MAX_ARGUMENT_BYTES: usize = 4096;
+const MAX_URI_BYTES: usize = 2048;
+
+/// Everything that is wrong.
+pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Problem> {
+    let mut check = Check::default();
+    identity(&mut check, manifest);
+    process(&mut check, manifest);
+    files(&mut check, manifest);
+    resources(&mut check, manifest, vocabulary);
+    placement(&mut check, &manifest.placement, vocabulary);
+    terms(&mut check, manifest);
+    ports(&mut check, &manifest.ports);
+    verification(&mut check, manifest);
+    check.0
+}
+
+#[derive(Default)]
+struct Check(Vec<Problem>);
+
+impl Check {
+    fn fail(&mut self, key: impl Into<String>, problem: impl Into<String>, advice: impl Into<String>) {
+        self.0.push(Problem { key: key.into(), problem: problem.into(), advice: advice.into() });
+    }
+
+    fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
+        self.within_as(key, value, allowed, |value| value.to_string());
+    }
+
+    /// As `within`, with the values shown in a unit.
+    fn within_as<T: PartialOrd + Copy>(
+        &mut self,
+        key: &str,
+        value: T,
+        allowed: RangeInclusive<T>,
+        show: impl Fn(T) -> String,
+    ) {
+        if !allowed.contains(&value) {
+            let (least, most) = (show(*allowed.start()), show(*allowed.end()));
+            self.fail(key, format!("is {}", show(value)), format!("allowed: {least} to {most}"));
+        }
+    }
+
+    fn at_most(&mut self, key: &str, count: usize, most: usize, what: &str) {
+        if count > most {
+            self.fail(key, format!("has {count} {what}"), format!("at most {most} are allowed"));
+        }
+    }
+
+    /// A short lower-case word from `known`, where that is given.
+    fn word(&mut self, key: &str, word: &str, known: Option<&[&str]>) {
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        match known {
+            Some(known) if !known.contains(&word) => {
+                let list = known.join(", ");
+                let advice = match nearest(word, known) {
+                    Some(nearest) => format!("did you mean `{nearest}`? allowed: {list}"),
+                    None => format!("allowed: {list}"),
+                };
+                self.fail(key, format!("{} is not known", quoted(word)), advice);
+            }
+            None if word.is_empty() || word.len() > 24 || !word.chars().all(good) => {
+                self.fail(key, format!("{} is not a name", quoted(word)), "write up to 24 of a-z, 0-9 and -")
+            }
+            _ => {}
+        }
+    }
+
+    fn unique<'a>(&mut self, key: &str, words: impl IntoIterator<Item = &'a String>) {
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, word) in words.into_iter().enumerate() {
+            if !seen.insert(word) {
+                self.fail(format!("{key}[{index}]"), format!("{} is given twice", quoted(word)), "keep one of them");
+            }
+        }
+    }
+}
+
+fn identity(check: &mut Check, manifest: &Manifest) {
+    if manifest.version != 1 {
+        check.fail("version", format!("is {}", manifest.version), "this program knows version 1");
+    }
+    let name = &manifest.name;
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if !begins_well || name.len() > 64 || !name.chars().all(good) {
+        check.fail(
+            "name",
+            format!("{} is not a name", quoted(name)),
+            "write up to 64 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit",
+        );
+    }
+    if let Err(error) = manifest.image.parse::<ImageReference>() {
+        check.fail("image", error.to_string(), "write registry/name:tag or registry/name@sha256:…");
+    }
+}
+
+fn process(check: &mut Check, manifest: &Manifest) {
+    check.at_most("command", manifest.command.len(), 64, "parts");
+    for (index, argument) in manifest.command.iter().enumerate() {
+        text(check, &format!("command[{index}]"), argument);
+    }
+    check.at_most("env", manifest.env.len(), 64, "entries");
+    for (name, value) in &manifest.env {
+        let key = format!("env.{name}");
+        variable(check, &key, name);
+        text(check, &key, value);
+    }
+    check.at_most("secrets", manifest.secrets.len(), 16, "entries");
+    for name in manifest.secrets.keys() {
+        let key = format!("secrets.{name}");
+        variable(check, &key, name);
+        if manifest.env.contains_key(name) {
+            check.fail(key, "is in env, too", "a secret must not stand in env; remove it there");
+        }
+    }
+}
+
+fn text(check: &mut Check, key: &str, value: &str) {
+    if value.len() > MAX_ARGUMENT_BYTES {
+        check.fail(
+            key,
+            format!("is {} bytes long", value.len()),
+            format!("at most {MAX_ARGUMENT_BYTES} are allowed; put it into an input file"),
+        );
+    }
+    if value.contains('\0') {
+        check.fail(key, "contains a zero byte", "no program can be given one");
+    }
+}
+
+fn variable(check: &mut Check, key: &str, name: &str) {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.len() > 128 || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(good)
+    {
+        check.fail(
+            key,
+            format!("{} is not the name of a variable", quoted(name)),
+            "write up to 128 letters, digits and `_`, not beginning with a digit",
+        );
+    } else if name.starts_with("GRIDLEASE_") {
+        check.fail(key, "begins with GRIDLEASE_", "these variables are set by the node");
+    }
+}
+
+fn files(check: &mut Check, manifest: &Manifest) {
+    check.at_most("inputs", manifest.inputs.len(), 32, "files");
+    check.at_most("outputs", manifest.outputs.len(), 8, "folders");
+    let mut mounts: Vec<(String, &str)> = Vec::new();
+    for (index, input) in manifest.inputs.iter().enumerate() {
+        source(check, index, &input.uri, input.sha256.as_deref());
+        mounts.push((format!("inputs[{index}].mount"), &input.mount));
+    }
+    for (index, output) in manifest.outputs.iter().enumerate() {
+        mounts.push((format!("outputs[{index}].path"), &output.path));
+    }
+    for (index, (key, path)) in mounts.iter().enumerate() {
+        if let Some((problem, advice)) = paths::fault(path) {
+            check.fail(key, format!("{} {problem}", quoted(path)), advice);
+            continue;
+        }
+        let clash =
+            mounts[..index].iter().find(|(_, other)| paths::contains(other, path) || paths::contains(path, other));
+        if let Some((other_key, other)) = clash {
+            let problem = if other == path {
+                format!("{} is also {other_key}", quoted(path))
+            } else {
+                format!("{} and {} ({other_key}) lie within each other", quoted(path), quoted(other))
+            };
+            check.fail(key, problem, "give each its own place");
+        }
+    }
+}
+
+fn source(check: &mut Check, index: usize, uri: &InputSource, sha256: Option<&str>) {
+    let key = format!("inputs[{index}].uri");
+    match uri {
+        InputSource::Https(text) => {
+            let url = url::Url::parse(text).ok();
+            let good = text.len() <= MAX_URI_BYTES
+                && text.chars().all(|c| c.is_ascii_graphic())
+                && url.as_ref().is_some_and(|url| {
+                    url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
+                });
+            if !good {
+                check.fail(
+                    &key,
+                    format!("{} cannot be loaded", quoted(text)),
+                    "write an https:// address without credentials, a path on this machine, or push",
+                );
+            }
+        }
+        InputSource::Local(path) => {
+            if path.is_empty() || path.len() > 1024 || path.chars().any(char::is_control) {
+                check.fail(&key, format!("{} is not a path", quoted(path)), "write a path on this machine");
+            }
+        }
+        InputSource::Push => {}
+    }
+    let key = format!("inputs[{index}].sha256");
+    match sha256 {
+        Some(hash) => {
+            let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            if hash.len() != 64 || !hash.bytes().all(digit) {
+                check.fail(
+                    key,
+                    format!("{} is not a SHA-256", quoted(hash)),
+                    "write the 64 lower-case hex digits that sha256sum prints",
+                );
+            }
+        }
+        None if !matches!(uri, InputSource::Local(_)) => check.fail(
+            key,
+            "is missing",
+            "only a file on this machine can be hashed for you; write what sha256sum prints",
+        ),
+        None => {}
+    }
+}
+
+fn resources(check: &mut Check, manifest: &Manifest, vocabulary: &Vocabulary) {
+    let resources = &manifest.resources;
+    check.within_as("resources.cpu", resources.cpu_milli, 50..=1_024_000, show_cores);
+    check.within_as("resources.memory", resources.memory_mib, 16..=16 << 20, show_mib);
+    check.within_as("resources.disk", resources.disk_mib, 16..=64 << 20, show_mib);
+    let Some(Gpu { models, count, vram_mib, cuda_min }) = &resources.gpu else {
+        return;
+    };
+    check.at_most("resources.gpu.model", models.len(), 16, "models");
+    for (index, model) in models.iter().enumerate() {
+        check.word(&format!("resources.gpu.model[{index}]"), model, vocabulary.gpu_models);
+    }
+    check.unique("resources.gpu.model", models);
+    check.within("resources.gpu.count", *count, 1..=64);
+    check.within_as("resources.gpu.vram", *vram_mib, 0..=1 << 20, show_mib);
+    check.within("resources.gpu.cuda", *cuda_min, 0..=9_999);
+}
+
+fn placement(check: &mut Check, placement: &Placement, vocabulary: &Vocabulary) {
+    check.at_most("placement.regions", placement.regions.len(), 16, "regions");
+    for (index, region) in placement.regions.iter().enumerate() {
+        check.word(&format!("placement.regions[{index}]"), region, vocabulary.regions);
+    }
+    check.unique("placement.regions", &placement.regions);
+    let reputation = placement.min_reputation_bps;
+    check.within("placement.min_reputation", reputation, 0..=10_000);
+    check.at_most("placement.exclude", placement.exclude.len(), 8, "providers");
+    for (index, provider) in placement.exclude.iter().enumerate() {
+        if provider.parse::<solana_pubkey::Pubkey>().is_err() {
+            check.fail(
+                format!("placement.exclude[{index}]"),
+                format!("{} is not an address", quoted(provider)),
+                "write a provider's address as `gridlease provider show` prints it",
+            );
+        }
+    }
+    check.unique("placement.exclude", &placement.exclude);
+}
+
+fn terms(check: &mut Check, manifest: &Manifest) {
+    let price = &manifest.price;
+    let dearest = limits::MAX_PRICE.0;
+    if price.max_atoms_per_hour == 0 {
+        check.fail("price.max", "is zero", "nobody works for nothing; write the most that you pay an hour");
+    } else if price.max_atoms_per_hour > dearest {
+        let usd = dearest / 1_000_000;
+        check.fail("price.max", format!("is above {usd} USD an hour"), "prices are in US dollars per hour");
+    }
+    let (shortest, longest) = limits::WINDOW_BOUNDS;
+    let windows = u64::from(shortest.0)..=u64::from(longest.0);
+    match price.mode {
+        PriceMode::Auction => check.within_as("price.window", u64::from(price.window_s), windows, show_seconds),
+        PriceMode::Instant | PriceMode::Sealed if price.window_s != 0 => {
+            check.fail("price.window", "is given, but only an auction has a window that can be chosen", "leave it out")
+        }
+        PriceMode::Instant | PriceMode::Sealed => {}
+    }
+    let durations = u64::from(limits::MIN_DURATION.0)..=u64::from(limits::MAX_DURATION.0);
+    let max = u64::from(manifest.duration.max_s);
+    check.within_as("duration.max", max, durations, show_seconds);
+    if let Some(checkpoint) = manifest.duration.checkpoint_s
+        && (checkpoint < 10 || u64::from(checkpoint) > max)
+    {
+        check.fail(
+            "duration.checkpoint",
+            format!("is {}", show_seconds(checkpoint.into())),
+            "allowed: 10s up to duration.max",
+        );
+    }
+    let attempts = u32::from(limits::MAX_ATTEMPTS);
+    check.within("attempts", manifest.attempts, 1..=attempts);
+}
+
+fn ports(check: &mut Check, ports: &[Port]) {
+    check.at_most("ports", ports.len(), 16, "ports");
+    for (index, port) in ports.iter().enumerate() {
+        let key = format!("ports[{index}].container");
+        check.within(&key, port.container, 1..=u16::MAX);
+        if ports[..index].iter().any(|before| before.container == port.container) {
+            check.fail(key, format!("{} is given twice", port.container), "keep one of them");
+        }
+        if let Some(Probe::Http(path)) = &port.probe {
+            let good = path.starts_with('/') && path.len() <= 256 && path.chars().all(|c| c.is_ascii_graphic());
+            if !good {
+                check.fail(
+                    format!("ports[{index}].probe.http"),
+                    format!("{} is not a path", quoted(path)),
+                    "write a path such as /healthz",
+                );
+            }
+        }
+    }
+}
+
+fn verification(check: &mut Check, manifest: &Manifest) {
+    if let Some(Array { count, parameters }) = &manifest.array {
+        check.within("array.count", *count, 1..=10_000);
+        if let Some(path) = parameters
+            && (path.is_empty() || path.len() > 1024 || path.chars().any(char::is_control))
+        {
+            check.fail(
+                "array.parameters",
+                format!("{} is not a path", quoted(path)),
+                "write the path of a CSV file on this machine",
+            );
+        }
+    }
+    let verify = &manifest.verify;
+    let fewest = match verify.class {
+        VerifyClass::Hash | VerifyClass::Fingerprint => 2,
+        VerifyClass::None | VerifyClass::Attested | VerifyClass::Service => 1,
+    };
+    check.within("verify.replicas", verify.replicas, fewest..=8);
+}

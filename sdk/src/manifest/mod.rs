@@ -1,0 +1,38 @@
+//! The job manifest: what a buyer writes, and what is hashed.
+//!
+//! A person writes YAML with units (`24GiB`, `2h`, `1.80` USD an hour); [`Manifest::from_yaml`] reads it and reports
+//! everything that is wrong at once, each error with its line, its key and what is allowed. The market knows only the
+//! **canonical form**: JSON by RFC 8785 with every default filled in and every unit an integer, whose SHA-256 stands in
+//! the job. [`Manifest::from_canonical`] accepts that form and no other spelling of it.
+//!
+//! Between the two, two things are pinned: the image to its digest ([`crate::image::resolve_digest`]) and local input
+//! files to their hashes ([`Manifest::pin_local_inputs`]).
+
+mod canonical;
+mod check;
+mod error;
+mod inputs;
+mod paths;
+mod read;
+mod sections;
+mod template;
+mod types;
+mod units;
+mod unsupported;
+mod vocabulary;
+mod yaml;
+
+pub use canonical::CanonicalError;
+pub use error::{ManifestError, ManifestErrors};
+pub use inputs::{LocalInput, PinError};
+pub use types::{
+    Array, Duration, Gpu, Input, InputSource, Manifest, Network, Output, Placement, Port, Price, PriceMode, Probe,
+    Resources, Secret, SecretSource, Verify, VerifyClass,
+};
+pub use unsupported::Unsupported;
+pub use vocabulary::Vocabulary;
+
+/// Largest YAML text, in bytes.
+pub const MAX_YAML_BYTES: usize = 256 * 1024;
+/// Largest canonical form, in bytes.
+pub const MAX_CANONICAL_BYTES: usize = 64 * 1024;

@@ -1,0 +1,252 @@
+//! The manifest, typed. The fields, with their names and units, are those of the canonical form; serialising goes
+//! through [`Manifest::canonical`] only, which checks everything first.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// Name for people: up to 64 of `a-z 0-9 . _ -`.
+    pub name: String,
+    /// Image reference; in the canonical form always `registry/repository@sha256:…`.
+    pub image: String,
+    /// Command with its arguments, at most 64; empty for the image's own.
+    pub command: Vec<String>,
+    /// Environment, at most 64 entries.
+    pub env: BTreeMap<String, String>,
+    /// Secrets by the name under which the container sees them, at most 16.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Files that are there before the container starts, read-only, at most 32.
+    pub inputs: Vec<Input>,
+    /// Folders whose content is the result, at most 8.
+    pub outputs: Vec<Output>,
+    /// What the container gets.
+    pub resources: Resources,
+    /// Where it may run.
+    pub placement: Placement,
+    /// What it may cost.
+    pub price: Price,
+    /// How long it may run.
+    pub duration: Duration,
+    /// How often a failed lease is replaced, 1 to 8 leases in all.
+    pub attempts: u32,
+    /// Ports that the buyer can reach, at most 16.
+    pub ports: Vec<Port>,
+    /// Many tasks in one job.
+    pub array: Option<Array>,
+    /// How the result is verified.
+    pub verify: Verify,
+    /// What the container may reach.
+    pub network: Network,
+}
+
+/// A secret value that the winning node gets, sealed to its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// Where the buyer's program takes the value from; never the value itself.
+    pub from: SecretSource,
+}
+
+/// Where a secret's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// The environment variable of the same name, on the buyer's machine.
+    Env,
+}
+
+/// One input file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Absolute path of the file in the container.
+    pub mount: String,
+    /// SHA-256 of its content, lower-case hex. None only for a local file that is not hashed yet.
+    pub sha256: Option<String>,
+    /// Where the node gets it.
+    pub uri: InputSource,
+}
+
+/// Where an input comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum InputSource {
+    /// The node loads it from this `https://` address.
+    Https(String),
+    /// The buyer pushes it to the winning node.
+    Push,
+    /// A file on the buyer's machine, as written in the manifest; pinning it makes it [`InputSource::Push`].
+    Local(String),
+}
+
+/// One output folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Absolute path of the folder in the container; it is empty and writable at the start.
+    pub path: String,
+}
+
+/// What the container gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// GPUs; none for a job that needs no GPU.
+    pub gpu: Option<Gpu>,
+    /// CPU, thousandths of a core.
+    pub cpu_milli: u32,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Disk for the container's own writes and its outputs, MiB.
+    pub disk_mib: u64,
+}
+
+/// GPUs of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gpu {
+    /// Models that will do, any of them; empty for every model.
+    pub models: Vec<String>,
+    /// How many.
+    pub count: u32,
+    /// Memory of each, MiB; 0 for any.
+    pub vram_mib: u64,
+    /// Lowest CUDA version that the driver must support, as `major × 100 + minor`; 0 for any.
+    pub cuda_min: u32,
+}
+
+/// Where the job may run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// Regions, any of them; empty for everywhere.
+    pub regions: Vec<String>,
+    /// Lowest reputation, basis points.
+    pub min_reputation_bps: u32,
+    /// Provider records that shall not get the job, base58, at most 8.
+    pub exclude: Vec<String>,
+}
+
+/// What the job may cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// The most that is paid, atoms (10⁻⁶ USDC) per hour for all GPUs together.
+    pub max_atoms_per_hour: u64,
+    /// How the provider is found.
+    pub mode: PriceMode,
+    /// Length of the bidding, seconds; 0 unless the mode is `auction`.
+    pub window_s: u32,
+}
+
+/// How the provider is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceMode {
+    /// Providers underbid each other in the open.
+    Auction,
+    /// The best standing offer is taken at once.
+    Instant,
+    /// Providers bid without seeing each other's price.
+    Sealed,
+}
+
+/// How long the job may run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duration {
+    /// Longest running time, seconds.
+    pub max_s: u32,
+    /// How often the job saves its progress, seconds; none if it does not.
+    pub checkpoint_s: Option<u32>,
+}
+
+/// A port of the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Its number in the container.
+    pub container: u16,
+    /// How to see that the service is up.
+    pub probe: Option<Probe>,
+}
+
+/// How to see that a service is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Probe {
+    /// This path answers with status 200.
+    Http(String),
+}
+
+/// Many tasks in one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// Number of tasks.
+    pub count: u32,
+    /// File with one row of parameters per task, on the buyer's machine.
+    pub parameters: Option<String>,
+}
+
+/// How the result is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// The method.
+    pub class: VerifyClass,
+    /// How many providers do the same work, 1 to 8.
+    pub replicas: u32,
+}
+
+/// Methods of verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyClass {
+    /// The buyer watches.
+    None,
+    /// Equal output roots over replicas.
+    Hash,
+    /// Outputs that are equal within a bound.
+    Fingerprint,
+    /// A quote of a trusted execution environment, or an attestor's signature.
+    Attested,
+    /// Probes of a service.
+    Service,
+}
+
+/// What the container may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// The public internet.
+    Egress,
+}
+
+impl From<InputSource> for String {
+    fn from(source: InputSource) -> Self {
+        match source {
+            InputSource::Https(uri) | InputSource::Local(uri) => uri,
+            InputSource::Push => "push".to_owned(),
+        }
+    }
+}
+
+impl TryFrom<String> for InputSource {
+    type Error = std::convert::Infallible;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Ok(match text.as_str() {
+            "push" => Self::Push,
+            _ if text.contains("://") => Self::Https(text),
+            _ => Self::Local(text),
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! What can go wrong between a buyer and a node.
+
+use crate::artifact::ArtifactError;
+use crate::node_api::auth::AuthError;
+use crate::node_api::{ErrorDetail, LogChainError};
+use std::path::PathBuf;
+
+/// Why a call to a node failed.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The endpoint in the provider record is not usable.
+    #[error("the node's endpoint {endpoint:?} {reason}; the provider must register a correct one")]
+    BadEndpoint {
+        /// As recorded.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// TLS cannot be set up on this machine.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// Whoever answers does not hold the certificate of the provider record.
+    #[error(
+        "{endpoint} does not show the certificate that the provider registered: this is not the provider's node, or its certificate was renewed without updating the record; nothing was sent"
+    )]
+    WrongCertificate {
+        /// Where.
+        endpoint: String,
+    },
+    /// No connection, or it broke.
+    #[error("the node at {endpoint} cannot be reached: {reason}; try again later")]
+    Unreachable {
+        /// Where.
+        endpoint: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("the node at {endpoint} did not answer in time; try again later")]
+    TimedOut {
+        /// Where.
+        endpoint: String,
+    },
+    /// The node refused.
+    #[error("the node refused ({status} {}): {}{}", detail.code, detail.message, hint(detail))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        detail: ErrorDetail,
+    },
+    /// The node answered with something that is not what this version understands.
+    #[error("the node's answer to {request} makes no sense: {reason}")]
+    BadAnswer {
+        /// Method and path.
+        request: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The answer is larger than accepted.
+    #[error("the node's answer to {request} is larger than {limit} bytes and was dropped")]
+    AnswerTooLarge {
+        /// Method and path.
+        request: String,
+        /// Most that is accepted.
+        limit: usize,
+    },
+    /// The request could not be signed.
+    #[error(transparent)]
+    Sign(AuthError),
+    /// A local file is not what the manifest names.
+    #[error(
+        "{} hashes to {found}, but the manifest names {expected}: the file changed since the job was posted", path.display()
+    )]
+    InputMismatch {
+        /// Local file.
+        path: PathBuf,
+        /// Hash in the manifest, hex.
+        expected: String,
+        /// Hash of the file, hex.
+        found: String,
+    },
+    /// A local file cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The log does not verify.
+    #[error("the node's log cannot be trusted: {0}")]
+    Log(#[from] LogChainError),
+    /// The outputs do not verify or cannot be stored.
+    #[error(transparent)]
+    Output(#[from] ArtifactError),
+    /// The destination holds something else already.
+    #[error("{} exists and is not empty; choose another folder", path.display())]
+    DestinationInUse {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// A task of the client was cancelled.
+    #[error("the work was interrupted")]
+    Interrupted,
+}
+
+fn hint(detail: &ErrorDetail) -> String {
+    if detail.hint.is_empty() { String::new() } else { format!("; {}", detail.hint) }
+}
+
+impl NodeError {
+    /// Whether the same call may succeed in a moment: no connection, no answer, or a fault of the server's.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    pub(super) fn from_reqwest(endpoint: &str, error: &reqwest::Error) -> Self {
+        let endpoint = endpoint.to_owned();
+        if certificate_refused(error) {
+            Self::WrongCertificate { endpoint }
+        } else if error.is_timeout() {
+            Self::TimedOut { endpoint }
+        } else {
+            let reason = root_cause(error);
+            Self::Unreachable { endpoint, reason }
+        }
+    }
+}
+
+/// The innermost message: the outer ones say "error sending request", which helps nobody.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn certificate_refused(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        next = match current.downcast_ref::<std::io::Error>() {
+            // An I/O error does not name what it wraps as its source, but only the source of that.
+            Some(io) => io.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
+            None => current.source(),
+        };
+    }
+    false
+}

@@ -1,0 +1,34 @@
+//! The HTTPS interface between a buyer and the node that runs the buyer's lease.
+//!
+//! The server lives in the node client; this module holds what both sides must agree on (the wire
+//! types, the request signature, the log hash chain) and the buyer's client.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/health` (unsigned) | [`Health`] |
+//! | `PUT /v1/jobs/{job}/manifest` | the canonical manifest, whose hash must be the job's |
+//! | `PUT /v1/jobs/{job}/inputs/{sha256}` | raw bytes of an input that the manifest names |
+//! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
+//! | `GET /v1/leases/{lease}/logs?follow=&from=` | one [`LogLine`] per line of text, hash-chained |
+//! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
+//! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
+//!
+//! Anything that is refused is answered with an [`ErrorBody`].
+
+pub mod auth;
+pub mod client;
+mod log_chain;
+pub mod paths;
+pub mod tls;
+mod types;
+
+pub use crate::artifact::{OutputFile, OutputListing};
+pub use log_chain::{LogChain, LogChainError};
+pub use types::{ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, PullProgress, codes};
+
+/// Largest canonical manifest that a node accepts, in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
+/// Largest input file that a node accepts unless its operator says otherwise, in bytes.
+pub const MAX_INPUT_BYTES: u64 = 1 << 30;
+/// Largest log line that a node emits, in bytes; a longer one is split by the node.
+pub const MAX_LOG_LINE_BYTES: usize = 16 * 1024;

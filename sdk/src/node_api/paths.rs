@@ -1,0 +1,36 @@
+//! The paths of the node's interface, in one place for the server's routes and the client's calls.
+
+use solana_pubkey::Pubkey;
+
+/// Route of the health check (unsigned).
+pub const HEALTH: &str = "/v1/health";
+
+/// Path to which a job's canonical manifest is pushed.
+pub fn manifest(job: &Pubkey) -> String {
+    format!("/v1/jobs/{job}/manifest")
+}
+
+/// Path to which the input with the given SHA-256 is pushed.
+pub fn input(job: &Pubkey, sha256: &[u8; 32]) -> String {
+    format!("/v1/jobs/{job}/inputs/{}", hex::encode(sha256))
+}
+
+/// Path of a lease's status.
+pub fn status(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/status")
+}
+
+/// Path and query of a lease's log, from sequence number `from`.
+pub fn logs(lease: &Pubkey, follow: bool, from: u64) -> String {
+    format!("/v1/leases/{lease}/logs?follow={follow}&from={from}")
+}
+
+/// Path of the list of a lease's outputs.
+pub fn outputs(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/outputs")
+}
+
+/// Path of the archive of a lease's outputs.
+pub fn outputs_tar(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/outputs.tar")
+}

@@ -1,0 +1,140 @@
+//! What goes over the wire. Addresses are base58 text and hashes lower-case hex, so that the JSON
+//! reads the same in every language.
+
+use serde::{Deserialize, Serialize};
+
+/// Answer of `GET /v1/health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Address of the provider record that this node serves, base58.
+    pub provider: String,
+    /// Version of the node client.
+    pub version: String,
+    /// The node's clock, unix seconds; a client whose clock is off can see it here.
+    pub now: u64,
+}
+
+/// Answer of `GET /v1/leases/{lease}/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// Address of the lease, base58.
+    pub lease: String,
+    /// Step at which the node is, in snake case (`awaiting_inputs`, `pulling`, `running`, …). Text, not an enum:
+    /// an older client must be able to show a newer node's step.
+    pub phase: String,
+    /// State of the container as the container engine names it; none before it is created.
+    pub container_state: Option<String>,
+    /// When the container started, unix milliseconds.
+    pub started_at_ms: Option<u64>,
+    /// Exit code of the container, once it has ended.
+    pub exit_code: Option<i64>,
+    /// When the reserved money is used up, unix seconds; 0 while the lease is not running.
+    pub runway_end: u64,
+    /// SHA-256 (hex) of every input that the node still waits for.
+    pub missing_inputs: Vec<String>,
+    /// What a person should know, in one sentence; empty when there is nothing to say.
+    pub message: String,
+    /// How far the image pull is, while there is one.
+    pub pull: Option<PullProgress>,
+}
+
+/// How far an image pull is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullProgress {
+    /// Layers that are complete.
+    pub layers_done: u32,
+    /// Layers in all, as far as they are known.
+    pub layers_total: u32,
+    /// Bytes received.
+    pub bytes_done: u64,
+    /// Bytes in all, as far as they are known.
+    pub bytes_total: u64,
+}
+
+/// Which of its two streams the container wrote a line to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl LogStream {
+    /// The byte that stands for the stream in the hash chain.
+    pub const fn chain_byte(self) -> u8 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+        }
+    }
+}
+
+/// One line of a lease's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLine {
+    /// Position in the log, from 0 without gaps.
+    pub seq: u64,
+    /// When the node read the line, unix milliseconds. Not covered by the chain.
+    pub ts_ms: u64,
+    /// Stream on which it came.
+    pub stream: LogStream,
+    /// The text without its line end; bytes that are not UTF-8 are replaced before hashing.
+    pub line: String,
+    /// Hash chain up to and including this line, lower-case hex ([`LogChain`](super::LogChain)).
+    pub chain: String,
+}
+
+/// Body of every refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The refusal.
+    pub error: ErrorDetail,
+}
+
+/// What was refused and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// Stable word for programs, one of [`codes`].
+    pub code: String,
+    /// What was wrong, for people.
+    pub message: String,
+    /// What to do about it; may be empty.
+    #[serde(default)]
+    pub hint: String,
+}
+
+impl ErrorBody {
+    /// Builds a refusal.
+    pub fn new(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { error: ErrorDetail { code: code.to_owned(), message: message.into(), hint: hint.into() } }
+    }
+}
+
+/// The words used in [`ErrorDetail::code`], each with the HTTP status it travels with.
+pub mod codes {
+    /// 401: a signature header is missing or malformed, or the signature does not verify.
+    pub const BAD_SIGNATURE: &str = "bad_signature";
+    /// 401: the client's clock is too far from the node's.
+    pub const CLOCK_DRIFT: &str = "clock_drift";
+    /// 401: the nonce was seen before.
+    pub const REPLAYED: &str = "replayed";
+    /// 403: the key is neither the buyer nor the job's poster.
+    pub const NOT_YOUR_LEASE: &str = "not_your_lease";
+    /// 404: no such job, lease, input or log.
+    pub const NOT_FOUND: &str = "not_found";
+    /// 409: the lease is not in a state in which this can be done.
+    pub const WRONG_STATE: &str = "wrong_state";
+    /// 413: the body is larger than allowed.
+    pub const TOO_LARGE: &str = "too_large";
+    /// 422: the body's hash is not the one announced.
+    pub const HASH_MISMATCH: &str = "hash_mismatch";
+    /// 422: the body is not what this path takes.
+    pub const BAD_BODY: &str = "bad_body";
+    /// 429: too many requests at a time.
+    pub const BUSY: &str = "busy";
+    /// 500: the node failed.
+    pub const INTERNAL: &str = "internal";
+}

@@ -1,0 +1,225 @@
+//! `deps`: which crate may import which. The table below is docs/ARCHITECTURE.md, "Doors", in code.
+
+use anyhow::Result;
+use cargo_metadata::DependencyKind;
+
+use crate::workspace::Workspace;
+
+/// A crate of the workspace with the crates of the workspace that it may import.
+const DOORS: [(&str, &[&str]); 12] = [
+    ("gridlease-core", &[]),
+    ("gridlease-market", &["gridlease-core"]),
+    ("gridlease-staking", &["gridlease-core"]),
+    ("gridlease-sdk", &["gridlease-core"]),
+    ("gridlease-keeper", &["gridlease-core", "gridlease-sdk"]),
+    ("gridlease-node", &["gridlease-core", "gridlease-sdk"]),
+    ("gridlease-localnet", &["gridlease-core", "gridlease-sdk"]),
+    ("gridlease-cli", &["gridlease-core", "gridlease-sdk", "gridlease-keeper", "gridlease-node", "gridlease-localnet"]),
+    (
+        "gridlease-demo",
+        &[
+            "gridlease-core",
+            "gridlease-sdk",
+            "gridlease-keeper",
+            "gridlease-node",
+            "gridlease-localnet",
+            "gridlease-cli",
+        ],
+    ),
+    (
+        "gridlease-tests",
+        &[
+            "gridlease-core",
+            "gridlease-sdk",
+            "gridlease-keeper",
+            "gridlease-node",
+            "gridlease-localnet",
+            "gridlease-cli",
+            "gridlease-demo",
+        ],
+    ),
+    ("gridlease-render", &[]),
+    ("xtask", &[]),
+];
+
+/// Crates whose dependencies from outside are limited too, with the ones they may have.
+const OUTSIDE: [(&str, &[&str]); 3] = [
+    ("gridlease-core", &[]),
+    (
+        "gridlease-market",
+        // The hasher is the SHA-256 system call, which Anchor does not pass on.
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-sha256-hasher"],
+    ),
+    ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck"]),
+];
+
+/// A crate of the workspace and what its manifest asks for.
+#[derive(Debug)]
+pub struct Crate {
+    /// Its name.
+    pub name: String,
+    /// Its dependencies.
+    pub imports: Vec<Import>,
+}
+
+/// One dependency of a manifest.
+#[derive(Debug)]
+pub struct Import {
+    /// The crate's own name, even where it is renamed.
+    pub name: String,
+    /// Whether only tests use it.
+    pub development: bool,
+    /// Whether it is a crate of the workspace.
+    pub ours: bool,
+}
+
+/// Checks the workspace and prints what is wrong. `true` if nothing is.
+///
+/// # Errors
+/// None of its own; the workspace has been read before.
+pub fn run(workspace: &Workspace) -> Result<bool> {
+    let crates = read(workspace);
+    let findings = check(&crates);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    eprintln!("deps: {} crates, {} wrong arrows", crates.len(), findings.len());
+    Ok(findings.is_empty())
+}
+
+fn read(workspace: &Workspace) -> Vec<Crate> {
+    let packages = &workspace.metadata.packages;
+    packages
+        .iter()
+        .map(|package| Crate {
+            name: package.name.to_string(),
+            imports: package
+                .dependencies
+                .iter()
+                .map(|dependency| Import {
+                    name: dependency.name.clone(),
+                    development: dependency.kind == DependencyKind::Development,
+                    ours: dependency.path.is_some(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// The wrong arrows of a workspace, one line each.
+pub fn check(crates: &[Crate]) -> Vec<String> {
+    crates.iter().flat_map(check_crate).collect()
+}
+
+fn check_crate(krate: &Crate) -> Vec<String> {
+    let name = &krate.name;
+    let Some((_, allowed)) = DOORS.iter().find(|(known, _)| known == name) else {
+        return vec![format!(
+            "{name}: not in the table of who may import whom; add a row to DOORS in xtask/src/deps.rs and to docs/ARCHITECTURE.md"
+        )];
+    };
+    let outside = OUTSIDE.iter().find(|(known, _)| known == name);
+    let mut findings = Vec::new();
+    for import in &krate.imports {
+        let other = &import.name;
+        if import.ours {
+            if !allowed.contains(&other.as_str()) {
+                findings.push(format!(
+                    "{name} -> {other}: not allowed; {name} may import {} (docs/ARCHITECTURE.md, Doors)",
+                    list(allowed)
+                ));
+            }
+        } else if let Some((_, allowed)) = outside
+            && !import.development
+            && !allowed.contains(&other.as_str())
+        {
+            findings.push(format!(
+                "{name} -> {other}: not allowed; from outside the workspace {name} may import {} (docs/ARCHITECTURE.md, Doors)",
+                list(allowed)
+            ));
+        }
+    }
+    findings
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn krate(name: &str, imports: &[(&str, bool)]) -> Crate {
+        Crate {
+            name: name.to_owned(),
+            imports: imports
+                .iter()
+                .map(|(name, development)| Import {
+                    name: (*name).to_owned(),
+                    development: *development,
+                    ours: name.starts_with("gridlease-") || *name == "xtask",
+                })
+                .collect(),
+        }
+    }
+
+    fn findings(name: &str, imports: &[(&str, bool)]) -> Vec<String> {
+        check(&[krate(name, imports)])
+    }
+
+    #[test]
+    fn every_arrow_of_the_house_is_allowed() {
+        for (name, imports) in [
+            ("gridlease-core", vec![("proptest", true)]),
+            ("gridlease-market", vec![("gridlease-core", false), ("anchor-spl", false)]),
+            ("gridlease-sdk", vec![("gridlease-core", false), ("tokio", false)]),
+            ("gridlease-cli", vec![("gridlease-keeper", false), ("gridlease-node", false)]),
+            ("gridlease-tests", vec![("gridlease-demo", true)]),
+        ] {
+            assert_eq!(findings(name, &imports), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn the_keeper_and_the_node_never_meet() {
+        for (one, other) in [("gridlease-keeper", "gridlease-node"), ("gridlease-node", "gridlease-keeper")] {
+            for development in [false, true] {
+                let found = findings(one, &[(other, development)]);
+                assert_eq!(found.len(), 1);
+                assert!(found[0].starts_with(&format!("{one} -> {other}: not allowed")));
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_imports_a_program_crate() {
+        for (name, _) in DOORS {
+            for program in ["gridlease-market", "gridlease-staking"] {
+                assert_eq!(findings(name, &[(program, false)]).len(), 1, "{name}");
+                assert_eq!(findings(name, &[(program, true)]).len(), 1, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn core_imports_nothing_and_programs_only_anchor_and_bytemuck_from_outside() {
+        assert_eq!(findings("gridlease-core", &[("serde", false)]).len(), 1);
+        assert_eq!(findings("gridlease-core", &[("gridlease-sdk", true)]).len(), 1);
+        let found = findings("gridlease-market", &[("tokio", false)]);
+        assert!(found[0].contains("anchor-lang, anchor-spl, bytemuck"), "{found:?}");
+    }
+
+    #[test]
+    fn the_renderer_and_this_tool_import_none_of_ours() {
+        for name in ["gridlease-render", "xtask"] {
+            assert_eq!(findings(name, &[("gridlease-core", false)]).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_crate_without_a_row_is_asked_for_one() {
+        let found = findings("gridlease-new", &[]);
+        assert!(found[0].contains("add a row"), "{found:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! `cargo xtask`: what a developer of the market runs. Imports none of the market's crates, so it builds in seconds.
+
+mod demo;
+mod deps;
+mod idl;
+mod lock;
+mod programs;
+mod render;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// What a developer of the market runs: set up, build, check, test, show.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs and starts what is missing: the Docker engine and a container registry
+    ///
+    /// Safe to repeat, and done in an instant when nothing is missing. Installs on Debian and Ubuntu, says what to do
+    /// elsewhere, and never touches the configuration of a running daemon. `test` and `demo` do this first.
+    #[command(after_help = "Example:\n  cargo xtask setup")]
+    Setup,
+
+    /// Builds the on-chain programs if the committed ones do not match their sources
+    ///
+    /// The bytecode in programs/prebuilt/ is used while programs/prebuilt/record.json matches the sources, the locked
+    /// dependencies and the files themselves. Otherwise it is rebuilt with `cargo build-sbf`. `test` and `demo` do this
+    /// first: nothing is ever tested or deployed that does not match its sources.
+    #[command(after_help = "Examples:\n  cargo xtask build-programs\n  cargo xtask build-programs --check")]
+    BuildPrograms {
+        /// Only say whether they match; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Writes the programs' interface descriptions to idl/
+    ///
+    /// They are printed by the programs' own code, compiled for this machine with the feature `idl-build`.
+    #[command(after_help = "Examples:\n  cargo xtask idl\n  cargo xtask idl --check")]
+    Idl {
+        /// Only say whether the committed ones are up to date; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Checks that no crate imports one that it must not
+    ///
+    /// The allowed edges are those of docs/ARCHITECTURE.md, "Doors".
+    #[command(after_help = "Example:\n  cargo xtask deps")]
+    Deps,
+
+    /// Checks the house rules on every file of the project
+    ///
+    /// One line a finding: path:line: rule: message. A line that must break a rule says why, in a comment on it or
+    /// above it: "tidy: allow(rule): reason".
+    #[command(after_help = "Examples:\n  cargo xtask tidy\n  cargo xtask tidy --rules")]
+    Tidy {
+        /// List the rules instead
+        #[arg(long)]
+        rules: bool,
+    },
+
+    /// Sets up, builds and runs every check and every test
+    ///
+    /// In this order: setup, build-programs, format, deps, tidy, clippy, build, static renderer, tests, idl --check.
+    /// Ends with a table of what took how long.
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
+    Test(test::Options),
+
+    /// Runs the whole market on loopback and one job on it, start to end
+    ///
+    /// Everything after `demo` goes to the demo itself. Standard output carries only what the demo prints.
+    #[command(
+        after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --json > result.json\n  cargo xtask demo --keep\n  cargo xtask demo -- --help   (the demo's own options)"
+    )]
+    Demo {
+        /// Arguments of the demo
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does a task. `false` means that a check found something and has said so.
+fn perform(task: Task) -> Result<bool> {
+    match task {
+        Task::Setup => setup::run().map(|()| true),
+        Task::BuildPrograms { check: true } => programs::check(&Workspace::load()?),
+        Task::BuildPrograms { check: false } => programs::ensure(&Workspace::load()?).map(|_| true),
+        Task::Idl { check: true } => idl::check(&Workspace::load()?),
+        Task::Idl { check: false } => idl::write(&Workspace::load()?).map(|()| true),
+        Task::Deps => deps::run(&Workspace::load()?),
+        Task::Tidy { rules: true } => {
+            tidy::list_rules();
+            Ok(true)
+        }
+        Task::Tidy { rules: false } => tidy::run(&Workspace::load()?.root),
+        Task::Test(options) => test::run(&options),
+        Task::Demo { arguments } => demo::run(&arguments).map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_task_has_an_example() {
+        let command = super::Arguments::command();
+        command.clone().debug_assert();
+        for task in command.get_subcommands() {
+            let help = task.get_after_help().map(ToString::to_string);
+            assert!(help.is_some_and(|help| help.contains("cargo xtask")), "{} has no example", task.get_name());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `cargo build-sbf`, whichever is installed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+use crate::workspace::{Workspace, forget_build_variables};
+
+/// A stand-in for Anza's tools that some machines have beside the checkout.
+const STAND_IN: &str = "../shared/toolchain/install.sh";
+
+/// What the installed compiler calls itself, on one line.
+///
+/// # Errors
+/// There is none; the message says how to get one.
+pub fn compiler(workspace: &Workspace) -> Result<String> {
+    let mut command = cargo(workspace);
+    command.args(["build-sbf", "--version"]);
+    match run::capture(&mut command) {
+        Ok(said) => {
+            let lines: Vec<_> = said.lines().map(str::trim).collect();
+            Ok(lines.join("; "))
+        }
+        Err(error) => {
+            let mut ways = vec![
+                "install Anza's tools (https://docs.anza.xyz/cli/install), which bring `cargo build-sbf`".to_owned(),
+            ];
+            if workspace.root.join(STAND_IN).is_file() {
+                ways.insert(0, format!("run {STAND_IN}"));
+            }
+            bail!(
+                "it must be rebuilt, and there is no working `cargo build-sbf`: {}; or undo the change to its sources ({error:#})",
+                ways.join(", or ")
+            )
+        }
+    }
+}
+
+/// Compiles a program and returns its bytecode.
+///
+/// # Errors
+/// It does not compile, or the compiler leaves no bytecode of that name.
+pub fn build(workspace: &Workspace, program: &str) -> Result<Vec<u8>> {
+    // Not straight into the committed directory: Anza's command also leaves a key pair beside the bytecode.
+    let out = workspace.target.join("programs");
+    let bytecode = out.join(format!("{program}.so"));
+    match fs::remove_file(&bytecode) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove the old {}", bytecode.display()));
+        }
+        _ => {}
+    }
+    let manifest = PathBuf::from("programs").join(program).join("Cargo.toml");
+    let mut command = cargo(workspace);
+    command
+        .arg("build-sbf")
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--sbf-out-dir")
+        .arg(&out)
+        .args(["--", "--locked", "--config"])
+        .arg(anonymous_paths(workspace)?);
+    run::run(&mut command)?;
+    fs::read(&bytecode).with_context(|| {
+        format!("`cargo build-sbf` left no {}; is the crate's library called `{program}`?", bytecode.display())
+    })
+}
+
+/// A cargo setting that takes the paths of this machine out of the bytecode (they come in with the places of panics), so
+/// that it says nothing about its maker, and two machines with one compiler make the same bytes.
+fn anonymous_paths(workspace: &Workspace) -> Result<String> {
+    let home = PathBuf::from(std::env::var_os("HOME").context("HOME is not set; set it")?);
+    let cargo = match std::env::var_os("CARGO_HOME") {
+        Some(cargo) => PathBuf::from(cargo),
+        None => home.join(".cargo"),
+    };
+    // Of several that fit, the compiler takes the last.
+    let mut maps = vec![(home, "home".to_owned()), (workspace.root.clone(), "gridlease".to_owned())];
+    // One folder for each place that crates come from, named after its host.
+    let sources = cargo.join("registry/src");
+    if let Ok(entries) = fs::read_dir(&sources) {
+        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        folders.sort();
+        maps.extend(folders.into_iter().map(|folder| (folder, "crates".to_owned())));
+    }
+    let flags: Vec<String> =
+        maps.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
+    Ok(format!("target.'cfg(target_os = \"solana\")'.rustflags = {}", toml::Value::from(flags)))
+}
+
+/// Whether the bytecode names this user's home folder: a compiler's own parts may do so whatever we ask for.
+pub fn names_home(bytecode: &[u8]) -> bool {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let mark = format!("{home}/");
+    home.len() > 1 && bytecode.windows(mark.len()).any(|window| window == mark.as_bytes())
+}
+
+/// `cargo` as a user would start it: the command picks its own toolchain, flags and target directory.
+fn cargo(workspace: &Workspace) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root).env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
+    forget_build_variables(&mut command);
+    command
+}

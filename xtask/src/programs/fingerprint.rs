@@ -1,0 +1,217 @@
+//! The hashes that tell whether a program would be built from the same things again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::{DependencyKind, Metadata, Package};
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+use crate::lock;
+use crate::workspace::Workspace;
+
+/// What a program is built from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fingerprint {
+    /// Over the sources and manifests.
+    pub source: String,
+    /// Over the pinned dependencies.
+    pub lock: String,
+}
+
+impl Fingerprint {
+    /// Takes the fingerprint of a program. Compiles nothing and needs no network.
+    ///
+    /// # Errors
+    /// A source, a manifest or the lock cannot be read.
+    pub fn take(workspace: &Workspace, program: &str) -> Result<Self> {
+        let name = format!("gridlease-{program}");
+        let names = [name.as_str(), "gridlease-core"];
+        let manifest =
+            fs::read_to_string(workspace.root.join("Cargo.toml")).context("cannot read the root manifest")?;
+        let inherited = inherited(&workspace.metadata, &names, &manifest)?;
+        let lock = fs::read_to_string(workspace.root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+        let pinned = lock::closure(&lock, &name, &direct(&workspace.metadata))?;
+        Ok(Self {
+            source: sources(&workspace.root, program, &inherited)?,
+            lock: hex::encode(Sha256::digest(pinned.join("\n"))),
+        })
+    }
+}
+
+/// The hash of a program's files, of those of the rules, and of what their manifests inherit.
+fn sources(root: &Path, program: &str, inherited: &[String]) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut feed = |name: &str, bytes: &[u8]| {
+        // Lengths keep two different trees from giving one stream of bytes.
+        for part in [name.as_bytes(), bytes] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    };
+    let own = format!("programs/{program}");
+    let mut files = list(root, &own)?;
+    files.extend(list(root, "core/src")?);
+    files.insert("core/Cargo.toml".to_owned());
+    for file in files {
+        let bytes = fs::read(root.join(&file)).with_context(|| format!("cannot read {file}"))?;
+        feed(&file, &bytes);
+    }
+    for line in inherited {
+        feed("inherited", line.as_bytes());
+    }
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// The files below a directory, relative to the root, in a fixed order; not tests, notes or hidden ones.
+fn list(root: &Path, directory: &str) -> Result<BTreeSet<String>> {
+    let start = root.join(directory);
+    ensure!(start.is_dir(), "{} is missing; is this the whole project?", start.display());
+    let goes_in = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        let aside = entry.depth() == 1 && ["tests", "target"].contains(&name.as_ref());
+        entry.depth() == 0 || !(aside || name.starts_with('.') || name.ends_with(".md"))
+    };
+    let mut files = BTreeSet::new();
+    for entry in WalkDir::new(&start).into_iter().filter_entry(goes_in) {
+        let entry = entry.with_context(|| format!("cannot list {directory}"))?;
+        if entry.file_type().is_file() {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+            files.insert(parts.join("/"));
+        }
+    }
+    Ok(files)
+}
+
+/// What manifests take from the root one and what thereby goes into a program: version, edition, dependencies as
+/// resolved, and the release profile. The rest of the root manifest may change without a rebuild.
+fn inherited(metadata: &Metadata, names: &[&str], manifest: &str) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for name in names {
+        let package = metadata
+            .packages
+            .iter()
+            .find(|package| package.name.as_str() == *name)
+            .with_context(|| format!("the workspace has no crate `{name}`"))?;
+        lines.push(format!("{name} {} {}", package.version, package.edition));
+        for (feature, parts) in &package.features {
+            lines.push(format!("{name} feature {feature} {parts:?}"));
+        }
+        lines.extend(
+            built_from(package)
+                .map(|dependency| {
+                    format!(
+                        "{name} needs {} {} default={} optional={} {:?}",
+                        dependency.name,
+                        dependency.req,
+                        dependency.uses_default_features,
+                        dependency.optional,
+                        dependency.features,
+                    )
+                })
+                .collect::<BTreeSet<_>>(),
+        );
+    }
+    let manifest: toml::Table = toml::from_str(manifest).context("the root manifest is not valid")?;
+    let release = manifest.get("profile").and_then(|profiles| profiles.get("release"));
+    lines.push(format!("release {}", release.map(ToString::to_string).unwrap_or_default()));
+    Ok(lines)
+}
+
+/// For every crate of the workspace, the names of what it is built from.
+fn direct(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
+    let packages = metadata.packages.iter();
+    packages
+        .map(|package| {
+            let names = built_from(package).map(|dependency| dependency.name.clone());
+            (package.name.to_string(), names.collect())
+        })
+        .collect()
+}
+
+fn built_from(package: &Package) -> impl Iterator<Item = &cargo_metadata::Dependency> {
+    let dependencies = package.dependencies.iter();
+    dependencies.filter(|dependency| dependency.kind != DependencyKind::Development)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            ("core/Cargo.toml", "core"),
+            ("core/src/lib.rs", "rules"),
+            ("programs/market/Cargo.toml", "market"),
+            ("programs/market/src/lib.rs", "program"),
+            ("programs/market/tests/one.rs", "a test"),
+            ("programs/market/README.md", "words"),
+            ("programs/staking/src/lib.rs", "another program"),
+        ] {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    fn hash(root: &Path) -> String {
+        sources(root, "market", &["line".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn a_change_to_the_program_or_to_the_rules_changes_the_hash() {
+        let root = tree();
+        let before = hash(root.path());
+        for file in [
+            "core/Cargo.toml",
+            "core/src/lib.rs",
+            "core/src/new.rs",
+            "programs/market/Cargo.toml",
+            "programs/market/src/state/job.rs",
+        ] {
+            let path = root.path().join(file);
+            let old = fs::read(&path).ok();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "changed").unwrap();
+            assert_ne!(hash(root.path()), before, "{file}");
+            match old {
+                Some(old) => fs::write(&path, old).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+        }
+        assert_eq!(hash(root.path()), before);
+        assert_ne!(sources(root.path(), "market", &[]).unwrap(), before);
+    }
+
+    #[test]
+    fn tests_notes_and_other_programs_do_not_change_the_hash() {
+        let root = tree();
+        let before = hash(root.path());
+        for file in [
+            "programs/market/tests/one.rs",
+            "programs/market/README.md",
+            "programs/market/.gitignore",
+            "programs/staking/src/lib.rs",
+        ] {
+            fs::write(root.path().join(file), "changed").unwrap();
+        }
+        assert_eq!(hash(root.path()), before);
+    }
+
+    #[test]
+    fn moving_text_from_one_file_to_the_next_changes_the_hash() {
+        let root = tree();
+        let source = root.path().join("core/src");
+        fs::write(source.join("a.rs"), "one").unwrap();
+        fs::write(source.join("b.rs"), "two").unwrap();
+        let before = hash(root.path());
+        fs::write(source.join("a.rs"), "onet").unwrap();
+        fs::write(source.join("b.rs"), "wo").unwrap();
+        assert_ne!(hash(root.path()), before);
+    }
+}

@@ -1,0 +1,143 @@
+//! Starting other programs, saying so, and measuring how long steps take. Everything here is said on standard error.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Runs a command to its end, its standard output on our standard error.
+///
+/// # Errors
+/// It cannot be started or does not succeed; the message carries the command line.
+pub fn run(command: &mut Command) -> Result<()> {
+    let line = describe(command);
+    eprintln!("+ {line}");
+    command.stdout(Stdio::from(io::stderr()));
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status}); its output is above");
+    }
+    Ok(())
+}
+
+/// Runs a command to its end and returns its standard output.
+///
+/// # Errors
+/// It cannot be started, does not succeed, or does not print UTF-8.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let line = describe(command);
+    let output = command.stderr(Stdio::piped()).output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
+}
+
+/// Runs a command to its end and returns its standard output; its standard error is shown as it comes.
+///
+/// # Errors
+/// It cannot be started, does not succeed, or does not print UTF-8.
+pub fn capture_loud(command: &mut Command) -> Result<String> {
+    let line = describe(command);
+    eprintln!("+ {line}");
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}); its output is above", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
+}
+
+/// The command line as one would type it; the program without its directory.
+pub fn describe(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy();
+    let mut line = program.rsplit('/').next().unwrap_or_default().to_owned();
+    for argument in command.get_args() {
+        let argument = argument.to_string_lossy();
+        // Writing to a string cannot fail.
+        let _ = if argument.is_empty() || argument.contains([' ', '"', '\'', '*']) {
+            write!(line, " '{argument}'")
+        } else {
+            write!(line, " {argument}")
+        };
+    }
+    line
+}
+
+/// Steps that were taken, with how long each took.
+#[derive(Debug, Default)]
+pub struct Steps {
+    taken: Vec<(String, Duration, bool)>,
+}
+
+impl Steps {
+    /// Takes a step, announcing it. The step's result is noted and returned.
+    ///
+    /// # Errors
+    /// Those of the step, with its name.
+    pub fn take<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        let result = step();
+        self.taken.push((name.to_owned(), start.elapsed(), result.is_ok()));
+        result.with_context(|| format!("step \"{name}\""))
+    }
+
+    /// A table of the steps, their times and the sum.
+    pub fn table(&self) -> String {
+        let width = self.taken.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0).max("total".len());
+        let mut table = String::new();
+        let mut total = Duration::ZERO;
+        for (name, time, ok) in &self.taken {
+            total += *time;
+            let outcome = if *ok { "ok" } else { "FAILED" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(table, "{name:width$}  {:>8}  {outcome}", pretty(*time));
+        }
+        let _ = writeln!(table, "{:width$}  {:>8}", "total", pretty(total));
+        table
+    }
+}
+
+/// A duration in seconds, or in minutes and seconds.
+fn pretty(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lists_every_step_with_its_outcome_and_a_total() {
+        let mut steps = Steps::default();
+        steps.take("first", || Ok(())).unwrap();
+        let failed: Result<()> = steps.take("second one", || bail!("broken"));
+        assert_eq!(format!("{:#}", failed.unwrap_err()), "step \"second one\": broken");
+        let table = steps.table();
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("first") && lines[0].ends_with("ok"));
+        assert!(lines[1].starts_with("second one") && lines[1].ends_with("FAILED"));
+        assert!(lines[2].starts_with("total"));
+    }
+
+    #[test]
+    fn a_failing_command_is_named_with_its_arguments_and_its_complaint() {
+        let error = capture(Command::new("/bin/sh").args(["-c", "echo no luck >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.contains("sh -c 'echo no luck >&2; exit 3'"), "{error}");
+        assert!(error.contains("no luck") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn times_are_told_in_seconds_and_then_in_minutes() {
+        assert_eq!(pretty(Duration::from_millis(1_540)), "1.5 s");
+        assert_eq!(pretty(Duration::from_secs(125)), "2m 05s");
+    }
+}

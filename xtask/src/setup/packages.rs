@@ -1,0 +1,146 @@
+//! Debian packages, and the registry that comes as one.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::Host;
+use crate::run;
+
+/// Makes sure that `docker-registry` is installed. It is not started: whoever needs it starts one on a port of its own.
+///
+/// # Errors
+/// It is missing and cannot be installed here.
+pub fn ensure_registry(host: &Host) -> Result<()> {
+    if host.program("docker-registry").is_some() {
+        eprintln!("registry: installed");
+        return Ok(());
+    }
+    if !is_debian(&host.os_release) {
+        bail!(
+            "there is no `docker-registry` on PATH; put the CNCF distribution registry there under this name \
+             (https://distribution.github.io/distribution/)"
+        );
+    }
+    install(host, &["docker-registry"])?;
+    if host.systemd {
+        // The package starts one for everybody at port 5000; nobody asked for that.
+        run::run(&mut privileged(host, "systemctl", &["disable", "--now", "docker-registry"]))?;
+    }
+    eprintln!("registry: installed");
+    Ok(())
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// We are not allowed to, the package lists cannot be fetched, or a package cannot be installed.
+pub fn install(host: &Host, packages: &[&str]) -> Result<()> {
+    let by_hand = format!("sudo apt-get update && sudo apt-get install {}", packages.join(" "));
+    if host.program("apt-get").is_none() {
+        bail!("there is no `apt-get`; install {} yourself", packages.join(", "));
+    }
+    if !host.root && !sudo_works(host) {
+        bail!("{} must be installed, which needs root; run `{by_hand}` and then this again", packages.join(", "));
+    }
+    eprintln!("setup: installing {}", packages.join(", "));
+    let wait = ["-q", "-o", "DPkg::Lock::Timeout=120"];
+    let update = [&wait[..], &["update"]].concat();
+    run::run(&mut privileged(host, "apt-get", &update))
+        .and_then(|()| {
+            let flags = ["install", "-y", "--no-install-recommends"];
+            let install = [&wait[..], &flags, packages].concat();
+            run::run(&mut privileged(host, "apt-get", &install))
+        })
+        .with_context(|| format!("cannot install {}; try `{by_hand}`", packages.join(", ")))
+}
+
+/// A command that runs as root, through `sudo` where we are not.
+pub fn privileged(host: &Host, program: &str, arguments: &[&str]) -> Command {
+    let program = host.program(program).unwrap_or_else(|| program.into());
+    let mut command = if host.root {
+        Command::new(program)
+    } else {
+        let mut sudo = Command::new(host.program("sudo").unwrap_or_else(|| "sudo".into()));
+        sudo.arg("-n").arg(program);
+        sudo
+    };
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Whether `sudo` works without asking for a password.
+pub fn sudo_works(host: &Host) -> bool {
+    host.program("sudo").is_some_and(|sudo| run::capture(Command::new(sudo).args(["-n", "true"])).is_ok())
+}
+
+/// Whether this is Debian, Ubuntu or one of their kin.
+pub fn is_debian(os_release: &str) -> bool {
+    os_release
+        .lines()
+        .filter_map(|line| line.strip_prefix("ID=").or(line.strip_prefix("ID_LIKE=")))
+        .flat_map(|value| value.trim_matches('"').split(' '))
+        .any(|id| id == "debian" || id == "ubuntu")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{install as script, machine};
+    use super::*;
+
+    #[test]
+    fn debian_and_its_kin_are_recognised() {
+        assert!(is_debian("NAME=x\nID=debian\n"));
+        assert!(is_debian("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"));
+        assert!(!is_debian("ID=fedora\nID_LIKE=\"rhel\"\n"));
+        assert!(!is_debian("PRETTY_NAME=\"not debian\"\n"));
+        assert!(!is_debian(""));
+    }
+
+    #[test]
+    fn a_missing_registry_is_installed_after_the_lists_are_fetched() {
+        let (directory, host) = machine();
+        let log = directory.path().join("apt.log");
+        script(&host, "apt-get", &format!("echo \"$DEBIAN_FRONTEND $*\" >> {}", log.display()));
+        ensure_registry(&host).unwrap();
+        let log = std::fs::read_to_string(log).unwrap();
+        let lines: Vec<_> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].starts_with("noninteractive ") && lines[0].ends_with("update"));
+        assert!(lines[1].ends_with("install -y --no-install-recommends docker-registry"));
+    }
+
+    #[test]
+    fn an_installed_registry_is_left_alone() {
+        let (_directory, host) = machine();
+        script(&host, "docker-registry", "exit 0");
+        script(&host, "apt-get", "exit 1");
+        ensure_registry(&host).unwrap();
+    }
+
+    #[test]
+    fn without_root_the_message_has_the_command_to_type() {
+        let (_directory, mut host) = machine();
+        host.root = false;
+        script(&host, "apt-get", "exit 0");
+        let error = ensure_registry(&host).unwrap_err().to_string();
+        assert!(error.contains("sudo apt-get update && sudo apt-get install docker-registry"), "{error}");
+    }
+
+    #[test]
+    fn elsewhere_the_message_says_what_to_get() {
+        let (_directory, mut host) = machine();
+        host.os_release = "ID=fedora\n".to_owned();
+        let error = ensure_registry(&host).unwrap_err().to_string();
+        assert!(error.contains("distribution registry"), "{error}");
+    }
+
+    #[test]
+    fn a_failing_installation_names_the_package_and_the_way_by_hand() {
+        let (_directory, host) = machine();
+        script(&host, "apt-get", "echo no network >&2; exit 100");
+        let error = format!("{:#}", ensure_registry(&host).unwrap_err());
+        assert!(error.contains("cannot install docker-registry"), "{error}");
+        assert!(error.contains("100"), "{error}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Where the project, its target directory and its crates are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// Environment variables that change how dependencies are compiled. Side builds with a target directory of their own
+/// leave them out, so that they are the same whoever starts them.
+const BUILD_VARIABLES: [&str; 7] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_RESOLVER_FEATURE_UNIFICATION",
+    "CARGO_UNSTABLE_FEATURE_UNIFICATION",
+    "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS",
+    "CARGO_TARGET_DIR",
+];
+
+/// The project as cargo sees it.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The directory of the root manifest.
+    pub root: PathBuf,
+    /// The target directory, whatever decides it.
+    pub target: PathBuf,
+    /// The members and their direct dependencies.
+    pub metadata: Metadata,
+}
+
+impl Workspace {
+    /// Asks cargo about the project. Needs no network.
+    ///
+    /// # Errors
+    /// The project is not found, or a manifest is not valid.
+    pub fn load() -> Result<Self> {
+        let root = find_root()?;
+        let metadata = MetadataCommand::new()
+            .current_dir(&root)
+            .no_deps()
+            .exec()
+            .context("cargo cannot read the workspace's manifests")?;
+        Ok(Self { target: metadata.target_directory.clone().into_std_path_buf(), root, metadata })
+    }
+
+    /// `cargo`, started in the root directory.
+    pub fn cargo(&self) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// `cargo` for a side build: own target directory, no flags from outside.
+    pub fn side_cargo(&self, target: &Path) -> Command {
+        let mut command = self.cargo();
+        forget_build_variables(&mut command);
+        command.env("CARGO_TARGET_DIR", target);
+        command
+    }
+}
+
+/// Takes the variables out of a command's environment that change how dependencies are compiled.
+pub fn forget_build_variables(command: &mut Command) {
+    for variable in BUILD_VARIABLES {
+        command.env_remove(variable);
+    }
+}
+
+/// The root directory: above the crate that cargo runs, else the nearest workspace at or above the current directory.
+fn find_root() -> Result<PathBuf> {
+    if let Some(own) = std::env::var_os("CARGO_MANIFEST_DIR") {
+        if let Some(root) = Path::new(&own).parent().filter(|root| is_root(root)) {
+            return Ok(root.to_owned());
+        }
+    }
+    let here = std::env::current_dir().context("the current directory is gone")?;
+    match here.ancestors().find(|directory| is_root(directory)) {
+        Some(root) => Ok(root.to_owned()),
+        None => bail!("{} is not inside the project; run `cargo xtask` there", here.display()),
+    }
+}
+
+fn is_root(directory: &Path) -> bool {
+    directory.join("Cargo.lock").is_file() && directory.join("xtask/Cargo.toml").is_file()
+}
+
+/// Where downloads, logs and the like are kept between runs.
+///
+/// # Errors
+/// There is neither `XDG_CACHE_HOME` nor `HOME`.
+pub fn cache_dir() -> Result<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("gridlease"))
+        .context("neither HOME nor XDG_CACHE_HOME is set; set HOME")
+}
