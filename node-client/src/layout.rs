@@ -160,7 +160,8 @@ impl LeaseDir {
     /// # Errors
     /// [`StateDirError`].
     pub fn share_input(&self, path: &Path) -> Result<(), StateDirError> {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).map_err(at("set the permissions of", path))
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444))
+            .map_err(at("set the permissions of", path))
     }
 }
 

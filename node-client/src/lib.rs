@@ -6,12 +6,15 @@
 //! | [`driver`] | the container engine behind a trait |
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
-//! | [`api`], [`tls`] | what a buyer talks to |
+//! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
 //! | [`layout`], [`wipe`], [`clock`] | files and time |
 
+pub mod agent;
 pub mod api;
+pub mod bidder;
+pub mod board;
 pub mod clock;
 pub mod driver;
 pub mod gpu;

@@ -81,7 +81,12 @@ fn list(paths: &[&Path], limits: &Limits) -> Result<(OutputListing, String), Art
     let walked = walk(paths, limits)?;
     let message = match walked.skipped.first() {
         None => String::new(),
-        Some(first) => format!("{} entries are not part of the outputs, first {} ({})", walked.skipped.len(), first.path, first.kind),
+        Some(first) => format!(
+            "{} entries are not part of the outputs, first {} ({})",
+            walked.skipped.len(),
+            first.path,
+            first.kind
+        ),
     };
     Ok((OutputListing::new(walked.files)?, message))
 }

@@ -64,7 +64,8 @@ impl Identity {
                 write_atomically(&cert_path, made.cert.pem().as_bytes(), 0o644)?;
             }
         }
-        let unusable = |path: PathBuf| move |e: rustls::pki_types::pem::Error| TlsError::Unusable { path, reason: e.to_string() };
+        let unusable =
+            |path: PathBuf| move |e: rustls::pki_types::pem::Error| TlsError::Unusable { path, reason: e.to_string() };
         let certificate = CertificateDer::from_pem_file(&cert_path).map_err(unusable(cert_path))?;
         let key = PrivateKeyDer::from_pem_file(&key_path).map_err(unusable(key_path))?;
         Ok(Self { certificate, key })

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use gridlease_node::gpu::{self, GpuError, GpuSource, HealthLimits, Inventory, Problem};
 
-const TWO_GPUS: &str = "GPU-aaaa|NVIDIA H100 80GB HBM3|81559|9.0|41|87|0\nGPU-bbbb|NVIDIA GeForce RTX 4090|24564|8.9|55|-|-";
+const TWO_GPUS: &str =
+    "GPU-aaaa|NVIDIA H100 80GB HBM3|81559|9.0|41|87|0\nGPU-bbbb|NVIDIA GeForce RTX 4090|24564|8.9|55|-|-";
 
 struct FakeNvml {
     dir: tempfile::TempDir,
@@ -40,8 +41,14 @@ fn every_gpu_is_listed_with_model_memory_capability_and_driver() {
     assert_eq!(inventory.driver.as_deref(), Some("570.124.06"));
     assert_eq!(inventory.cuda, Some((12, 8)));
     let [h100, rtx] = inventory.gpus.as_slice() else { panic!("{inventory:?}") };
-    assert_eq!((h100.uuid.as_str(), h100.model.as_str(), h100.vram_mib, h100.compute_capability), ("GPU-aaaa", "h100", 81_559, (9, 0)));
-    assert_eq!((h100.health.temperature_c, h100.health.slowdown_c, h100.health.uncorrected_ecc), (Some(41), Some(87), Some(0)));
+    assert_eq!(
+        (h100.uuid.as_str(), h100.model.as_str(), h100.vram_mib, h100.compute_capability),
+        ("GPU-aaaa", "h100", 81_559, (9, 0))
+    );
+    assert_eq!(
+        (h100.health.temperature_c, h100.health.slowdown_c, h100.health.uncorrected_ecc),
+        (Some(41), Some(87), Some(0))
+    );
     assert_eq!((rtx.model.as_str(), rtx.vram_mib), ("rtx-4090", 24_564));
     assert_eq!((rtx.health.slowdown_c, rtx.health.uncorrected_ecc), (None, None), "a missing sensor is no fault");
     assert_eq!(rtx.health.fault, None);
@@ -50,10 +57,14 @@ fn every_gpu_is_listed_with_model_memory_capability_and_driver() {
 #[test]
 fn a_host_without_nvml_is_told_to_install_the_driver_or_pass_cpu() {
     let dir = tempfile::tempdir().unwrap();
-    let error = gpu::inventory(&GpuSource::Nvml { lib_path: Some(dir.path().join("no-such.so")) }, dir.path()).unwrap_err();
+    let error =
+        gpu::inventory(&GpuSource::Nvml { lib_path: Some(dir.path().join("no-such.so")) }, dir.path()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, GpuError::NoDriver { .. }), "{text}");
-    assert!(text.contains("install the NVIDIA driver") && text.contains("--cpu") && text.contains("no-such.so"), "{text}");
+    assert!(
+        text.contains("install the NVIDIA driver") && text.contains("--cpu") && text.contains("no-such.so"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -85,7 +96,8 @@ fn the_health_check_names_a_lost_a_hot_and_a_worn_gpu() {
     let problems = gpu::check(&offered, &one_lost, HealthLimits::default());
     assert!(matches!(problems.as_slice(), [Problem::Missing { uuid, .. }] if uuid == "GPU-bbbb"), "{problems:?}");
 
-    let sick = FakeNvml::scripted(&TWO_GPUS.replace("|41|87|0", "|87|87|3").replace("|55|", "|lost|")).inventory().unwrap();
+    let sick =
+        FakeNvml::scripted(&TWO_GPUS.replace("|41|87|0", "|87|87|3").replace("|55|", "|lost|")).inventory().unwrap();
     let problems = gpu::check(&offered, &sick, HealthLimits::default());
     assert!(
         matches!(

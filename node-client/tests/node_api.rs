@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gridlease_node::api::{ApiLimits, ApiServer, Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners, ServeError};
+use gridlease_node::api::{
+    ApiLimits, ApiServer, Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners, ServeError,
+};
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::{LogPiece, RunAs};
 use gridlease_node::layout::{LeaseDir, StateDir};
@@ -139,17 +141,35 @@ impl Bench {
         self.raw(method, path, headers, body).await
     }
 
-    fn signed(&self, signer: &Keypair, method: &Method, path: &str, body_sha256: [u8; 32], nonce: [u8; 16], provider: Pubkey) -> HashMap<&'static str, String> {
+    fn signed(
+        &self,
+        signer: &Keypair,
+        method: &Method,
+        path: &str,
+        body_sha256: [u8; 32],
+        nonce: [u8; 16],
+        provider: Pubkey,
+    ) -> HashMap<&'static str, String> {
         let request = SignedRequest { method: method.as_str(), path_and_query: path, body_sha256, provider: &provider };
         sign(signer, &request, NOW as u64, nonce).unwrap().pairs().into()
     }
 
     async fn raw(&self, method: Method, path: &str, headers: HashMap<&'static str, String>, body: Vec<u8>) -> Response {
+        self.try_raw(method, path, headers, body).await.unwrap()
+    }
+
+    async fn try_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HashMap<&'static str, String>,
+        body: Vec<u8>,
+    ) -> reqwest::Result<Response> {
         let mut request = self.http.request(method, format!("https://{}{path}", self.server.address())).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        request.send().await.unwrap()
+        request.send().await
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -198,24 +218,42 @@ async fn health_needs_no_signature_and_everything_else_does() {
 async fn a_stranger_a_replay_an_old_request_and_one_for_another_provider_are_refused() {
     let bench = Bench::start(ApiLimits::default()).await;
     let path = bench.lease("status");
-    let ask = |signer: &Keypair, nonce, provider| bench.signed(signer, &Method::GET, &path, empty_body_hash(), nonce, provider);
+    let ask = |signer: &Keypair, nonce, provider| {
+        bench.signed(signer, &Method::GET, &path, empty_body_hash(), nonce, provider)
+    };
     let stranger = ask(&Keypair::new(), [1; 16], key(1));
-    assert_eq!(refused(bench.raw(Method::GET, &path, stranger, vec![]).await).await, (StatusCode::FORBIDDEN, codes::NOT_YOUR_LEASE.to_owned()));
+    assert_eq!(
+        refused(bench.raw(Method::GET, &path, stranger, vec![]).await).await,
+        (StatusCode::FORBIDDEN, codes::NOT_YOUR_LEASE.to_owned())
+    );
     let elsewhere = ask(&bench.buyer, [2; 16], key(8));
-    assert_eq!(refused(bench.raw(Method::GET, &path, elsewhere, vec![]).await).await, (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()));
+    assert_eq!(
+        refused(bench.raw(Method::GET, &path, elsewhere, vec![]).await).await,
+        (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned())
+    );
 
     let once = ask(&bench.buyer, [3; 16], key(1));
     assert_eq!(bench.raw(Method::GET, &path, once.clone(), vec![]).await.status(), StatusCode::OK);
-    assert_eq!(refused(bench.raw(Method::GET, &path, once, vec![]).await).await, (StatusCode::UNAUTHORIZED, codes::REPLAYED.to_owned()));
+    assert_eq!(
+        refused(bench.raw(Method::GET, &path, once, vec![]).await).await,
+        (StatusCode::UNAUTHORIZED, codes::REPLAYED.to_owned())
+    );
 
     bench.clock.set((NOW + 60) * 1000);
-    assert_eq!(bench.raw(Method::GET, &path, ask(&bench.poster, [4; 16], key(1)), vec![]).await.status(), StatusCode::OK);
+    assert_eq!(
+        bench.raw(Method::GET, &path, ask(&bench.poster, [4; 16], key(1)), vec![]).await.status(),
+        StatusCode::OK
+    );
     bench.clock.set((NOW + 61) * 1000);
     let late = bench.raw(Method::GET, &path, ask(&bench.poster, [5; 16], key(1)), vec![]).await;
     assert_eq!(refused(late).await, (StatusCode::UNAUTHORIZED, codes::CLOCK_DRIFT.to_owned()));
 
     let other = format!("/v1/leases/{}/status", key(77));
-    assert_eq!(refused(bench.get(&other).await).await.0, StatusCode::UNAUTHORIZED, "the clock is off for this one, too");
+    assert_eq!(
+        refused(bench.get(&other).await).await.0,
+        StatusCode::UNAUTHORIZED,
+        "the clock is off for this one, too"
+    );
     bench.clock.set(NOW * 1000);
     assert_eq!(refused(bench.get(&other).await).await, (StatusCode::NOT_FOUND, codes::NOT_FOUND.to_owned()));
 }
@@ -228,7 +266,11 @@ async fn the_manifest_is_taken_once_when_its_hash_is_the_jobs() {
     let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&wrong), wrong.clone()).await).await;
     assert_eq!(refusal, (StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH.to_owned()));
     let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&bench.manifest), wrong).await).await;
-    assert_eq!(refusal, (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()), "the body is not the one that was signed");
+    assert_eq!(
+        refusal,
+        (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()),
+        "the body is not the one that was signed"
+    );
     let large = vec![b' '; 65 * 1024];
     let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&large), large).await).await;
     assert_eq!(refusal, (StatusCode::PAYLOAD_TOO_LARGE, codes::TOO_LARGE.to_owned()));
@@ -246,15 +288,26 @@ async fn an_input_is_taken_when_the_manifest_names_it_and_its_hash_is_right() {
     let bench = Bench::start(ApiLimits { input_bytes: 1_000, ..ApiLimits::default() }).await;
     let path = bench.job(&format!("inputs/{}", hex::encode(sha(INPUT))));
     let put = |body: &[u8]| bench.send(&bench.poster, Method::PUT, &path, sha(INPUT), body.to_vec());
-    assert_eq!(refused(put(INPUT).await).await, (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()), "the manifest comes first");
+    assert_eq!(
+        refused(put(INPUT).await).await,
+        (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()),
+        "the manifest comes first"
+    );
     *bench.directory.inputs.lock().unwrap() = Some(vec![sha(INPUT)]);
 
     let other = bench.job(&format!("inputs/{}", hex::encode(sha(b"other"))));
     let refusal = refused(bench.send(&bench.poster, Method::PUT, &other, sha(b"other"), b"other".to_vec()).await).await;
     assert_eq!(refusal, (StatusCode::NOT_FOUND, codes::NOT_FOUND.to_owned()));
-    assert_eq!(refused(put(b"changed").await).await, (StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH.to_owned()));
+    assert_eq!(
+        refused(put(b"changed").await).await,
+        (StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH.to_owned())
+    );
     assert_eq!(refused(put(&[0; 1_001]).await).await, (StatusCode::PAYLOAD_TOO_LARGE, codes::TOO_LARGE.to_owned()));
-    assert_eq!(std::fs::read_dir(bench.directory.dir.inputs()).unwrap().count(), 0, "nothing is left of a refused body");
+    assert_eq!(
+        std::fs::read_dir(bench.directory.dir.inputs()).unwrap().count(),
+        0,
+        "nothing is left of a refused body"
+    );
 
     assert_eq!(put(INPUT).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(put(INPUT).await.status(), StatusCode::NO_CONTENT);
@@ -276,7 +329,10 @@ fn piece(n: i64) -> LogPiece {
 #[tokio::test]
 async fn the_log_is_followed_from_any_line_until_it_is_closed() {
     let bench = Bench::start(ApiLimits { streams: 1, ..ApiLimits::default() }).await;
-    assert_eq!(refused(bench.get(&bench.lease("logs")).await).await, (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()));
+    assert_eq!(
+        refused(bench.get(&bench.lease("logs")).await).await,
+        (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned())
+    );
     let log = Arc::new(LeaseLog::open(&bench.directory.dir.log(), LogLimits::default()).unwrap());
     log.append(&[piece(0), piece(1)]).unwrap();
     *bench.directory.log.lock().unwrap() = Some(Arc::clone(&log));
@@ -304,7 +360,10 @@ async fn the_log_is_followed_from_any_line_until_it_is_closed() {
 #[tokio::test]
 async fn outputs_are_listed_and_sent_as_an_archive_that_matches_the_listing() {
     let bench = Bench::start(ApiLimits::default()).await;
-    assert_eq!(refused(bench.get(&bench.lease("outputs")).await).await, (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()));
+    assert_eq!(
+        refused(bench.get(&bench.lease("outputs")).await).await,
+        (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned())
+    );
     let out: PathBuf = bench.directory.dir.output(0);
     std::fs::create_dir(out.join("frames")).unwrap();
     std::fs::write(out.join("frames/1.png"), vec![7; 300_000]).unwrap();
@@ -319,7 +378,12 @@ async fn outputs_are_listed_and_sent_as_an_archive_that_matches_the_listing() {
     assert_eq!(files, listing.files);
 
     std::fs::write(out.join("report.txt"), "tampered").unwrap();
-    let broken = bench.get(&bench.lease("outputs.tar")).await.bytes().await;
+    let path = bench.lease("outputs.tar");
+    let headers = bench.signed(&bench.buyer, &Method::GET, &path, empty_body_hash(), [9; 16], key(1));
+    let broken = match bench.try_raw(Method::GET, &path, headers, vec![]).await {
+        Ok(response) => response.bytes().await,
+        Err(e) => Err(e),
+    };
     assert!(broken.is_err(), "an archive that cannot be completed breaks off");
 }
 
@@ -329,7 +393,8 @@ async fn a_port_in_use_is_told_and_a_shutdown_frees_the_port() {
     let address = bench.server.address();
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::load_or_create(&StateDir::open(dir.path()).unwrap()).unwrap();
-    let again = || ApiServer::start(address, &identity, key(1), bench.directory.clone(), ApiLimits::default(), Clock::system());
+    let again =
+        || ApiServer::start(address, &identity, key(1), bench.directory.clone(), ApiLimits::default(), Clock::system());
     let error = again().unwrap_err();
     assert!(matches!(error, ServeError::InUse { .. }) && error.to_string().contains("--listen"), "{error}");
     bench.server.shutdown(Duration::from_secs(1)).await;

@@ -8,5 +8,7 @@ pub mod event;
 pub mod image;
 pub mod instruction;
 pub mod manifest;
+pub mod market;
 pub mod node_api;
 pub mod program;
+pub mod rpc;

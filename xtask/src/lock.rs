@@ -1,9 +1,15 @@
-//! What `Cargo.lock` pins for one crate: the crates it is built from, directly or not.
+//! What a crate is built from, to the byte: every dependency with its version, features and checksum.
+//!
+//! The list of crates and features is cargo's own (`cargo tree`) for this one crate, whatever the rest of the workspace
+//! uses; the checksums are those of `Cargo.lock`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+
+use crate::run;
+use crate::workspace::{Workspace, forget_build_variables};
 
 /// The part of `Cargo.lock` that is used.
 #[derive(Deserialize)]
@@ -18,65 +24,50 @@ struct Package {
     /// Absent for the crates of the workspace.
     source: Option<String>,
     checksum: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<String>,
 }
 
-/// Lists the crates that `start` is built from, one line each with version, origin and checksum, sorted.
-///
-/// The lock does not tell development dependencies from others. `direct` does for the crates of the workspace: it maps
-/// each of them to the names that it needs when it is built.
+/// Lists the crates that a crate is built from, one line each, sorted. The same on every machine.
 ///
 /// # Errors
-/// The text is no lock file, or a crate is missing in it.
-pub fn closure(lock: &str, start: &str, direct: &BTreeMap<String, BTreeSet<String>>) -> Result<Vec<String>> {
+/// cargo cannot resolve the crate, or `Cargo.lock` is not valid.
+pub fn pinned(workspace: &Workspace, krate: &str) -> Result<Vec<String>> {
+    let lock = std::fs::read_to_string(workspace.root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let mut cargo = workspace.cargo();
+    forget_build_variables(&mut cargo);
+    cargo
+        .args(["tree", "--locked", "--package", krate])
+        // For all systems: the answer must not depend on this one.
+        .args(["--edges", "normal,build", "--target", "all"])
+        .args(["--prefix", "none", "--no-dedupe", "--format", "{p}|{f}"]);
+    combine(&run::capture(&mut cargo)?, &lock)
+}
+
+/// Puts the lines of `cargo tree` (`name vVERSION (…)|features`) and the checksums of the lock together.
+fn combine(tree: &str, lock: &str) -> Result<Vec<String>> {
     let lock: Lock = toml::from_str(lock).context("Cargo.lock is not valid")?;
+    let mut pins: BTreeMap<(&str, &str), Vec<&Package>> = BTreeMap::new();
+    for package in &lock.package {
+        let key = (package.name.as_str(), package.version.as_str());
+        pins.entry(key).or_default().push(package);
+    }
     let mut lines = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut open = vec![start.to_owned()];
-    while let Some(wanted) = open.pop() {
-        let (index, package) = find(&lock, &wanted)?;
-        if !seen.insert(index) {
-            continue;
-        }
-        lines.insert(format!(
-            "{} {} {} {}",
-            package.name,
-            package.version,
-            package.source.as_deref().unwrap_or("workspace"),
-            package.checksum.as_deref().unwrap_or("-"),
-        ));
-        let own = match package.source {
-            None => Some(direct.get(&package.name).with_context(|| {
-                format!("`{}` is in Cargo.lock but not in the workspace; run `cargo build` once", package.name)
-            })?),
-            Some(_) => None,
-        };
-        for dependency in &package.dependencies {
-            let name = dependency.split(' ').next().unwrap_or_default();
-            if own.is_none_or(|own| own.contains(name)) {
-                open.push(dependency.clone());
-            }
+    for line in tree.lines().filter(|line| !line.trim().is_empty()) {
+        let unexpected = || format!("cargo tree said `{line}`, which is not as expected");
+        let (krate, features) = line.split_once('|').with_context(unexpected)?;
+        let mut words = krate.split(' ');
+        let name = words.next().unwrap_or_default();
+        let version = words.next().and_then(|word| word.strip_prefix('v')).with_context(unexpected)?;
+        // What follows is a path of this machine or a remark.
+        let packages = pins
+            .get(&(name, version))
+            .with_context(|| format!("Cargo.lock has no {name} {version}; run `cargo build` once to complete it"))?;
+        for package in packages {
+            let source = package.source.as_deref().unwrap_or("workspace");
+            let checksum = package.checksum.as_deref().unwrap_or("-");
+            lines.insert(format!("{name} {version} {source} {checksum} [{features}]"));
         }
     }
     Ok(lines.into_iter().collect())
-}
-
-/// The crate that a dependency line (`name`, `name version` or `name version (source)`) means.
-fn find<'a>(lock: &'a Lock, wanted: &str) -> Result<(usize, &'a Package)> {
-    let mut words = wanted.split(' ');
-    let name = words.next().unwrap_or_default();
-    let version = words.next();
-    let source = words.next().map(|word| word.trim_matches(['(', ')']));
-    lock.package
-        .iter()
-        .enumerate()
-        .find(|(_, package)| {
-            package.name == name
-                && version.is_none_or(|version| package.version == version)
-                && source.is_none_or(|source| package.source.as_deref() == Some(source))
-        })
-        .with_context(|| format!("Cargo.lock has no `{wanted}`; run `cargo build` once to complete it"))
 }
 
 #[cfg(test)]
@@ -92,16 +83,10 @@ version = "0.1.0"
 dependencies = ["proptest"]
 
 [[package]]
-name = "market"
-version = "0.1.0"
-dependencies = ["anchor", "core"]
-
-[[package]]
 name = "anchor"
 version = "1.2.2"
 source = "somewhere"
 checksum = "aa"
-dependencies = ["hash 2.0.0"]
 
 [[package]]
 name = "hash"
@@ -114,37 +99,23 @@ name = "hash"
 version = "2.0.0"
 source = "somewhere"
 checksum = "cc"
-
-[[package]]
-name = "proptest"
-version = "1.0.0"
-source = "somewhere"
-checksum = "dd"
-dependencies = ["hash 1.0.0"]
 "#;
 
-    fn direct() -> BTreeMap<String, BTreeSet<String>> {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        BTreeMap::from([("core".to_owned(), BTreeSet::new()), ("market".to_owned(), names(&["anchor", "core"]))])
-    }
-
     #[test]
-    fn the_closure_follows_versions_and_leaves_out_what_only_tests_need() {
-        let lines = closure(LOCK, "market", &direct()).unwrap();
+    fn every_crate_gets_its_checksum_and_loses_the_path_of_this_machine() {
+        let tree =
+            "core v0.1.0 (/some/where/core)|\nanchor v1.2.2 (proc-macro)|default,std\nhash v2.0.0|\n\nhash v2.0.0|\n";
         assert_eq!(
-            lines,
-            [
-                "anchor 1.2.2 somewhere aa",
-                "core 0.1.0 workspace -",
-                "hash 2.0.0 somewhere cc",
-                "market 0.1.0 workspace -",
-            ]
+            combine(tree, LOCK).unwrap(),
+            ["anchor 1.2.2 somewhere aa [default,std]", "core 0.1.0 workspace - []", "hash 2.0.0 somewhere cc []",]
         );
     }
 
     #[test]
     fn a_crate_that_the_lock_does_not_have_is_named() {
-        let error = closure(LOCK, "staking", &direct()).unwrap_err();
-        assert!(error.to_string().contains("`staking`"), "{error}");
+        let error = combine("hash v3.0.0|", LOCK).unwrap_err().to_string();
+        assert!(error.contains("hash 3.0.0"), "{error}");
+        let error = combine("what is this", LOCK).unwrap_err().to_string();
+        assert!(error.contains("not as expected"), "{error}");
     }
 }

@@ -69,10 +69,10 @@ pub fn forget_build_variables(command: &mut Command) {
 
 /// The root directory: above the crate that cargo runs, else the nearest workspace at or above the current directory.
 fn find_root() -> Result<PathBuf> {
-    if let Some(own) = std::env::var_os("CARGO_MANIFEST_DIR") {
-        if let Some(root) = Path::new(&own).parent().filter(|root| is_root(root)) {
-            return Ok(root.to_owned());
-        }
+    if let Some(own) = std::env::var_os("CARGO_MANIFEST_DIR")
+        && let Some(root) = Path::new(&own).parent().filter(|root| is_root(root))
+    {
+        return Ok(root.to_owned());
     }
     let here = std::env::current_dir().context("the current directory is gone")?;
     match here.ancestors().find(|directory| is_root(directory)) {

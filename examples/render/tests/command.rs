@@ -1,5 +1,7 @@
 //! The built command: what it writes, what it says, and how it fails.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its files may end there")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,13 +29,7 @@ impl Run {
 }
 
 fn render(scene: &Path, out: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_render"))
-        .arg("--scene")
-        .arg(scene)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_render")).arg("--scene").arg(scene).arg("--out").arg(out).output().unwrap()
 }
 
 /// The error of a scene that must be refused before anything is written.
@@ -42,10 +38,7 @@ fn refusal(scene: &str) -> String {
     let output = run.render();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(
-        !run.path("out").exists(),
-        "a refused scene must write nothing"
-    );
+    assert!(!run.path("out").exists(), "a refused scene must write nothing");
     error
 }
 
@@ -106,17 +99,11 @@ fn running_again_into_the_same_directory_leaves_the_same_files_and_no_others() {
 fn the_log_tells_how_far_it_is_and_ends_with_done() {
     let output = Run::new(TINY).render();
     let log = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        log.starts_with("rendering \"tiny\": 2 frames of 24x16"),
-        "{log}"
-    );
+    assert!(log.starts_with("rendering \"tiny\": 2 frames of 24x16"), "{log}");
     assert!(log.contains(" 50 % · frame 1 of 2"), "{log}");
     assert!(log.contains("100 % · frame 2 of 2"), "{log}");
     assert!(log.contains("wrote frame-0001.png"), "{log}");
-    assert!(
-        log.lines().last().unwrap().starts_with("done: 2 frames"),
-        "{log}"
-    );
+    assert!(log.lines().last().unwrap().starts_with("done: 2 frames"), "{log}");
 }
 
 #[test]
@@ -134,72 +121,17 @@ fn the_committed_scene_renders_when_it_is_made_small() {
 #[test]
 fn a_number_out_of_bounds_is_named_with_its_value_and_bound() {
     for (from, to, named, bound) in [
-        (
-            "\"width\": 24",
-            "\"width\": 9000",
-            "`width` is 9000",
-            "between 8 and 7680",
-        ),
-        (
-            "\"height\": 16",
-            "\"height\": -3",
-            "`height` is -3",
-            "between 8 and 4320",
-        ),
-        (
-            "\"samples\": 9",
-            "\"samples\": 0",
-            "`samples` is 0",
-            "between 1 and 65536",
-        ),
-        (
-            "\"depth\": 6",
-            "\"depth\": 65",
-            "`depth` is 65",
-            "between 1 and 64",
-        ),
-        (
-            "\"frames\": 2",
-            "\"frames\": 1001",
-            "`frames` is 1001",
-            "between 1 and 1000",
-        ),
-        (
-            "\"fov_deg\": 40",
-            "\"fov_deg\": 180",
-            "`camera.fov_deg` is 180",
-            "between 1 and 150",
-        ),
-        (
-            "\"ior\": 1.5",
-            "\"ior\": 0.2",
-            "`materials.glass.ior` is 0.2",
-            "between 1 and 4",
-        ),
-        (
-            "\"fuzz\": 0.1",
-            "\"fuzz\": 2",
-            "`materials.gold.fuzz` is 2",
-            "between 0 and 1",
-        ),
-        (
-            "\"radius\": 0.5",
-            "\"radius\": 0",
-            "`spheres[2].radius` is 0",
-            "between 0.001 and 10000",
-        ),
-        (
-            "\"normal\": [0, 1, 0]",
-            "\"normal\": [0, 0, 0]",
-            "`planes[0].normal (its length)` is 0",
-            "between 0.001",
-        ),
-        (
-            "[0.8, 0.7, 0.6]",
-            "[0.8, 0.7, 6000]",
-            "`sky.horizon[2]` is 6000",
-            "between 0 and 100",
-        ),
+        ("\"width\": 24", "\"width\": 9000", "`width` is 9000", "between 8 and 7680"),
+        ("\"height\": 16", "\"height\": -3", "`height` is -3", "between 8 and 4320"),
+        ("\"samples\": 9", "\"samples\": 0", "`samples` is 0", "between 1 and 65536"),
+        ("\"depth\": 6", "\"depth\": 65", "`depth` is 65", "between 1 and 64"),
+        ("\"frames\": 2", "\"frames\": 1001", "`frames` is 1001", "between 1 and 1000"),
+        ("\"fov_deg\": 40", "\"fov_deg\": 180", "`camera.fov_deg` is 180", "between 1 and 150"),
+        ("\"ior\": 1.5", "\"ior\": 0.2", "`materials.glass.ior` is 0.2", "between 1 and 4"),
+        ("\"fuzz\": 0.1", "\"fuzz\": 2", "`materials.gold.fuzz` is 2", "between 0 and 1"),
+        ("\"radius\": 0.5", "\"radius\": 0", "`spheres[2].radius` is 0", "between 0.001 and 10000"),
+        ("\"normal\": [0, 1, 0]", "\"normal\": [0, 0, 0]", "`planes[0].normal (its length)` is 0", "between 0.001"),
+        ("[0.8, 0.7, 0.6]", "[0.8, 0.7, 6000]", "`sky.horizon[2]` is 6000", "between 0 and 100"),
     ] {
         let error = refusal(&changed(from, to));
         assert!(error.contains(named) && error.contains(bound), "{error}");
@@ -219,10 +151,7 @@ fn a_run_that_would_take_for_ever_is_refused_by_the_product_of_its_sizes() {
 #[test]
 fn a_material_that_is_not_there_is_named_with_those_that_are() {
     let error = refusal(&changed("\"material\": \"gold\"", "\"material\": \"golf\""));
-    assert!(
-        error.contains("`spheres[0].material` is \"golf\""),
-        "{error}"
-    );
+    assert!(error.contains("`spheres[0].material` is \"golf\""), "{error}");
     assert!(error.contains("floor, glass, gold, lamp"), "{error}");
 }
 
@@ -231,22 +160,13 @@ fn a_scene_of_another_shape_is_refused_with_the_place_in_the_file() {
     for (scene, expected) in [
         (changed("\"seed\"", "\"sead\""), "unknown field `sead`"),
         (changed("\"title\": \"tiny\",", ""), "missing field `title`"),
-        (
-            changed("\"samples\": 9", "\"samples\": \"many\""),
-            "invalid type: string \"many\"",
-        ),
-        (
-            changed("\"kind\": \"glass\"", "\"kind\": \"jelly\""),
-            "unknown variant `jelly`",
-        ),
+        (changed("\"samples\": 9", "\"samples\": \"many\""), "invalid type: string \"many\""),
+        (changed("\"kind\": \"glass\"", "\"kind\": \"jelly\""), "unknown variant `jelly`"),
         (TINY[..200].to_owned(), "EOF"),
         (String::new(), "EOF"),
     ] {
         let error = refusal(&scene);
-        assert!(
-            error.contains(expected) && error.contains("line "),
-            "{error}"
-        );
+        assert!(error.contains(expected) && error.contains("line "), "{error}");
     }
 }
 
@@ -256,10 +176,7 @@ fn a_missing_or_oversized_scene_file_is_refused() {
     let missing = render(&run.path("nowhere.json"), &run.path("out"));
     assert_eq!(missing.status.code(), Some(2));
     let error = String::from_utf8(missing.stderr).unwrap();
-    assert!(
-        error.contains("nowhere.json") && error.contains("--scene"),
-        "{error}"
-    );
+    assert!(error.contains("nowhere.json") && error.contains("--scene"), "{error}");
     let error = refusal(&" ".repeat((1 << 20) + 1));
     assert!(error.contains("larger than 1048576 bytes"), "{error}");
 }
@@ -271,10 +188,7 @@ fn an_output_that_cannot_be_written_has_its_own_exit_code() {
     let output = run.render();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{error}");
-    assert!(
-        error.contains("cannot write into") && error.contains("--out"),
-        "{error}"
-    );
+    assert!(error.contains("cannot write into") && error.contains("--out"), "{error}");
 }
 
 #[test]
@@ -294,8 +208,5 @@ fn a_closed_standard_output_ends_the_run_with_the_output_s_exit_code() {
 
 fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

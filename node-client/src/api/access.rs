@@ -20,11 +20,15 @@ pub(super) fn authorise(
 ) -> Result<(), ApiError> {
     let headers = AuthHeaders::read(|name| parts.headers.get(name).and_then(|value| value.to_str().ok()))?;
     let path_and_query = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let request = SignedRequest { method: parts.method.as_str(), path_and_query, body_sha256, provider: &context.provider };
+    let request =
+        SignedRequest { method: parts.method.as_str(), path_and_query, body_sha256, provider: &context.provider };
     let now = u64::try_from(context.clock.now()).unwrap_or(0);
     let key = verify(&headers, &request, now)?;
     let owners = owners.ok_or_else(|| {
-        ApiError::not_found(format!("this node has no {what} of that address"), "ask the chain which provider has the lease")
+        ApiError::not_found(
+            format!("this node has no {what} of that address"),
+            "ask the chain which provider has the lease",
+        )
     })?;
     if key != owners.buyer && key != owners.poster {
         return Err(ApiError::new(
@@ -41,5 +45,7 @@ pub(super) fn authorise(
 
 /// An address out of a path.
 pub(super) fn address(text: &str) -> Result<Pubkey, ApiError> {
-    text.parse().map_err(|_| ApiError::not_found(format!("`{}` is not an address", text.chars().take(64).collect::<String>()), ""))
+    text.parse().map_err(|_| {
+        ApiError::not_found(format!("`{}` is not an address", text.chars().take(64).collect::<String>()), "")
+    })
 }

@@ -31,7 +31,12 @@ impl ApiError {
     }
 
     pub(super) fn hash_mismatch(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH, message, "send exactly the bytes that were hashed")
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            codes::HASH_MISMATCH,
+            message,
+            "send exactly the bytes that were hashed",
+        )
     }
 
     pub(super) fn bad_body(message: impl Into<String>) -> Self {
@@ -45,7 +50,12 @@ impl ApiError {
     /// The node's own fault. The details go to the node's log, not to the buyer.
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("a request failed: {error}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL, "the node failed", "try again; if it stays, tell the provider")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            codes::INTERNAL,
+            "the node failed",
+            "try again; if it stays, tell the provider",
+        )
     }
 }
 

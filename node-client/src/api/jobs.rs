@@ -1,6 +1,7 @@
 //! What a buyer brings: the manifest and the inputs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -15,6 +16,9 @@ use super::{ApiError, Arrival, Context, JobAccess};
 use crate::inputs::{InputError, place};
 use crate::layout::write_atomically;
 
+/// For the body of a manifest to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// `PUT /v1/jobs/{job}/manifest`
 pub(super) async fn put_manifest(
     State(context): State<Arc<Context>>,
@@ -23,7 +27,12 @@ pub(super) async fn put_manifest(
 ) -> Result<StatusCode, ApiError> {
     let job = address(&job)?;
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, MAX_MANIFEST_BYTES).await.map_err(|_| ApiError::too_large(MAX_MANIFEST_BYTES as u64))?;
+    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_MANIFEST_BYTES));
+    let bytes = match read.await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return Err(ApiError::too_large(MAX_MANIFEST_BYTES as u64)),
+        Err(_) => return Err(ApiError::bad_body("the body did not arrive in time")),
+    };
     let hash: [u8; 32] = Sha256::digest(&bytes).into();
     let access = context.directory.job(&job);
     authorise(&context, &parts, hash, access.as_ref().map(|a| a.owners), "job")?;

@@ -62,10 +62,12 @@ pub(super) async fn logs(
 ) -> Result<Response, ApiError> {
     let lease = lease_of(&context, &lease, request)?;
     let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
-    let log = context
-        .directory
-        .log(&lease)
-        .ok_or_else(|| ApiError::wrong_state("there is no log yet: the container has not started", "ask for the status, and try again once it runs"))?;
+    let log = context.directory.log(&lease).ok_or_else(|| {
+        ApiError::wrong_state(
+            "there is no log yet: the container has not started",
+            "ask for the status, and try again once it runs",
+        )
+    })?;
     let place = permit(&context.streams)?;
     let lines = log.stream(query.from, query.follow).map(move |chunk| {
         // The place is held until the stream is dropped.
@@ -76,10 +78,9 @@ pub(super) async fn logs(
 }
 
 fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {
-    context
-        .directory
-        .outputs(lease)
-        .ok_or_else(|| ApiError::wrong_state("the outputs are not collected yet", "try again once the container has ended"))
+    context.directory.outputs(lease).ok_or_else(|| {
+        ApiError::wrong_state("the outputs are not collected yet", "try again once the container has ended")
+    })
 }
 
 /// `GET /v1/leases/{lease}/outputs`
@@ -113,7 +114,8 @@ pub(super) async fn outputs_tar(
             let _ = pieces.blocking_send(Err(std::io::Error::other("the outputs could not be read")));
         }
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReceiverStream::new(receiver))).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReceiverStream::new(receiver)))
+        .into_response())
 }
 
 /// Hands what is written to the answer's body, piece by piece; fails when the client is gone.

@@ -24,6 +24,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use gridlease_sdk::artifact::OutputListing;
 use gridlease_sdk::node_api::auth::NonceWindow;
 use gridlease_sdk::node_api::{Health, LeaseStatus, paths};
+use hyper_util::rt::TokioTimer;
 use solana_pubkey::Pubkey;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -34,6 +35,13 @@ use crate::logs::LeaseLog;
 use crate::tls::{Identity, TlsError};
 
 pub use error::ApiError;
+
+/// For the headers of a request to arrive.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two questions to an HTTP/2 client whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Requests at a time on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 32;
 
 /// Who may ask for a job or a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +194,11 @@ impl ApiServer {
         });
         let handle = Handle::new();
         let tls = RustlsConfig::from_config(identity.server_config()?);
-        let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle.clone());
+        let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle.clone());
+        let http = server.http_builder();
+        // A client that says nothing does not keep its place.
+        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(KEEP_ALIVE)).max_concurrent_streams(MAX_STREAMS);
         let task = tokio::spawn(server.serve(router(context).into_make_service()));
         Ok(Self { address: bound, handle, task })
     }

@@ -4,7 +4,9 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
     /// No engine on this machine.
-    #[error("Docker is not installed (no {socket}, no `dockerd` on PATH); install it, for example `apt-get install docker.io`")]
+    #[error(
+        "Docker is not installed (no {socket}, no `dockerd` on PATH); install it, for example `apt-get install docker.io`"
+    )]
     NotInstalled {
         /// The socket that was looked for.
         socket: String,
@@ -18,25 +20,33 @@ pub enum DriverError {
         reason: String,
     },
     /// The socket is there but may not be used.
-    #[error("no permission to use Docker at {socket}; run as root, or add this user to the `docker` group and log in again")]
+    #[error(
+        "no permission to use Docker at {socket}; run as root, or add this user to the `docker` group and log in again"
+    )]
     NoPermission {
         /// The socket.
         socket: String,
     },
     /// `DOCKER_HOST` names another machine.
-    #[error("DOCKER_HOST is `{host}`, but a node needs the engine of its own machine: unset it, or name a local socket as unix:///path")]
+    #[error(
+        "DOCKER_HOST is `{host}`, but a node needs the engine of its own machine: unset it, or name a local socket as unix:///path"
+    )]
     Remote {
         /// The variable's value.
         host: String,
     },
     /// Podman ignores requests for GPUs without saying so.
-    #[error("the engine at {socket} is Podman, which silently ignores requests for GPUs; use Docker to offer GPUs, or pass --cpu")]
+    #[error(
+        "the engine at {socket} is Podman, which silently ignores requests for GPUs; use Docker to offer GPUs, or pass --cpu"
+    )]
     PodmanWithGpu {
         /// The socket.
         socket: String,
     },
     /// The engine cannot give GPUs to containers.
-    #[error("Docker cannot give a GPU to a container: {reason}; install the NVIDIA Container Toolkit and run `nvidia-ctk runtime configure`")]
+    #[error(
+        "Docker cannot give a GPU to a container: {reason}; install the NVIDIA Container Toolkit and run `nvidia-ctk runtime configure`"
+    )]
     NoGpuRuntime {
         /// What the engine said.
         reason: String,
@@ -66,7 +76,9 @@ pub enum DriverError {
         seconds: u64,
     },
     /// What the engine holds is not what was asked for.
-    #[error("image {image} was pulled, but the engine does not list its digest (it has {found}); the registry or the engine is faulty")]
+    #[error(
+        "image {image} was pulled, but the engine does not list its digest (it has {found}); the registry or the engine is faulty"
+    )]
     DigestMismatch {
         /// The image.
         image: String,

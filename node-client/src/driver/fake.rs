@@ -205,7 +205,12 @@ impl Driver for FakeDriver {
             match &self.script.pull {
                 Some((failures, e)) if pulls <= *failures => Err(e.clone()),
                 _ => {
-                    progress.send_replace(PullProgress { layers_done: 1, layers_total: 1, bytes_done: 1, bytes_total: 1 });
+                    progress.send_replace(PullProgress {
+                        layers_done: 1,
+                        layers_total: 1,
+                        bytes_done: 1,
+                        bytes_total: 1,
+                    });
                     Ok(1)
                 }
             }
@@ -247,7 +252,12 @@ impl Driver for FakeDriver {
         self.ended(id).boxed()
     }
 
-    fn logs(&self, id: &ContainerId, since_s: Option<i64>, follow: bool) -> BoxStream<'static, Result<LogPiece, DriverError>> {
+    fn logs(
+        &self,
+        id: &ContainerId,
+        since_s: Option<i64>,
+        follow: bool,
+    ) -> BoxStream<'static, Result<LogPiece, DriverError>> {
         let connection = {
             let mut world = self.world();
             world.log_connections += 1;

@@ -123,7 +123,12 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// The container's output from `since_s` (Unix seconds, inclusive) on, in the order of the engine's record.
     /// With `follow` the stream ends when the container does.
-    fn logs(&self, id: &ContainerId, since_s: Option<i64>, follow: bool) -> BoxStream<'static, Result<LogPiece, DriverError>>;
+    fn logs(
+        &self,
+        id: &ContainerId,
+        since_s: Option<i64>,
+        follow: bool,
+    ) -> BoxStream<'static, Result<LogPiece, DriverError>>;
 
     /// Asks the container to end, and kills it after `grace` (at most 60 s).
     fn stop<'a>(&'a self, id: &'a ContainerId, grace: Duration) -> BoxFuture<'a, Result<(), DriverError>>;

@@ -142,9 +142,14 @@ impl ContainerSpec {
         }
         let env_bytes: usize = self.env.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
         if self.env.len() > MAX_ENV || env_bytes > MAX_ENV_BYTES {
-            return bad(format!("{} environment variables with {env_bytes} bytes; {MAX_ENV} and {MAX_ENV_BYTES} are allowed", self.env.len()));
+            return bad(format!(
+                "{} environment variables with {env_bytes} bytes; {MAX_ENV} and {MAX_ENV_BYTES} are allowed",
+                self.env.len()
+            ));
         }
-        if let Some((key, _)) = self.env.iter().find(|(k, v)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0')) {
+        if let Some((key, _)) =
+            self.env.iter().find(|(k, v)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0'))
+        {
             return bad(format!("environment variable `{key}` has an empty name, an `=` in its name or a zero byte"));
         }
         if self.mounts.len() > MAX_MOUNTS {
@@ -170,7 +175,9 @@ fn validate_target(target: &str) -> Result<(), DriverError> {
     let reserved = first.as_deref().is_none_or(|f| f == "proc" || f == "sys" || f == "dev");
     if !path.is_absolute() || !plain || reserved || target.contains('\0') {
         return Err(DriverError::BadSpec {
-            reason: format!("mount target `{target}` has to be an absolute path without `..`, and not in /proc, /sys or /dev"),
+            reason: format!(
+                "mount target `{target}` has to be an absolute path without `..`, and not in /proc, /sys or /dev"
+            ),
         });
     }
     Ok(())
@@ -179,7 +186,8 @@ fn validate_target(target: &str) -> Result<(), DriverError> {
 /// No path of the host outside the lease's directory ever enters a container, through a link neither.
 fn validate_source(lease_dir: &Path, source: &Path) -> Result<(), DriverError> {
     let resolve = |path: &Path| {
-        path.canonicalize().map_err(|e| DriverError::BadSpec { reason: format!("mount source {}: {e}", path.display()) })
+        path.canonicalize()
+            .map_err(|e| DriverError::BadSpec { reason: format!("mount source {}: {e}", path.display()) })
     };
     if resolve(source)?.starts_with(resolve(lease_dir)?) {
         return Ok(());

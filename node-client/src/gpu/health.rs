@@ -21,7 +21,9 @@ impl Default for HealthLimits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A GPU that was there is gone.
-    #[error("GPU {uuid} ({name}) is missing; it may have fallen off the bus (`dmesg | grep -i xid`): reset it or restart the machine")]
+    #[error(
+        "GPU {uuid} ({name}) is missing; it may have fallen off the bus (`dmesg | grep -i xid`): reset it or restart the machine"
+    )]
     Missing {
         /// Its UUID.
         uuid: String,
@@ -47,7 +49,9 @@ pub enum Problem {
         limit_c: u32,
     },
     /// Too many memory errors.
-    #[error("GPU {uuid} has {errors} uncorrected memory errors since the driver was loaded, {limit} are allowed; reset it, and replace it if they return")]
+    #[error(
+        "GPU {uuid} has {errors} uncorrected memory errors since the driver was loaded, {limit} are allowed; reset it, and replace it if they return"
+    )]
     MemoryErrors {
         /// Its UUID.
         uuid: String,

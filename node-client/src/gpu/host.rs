@@ -22,7 +22,11 @@ fn memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let total = system.total_memory();
-    system.cgroup_limits().map(|limits| limits.total_memory).filter(|&limit| limit > 0).map_or(total, |limit| limit.min(total))
+    system
+        .cgroup_limits()
+        .map(|limits| limits.total_memory)
+        .filter(|&limit| limit > 0)
+        .map_or(total, |limit| limit.min(total))
 }
 
 /// Bytes that an unprivileged process may still write at `path`.

@@ -106,7 +106,9 @@ pub enum GpuError {
         driver: String,
     },
     /// A query that every supported device answers failed.
-    #[error("NVML could not read the {what} of {device}: {reason}; if the device was lost (`dmesg | grep -i xid`), reset it or restart the machine")]
+    #[error(
+        "NVML could not read the {what} of {device}: {reason}; if the device was lost (`dmesg | grep -i xid`), reset it or restart the machine"
+    )]
     Query {
         /// What was asked for.
         what: &'static str,
@@ -116,7 +118,9 @@ pub enum GpuError {
         reason: String,
     },
     /// The state directory's file system could not be measured.
-    #[error("cannot measure free disk space at {path}: {source}; create the directory or choose another with --state-dir")]
+    #[error(
+        "cannot measure free disk space at {path}: {source}; create the directory or choose another with --state-dir"
+    )]
     Disk {
         /// The directory.
         path: PathBuf,

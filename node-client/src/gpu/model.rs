@@ -55,7 +55,14 @@ mod tests {
 
     #[test]
     fn a_variant_of_a_listed_model_and_an_unlisted_model_are_other() {
-        for name in ["NVIDIA GeForce RTX 3080 Ti", "NVIDIA GeForce RTX 3080 Laptop GPU", "NVIDIA GeForce RTX 4090 D", "NVIDIA A10G", "Quadro RTX 6000", ""] {
+        for name in [
+            "NVIDIA GeForce RTX 3080 Ti",
+            "NVIDIA GeForce RTX 3080 Laptop GPU",
+            "NVIDIA GeForce RTX 4090 D",
+            "NVIDIA A10G",
+            "Quadro RTX 6000",
+            "",
+        ] {
             assert_eq!(model_of(name), "other", "{name}");
         }
     }

@@ -41,7 +41,11 @@ pub(super) fn read(lib_path: Option<&Path>) -> Result<Found, GpuError> {
         return Err(GpuError::NoDevice { driver });
     }
     let version = |n: i32| u32::try_from(n).unwrap_or(0);
-    Ok(Found { gpus, driver, cuda: (version(cuda_driver_version_major(cuda)), version(cuda_driver_version_minor(cuda))) })
+    Ok(Found {
+        gpus,
+        driver,
+        cuda: (version(cuda_driver_version_major(cuda)), version(cuda_driver_version_minor(cuda))),
+    })
 }
 
 fn start(lib_path: Option<&Path>) -> Result<Nvml, GpuError> {

@@ -27,7 +27,11 @@ pub struct FetchPolicy {
 
 impl Default for FetchPolicy {
     fn default() -> Self {
-        Self { max_bytes: gridlease_sdk::node_api::MAX_INPUT_BYTES, timeout: Duration::from_secs(600), allow_private: false }
+        Self {
+            max_bytes: gridlease_sdk::node_api::MAX_INPUT_BYTES,
+            timeout: Duration::from_secs(600),
+            allow_private: false,
+        }
     }
 }
 
@@ -63,9 +67,7 @@ impl Fetcher {
             // A proxy would resolve names itself, past the check of their addresses.
             builder = builder.https_only(true).no_proxy().dns_resolver(Arc::new(PublicOnly));
         }
-        let http = builder
-            .build()
-            .map_err(|e| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) })?;
+        let http = builder.build().map_err(|e| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) })?;
         Ok(Self { http, policy })
     }
 
@@ -78,7 +80,12 @@ impl Fetcher {
     }
 
     /// The same for something that is at most `max_bytes` large.
-    pub(crate) async fn fetch_at_most(&self, lease: &LeaseDir, input: &Missing, max_bytes: u64) -> Result<(), InputError> {
+    pub(crate) async fn fetch_at_most(
+        &self,
+        lease: &LeaseDir,
+        input: &Missing,
+        max_bytes: u64,
+    ) -> Result<(), InputError> {
         let Some(uri) = &input.uri else { return Ok(()) };
         let bad = |reason: String| InputError::Bad { name: uri.clone(), reason };
         let url = Url::parse(uri).map_err(|e| bad(format!("it is no URL: {e}")))?;

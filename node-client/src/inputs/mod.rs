@@ -145,7 +145,11 @@ pub async fn place<E: std::fmt::Display>(
     drop(file);
     let found: [u8; 32] = hasher.finalize().into();
     if found != *sha256 {
-        return Err(InputError::HashMismatch { name: name.to_owned(), expected: hex::encode(sha256), found: hex::encode(found) });
+        return Err(InputError::HashMismatch {
+            name: name.to_owned(),
+            expected: hex::encode(sha256),
+            found: hex::encode(found),
+        });
     }
     let (lease, target) = (lease.clone(), path.clone());
     tokio::task::spawn_blocking(move || {

@@ -108,6 +108,9 @@ async fn a_buyers_address_never_leads_into_the_providers_network() {
         let error = fetcher.fetch(&lease, &Missing { sha256: [0; 32], uri: Some(uri.to_owned()) }).await.unwrap_err();
         assert!(matches!(error, InputError::Bad { .. }), "{uri}: {error}");
     }
-    let error = fetcher.fetch(&lease, &Missing { sha256: [0; 32], uri: Some("https://localhost:1/x".to_owned()) }).await.unwrap_err();
+    let error = fetcher
+        .fetch(&lease, &Missing { sha256: [0; 32], uri: Some("https://localhost:1/x".to_owned()) })
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("no address on the public internet"), "{error}");
 }

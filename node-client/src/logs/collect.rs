@@ -83,6 +83,8 @@ async fn read(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>, follow
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(task: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+async fn blocking<T: Send + 'static>(
+    task: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
     tokio::task::spawn_blocking(task).await.map_err(|_| LogError::Shutdown)?
 }

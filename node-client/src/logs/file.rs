@@ -58,7 +58,8 @@ impl LeaseLog {
     /// [`LogError::Io`].
     pub fn open(path: &Path, limits: LogLimits) -> Result<Self, LogError> {
         let io = |what| move |source| LogError::Io { what, path: path.to_owned(), source };
-        let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).map_err(io("open"))?;
+        let file =
+            OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).map_err(io("open"))?;
         let reading = Arc::new(File::open(path).map_err(io("open"))?);
         let scan = scan(&reading, &limits, |_| {}).map_err(io("read"))?;
         let length = file.metadata().map_err(io("read"))?.len();
@@ -157,7 +158,13 @@ impl LeaseLog {
         Ok(())
     }
 
-    fn encode(&self, mut chain: LogChain, ts_ms: u64, stream: LogStream, text: &str) -> Result<(LogChain, Vec<u8>), LogError> {
+    fn encode(
+        &self,
+        mut chain: LogChain,
+        ts_ms: u64,
+        stream: LogStream,
+        text: &str,
+    ) -> Result<(LogChain, Vec<u8>), LogError> {
         let refuse = |reason: String| LogError::Line { path: self.path.clone(), reason };
         let line = chain.append(ts_ms, stream, text.to_owned()).map_err(|e| refuse(e.to_string()))?;
         let mut bytes = serde_json::to_vec(&line).map_err(|e| refuse(e.to_string()))?;

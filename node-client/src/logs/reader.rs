@@ -68,7 +68,9 @@ async fn next(mut at: Position) -> Result<Option<(Bytes, Position)>, LogError> {
     }
 }
 
-async fn blocking<T: Send + 'static>(task: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+async fn blocking<T: Send + 'static>(
+    task: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
     tokio::task::spawn_blocking(task).await.map_err(|_| LogError::Shutdown)?
 }
 

@@ -125,7 +125,8 @@ async fn a_line_that_is_too_long_becomes_several_cut_between_characters() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&dir, LogLimits { file_bytes: 1 << 20, line_bytes: 10 });
     log.append(&[piece(1, "größergrößer"), piece(1, "")]).unwrap();
-    log.append(&[LogPiece { ts_ms: 2, stream: LogStream::Stderr, bytes: Bytes::from_static(b"bad \xff byte") }]).unwrap();
+    log.append(&[LogPiece { ts_ms: 2, stream: LogStream::Stderr, bytes: Bytes::from_static(b"bad \xff byte") }])
+        .unwrap();
     assert_eq!(texts(&lines(&log, 0, false).await), ["größergr", "ößer", "", "bad \u{fffd} by", "te"]);
 }
 

@@ -34,7 +34,15 @@ struct World {
 impl World {
     fn new() -> Self {
         let key = Pubkey::new_from_array([1; 32]);
-        let new = NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+        let new = NewLease {
+            lease: key,
+            job: key,
+            attempt: 1,
+            buyer: key,
+            poster: key,
+            manifest_hash: [0; 32],
+            gpus: vec![],
+        };
         Self {
             record: LeaseRecord::won(new, 0),
             container: ContainerState::Missing,

@@ -195,7 +195,9 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
         ChainState::Starting => Action::PostReady,
         state if state.is_metered() && record.ready_missing() => Action::Record(Note::Ready),
         ChainState::Grace => Action::Stop(StopReason::OutOfFunds),
-        ChainState::Running | ChainState::Paused if now < chain.runway_end => Action::Watch { until: Some(chain.runway_end) },
+        ChainState::Running | ChainState::Paused if now < chain.runway_end => {
+            Action::Watch { until: Some(chain.runway_end) }
+        }
         // The money's end has come; a top-up may have, too. Only a look after that end can tell.
         ChainState::Running if chain.seen_at < chain.runway_end => Action::RefreshChain,
         ChainState::Running => Action::Stop(StopReason::OutOfFunds),
@@ -212,7 +214,9 @@ fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now:
         // Nothing was delivered, nothing is paid, and the buyer's next node starts from the beginning.
         ChainState::Failed => Action::Wipe,
         ChainState::Starting if given_up(record) => post_failed(record, now),
-        ChainState::Starting if too_late(chain, now) => Action::Record(Note::Failed("the start was reported too late".to_owned())),
+        ChainState::Starting if too_late(chain, now) => {
+            Action::Record(Note::Failed("the start was reported too late".to_owned()))
+        }
         ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => {
             Action::Record(Note::Failed("its container was lost before its start was reported".to_owned()))
         }

@@ -8,7 +8,8 @@ const READY: Local = Local { manifest: Need::Here, inputs: Need::Here, operator_
 
 fn record(phase: Phase) -> LeaseRecord {
     let key = Pubkey::new_from_array([1; 32]);
-    let new = NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+    let new =
+        NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
     let mut record = LeaseRecord::won(new, 0);
     record.reach(phase);
     record
@@ -130,14 +131,28 @@ fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
     let containers = [ContainerState::Missing, ContainerState::Created, RUNNING, exited()];
     let mut failed = record(Phase::Failed { reason: "x".to_owned() });
     failed.ended = Some(Ended::lost());
-    let records = [record(Phase::Won), record(Phase::Pulled), record(Phase::Created), started(), ready(), ended(0), collected(), failed];
+    let records = [
+        record(Phase::Won),
+        record(Phase::Pulled),
+        record(Phase::Created),
+        started(),
+        ready(),
+        ended(0),
+        collected(),
+        failed,
+    ];
     for record in &records {
         for container in &containers {
             for now in [0, DEADLINE, DEADLINE + 100, RUNWAY, RUNWAY + 100_000] {
                 let action = next(record, container, &chain(ChainState::Unknown), &READY, now);
                 let harmful = matches!(
                     action,
-                    Action::Stop(_) | Action::Wipe | Action::PostReady | Action::PostFinish | Action::PostFailed | Action::Record(Note::Failed(_))
+                    Action::Stop(_)
+                        | Action::Wipe
+                        | Action::PostReady
+                        | Action::PostFinish
+                        | Action::PostFailed
+                        | Action::Record(Note::Failed(_))
                 );
                 assert!(!harmful, "{:?} {container:?} at {now}: {action:?}", record.phase);
             }
@@ -150,7 +165,11 @@ fn a_lease_that_is_over_is_stopped_collected_and_wiped_without_another_post() {
     for state in [ChainState::Ended, ChainState::Closed] {
         let view = chain(state);
         assert_eq!(next(&ready(), &RUNNING, &view, &READY, 2_000), Action::Stop(StopReason::LeaseOver));
-        assert_eq!(next(&ended(137), &exited(), &view, &READY, 2_000), Action::Collect, "the buyer may fetch what there is");
+        assert_eq!(
+            next(&ended(137), &exited(), &view, &READY, 2_000),
+            Action::Collect,
+            "the buyer may fetch what there is"
+        );
         assert_eq!(next(&collected(), &exited(), &view, &READY, 2_000), Action::Wipe);
         assert_eq!(next(&record(Phase::Pulling), &ContainerState::Missing, &view, &READY, 10), Action::Wipe);
     }
@@ -166,7 +185,13 @@ fn operator_and_disk_end_a_lease_and_the_reason_on_record_stays() {
     stopping.stop = Some(StopReason::DiskFull);
     let action = next(&stopping, &RUNNING, &chain(ChainState::Unknown), &READY, 2_000);
     assert_eq!(action, Action::Stop(StopReason::DiskFull), "what was begun is carried through");
-    let early = next(&record(Phase::Won), &ContainerState::Missing, &chain(ChainState::Starting), &Local { operator_stop: true, ..READY }, 10);
+    let early = next(
+        &record(Phase::Won),
+        &ContainerState::Missing,
+        &chain(ChainState::Starting),
+        &Local { operator_stop: true, ..READY },
+        10,
+    );
     assert!(matches!(early, Action::Record(Note::Failed(_))));
 }
 
@@ -204,12 +229,13 @@ fn a_container_that_vanished_is_lost_and_never_started_twice() {
     let gone = ContainerState::Missing;
     let lost = Action::Record(Note::Ended(Ended::lost()));
     assert_eq!(next(&ready(), &gone, &chain(ChainState::Running), &READY, 2_000), lost);
-    assert_eq!(next(&record(Phase::Won), &gone, &chain(ChainState::Running), &READY, 2_000), lost, "the store was lost, too");
+    assert_eq!(
+        next(&record(Phase::Won), &gone, &chain(ChainState::Running), &READY, 2_000),
+        lost,
+        "the store was lost, too"
+    );
     assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 10), lost);
     let mut record = started();
     record.ended = Some(Ended::lost());
-    assert!(matches!(
-        next(&record, &gone, &chain(ChainState::Starting), &READY, 10),
-        Action::Record(Note::Failed(_))
-    ));
+    assert!(matches!(next(&record, &gone, &chain(ChainState::Starting), &READY, 10), Action::Record(Note::Failed(_))));
 }

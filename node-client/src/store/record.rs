@@ -279,7 +279,10 @@ impl LeaseRecord {
     /// Whether it is not on record that the chain has the `ready`.
     #[must_use]
     pub fn ready_missing(&self) -> bool {
-        matches!(self.phase, Phase::Won | Phase::InputsReady | Phase::Pulling | Phase::Pulled | Phase::Created | Phase::Started)
+        matches!(
+            self.phase,
+            Phase::Won | Phase::InputsReady | Phase::Pulling | Phase::Pulled | Phase::Created | Phase::Started
+        )
     }
 
     /// Whether nothing is left to do for it.

@@ -112,7 +112,12 @@ fn finished_leases_expire_after_seven_days_and_not_a_millisecond_before() {
     for n in 1..=3 {
         store.insert(lease(n), 0).unwrap();
     }
-    store.update(&lease(1).lease, |r| { r.clear(1_000); Ok(()) }).unwrap();
+    store
+        .update(&lease(1).lease, |r| {
+            r.clear(1_000);
+            Ok(())
+        })
+        .unwrap();
     store
         .update(&lease(2).lease, |r| {
             r.advance(Phase::Failed { reason: "no image".to_owned() })?;

@@ -2,9 +2,10 @@
 //! wiping. Each is written down before and after ([`Store::intend`], [`Store::done`]), and each can be taken again.
 //!
 //! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
-//! chain itself. A failure that would come again is recorded as [`Phase::Failed`]; others are returned, to be tried again.
+//! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
 mod plan;
+mod steps;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
 use crate::outputs::{self, OutputsError};
 use crate::reconcile::{Action, Local, Need, Note};
-use crate::store::{LeaseRecord, NewLease, Phase, Step, StopReason, Store, StoreError};
-use crate::wipe::{wipe_lease, wipe_work};
+use crate::store::{LeaseRecord, NewLease, Store, StoreError};
+use crate::wipe::wipe_lease;
 
 pub use plan::{PlanError, container_spec};
 
@@ -211,14 +212,20 @@ impl Worker {
     ///
     /// # Errors
     /// As [`Worker::missing_inputs`].
-    pub async fn local(&self, record: &LeaseRecord, manifest_fetchable: bool, operator_stop: bool) -> Result<Local, WorkError> {
+    pub async fn local(
+        &self,
+        record: &LeaseRecord,
+        manifest_fetchable: bool,
+        operator_stop: bool,
+    ) -> Result<Local, WorkError> {
         let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
         let Some(manifest) = self.manifest(&record.lease).await? else {
             let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
             return Ok(Local { manifest, ..here });
         };
         if record.started_at_ms.is_some() {
-            let (dir, limit) = (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
+            let (dir, limit) =
+                (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
             let used = blocking(move || Ok(outputs::usage(&dir))).await?;
             return Ok(Local { disk_full: used > limit, ..here });
         }
@@ -281,7 +288,7 @@ impl Worker {
     /// Carries out a local action and returns the record as it then is.
     ///
     /// # Errors
-    /// [`WorkError`], to be tried again after a pause. What no trying helps is recorded as [`Phase::Failed`] and is `Ok`.
+    /// [`WorkError`], to be tried again after a pause. What no trying helps is recorded as [`crate::store::Phase::Failed`] and is `Ok`.
     pub async fn take(&self, record: &LeaseRecord, action: &Action) -> Result<LeaseRecord, WorkError> {
         let outcome = match action {
             Action::Record(note) => return self.note(record, note.clone()).await,
@@ -301,163 +308,6 @@ impl Worker {
         }
     }
 
-    async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
-        self.update(record, move |r| match note {
-            Note::Started(at_ms) => {
-                r.started_at_ms = Some(at_ms);
-                r.reach(Phase::Started);
-            }
-            Note::Ready => r.reach(Phase::ReadyPosted),
-            Note::Ended(ended) => {
-                if ended.oom_killed {
-                    r.message = "the container was killed because it used more memory than the job has".to_owned();
-                }
-                r.ended = Some(ended);
-                r.reach(Phase::Exited);
-            }
-            Note::Failed(reason) => {
-                r.message.clone_from(&reason);
-                r.reach(Phase::Failed { reason });
-            }
-        })
-        .await
-    }
-
-    async fn fetch_inputs(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        self.intend(record, Step::FetchInputs).await?;
-        let dir = self.state.lease(&record.lease);
-        for input in self.missing_inputs(&record.lease).await? {
-            self.fetcher.fetch(&dir, &input).await?;
-        }
-        let complete = self.missing_inputs(&record.lease).await?.is_empty();
-        self.update(record, move |r| {
-            if complete {
-                r.reach(Phase::InputsReady);
-            }
-        })
-        .await
-    }
-
-    async fn spec(&self, record: &LeaseRecord) -> Result<crate::driver::ContainerSpec, WorkError> {
-        let dir = self.state.lease(&record.lease);
-        let path = dir.manifest();
-        let unusable = |reason: String| WorkError::Manifest { path: path.clone(), reason };
-        let manifest = self.manifest(&record.lease).await?.ok_or_else(|| unusable("it is gone".to_owned()))?;
-        container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
-    }
-
-    async fn pull(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let spec = self.spec(record).await?;
-        self.intend(record, Step::Pull).await?;
-        self.change(record, |r| {
-            r.reach(Phase::InputsReady);
-            r.reach(Phase::Pulling);
-        })
-        .await?;
-        self.have_image(record, &spec).await?;
-        self.update(record, |r| r.reach(Phase::Pulled)).await
-    }
-
-    async fn have_image(&self, record: &LeaseRecord, spec: &crate::driver::ContainerSpec) -> Result<(), WorkError> {
-        let (progress, receiver) = watch::channel(PullProgress::default());
-        self.pulls().insert(record.lease, receiver);
-        let pulled = self.driver.pull(&spec.image, self.config.max_image_bytes, &progress).await;
-        self.pulls().remove(&record.lease);
-        pulled?;
-        Ok(())
-    }
-
-    async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let spec = self.spec(record).await?;
-        let (dir, run_as) = (self.state.lease(&record.lease), self.run_as);
-        let outputs = spec.mounts.iter().filter(|m| !m.read_only).count();
-        blocking(move || Ok(dir.create(outputs, run_as)?)).await?;
-        self.intend(record, Step::Create).await?;
-        let created = match self.driver.create(&spec).await {
-            // The image was removed since it was pulled.
-            Err(DriverError::ImageNotFound { .. }) => {
-                self.have_image(record, &spec).await?;
-                self.driver.create(&spec).await
-            }
-            created => created,
-        };
-        let id = created?;
-        self.update(record, move |r| {
-            r.container = Some(id);
-            r.reach(Phase::Created);
-        })
-        .await
-    }
-
-    async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        self.intend(record, Step::Start).await?;
-        let id = container_id(record);
-        self.driver.start(&id).await?;
-        let started_at_ms = match self.driver.inspect(&id).await? {
-            ContainerState::Running { started_at_ms } => started_at_ms,
-            ContainerState::Exited(exit) => exit.started_at_ms,
-            ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
-        };
-        self.update(record, move |r| {
-            r.container.get_or_insert(id);
-            r.started_at_ms = Some(started_at_ms);
-            r.reach(Phase::Started);
-        })
-        .await
-    }
-
-    async fn stop(&self, record: &LeaseRecord, why: StopReason) -> Result<LeaseRecord, WorkError> {
-        // The reason is on disk before the container feels it: whoever finds it dead has to know why.
-        self.change(record, move |r| {
-            r.intent = Some(Step::Stop);
-            r.stop.get_or_insert(why);
-        })
-        .await?;
-        self.driver.stop(&container_id(record), self.config.stop_grace).await?;
-        self.update(record, |_| ()).await
-    }
-
-    async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        self.intend(record, Step::Collect).await?;
-        // Whatever followed the log before, after this it is complete and closed.
-        self.follow_log(record).await?;
-        let head = self.log(&record.lease).await?.head();
-        let count = self.manifest(&record.lease).await?.map_or(0, |m| m.outputs.len());
-        let (dir, limits) = (self.state.lease(&record.lease), self.config.outputs);
-        let collected = blocking(move || {
-            // A container that was lost before it was made left no directories.
-            let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
-            Ok(outputs::collect(&dir, existing, &limits)?)
-        })
-        .await?;
-        let mut root = [0; 32];
-        hex::decode_to_slice(&collected.listing.root, &mut root).map_err(|e| OutputsError::Damaged {
-            path: self.state.lease(&record.lease).root().to_owned(),
-            reason: e.to_string(),
-        })?;
-        self.update(record, move |r| {
-            r.output_root = Some(root);
-            r.log_lines = head.lines;
-            r.log_hash = head.hash;
-            if !collected.message.is_empty() {
-                r.message = collected.message;
-            }
-            r.reach(Phase::OutputsCollected);
-        })
-        .await
-    }
-
-    async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        self.intend(record, Step::Wipe).await?;
-        self.driver.remove(&container_id(record)).await?;
-        let (state, lease, now_ms) = (self.state.clone(), record.lease, self.clock.now_ms());
-        blocking(move || Ok(wipe_work(&state, &lease)?)).await?;
-        if let Some(log) = self.logs.get(&record.lease) {
-            blocking(move || Ok(log.close().map(|_| ())?)).await?;
-        }
-        self.update(record, move |r| r.clear(now_ms)).await
-    }
-
     /// Forgets leases that were finished more than seven days ago, with their logs and outputs.
     ///
     /// # Errors
@@ -475,32 +325,6 @@ impl Worker {
         })
         .await
     }
-
-    async fn intend(&self, record: &LeaseRecord, step: Step) -> Result<(), WorkError> {
-        let (store, lease) = (self.store.clone(), record.lease);
-        blocking(move || Ok(store.intend(&lease, step).map(|_| ())?)).await
-    }
-
-    /// Changes the record and leaves the intent as it is.
-    async fn change(&self, record: &LeaseRecord, change: impl FnOnce(&mut LeaseRecord) + Send + 'static) -> Result<LeaseRecord, WorkError> {
-        let (store, lease) = (self.store.clone(), record.lease);
-        blocking(move || {
-            Ok(store.update(&lease, |r| {
-                change(r);
-                Ok(())
-            })?)
-        })
-        .await
-    }
-
-    /// Changes the record at the end of a step.
-    async fn update(&self, record: &LeaseRecord, change: impl FnOnce(&mut LeaseRecord) + Send + 'static) -> Result<LeaseRecord, WorkError> {
-        self.change(record, |r| {
-            change(r);
-            r.intent = None;
-        })
-        .await
-    }
 }
 
 /// The container's identifier, or its name (which the engine takes as well) before that is on record.
@@ -508,6 +332,8 @@ fn container_id(record: &LeaseRecord) -> ContainerId {
     record.container.clone().unwrap_or_else(|| ContainerId(container_name(&record.lease)))
 }
 
-async fn blocking<T: Send + 'static>(task: impl FnOnce() -> Result<T, WorkError> + Send + 'static) -> Result<T, WorkError> {
+async fn blocking<T: Send + 'static>(
+    task: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
+) -> Result<T, WorkError> {
     tokio::task::spawn_blocking(task).await.map_err(|_| WorkError::Shutdown)?
 }

@@ -120,7 +120,11 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: *mut c_void, out: *m
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(device: *mut c_void, major: *mut c_int, minor: *mut c_int) -> c_int {
+pub unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(
+    device: *mut c_void,
+    major: *mut c_int,
+    minor: *mut c_int,
+) -> c_int {
     let parts = field(device, 3)
         .and_then(|v| v.split_once('.').ok_or(INVALID_ARGUMENT))
         .and_then(|(a, b)| Ok((a.parse().map_err(|_| INVALID_ARGUMENT)?, b.parse().map_err(|_| INVALID_ARGUMENT)?)));
@@ -136,11 +140,20 @@ pub unsafe extern "C" fn nvmlDeviceGetTemperature(device: *mut c_void, _sensor: 
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetTemperatureThreshold(device: *mut c_void, _kind: c_uint, out: *mut c_uint) -> c_int {
+pub unsafe extern "C" fn nvmlDeviceGetTemperatureThreshold(
+    device: *mut c_void,
+    _kind: c_uint,
+    out: *mut c_uint,
+) -> c_int {
     unsafe { put(number(device, 5).map(|n| n as c_uint), out) }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(device: *mut c_void, _error: c_uint, _counter: c_uint, out: *mut c_ulonglong) -> c_int {
+pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
+    device: *mut c_void,
+    _error: c_uint,
+    _counter: c_uint,
+    out: *mut c_ulonglong,
+) -> c_int {
     unsafe { put(number(device, 6), out) }
 }

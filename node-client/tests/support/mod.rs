@@ -101,12 +101,20 @@ fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
     header.set_mode(0o755);
     header.set_size(program.len() as u64);
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
-    for applet in ["sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail"] {
+    for applet in
+        ["sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail"]
+    {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
         layer.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
     }
+    // Engines remember contents, not names: an image of its own for every test.
+    let unique: [u8; 16] = rand::random();
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(16);
+    layer.append_data(&mut header, "unique", unique.as_slice()).unwrap();
     let layer = layer.into_inner().unwrap();
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let config = serde_json::to_vec(&serde_json::json!({

@@ -197,7 +197,7 @@ fn is_within(inner: &str, outer: &str) -> bool {
 
 /// The known word that is most like `word`, if one is like it at all.
 pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    if word.len() > 64 {
+    if word.len() < 2 || word.len() > 64 {
         return None;
     }
     let lower = word.to_lowercase();

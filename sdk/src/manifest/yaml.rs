@@ -60,6 +60,11 @@ impl Node {
 
 /// Reads the one document of `text`.
 pub(super) fn parse(text: &str) -> Result<Node, ManifestError> {
+    // The parser takes a zero byte for the end of the text; what follows would be ignored.
+    if let Some(line) = text.lines().position(|line| line.contains('\0')) {
+        let at = Position { line: line + 1, column: 1 };
+        return Err(failure(at, "the line contains a zero byte".to_owned(), "save the file as UTF-8 text"));
+    }
     let mut builder = Builder::default();
     for event in Parser::new(StrInput::new(text)) {
         let (event, span) = event.map_err(|error| {

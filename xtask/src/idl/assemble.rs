@@ -148,9 +148,12 @@ fn sort(idl: &mut Idl) {
     idl.types.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
+/// Something's name and the bytes that tell it from others of its kind.
+type Discriminator<'a> = (&'a str, &'a [u8]);
+
 /// Refuses discriminators that are empty, all zero, or the beginning of another one of their kind.
 fn verify(idl: &Idl) -> Result<()> {
-    let kinds: [(&str, Vec<(&str, &[u8])>); 3] = [
+    let kinds: [(&str, Vec<Discriminator>); 3] = [
         ("account", pairs(&idl.accounts, |it| (&it.name, &it.discriminator))),
         ("event", pairs(&idl.events, |it| (&it.name, &it.discriminator))),
         ("instruction", pairs(&idl.instructions, |it| (&it.name, &it.discriminator))),
@@ -173,7 +176,7 @@ fn verify(idl: &Idl) -> Result<()> {
     Ok(())
 }
 
-fn pairs<'a, T>(items: &'a [T], pair: impl Fn(&'a T) -> (&'a String, &'a Vec<u8>)) -> Vec<(&'a str, &'a [u8])> {
+fn pairs<'a, T>(items: &'a [T], pair: impl Fn(&'a T) -> (&'a String, &'a Vec<u8>)) -> Vec<Discriminator<'a>> {
     let pairs = items.iter().map(pair);
     pairs.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect()
 }

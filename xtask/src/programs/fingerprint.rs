@@ -1,6 +1,6 @@
 //! The hashes that tell whether a program would be built from the same things again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Takes the fingerprint of a program. Compiles nothing and needs no network.
+    /// Takes the fingerprint of a program. Compiles nothing; at most fetches the sources of dependencies.
     ///
     /// # Errors
     /// A source, a manifest or the lock cannot be read.
@@ -32,8 +32,7 @@ impl Fingerprint {
         let manifest =
             fs::read_to_string(workspace.root.join("Cargo.toml")).context("cannot read the root manifest")?;
         let inherited = inherited(&workspace.metadata, &names, &manifest)?;
-        let lock = fs::read_to_string(workspace.root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
-        let pinned = lock::closure(&lock, &name, &direct(&workspace.metadata))?;
+        let pinned = lock::pinned(workspace, &name)?;
         Ok(Self {
             source: sources(&workspace.root, program, &inherited)?,
             lock: hex::encode(Sha256::digest(pinned.join("\n"))),
@@ -119,17 +118,6 @@ fn inherited(metadata: &Metadata, names: &[&str], manifest: &str) -> Result<Vec<
     let release = manifest.get("profile").and_then(|profiles| profiles.get("release"));
     lines.push(format!("release {}", release.map(ToString::to_string).unwrap_or_default()));
     Ok(lines)
-}
-
-/// For every crate of the workspace, the names of what it is built from.
-fn direct(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
-    let packages = metadata.packages.iter();
-    packages
-        .map(|package| {
-            let names = built_from(package).map(|dependency| dependency.name.clone());
-            (package.name.to_string(), names.collect())
-        })
-        .collect()
 }
 
 fn built_from(package: &Package) -> impl Iterator<Item = &cargo_metadata::Dependency> {

@@ -18,8 +18,10 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         None => from_environment(std::env::var("DOCKER_HOST").ok())?,
     };
     probe(&socket).await?;
-    let not_running =
-        |e: &bollard::errors::Error| DriverError::NotRunning { socket: socket.display().to_string(), reason: reason(e) };
+    let not_running = |e: &bollard::errors::Error| DriverError::NotRunning {
+        socket: socket.display().to_string(),
+        reason: reason(e),
+    };
     let docker = Docker::connect_with_unix(&socket.to_string_lossy(), TIMEOUT_S, API_DEFAULT_VERSION)
         .map_err(|e| not_running(&e))?
         .negotiate_version()
@@ -72,7 +74,9 @@ impl DockerDriver {
         }
         let nvidia_runtime = info.runtimes.unwrap_or_default().keys().any(|name| name.contains("nvidia"));
         if gpu && !nvidia_runtime {
-            tracing::warn!("the engine lists no NVIDIA runtime; GPU containers start only if its toolkit hook is installed");
+            tracing::warn!(
+                "the engine lists no NVIDIA runtime; GPU containers start only if its toolkit hook is installed"
+            );
         }
         let name = format!("{} {}", if podman { "Podman" } else { "Docker" }, version.version.unwrap_or_default());
         Ok(EngineInfo { name, podman, nvidia_runtime })
@@ -87,7 +91,10 @@ mod tests {
     fn a_remote_docker_host_is_refused_and_a_local_socket_is_used() {
         assert_eq!(from_environment(None).unwrap(), PathBuf::from(DEFAULT_SOCKET));
         assert_eq!(from_environment(Some(String::new())).unwrap(), PathBuf::from(DEFAULT_SOCKET));
-        assert_eq!(from_environment(Some("unix:///run/user/1/docker.sock".to_owned())).unwrap(), PathBuf::from("/run/user/1/docker.sock"));
+        assert_eq!(
+            from_environment(Some("unix:///run/user/1/docker.sock".to_owned())).unwrap(),
+            PathBuf::from("/run/user/1/docker.sock")
+        );
         let error = from_environment(Some("tcp://10.0.0.1:2375".to_owned())).unwrap_err();
         assert!(matches!(error, DriverError::Remote { .. }), "{error}");
     }
@@ -107,5 +114,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = connect(Some(dir.path().join("absent.sock"))).await.unwrap_err();
         assert!(matches!(error, DriverError::NotRunning { .. } | DriverError::NotInstalled { .. }), "{error}");
+    }
+
+    /// An engine that answers the two questions that are asked of it, as Podman does.
+    async fn podman(socket: &Path) {
+        use axum::response::IntoResponse as _;
+        let answer = |uri: axum::http::Uri| async move {
+            let version =
+                r#"{"Version":"5.4.0","ApiVersion":"1.41","Components":[{"Name":"Podman Engine","Version":"5.4.0"}]}"#;
+            let body = if uri.path().ends_with("/version") { version } else { "{}" };
+            ([(axum::http::header::CONTENT_TYPE, "application/json")], body).into_response()
+        };
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    }
+
+    #[tokio::test]
+    async fn podman_is_recognised_and_refused_for_gpus_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("podman.sock");
+        podman(&socket).await;
+        let driver = connect(Some(socket)).await.unwrap();
+        let info = driver.check_engine(false).await.unwrap();
+        assert!(info.podman && info.name.starts_with("Podman 5.4.0"), "{info:?}");
+        let error = driver.check_engine(true).await.unwrap_err();
+        assert!(matches!(error, DriverError::PodmanWithGpu { .. }), "{error}");
     }
 }

@@ -11,9 +11,6 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
 use crate::driver::{ContainerId, ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
 
-/// Open files per process.
-const MAX_OPEN_FILES: i64 = 65_536;
-
 impl DockerDriver {
     pub(super) async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, DriverError> {
         spec.validate()?;
@@ -22,9 +19,10 @@ impl DockerDriver {
         match self.docker.create_container(Some(options), body(spec)).await {
             Ok(created) => Ok(ContainerId(created.id)),
             Err(e) if is_conflict(&e) => self.existing(spec, name).await,
-            Err(e) if is_missing(&e) => {
-                Err(DriverError::ImageNotFound { image: spec.image.to_string(), reason: "it is not on this machine".to_owned() })
-            }
+            Err(e) if is_missing(&e) => Err(DriverError::ImageNotFound {
+                image: spec.image.to_string(),
+                reason: "it is not on this machine".to_owned(),
+            }),
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 400, message }) => {
                 Err(DriverError::BadSpec { reason: message })
             }
@@ -40,7 +38,8 @@ impl DockerDriver {
             .await
             .map_err(|e| DriverError::Engine { what: "create a container", reason: reason(&e) })?;
         let labels = found.config.and_then(|c| c.labels).unwrap_or_default();
-        let ours = labels.get(LABEL_LEASE) == Some(&spec.lease.to_string()) && labels.get(LABEL_NODE) == Some(&spec.node.to_string());
+        let ours = labels.get(LABEL_LEASE) == Some(&spec.lease.to_string())
+            && labels.get(LABEL_NODE) == Some(&spec.node.to_string());
         match found.id {
             Some(id) if ours => Ok(ContainerId(id)),
             _ => Err(DriverError::NameTaken { name }),
@@ -81,14 +80,14 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 
 fn host_config(spec: &ContainerSpec) -> HostConfig {
     let limits = &spec.limits;
-    let limit = |name: &str, value: i64| ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) };
     HostConfig {
         memory: signed(limits.memory_bytes),
         memory_swap: signed(limits.memory_bytes),
         nano_cpus: signed(limits.nano_cpus),
         pids_limit: Some(i64::from(limits.pids)),
         shm_size: signed(limits.shm_bytes),
-        ulimits: Some(vec![limit("nofile", MAX_OPEN_FILES), limit("core", 0)]),
+        // A core dump would fill the provider's disk, past every limit of the lease.
+        ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(0), hard: Some(0) }]),
         // Two files, because Docker drops a whole file at a time.
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
@@ -102,7 +101,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([(
             "/tmp".to_owned(),
-            format!("rw,exec,nosuid,nodev,mode=1777,size={}", limits.tmp_bytes),
+            // Owned by the container's user: where the image has a /tmp of its own, runc gives the mount that one's mode.
+            format!(
+                "rw,exec,nosuid,nodev,mode=1777,uid={},gid={},size={}",
+                spec.run_as.uid, spec.run_as.gid, limits.tmp_bytes
+            ),
         )])),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         cap_drop: Some(vec!["ALL".to_owned()]),

@@ -41,10 +41,12 @@ fn piece(output: LogOutput) -> LogPiece {
     let stream = if matches!(output, LogOutput::StdErr { .. }) { LogStream::Stderr } else { LogStream::Stdout };
     let message = output.into_bytes();
     let (ts_ms, mut bytes) = match message.iter().position(|&b| b == b' ') {
-        Some(space) => match std::str::from_utf8(message.get(..space).unwrap_or_default()).ok().and_then(parse_timestamp_ms) {
-            Some(ts_ms) => (ts_ms, message.slice(space + 1..)),
-            None => (0, message),
-        },
+        Some(space) => {
+            match std::str::from_utf8(message.get(..space).unwrap_or_default()).ok().and_then(parse_timestamp_ms) {
+                Some(ts_ms) => (ts_ms, message.slice(space + 1..)),
+                None => (0, message),
+            }
+        }
         None => (0, message),
     };
     if bytes.last() == Some(&b'\n') {

@@ -24,8 +24,8 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE, LABEL_NODE,
-    Listed, LogPiece,
+    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,
+    LABEL_NODE, Listed, LogPiece,
 };
 
 /// Longest time between asking a container to end and killing it.
@@ -90,9 +90,11 @@ impl DockerDriver {
         let started_at_ms = timestamp_ms(state.started_at.as_deref());
         Ok(match state.status {
             Some(ContainerStateStatusEnum::CREATED) if started_at_ms == 0 => ContainerState::Created,
-            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::PAUSED | ContainerStateStatusEnum::RESTARTING) => {
-                ContainerState::Running { started_at_ms }
-            }
+            Some(
+                ContainerStateStatusEnum::RUNNING
+                | ContainerStateStatusEnum::PAUSED
+                | ContainerStateStatusEnum::RESTARTING,
+            ) => ContainerState::Running { started_at_ms },
             Some(ContainerStateStatusEnum::REMOVING) => ContainerState::Missing,
             _ => ContainerState::Exited(Exit {
                 code: state.exit_code.unwrap_or(-1),
@@ -135,13 +137,19 @@ impl DockerDriver {
             Some(Err(e)) if is_missing(&e) => return Err(DriverError::NoSuchContainer { id: id.0.clone() }),
             Some(Err(e)) => return Err(engine("wait for a container", &e)),
             None => {
-                return Err(DriverError::Engine { what: "wait for a container", reason: "the connection ended".to_owned() });
+                return Err(DriverError::Engine {
+                    what: "wait for a container",
+                    reason: "the connection ended".to_owned(),
+                });
             }
         }
         match self.state(id).await? {
             ContainerState::Exited(exit) => Ok(exit),
             ContainerState::Missing => Err(DriverError::NoSuchContainer { id: id.0.clone() }),
-            other => Err(DriverError::Engine { what: "wait for a container", reason: format!("it is {other:?} after its end") }),
+            other => Err(DriverError::Engine {
+                what: "wait for a container",
+                reason: format!("it is {other:?} after its end"),
+            }),
         }
     }
 
@@ -209,7 +217,12 @@ impl Driver for DockerDriver {
         self.wait_for_end(id).boxed()
     }
 
-    fn logs(&self, id: &ContainerId, since_s: Option<i64>, follow: bool) -> BoxStream<'static, Result<LogPiece, DriverError>> {
+    fn logs(
+        &self,
+        id: &ContainerId,
+        since_s: Option<i64>,
+        follow: bool,
+    ) -> BoxStream<'static, Result<LogPiece, DriverError>> {
         logs::follow(self.docker.clone(), id.clone(), since_s, follow)
     }
 

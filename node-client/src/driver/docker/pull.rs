@@ -78,9 +78,27 @@ fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
     let reason = reason(error);
     let text = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["manifest unknown", "not found", "does not exist", "pull access denied", "unauthorized", "invalid reference", "no matching manifest"]) {
+    if has(&[
+        "manifest unknown",
+        "not found",
+        "does not exist",
+        "pull access denied",
+        "unauthorized",
+        "invalid reference",
+        "no matching manifest",
+    ]) {
         DriverError::ImageNotFound { image, reason }
-    } else if has(&["connection refused", "no such host", "i/o timeout", "timeout", "connection reset", "eof", "no route", "unreachable", "dial tcp"]) {
+    } else if has(&[
+        "connection refused",
+        "no such host",
+        "i/o timeout",
+        "timeout",
+        "connection reset",
+        "eof",
+        "no route",
+        "unreachable",
+        "dial tcp",
+    ]) {
         DriverError::RegistryUnreachable { image, reason }
     } else {
         DriverError::Engine { what: "pull an image", reason: format!("{image}: {reason}") }

@@ -105,7 +105,8 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
     OfferSpec::from(&spec).check().or_rule()?;
     let key = ctx.accounts.offer.key();
     let provider_key = ctx.accounts.provider.key();
-    {
+    // A new account can be loaded once only: its discriminator is written when the instruction ends.
+    let event = {
         let mut provider = ctx.accounts.provider.load_mut()?;
         require!(provider.offers < MAX_OFFERS, MarketError::TooMany);
         provider.offers += 1;
@@ -126,23 +127,25 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         offer.spec = spec;
         offer.number = number;
         offer.set_terms(&terms)?;
-    }
-    let event = recorded(key, &*ctx.accounts.offer.load()?);
+        recorded(key, &offer)
+    };
+    let units_free = event.units_free;
     emit_cpi!(event);
-    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program)
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
 }
 
 /// A refresh shall prolong an offer by at most an hour from now and may change its prices and units; it shall never
 /// lower the units below the open leases, nor revive a withdrawn offer.
 pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()> {
-    {
+    let event = {
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.header.state == offer_state::LIVE, MarketError::OfferNotLive);
         offer.set_terms(&terms)?;
-    }
-    let event = recorded(ctx.accounts.offer.key(), &*ctx.accounts.offer.load()?);
+        recorded(ctx.accounts.offer.key(), &offer)
+    };
+    let units_free = event.units_free;
     emit_cpi!(event);
-    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program)
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
 }
 
 /// A withdrawn offer shall take no lease; its account shall be closed, and all its lamports returned to who paid them,
@@ -180,13 +183,14 @@ fn recorded(key: Pubkey, offer: &Offer) -> OfferRecorded {
     }
 }
 
+/// Pays in what the offer lacks of the rent of the leases that it can open.
 fn pay_rent<'info>(
     payer: &Signer<'info>,
     offer: &AccountLoader<'info, Offer>,
     system: &Program<'info, System>,
+    units_free: u16,
 ) -> Result<()> {
-    let (units_free, rent) = (offer.load()?.units_free, Rent::get()?);
-    let missing = Offer::rent_needed(&rent, units_free.into()).saturating_sub(offer.to_account_info().lamports());
+    let missing = Offer::rent_needed(&Rent::get()?, units_free.into()).saturating_sub(offer.to_account_info().lamports());
     if missing == 0 {
         return Ok(());
     }

@@ -1,0 +1,250 @@
+//! Everything that a command can fail with, and the exit code that says of which kind it was.
+
+use std::path::PathBuf;
+
+use gridlease_core::RuleError;
+use gridlease_sdk::account::DecodeError;
+use gridlease_sdk::image::{ImageError, ReferenceError};
+use gridlease_sdk::manifest::{CanonicalError, ManifestErrors, PinError};
+use gridlease_sdk::market::ReadError;
+use gridlease_sdk::node_api::client::NodeError;
+use gridlease_sdk::rpc::{RpcError, SendError};
+use solana_pubkey::Pubkey;
+
+use crate::amount::{Sol, Usdc};
+use crate::buyer::requirement::Unfit;
+use crate::buyer::store::StoreError;
+use crate::history::HistoryError;
+use crate::key::KeyError;
+use crate::settings::SettingsError;
+
+/// Kinds of failure; the number is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Something on this machine.
+    General = 1,
+    /// Wrong usage or bad input: nothing was tried.
+    Usage = 2,
+    /// The chain refused, or would certainly have.
+    Refused = 3,
+    /// The network or the RPC.
+    Network = 4,
+    /// The node, or something that does not verify.
+    Node = 5,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command failed: what was wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Bad input.
+    #[error("{0}")]
+    Usage(String),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The manifest's text.
+    #[error(transparent)]
+    Manifest(#[from] ManifestErrors),
+    /// The manifest's file.
+    #[error("cannot read {}: {source}", path.display())]
+    ManifestFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Parts of the manifest that would not be honoured.
+    #[error("{}", list(file, .parts))]
+    Unsupported {
+        /// The manifest's file.
+        file: String,
+        /// The parts.
+        parts: Vec<Unfit>,
+    },
+    /// An input file.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// The image's name.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The image's registry.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A rule of the market.
+    #[error("{what}: {error}")]
+    Rule {
+        /// Of what.
+        what: &'static str,
+        /// The rule's words.
+        error: RuleError,
+    },
+    /// What is remembered on this machine.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Reading from the chain.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Reading past events.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A transaction.
+    #[error("{doing}: {error}")]
+    Send {
+        /// What it was for.
+        doing: &'static str,
+        /// What became of it.
+        error: Box<SendError>,
+    },
+    /// The market is not on this network.
+    #[error("there is no market on {cluster}; check --url (`gridlease config show` tells where it comes from)")]
+    NoMarket {
+        /// The network.
+        cluster: String,
+    },
+    /// Too little USDC.
+    #[error("{whose} has {have} USDC{detail}, {what} needs {need}: {missing} USDC are missing; {advice}", missing = Usdc(need.0.saturating_sub(have.0)))]
+    ShortOfUsdc {
+        /// What holds it.
+        whose: String,
+        /// What is there.
+        have: Usdc,
+        /// More about it, such as what is reserved; may be empty.
+        detail: String,
+        /// For what.
+        what: String,
+        /// What is needed.
+        need: Usdc,
+        /// What to do.
+        advice: String,
+    },
+    /// Too little SOL.
+    #[error("{key} has {have} SOL on {cluster}, {what} needs about {need} SOL: send it some ({advice})", advice = faucet(cluster, key))]
+    ShortOfSol {
+        /// The key that pays.
+        key: Pubkey,
+        /// What is there.
+        have: Sol,
+        /// What is needed.
+        need: Sol,
+        /// For what.
+        what: String,
+        /// The network.
+        cluster: String,
+    },
+    /// There is nothing of this kind at this address.
+    #[error("there is no {kind} at {address} on {cluster}; {advice}")]
+    Missing {
+        /// What was looked for.
+        kind: &'static str,
+        /// Where.
+        address: Pubkey,
+        /// The network.
+        cluster: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A step that the present state does not allow.
+    #[error("{0}")]
+    State(String),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Something does not verify.
+    #[error("{0}")]
+    Unverified(String),
+    /// This machine.
+    #[error("{0}")]
+    Local(String),
+    /// Ctrl-C.
+    #[error("interrupted; {0}")]
+    Interrupted(&'static str),
+}
+
+fn list(file: &str, parts: &[Unfit]) -> String {
+    let lines: Vec<String> = parts.iter().map(|part| format!("{file}: {part}")).collect();
+    lines.join("\n")
+}
+
+fn faucet(cluster: &str, key: &Pubkey) -> String {
+    if cluster.contains("mainnet") {
+        "from a wallet or an exchange".to_owned()
+    } else {
+        format!("`solana airdrop 1 {key} --url {cluster}`")
+    }
+}
+
+impl CliError {
+    /// A transaction that came to nothing.
+    pub fn send(doing: &'static str) -> impl FnOnce(SendError) -> Self {
+        move |error| Self::Send { doing, error: Box::new(error) }
+    }
+
+    /// A rule that refuses what was asked for.
+    pub fn rule(what: &'static str) -> impl FnOnce(RuleError) -> Self {
+        move |error| Self::Rule { what, error }
+    }
+
+    /// Of which kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Usage(_)
+            | Self::Settings(_)
+            | Self::Key(_)
+            | Self::Manifest(_)
+            | Self::ManifestFile { .. }
+            | Self::Unsupported { .. }
+            | Self::Pin(_)
+            | Self::Canonical(_)
+            | Self::Reference(_)
+            | Self::Rule { .. }
+            | Self::Missing { .. } => Kind::Usage,
+            Self::Image(ImageError::Unreachable { .. } | ImageError::Refused { .. } | ImageError::Http(_)) => Kind::Network,
+            Self::Image(_) => Kind::Usage,
+            Self::Read(ReadError::Rpc(error)) => rpc_kind(error),
+            Self::Read(ReadError::Missing { .. }) => Kind::Usage,
+            Self::Read(_) | Self::NoMarket { .. } | Self::History(_) => Kind::Network,
+            Self::Send { error, .. } => send_kind(error),
+            Self::ShortOfUsdc { .. } | Self::ShortOfSol { .. } | Self::State(_) => Kind::Refused,
+            Self::Node(_) | Self::Unverified(_) => Kind::Node,
+            Self::Store(_) | Self::Local(_) => Kind::General,
+            Self::Interrupted(_) => Kind::Interrupted,
+        }
+    }
+}
+
+fn rpc_kind(error: &RpcError) -> Kind {
+    match error {
+        RpcError::Url(_) | RpcError::Invalid { .. } => Kind::Usage,
+        _ => Kind::Network,
+    }
+}
+
+impl From<RpcError> for CliError {
+    fn from(error: RpcError) -> Self {
+        Self::Read(ReadError::Rpc(error))
+    }
+}
+
+impl From<DecodeError> for CliError {
+    fn from(error: DecodeError) -> Self {
+        Self::Read(ReadError::Decode(error))
+    }
+}
+
+fn send_kind(error: &SendError) -> Kind {
+    match error {
+        SendError::Failed(_) => Kind::Refused,
+        SendError::Expired { .. } | SendError::Unknown { .. } => Kind::Network,
+        SendError::Rpc(error) => rpc_kind(error),
+        SendError::TooLarge { .. } | SendError::Invalid { .. } | SendError::Sign { .. } => Kind::General,
+    }
+}

@@ -1,0 +1,58 @@
+//! An OCI registry on loopback: Debian's `docker-registry`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{Process, free_port};
+
+/// A running registry.
+pub struct Registry {
+    process: Process,
+    port: u16,
+}
+
+impl Registry {
+    /// Starts a registry with its data below `dir`.
+    ///
+    /// # Errors
+    /// The program is not installed, or does not answer within ten seconds.
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let root = dir.join("registry");
+        std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+        let config = dir.join("registry.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{ level: warn, accesslog: {{ disabled: true }} }}\nstorage: {{ filesystem: {{ rootdirectory: {:?} }} }}\nhttp: {{ addr: \"127.0.0.1:{port}\" }}\n",
+            root.display().to_string(),
+        );
+        std::fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
+        let program = Path::new("/usr/bin/docker-registry");
+        if !program.exists() {
+            bail!("docker-registry is not installed; `cargo xtask setup` installs it on Debian and Ubuntu");
+        }
+        let args = ["serve".as_ref(), config.as_os_str()];
+        let process = Process::start("the registry", program, args, &[], &dir.join("registry.log"))?;
+        let mut registry = Self { process, port };
+        let url = format!("http://127.0.0.1:{port}/v2/");
+        for _ in 0..100 {
+            registry.process.check()?;
+            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(registry);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the registry does not answer on port {port}; the end of its log:\n{}", registry.process.tail())
+    }
+
+    /// Host and port as an image reference names them.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.process.stop(Duration::from_secs(3)).await;
+    }
+}

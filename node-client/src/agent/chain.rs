@@ -1,0 +1,112 @@
+//! The chain as the node sees it: a few reads, and one way to submit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::market::ReadError;
+use gridlease_sdk::rpc::{Client, SendError, SendOptions};
+use solana_instruction::Instruction;
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer as _;
+use tokio::sync::OnceCell;
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It landed, with this signature.
+    Landed(String),
+    /// The program refused; in words.
+    Refused {
+        /// The program's error number, where it gave one.
+        code: Option<u32>,
+        /// In words.
+        reason: String,
+    },
+    /// Nobody knows, or not now; look at the chain and try again.
+    Later(String),
+}
+
+/// The chain. Cheap to clone.
+#[derive(Clone)]
+pub struct Chain {
+    client: Client,
+    node_key: Arc<Keypair>,
+    insurance: Arc<OnceCell<Pubkey>>,
+}
+
+impl Chain {
+    /// The chain behind `client`, signed for by `node_key`.
+    #[must_use]
+    pub fn new(client: Client, node_key: Arc<Keypair>) -> Self {
+        Self { client, node_key, insurance: Arc::default() }
+    }
+
+    /// The RPC client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The node key's address.
+    #[must_use]
+    pub fn node_key(&self) -> Pubkey {
+        self.node_key.pubkey()
+    }
+
+    /// The lease, or `None` once it is closed.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn lease(&self, lease: &Pubkey) -> Result<Option<Lease>, ReadError> {
+        self.client.find(lease).await
+    }
+
+    /// Where the job's manifest is; `None` where the buyer pushes it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn manifest_uri(&self, job: &Pubkey) -> Result<Option<String>, ReadError> {
+        Ok(self.client.job_with_uri(job).await?.1)
+    }
+
+    /// The digest of the job's image.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn image_digest(&self, job: &Pubkey) -> Result<[u8; 32], ReadError> {
+        Ok(self.client.get::<Job>(job).await?.image_digest)
+    }
+
+    /// The insurance fund's token account.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn insurance(&self) -> Result<Pubkey, ReadError> {
+        let read = || async { Ok(self.client.market_config().await?.insurance) };
+        self.insurance.get_or_try_init(read).await.copied()
+    }
+
+    /// Sends instructions in one transaction that the node key pays.
+    pub async fn submit(&self, instructions: &[Instruction]) -> Submitted {
+        let options = SendOptions::default();
+        match self.client.send(instructions, self.node_key.as_ref(), &[], &options).await {
+            Ok(landed) => Submitted::Landed(landed.signature.to_string()),
+            Err(SendError::Failed(failure)) => {
+                Submitted::Refused { code: failure.code, reason: failure.to_string() }
+            }
+            Err(other) => Submitted::Later(other.to_string()),
+        }
+    }
+
+    /// Says what became of a submission that did not land, and waits a moment so that nobody spins.
+    pub async fn note(&self, what: &str, lease: &Pubkey, submitted: &Submitted) {
+        match submitted {
+            Submitted::Landed(_) => return,
+            Submitted::Refused { reason, .. } => tracing::warn!(%lease, "{what} was refused: {reason}"),
+            Submitted::Later(reason) => tracing::warn!(%lease, "{what} did not go through: {reason}"),
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+}

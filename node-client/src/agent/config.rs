@@ -1,0 +1,199 @@
+//! What the operator decides about a node.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridlease_sdk::rpc::Client;
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+
+use crate::gpu::{GpuSource, Inventory};
+
+/// A node's configuration.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// The cluster.
+    pub client: Client,
+    /// The hot key: bids, ready, finish. Pays the transactions and the rent of the offer.
+    pub node_key: Arc<Keypair>,
+    /// The provider's cold key, of which only the address is known here.
+    pub authority: Pubkey,
+    /// Where the node keeps its state.
+    pub state_dir: PathBuf,
+    /// Where the API listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where the GPU part of the inventory comes from.
+    pub gpu: GpuSource,
+    /// The container engine's socket; `None` for the usual one.
+    pub docker_socket: Option<PathBuf>,
+    /// The offer.
+    pub offer: OfferPolicy,
+    /// Largest image in bytes, unpacked.
+    pub max_image_bytes: u64,
+    /// May inputs be fetched from private addresses? Only for a market on one machine.
+    pub allow_private_inputs: bool,
+    /// How long others (keepers, buyers) are given to do what anybody may do before the node does it itself.
+    pub patience: Duration,
+}
+
+/// What the operator offers.
+#[derive(Clone, Debug)]
+pub struct OfferPolicy {
+    /// Number of the offer among the provider's.
+    pub number: u32,
+    /// Price per hour at which it stands, in atoms.
+    pub ask: u64,
+    /// Lowest price per hour of a bid, in atoms.
+    pub floor: u64,
+    /// May anybody enter it into auctions? Otherwise this node bids itself.
+    pub auto_bid: bool,
+    /// Leases at the same time.
+    pub units: u16,
+    /// CPU of one unit in thousandths of a core; `None`: the machine's, divided by the units.
+    pub cpu_milli: Option<u32>,
+    /// Memory of one unit in MiB; `None`: nine tenths of the machine's, divided by the units.
+    pub memory_mib: Option<u32>,
+    /// Disk of one unit in MiB; `None`: eight tenths of what is free, divided by the units.
+    pub disk_mib: Option<u32>,
+    /// Region number, see `gridlease_core::gpu::REGIONS`.
+    pub region: u8,
+    /// Downstream bandwidth in Mbit/s.
+    pub down_mbit: u32,
+    /// Upstream bandwidth in Mbit/s.
+    pub up_mbit: u32,
+    /// Life of the offer without a refresh; it is refreshed after a third of it.
+    pub life: Duration,
+}
+
+impl Default for OfferPolicy {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            ask: 1_000_000,
+            floor: 500_000,
+            auto_bid: true,
+            units: 1,
+            cpu_milli: None,
+            memory_mib: None,
+            disk_mib: None,
+            region: 0,
+            down_mbit: 0,
+            up_mbit: 0,
+            life: Duration::from_secs(900),
+        }
+    }
+}
+
+/// Why a machine cannot be offered as the operator says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// More units than GPUs allow.
+    #[error("{gpus} GPUs cannot be divided into {units} equal units; set --units to a divisor of {gpus}")]
+    Units {
+        /// GPUs of the machine.
+        gpus: usize,
+        /// Units asked for.
+        units: u16,
+    },
+    /// GPUs of different kinds cannot stand in one offer.
+    #[error("this machine has different GPUs ({first} and {other}); offer one kind per node")]
+    Mixed {
+        /// The first one.
+        first: String,
+        /// Another one.
+        other: String,
+    },
+    /// More was promised than the machine has.
+    #[error("{units} units of {unit} {what} are more than this machine's {have}; lower --units or the size of a unit")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// Units.
+        units: u16,
+        /// Promised per unit.
+        unit: u64,
+        /// What there is.
+        have: u64,
+    },
+    /// No units.
+    #[error("--units must be at least 1")]
+    NoUnits,
+}
+
+/// What one unit of this machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The specification, as it stands in the offer.
+    pub spec: gridlease_core::requirement::OfferSpec,
+    /// The UUIDs of the GPUs of each unit.
+    pub gpus: Vec<Vec<String>>,
+}
+
+impl OfferPolicy {
+    /// Divides the machine into units.
+    ///
+    /// # Errors
+    /// [`OfferError`] where the machine does not have what the policy promises.
+    pub fn unit(&self, machine: &Inventory) -> Result<Unit, OfferError> {
+        if self.units == 0 {
+            return Err(OfferError::NoUnits);
+        }
+        let units = u64::from(self.units);
+        let gpus = machine.gpus.len();
+        let each = gpus / usize::from(self.units);
+        if gpus % usize::from(self.units) != 0 || (gpus > 0 && each == 0) {
+            return Err(OfferError::Units { gpus, units: self.units });
+        }
+        let first = machine.gpus.first();
+        if let Some((first, other)) =
+            first.and_then(|first| machine.gpus.iter().find(|gpu| gpu.model != first.model).map(|other| (first, other)))
+        {
+            return Err(OfferError::Mixed { first: first.name.clone(), other: other.name.clone() });
+        }
+        let host = &machine.host;
+        let share = |what, unit: Option<u32>, have: u64, usable: u64| {
+            let unit = unit.map_or(usable / units, u64::from);
+            if unit.saturating_mul(units) > have {
+                return Err(OfferError::TooMuch { what, units: self.units, unit, have });
+            }
+            Ok(u32::try_from(unit).unwrap_or(u32::MAX))
+        };
+        let cores = u64::from(host.cpu_cores) * 1_000;
+        let (model, vram, capability) = first.map_or((0, 0, (0, 0)), |gpu| {
+            (gridlease_core::gpu::model_id(&gpu.model).unwrap_or(0), gpu.vram_mib, gpu.compute_capability)
+        });
+        let cuda = machine.cuda.unwrap_or((0, 0));
+        let flags = if gpus == 0 { gridlease_core::requirement::flags::CPU_CLASS } else { 0 };
+        let spec = gridlease_core::requirement::OfferSpec {
+            gpu_model: model,
+            gpu_count: u8::try_from(each).unwrap_or(u8::MAX),
+            vram_mib: u32::try_from(vram).unwrap_or(u32::MAX),
+            compute_capability: u16::try_from(capability.0 * 10 + capability.1).unwrap_or(0),
+            cuda: u16::try_from(cuda.0 * 100 + cuda.1).unwrap_or(0),
+            cpu_milli: share("millicores", self.cpu_milli, cores, cores)?,
+            memory_mib: share("MiB of memory", self.memory_mib, host.memory_mib, host.memory_mib / 10 * 9)?,
+            disk_mib: share("MiB of disk", self.disk_mib, host.disk_mib, host.disk_mib / 10 * 8)?,
+            region: self.region,
+            down_mbit: self.down_mbit,
+            up_mbit: self.up_mbit,
+            flags,
+        };
+        let uuids: Vec<String> = machine.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+        let gpus = if each == 0 { vec![Vec::new(); usize::from(self.units)] } else { uuids.chunks(each).map(<[String]>::to_vec).collect() };
+        Ok(Unit { spec, gpus })
+    }
+}
+
+/// SHA-256 over the sorted GPU UUIDs, one a line; zero for none.
+#[must_use]
+pub fn gpu_root(uuids: &[String]) -> [u8; 32] {
+    use sha2::Digest as _;
+    if uuids.is_empty() {
+        return [0; 32];
+    }
+    let mut sorted: Vec<&str> = uuids.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sha2::Sha256::digest(sorted.join("\n")).into()
+}

@@ -1,0 +1,347 @@
+//! One lease from its award to its end: ask what to do, do it, look again. What was done is found on disk, in the engine
+//! and on the chain, so that the task can be begun again at any point.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridlease_core::job::EndReason;
+use gridlease_core::lease::LeaseState;
+use gridlease_sdk::account::Lease;
+use gridlease_sdk::instruction::lease as instruction;
+use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
+use solana_pubkey::Pubkey;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::chain::{Chain, Submitted};
+use crate::board::LeaseBoard;
+use crate::clock::Clock;
+use crate::driver::ContainerState;
+use crate::reconcile::{Action, ChainLease, ChainState, next};
+use crate::store::{LeaseRecord, Phase, Step, StopReason, Store};
+use crate::worker::{WorkError, Worker};
+
+/// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+/// How often a lease is looked at while nothing happens.
+const LOOK: Duration = Duration::from_millis(1_000);
+
+/// Everything that a lease's task works with.
+#[derive(Clone)]
+pub struct LeaseTask {
+    /// The chain.
+    pub chain: Chain,
+    /// Local work.
+    pub worker: Worker,
+    /// Memory.
+    pub store: Store,
+    /// What the API shows.
+    pub board: Arc<LeaseBoard>,
+    /// Woken when a buyer brought something.
+    pub arrivals: Arc<Notify>,
+    /// Time.
+    pub clock: Clock,
+    /// How long others are given to settle and close.
+    pub patience: Duration,
+    /// Set when the node shuts down; the container runs on.
+    pub shutdown: CancellationToken,
+}
+
+/// What the task remembers between two looks.
+struct Seen {
+    chain: ChainLease,
+    account: Option<Lease>,
+    uri: Option<String>,
+    uri_known: bool,
+}
+
+impl LeaseTask {
+    /// Runs a lease to its end, or until the node shuts down. Never fails: what fails is tried again.
+    pub async fn run(self, record: LeaseRecord) {
+        let lease = record.lease;
+        let mut seen = Seen {
+            chain: ChainLease { state: ChainState::Unknown, start_deadline: i64::MAX / 4, runway_end: 0, seen_at: 0 },
+            account: None,
+            uri: None,
+            uri_known: false,
+        };
+        let mut pause = PAUSE;
+        let mut follower: Option<tokio::task::JoinHandle<()>> = None;
+        while !self.shutdown.is_cancelled() {
+            let step = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                step = self.step(&lease, &mut seen, &mut follower) => step,
+            };
+            match step {
+                Ok(true) => break,
+                Ok(false) => pause = PAUSE,
+                Err(error) => {
+                    tracing::warn!(%lease, %error, "will try again in {pause:?}");
+                    self.say(&lease, error.to_string());
+                    let jitter = pause.mul_f64(rand::random_range(0.8..1.2));
+                    tokio::select! {
+                        () = self.shutdown.cancelled() => break,
+                        () = tokio::time::sleep(jitter) => {}
+                    }
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+            }
+        }
+        if let Some(follower) = follower {
+            follower.abort();
+        }
+        if !self.shutdown.is_cancelled() {
+            self.see_off(&lease, seen.account).await;
+        }
+    }
+
+    /// One look and one action; `true` when nothing is left to do.
+    async fn step(
+        &self,
+        lease: &Pubkey,
+        seen: &mut Seen,
+        follower: &mut Option<tokio::task::JoinHandle<()>>,
+    ) -> Result<bool, WorkError> {
+        let Some(record) = self.store.get(lease)? else { return Ok(true) };
+        self.look_at_chain(&record, seen).await;
+        let container = self.worker.observe(&record).await?;
+        let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
+        self.board.show(&record, &container, &seen.chain).await;
+        let action = next(&record, &container, &seen.chain, &local, self.clock.now());
+        if matches!(container, ContainerState::Running { .. }) && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+            *follower = Some(self.follow(record.clone()));
+        }
+        tracing::debug!(%lease, phase = record.phase.name(), ?action, "next");
+        match &action {
+            Action::Nothing => return Ok(true),
+            Action::FetchManifest => {
+                let uri = seen.uri.clone().unwrap_or_default();
+                self.worker.fetch_manifest(&record, &uri).await?;
+            }
+            Action::AwaitBuyer { .. } => self.wait(LOOK).await,
+            Action::Watch { .. } => {
+                // The end of the container is the news that matters most.
+                tokio::select! {
+                    ended = self.worker.wait(&record) => ended?,
+                    () = self.wait(LOOK) => {}
+                }
+            }
+            // The next look asks the chain again; it may show the runway's end only a moment later.
+            Action::RefreshChain => self.wait(Duration::from_millis(200)).await,
+            Action::AwaitChain => self.wait(Duration::from_millis(300)).await,
+            Action::PostReady => self.post_ready(&record, seen).await?,
+            Action::PostFinish => self.post_finish(&record, seen).await?,
+            Action::PostFailed => self.post_failed(&record, seen).await?,
+            _ => {
+                self.worker.take(&record, &action).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    async fn wait(&self, at_most: Duration) {
+        tokio::select! {
+            () = self.arrivals.notified() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+    }
+
+    fn follow(&self, record: LeaseRecord) -> tokio::task::JoinHandle<()> {
+        let worker = self.worker.clone();
+        tokio::spawn(async move {
+            if let Err(error) = worker.follow_log(&record).await {
+                tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
+            }
+        })
+    }
+
+    /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
+    async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
+        let asked_at = self.clock.now();
+        match self.chain.lease(&record.lease).await {
+            Ok(Some(account)) => {
+                seen.chain = ChainLease {
+                    state: state_of(&account),
+                    start_deadline: to_i64(account.start_deadline),
+                    runway_end: to_i64(account.runway_end),
+                    seen_at: asked_at,
+                };
+                seen.account = Some(account);
+            }
+            Ok(None) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
+            Err(error) => {
+                tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
+                seen.chain.state = ChainState::Unknown;
+            }
+        }
+        if !seen.uri_known && seen.account.is_some() {
+            match self.chain.manifest_uri(&record.job).await {
+                Ok(uri) => (seen.uri, seen.uri_known) = (uri, true),
+                Err(error) => tracing::warn!(job = %record.job, %error, "the job cannot be read"),
+            }
+        }
+    }
+
+    /// Leaves a word for the buyer and the operator.
+    fn say(&self, lease: &Pubkey, message: String) {
+        let said = self.store.update(lease, |record| {
+            record.message = message;
+            Ok(())
+        });
+        if let Err(error) = said {
+            tracing::warn!(%lease, %error, "the lease's message cannot be written down");
+        }
+    }
+
+    async fn post_ready(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+        let Some(account) = &seen.account else { return Ok(()) };
+        self.store.intend(&record.lease, Step::PostReady)?;
+        let digest = match self.chain.image_digest(&record.job).await {
+            Ok(digest) => digest,
+            Err(error) => {
+                tracing::warn!(lease = %record.lease, %error, "ready waits for the chain");
+                tokio::time::sleep(PAUSE).await;
+                return Ok(());
+            }
+        };
+        let keys = LeaseKeys::new(record.lease, account);
+        let ready =
+            instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
+        match self.chain.submit(&[ready]).await {
+            Submitted::Landed(signature) => {
+                tracing::info!(lease = %record.lease, %signature, "ready: the meter runs");
+                self.store.done(&record.lease, |record| {
+                    record.ready_signature = Some(signature);
+                    record.reach(Phase::ReadyPosted);
+                    Ok(())
+                })?;
+            }
+            other => self.chain.note("ready", &record.lease, &other).await,
+        }
+        Ok(())
+    }
+
+    /// Posts the end, together with the settlement where the payout account takes it.
+    async fn post_finish(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+        let Some(account) = &seen.account else { return Ok(()) };
+        self.store.intend(&record.lease, Step::PostFinish)?;
+        let keys = LeaseKeys::new(record.lease, account);
+        let node_key = self.chain.node_key();
+        let ended = record.ended.as_ref();
+        let lost = ended.is_none_or(|ended| ended.lost);
+        let outcome = Outcome {
+            exit_code: ended.filter(|ended| !ended.lost).map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
+            result_hash: record.output_root.unwrap_or_default(),
+            log_hash: record.log_hash,
+        };
+        let reason = match record.stop {
+            // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
+            Some(StopReason::Operator) => EndReason::Abandoned,
+            _ if lost => EndReason::Abandoned,
+            Some(StopReason::OutOfFunds) => EndReason::OutOfFunds,
+            Some(StopReason::LeaseOver | StopReason::DiskFull | StopReason::TooLate) | None => EndReason::Completed,
+        };
+        let end = if reason == EndReason::Abandoned {
+            match self.chain.insurance().await {
+                Ok(insurance) => instruction::abandon(&node_key, &keys, &insurance, outcome),
+                Err(error) => {
+                    tracing::warn!(lease = %record.lease, %error, "the end waits for the chain");
+                    tokio::time::sleep(PAUSE).await;
+                    return Ok(());
+                }
+            }
+        } else {
+            instruction::finish(&node_key, &keys, reason, outcome)
+        };
+        let settle = instruction::settle(&keys);
+        let mut submitted = self.chain.submit(&[end.clone(), settle]).await;
+        if let Submitted::Refused { .. } = submitted {
+            // A payout account that is frozen or gone holds up the payment, never the end.
+            submitted = self.chain.submit(&[end]).await;
+        }
+        match submitted {
+            Submitted::Landed(signature) => {
+                tracing::info!(lease = %record.lease, %signature, reason = reason.name(), exit = ?outcome.exit_code, "finished");
+                let now_ms = self.clock.now_ms();
+                self.store.done(&record.lease, |record| {
+                    record.finish_signature = Some(signature);
+                    record.finished_at_ms = Some(now_ms);
+                    record.reach(Phase::FinishPosted);
+                    Ok(())
+                })?;
+            }
+            other => self.chain.note("finish", &record.lease, &other).await,
+        }
+        Ok(())
+    }
+
+    async fn post_failed(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+        let Some(account) = &seen.account else { return Ok(()) };
+        let keys = LeaseKeys::new(record.lease, account);
+        let submitted = match self.chain.insurance().await {
+            Ok(insurance) => {
+                self.chain.submit(&[instruction::fail_start(&self.chain.node_key(), &keys, &insurance)]).await
+            }
+            Err(error) => Submitted::Later(error.to_string()),
+        };
+        match submitted {
+            Submitted::Landed(signature) => {
+                tracing::warn!(lease = %record.lease, %signature, message = record.message, "the start was given up");
+                let now_ms = self.clock.now_ms();
+                self.store.done(&record.lease, |record| {
+                    record.finish_signature = Some(signature);
+                    record.finished_at_ms = Some(now_ms);
+                    Ok(())
+                })?;
+            }
+            other => self.chain.note("fail_start", &record.lease, &other).await,
+        }
+        Ok(())
+    }
+
+    /// The container is gone and the end is told. What is left is money and rent: others are given a while to settle and
+    /// close, then the node does it itself. A lease that cannot be settled (a frozen payout account) is left to the next
+    /// start of the node or to anybody else.
+    async fn see_off(&self, lease: &Pubkey, account: Option<Lease>) {
+        let Some(account) = account else { return };
+        let keys = LeaseKeys::new(*lease, &account);
+        for attempt in 0..5u32 {
+            let wait = if attempt == 0 { self.patience } else { PAUSE * 4u32.pow(attempt) };
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            match self.chain.lease(lease).await {
+                Ok(None) => return,
+                Err(_) => continue,
+                Ok(Some(account)) if !matches!(account.state(), Some(LeaseState::Ended | LeaseState::Failed)) => continue,
+                Ok(Some(_)) => {}
+            }
+            let submitted = self.chain.submit(&[instruction::settle(&keys), instruction::close(&keys)]).await;
+            match submitted {
+                Submitted::Landed(signature) => {
+                    tracing::info!(%lease, %signature, "settled and closed by the node itself");
+                    return;
+                }
+                other => self.chain.note("close", lease, &other).await,
+            }
+        }
+    }
+}
+
+fn to_i64(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+fn state_of(account: &Lease) -> ChainState {
+    match account.state() {
+        Some(LeaseState::Starting) => ChainState::Starting,
+        Some(LeaseState::Running) => ChainState::Running,
+        Some(LeaseState::Paused) => ChainState::Paused,
+        Some(LeaseState::Grace) => ChainState::Grace,
+        Some(LeaseState::Ended) => ChainState::Ended,
+        Some(LeaseState::Failed) => ChainState::Failed,
+        None => ChainState::Unknown,
+    }
+}

@@ -1,0 +1,240 @@
+//! Whether to bid on a job, and how much: a pure function of what the chain shows and what the operator wants.
+
+use gridlease_core::bond::lease_reservation;
+use gridlease_core::job::JobState;
+use gridlease_core::requirement::{Standing, satisfies};
+use gridlease_core::reputation::Reputation;
+use gridlease_core::score::{Merit, Weights, auto_bid_price};
+use gridlease_core::{Atoms, Bps, PricePerHour, UnixTs};
+use gridlease_sdk::account::{Job, Offer, Provider};
+use solana_pubkey::Pubkey;
+
+/// What the bidder knows of its own side.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// Address of the provider record.
+    pub provider_key: &'a Pubkey,
+    /// The provider record.
+    pub provider: &'a Provider,
+    /// The offer.
+    pub offer: &'a Offer,
+    /// All stake of the bond.
+    pub stake: Atoms,
+    /// Stake that a new lease could reserve.
+    pub free_stake: Atoms,
+    /// Units that this machine can really start now; never above the offer's free units.
+    pub free_units: u32,
+}
+
+/// What to do about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Bid this price.
+    Bid(PricePerHour),
+    /// Leave it, for this reason.
+    Leave(Reason),
+}
+
+/// Why a job is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It takes no bids now.
+    NotOpen,
+    /// The offer has expired or was withdrawn.
+    OfferNotLive,
+    /// Every unit is taken.
+    Full,
+    /// This provider failed the job before.
+    Excluded,
+    /// The offer does not satisfy it; in words.
+    Unsatisfied(String),
+    /// It pays less than the floor.
+    BelowFloor,
+    /// The bond has too little free stake for it.
+    Stake {
+        /// What the lease would reserve.
+        needed: Atoms,
+        /// What is free.
+        free: Atoms,
+    },
+    /// The standing bid leads, or cannot go lower.
+    Standing,
+    /// The account holds something that this version does not know.
+    Unknown,
+}
+
+/// Decides about `job` at `now`.
+#[must_use]
+pub fn decide(side: &Side<'_>, job: &Job, now: UnixTs) -> Decision {
+    match price(side, job, now) {
+        Ok(price) => Decision::Bid(price),
+        Err(reason) => Decision::Leave(reason),
+    }
+}
+
+fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason> {
+    if job.state() != Some(JobState::Open) || now.0 >= job.close_ts {
+        return Err(Reason::NotOpen);
+    }
+    if !side.offer.is_live(now) {
+        return Err(Reason::OfferNotLive);
+    }
+    if side.free_units == 0 || side.offer.units_free == 0 {
+        return Err(Reason::Full);
+    }
+    if job.excludes(side.provider_key) {
+        return Err(Reason::Excluded);
+    }
+    let standing = Standing { stake: side.stake, reputation: Bps(side.provider.standing) };
+    satisfies(&side.offer.unit(), &standing, &job.need()).map_err(|unmet| Reason::Unsatisfied(unmet.to_string()))?;
+    let weights = Weights::new(job.weights).map_err(|_| Reason::Unknown)?;
+    let others = job.bids().iter().filter(|bid| bid.provider != *side.provider_key);
+    let mine = job.bids().iter().find(|bid| bid.provider == *side.provider_key);
+    if job.bids().first().is_some_and(|best| best.provider == *side.provider_key) {
+        return Err(Reason::Standing);
+    }
+    let price = auto_bid_price(
+        &weights,
+        &merit(side.provider),
+        PricePerHour(side.offer.ask),
+        PricePerHour(side.offer.floor),
+        PricePerHour(job.max_price),
+        others.map(|bid| bid.score).max(),
+    )
+    .map_err(|_| Reason::BelowFloor)?;
+    if mine.is_some_and(|bid| bid.price <= price.0) {
+        return Err(Reason::Standing);
+    }
+    let duration = gridlease_core::Seconds(job.max_duration_s.into());
+    let needed = lease_reservation(price, duration).map_err(|_| Reason::Unknown)?;
+    if needed > side.free_stake {
+        return Err(Reason::Stake { needed, free: side.free_stake });
+    }
+    Ok(price)
+}
+
+fn merit(provider: &Provider) -> Merit {
+    let history = Reputation {
+        standing: Bps(provider.standing),
+        uptime: Bps(provider.uptime),
+        start_s: provider.start_s,
+        started: provider.started,
+        completed: provider.completed,
+        faulted: provider.faulted,
+    };
+    Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytemuck::Zeroable;
+    use gridlease_core::score::score;
+    use gridlease_sdk::account::{BookEntry, OFFER_LIVE};
+
+    const NOW: UnixTs = UnixTs(1_000);
+
+    fn provider() -> Provider {
+        Provider { standing: 5_000, uptime: 5_000, ..Provider::zeroed() }
+    }
+
+    fn offer() -> Offer {
+        let mut offer = Offer { ask: 400_000, floor: 100_000, units: 1, units_free: 1, ..Offer::zeroed() };
+        offer.header.state = OFFER_LIVE;
+        offer.header.due_ts = 2_000;
+        offer.spec.cpu_milli = 4_000;
+        offer.spec.memory_mib = 8_192;
+        offer.spec.flags = gridlease_core::requirement::flags::CPU_CLASS;
+        offer
+    }
+
+    fn job() -> Job {
+        let mut job = Job {
+            max_price: 500_000,
+            close_ts: 1_012,
+            max_duration_s: 600,
+            weights: gridlease_core::limits::DEFAULT_WEIGHTS,
+            ..Job::zeroed()
+        };
+        job.header.state = JobState::Open as u8;
+        job.requirement.cpu_milli = 1_000;
+        job
+    }
+
+    fn rival(job: &mut Job, price: u64) {
+        let merit = Merit { reputation: Bps(5_000), uptime: Bps(5_000), speed: Bps(5_000) };
+        let weights = Weights::new(job.weights).unwrap();
+        let score = score(&weights, &merit, PricePerHour(price), PricePerHour(job.max_price)).unwrap();
+        job.book[0] = BookEntry { provider: Pubkey::new_from_array([9; 32]), price, tie: 0, offer: 1, score };
+        job.book_len = 1;
+    }
+
+    fn decide_with(provider: &Provider, offer: &Offer, job: &Job, stake: u64, now: UnixTs) -> Decision {
+        let key = Pubkey::new_from_array([7; 32]);
+        let side =
+            Side { provider_key: &key, provider, offer, stake: Atoms(stake), free_stake: Atoms(stake), free_units: 1 };
+        decide(&side, job, now)
+    }
+
+    fn decision(offer: &Offer, job: &Job) -> Decision {
+        decide_with(&provider(), offer, job, 10_000_000, NOW)
+    }
+
+    #[test]
+    fn an_empty_book_is_bid_the_ask() {
+        assert_eq!(decision(&offer(), &job()), Decision::Bid(PricePerHour(400_000)));
+    }
+
+    #[test]
+    fn a_better_bid_is_beaten_by_a_little_and_never_below_the_floor() {
+        let mut job = job();
+        rival(&mut job, 300_000);
+        let Decision::Bid(price) = decision(&offer(), &job) else { panic!("no bid") };
+        assert!(price.0 < 300_000 && price.0 > 280_000, "{price:?}");
+        rival(&mut job, 90_000);
+        assert_eq!(decision(&offer(), &job), Decision::Bid(PricePerHour(100_000)), "the floor, for the second place");
+    }
+
+    #[test]
+    fn a_bid_that_leads_is_left_alone() {
+        let mut job = job();
+        rival(&mut job, 300_000);
+        job.book[0].provider = Pubkey::new_from_array([7; 32]);
+        assert_eq!(decision(&offer(), &job), Decision::Leave(Reason::Standing));
+    }
+
+    #[test]
+    fn the_window_closes_at_its_second() {
+        let at = |ts| decide_with(&provider(), &offer(), &job(), 10_000_000, UnixTs(ts));
+        assert!(matches!(at(1_011), Decision::Bid(_)));
+        assert_eq!(at(1_012), Decision::Leave(Reason::NotOpen));
+    }
+
+    #[test]
+    fn an_offer_expires_at_its_second() {
+        let mut offer = offer();
+        offer.header.due_ts = 1_000;
+        assert_eq!(decision(&offer, &job()), Decision::Leave(Reason::OfferNotLive));
+        offer.header.due_ts = 1_001;
+        assert!(matches!(decision(&offer, &job()), Decision::Bid(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_left() {
+        let mut small = offer();
+        small.spec.cpu_milli = 500;
+        assert!(matches!(decision(&small, &job()), Decision::Leave(Reason::Unsatisfied(_))));
+        let mut full = offer();
+        full.units_free = 0;
+        assert_eq!(decision(&full, &job()), Decision::Leave(Reason::Full));
+        let mut dear = offer();
+        (dear.ask, dear.floor) = (900_000, 800_000);
+        assert_eq!(decision(&dear, &job()), Decision::Leave(Reason::BelowFloor));
+        let poor = decide_with(&provider(), &offer(), &job(), 4_999_999, NOW);
+        assert!(matches!(poor, Decision::Leave(Reason::Stake { .. })), "{poor:?}");
+        let mut failed = job();
+        failed.excluded[0] = [7; 8];
+        failed.excluded_len = 1;
+        assert_eq!(decision(&offer(), &failed), Decision::Leave(Reason::Excluded));
+    }
+}

@@ -1,0 +1,172 @@
+//! What the node shows of its leases: the main loop writes it, the interface reads it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use gridlease_sdk::node_api::LeaseStatus;
+use solana_pubkey::Pubkey;
+use tokio::sync::Notify;
+
+use crate::api::{Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners};
+use crate::driver::ContainerState;
+use crate::layout::StateDir;
+use crate::logs::{LeaseLog, LogHub};
+use crate::outputs;
+use crate::reconcile::ChainLease;
+use crate::store::{LeaseRecord, Phase};
+use crate::worker::Worker;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    record: LeaseRecord,
+    container: ContainerState,
+    chain: ChainLease,
+    inputs: Option<Vec<[u8; 32]>>,
+    outputs: usize,
+}
+
+/// The leases of this node as they are at the moment.
+#[derive(Debug)]
+pub struct LeaseBoard {
+    state: StateDir,
+    logs: LogHub,
+    worker: Worker,
+    entries: RwLock<HashMap<Pubkey, Entry>>,
+    arrivals: Arc<Notify>,
+}
+
+impl LeaseBoard {
+    /// An empty board. `arrivals` is woken whenever a buyer brought something, so that the main loop looks again.
+    #[must_use]
+    pub fn new(state: StateDir, logs: LogHub, worker: Worker, arrivals: Arc<Notify>) -> Self {
+        Self { state, logs, worker, entries: RwLock::default(), arrivals }
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, HashMap<Pubkey, Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows a lease as it now is. To be called after every step, and for every lease in the store at the start.
+    pub async fn show(&self, record: &LeaseRecord, container: &ContainerState, chain: &ChainLease) {
+        let known = self.entries().get(&record.lease).and_then(|e| e.inputs.clone().map(|inputs| (inputs, e.outputs)));
+        let from_manifest = match known {
+            Some(known) => Some(known),
+            // A damaged manifest is the worker's to report; here it is simply not there.
+            None => self.worker.manifest(&record.lease).await.ok().flatten().map(|manifest| {
+                let hash = |text: &String| {
+                    let mut hash = [0; 32];
+                    hex::decode_to_slice(text, &mut hash).ok().map(|()| hash)
+                };
+                let inputs = manifest.inputs.iter().filter_map(|i| i.sha256.as_ref().and_then(hash)).collect();
+                (inputs, manifest.outputs.len())
+            }),
+        };
+        let (inputs, outputs) = from_manifest.map_or((None, 0), |(inputs, outputs)| (Some(inputs), outputs));
+        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs };
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(record.lease, entry);
+    }
+
+    /// Takes a lease that was pruned off the board.
+    pub fn remove(&self, lease: &Pubkey) {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(lease);
+    }
+
+    fn missing(&self, entry: &Entry) -> Vec<[u8; 32]> {
+        let dir = self.state.lease(&entry.record.lease);
+        let inputs = entry.inputs.iter().flatten();
+        inputs.filter(|sha256| entry.is_open() && !dir.input(sha256).exists()).copied().collect()
+    }
+}
+
+impl Entry {
+    /// Whether the buyer can still bring something.
+    fn is_open(&self) -> bool {
+        let record = &self.record;
+        record.started_at_ms.is_none()
+            && record.ended.is_none()
+            && !record.is_cleared()
+            && !matches!(record.phase, Phase::Failed { .. })
+            && !self.chain.state.is_over()
+    }
+
+    fn owners(&self) -> Owners {
+        Owners { buyer: self.record.buyer, poster: self.record.poster }
+    }
+
+    /// The step at which the node is, as a buyer sees it.
+    fn step(&self, missing: bool) -> &'static str {
+        match (&self.record.phase, &self.container) {
+            (Phase::Won | Phase::InputsReady, _) if self.inputs.is_none() => "awaiting_manifest",
+            (Phase::Won | Phase::InputsReady, _) if missing => "awaiting_inputs",
+            (Phase::Started | Phase::ReadyPosted, ContainerState::Running { .. }) => "running",
+            (phase, _) => phase.name(),
+        }
+    }
+}
+
+impl LeaseDirectory for LeaseBoard {
+    fn job(&self, job: &Pubkey) -> Option<JobAccess> {
+        let entries = self.entries();
+        // A job can come here more than once; what a buyer brings is for the lease that waits for it.
+        let entry =
+            entries.values().filter(|e| e.record.job == *job).max_by_key(|e| (e.is_open(), e.record.won_at_ms))?;
+        Some(JobAccess {
+            owners: entry.owners(),
+            manifest_hash: entry.record.manifest_hash,
+            inputs: entry.inputs.clone(),
+            open: entry.is_open(),
+            dir: self.state.lease(&entry.record.lease),
+        })
+    }
+
+    fn lease(&self, lease: &Pubkey) -> Option<Owners> {
+        self.entries().get(lease).map(Entry::owners)
+    }
+
+    fn status(&self, lease: &Pubkey) -> Option<LeaseStatus> {
+        let entry = self.entries().get(lease)?.clone();
+        let missing = self.missing(&entry);
+        let record = &entry.record;
+        Some(LeaseStatus {
+            lease: lease.to_string(),
+            phase: entry.step(!missing.is_empty()).to_owned(),
+            container_state: match &entry.container {
+                ContainerState::Missing => None,
+                ContainerState::Created => Some("created".to_owned()),
+                ContainerState::Running { .. } => Some("running".to_owned()),
+                ContainerState::Exited(_) => Some("exited".to_owned()),
+            },
+            started_at_ms: record.started_at_ms.and_then(|ms| u64::try_from(ms).ok()),
+            exit_code: record.ended.as_ref().map(|e| e.code),
+            runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
+            missing_inputs: missing.iter().map(hex::encode).collect(),
+            message: record.message.clone(),
+            pull: self.worker.pull_progress(lease),
+        })
+    }
+
+    fn log(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>> {
+        if let Some(log) = self.logs.get(lease) {
+            return Some(log);
+        }
+        // After a restart the logs of finished leases are opened when somebody asks, and get no more lines.
+        let finished = self.entries().get(lease).is_some_and(|e| e.record.output_root.is_some());
+        if !finished || !self.state.lease(lease).log().exists() {
+            return None;
+        }
+        let opened = self.logs.open(lease).and_then(|log| log.close().map(|_| log));
+        opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()
+    }
+
+    fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess> {
+        let count = self.entries().get(lease).filter(|e| e.record.output_root.is_some())?.outputs;
+        let dir = self.state.lease(lease);
+        let collected = outputs::load(&dir).inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()??;
+        Some(OutputsAccess { listing: collected.listing, dirs: outputs::dirs(&dir, count) })
+    }
+
+    fn arrived(&self, job: &Pubkey, what: Arrival) {
+        tracing::info!(%job, ?what, "the buyer brought something");
+        self.arrivals.notify_waiters(); // every lease that waits looks again
+    }
+}

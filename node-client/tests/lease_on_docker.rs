@@ -1,0 +1,308 @@
+//! Whole leases on the real engine, with the market played by the test: what the node does between award and finish.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridlease_node::api::LeaseDirectory as _;
+use gridlease_node::board::LeaseBoard;
+use gridlease_node::clock::Clock;
+use gridlease_node::driver::fake::{FakeDriver, Script};
+use gridlease_node::driver::{ContainerState, Driver, DriverError};
+use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::layout::StateDir;
+use gridlease_node::logs::{LogHub, LogLimits};
+use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
+use gridlease_node::worker::{Worker, WorkerConfig};
+use gridlease_sdk::manifest::Manifest;
+use sha2::{Digest as _, Sha256};
+use solana_pubkey::Pubkey;
+use support::{Bench, with_bench};
+
+const INPUT: &[u8] = b"seed 42";
+
+/// The market as the node sees it: `ready` and `finish` are each accepted once.
+struct Market {
+    chain: ChainLease,
+    readies: u32,
+    finishes: u32,
+    runway_s: i64,
+}
+
+impl Market {
+    fn new(runway_s: i64) -> Self {
+        let now = Clock::system().now();
+        Self {
+            chain: ChainLease { state: ChainState::Starting, start_deadline: now + 120, runway_end: 0, seen_at: now },
+            readies: 0,
+            finishes: 0,
+            runway_s,
+        }
+    }
+
+    fn post(&mut self, action: &Action) {
+        let now = Clock::system().now();
+        self.chain.seen_at = now;
+        match (action, self.chain.state) {
+            (Action::PostReady, ChainState::Starting) => {
+                self.chain.state = ChainState::Running;
+                self.chain.runway_end = now + self.runway_s;
+                self.readies += 1;
+            }
+            (Action::PostFinish, ChainState::Running) => {
+                self.chain.state = ChainState::Ended;
+                self.finishes += 1;
+            }
+            (Action::PostFailed, ChainState::Starting) => self.chain.state = ChainState::Failed,
+            _ => {}
+        }
+    }
+}
+
+/// A node without its main loop, which the test plays, too.
+struct Node {
+    store: Store,
+    worker: Worker,
+    board: LeaseBoard,
+}
+
+impl Node {
+    fn start(state: &StateDir, node: Pubkey, driver: Arc<dyn Driver>) -> Self {
+        let store = Store::open(&state.database()).unwrap();
+        let logs = LogHub::new(state.clone(), LogLimits::default());
+        let fetcher = Fetcher::new(FetchPolicy::default()).unwrap();
+        let config = WorkerConfig { stop_grace: Duration::from_secs(1), ..WorkerConfig::new(node) };
+        let worker = Worker::new(config, driver, store.clone(), state.clone(), logs.clone(), fetcher, Clock::system());
+        let board = LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::default());
+        Self { store, worker, board }
+    }
+
+    /// One turn of the main loop. Returns what was done.
+    async fn turn(&self, lease: &Pubkey, market: &mut Market) -> (LeaseRecord, Action) {
+        let record = self.store.get(lease).unwrap().unwrap();
+        let container = self.worker.observe(&record).await.unwrap();
+        let local = self.worker.local(&record, false, false).await.unwrap();
+        let action = next(&record, &container, &market.chain, &local, Clock::system().now());
+        self.board.show(&record, &container, &market.chain).await;
+        match &action {
+            Action::PostReady | Action::PostFinish | Action::PostFailed | Action::RefreshChain => market.post(&action),
+            Action::AwaitBuyer { .. } | Action::Watch { .. } | Action::AwaitChain => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
+            Action::Nothing => {}
+            local => {
+                self.worker.take(&record, local).await.unwrap();
+            }
+        }
+        (record, action)
+    }
+
+    async fn until(&self, lease: &Pubkey, market: &mut Market, stop: impl Fn(&Action) -> bool) -> LeaseRecord {
+        for _ in 0..500 {
+            let (record, action) = self.turn(lease, market).await;
+            if stop(&action) {
+                return record;
+            }
+        }
+        panic!("no end in sight: {:?}", self.store.get(lease));
+    }
+}
+
+fn job(image: &str, script: &str) -> (Vec<u8>, NewLease) {
+    let yaml = format!(
+        "version: 1\nname: test\nimage: {image}\ncommand: [\"/bin/sh\", \"-c\", \"{script}\"]\n\
+         inputs: [{{ uri: \"https://example.com/seed\", sha256: {}, mount: /in/seed }}]\noutputs: [{{ path: /out }}]\n\
+         resources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
+        hex::encode(Sha256::digest(INPUT))
+    );
+    // What the buyer would push instead of having it fetched.
+    let mut manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
+    manifest.inputs[0].uri = gridlease_sdk::manifest::InputSource::Push;
+    let bytes = manifest.canonical().unwrap();
+    let key = || Pubkey::new_from_array(rand::random());
+    let lease = NewLease {
+        lease: key(),
+        job: key(),
+        attempt: 1,
+        buyer: key(),
+        poster: key(),
+        manifest_hash: Sha256::digest(&bytes).into(),
+        gpus: vec![],
+    };
+    (bytes, lease)
+}
+
+/// What the interface does when the buyer pushes.
+async fn push(node: &Node, state: &StateDir, lease: &NewLease, manifest: &[u8]) {
+    let record = node.store.get(&lease.lease).unwrap().unwrap();
+    node.worker.put_manifest(&record, manifest.to_vec()).await.unwrap();
+    let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(INPUT))]);
+    gridlease_node::inputs::place(&state.lease(&lease.lease), &Sha256::digest(INPUT).into(), "seed", 100, chunks)
+        .await
+        .unwrap();
+}
+
+const SCRIPT: &str =
+    "echo started; cat /in/seed > /out/copy; for n in 1 2 3 4 5 6 7 8; do echo step $n; sleep 0.2; done; exit 4";
+
+#[tokio::test]
+async fn a_lease_goes_from_award_to_finish_and_the_buyer_sees_every_step() {
+    with_bench(|bench| async {
+        let (manifest, lease) = job(&bench.registry.image.to_string(), SCRIPT);
+        let id = lease.lease;
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        let mut market = Market::new(3600);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        node.until(&id, &mut market, |a| matches!(a, Action::AwaitBuyer { .. })).await;
+        assert_eq!(node.board.status(&id).unwrap().phase, "awaiting_manifest");
+        push(&node, &bench.state, &lease, &manifest).await;
+        node.until(&id, &mut market, |a| matches!(a, Action::Watch { .. })).await;
+        assert_eq!(node.board.status(&id).unwrap().phase, "running");
+        let access = node.board.job(&lease.job).unwrap();
+        assert!(!access.open && access.inputs.is_some());
+
+        let record = node.until(&id, &mut market, |a| *a == Action::Nothing).await;
+        check(&bench, &node, &record, &market, 4).await;
+        bench
+    })
+    .await;
+}
+
+/// Finished once, everything there for the buyer, nothing left on the engine.
+async fn check(bench: &Bench, node: &Node, record: &LeaseRecord, market: &Market, code: i64) {
+    assert_eq!((record.phase.clone(), market.readies, market.finishes), (Phase::Done, 1, 1));
+    assert_eq!(record.ended.as_ref().map(|e| e.code), Some(code));
+    let outputs = node.board.outputs(&record.lease).unwrap();
+    assert_eq!(hex::encode(record.output_root.unwrap()), outputs.listing.root);
+    assert_eq!(std::fs::read(outputs.dirs[0].join("copy")).unwrap(), INPUT);
+    let log = node.board.log(&record.lease).unwrap();
+    assert_eq!((log.head().hash, log.head().lines), (record.log_hash, record.log_lines));
+    assert_eq!(bench.driver.list_labelled(&bench.node).await.unwrap(), vec![]);
+    assert!(!bench.state.lease(&record.lease).inputs().exists());
+}
+
+#[tokio::test]
+async fn a_node_that_dies_at_any_turn_finishes_the_same_lease_once() {
+    with_bench(|bench| async {
+        let (manifest, lease) = job(&bench.registry.image.to_string(), SCRIPT);
+        let id = lease.lease;
+        let mut market = Market::new(3600);
+        {
+            let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+            node.worker.adopt(lease.clone()).await.unwrap();
+            push(&node, &bench.state, &lease, &manifest).await;
+        }
+        let mut record = None;
+        // A new node for every turn: nothing is remembered but what is on disk, on the engine and on the chain.
+        for _ in 0..200 {
+            let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+            let (seen, action) = node.turn(&id, &mut market).await;
+            if action == Action::Nothing {
+                check(&bench, &node, &seen, &market, 4).await;
+                record = Some(seen);
+                break;
+            }
+        }
+        let record = record.unwrap();
+        assert_eq!(record.log_lines, 9);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_is_stopped_when_the_money_is_used_up_and_its_outputs_are_kept() {
+    with_bench(|bench| async {
+        let (manifest, lease) =
+            job(&bench.registry.image.to_string(), "cat /in/seed > /out/copy; while true; do sleep 0.1; done");
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        let mut market = Market::new(2);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+        assert_eq!(record.stop, Some(StopReason::OutOfFunds));
+        check(&bench, &node, &record, &market, record.ended.as_ref().unwrap().code).await;
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn outputs_that_outgrow_the_jobs_disk_end_the_container() {
+    with_bench(|bench| async {
+        let script =
+            "cat /in/seed > /out/copy; dd if=/dev/zero of=/out/big bs=1M count=80; while true; do sleep 0.1; done";
+        let (manifest, lease) = job(&bench.registry.image.to_string(), script);
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        let mut market = Market::new(3600);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+        assert_eq!(record.stop, Some(StopReason::DiskFull));
+        assert_eq!(market.finishes, 1);
+        bench
+    })
+    .await;
+}
+
+/// A lease on an engine that misbehaves.
+async fn with_faults(script: Script) -> (LeaseRecord, Market, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let driver = FakeDriver::new(script);
+    let node = Node::start(&state, Pubkey::new_from_array([1; 32]), Arc::new(driver.clone()));
+    let (manifest, lease) = job(&format!("127.0.0.1:5000/x@sha256:{}", "ab".repeat(32)), "true");
+    let mut market = Market::new(3600);
+    node.worker.adopt(lease.clone()).await.unwrap();
+    push(&node, &state, &lease, &manifest).await;
+    let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+    (record, market, driver.calls())
+}
+
+#[tokio::test]
+async fn a_start_that_no_trying_helps_is_given_up_with_its_reason_and_cleared() {
+    let no_image = DriverError::ImageNotFound { image: "x".to_owned(), reason: "manifest unknown".to_owned() };
+    let no_start = DriverError::StartFailed { reason: "no such program".to_owned() };
+    for (script, reason) in [
+        (Script { pull: Some((9, no_image)), ..Script::default() }, "manifest unknown"),
+        (Script { start: Some(no_start), ..Script::default() }, "no such program"),
+    ] {
+        let (record, market, calls) = with_faults(script).await;
+        assert!(matches!(&record.phase, Phase::Failed { reason: r } if r.contains(reason)), "{record:?}");
+        assert!(record.is_cleared() && record.message.contains(reason));
+        assert_eq!((market.readies, market.finishes, market.chain.state), (0, 0, ChainState::Failed));
+        assert!(calls.last().unwrap().starts_with("remove"), "{calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_output_and_a_failing_program_end_like_any_other_lease() {
+    let output: Vec<String> = (0..20_000).map(|n| format!("noise {n}")).collect();
+    let script = Script { output, exit_code: 3, runs_for: Some(Duration::from_millis(100)), ..Script::default() };
+    let (record, market, _) = with_faults(script).await;
+    assert_eq!((record.phase, record.log_lines, market.finishes), (Phase::Done, 20_000, 1));
+    assert_eq!(record.ended.unwrap().code, 3);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_for_a_while_is_tried_again() {
+    let down = DriverError::RegistryUnreachable { image: "x".to_owned(), reason: "connection refused".to_owned() };
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let driver = FakeDriver::new(Script { pull: Some((2, down)), ..Script::default() });
+    let node = Node::start(&state, Pubkey::new_from_array([1; 32]), Arc::new(driver));
+    let (manifest, lease) = job(&format!("127.0.0.1:5000/x@sha256:{}", "ab".repeat(32)), "true");
+    node.worker.adopt(lease.clone()).await.unwrap();
+    push(&node, &state, &lease, &manifest).await;
+    for _ in 0..2 {
+        let record = node.store.get(&lease.lease).unwrap().unwrap();
+        assert!(node.worker.take(&record, &Action::Pull).await.is_err());
+        let record = node.store.get(&lease.lease).unwrap().unwrap();
+        assert_eq!(record.phase, Phase::Pulling, "not given up");
+    }
+    let record = node.store.get(&lease.lease).unwrap().unwrap();
+    assert_eq!(node.worker.take(&record, &Action::Pull).await.unwrap().phase, Phase::Pulled);
+    assert_eq!(node.worker.observe(&record).await.unwrap(), ContainerState::Missing);
+}

@@ -1,0 +1,200 @@
+//! Who takes part: buyers with a purse, providers with a bond, a record and an offer.
+
+use gridlease_core::requirement::flags;
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::provider::{NodeArgs, OfferMachine, OfferTerms, SpecArgs};
+use gridlease_sdk::instruction::{create_token_account, provider, purse, stake};
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+
+use super::World;
+
+/// One USDC.
+pub const USDC: u64 = 1_000_000;
+
+/// A buyer with a purse.
+pub struct Buyer {
+    /// Owns the purse.
+    pub key: Keypair,
+    /// The purse.
+    pub purse: Pubkey,
+    /// Its token account.
+    pub vault: Pubkey,
+    /// The buyer's own token account.
+    pub wallet: Pubkey,
+}
+
+/// A provider with a bond, a record, and offer number 1.
+pub struct Provider {
+    /// The cold key.
+    pub authority: Keypair,
+    /// The hot key.
+    pub node: Keypair,
+    /// The provider record.
+    pub record: Pubkey,
+    /// The bond.
+    pub bond: Pubkey,
+    /// The authority's token account: pays the stake in, and is paid.
+    pub payout: Pubkey,
+    /// Offer number 1.
+    pub offer: Pubkey,
+}
+
+impl Provider {
+    /// The provider with its offer number 1, as bids and awards name it.
+    #[must_use]
+    pub fn bidder(&self) -> Bidder {
+        Bidder { provider: self.record, offer: 1, bond: self.bond }
+    }
+}
+
+/// What a provider brings along.
+#[derive(Clone, Copy)]
+pub struct Supply {
+    /// Stake in atoms.
+    pub stake: u64,
+    /// The machine.
+    pub spec: SpecArgs,
+    /// Price per hour.
+    pub ask: u64,
+    /// Lowest automatic bid.
+    pub floor: u64,
+    /// May anybody enter it?
+    pub auto_bid: bool,
+    /// Leases that fit.
+    pub units: u16,
+    /// Seconds until the offer expires.
+    pub life: u64,
+}
+
+/// One H100 with 8 cores, 64 GiB of memory and 200 GiB of disk, in the EU.
+#[must_use]
+pub fn machine() -> SpecArgs {
+    SpecArgs {
+        vram_mib: 81_920,
+        cpu_milli: 8_000,
+        memory_mib: 65_536,
+        disk_mib: 204_800,
+        down_mbit: 1_000,
+        up_mbit: 500,
+        flags: flags::EGRESS,
+        compute_capability: 90,
+        cuda: 1_204,
+        gpu_model: 1,
+        gpu_count: 1,
+        region: 1,
+    }
+}
+
+impl Default for Supply {
+    fn default() -> Self {
+        Self {
+            stake: 100 * USDC,
+            spec: machine(),
+            ask: 1_500_000,
+            floor: 500_000,
+            auto_bid: false,
+            units: 2,
+            life: 3_600,
+        }
+    }
+}
+
+impl Supply {
+    /// The terms of its offer, posted at `now`.
+    #[must_use]
+    pub fn terms(&self, now: u64) -> OfferTerms {
+        OfferTerms {
+            ask: self.ask,
+            floor: self.floor,
+            expires_ts: now + self.life,
+            units: self.units,
+            auto_bid: self.auto_bid,
+        }
+    }
+
+    /// The machine of its offer.
+    #[must_use]
+    pub fn machine(&self) -> OfferMachine {
+        OfferMachine {
+            spec: self.spec,
+            gpu_root: [3; 32],
+            benchmark_hash: [4; 32],
+            benchmark: 1_000,
+            benchmark_slot: 900,
+        }
+    }
+}
+
+/// What a provider tells of its node.
+#[must_use]
+pub fn node_args(node: &Pubkey) -> NodeArgs {
+    NodeArgs {
+        node_key: *node,
+        cert_fingerprint: [5; 32],
+        x25519: [6; 32],
+        endpoint: "https://node.example:8443".to_owned(),
+    }
+}
+
+impl World {
+    /// A person with SOL and `atoms` of USDC in a token account.
+    pub fn wallet(&mut self, atoms: u64) -> (Keypair, Pubkey) {
+        let key = self.person();
+        let payer = self.payer.pubkey();
+        let create = create_token_account(&payer, &key.pubkey(), &self.mint);
+        self.ok(&[create], &[]);
+        let account = address::token_account(&key.pubkey(), &self.mint);
+        if atoms > 0 {
+            self.mint_to(&account, atoms);
+        }
+        (key, account)
+    }
+
+    /// A buyer with `atoms` in its purse (none where it is zero) and nothing besides.
+    pub fn buyer(&mut self, atoms: u64) -> Buyer {
+        let (key, wallet) = self.wallet(atoms);
+        let mint = self.mint;
+        self.ok(&[purse::open(&key.pubkey(), &mint)], &[&key]);
+        if atoms > 0 {
+            self.ok(&[purse::deposit(&key.pubkey(), &key.pubkey(), &wallet, atoms)], &[&key]);
+        }
+        let address = address::purse(&key.pubkey());
+        Buyer { purse: address, vault: address::purse_vault(&address), wallet, key }
+    }
+
+    /// A provider; `edit` changes what it brings along.
+    pub fn provider(&mut self, edit: impl FnOnce(&mut Supply)) -> Provider {
+        let mut supply = Supply::default();
+        edit(&mut supply);
+        let provider = self.registered(supply.stake);
+        let terms = supply.terms(self.now().ts.0);
+        let node = provider.node.pubkey();
+        let post = provider::post_offer(&node, &provider.record, 1, supply.machine(), terms);
+        self.ok(&[post], &[&provider.node]);
+        provider
+    }
+
+    /// A provider with a bond of `stake` and a record, but without an offer.
+    pub fn registered(&mut self, stake: u64) -> Provider {
+        let (authority, payout) = self.wallet(stake);
+        let node = self.person();
+        let (key, mint) = (authority.pubkey(), self.mint);
+        self.ok(&[stake::open_bond(&key, &mint)], &[&authority]);
+        if stake > 0 {
+            self.ok(&[stake::add_stake(&key, &payout, stake)], &[&authority]);
+        }
+        self.ok(&[provider::register(&key, &payout, node_args(&node.pubkey()))], &[&authority]);
+        let record = address::provider(&key);
+        Provider {
+            record,
+            bond: address::bond(&key),
+            offer: address::offer(&record, 1),
+            payout,
+            authority,
+            node,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The steps of a job's life, each as one call that must succeed.
+
+use gridlease_core::job::EndReason;
+use gridlease_core::limits::DEFAULT_WEIGHTS;
+use gridlease_core::requirement::flags;
+use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
+use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
+use gridlease_sdk::instruction::{job, lease, provider, purse};
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+
+use super::World;
+use super::outcome::Done;
+use super::parties::{Buyer, Provider};
+
+/// Digest of the image that every job of the tests runs.
+pub const IMAGE: [u8; 32] = [7; 32];
+/// Hash over the GPU UUIDs that every node of the tests reports.
+pub const GPUS: [u8; 32] = [8; 32];
+
+/// What a job of the tests asks for: one H100 for at most two hours at up to 1.80 USDC an hour, an image of 0.5 GB.
+#[must_use]
+pub fn job_args() -> JobArgs {
+    JobArgs {
+        requirement: RequirementArgs {
+            gpu_models: 1 << 1,
+            min_stake: 0,
+            vram_mib: 40_960,
+            cpu_milli: 4_000,
+            memory_mib: 16_384,
+            disk_mib: 51_200,
+            regions: 1 << 1,
+            down_mbit: 100,
+            up_mbit: 100,
+            flags: flags::EGRESS,
+            compute_capability: 80,
+            cuda: 1_200,
+            min_reputation: 0,
+            gpu_count: 1,
+        },
+        manifest_hash: [9; 32],
+        image_digest: IMAGE,
+        max_price: 1_800_000,
+        max_duration_s: 7_200,
+        window_s: 12,
+        image_mb: 500,
+        weights: DEFAULT_WEIGHTS,
+        attempts: 3,
+        mode: 0,
+        verify_class: 0,
+        manifest_uri: "https://buyer.example/manifest.json".to_owned(),
+    }
+}
+
+/// What the container left behind: exit code 0 and two hashes.
+#[must_use]
+pub fn outcome() -> Outcome {
+    Outcome { exit_code: Some(0), result_hash: [10; 32], log_hash: [11; 32] }
+}
+
+impl World {
+    /// The instruction that posts the buyer's next job, with its address; `edit` changes what it asks for.
+    pub fn post(&mut self, buyer: &Buyer, edit: impl FnOnce(&mut JobArgs)) -> (Instruction, Pubkey) {
+        let mut args = job_args();
+        edit(&mut args);
+        let number = self.next_number();
+        (job::post(&buyer.key.pubkey(), number, args), address::job(&buyer.purse, number))
+    }
+
+    /// Posts a job; `edit` changes what it asks for.
+    #[track_caller]
+    pub fn job(&mut self, buyer: &Buyer, edit: impl FnOnce(&mut JobArgs)) -> Pubkey {
+        let (post, job) = self.post(buyer, edit);
+        self.ok(&[post], &[&buyer.key]);
+        job
+    }
+
+    /// The provider's bid of `price`.
+    #[must_use]
+    pub fn bid_of(&self, provider: &Provider, job: &Pubkey, price: u64) -> Instruction {
+        job::bid(&provider.node.pubkey(), job, &provider.bidder(), price)
+    }
+
+    /// Bids.
+    #[track_caller]
+    pub fn bid(&mut self, provider: &Provider, job: &Pubkey, price: u64) -> Done {
+        self.ok(&[self.bid_of(provider, job, price)], &[&provider.node])
+    }
+
+    /// Waits for the end of the job's bidding window.
+    #[track_caller]
+    pub fn close_window(&mut self, job: &Pubkey) {
+        let close = self.read::<Job>(job).close_ts;
+        if self.now().ts.0 < close {
+            self.at(close);
+        }
+    }
+
+    /// The bidders in the job's book, in its order.
+    #[track_caller]
+    pub fn bidders(&self, job: &Pubkey) -> Vec<Bidder> {
+        let job: Job = self.read(job);
+        let bidder = |entry: &gridlease_sdk::account::BookEntry| {
+            let record: gridlease_sdk::account::Provider = self.read(&entry.provider);
+            Bidder { provider: entry.provider, offer: entry.offer, bond: record.bond }
+        };
+        job.bids().iter().map(bidder).collect()
+    }
+
+    /// The award of `job` as a keeper would send it: with the first bidders of the book.
+    #[must_use]
+    #[track_caller]
+    pub fn award_of(&self, job: &Pubkey) -> Instruction {
+        let state: Job = self.read(job);
+        job::award(job, &state.purse, state.leases, &self.bidders(job))
+    }
+
+    /// Awards `job`, whose window is over; returns the lease.
+    ///
+    /// # Panics
+    /// Where it opens none.
+    #[track_caller]
+    pub fn award(&mut self, job: &Pubkey) -> Pubkey {
+        let lease = address::lease(job, self.read::<Job>(job).leases);
+        let award = self.award_of(job);
+        self.ok(&[award], &[]);
+        assert!(self.find::<Lease>(&lease).is_some(), "the award opened no lease");
+        lease
+    }
+
+    /// The accounts that `lease` records.
+    #[must_use]
+    #[track_caller]
+    pub fn keys(&self, lease: &Pubkey) -> LeaseKeys {
+        LeaseKeys::new(*lease, &self.read(lease))
+    }
+
+    /// Posts a job, lets `provider` alone bid `price`, and awards it.
+    #[track_caller]
+    pub fn starting(
+        &mut self,
+        buyer: &Buyer,
+        provider: &Provider,
+        price: u64,
+        edit: impl FnOnce(&mut JobArgs),
+    ) -> LeaseKeys {
+        let job = self.job(buyer, edit);
+        self.bid(provider, &job, price);
+        self.close_window(&job);
+        let lease = self.award(&job);
+        self.keys(&lease)
+    }
+
+    /// As [`World::starting`], and the node reports ready.
+    #[track_caller]
+    pub fn running(
+        &mut self,
+        buyer: &Buyer,
+        provider: &Provider,
+        price: u64,
+        edit: impl FnOnce(&mut JobArgs),
+    ) -> LeaseKeys {
+        let keys = self.starting(buyer, provider, price, edit);
+        self.ready(provider, &keys);
+        keys
+    }
+
+    /// The node reports ready.
+    #[track_caller]
+    pub fn ready(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::ready(&provider.node.pubkey(), keys, IMAGE, GPUS)], &[&provider.node])
+    }
+
+    /// Anybody settles.
+    #[track_caller]
+    pub fn settle(&mut self, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::settle(keys)], &[])
+    }
+
+    /// The buyer tops up.
+    #[track_caller]
+    pub fn top_up(&mut self, buyer: &Buyer, keys: &LeaseKeys, amount: u64) -> Done {
+        self.ok(&[lease::top_up(&buyer.key.pubkey(), &keys.lease, amount)], &[&buyer.key])
+    }
+
+    /// The buyer stops.
+    #[track_caller]
+    pub fn stop(&mut self, buyer: &Buyer, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::stop(&buyer.key.pubkey(), keys)], &[&buyer.key])
+    }
+
+    /// The node finishes.
+    #[track_caller]
+    pub fn finish(&mut self, provider: &Provider, keys: &LeaseKeys, reason: EndReason) -> Done {
+        self.ok(&[lease::finish(&provider.node.pubkey(), keys, reason, outcome())], &[&provider.node])
+    }
+
+    /// Anybody fails a lease that did not start.
+    #[track_caller]
+    pub fn fail_start(&mut self, keys: &LeaseKeys) -> Done {
+        let fail = lease::fail_start(&self.payer.pubkey(), keys, &self.insurance);
+        self.ok(&[fail], &[])
+    }
+
+    /// The node abandons.
+    #[track_caller]
+    pub fn abandon(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
+        let abandon = lease::abandon(&provider.node.pubkey(), keys, &self.insurance, outcome());
+        self.ok(&[abandon], &[&provider.node])
+    }
+
+    /// Anybody expires.
+    #[track_caller]
+    pub fn expire(&mut self, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::expire(keys)], &[])
+    }
+
+    /// Anybody closes the lease.
+    #[track_caller]
+    pub fn close_lease(&mut self, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::close(keys)], &[])
+    }
+
+    /// Anybody closes the job.
+    #[track_caller]
+    pub fn close_job(&mut self, buyer: &Buyer, job: &Pubkey) -> Done {
+        self.ok(&[job::close(job, &buyer.purse, &buyer.key.pubkey())], &[])
+    }
+
+    /// Settles a lease that is over, and closes it and its job.
+    #[track_caller]
+    pub fn wind_up(&mut self, buyer: &Buyer, keys: &LeaseKeys) {
+        self.settle(keys);
+        self.close_lease(keys);
+        self.close_job(buyer, &keys.job);
+    }
+
+    /// The provider refreshes offer number 1.
+    #[track_caller]
+    pub fn refresh(&mut self, owner: &Provider, terms: provider::OfferTerms) -> Done {
+        let refresh = provider::refresh_offer(&owner.node.pubkey(), &owner.record, 1, terms);
+        self.ok(&[refresh], &[&owner.node])
+    }
+
+    /// The withdrawal of the provider's offer number 1.
+    #[must_use]
+    pub fn withdrawal_of(&self, owner: &Provider) -> Instruction {
+        let node = owner.node.pubkey();
+        provider::withdraw_offer(&node, &owner.record, 1, &node)
+    }
+
+    /// The provider withdraws offer number 1.
+    #[track_caller]
+    pub fn withdraw_offer(&mut self, owner: &Provider) -> Done {
+        self.ok(&[self.withdrawal_of(owner)], &[&owner.node])
+    }
+
+    /// The buyer takes `amount` out of its purse.
+    #[track_caller]
+    pub fn withdraw(&mut self, buyer: &Buyer, amount: u64) -> Done {
+        self.ok(&[purse::withdraw(&buyer.key.pubkey(), &buyer.wallet, amount)], &[&buyer.key])
+    }
+
+    /// Anybody sweeps the purse's fees.
+    #[track_caller]
+    pub fn sweep(&mut self, buyer: &Buyer) -> Done {
+        let sweep = purse::sweep_fees(&buyer.purse, &self.treasury, &self.insurance);
+        self.ok(&[sweep], &[])
+    }
+}

@@ -1,0 +1,3 @@
+//! The built programs in the test VM, one module a topic.
+
+mod walk;
