@@ -110,7 +110,7 @@ impl Chain {
         instructions: &[Instruction],
         payer: &Keypair,
     ) -> Result<Sent, CliError> {
-        // Nothing else writes what these transactions make, so one that expired can be made anew.
+        // What expired can never land, so it may be made anew.
         let landed = self.client.send_with_retry(instructions, payer, &[], &self.options, 3).await;
         landed.map(Sent::from).map_err(CliError::send(doing))
     }

@@ -14,6 +14,7 @@ pub mod cmd;
 pub mod error;
 pub mod history;
 pub mod key;
+pub mod logging;
 pub mod output;
 pub mod provider;
 pub mod purse;

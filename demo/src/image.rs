@@ -70,10 +70,16 @@ pub async fn build_and_push(docker: &Docker, binary: &Path, name: &str, host: &s
 impl Pushed {
     /// Removes the image from the engine, so that a pull is a real one.
     pub async fn forget(&self, docker: &Docker) {
-        let options = RemoveImageOptionsBuilder::default().force(true).build();
-        // Not there is as good as removed.
-        let _ = docker.remove_image(&self.reference, Some(options), None).await;
+        forget(docker, &self.reference).await;
     }
+}
+
+/// Removes an image and its digests from the engine.
+pub async fn forget(docker: &Docker, reference: &str) {
+    let Ok(found) = docker.inspect_image(reference).await else { return };
+    let options = || Some(RemoveImageOptionsBuilder::default().force(true).build());
+    // Not there is as good as removed.
+    let _ = docker.remove_image(found.id.as_deref().unwrap_or(reference), options(), None).await;
 }
 
 fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, bytes: &[u8]) -> Result<()> {

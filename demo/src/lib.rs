@@ -6,8 +6,10 @@
 //! | [`market`] | starts everything, stops everything |
 //! | [`registry`], [`image`], [`process`], [`wallet`] | its parts |
 //! | [`account`] | who holds what; the books must balance to the atom |
+//! | [`walk`], [`bare`] | what the demo shows, and the same image without the market |
 
 pub mod account;
+pub mod bare;
 pub mod image;
 pub mod market;
 pub mod process;

@@ -104,8 +104,8 @@ pub struct Market {
     pub localnet: Localnet,
     /// A client of it.
     pub client: Client,
-    /// The registry.
-    pub registry: Registry,
+    registry: Option<Registry>,
+    host: String,
     /// The USDC-like mint.
     pub mint: Pubkey,
     /// The market's treasury, a token account.
@@ -152,7 +152,8 @@ impl Market {
         let mut market = Self {
             localnet,
             client,
-            registry,
+            host: registry.host(),
+            registry: Some(registry),
             mint,
             treasury,
             insurance,
@@ -178,6 +179,18 @@ impl Market {
         }
         market.await_offers().await?;
         Ok(market)
+    }
+
+    /// Host and port of the registry, as an image reference names them.
+    pub fn registry_host(&self) -> &str {
+        &self.host
+    }
+
+    /// Stops the registry alone.
+    pub async fn stop_registry(&mut self) {
+        if let Some(registry) = self.registry.take() {
+            registry.stop().await;
+        }
     }
 
     /// The directory of everything that this market writes.
@@ -304,6 +317,14 @@ impl Market {
         self.keeper.as_ref().map(Process::log).unwrap_or_default()
     }
 
+    /// The end of every part's log.
+    pub fn logs(&self) -> String {
+        let nodes = self.providers.iter().filter_map(|one| one.node.as_ref().map(|node| (&one.options.name, node.tail())));
+        let mut text: Vec<String> = nodes.map(|(name, tail)| format!("[node {name}]\n{tail}")).collect();
+        text.extend(self.keeper.as_ref().map(|keeper| format!("[keeper]\n{}", keeper.tail())));
+        text.join("\n")
+    }
+
     /// Starts the keeper.
     ///
     /// # Errors
@@ -372,7 +393,7 @@ impl Market {
         if let Some(keeper) = self.keeper.take() {
             keeper.stop(Duration::from_secs(5)).await;
         }
-        self.registry.stop().await;
+        self.stop_registry().await;
         let records: Vec<String> = self.providers.iter().map(|provider| provider.record.to_string()).collect();
         if let Ok(docker) = crate::image::docker().await {
             crate::image::remove_containers(&docker, &records).await;

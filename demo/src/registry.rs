@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process::{Process, free_port};
 
+/// The port that everybody uses.
+pub const USUAL: u16 = 5_000;
+
 /// A running registry.
 pub struct Registry {
     process: Process,
@@ -14,12 +17,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry with its data below `dir`.
+    /// Starts a registry with its data below `dir`, on port 5000 where that is free, because that is what a manifest for a
+    /// local registry names.
     ///
     /// # Errors
     /// The program is not installed, or does not answer within ten seconds.
     pub async fn start(dir: &Path) -> Result<Self> {
-        let port = free_port()?;
+        let port = if std::net::TcpListener::bind(("127.0.0.1", USUAL)).is_ok() { USUAL } else { free_port()? };
         let root = dir.join("registry");
         std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
         let config = dir.join("registry.yml");

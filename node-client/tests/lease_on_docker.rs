@@ -1,4 +1,5 @@
 //! Whole leases on the real engine, with the market played by the test: what the node does between award and finish.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
 mod support;
 

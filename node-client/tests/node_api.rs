@@ -1,4 +1,5 @@
 //! The interface, asked by the buyer's own client over TLS with a pinned certificate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -261,9 +261,18 @@ impl World {
     /// Where it is refused or changes something.
     #[track_caller]
     pub fn changes_nothing(&mut self, instruction: Instruction) -> Done {
+        self.changes_nothing_by(instruction, &[])
+    }
+
+    /// As [`World::changes_nothing`], signed by others than the payer.
+    ///
+    /// # Panics
+    /// Where it is refused or changes something.
+    #[track_caller]
+    pub fn changes_nothing_by(&mut self, instruction: Instruction, signers: &[&Keypair]) -> Done {
         let payer = self.payer.pubkey();
         let mut before = self.snapshot();
-        let done = self.ok(&[instruction], &[]);
+        let done = self.ok(&[instruction], signers);
         let mut after = self.snapshot();
         before.remove(&payer);
         after.remove(&payer);

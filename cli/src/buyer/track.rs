@@ -124,6 +124,11 @@ impl Tracker {
         self.threads.iter().all(|thread| matches!(thread.told, Told::Settled | Told::Closed))
     }
 
+    /// Leases told of so far; the number of the next one.
+    pub fn leases(&self) -> u8 {
+        u8::try_from(self.threads.len()).unwrap_or(u8::MAX)
+    }
+
     /// Numbers of the leases whose accounts are not told to be gone.
     pub fn open_leases(&self) -> Vec<u8> {
         let numbered = (0u8..).zip(&self.threads);
@@ -348,7 +353,8 @@ impl Tracker {
 }
 
 impl Gone {
-    fn money(&self) -> Money {
+    /// The amounts at its end.
+    pub fn money(&self) -> Money {
         let [reserved, accrued, paid, fee, refunded] = self.amounts.map(Usdc);
         Money { reserved, accrued, paid, fee, refunded, runway_end: self.runway_end }
     }

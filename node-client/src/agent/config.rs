@@ -143,7 +143,7 @@ impl OfferPolicy {
         let units = u64::from(self.units);
         let gpus = machine.gpus.len();
         let each = gpus / usize::from(self.units);
-        if gpus % usize::from(self.units) != 0 || (gpus > 0 && each == 0) {
+        if !gpus.is_multiple_of(usize::from(self.units)) || (gpus > 0 && each == 0) {
             return Err(OfferError::Units { gpus, units: self.units });
         }
         let first = machine.gpus.first();

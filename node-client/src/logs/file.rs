@@ -178,7 +178,7 @@ impl LeaseLog {
             let _ = state.file.set_len(state.bytes);
             return Err(self.io("write")(e));
         }
-        if state.chain.next_seq() % INDEX_EVERY == 0 {
+        if state.chain.next_seq().is_multiple_of(INDEX_EVERY) {
             let offset = state.bytes;
             state.index.push(offset);
         }

@@ -25,6 +25,8 @@ const AUTHORITY_AT: usize = 24;
 const AMOUNT_AT: usize = 88;
 const RESERVED_AT: usize = 96;
 const UNBONDING_AT: usize = 104;
+/// Offset of the lease in a reservation.
+const RESERVED_FOR_AT: usize = 56;
 
 fn read_u64(data: &[u8], at: usize) -> Result<u64> {
     let bytes = data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(MarketError::WrongBond)?;
@@ -45,6 +47,17 @@ pub fn read_bond(account: &AccountInfo, authority: &Pubkey) -> Result<Bond> {
         reserved: Atoms(read_u64(&data, RESERVED_AT)?),
         unbonding: Atoms(read_u64(&data, UNBONDING_AT)?),
     })
+}
+
+/// The reservation is that of `lease`. The staking program proves that it is a reservation, but it is not told of which
+/// lease; without this check the stake behind one lease could be released or slashed in place of another's.
+///
+/// # Errors
+/// [`MarketError::Unrelated`].
+pub fn check_reservation(reservation: &AccountInfo, lease: &Pubkey) -> Result<()> {
+    let data = reservation.try_borrow_data()?;
+    require!(data.get(RESERVED_FOR_AT..RESERVED_FOR_AT + 32) == Some(lease.as_ref()), MarketError::Unrelated);
+    Ok(())
 }
 
 /// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent afterwards.

@@ -280,7 +280,7 @@ fn terms(check: &mut Check, manifest: &Manifest) {
         check.fail("price.max", format!("is above {usd} USD an hour"), "prices are in US dollars per hour");
     }
     let (shortest, longest) = limits::WINDOW_BOUNDS;
-    let windows = u64::from(shortest.0)..=u64::from(longest.0);
+    let windows = shortest.0..=longest.0;
     match price.mode {
         PriceMode::Auction => check.within_as("price.window", u64::from(price.window_s), windows, show_seconds),
         PriceMode::Instant | PriceMode::Sealed if price.window_s != 0 => {
@@ -288,7 +288,7 @@ fn terms(check: &mut Check, manifest: &Manifest) {
         }
         PriceMode::Instant | PriceMode::Sealed => {}
     }
-    let durations = u64::from(limits::MIN_DURATION.0)..=u64::from(limits::MAX_DURATION.0);
+    let durations = limits::MIN_DURATION.0..=limits::MAX_DURATION.0;
     let max = u64::from(manifest.duration.max_s);
     check.within_as("duration.max", max, durations, show_seconds);
     if let Some(checkpoint) = manifest.duration.checkpoint_s

@@ -1,6 +1,6 @@
 //! What can go wrong with one JSON-RPC request, in words that say what to do.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use solana_rpc_client_api::{
     client_error::{Error as ClientError, ErrorKind},

@@ -16,7 +16,7 @@ pub mod fetch;
 mod query;
 pub mod send;
 mod url;
-// (watch comes here)
+pub mod watch;
 
 pub use self::{
     client::{Client, ClientConfig},
@@ -24,4 +24,5 @@ pub use self::{
     query::ProgramQuery,
     send::{ErrorNamer, Landed, Prepared, ProgramFailure, SendError, SendOptions},
     url::{ClusterUrl, UrlError},
+    watch::{AccountUpdate, Watch, WatchConfig, WatchEvent},
 };

@@ -1,3 +1,41 @@
 //! The built programs in the test VM, one module a topic.
 
+mod auction;
+mod award;
+mod cranks;
+mod cu;
+mod deadlines;
+mod faults;
+mod lease;
+mod offer;
+mod purse;
+mod staking;
 mod walk;
+
+use gridlease_tests::svm::World;
+use solana_instruction::Instruction;
+use solana_pubkey::{Pubkey, pubkey};
+
+/// The token program that the market does not take.
+const TOKEN_2022: Pubkey = pubkey!("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
+
+/// The instruction with one account in place of another, wherever that stands.
+fn swapped(instruction: &Instruction, account: &Pubkey, by: Pubkey) -> Instruction {
+    let mut swapped = instruction.clone();
+    let mut found = false;
+    for meta in swapped.accounts.iter_mut().filter(|meta| meta.pubkey == *account) {
+        meta.pubkey = by;
+        found = true;
+    }
+    assert!(found, "the instruction has no account {account}");
+    swapped
+}
+
+/// Sends the instruction without the signature of account `at`; returns the reason of the refusal.
+#[track_caller]
+fn unsigned(world: &mut World, instruction: &Instruction, at: usize) -> String {
+    let mut unsigned = instruction.clone();
+    assert!(unsigned.accounts[at].is_signer);
+    unsigned.accounts[at].is_signer = false;
+    world.refuse(unsigned, &[])
+}

@@ -25,6 +25,9 @@ pub fn compiler(workspace: &Workspace) -> Result<String> {
             Ok(lines.join("; "))
         }
         Err(error) => {
+            // What follows the first line is advice that does not fit.
+            let error = format!("{error:#}");
+            let error = error.lines().next().unwrap_or_default();
             let mut ways = vec![
                 "install Anza's tools (https://docs.anza.xyz/cli/install), which bring `cargo build-sbf`".to_owned(),
             ];
@@ -32,7 +35,7 @@ pub fn compiler(workspace: &Workspace) -> Result<String> {
                 ways.insert(0, format!("run {STAND_IN}"));
             }
             bail!(
-                "it must be rebuilt, and there is no working `cargo build-sbf`: {}; or undo the change to its sources ({error:#})",
+                "it must be rebuilt, and there is no working `cargo build-sbf`: {}; or undo the change to its sources ({error})",
                 ways.join(", or ")
             )
         }

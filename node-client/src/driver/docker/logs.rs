@@ -55,7 +55,7 @@ fn piece(output: LogOutput) -> LogPiece {
     if bytes.last() == Some(&b'\r') {
         bytes.truncate(bytes.len() - 1);
     }
-    LogPiece { ts_ms, stream, bytes: Bytes::from(bytes) }
+    LogPiece { ts_ms, stream, bytes: bytes }
 }
 
 /// RFC 3339 with nanoseconds to Unix milliseconds.

@@ -34,7 +34,7 @@ pub struct CloseLease<'info> {
     /// CHECK: the bond that the lease records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; the staking program checks it.
+    /// CHECK: the lease's reservation; that it is this lease's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
     /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
@@ -50,6 +50,7 @@ pub struct CloseLease<'info> {
 /// offer that paid it, and the provider's history grown by one.
 pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     let bump = ctx.accounts.config.load()?.authority_bump;
+    staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
     let event = {
         let lease = ctx.accounts.lease.load()?;
         let rules = lease.rules()?;

@@ -51,7 +51,7 @@ pub struct FaultedLease<'info> {
     /// CHECK: the bond that the lease records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; the staking program checks it.
+    /// CHECK: the lease's reservation; that it is this lease's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
     /// CHECK: the bond's token account; the staking program checks it.
@@ -169,6 +169,7 @@ fn take_stake(ctx: Context<FaultedLease>, reason: EndReason, slash: &SlashSplit)
     });
     let accounts = ctx.accounts;
     let bump = accounts.config.load()?.authority_bump;
+    staking_cpi::check_reservation(&accounts.reservation, &accounts.lease.key())?;
     staking_cpi::slash(
         &SlashAccounts {
             bond: &accounts.bond,

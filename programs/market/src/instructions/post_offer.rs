@@ -190,7 +190,8 @@ fn pay_rent<'info>(
     system: &Program<'info, System>,
     units_free: u16,
 ) -> Result<()> {
-    let missing = Offer::rent_needed(&Rent::get()?, units_free.into()).saturating_sub(offer.to_account_info().lamports());
+    let missing =
+        Offer::rent_needed(&Rent::get()?, units_free.into()).saturating_sub(offer.to_account_info().lamports());
     if missing == 0 {
         return Ok(());
     }
@@ -206,7 +207,8 @@ impl Offer {
 
     /// Lamports that the account must hold so that `units` more leases can be opened.
     pub fn rent_needed(rent: &Rent, units: u64) -> u64 {
-        rent.minimum_balance(8 + core::mem::size_of::<Offer>()).saturating_add(Self::lease_rent(rent).saturating_mul(units))
+        rent.minimum_balance(8 + core::mem::size_of::<Offer>())
+            .saturating_add(Self::lease_rent(rent).saturating_mul(units))
     }
 
     fn set_terms(&mut self, terms: &OfferTerms) -> Result<()> {

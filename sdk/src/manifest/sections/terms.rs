@@ -58,7 +58,7 @@ pub(super) fn duration(reader: &mut Reader, fields: Fields<'_>) -> Duration {
 }
 
 fn seconds_of(value: gridlease_core::quantity::Seconds) -> u32 {
-    u32::try_from(u64::from(value.0)).unwrap_or(u32::MAX)
+    u32::try_from(value.0).unwrap_or(u32::MAX)
 }
 
 pub(super) fn placement(reader: &mut Reader, fields: Fields<'_>) -> Placement {

@@ -54,7 +54,6 @@ impl Client {
         let mut next_send = started;
         let mut next_height = started + HEIGHT_EVERY;
         let mut last_contact = started;
-        let mut trouble: Option<RpcError> = None;
         loop {
             if Instant::now() >= next_send {
                 self.broadcast(prepared, &mut sendings).await?;
@@ -67,10 +66,9 @@ impl Client {
                 height = self.height().await.ok();
                 next_height = Instant::now() + HEIGHT_EVERY;
             }
-            match self.status(prepared, false).await {
+            let trouble = match self.status(prepared, false).await {
                 Ok(seen) => {
                     last_contact = Instant::now();
-                    trouble = None;
                     match seen.value {
                         Some(status) if status.satisfies_commitment(self.config.commitment) => {
                             return self.outcome(prepared, status, options).await;
@@ -88,9 +86,10 @@ impl Client {
                             }
                         }
                     }
+                    None
                 }
-                Err(error) => trouble = Some(error),
-            }
+                Err(error) => Some(error),
+            };
             let unknown = |reason: String| SendError::Unknown {
                 signature: prepared.signature(),
                 last_valid_block_height: prepared.last_valid_block_height(),

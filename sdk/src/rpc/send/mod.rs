@@ -46,7 +46,7 @@ pub struct SendOptions {
     /// Most that may be paid for priority, in lamports for the whole transaction. Default 100,000 (0.0001 SOL);
     /// 0 pays none and does not ask what others pay.
     pub max_priority_fee: u64,
-    /// Names program errors for messages. The default knows none.
+    /// Names program errors for messages. The default knows the market's and staking's.
     pub error_namer: ErrorNamer,
     /// Pause between two sendings of the same bytes, before jitter. Default 800 ms.
     pub rebroadcast: Duration,

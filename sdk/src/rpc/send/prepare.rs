@@ -1,8 +1,11 @@
 //! Before anything leaves: compile, simulate, set the limits, sign.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use solana_commitment_config::CommitmentConfig;
@@ -166,7 +169,7 @@ impl Client {
             .static_account_keys()
             .iter()
             .enumerate()
-            .filter(|(index, _)| message.is_maybe_writable(*index, None))
+            .filter(|(index, _)| message.is_maybe_writable_with_reserved_addresses(*index, None::<&HashSet<Pubkey>>))
             .map(|(_, key)| *key)
             .take(MAX_FEE_ACCOUNTS)
             .collect();
@@ -302,7 +305,7 @@ mod tests {
         assert_eq!(unit_limit(0, 0), 2_000);
         assert_eq!(unit_limit(u64::MAX, 0), MAX_COMPUTE_UNITS);
         for used in [0, 150, 1_216_000, 1_400_000] {
-            let limits: std::collections::HashSet<u32> = (0..DISTINCT).map(|step| unit_limit(used, step)).collect();
+            let limits: HashSet<u32> = (0..DISTINCT).map(|step| unit_limit(used, step)).collect();
             assert_eq!(limits.len(), DISTINCT as usize, "{used}");
             assert!(limits.iter().all(|limit| *limit <= MAX_COMPUTE_UNITS));
         }

@@ -1,0 +1,207 @@
+//! The winner's node: finding it, handing it what it needs, fetching what it made. Each from a fresh process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridlease_sdk::account::{Job, Lease, Provider};
+use gridlease_sdk::address;
+use gridlease_sdk::artifact::Limits;
+use gridlease_sdk::node_api::client::NodeClient;
+use serde::Serialize;
+use solana_pubkey::Pubkey;
+
+use super::Buyer;
+use super::event::{as_hex, as_text};
+use super::store::{Ending, JobRecord};
+use crate::error::CliError;
+use crate::history;
+
+/// A lease of a job, and what is committed to on chain for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseAt {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider record.
+    pub provider: Pubkey,
+    /// Root over the outputs; zeros for none.
+    pub result_hash: [u8; 32],
+    /// Last link of the log's chain; zeros for none.
+    pub log_hash: [u8; 32],
+    /// Whether it is over.
+    pub over: bool,
+}
+
+/// Outputs that were fetched.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputsDone {
+    /// The lease.
+    #[serde(serialize_with = "as_text")]
+    pub lease: Pubkey,
+    /// Their root, as it stands on chain.
+    #[serde(serialize_with = "as_hex")]
+    pub root: [u8; 32],
+    /// Where they are.
+    pub folder: PathBuf,
+    /// How many files.
+    pub files: usize,
+    /// Bytes in all of them.
+    pub bytes: u64,
+}
+
+/// What was handed to the node.
+#[derive(Clone, Debug, Serialize)]
+pub struct PushDone {
+    /// The lease.
+    #[serde(serialize_with = "as_text")]
+    pub lease: Pubkey,
+    /// SHA-256 of the manifest, hex.
+    pub manifest_hash: String,
+    /// SHA-256 of each input, hex.
+    pub inputs: Vec<String>,
+}
+
+impl Buyer {
+    /// The lease that a job has, or had last. A job whose accounts are closed is looked up in what this machine
+    /// remembers, then in the chain's history.
+    ///
+    /// # Errors
+    /// [`CliError::State`] where it never had one, or the read's.
+    pub async fn lease_of(&self, job: &Pubkey) -> Result<LeaseAt, CliError> {
+        let client = self.chain().client();
+        let found: Option<Job> = client.find(job).await?;
+        if let Some(found) = &found {
+            let Some(key) = found.current_lease(job) else {
+                return Err(CliError::State(format!("job {job} has no lease: it was not awarded")));
+            };
+            if let Some(lease) = client.find::<Lease>(&key).await? {
+                return Ok(lease_at(key, &lease));
+            }
+        }
+        if let Some(ending) = self.store().find(job)?.and_then(|record| record.ending)
+            && let Some(lease) = from_ending(&ending)
+        {
+            return Ok(lease);
+        }
+        let past = history::of_job(client, job).await?;
+        if found.is_none() && !past.posted && past.leases.is_empty() {
+            return Err(self.no_job(job));
+        }
+        let Some(last) = past.leases.last() else {
+            return Err(CliError::State(format!("job {job} is over and never had a lease")));
+        };
+        let number = u8::try_from(past.leases.len() - 1).unwrap_or(u8::MAX);
+        Ok(LeaseAt {
+            lease: address::lease(job, number),
+            provider: last.provider,
+            result_hash: last.result_hash,
+            log_hash: last.log_hash,
+            over: true,
+        })
+    }
+
+    pub(crate) fn no_job(&self, job: &Pubkey) -> CliError {
+        CliError::Missing {
+            kind: "job",
+            address: *job,
+            cluster: self.chain().cluster(),
+            advice: "check the address and --url".to_owned(),
+        }
+    }
+
+    /// The client for the node of a provider record, with the certificate that the record names.
+    ///
+    /// # Errors
+    /// [`CliError::Missing`], [`CliError::Node`].
+    pub async fn node_of(&self, provider: &Pubkey) -> Result<NodeClient, CliError> {
+        let record: Provider = self.chain().get(provider, "its provider is gone").await?;
+        let key = Arc::clone(&self.key);
+        Ok(NodeClient::new(record.endpoint_url(provider)?, record.cert_fingerprint, *provider, key)?)
+    }
+
+    /// Hands manifest and inputs to the node of a job's present lease, again where it has them.
+    ///
+    /// # Errors
+    /// [`CliError::State`] where the job was not posted from here or has no running lease; the node's.
+    pub async fn push(&self, job: &Pubkey) -> Result<PushDone, CliError> {
+        let record = self.record(job)?;
+        let lease = self.lease_of(job).await?;
+        if lease.over {
+            return Err(CliError::State(format!("the lease of job {job} is over; nothing can be pushed any more")));
+        }
+        let node = self.node_of(&lease.provider).await?;
+        node.push_manifest(job, record.manifest.as_bytes()).await?;
+        let mut inputs = Vec::new();
+        for input in &record.inputs {
+            node.push_input(job, &input.path, hash(&input.sha256)?).await?;
+            inputs.push(input.sha256.clone());
+        }
+        Ok(PushDone { lease: lease.lease, manifest_hash: record.manifest_hash, inputs })
+    }
+
+    /// What this machine remembers of a job.
+    ///
+    /// # Errors
+    /// [`CliError::State`] where it was not posted from here.
+    pub fn record(&self, job: &Pubkey) -> Result<JobRecord, CliError> {
+        self.store().find(job)?.ok_or_else(|| {
+            CliError::State(format!(
+                "job {job} was not posted from this machine (or with another --state-dir), so its manifest and inputs are not here"
+            ))
+        })
+    }
+
+    /// Fetches a job's outputs into `dest` and checks them against the hash on chain.
+    ///
+    /// # Errors
+    /// [`CliError::State`] where there are none to fetch, [`CliError::Node`] where they cannot be fetched or verified.
+    pub async fn outputs(&self, job: &Pubkey, dest: &Path) -> Result<OutputsDone, CliError> {
+        let lease = self.lease_of(job).await?;
+        if !lease.over {
+            return Err(CliError::State(format!(
+                "job {job} is not finished; `gridlease job watch {job}` waits for it"
+            )));
+        }
+        if lease.result_hash == [0; 32] {
+            return Err(CliError::State(format!(
+                "no outputs of job {job} stand on chain: it was stopped, or ended before it had any"
+            )));
+        }
+        let node = self.node_of(&lease.provider).await?;
+        let listing = node.fetch_outputs(&lease.lease, dest, lease.result_hash, Limits::default()).await?;
+        Ok(OutputsDone {
+            lease: lease.lease,
+            root: lease.result_hash,
+            folder: dest.to_owned(),
+            files: listing.files.len(),
+            bytes: listing.total_bytes(),
+        })
+    }
+}
+
+/// Reads a SHA-256 in hex.
+pub(super) fn hash(text: &str) -> Result<[u8; 32], CliError> {
+    let mut bytes = [0u8; 32];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| CliError::Local(format!("{text:?} in a job record is not a SHA-256; the record is damaged")))?;
+    Ok(bytes)
+}
+
+fn lease_at(key: Pubkey, lease: &Lease) -> LeaseAt {
+    LeaseAt {
+        lease: key,
+        provider: lease.provider,
+        result_hash: lease.result_hash,
+        log_hash: lease.log_hash,
+        over: lease.state().is_some_and(gridlease_core::lease::LeaseState::is_over),
+    }
+}
+
+fn from_ending(ending: &Ending) -> Option<LeaseAt> {
+    Some(LeaseAt {
+        lease: ending.lease.as_ref()?.parse().ok()?,
+        provider: ending.provider.as_ref()?.parse().ok()?,
+        result_hash: hash(&ending.result_hash).ok()?,
+        log_hash: hash(&ending.log_hash).ok()?,
+        over: true,
+    })
+}

@@ -1,0 +1,141 @@
+//! What happens to a job, in words.
+
+use gridlease_sdk::node_api::PullProgress;
+
+use crate::amount::Usdc;
+use crate::buyer::JobEvent;
+use crate::output::span;
+
+/// A score as people read it: of 100.
+pub fn score(score: u32) -> String {
+    format!("{}.{:02}", score / 1_000_000, score % 1_000_000 / 10_000)
+}
+
+/// An address, short enough for a line.
+pub fn short(address: &impl ToString) -> String {
+    let text = address.to_string();
+    match (text.get(..4), text.get(text.len().saturating_sub(4)..)) {
+        (Some(head), Some(tail)) if text.len() > 12 => format!("{head}…{tail}"),
+        _ => text,
+    }
+}
+
+/// One line for an event; none for a log line, which is data, and for money, which is a bar. `now` is Unix seconds.
+pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
+    let left = |at: u64| span(at.saturating_sub(now));
+    Some(match event {
+        JobEvent::LogLine { .. } | JobEvent::Money { .. } => return None,
+        JobEvent::BidSeen { provider, price, score: points, rank, improved, .. } => {
+            let verb = if *improved { "improves its bid to" } else { "bids" };
+            format!("bid       {} {verb} {price} USDC/h, score {}, rank {rank}", short(provider), score(*points))
+        }
+        JobEvent::WindowExtended { close_ts, extensions } => {
+            format!("bidding   extended (time {extensions}), {} left", left(*close_ts))
+        }
+        JobEvent::Reopened { close_ts, attempts_left } => {
+            format!("bidding   nobody could take it; open again for {}, {attempts_left} attempts left", left(*close_ts))
+        }
+        JobEvent::Awarded { lease, provider, price, reserved, stake, start_deadline, runner_up } => {
+            let whom = if *runner_up { "runner-up" } else { "provider" };
+            format!(
+                "award     to {whom} {} at {price} USDC/h: lease {lease}, {reserved} USDC reserved, {stake} USDC of its stake; it has {} to start",
+                short(provider),
+                left(*start_deadline)
+            )
+        }
+        JobEvent::ManifestPushed { .. } => "node      has the manifest".to_owned(),
+        JobEvent::InputPushed { path, bytes, .. } => {
+            format!("node      has input {} ({})", path.display(), size(*bytes))
+        }
+        JobEvent::NodeStatus { phase, pull, message, .. } => {
+            let mut line = format!("node      {}", phase.replace('_', " "));
+            if let Some(pull) = pull {
+                line.push_str(&format!(", {}", pulled(pull)));
+            }
+            if !message.is_empty() {
+                line.push_str(&format!(": {message}"));
+            }
+            line
+        }
+        JobEvent::Ready { runway_end, .. } => format!("running   the meter started; the money lasts {}", left(*runway_end)),
+        JobEvent::Grace { grace_end, .. } => {
+            format!("grace     the money is used up; a top-up within {} resumes the job", left(*grace_end))
+        }
+        JobEvent::ToppedUp { amount, runway_end, .. } => {
+            format!("top-up    {amount} USDC; the money lasts {}", left(*runway_end))
+        }
+        JobEvent::StartFailed { provider, attempts_left, .. } => {
+            format!("failed    provider {} did not start; {attempts_left} attempts left", short(provider))
+        }
+        JobEvent::Finished { reason, exit_code, money, .. } => {
+            let exit = exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
+            format!("end       {}{exit}: {} USDC owed, {} USDC back in the purse", reason.name(), money.accrued, money.refunded)
+        }
+        JobEvent::LogVerified { lines, .. } => format!("log       {lines} lines, complete and unaltered"),
+        JobEvent::OutputsVerified { root, files, bytes, folder, .. } => format!(
+            "outputs   {files} files ({}) in {}, verified: {}",
+            size(*bytes),
+            folder.display(),
+            hex::encode(root)
+        ),
+        JobEvent::Settled { money, .. } => {
+            format!("settled   {} USDC paid, {} USDC fee, {} USDC refunded", money.paid, money.fee, money.refunded)
+        }
+        JobEvent::LeaseClosed { lease } => format!("closed    lease {}", short(lease)),
+        JobEvent::JobEnded { reason, exit_code } => {
+            let exit = exit_code.map_or(String::new(), |code| format!(", exit code {code}"));
+            format!("job       {}{exit}", reason.name())
+        }
+        JobEvent::JobClosed => "closed    the job; its rent is returned".to_owned(),
+        JobEvent::Trouble { what, last } => {
+            let again = if *last { "" } else { " (tried again)" };
+            format!("trouble   {what}{again}")
+        }
+    })
+}
+
+/// The line beside the money's bar.
+pub fn money_line(accrued: Usdc, reserved: Usdc, runway_end: u64, now: u64) -> String {
+    let left = runway_end.saturating_sub(now);
+    let lasts = if runway_end == 0 { String::new() } else { format!(", lasts {}", span(left)) };
+    format!("{accrued} of {reserved} USDC{lasts}")
+}
+
+fn pulled(pull: &PullProgress) -> String {
+    format!(
+        "{} of {} layers, {} of {}",
+        pull.layers_done,
+        pull.layers_total,
+        size(pull.bytes_done),
+        size(pull.bytes_total)
+    )
+}
+
+fn size(bytes: u64) -> String {
+    bytesize::ByteSize::b(bytes).display().iec().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridlease_core::job::EndReason;
+    use solana_pubkey::Pubkey;
+
+    #[test]
+    fn addresses_and_scores_are_short_enough_to_be_read() {
+        assert_eq!(score(87_654_321), "87.65");
+        assert_eq!(score(0), "0.00");
+        assert_eq!(short(&Pubkey::new_from_array([7; 32])).chars().count(), 9);
+    }
+
+    #[test]
+    fn every_kind_of_event_but_data_has_a_line() {
+        let lease = Pubkey::new_unique();
+        let line = |event: &JobEvent| describe(event, 100).unwrap();
+        assert!(line(&JobEvent::WindowExtended { close_ts: 103, extensions: 1 }).contains("3s left"));
+        assert!(line(&JobEvent::Ready { lease, ready_ts: 100, runway_end: 160 }).contains("1m 0s"));
+        let ended = JobEvent::JobEnded { reason: EndReason::Completed, exit_code: Some(3) };
+        assert!(line(&ended).contains("completed, exit code 3"));
+        assert_eq!(money_line(Usdc(1), Usdc(2_000_000), 160, 100), "0.000001 of 2.000000 USDC, lasts 1m 0s");
+    }
+}

@@ -1,0 +1,338 @@
+//! `gridlease job`
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use futures_util::StreamExt as _;
+use gridlease_sdk::manifest::Manifest;
+use gridlease_sdk::node_api::LogStream;
+use gridlease_sdk::node_api::client::LogStart;
+use solana_pubkey::Pubkey;
+
+use super::watch::{printable, watch};
+use super::{Context, address, report};
+use crate::amount::Usdc;
+use crate::buyer::{Buyer, FollowOptions, PostOptions};
+use crate::chain::Chain;
+use crate::error::CliError;
+use crate::output::Report as _;
+use crate::steps;
+
+/// Which job: an address, or the one posted last from this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// This one.
+    Job(Pubkey),
+    /// The one posted last from this machine.
+    Last,
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    if text == "last" {
+        return Ok(Which::Last);
+    }
+    address(text).map(Which::Job).map_err(|error| format!("{error}, or the word last"))
+}
+
+/// Jobs.
+#[derive(Debug, Subcommand)]
+pub enum Job {
+    /// Write a commented manifest to begin with.
+    #[command(after_help = "Examples:\n  gridlease job init\n  gridlease job init render.yaml")]
+    Init {
+        /// The file to write; it must not exist.
+        #[arg(default_value = "job.yaml", value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Post a job: check the manifest, pin image and inputs, reserve the most that it can cost, open the bidding.
+    #[command(
+        after_help = "Examples:\n  gridlease job post job.yaml --watch --output out\n  gridlease job post job.yaml --yes --json"
+    )]
+    Post {
+        /// The manifest.
+        #[arg(value_name = "MANIFEST")]
+        manifest: PathBuf,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+        /// Check everything and show what it would cost, but post nothing.
+        #[arg(long, conflicts_with_all = ["watch", "again"])]
+        dry_run: bool,
+        /// Follow the job to its end.
+        #[arg(short, long)]
+        watch: bool,
+        /// With --watch: fetch the outputs into this folder and verify them.
+        #[arg(short, long, value_name = "DIR", requires = "watch")]
+        output: Option<PathBuf>,
+        /// Post once more even if an earlier post of this manifest was cut off and may have arrived.
+        #[arg(long)]
+        again: bool,
+    },
+    /// List the keypair's jobs that are on chain.
+    #[command(after_help = "Examples:\n  gridlease job list\n  gridlease job list --all")]
+    List {
+        /// Those too that are closed and that this machine remembers.
+        #[arg(short, long)]
+        all: bool,
+    },
+    /// Show a job with its bids and its lease.
+    #[command(after_help = "Examples:\n  gridlease job show 3Jk…\n  gridlease job show last --json")]
+    Show {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Follow a job live: bids, award, start, money, log, end. Pushes manifest and inputs to the winner.
+    #[command(after_help = "Examples:\n  gridlease job watch last\n  gridlease job watch 3Jk… --output out --json")]
+    Watch {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Fetch the outputs into this folder and verify them.
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Leave out the container's log.
+        #[arg(long)]
+        no_logs: bool,
+    },
+    /// Print the container's log, its hash chain verified.
+    #[command(after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow")]
+    Logs {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Go on until the container ends.
+        #[arg(short, long)]
+        follow: bool,
+        /// Begin at this line, counted from 0.
+        #[arg(long, default_value_t = 0, value_name = "LINE")]
+        from: u64,
+    },
+    /// Fetch a job's outputs and verify them against the hash on chain.
+    #[command(after_help = "Examples:\n  gridlease job get last\n  gridlease job get 3Jk… --output frames")]
+    Get {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// The folder, which must not exist, be empty, or hold these very outputs [default: outputs-JOB].
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Hand manifest and inputs to the winner again.
+    #[command(after_help = "Example:\n  gridlease job push last")]
+    Push {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// End a running job; what is not used comes back.
+    #[command(after_help = "Example:\n  gridlease job stop last")]
+    Stop {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Add to what is reserved for a running job, out of the purse.
+    #[command(after_help = "Example:\n  gridlease job top-up last 0.50")]
+    TopUp {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// How much, in USDC.
+        #[arg(value_name = "USDC")]
+        amount: Usdc,
+    },
+    /// Take a job back before it is awarded.
+    #[command(after_help = "Example:\n  gridlease job cancel last")]
+    Cancel {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Enter an offer that takes automatic bids into a job's auction. Anybody may do it.
+    #[command(after_help = "Example:\n  gridlease job enter 3Jk… 6Mn…")]
+    Enter {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// The offer's address.
+        #[arg(value_name = "OFFER", value_parser = address)]
+        offer: Pubkey,
+    },
+    /// Award a job whose bidding is over. Anybody may do it.
+    #[command(after_help = "Example:\n  gridlease job award 3Jk…")]
+    Award {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Close a job that is over; its rent goes back to who paid it. Anybody may do it.
+    #[command(after_help = "Example:\n  gridlease job close 3Jk…")]
+    Close {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Job) -> Result<(), CliError> {
+    if let Job::Init { file } = &command {
+        return init(context, file);
+    }
+    let buyer = context.buyer()?;
+    let job = |which: &Which| resolve(&buyer, which);
+    match command {
+        Job::Init { .. } => Ok(()),
+        Job::Post { manifest, yes, dry_run, watch, output, again } => {
+            let post = Post { manifest, yes, dry_run, watch, output, again };
+            post.run(context, &buyer).await
+        }
+        Job::List { all } => context.out.report(&report::Jobs(buyer.jobs(all).await?)),
+        Job::Show { job: which } => context.out.report(&buyer.show(&job(&which)?).await?),
+        Job::Watch { job: which, output, no_logs } => {
+            let options = FollowOptions { logs: !no_logs, outputs: output, ..FollowOptions::default() };
+            follow(context, &buyer, job(&which)?, options).await
+        }
+        Job::Logs { job: which, follow, from } => logs(context, &buyer, &job(&which)?, follow, from).await,
+        Job::Get { job: which, output } => {
+            let job = job(&which)?;
+            let folder = output.unwrap_or_else(|| PathBuf::from(format!("outputs-{job}")));
+            let spinner = context.out.spinner("fetching the outputs");
+            let done = buyer.outputs(&job, &folder).await;
+            spinner.finish_and_clear();
+            context.out.report(&done?)
+        }
+        Job::Push { job: which } => {
+            let spinner = context.out.spinner("handing manifest and inputs to the node");
+            let done = buyer.push(&job(&which)?).await;
+            spinner.finish_and_clear();
+            context.out.report(&done?)
+        }
+        step => one_step(context, &buyer, step).await,
+    }
+}
+
+async fn one_step(context: &Context, buyer: &Buyer, command: Job) -> Result<(), CliError> {
+    let (chain, key): (&Chain, _) = (buyer.chain(), buyer.key());
+    let job = |which: &Which| resolve(buyer, which);
+    let spinner = context.out.spinner("sending");
+    let done = match &command {
+        Job::Stop { job: which } => steps::stop(chain, key, &job(which)?).await,
+        Job::TopUp { job: which, amount } => steps::top_up(chain, key, &job(which)?, *amount).await,
+        Job::Cancel { job: which } => steps::cancel(chain, key, &job(which)?).await,
+        Job::Enter { job: which, offer } => steps::enter(chain, key, &job(which)?, offer).await,
+        Job::Award { job: which } => steps::award(chain, key, &job(which)?).await,
+        Job::Close { job: which } => steps::close_job(chain, key, &job(which)?).await,
+        _ => return Ok(()),
+    };
+    spinner.finish_and_clear();
+    context.out.report(&done?)
+}
+
+fn resolve(buyer: &Buyer, which: &Which) -> Result<Pubkey, CliError> {
+    let Which::Last = which else {
+        return match which {
+            Which::Job(job) => Ok(*job),
+            Which::Last => Err(CliError::Usage("no job is named".to_owned())),
+        };
+    };
+    let (cluster, owner) = (buyer.chain().cluster(), buyer.address().to_string());
+    let records = buyer.store().list()?;
+    let last = records.iter().find(|record| record.cluster == cluster && record.owner == owner);
+    let last = last.ok_or_else(|| CliError::Usage(format!("no job was posted from this machine to {cluster}; name one by its address")))?;
+    Ok(last.address()?)
+}
+
+fn init(context: &Context, file: &Path) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            CliError::Usage(format!("{} exists already; name another file", file.display()))
+        }
+        _ => CliError::Local(format!("cannot write {}: {source}", file.display())),
+    };
+    let mut target = std::fs::File::options().write(true).create_new(true).open(file).map_err(failed)?;
+    target.write_all(Manifest::template().as_bytes()).map_err(failed)?;
+    context.out.note(&format!("wrote {0}; edit it, then run `gridlease job post {0}`", file.display()));
+    Ok(())
+}
+
+struct Post {
+    manifest: PathBuf,
+    yes: bool,
+    dry_run: bool,
+    watch: bool,
+    output: Option<PathBuf>,
+    again: bool,
+}
+
+impl Post {
+    async fn run(self, context: &Context, buyer: &Buyer) -> Result<(), CliError> {
+        let out = context.out;
+        let spinner = out.spinner("checking the manifest, the image and the inputs");
+        let prepared = buyer.prepare(&self.manifest).await;
+        spinner.finish_and_clear();
+        let prepared = prepared?;
+        if self.dry_run {
+            return out.report(&prepared.quote);
+        }
+        if !self.yes && out.is_interactive() {
+            out.note(&prepared.quote.human());
+            if !out.confirm("\nPost this job?").await? {
+                return Err(CliError::Usage("nothing was posted".to_owned()));
+            }
+        }
+        let spinner = out.spinner("posting");
+        let posted = buyer.post(&prepared, &PostOptions { again: self.again }).await;
+        spinner.finish_and_clear();
+        let posted = posted?;
+        if !self.watch {
+            out.report(&posted)?;
+            out.note(&format!(
+                "`gridlease job watch {}` follows it and hands manifest and inputs to the winner: run it before the bidding ends",
+                posted.job
+            ));
+            return Ok(());
+        }
+        if out.is_json() {
+            out.json_line(&posted)?;
+        } else {
+            out.note(&posted.human());
+        }
+        follow(context, buyer, posted.job, FollowOptions { outputs: self.output, ..FollowOptions::default() }).await
+    }
+}
+
+async fn follow(context: &Context, buyer: &Buyer, job: Pubkey, options: FollowOptions) -> Result<(), CliError> {
+    let summary = watch(context, buyer, job, options).await?;
+    if context.out.is_json() { context.out.json_line(&summary) } else { context.out.report(&summary) }
+}
+
+async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, follow: bool, from: u64) -> Result<(), CliError> {
+    let lease = buyer.lease_of(job).await?;
+    let node = buyer.node_of(&lease.provider).await?;
+    let start = if from == 0 { LogStart::Beginning } else { LogStart::At(from) };
+    let mut lines = std::pin::pin!(node.logs(lease.lease, start, follow));
+    let mut last = None;
+    while let Some(line) = lines.next().await {
+        let line = line?;
+        if context.out.is_json() {
+            context.out.json_line(&line)?;
+        } else if line.stream == LogStream::Stdout {
+            context.out.line(&printable(&line.line))?;
+        } else {
+            context.out.note(&printable(&line.line));
+        }
+        last = Some(line);
+    }
+    // Only a whole log, read from its first line, can be held against the chain.
+    let ended = lease.over && lease.log_hash != [0; 32] && from == 0;
+    let found = last.map_or_else(|| hex::encode([0u8; 32]), |line| line.chain);
+    if ended && found != hex::encode(lease.log_hash) {
+        return Err(CliError::Unverified(format!(
+            "the log does not end in the hash that stands on chain ({}): lines are missing or were altered",
+            hex::encode(lease.log_hash)
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The tables of the commands.
+
+use serde::Serialize;
+
+use super::describe::{score, short};
+use crate::admin::MarketView;
+use crate::amount::Usdc;
+use crate::buyer::show::{JobLine, JobView};
+use crate::buyer::{OutputsDone, PostedJob, PushDone, Quote};
+use crate::chain::Sent;
+use crate::clock::now_s;
+use crate::output::{Report, fields, mib, relative, rows, span};
+use crate::provider::{OfferView, ProviderDone, ProviderView};
+use crate::purse::{PurseDone, PurseView};
+use crate::steps::{LeaseView, StepDone};
+
+fn sent(transaction: Option<&Sent>) -> String {
+    match transaction {
+        None => "no transaction was needed".to_owned(),
+        Some(sent) => {
+            let fee = sent.fee.map_or(String::new(), |fee| format!(" (fee {fee} SOL)"));
+            format!("transaction {}{fee}", sent.signature)
+        }
+    }
+}
+
+impl Report for PurseView {
+    fn human(&self) -> String {
+        fields(&[
+            ("purse", &self.purse),
+            ("owner", &self.owner),
+            ("free", &format!("{} USDC", self.free)),
+            ("reserved", &format!("{} USDC for {} open jobs", self.reserved, self.open_jobs)),
+            ("fees owed", &format!("{} USDC", self.fees_owed)),
+            ("balance", &format!("{} USDC", self.balance)),
+            ("deposited", &self.deposited),
+            ("withdrawn", &self.withdrawn),
+            ("paid", &self.paid),
+            ("fees", &self.fees),
+            ("compensated", &self.compensated),
+            ("wallet", &format!("{} USDC, {} SOL", self.wallet_usdc, self.wallet_sol)),
+        ])
+    }
+}
+
+impl Report for PurseDone {
+    fn human(&self) -> String {
+        let amount = self.amount.map_or(String::new(), |amount| format!(" {amount} USDC"));
+        format!(
+            "{}{amount}; {} USDC are free\n{}",
+            self.done,
+            self.purse.free,
+            sent(self.transaction.as_ref())
+        )
+    }
+}
+
+impl Report for Quote {
+    fn human(&self) -> String {
+        let free = self.free.map_or("the purse is not open".to_owned(), |free| format!("{free} USDC"));
+        let inputs: u64 = self.inputs.iter().map(|input| input.size).sum();
+        fields(&[
+            ("job", &self.name),
+            ("image", &self.image),
+            ("image size", &bytesize::ByteSize::b(self.image_bytes).display().iec()),
+            ("inputs", &format!("{} files, {}", self.inputs.len(), bytesize::ByteSize::b(inputs).display().iec())),
+            ("price", &format!("at most {} USDC per hour", self.max_price)),
+            ("time", &format!("at most {}", span(self.max_duration_s.into()))),
+            ("bidding", &format!("{}, {} attempts", span(self.window_s.into()), self.attempts)),
+            ("reserved", &format!("{} USDC; what is not used comes back", self.cap)),
+            ("free", &free),
+            ("rent", &format!("{} SOL, returned when the job is closed", self.rent_sol)),
+        ])
+    }
+}
+
+impl Report for PostedJob {
+    fn human(&self) -> String {
+        let how = match &self.transaction {
+            Some(_) => sent(self.transaction.as_ref()),
+            None => "an earlier post of this manifest had arrived; nothing was posted twice (--again posts it once more)".to_owned(),
+        };
+        let bidding = relative(self.close_ts, now_s());
+        fields(&[("job", &self.job), ("reserved", &format!("{} USDC", self.reserved)), ("bidding ends", &bidding), ("", &how)])
+    }
+}
+
+impl Report for OutputsDone {
+    fn human(&self) -> String {
+        format!(
+            "{} files ({}) in {}\nverified against the chain: {}",
+            self.files,
+            bytesize::ByteSize::b(self.bytes).display().iec(),
+            self.folder.display(),
+            hex::encode(self.root)
+        )
+    }
+}
+
+impl Report for PushDone {
+    fn human(&self) -> String {
+        format!("the node has the manifest ({}) and {} inputs", self.manifest_hash, self.inputs.len())
+    }
+}
+
+impl Report for StepDone {
+    fn human(&self) -> String {
+        let transactions: Vec<String> = self.transactions.iter().map(|one| sent(Some(one))).collect();
+        format!("{} {}\n{}", self.subject, self.done, transactions.join("\n"))
+    }
+}
+
+/// A list of jobs.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Jobs(pub Vec<JobLine>);
+
+impl Report for Jobs {
+    fn human(&self) -> String {
+        if self.0.is_empty() {
+            return "no jobs; `gridlease job init` writes a manifest to begin with".to_owned();
+        }
+        let now = now_s();
+        rows(
+            &["job", "name", "state", "outcome", "exit", "max usdc/h", "posted"],
+            self.0.iter().map(|line| {
+                vec![
+                    line.job.clone(),
+                    line.name.clone().unwrap_or_else(|| "-".to_owned()),
+                    line.state.to_owned(),
+                    line.reason.to_owned(),
+                    line.exit_code.map_or("-".to_owned(), |code| code.to_string()),
+                    line.max_price.map_or("-".to_owned(), |price| price.to_string()),
+                    relative(line.posted_ts, now),
+                ]
+            }),
+        )
+    }
+}
+
+impl Report for JobView {
+    fn human(&self) -> String {
+        let now = now_s();
+        let name = self.name.clone().unwrap_or_else(|| "-".to_owned());
+        let exit = self.exit_code.map_or("-".to_owned(), |code| code.to_string());
+        let price = self.max_price.map_or("-".to_owned(), |price| format!("{price} USDC per hour"));
+        let time = self.max_duration_s.map_or("-".to_owned(), |seconds| span(seconds.into()));
+        let mut text = fields(&[
+            ("job", &self.job),
+            ("name", &name),
+            ("state", &self.state),
+            ("outcome", &self.reason),
+            ("exit code", &exit),
+            ("max price", &price),
+            ("max time", &time),
+            ("held by the job", &format!("{} USDC", self.reserved)),
+            ("posted", &relative(self.posted_ts.unwrap_or(0), now)),
+            ("bidding ends", &relative(self.close_ts.unwrap_or(0), now)),
+            ("manifest", &self.manifest_hash.clone().unwrap_or_else(|| "-".to_owned())),
+        ]);
+        if !self.bids.is_empty() {
+            let bids = self.bids.iter().map(|bid| {
+                vec![bid.rank.to_string(), bid.provider.to_string(), bid.price.to_string(), score(bid.score)]
+            });
+            text.push_str("\n\n");
+            text.push_str(&rows(&["rank", "provider", "usdc/h", "score"], bids));
+        }
+        if let Some(lease) = &self.lease {
+            text.push_str("\n\n");
+            text.push_str(&lease.human());
+        }
+        if !self.past_leases.is_empty() {
+            let leases = self.past_leases.iter().map(|lease| {
+                vec![
+                    lease.lease.to_string(),
+                    short(&lease.provider),
+                    lease.price.to_string(),
+                    lease.reason.to_owned(),
+                    lease.exit_code.map_or("-".to_owned(), |code| code.to_string()),
+                    lease.money.paid.to_string(),
+                    lease.money.fee.to_string(),
+                    lease.money.refunded.to_string(),
+                ]
+            });
+            text.push_str("\n\n");
+            let headings = ["lease", "provider", "usdc/h", "outcome", "exit", "paid", "fee", "refunded"];
+            text.push_str(&rows(&headings, leases));
+        }
+        text
+    }
+}
+
+impl Report for LeaseView {
+    fn human(&self) -> String {
+        let now = now_s();
+        let usdc = |amount: Usdc| format!("{amount} USDC");
+        let exit = self.exit_code.map_or("-".to_owned(), |code| code.to_string());
+        fields(&[
+            ("lease", &self.lease),
+            ("job", &self.job),
+            ("provider", &self.provider),
+            ("state", &self.state),
+            ("outcome", &self.reason),
+            ("exit code", &exit),
+            ("price", &format!("{} USDC per hour", self.price)),
+            ("reserved", &usdc(self.money.reserved)),
+            ("accrued", &usdc(self.money.accrued)),
+            ("paid", &usdc(self.money.paid)),
+            ("fee", &usdc(self.money.fee)),
+            ("refunded", &usdc(self.money.refunded)),
+            ("held", &usdc(self.held)),
+            ("stake", &usdc(self.stake)),
+            ("awarded", &relative(self.awarded_ts, now)),
+            ("started", &relative(self.ready_ts, now)),
+            ("money ends", &relative(self.money.runway_end, now)),
+            ("ended", &relative(self.ended_ts, now)),
+            ("result", &self.result_hash),
+        ])
+    }
+}
+
+/// A list of offers.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Offers(pub Vec<OfferView>);
+
+impl Report for Offers {
+    fn human(&self) -> String {
+        if self.0.is_empty() {
+            return "no offers take leases now; --all shows those too that are expired, withdrawn or full".to_owned();
+        }
+        offers(&self.0)
+    }
+}
+
+fn offers(offers: &[OfferView]) -> String {
+    let now = now_s();
+    rows(
+        &["offer", "machine", "cpu", "memory", "disk", "region", "ask/h", "floor/h", "bids", "free", "expires"],
+        offers.iter().map(|offer| {
+            let state = if offer.live { relative(offer.expires_ts, now) } else { "not live".to_owned() };
+            vec![
+                offer.offer.to_string(),
+                offer.machine.clone(),
+                format!("{}.{}", offer.cpu_milli / 1_000, offer.cpu_milli % 1_000 / 100),
+                mib(offer.memory_mib.into()),
+                mib(offer.disk_mib.into()),
+                offer.region.to_owned(),
+                offer.ask.to_string(),
+                offer.floor.to_string(),
+                if offer.auto_bid { "automatic" } else { "own" }.to_owned(),
+                format!("{}/{}", offer.units_free, offer.units),
+                state,
+            ]
+        }),
+    )
+}
+
+impl Report for ProviderView {
+    fn human(&self) -> String {
+        let stake = match (self.stake, self.stake_free) {
+            (Some(stake), Some(free)) => format!("{stake} USDC, {free} free"),
+            _ => "none; add some with `gridlease provider stake`".to_owned(),
+        };
+        let mut text = fields(&[
+            ("provider", &self.provider),
+            ("authority", &self.authority),
+            ("node key", &self.node_key),
+            ("payout", &self.payout),
+            ("endpoint", &self.endpoint),
+            ("certificate", &self.fingerprint),
+            ("reputation", &format!("{}.{:02} %", self.reputation_bps / 100, self.reputation_bps % 100)),
+            ("leases", &format!(
+                "{} started, {} completed, {} faulted, {} open",
+                self.started, self.completed, self.faulted, self.open_leases
+            )),
+            ("earned", &format!("{} USDC", self.earned)),
+            ("stake", &stake),
+        ]);
+        if !self.offers.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(&offers(&self.offers));
+        }
+        text
+    }
+}
+
+impl Report for ProviderDone {
+    fn human(&self) -> String {
+        format!("{}\n{}\n\n{}", self.done, sent(Some(&self.transaction)), self.provider.human())
+    }
+}
+
+impl Report for MarketView {
+    fn human(&self) -> String {
+        let mut text = fields(&[
+            ("market", &self.market),
+            ("staking", &self.staking),
+            ("admin", &self.admin),
+            ("mint", &self.usdc_mint),
+            ("treasury", &self.treasury),
+            ("insurance", &self.insurance),
+            ("fee", &format!("{}.{:02} %", self.fee_bps / 100, self.fee_bps % 100)),
+            ("slot", &format!("{} ms", self.slot_ms)),
+            ("intake", &if self.paused { "paused" } else { "open" }),
+        ]);
+        if self.transaction.is_some() {
+            text.push_str(&format!("\n\n{}", sent(self.transaction.as_ref())));
+        }
+        text
+    }
+}
+
+/// What the node's owner has to register.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeIdentity {
+    /// Address of the node key.
+    pub node_key: String,
+    /// SHA-256 of the certificate, hex.
+    pub fingerprint: String,
+    /// The certificate's file.
+    pub certificate: String,
+}
+
+impl Report for NodeIdentity {
+    fn human(&self) -> String {
+        let table = fields(&[
+            ("node key", &self.node_key),
+            ("certificate", &self.certificate),
+            ("fingerprint", &self.fingerprint),
+        ]);
+        format!(
+            "{table}\n\nregister it with the provider's cold key:\n  gridlease provider register --node-key {} --fingerprint {} --endpoint https://HOST:PORT",
+            self.node_key, self.fingerprint
+        )
+    }
+}

@@ -1,0 +1,32 @@
+//! Awards jobs whose bidding window is over.
+
+use gridlease_core::Now;
+use gridlease_sdk::account::Job;
+use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
+use solana_pubkey::Pubkey;
+
+use super::{Action, Step};
+use crate::convert;
+use crate::view::View;
+
+/// The award of `job`, with the accounts of its best bidders in the book's order, as many as fit. With an empty book the
+/// market reopens or ends the job.
+pub(super) fn action(view: &View, address: &Pubkey, job: &Job, now: Now) -> Option<Action> {
+    let open = convert::job(job)?;
+    open.check_award(now.ts).ok()?;
+    let bids = job.bids();
+    // A bidder whose record is not known yet ends the list; the market goes on from there with the next call.
+    let bidders: Vec<Bidder> = bids
+        .iter()
+        .take(AWARD_BIDDERS)
+        .map_while(|bid| {
+            let provider = view.provider(&bid.provider)?;
+            Some(Bidder { provider: bid.provider, offer: bid.offer, bond: provider.bond })
+        })
+        .collect();
+    if bidders.is_empty() && !bids.is_empty() {
+        return None;
+    }
+    let step = Step::Award { job: *address, purse: job.purse, number: open.leases, bidders };
+    Some(Action::single(step, open.close_ts))
+}

@@ -1,0 +1,51 @@
+//! Offers that take automatic bids, and whether one can take a job.
+
+use gridlease_core::requirement::{Standing, satisfies};
+use gridlease_core::{Atoms, Bps, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, bond};
+use gridlease_sdk::account::{Job, Offer, Provider};
+use gridlease_sdk::instruction;
+use solana_pubkey::Pubkey;
+
+use crate::convert;
+use crate::view::View;
+
+/// An offer with everything that its eligibility hangs on.
+pub(super) struct Bidder<'a> {
+    pub(super) provider_key: Pubkey,
+    pub(super) provider: &'a Provider,
+    pub(super) offer: &'a Offer,
+    bond: bond::Bond,
+}
+
+/// The live offers that take automatic bids and have a free unit, in the order of their addresses.
+pub(super) fn live(view: &View, now: UnixTs) -> Vec<Bidder<'_>> {
+    view.offers()
+        .filter(|(_, offer)| offer.auto_bid == 1 && offer.units_free > 0 && offer.is_live(now))
+        .filter_map(|(_, offer)| {
+            let provider = view.provider(&offer.provider)?;
+            let bond = convert::bond(view.bond(&provider.bond)?);
+            Some(Bidder { provider_key: offer.provider, provider, offer, bond })
+        })
+        .collect()
+}
+
+impl Bidder<'_> {
+    /// Can it take `job` at `price`? The same questions, in the same order, as the market asks.
+    pub(super) fn check(&self, job: &Job, price: PricePerHour) -> RuleResult<()> {
+        if job.excludes(&self.provider_key) {
+            return Err(RuleError::Excluded);
+        }
+        let standing = Standing { stake: self.bond.amount, reputation: Bps(self.provider.standing) };
+        satisfies(&self.offer.unit(), &standing, &job.need())?;
+        let stake: Atoms = bond::lease_reservation(price, Seconds(job.max_duration_s.into()))?;
+        if self.bond.free()? < stake {
+            return Err(RuleError::InsufficientStake);
+        }
+        Ok(())
+    }
+
+    /// What the instruction needs to know of it.
+    pub(super) fn keys(&self) -> instruction::job::Bidder {
+        instruction::job::Bidder { provider: self.provider_key, offer: self.offer.number, bond: self.provider.bond }
+    }
+}

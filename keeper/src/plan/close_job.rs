@@ -1,0 +1,13 @@
+//! Closes jobs that are over.
+
+use gridlease_core::job as rules;
+use gridlease_sdk::account::Job;
+use solana_pubkey::Pubkey;
+
+use super::Step;
+
+/// The step where the job, in the state `next`, is over.
+pub(super) fn step(address: &Pubkey, job: &Job, next: &rules::Job) -> Option<Step> {
+    next.check_close().ok()?;
+    Some(Step::CloseJob { job: *address, purse: job.purse, payer: job.payer })
+}

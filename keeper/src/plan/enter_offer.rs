@@ -1,0 +1,75 @@
+//! Enters offers that take automatic bids into the books of open jobs.
+
+use std::collections::BTreeMap;
+
+use gridlease_core::book::{Book, Entry};
+use gridlease_core::limits::BOOK_SIZE;
+use gridlease_core::score::{Weights, auto_bid_price, score};
+use gridlease_core::{Now, PricePerHour, job as rules};
+use gridlease_sdk::account::Job;
+use solana_pubkey::Pubkey;
+
+use super::bidder::Bidder;
+use super::{Action, Step};
+use crate::convert;
+use crate::view::View;
+
+/// One bid for each provider whose offer would change the book of `job`, at most as many as a book holds, the best score
+/// first. Each is an action of its own, so that one that fails holds up no other.
+pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidder<'_>], now: Now) -> Vec<Action> {
+    let paused = view.config().is_none_or(|config| config.paused != 0);
+    let parts = (convert::job(job), convert::book(job), convert::weights(job));
+    let (Some(open), Some(book), Some(weights)) = parts else { return Vec::new() };
+    // Asked once for all: where not even the job's own price could be bid, the window is over.
+    if paused || open.check_bid(open.terms.max_price, now.ts).is_err() {
+        return Vec::new();
+    }
+    let mut best: BTreeMap<Pubkey, (Entry, &Bidder<'_>)> = BTreeMap::new();
+    for bidder in bidders {
+        let Some(entry) = entry(job, &open, &book, &weights, bidder, now) else { continue };
+        // A provider stands in a book once: of several offers, the one that stands best.
+        match best.get(&bidder.provider_key) {
+            Some((other, _)) if !entry.beats(other) => {}
+            _ => {
+                best.insert(bidder.provider_key, (entry, bidder));
+            }
+        }
+    }
+    let mut best: Vec<_> = best.into_values().collect();
+    best.sort_by_key(|(entry, bidder)| (std::cmp::Reverse(entry.score), bidder.provider_key));
+    best.into_iter()
+        .take(BOOK_SIZE)
+        .map(|(_, bidder)| Action::single(Step::EnterOffer { job: *address, bidder: bidder.keys() }, open.close_ts))
+        .collect()
+}
+
+/// The entry that the market would make, `None` where it would refuse or nothing would change.
+fn entry(
+    job: &Job,
+    open: &rules::Job,
+    book: &Book,
+    weights: &Weights,
+    bidder: &Bidder<'_>,
+    now: Now,
+) -> Option<Entry> {
+    let provider = bidder.provider_key.to_bytes();
+    let standing = book.entries().iter().find(|entry| entry.provider == provider);
+    if standing.is_some() && book.best() == standing {
+        return None; // it leads already
+    }
+    let merit = convert::merit(bidder.provider);
+    let max = open.terms.max_price;
+    let (ask, floor) = (PricePerHour(bidder.offer.ask), PricePerHour(bidder.offer.floor));
+    let best_other = book.best_other(&provider).map(|entry| entry.score);
+    let price = auto_bid_price(weights, &merit, ask, floor, max, best_other).ok()?;
+    if standing.is_some_and(|entry| entry.price <= price) {
+        return None; // it cannot go lower
+    }
+    open.check_bid(price, now.ts).ok()?;
+    bidder.check(job, price).ok()?;
+    let score = score(weights, &merit, price, max).ok()?;
+    // How ties break is the program's secret until it is asked; taken as won here, so that nobody is left out.
+    let entry = Entry { provider, offer: bidder.offer.number, score, price, tie: 0 };
+    book.clone().insert(entry).ok()?;
+    Some(entry)
+}

@@ -1,0 +1,22 @@
+//! Moves leases on whose runway or grace period has ended.
+
+use gridlease_core::lease::LeaseState;
+use gridlease_core::{Now, job as job_rules, lease as rules};
+use gridlease_sdk::instruction::lease::LeaseKeys;
+
+use super::Step;
+
+/// The step where time has moved the lease on; `lease` and `job` are moved on as the market would.
+pub(super) fn step(
+    keys: &LeaseKeys,
+    lease: &mut rules::Lease,
+    job: Option<&mut job_rules::Job>,
+    now: Now,
+) -> Option<Step> {
+    lease.expire(now).ok()??;
+    if let Some(job) = job.filter(|_| lease.state == LeaseState::Ended) {
+        // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.
+        job.on_lease_end(lease.reason).ok();
+    }
+    Some(Step::Expire(*keys))
+}

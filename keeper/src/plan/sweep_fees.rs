@@ -1,0 +1,19 @@
+//! Moves the fees that purses owe to treasury and insurance fund.
+
+use gridlease_core::{Atoms, Now};
+use gridlease_sdk::account::Purse;
+use solana_pubkey::Pubkey;
+
+use super::{Action, Policy, Step};
+use crate::view::View;
+
+/// The sweep of a purse that owes enough.
+pub(super) fn action(view: &View, address: &Pubkey, purse: &Purse, now: Now, policy: &Policy) -> Option<Action> {
+    let config = view.config()?;
+    let owed = Atoms(purse.fees_owed);
+    if owed.is_zero() || owed < policy.sweep_above {
+        return None;
+    }
+    let step = Step::SweepFees { purse: *address, treasury: config.treasury, insurance: config.insurance };
+    Some(Action::single(step, now.ts))
+}

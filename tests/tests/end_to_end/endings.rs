@@ -1,0 +1,92 @@
+//! How a job can end without anybody's fault.
+
+use std::time::Duration;
+
+use gridlease_cli::buyer::JobEvent;
+use gridlease_cli::steps;
+use gridlease_core::job::EndReason;
+use gridlease_demo::market::{MarketOptions, ProviderOptions, USDC};
+
+use crate::world::world;
+
+fn one_provider() -> MarketOptions {
+    MarketOptions { providers: vec![ProviderOptions::new("solo", 300_000, 200_000, true)], ..MarketOptions::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_bids_for_is_refunded_to_the_last_atom() {
+    let options = MarketOptions { providers: Vec::new(), ..MarketOptions::default() };
+    let Some(world) = world(options).await else { return };
+    let job = world.post("true", "10m").await;
+    let held = world.books().await.held_atoms;
+    assert_eq!(held, 100_000, "0.60 USDC/h for 10 minutes");
+    let mut story = world.follow(job);
+    story.until("the end", |event| matches!(event, JobEvent::JobEnded { reason: EndReason::NoBids, .. })).await;
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Reopened { .. })), 2, "three attempts, two reopenings");
+    let books = world.books().await;
+    assert_eq!((books.held_atoms, books.refunded_atoms), (0, 10 * USDC));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
+    let Some(world) = world(one_provider()).await else { return };
+    let script = "echo one; echo two >&2; echo result > /out/file; exit 3";
+    let job = world.post(script, "10m").await;
+    let mut story = world.follow(job);
+    story.to_end().await;
+    let lines = story.count(|event| matches!(event, JobEvent::LogLine { .. }));
+    assert_eq!(lines, 2);
+    let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
+    assert!(matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(3), .. }), "{finished:?}");
+    assert_eq!(story.count(|event| matches!(event, JobEvent::LogVerified { lines: 2, .. })), 1);
+    assert_eq!(story.count(|event| matches!(event, JobEvent::OutputsVerified { files: 1, .. })), 1);
+    let books = world.books().await;
+    // One minute at 0.30 USDC an hour, the least that is charged.
+    assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (4_900, 100, 0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_who_stops_early_pays_for_what_ran_and_gets_the_rest_back() {
+    let Some(world) = world(one_provider()).await else { return };
+    let job = world.post("echo up; sleep 600", "10m").await;
+    let mut story = world.follow(job);
+    story.until("the first line", |event| matches!(event, JobEvent::LogLine { .. })).await;
+    steps::stop(world.buyer.chain(), world.buyer.key(), &job).await.unwrap();
+    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { reason: EndReason::Stopped, .. })), 1);
+    let books = world.books().await;
+    assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (4_900, 100, 0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_escrow_runs_out_is_stopped_and_paid_to_the_last_second() {
+    let Some(world) = world(one_provider()).await else { return };
+    let job = world.post("echo up; sleep 600", "60s").await;
+    let mut story = world.follow(job);
+    story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
+    world.market.localnet.advance_time(Duration::from_secs(61)).await.unwrap();
+    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { reason: EndReason::OutOfFunds, .. })), 1);
+    let books = world.books().await;
+    // The whole reservation: one minute at 0.30 USDC an hour.
+    assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (4_900, 100, 0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_keeper_the_parties_take_every_step_themselves() {
+    let options = MarketOptions { keeper: false, ..one_provider() };
+    let Some(world) = world(options).await else { return };
+    let job = world.post("echo alone", "10m").await;
+    let mut story = world.follow(job);
+    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    story.until("the closed lease", |event| matches!(event, JobEvent::LeaseClosed { .. })).await;
+    let done = steps::close_job(world.buyer.chain(), world.buyer.key(), &job).await;
+    assert!(done.is_ok(), "{done:?}");
+    let books = world.books().await;
+    assert_eq!((books.paid_atoms, books.held_atoms), (4_900, 0));
+    world.stop().await;
+}

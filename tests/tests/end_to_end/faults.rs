@@ -1,0 +1,100 @@
+//! What happens when a part fails in the middle.
+
+use std::time::Duration;
+
+use gridlease_cli::buyer::JobEvent;
+use gridlease_core::job::EndReason;
+use gridlease_demo::market::{MarketOptions, ProviderOptions};
+use gridlease_sdk::address;
+use solana_signer::Signer as _;
+
+use crate::world::world;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
+    let options = MarketOptions {
+        providers: vec![
+            ProviderOptions::new("absent", 200_000, 150_000, true),
+            ProviderOptions::new("steady", 400_000, 350_000, true),
+        ],
+        ..MarketOptions::default()
+    };
+    let Some(mut world) = world(options).await else { return };
+    world.market.kill_node(0).await.unwrap();
+    let job = world.post("echo here", "10m").await;
+    let mut story = world.follow(job);
+    let absent = world.market.providers[0].record;
+    story.until("the award", |event| matches!(event, JobEvent::Awarded { provider, .. } if *provider == absent)).await;
+    let stake_before = stake(&world, 0).await;
+    world.market.localnet.advance_time(Duration::from_secs(150)).await.unwrap();
+    story.until("the slash", |event| matches!(event, JobEvent::StartFailed { provider, .. } if *provider == absent)).await;
+    let steady = world.market.providers[1].record;
+    story
+        .until("the runner-up", |event| {
+            matches!(event, JobEvent::Awarded { provider, runner_up: true, .. } if *provider == steady)
+        })
+        .await;
+    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    assert_eq!(stake_before - stake(&world, 0).await, 50_000, "one per cent of the five USDC behind the lease");
+    let books = world.books().await;
+    assert_eq!(books.compensated_atoms, 50_000, "the buyer got it");
+    assert_eq!(books.held_atoms, 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_is_paid_once() {
+    let options = MarketOptions {
+        providers: vec![ProviderOptions::new("phoenix", 300_000, 200_000, true)],
+        ..MarketOptions::default()
+    };
+    let Some(mut world) = world(options).await else { return };
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done; echo done > /out/file";
+    let job = world.post(script, "10m").await;
+    let mut story = world.follow(job);
+    story.until("the third line", |event| matches!(event, JobEvent::LogLine { seq: 2, .. })).await;
+    world.market.kill_node(0).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.market.start_node(0).unwrap();
+    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
+    assert!(matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(0), .. }), "{finished:?}");
+    story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
+    let mut lines = story.told.iter().filter_map(|event| match event {
+        JobEvent::LogLine { line, .. } => Some(line.clone()),
+        _ => None,
+    });
+    for number in 1..=12 {
+        assert_eq!(lines.next(), Some(format!("line {number}")), "no line is lost or doubled");
+    }
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { .. })), 1, "finished once");
+    let books = world.books().await;
+    assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (4_900, 100, 0), "paid once");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_down_costs_the_buyer_nothing_and_the_job_is_refunded() {
+    let options = MarketOptions {
+        providers: vec![ProviderOptions::new("thirsty", 300_000, 200_000, true)],
+        ..MarketOptions::default()
+    };
+    let Some(mut world) = world(options).await else { return };
+    let job = world.post("echo never", "10m").await;
+    world.market.stop_registry().await;
+    let engine = gridlease_demo::image::docker().await.unwrap();
+    gridlease_demo::image::forget(&engine, &world.image).await;
+    let mut story = world.follow(job);
+    story.until("the award", |event| matches!(event, JobEvent::Awarded { .. })).await;
+    world.market.localnet.advance_time(Duration::from_secs(150)).await.unwrap();
+    story.until("the end", |event| matches!(event, JobEvent::JobEnded { .. })).await;
+    let books = world.books().await;
+    assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (0, 0, 0));
+    world.stop().await;
+}
+
+async fn stake(world: &crate::world::World, at: usize) -> u64 {
+    let authority = world.market.providers[at].authority.pubkey();
+    let bond = address::bond_vault(&address::bond(&authority));
+    world.market.client.token_balance(&bond).await.unwrap().unwrap()
+}

@@ -1,0 +1,126 @@
+//! A market, a buyer with money in its purse, and jobs made of one shell line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use gridlease_cli::amount::Usdc;
+use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, JobEvents, PostOptions};
+use gridlease_cli::{chain::Chain, purse};
+use gridlease_demo::account::Books;
+use gridlease_demo::image::{build_and_push, docker};
+use gridlease_demo::market::{Market, MarketOptions, USDC};
+use solana_pubkey::Pubkey;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Two markets at a time are what two cores carry.
+static PLACES: Semaphore = Semaphore::const_new(2);
+/// Longest wait for the next event of a job.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A market with a buyer.
+pub struct World {
+    pub market: Market,
+    pub buyer: Buyer,
+    pub image: String,
+    _place: SemaphorePermit<'static>,
+}
+
+/// Starts a world; `None` (and a line that says so) where there is no container engine.
+pub async fn world(options: MarketOptions) -> Option<World> {
+    let engine = match docker().await {
+        Ok(engine) => engine,
+        Err(error) => {
+            eprintln!("skipped: {error:#}");
+            return None;
+        }
+    };
+    let place = PLACES.acquire().await.unwrap();
+    let market = Market::start(options, &|line| eprintln!("{line}")).await.unwrap();
+    let shell = PathBuf::from("/bin/busybox");
+    assert!(shell.exists(), "busybox-static is not installed; `cargo xtask setup` installs it");
+    let image = build_and_push(&engine, &shell, "busybox", market.registry_host()).await.unwrap();
+    let chain = Chain::new(market.client.clone());
+    purse::open(&chain, &market.buyer).await.unwrap();
+    purse::deposit(&chain, &market.buyer, Usdc(10 * USDC)).await.unwrap();
+    let buyer = Buyer::new(market.client.clone(), market.buyer.clone(), &market.dir().join("buyer"));
+    Some(World { market, buyer, image: image.reference, _place: place })
+}
+
+impl World {
+    /// Posts a job that runs `script` in a shell, for at most `duration`.
+    pub async fn post(&self, script: &str, duration: &str) -> Pubkey {
+        let text = format!(
+            "version: 1\nname: test\nimage: {}\ncommand: [\"/busybox\", \"sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
+             resources: {{ cpu: 0.5, memory: 64MiB, disk: 100MiB }}\nprice: {{ max: 0.60, mode: auction, window: 6s }}\n\
+             duration: {{ max: {duration} }}\nattempts: 3\n",
+            self.image
+        );
+        let path = self.market.dir().join("test-job.yaml");
+        std::fs::write(&path, text).unwrap();
+        let prepared = self.buyer.prepare(&path).await.unwrap();
+        self.buyer.post(&prepared, &PostOptions::default()).await.unwrap().job
+    }
+
+    /// Follows a job from its beginning.
+    pub fn follow(&self, job: Pubkey) -> Story {
+        let outputs = self.market.dir().join(format!("outputs-{job}"));
+        Story { events: self.buyer.follow(job, FollowOptions { outputs: Some(outputs), ..FollowOptions::default() }), told: Vec::new() }
+    }
+
+    /// The books, which must balance to the last atom.
+    pub async fn books(&self) -> Books {
+        let books = Books::read(&self.market).await.unwrap();
+        books.check().unwrap();
+        books
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        self.market.stop().await;
+    }
+}
+
+/// The events of a job so far.
+pub struct Story {
+    events: JobEvents,
+    pub told: Vec<JobEvent>,
+}
+
+impl Story {
+    /// Reads on until `found` says yes, and returns that event.
+    pub async fn until(&mut self, what: &str, found: impl Fn(&JobEvent) -> bool) -> JobEvent {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.events.next()).await;
+            let event = match next {
+                Ok(Some(event)) => event.unwrap(),
+                Ok(None) => panic!("the story ended before {what}: {:#?}", self.told),
+                Err(_) => panic!("nothing for {PATIENCE:?} before {what}: {:#?}", self.told),
+            };
+            let done = found(&event);
+            if !matches!(event, JobEvent::Money { .. }) {
+                eprintln!("{event:?}");
+                self.told.push(event.clone());
+            }
+            if done {
+                return event;
+            }
+        }
+    }
+
+    /// Reads to the end.
+    pub async fn to_end(&mut self) {
+        while let Some(event) = tokio::time::timeout(PATIENCE, self.events.next()).await.expect("the story stopped") {
+            let event = event.unwrap();
+            if !matches!(event, JobEvent::Money { .. }) {
+                eprintln!("{event:?}");
+                self.told.push(event);
+            }
+        }
+    }
+
+    /// How many events so far are such.
+    pub fn count(&self, such: impl Fn(&JobEvent) -> bool) -> usize {
+        self.told.iter().filter(|event| such(event)).count()
+    }
+}

@@ -1,0 +1,389 @@
+//! The award: always the first bidder that is still good, whoever calls, and no way to skip one.
+
+use gridlease_core::job::{EndReason, JobState};
+use gridlease_core::lease::LeaseState;
+use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse, Reservation};
+use gridlease_sdk::address;
+use gridlease_sdk::event::MarketEvent;
+use gridlease_sdk::instruction::job::{self, AWARD_BIDDERS};
+use gridlease_sdk::instruction::provider::{self, OfferTerms};
+use gridlease_tests::svm::World;
+use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
+use gridlease_tests::svm::steps::IMAGE;
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+
+use crate::swapped;
+
+/// A job for which every provider bids, 10,000 atoms dearer each, with its window over.
+fn bid_for(w: &mut World, buyer: &Buyer, owners: &[Provider]) -> Pubkey {
+    let job = w.job(buyer, |_| {});
+    for (owner, price) in owners.iter().zip((1_000_000..).step_by(10_000)) {
+        w.bid(owner, &job, price);
+    }
+    w.close_window(&job);
+    job
+}
+
+fn providers(w: &mut World, count: usize) -> Vec<Provider> {
+    (0..count).map(|_| w.provider(|_| {})).collect()
+}
+
+fn skipped(done: &gridlease_tests::svm::outcome::Done) -> Option<u8> {
+    done.market().find_map(|event| match event {
+        MarketEvent::JobAwarded(awarded) => Some(awarded.skipped),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_award_opens_the_lease_of_the_best_bidder_with_money_and_stake_behind_it() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 3);
+    let job = bid_for(&mut w, &buyer, &owners);
+    let now = w.now().ts.0;
+    let lease_key = w.award(&job);
+    let lease: Lease = w.read(&lease_key);
+    assert_eq!((lease.state(), lease.price, lease.reserved), (Some(LeaseState::Starting), 1_000_000, 2_000_000));
+    assert_eq!((lease.provider, lease.offer), (owners[0].record, owners[0].offer));
+    assert_eq!((lease.bond, lease.payout), (owners[0].bond, owners[0].payout));
+    assert_eq!((lease.job, lease.purse, lease.owner), (job, buyer.purse, buyer.key.pubkey()));
+    assert_eq!((lease.slot_ms, lease.fee_bps, lease.number, lease.stake), (400, 200, 0, 5_000_000));
+    assert_eq!((lease.awarded_ts, lease.start_deadline, lease.header.due_ts), (now, now + 140, now + 140));
+    let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.reserved, state.leases), (Some(JobState::Leased), 1_600_000, 1));
+    assert_eq!(state.bids().len(), 2, "the runners-up stay in the book");
+    assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
+    assert_eq!(w.read::<Bond>(&owners[0].bond).reserved, 5_000_000);
+    assert_eq!(w.read::<Reservation>(&address::reservation(&lease_key)).rent_to, owners[0].offer);
+    assert_eq!(w.read::<Offer>(&owners[0].offer).units_free, 1);
+    assert_eq!(w.read::<Record>(&owners[0].record).leases, 1);
+}
+
+#[test]
+fn a_start_deadline_grows_with_the_image_up_to_a_quarter_of_an_hour() {
+    let mut w = World::new();
+    let buyer = w.buyer(100 * USDC);
+    let owner = w.provider(|supply| supply.units = 10);
+    for (image_mb, allowed) in [(0, 120), (1, 140), (1_000, 140), (1_001, 160), (39_000, 900), (u32::MAX, 900)] {
+        let keys = w.starting(&buyer, &owner, 1_000_000, |args| args.image_mb = image_mb);
+        let lease: Lease = w.read(&keys.lease);
+        assert_eq!(lease.start_deadline - lease.awarded_ts, allowed, "{image_mb} MB");
+    }
+}
+
+#[test]
+fn a_good_bidder_cannot_be_skipped_by_leaving_out_or_exchanging_its_accounts() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 3);
+    let stranger = w.provider(|_| {});
+    let job = bid_for(&mut w, &buyer, &owners);
+    let bidders = w.bidders(&job);
+    let award = |bidders: &[job::Bidder]| job::award(&job, &buyer.purse, 0, bidders);
+    let first = 12; // the accounts of the first bidder begin here: offer, provider, bond
+    let by = |at: usize, key: Pubkey| {
+        let mut changed = award(&bidders);
+        changed.accounts[first + at].pubkey = key;
+        changed
+    };
+    let cut = |count: usize| {
+        let mut cut = award(&bidders);
+        cut.accounts.truncate(first + count);
+        cut
+    };
+    let cases: [(&str, Instruction); 12] = [
+        ("no bidder", award(&[])),
+        ("from the second on", award(&bidders[1..])),
+        ("in another order", award(&[bidders[1], bidders[0], bidders[2]])),
+        ("somebody who did not bid", award(&[stranger.bidder()])),
+        ("another offer number of the first", award(&[job::Bidder { offer: 2, ..bidders[0] }])),
+        ("offer of another", by(0, owners[1].offer)),
+        ("an offer that is no account", by(0, address::offer(&owners[0].record, 9))),
+        ("provider of another", by(1, owners[1].record)),
+        ("bond of another", by(2, owners[1].bond)),
+        ("a bond that is no account", by(2, address::bond(&stranger.node.pubkey()))),
+        ("two accounts only", cut(2)),
+        ("one account only", cut(1)),
+    ];
+    for (what, instruction) in cases {
+        assert_eq!(w.refuse(instruction, &[]), "market CandidateMissing", "{what}");
+    }
+    let read_only = |at: usize| {
+        let mut changed = award(&bidders);
+        changed.accounts[first + at].is_writable = false;
+        changed
+    };
+    assert_eq!(w.refuse(read_only(0), &[]), "market AccountNotMutable");
+    assert_eq!(w.refuse(read_only(1), &[]), "market AccountNotMutable");
+    w.ok(&[cut(3)], &[]);
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, owners[0].record, "one bidder is enough if it is good");
+}
+
+#[test]
+fn the_award_refuses_wrong_accounts_of_the_job() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let other = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 1);
+    let job = bid_for(&mut w, &buyer, &owners);
+    let award = w.award_of(&job);
+    let lease = address::lease(&job, 0);
+    let stranger = w.key().pubkey();
+    let cases = [
+        ("purse of another", swapped(&award, &buyer.purse, other.purse), "market Unrelated"),
+        ("lease of another number", swapped(&award, &lease, address::lease(&job, 1)), "market Unrelated"),
+        ("lease that is not one", swapped(&award, &lease, stranger), "market Unrelated"),
+        (
+            "reservation of another lease",
+            swapped(&award, &address::reservation(&lease), address::reservation(&stranger)),
+            "staking ConstraintSeeds",
+        ),
+        (
+            "another staking program",
+            swapped(&award, &address::STAKING, address::MARKET),
+            "market ConstraintAddress",
+        ),
+        (
+            "another staking configuration",
+            swapped(&award, &address::staking_config(), address::market_config()),
+            "staking AccountOwnedByWrongProgram",
+        ),
+        (
+            "another configuration",
+            swapped(&award, &address::market_config(), owners[0].record),
+            "market AccountDiscriminatorMismatch",
+        ),
+    ];
+    for (what, instruction, reason) in cases {
+        assert_eq!(w.refuse(instruction, &[]), reason, "{what}");
+    }
+    let authority = swapped(&award, &address::market_authority(), stranger);
+    assert!(w.refuse(authority, &[]).contains("PrivilegeEscalation"), "a wrong PDA cannot sign");
+    w.ok(&[award], &[]);
+}
+
+#[test]
+fn bidders_that_withdrew_expired_or_lost_their_stake_are_skipped() {
+    let mut w = World::new();
+    let buyer = w.buyer(30 * USDC);
+    let withdrawn = w.provider(|_| {});
+    let closing = w.provider(|_| {});
+    let expired = w.provider(|supply| supply.life = 12);
+    let full = w.provider(|supply| supply.units = 1);
+    let poor = w.provider(|supply| supply.stake = 5 * USDC);
+    let good = w.provider(|_| {});
+    w.starting(&buyer, &withdrawn, 1_000_000, |_| {});
+    let terms = Supply { life: 12, ..Supply::default() }.terms(w.now().ts.0);
+    w.refresh(&expired, terms);
+    let (job, other) = (w.job(&buyer, |_| {}), w.job(&buyer, |args| args.window_s = 6));
+    for (owner, price) in [&withdrawn, &closing, &expired, &full, &good].into_iter().zip(1_000_001..) {
+        w.bid(owner, &job, price);
+    }
+    // The full and the poor one win another job in the meantime.
+    w.bid(&full, &other, 900_000);
+    w.close_window(&other);
+    w.award(&other);
+    w.withdraw_offer(&withdrawn);
+    w.withdraw_offer(&closing);
+    assert!(w.find::<Offer>(&withdrawn.offer).is_some() && w.find::<Offer>(&closing.offer).is_none());
+    w.close_window(&job);
+    let award = w.award_of(&job);
+    let done = w.ok(&[award], &[]);
+    assert_eq!(skipped(&done), Some(4));
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, good.record);
+
+    let last = w.job(&buyer, |_| {});
+    w.bid(&poor, &last, 800_000);
+    w.bid(&good, &last, 900_000);
+    let quick = w.job(&buyer, |args| args.window_s = 6);
+    w.bid(&poor, &quick, 800_000);
+    w.close_window(&quick);
+    w.award(&quick);
+    w.close_window(&last);
+    let award = w.award_of(&last);
+    assert_eq!(skipped(&w.ok(&[award], &[])), Some(1), "its stake is bound elsewhere");
+}
+
+#[test]
+fn an_offer_that_was_closed_and_posted_anew_is_judged_as_it_is_now() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 2);
+    let job = bid_for(&mut w, &buyer, &owners);
+    let post = |w: &World, owner: &Provider, memory_mib: u32| {
+        let mut supply = Supply::default();
+        supply.spec.memory_mib = memory_mib;
+        let node = owner.node.pubkey();
+        provider::post_offer(&node, &owner.record, 1, supply.machine(), supply.terms(w.now().ts.0))
+    };
+    w.withdraw_offer(&owners[0]);
+    let smaller = post(&w, &owners[0], 1_024);
+    w.ok(&[smaller], &[&owners[0].node]);
+    let award = w.award_of(&job);
+    assert_eq!(skipped(&w.ok(&[award], &[])), Some(1));
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, owners[1].record);
+}
+
+#[test]
+fn more_bad_bidders_than_fit_one_call_are_dropped_by_it_and_the_next_call_goes_on() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 8);
+    let job = bid_for(&mut w, &buyer, &owners);
+    for owner in &owners[..7] {
+        w.withdraw_offer(owner);
+    }
+    let award = w.award_of(&job);
+    assert_eq!(award.accounts.len(), 12 + 3 * AWARD_BIDDERS);
+    assert!(w.ok(&[award], &[]).told().is_empty(), "nobody yet");
+    let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.bids().len()), (Some(JobState::Open), 3));
+    let award = w.award_of(&job);
+    assert_eq!(skipped(&w.ok(&[award], &[])), Some(2));
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, owners[7].record);
+}
+
+#[test]
+fn a_caller_that_passes_one_bidder_at_a_time_reaches_the_same_award() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 4);
+    let job = bid_for(&mut w, &buyer, &owners);
+    w.withdraw_offer(&owners[0]);
+    w.withdraw_offer(&owners[1]);
+    for left in [3, 2] {
+        let next = w.bidders(&job)[0];
+        w.ok(&[job::award(&job, &buyer.purse, 0, &[next])], &[]);
+        assert_eq!(w.read::<Job>(&job).bids().len(), left);
+    }
+    let next = w.bidders(&job)[0];
+    w.ok(&[job::award(&job, &buyer.purse, 0, &[next])], &[]);
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, owners[2].record);
+}
+
+#[test]
+fn without_bids_the_job_reopens_while_attempts_remain_and_then_refunds_everything() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let before = w.lamports(&buyer.key.pubkey());
+    let job = w.job(&buyer, |args| args.attempts = 2);
+    w.close_window(&job);
+    w.pass(5);
+    let award = w.award_of(&job);
+    assert_eq!(w.ok(&[award.clone()], &[]).told(), ["JobReopened"]);
+    let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.attempts_left), (Some(JobState::Open), 1));
+    assert_eq!(state.close_ts, w.now().ts.0 + 12, "a whole new window");
+    assert_eq!(w.refuse(award.clone(), &[]), "market WindowOpen");
+    w.close_window(&job);
+    let done = w.ok(&[award.clone()], &[]);
+    assert_eq!(done.told(), ["JobEnded"]);
+    let state: Job = w.read(&job);
+    assert_eq!((state.end_reason(), state.reserved), (EndReason::NoBids, 0));
+    assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
+    w.changes_nothing(award);
+    w.withdraw(&buyer, 10 * USDC);
+    w.close_job(&buyer, &job);
+    assert_eq!(w.lamports(&buyer.key.pubkey()), before);
+}
+
+#[test]
+fn a_reopened_job_can_still_be_won() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owner = w.provider(|_| {});
+    let job = w.job(&buyer, |_| {});
+    w.close_window(&job);
+    let award = w.award_of(&job);
+    w.ok(&[award], &[]);
+    w.bid(&owner, &job, 1_000_000);
+    w.close_window(&job);
+    let lease = w.award(&job);
+    assert_eq!(w.read::<Lease>(&lease).provider, owner.record);
+}
+
+#[test]
+fn bidders_that_all_went_bad_count_as_none() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 2);
+    let job = bid_for(&mut w, &buyer, &owners);
+    w.withdraw_offer(&owners[0]);
+    w.withdraw_offer(&owners[1]);
+    let award = w.award_of(&job);
+    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.read::<Job>(&job).bids().len(), 0);
+}
+
+#[test]
+fn an_award_happens_once() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 2);
+    let job = bid_for(&mut w, &buyer, &owners);
+    let award = w.award_of(&job);
+    w.ok(&[award.clone()], &[]);
+    w.changes_nothing(award);
+    let next = w.award_of(&job);
+    w.changes_nothing(next);
+}
+
+#[test]
+fn lamports_sent_to_the_addresses_of_a_lease_and_its_reservation_do_not_hinder_the_award() {
+    for gift in [890_880, 50_000_000] {
+        let mut w = World::new();
+        let buyer = w.buyer(10 * USDC);
+        let owner = w.provider(|_| {});
+        let had = w.lamports(&owner.offer);
+        let job = bid_for(&mut w, &buyer, std::slice::from_ref(&owner));
+        let lease = address::lease(&job, 0);
+        w.airdrop(&lease, gift);
+        w.airdrop(&address::reservation(&lease), gift);
+        assert_eq!(w.award(&job), lease);
+        let keys = w.keys(&lease);
+        w.ready(&owner, &keys);
+        w.stop(&buyer, &keys);
+        w.wind_up(&buyer, &keys);
+        assert_eq!(w.lamports(&owner.offer), had + 2 * gift);
+        let before = w.lamports(&owner.node.pubkey());
+        w.withdraw_offer(&owner);
+        assert_eq!(w.lamports(&owner.node.pubkey()), before + had + 2 * gift);
+    }
+}
+
+#[test]
+fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|supply| supply.units = 1);
+    let job = bid_for(&mut w, &buyer, std::slice::from_ref(&owner));
+    w.stop_auditing();
+    let mut account = w.account(&owner.offer).unwrap();
+    account.lamports -= 1;
+    w.put(owner.offer, account);
+    let award = w.award_of(&job);
+    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    let terms: OfferTerms = Supply { units: 1, ..Supply::default() }.terms(w.now().ts.0);
+    w.refresh(&owner, terms);
+    w.bid(&owner, &job, 1_000_000);
+    w.close_window(&job);
+    w.award(&job);
+}
+
+#[test]
+fn the_lease_keeps_the_fee_and_payout_account_of_its_award() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owner = w.provider(|_| {});
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    let other = w.foreign_account();
+    w.edit_as::<gridlease_sdk::account::Config>(&address::market_config(), |config| config.fee_bps = 500);
+    w.edit_as::<Record>(&owner.record, |record| record.payout = other);
+    w.pass(60);
+    w.settle(&keys);
+    assert_eq!((w.tokens(&owner.payout), w.tokens(&other)), (29_400, 0));
+    assert_eq!(IMAGE, w.read::<Job>(&keys.job).image_digest);
+}
