@@ -35,11 +35,7 @@ pub struct Sent {
 
 impl From<Landed> for Sent {
     fn from(landed: Landed) -> Self {
-        Self {
-            signature: landed.signature.to_string(),
-            fee: landed.fee.map(Sol),
-            compute_units: landed.units_consumed,
-        }
+        Self { signature: landed.signature.to_string(), fee: landed.fee.map(Sol), compute_units: landed.units_consumed }
     }
 }
 

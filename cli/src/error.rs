@@ -161,6 +161,12 @@ pub enum CliError {
     /// Something does not verify.
     #[error("{0}")]
     Unverified(String),
+    /// The keeper.
+    #[error(transparent)]
+    Keeper(#[from] gridlease_keeper::KeeperError),
+    /// This machine's own node.
+    #[error(transparent)]
+    OwnNode(Box<gridlease_node::agent::NodeError>),
     /// This machine.
     #[error("{0}")]
     Local(String),
@@ -207,7 +213,9 @@ impl CliError {
             | Self::Reference(_)
             | Self::Rule { .. }
             | Self::Missing { .. } => Kind::Usage,
-            Self::Image(ImageError::Unreachable { .. } | ImageError::Refused { .. } | ImageError::Http(_)) => Kind::Network,
+            Self::Image(ImageError::Unreachable { .. } | ImageError::Refused { .. } | ImageError::Http(_)) => {
+                Kind::Network
+            }
             Self::Image(_) => Kind::Usage,
             Self::Read(ReadError::Rpc(error)) => rpc_kind(error),
             Self::Read(ReadError::Missing { .. }) => Kind::Usage,
@@ -215,9 +223,35 @@ impl CliError {
             Self::Send { error, .. } => send_kind(error),
             Self::ShortOfUsdc { .. } | Self::ShortOfSol { .. } | Self::State(_) => Kind::Refused,
             Self::Node(_) | Self::Unverified(_) => Kind::Node,
+            Self::Keeper(error) => keeper_kind(error),
+            Self::OwnNode(error) => own_node_kind(error),
             Self::Store(_) | Self::Local(_) => Kind::General,
             Self::Interrupted(_) => Kind::Interrupted,
         }
+    }
+}
+
+fn keeper_kind(error: &gridlease_keeper::KeeperError) -> Kind {
+    use gridlease_keeper::KeeperError;
+    match error {
+        KeeperError::Config { .. } => Kind::Usage,
+        KeeperError::NoMarket { .. } => Kind::Network,
+        KeeperError::Rpc(error) => rpc_kind(error),
+        KeeperError::Signer { .. } | KeeperError::Runtime => Kind::General,
+    }
+}
+
+fn own_node_kind(error: &gridlease_node::agent::NodeError) -> Kind {
+    use gridlease_node::agent::NodeError;
+    match error {
+        NodeError::Chain(ReadError::Rpc(error)) => rpc_kind(error),
+        NodeError::Chain(_) => Kind::Network,
+        NodeError::Offer(_) => Kind::Usage,
+        NodeError::NotRegistered(_)
+        | NodeError::OtherNodeKey { .. }
+        | NodeError::OtherCertificate { .. }
+        | NodeError::NoSol { .. } => Kind::Refused,
+        _ => Kind::General,
     }
 }
 
@@ -231,6 +265,12 @@ fn rpc_kind(error: &RpcError) -> Kind {
 impl From<RpcError> for CliError {
     fn from(error: RpcError) -> Self {
         Self::Read(ReadError::Rpc(error))
+    }
+}
+
+impl From<gridlease_node::agent::NodeError> for CliError {
+    fn from(error: gridlease_node::agent::NodeError) -> Self {
+        Self::OwnNode(Box::new(error))
     }
 }
 

@@ -26,7 +26,9 @@ const TRIES: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The network gave no answer.
-    #[error("the history of {address} cannot be read from {cluster}: {reason}; try again, or choose an RPC that keeps transactions with --url")]
+    #[error(
+        "the history of {address} cannot be read from {cluster}: {reason}; try again, or choose an RPC that keeps transactions with --url"
+    )]
     Unread {
         /// Of which account.
         address: Pubkey,
@@ -94,8 +96,7 @@ struct Loaded {
 /// # Errors
 /// [`HistoryError`]. An RPC that keeps no history answers with nothing.
 pub async fn events(client: &Client, address: &Pubkey) -> Result<Vec<Event>, HistoryError> {
-    let unread =
-        |reason| HistoryError::Unread { address: *address, cluster: client.url().shown_rpc(), reason };
+    let unread = |reason| HistoryError::Unread { address: *address, cluster: client.url().shown_rpc(), reason };
     let commitment = client.config().commitment.commitment.to_string();
     let params = json!([address.to_string(), { "limit": MAX_TRANSACTIONS, "commitment": commitment }]);
     let mut signatures: Vec<Signature> =

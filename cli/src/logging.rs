@@ -30,7 +30,9 @@ pub fn init(verbose: u8, daemon: Option<LogFormat>) {
     let level = match (verbose, daemon) {
         (0, None) => "warn",
         (0, Some(_)) | (1, None) => "info",
-        (1, Some(_)) | (2, _) => "info,gridlease_cli=debug,gridlease_sdk=debug,gridlease_keeper=debug,gridlease_node=debug",
+        (1, Some(_)) | (2, _) => {
+            "info,gridlease_cli=debug,gridlease_sdk=debug,gridlease_keeper=debug,gridlease_node=debug"
+        }
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("GRIDLEASE_LOG").unwrap_or_else(|_| EnvFilter::new(level));

@@ -141,7 +141,11 @@ pub struct ProviderDone {
 ///
 /// # Errors
 /// [`CliError`].
-pub async fn register(chain: &Chain, authority: &Keypair, registration: &Registration) -> Result<ProviderDone, CliError> {
+pub async fn register(
+    chain: &Chain,
+    authority: &Keypair,
+    registration: &Registration,
+) -> Result<ProviderDone, CliError> {
     let config = chain.config().await?;
     let key = authority.pubkey();
     check_endpoint(&registration.endpoint)?;

@@ -137,7 +137,9 @@ pub async fn withdraw(chain: &Chain, owner: &Keypair, amount: Option<Usdc>) -> R
     let purse = chain.purse(&key).await?;
     let amount = amount.unwrap_or_else(|| purse.free().into());
     if amount.0 == 0 && purse.free().is_zero() {
-        return Err(CliError::State("nothing is free in the purse; what is reserved comes back when its jobs end".to_owned()));
+        return Err(CliError::State(
+            "nothing is free in the purse; what is reserved comes back when its jobs end".to_owned(),
+        ));
     }
     not_zero(amount)?;
     Chain::check_free(&key, &purse, amount.atoms(), "this withdrawal").map_err(|error| match error {

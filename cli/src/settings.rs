@@ -209,7 +209,9 @@ impl Settings {
         let keypair = pick(text(flags.keypair.clone()), KEYPAIR_VAR, text(file.keypair), solana.keypair);
         let keypair = match (keypair, home) {
             (Some(given), _) => Sourced { value: expand(&given.value, home), source: given.source },
-            (None, Some(home)) => Sourced { value: home.config.join("solana").join("id.json"), source: Source::Default },
+            (None, Some(home)) => {
+                Sourced { value: home.config.join("solana").join("id.json"), source: Source::Default }
+            }
             (None, None) => return Err(SettingsError::NoHome),
         };
         let state = pick(text(flags.state_dir.clone()), STATE_VAR, text(file.state_dir), None);
@@ -285,10 +287,14 @@ impl ConfigFile {
             "state-dir" | "state_dir" => file.state_dir = Some(PathBuf::from(value)),
             other => return Err(SettingsError::UnknownKey { key: other.to_owned() }),
         }
-        let malformed = |error: toml::ser::Error| SettingsError::Malformed { path: path.to_owned(), reason: error.to_string() };
+        let malformed =
+            |error: toml::ser::Error| SettingsError::Malformed { path: path.to_owned(), reason: error.to_string() };
         let text = toml::to_string(&file).map_err(malformed)?;
-        crate::buyer::store::write_atomically(path, text.as_bytes())
-            .map_err(|source| SettingsError::File { action: "write", path: path.to_owned(), source })?;
+        crate::buyer::store::write_atomically(path, text.as_bytes()).map_err(|source| SettingsError::File {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(file)
     }
 }

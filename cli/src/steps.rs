@@ -4,7 +4,6 @@ use gridlease_core::UnixTs;
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::{Job, Lease, Offer, Provider};
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{self as build_job, AWARD_BIDDERS, Bidder};
 use gridlease_sdk::instruction::lease::{self as build_lease, LeaseKeys};
 use serde::Serialize;
@@ -76,7 +75,9 @@ pub async fn current_lease(chain: &Chain, address: &Pubkey) -> Result<(Pubkey, L
 /// [`CliError`].
 pub async fn stop(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<StepDone, CliError> {
     let (key, lease) = current_lease(chain, address).await?;
-    let sent = chain.send("stopping the job", &[build_lease::stop(&owner.pubkey(), &LeaseKeys::new(key, &lease))], owner).await?;
+    let sent = chain
+        .send("stopping the job", &[build_lease::stop(&owner.pubkey(), &LeaseKeys::new(key, &lease))], owner)
+        .await?;
     Ok(done("stopped; what was not used is back in the purse", address, vec![sent]))
 }
 
@@ -89,9 +90,7 @@ pub async fn cancel(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<
     match job.state() {
         Some(JobState::Open) => {}
         Some(JobState::Leased) => {
-            return Err(CliError::State(format!(
-                "job {address} was awarded; `gridlease job stop {address}` ends it"
-            )));
+            return Err(CliError::State(format!("job {address} was awarded; `gridlease job stop {address}` ends it")));
         }
         _ => return Err(CliError::State(format!("job {address} is over: {}", job.end_reason().name()))),
     }
@@ -139,7 +138,9 @@ pub async fn award(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<S
         if now.ts < UnixTs(before.close_ts) {
             if transactions.is_empty() {
                 let left = before.close_ts - now.ts.0;
-                return Err(CliError::State(format!("bidding for job {address} is open for another {left} s; try again then")));
+                return Err(CliError::State(format!(
+                    "bidding for job {address} is open for another {left} s; try again then"
+                )));
             }
             break;
         }
@@ -154,7 +155,9 @@ pub async fn award(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<S
     let after = job(chain, address).await?;
     let outcome = match (after.state(), after.current_lease(address)) {
         (Some(JobState::Leased), Some(lease)) => format!("awarded: lease {lease}"),
-        (Some(JobState::Open), _) => format!("nobody could take it; it takes bids again, {} attempts are left", after.attempts_left),
+        (Some(JobState::Open), _) => {
+            format!("nobody could take it; it takes bids again, {} attempts are left", after.attempts_left)
+        }
         _ => format!("the job is over: {}", after.end_reason().name()),
     };
     Ok(done(outcome, address, transactions))
@@ -190,7 +193,12 @@ pub enum LeaseStep {
 ///
 /// # Errors
 /// [`CliError`].
-pub async fn lease_step(chain: &Chain, payer: &Keypair, address: &Pubkey, step: LeaseStep) -> Result<StepDone, CliError> {
+pub async fn lease_step(
+    chain: &Chain,
+    payer: &Keypair,
+    address: &Pubkey,
+    step: LeaseStep,
+) -> Result<StepDone, CliError> {
     let before = lease(chain, address).await?;
     let keys = LeaseKeys::new(*address, &before);
     let (doing, instruction) = match step {
@@ -272,7 +280,11 @@ pub fn view_of(address: Pubkey, lease: &Lease, now: gridlease_core::Now) -> Leas
         job: lease.job,
         provider: lease.provider,
         state: lease.state().map_or("unknown", lease_state_name),
-        reason: if lease.state().is_some_and(LeaseState::is_over) { lease.end_reason().name() } else { EndReason::None.name() },
+        reason: if lease.state().is_some_and(LeaseState::is_over) {
+            lease.end_reason().name()
+        } else {
+            EndReason::None.name()
+        },
         exit_code: lease.exit(),
         price: Usdc(lease.price),
         money: money_of(lease, now),

@@ -12,11 +12,12 @@ use gridlease_node::tls::Identity;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::provider::NodeArgs;
 use gridlease_sdk::instruction::{provider, purse, stake};
+use gridlease_sdk::rpc::send::AnySigner;
 use gridlease_sdk::rpc::{Client, ClusterUrl, SendOptions};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
-use solana_signer::Signer;
+use solana_signer::Signer as _;
 
 use crate::process::{Process, free_port, gridlease_binary};
 use crate::registry::Registry;
@@ -202,7 +203,7 @@ impl Market {
     ///
     /// # Errors
     /// They do not land.
-    pub async fn send(&self, instructions: &[Instruction], payer: &Keypair, signers: &[&dyn Signer]) -> Result<()> {
+    pub async fn send(&self, instructions: &[Instruction], payer: &Keypair, signers: &[&AnySigner]) -> Result<()> {
         let options = SendOptions::default();
         self.client.send(instructions, payer, signers, &options).await?;
         Ok(())

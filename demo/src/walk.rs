@@ -177,6 +177,7 @@ impl Walk {
                 self.say(&format!("── job over: {}", reason.name()));
             }
             JobEvent::JobClosed => self.say("   job closed, rent returned"),
+            JobEvent::Unverified { what } => self.say(&format!("   !! {what}")),
             JobEvent::Trouble { what, .. } => self.say(&format!("   ! {what}")),
         }
     }

@@ -281,5 +281,7 @@ pub enum JobEvent {
         what: String,
         /// It will not be tried again.
         last: bool,
+        /// Something does not verify: log or outputs are not what the chain says, or somebody else answers for the node.
+        unverified: bool,
     },
 }

@@ -67,13 +67,7 @@ pub struct FollowOptions {
 impl Default for FollowOptions {
     /// With logs, without outputs, until settled or a minute after the end, the money with each slot.
     fn default() -> Self {
-        Self {
-            logs: true,
-            outputs: None,
-            until: Until::Settled,
-            patience: Duration::from_secs(60),
-            money_every: SLOT,
-        }
+        Self { logs: true, outputs: None, until: Until::Settled, patience: Duration::from_secs(60), money_every: SLOT }
     }
 }
 
@@ -189,7 +183,7 @@ impl Follower {
                 Err(error) => {
                     if !silent {
                         silent = true;
-                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false }).await?;
+                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false, unverified: false }).await?;
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
@@ -260,7 +254,8 @@ impl Follower {
     /// Waits for a change, telling the money meanwhile.
     async fn wait(&mut self, job_watch: &mut Watch, snapshot: &Snapshot) -> Result<(), Stop> {
         let started = Instant::now();
-        let running = snapshot.leases.iter().any(|(_, lease)| lease.state() == Some(gridlease_core::lease::LeaseState::Running));
+        let running =
+            snapshot.leases.iter().any(|(_, lease)| lease.state() == Some(gridlease_core::lease::LeaseState::Running));
         let mut ticks = tokio::time::interval(self.options.money_every.max(LOOK_PAUSE));
         ticks.tick().await;
         loop {
@@ -377,10 +372,12 @@ impl Follower {
             return Ok(false);
         }
         let what = match self.options.until {
-            Until::Closed => "the job ended, but its accounts are not closed yet; anybody can do it with `gridlease lease close` and `gridlease job close`",
+            Until::Closed => {
+                "the job ended, but its accounts are not closed yet; anybody can do it with `gridlease lease close` and `gridlease job close`"
+            }
             _ => "the job ended, but the provider is not paid yet; anybody can do it with `gridlease lease settle`",
         };
-        self.tell(JobEvent::Trouble { what: what.to_owned(), last: true }).await?;
+        self.tell(JobEvent::Trouble { what: what.to_owned(), last: true, unverified: false }).await?;
         Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use gridlease_sdk::artifact::Limits;
+use gridlease_sdk::artifact::{ArtifactError, Limits};
 use gridlease_sdk::node_api::LogChain;
 use gridlease_sdk::node_api::client::{LogStart, NodeClient, NodeError};
 use gridlease_sdk::node_api::{LeaseStatus, codes};
@@ -97,7 +97,7 @@ impl Talk {
                     "the manifest of job {} is not on this machine, so it cannot be pushed to the node; follow the job on the machine that posted it",
                     self.job
                 );
-                self.tell(JobEvent::Trouble { what, last: true }).await?;
+                self.tell(JobEvent::Trouble { what, last: true, unverified: false }).await?;
             }
             return Ok(());
         };
@@ -121,7 +121,10 @@ impl Talk {
     }
 
     /// Repeats `call` until the node took it (`true`), or it is no longer of use (`false`).
-    async fn deliver<F: Future<Output = Result<(), NodeError>>>(&self, mut call: impl FnMut() -> F) -> Result<bool, Gone> {
+    async fn deliver<F: Future<Output = Result<(), NodeError>>>(
+        &self,
+        mut call: impl FnMut() -> F,
+    ) -> Result<bool, Gone> {
         let mut told = false;
         loop {
             let error = match call().await {
@@ -131,7 +134,8 @@ impl Talk {
             if self.end.borrow().is_some() {
                 return Ok(false);
             }
-            let pause = match (code(&error), *self.started.borrow()) {
+            let started = *self.started.borrow();
+            let pause = match (code(&error), started) {
                 // It runs, so it has all that it needs.
                 (Some(codes::WRONG_STATE), true) => return Ok(false),
                 // The node hears of its award a moment later than we do.
@@ -204,7 +208,8 @@ impl Talk {
                 }
                 // Complete, but the chain has not told its hash yet.
                 (None, _) => {}
-                (Some(error), None) if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY)) => {}
+                (Some(error), None)
+                    if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY)) => {}
                 (Some(error), _) if error.is_transient() => self.trouble(&mut told, error, false).await?,
                 // No container ever ran.
                 (Some(error), Some(_)) if code(error).is_some() => return Ok(()),
@@ -213,15 +218,16 @@ impl Talk {
             if let Some(end) = end {
                 let since = *over_since.get_or_insert_with(tokio::time::Instant::now);
                 if since.elapsed() > AFTERMATH {
-                    let what = match failure {
-                        Some(error) => format!("the rest of the log could not be read: {error}"),
-                        None => format!(
-                            "the log of {} lines does not end in the hash that stands on chain ({}): lines are missing or were altered",
-                            chain.next_seq(),
-                            hex::encode(end.log_hash)
-                        ),
+                    return match failure {
+                        Some(error) => self.trouble(&mut told, &error, true).await,
+                        None => {
+                            let (lines, due) = (chain.next_seq(), hex::encode(end.log_hash));
+                            let what = format!(
+                                "the log of {lines} lines does not end in the hash that stands on chain ({due}): lines are missing or were altered"
+                            );
+                            self.tell(JobEvent::Trouble { what, last: true, unverified: true }).await
+                        }
                     };
-                    return self.tell(JobEvent::Trouble { what, last: true }).await;
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -270,12 +276,22 @@ impl Talk {
     }
 
     /// Tells of trouble once, and again only when it is final.
-    async fn trouble(&self, told: &mut bool, error: &(dyn std::error::Error + Sync), last: bool) -> Outcome {
+    async fn trouble(&self, told: &mut bool, error: &(dyn std::error::Error + Sync + 'static), last: bool) -> Outcome {
         if *told && !last {
             return Ok(());
         }
         *told = true;
-        self.tell(JobEvent::Trouble { what: error.to_string(), last }).await
+        let what = error.to_string();
+        let node_error = (error as &dyn std::error::Error).downcast_ref::<NodeError>();
+        let unverified = matches!(
+            node_error,
+            Some(
+                NodeError::Log(_)
+                    | NodeError::WrongCertificate { .. }
+                    | NodeError::Output(ArtifactError::RootMismatch { .. })
+            )
+        );
+        self.tell(JobEvent::Trouble { what, last: last || unverified, unverified }).await
     }
 
     /// Waits; `false` as soon as the lease is over.

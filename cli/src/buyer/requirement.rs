@@ -25,8 +25,7 @@ fn unfit(key: &'static str, problem: impl Into<String>) -> Unfit {
 
 /// Everything in a manifest that would not be honoured: a job runs as written or not at all.
 pub fn refusals(manifest: &Manifest) -> Vec<Unfit> {
-    let mut found: Vec<Unfit> =
-        manifest.unsupported().into_iter().map(|part| unfit(part.key, part.message)).collect();
+    let mut found: Vec<Unfit> = manifest.unsupported().into_iter().map(|part| unfit(part.key, part.message)).collect();
     let cases = [
         (
             manifest.price.mode == PriceMode::Instant,
@@ -79,12 +78,14 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
         gpu_count: 0,
     };
     if let Some(gpu) = &resources.gpu {
-        need.gpu_count = u8::try_from(gpu.count).map_err(|_| unfit("resources.gpu.count", "at most 255 are allowed"))?;
+        need.gpu_count =
+            u8::try_from(gpu.count).map_err(|_| unfit("resources.gpu.count", "at most 255 are allowed"))?;
         need.vram_mib = mib("resources.gpu.vram", gpu.vram_mib)?;
         need.cuda = u16::try_from(gpu.cuda_min).map_err(|_| unfit("resources.gpu.cuda", "is no CUDA version"))?;
         for model in &gpu.models {
-            let id = model_id(model)
-                .ok_or_else(|| unfit("resources.gpu.model", format!("{model:?} is not a model that the market knows")))?;
+            let id = model_id(model).ok_or_else(|| {
+                unfit("resources.gpu.model", format!("{model:?} is not a model that the market knows"))
+            })?;
             need.gpu_models |= model_bit(id);
         }
     }
@@ -148,7 +149,6 @@ pub fn job_args(manifest: &Manifest, image: &ResolvedImage, manifest_hash: [u8; 
 #[cfg(test)]
 mod tests {
     use super::*;
-    
 
     fn manifest(more: &str) -> Manifest {
         let text = format!(

@@ -234,7 +234,8 @@ fn past_lease(job: &Pubkey, number: u8, gone: &Gone) -> PastLease {
 
 fn remembered(record: &JobRecord) -> JobLine {
     let ending = record.ending.as_ref();
-    let reason = ending.map_or(EndReason::None, |ending| EndReason::from_byte(ending.reason).unwrap_or(EndReason::None));
+    let reason =
+        ending.map_or(EndReason::None, |ending| EndReason::from_byte(ending.reason).unwrap_or(EndReason::None));
     let state = if record.posting == Posting::Intended { "not posted" } else { "closed" };
     JobLine {
         job: record.job.clone(),
@@ -246,4 +247,3 @@ fn remembered(record: &JobRecord) -> JobLine {
         posted_ts: record.created_ms / 1_000,
     }
 }
-

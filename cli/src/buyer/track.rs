@@ -173,7 +173,9 @@ impl Tracker {
             }
         }
         match (&snapshot.job, past) {
-            (Some(job), _) if job.state() == Some(JobState::Ended) => self.end(job.end_reason(), job.exit(), &mut events),
+            (Some(job), _) if job.state() == Some(JobState::Ended) => {
+                self.end(job.end_reason(), job.exit(), &mut events)
+            }
             (None, past) => {
                 let last = past.and_then(|past| past.leases.last());
                 let reason = past.and_then(|past| past.reason).or(last.map(|gone| gone.reason));
@@ -282,7 +284,9 @@ impl Tracker {
             } else {
                 events.push(finished(address, lease, money));
             }
-        } else if !over && before.is_none_or(|before| paid_of(&before) != paid_of(lease)) || state == LeaseState::Running {
+        } else if !over && before.is_none_or(|before| paid_of(&before) != paid_of(lease))
+            || state == LeaseState::Running
+        {
             events.push(JobEvent::Money { lease: address, state, money });
         }
         if thread.told == Told::Finished && held(lease) == 0 {

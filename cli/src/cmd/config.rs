@@ -16,7 +16,9 @@ pub enum Config {
     #[command(after_help = "Example:\n  gridlease config show")]
     Show,
     /// Set a value in the configuration file.
-    #[command(after_help = "Examples:\n  gridlease config set url devnet\n  gridlease config set keypair ~/keys/buyer.json")]
+    #[command(
+        after_help = "Examples:\n  gridlease config set url devnet\n  gridlease config set keypair ~/keys/buyer.json"
+    )]
     Set {
         /// Which: url, ws, keypair or state-dir.
         key: String,
@@ -53,7 +55,11 @@ pub(super) fn run(context: &Context, command: Config) -> Result<(), CliError> {
     match command {
         Config::Set { key, value } => {
             ConfigFile::set(&context.settings.config_file, &key, &value)?;
-            let shown = if key == "url" { ClusterUrl::parse(&value).map(|url| url.shown_rpc()).unwrap_or_default() } else { value };
+            let shown = if key == "url" {
+                ClusterUrl::parse(&value).map(|url| url.shown_rpc()).unwrap_or_default()
+            } else {
+                value
+            };
             context.out.note(&format!("{key} is {shown} in {}", context.settings.config_file.display()));
             Ok(())
         }

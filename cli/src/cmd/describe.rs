@@ -57,7 +57,9 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             }
             line
         }
-        JobEvent::Ready { runway_end, .. } => format!("running   the meter started; the money lasts {}", left(*runway_end)),
+        JobEvent::Ready { runway_end, .. } => {
+            format!("running   the meter started; the money lasts {}", left(*runway_end))
+        }
         JobEvent::Grace { grace_end, .. } => {
             format!("grace     the money is used up; a top-up within {} resumes the job", left(*grace_end))
         }
@@ -69,7 +71,12 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
         }
         JobEvent::Finished { reason, exit_code, money, .. } => {
             let exit = exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
-            format!("end       {}{exit}: {} USDC owed, {} USDC back in the purse", reason.name(), money.accrued, money.refunded)
+            format!(
+                "end       {}{exit}: {} USDC owed, {} USDC back in the purse",
+                reason.name(),
+                money.accrued,
+                money.refunded
+            )
         }
         JobEvent::LogVerified { lines, .. } => format!("log       {lines} lines, complete and unaltered"),
         JobEvent::OutputsVerified { root, files, bytes, folder, .. } => format!(
@@ -87,9 +94,10 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             format!("job       {}{exit}", reason.name())
         }
         JobEvent::JobClosed => "closed    the job; its rent is returned".to_owned(),
-        JobEvent::Trouble { what, last } => {
+        JobEvent::Trouble { what, last, unverified } => {
+            let head = if *unverified { "UNVERIFIED" } else { "trouble  " };
             let again = if *last { "" } else { " (tried again)" };
-            format!("trouble   {what}{again}")
+            format!("{head} {what}{again}")
         }
     })
 }

@@ -239,7 +239,9 @@ fn resolve(buyer: &Buyer, which: &Which) -> Result<Pubkey, CliError> {
     let (cluster, owner) = (buyer.chain().cluster(), buyer.address().to_string());
     let records = buyer.store().list()?;
     let last = records.iter().find(|record| record.cluster == cluster && record.owner == owner);
-    let last = last.ok_or_else(|| CliError::Usage(format!("no job was posted from this machine to {cluster}; name one by its address")))?;
+    let last = last.ok_or_else(|| {
+        CliError::Usage(format!("no job was posted from this machine to {cluster}; name one by its address"))
+    })?;
     Ok(last.address()?)
 }
 

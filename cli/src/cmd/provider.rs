@@ -102,7 +102,8 @@ pub(super) async fn run(context: &Context, command: Provider) -> Result<(), CliE
                     "buyers trust the node by its certificate: give it with --cert or --fingerprint".to_owned(),
                 ));
             };
-            provider::register(&chain, &*context.key()?, &Registration { payout, node_key, endpoint, fingerprint }).await
+            provider::register(&chain, &*context.key()?, &Registration { payout, node_key, endpoint, fingerprint })
+                .await
         }
         Provider::Update { node_key, endpoint, certificate } => {
             let change = Change { node_key, endpoint, fingerprint: certificate.read()? };

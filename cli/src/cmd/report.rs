@@ -46,12 +46,7 @@ impl Report for PurseView {
 impl Report for PurseDone {
     fn human(&self) -> String {
         let amount = self.amount.map_or(String::new(), |amount| format!(" {amount} USDC"));
-        format!(
-            "{}{amount}; {} USDC are free\n{}",
-            self.done,
-            self.purse.free,
-            sent(self.transaction.as_ref())
-        )
+        format!("{}{amount}; {} USDC are free\n{}", self.done, self.purse.free, sent(self.transaction.as_ref()))
     }
 }
 
@@ -78,10 +73,18 @@ impl Report for PostedJob {
     fn human(&self) -> String {
         let how = match &self.transaction {
             Some(_) => sent(self.transaction.as_ref()),
-            None => "an earlier post of this manifest had arrived; nothing was posted twice (--again posts it once more)".to_owned(),
+            None => {
+                "an earlier post of this manifest had arrived; nothing was posted twice (--again posts it once more)"
+                    .to_owned()
+            }
         };
         let bidding = relative(self.close_ts, now_s());
-        fields(&[("job", &self.job), ("reserved", &format!("{} USDC", self.reserved)), ("bidding ends", &bidding), ("", &how)])
+        fields(&[
+            ("job", &self.job),
+            ("reserved", &format!("{} USDC", self.reserved)),
+            ("bidding ends", &bidding),
+            ("", &how),
+        ])
     }
 }
 
@@ -270,10 +273,13 @@ impl Report for ProviderView {
             ("endpoint", &self.endpoint),
             ("certificate", &self.fingerprint),
             ("reputation", &format!("{}.{:02} %", self.reputation_bps / 100, self.reputation_bps % 100)),
-            ("leases", &format!(
-                "{} started, {} completed, {} faulted, {} open",
-                self.started, self.completed, self.faulted, self.open_leases
-            )),
+            (
+                "leases",
+                &format!(
+                    "{} started, {} completed, {} faulted, {} open",
+                    self.started, self.completed, self.faulted, self.open_leases
+                ),
+            ),
             ("earned", &format!("{} USDC", self.earned)),
             ("stake", &stake),
         ]);

@@ -67,7 +67,8 @@ pub(super) async fn watch(
         outputs: None,
         output_sha256: None,
     };
-    let mut final_trouble = None;
+    let (mut unverified, mut in_the_way) = (None, None);
+    let wants_outputs = options.outputs.is_some();
     let mut events = buyer.follow(job, options);
     while let Some(event) = events.next().await {
         let event = match event {
@@ -78,8 +79,10 @@ pub(super) async fn watch(
             }
         };
         summary.take(&event);
-        if let JobEvent::Trouble { what, last: true } = &event {
-            final_trouble = Some(what.clone());
+        match &event {
+            JobEvent::Trouble { what, unverified: true, .. } => unverified = Some(what.clone()),
+            JobEvent::Trouble { what, last: true, .. } => in_the_way = Some(what.clone()),
+            _ => {}
         }
         if out.is_json() {
             out.json_line(&event)?;
@@ -106,10 +109,8 @@ pub(super) async fn watch(
         }
     }
     bar.finish_and_clear();
-    match final_trouble {
-        Some(what) if summary.outputs.is_none() && summary.wants_outputs(&what) => Err(CliError::Unverified(what)),
-        _ => Ok(summary),
-    }
+    let missing = in_the_way.filter(|_| wants_outputs && summary.outputs.is_none());
+    unverified.or(missing).map_or(Ok(summary), |what| Err(CliError::Unverified(what)))
 }
 
 impl Summary {

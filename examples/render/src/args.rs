@@ -42,10 +42,7 @@ pub enum Command {
 /// # Errors
 /// An argument that is not known, or an option without its value.
 pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, Failure> {
-    let mut paths = Paths {
-        scene: PathBuf::from("/in/scene.json"),
-        out: PathBuf::from("/out"),
-    };
+    let mut paths = Paths { scene: PathBuf::from("/in/scene.json"), out: PathBuf::from("/out") };
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -56,20 +53,13 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, Fai
             "--scene" => &mut paths.scene,
             "--out" => &mut paths.out,
             _ => {
-                return Err(Failure::Usage(format!(
-                    "unknown argument `{name}`; known are --scene, --out and --help"
-                )));
+                return Err(Failure::Usage(format!("unknown argument `{name}`; known are --scene, --out and --help")));
             }
         };
-        match inline
-            .or_else(|| arguments.next())
-            .filter(|value| !value.is_empty())
-        {
+        match inline.or_else(|| arguments.next()).filter(|value| !value.is_empty()) {
             Some(value) => *slot = PathBuf::from(value),
             None => {
-                return Err(Failure::Usage(format!(
-                    "`{name}` needs a path after it, as in `{name} some/path`"
-                )));
+                return Err(Failure::Usage(format!("`{name}` needs a path after it, as in `{name} some/path`")));
             }
         }
     }
@@ -95,10 +85,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_an_option_are_taken() {
-        let expected = Command::Render(Paths {
-            scene: "a.json".into(),
-            out: "b".into(),
-        });
+        let expected = Command::Render(Paths { scene: "a.json".into(), out: "b".into() });
         assert_eq!(parsed(&["--scene", "a.json", "--out=b"]).unwrap(), expected);
     }
 

@@ -44,10 +44,7 @@ impl Camera {
         let (lens_x, lens_y) = random.in_disk();
         let offset = self.lens_right * lens_x + self.lens_up * lens_y;
         let towards = self.ahead + self.right * x + self.up * y - offset;
-        Ray {
-            origin: self.origin + offset,
-            direction: towards.unit(),
-        }
+        Ray { origin: self.origin + offset, direction: towards.unit() }
     }
 }
 

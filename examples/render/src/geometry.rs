@@ -123,17 +123,10 @@ impl Plane {
 mod tests {
     use super::*;
 
-    const BALL: Sphere = Sphere {
-        center: Vec3::new(0.0, 0.0, 5.0),
-        radius: 1.0,
-        material: 0,
-    };
+    const BALL: Sphere = Sphere { center: Vec3::new(0.0, 0.0, 5.0), radius: 1.0, material: 0 };
 
     fn forward(x: f64, z: f64) -> Ray {
-        Ray {
-            origin: Vec3::new(x, 0.0, z),
-            direction: Vec3::new(0.0, 0.0, 1.0),
-        }
+        Ray { origin: Vec3::new(x, 0.0, z), direction: Vec3::new(0.0, 0.0, 1.0) }
     }
 
     #[test]

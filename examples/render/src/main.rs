@@ -71,9 +71,7 @@ mod tests {
     fn frames(scene: &str) -> Vec<tracer::Frame> {
         let scene = scene::parse(scene.as_bytes()).unwrap();
         let world = World::build(&scene).unwrap();
-        (0..world.frames)
-            .map(|index| tracer::render(&world, index, |_| Ok(())).unwrap())
-            .collect()
+        (0..world.frames).map(|index| tracer::render(&world, index, |_| Ok(())).unwrap()).collect()
     }
 
     #[test]
@@ -83,11 +81,21 @@ mod tests {
             .enumerate()
             .map(|(index, frame)| output::encode(index as u32, frame).unwrap().1)
             .collect();
-        let hashes: Vec<_> = records
-            .iter()
-            .map(|record| (record.pixels_sha256.as_str(), record.sha256.as_str()))
-            .collect();
-        assert_eq!(hashes, [("7cef58402bdc28863cbd228e3a88b9a30cd24500699706f215c5fdde0ae40a4b", "c7d50a9abff6c48a188cd980b4957a9cf2a69e72d94d2cdebeed5baef95a6a93"), ("4ae6ffba56fcfc24fc48b51d1ad2c6812f59c5432e39e9767781639f88ea8b87", "89e94e4d7f92bdbcc8c891ae986f37c95a458080c1eb0ffbeef77c00048533af"),]);
+        let hashes: Vec<_> =
+            records.iter().map(|record| (record.pixels_sha256.as_str(), record.sha256.as_str())).collect();
+        assert_eq!(
+            hashes,
+            [
+                (
+                    "7cef58402bdc28863cbd228e3a88b9a30cd24500699706f215c5fdde0ae40a4b",
+                    "c7d50a9abff6c48a188cd980b4957a9cf2a69e72d94d2cdebeed5baef95a6a93"
+                ),
+                (
+                    "4ae6ffba56fcfc24fc48b51d1ad2c6812f59c5432e39e9767781639f88ea8b87",
+                    "89e94e4d7f92bdbcc8c891ae986f37c95a458080c1eb0ffbeef77c00048533af"
+                ),
+            ]
+        );
     }
 
     #[test]

@@ -21,12 +21,9 @@ pub enum Material {
 impl From<&MaterialSpec> for Material {
     fn from(spec: &MaterialSpec) -> Self {
         match spec {
-            MaterialSpec::Diffuse { color, checker } => Self::Diffuse(
-                (*color).into(),
-                checker
-                    .as_ref()
-                    .map(|checker| (checker.color.into(), checker.size)),
-            ),
+            MaterialSpec::Diffuse { color, checker } => {
+                Self::Diffuse((*color).into(), checker.as_ref().map(|checker| (checker.color.into(), checker.size)))
+            }
             MaterialSpec::Metal { color, fuzz } => Self::Metal((*color).into(), *fuzz),
             MaterialSpec::Glass { ior, color } => Self::Glass(*ior, (*color).into()),
             MaterialSpec::Light { emit } => Self::Light((*emit).into()),
@@ -40,11 +37,7 @@ pub fn pattern(color: Vec3, checker: Option<(Vec3, f64)>, point: Vec3) -> Vec3 {
         Some((other, size)) => {
             let square = (point.x / size).floor() + (point.z / size).floor();
             // Half of an even whole number is whole.
-            if square * 0.5 == (square * 0.5).floor() {
-                color
-            } else {
-                other
-            }
+            if square * 0.5 == (square * 0.5).floor() { color } else { other }
         }
         None => color,
     }
@@ -53,11 +46,7 @@ pub fn pattern(color: Vec3, checker: Option<(Vec3, f64)>, point: Vec3) -> Vec3 {
 /// A direction in which a diffuse surface scatters, likelier the closer it is to the normal.
 pub fn scatter(normal: Vec3, random: &mut Random) -> Vec3 {
     let direction = normal + random.direction();
-    if direction.dot(direction) > 1e-12 {
-        direction.unit()
-    } else {
-        normal
-    }
+    if direction.dot(direction) > 1e-12 { direction.unit() } else { normal }
 }
 
 /// The direction in which metal mirrors, or nothing if the blur points into the surface.

@@ -68,11 +68,7 @@ impl Vec3 {
     /// Two unit vectors that stand upright on this unit vector and on each other.
     pub fn tangents(self) -> (Self, Self) {
         // Any axis that is not close to this vector gives a well-conditioned product.
-        let axis = if self.x.abs() > 0.9 {
-            Self::UP
-        } else {
-            Self::new(1.0, 0.0, 0.0)
-        };
+        let axis = if self.x.abs() > 0.9 { Self::UP } else { Self::new(1.0, 0.0, 0.0) };
         let first = self.cross(axis).unit();
         (first, self.cross(first))
     }
@@ -149,11 +145,7 @@ mod tests {
 
     #[test]
     fn tangents_stand_upright_on_their_vector_and_on_each_other() {
-        for v in [
-            Vec3::UP,
-            Vec3::new(1.0, 0.0, 0.0),
-            Vec3::new(1.0, -2.0, 0.3).unit(),
-        ] {
+        for v in [Vec3::UP, Vec3::new(1.0, 0.0, 0.0), Vec3::new(1.0, -2.0, 0.3).unit()] {
             let (a, b) = v.tangents();
             for product in [v.dot(a), v.dot(b), a.dot(b)] {
                 assert!(product.abs() < 1e-12);

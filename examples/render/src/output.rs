@@ -74,9 +74,7 @@ impl Output {
     /// # Errors
     /// The directory cannot be created or written.
     pub fn create(directory: &Path) -> Result<Self, Failure> {
-        let output = Self {
-            directory: directory.to_owned(),
-        };
+        let output = Self { directory: directory.to_owned() };
         let try_out = || -> Result<()> {
             fs::create_dir_all(directory)?;
             let probe = directory.join(".render-probe");
@@ -85,12 +83,7 @@ impl Output {
             Ok(())
         };
         try_out()
-            .with_context(|| {
-                format!(
-                    "cannot write into {}; name a writable directory with --out",
-                    directory.display()
-                )
-            })
+            .with_context(|| format!("cannot write into {}; name a writable directory with --out", directory.display()))
             .map_err(Failure::Output)?;
         Ok(output)
     }
@@ -147,9 +140,7 @@ pub fn encode(index: u32, frame: &Frame) -> Result<(Vec<u8>, FrameRecord)> {
     // This level has one implementation, whichever zlib the rest of a build links: the file's hash depends on it.
     encoder.set_compression(png::Compression::Fast);
     let mut writer = encoder.write_header().context("cannot start the picture")?;
-    writer
-        .write_image_data(&frame.pixels)
-        .context("cannot encode the picture")?;
+    writer.write_image_data(&frame.pixels).context("cannot encode the picture")?;
     writer.finish().context("cannot finish the picture")?;
     let record = FrameRecord {
         file: format!("frame-{index:04}.png"),

@@ -55,12 +55,7 @@ impl Progress {
             return Ok(());
         }
         self.said = percent - percent % STEP;
-        say(&format!(
-            "{percent:3} % · frame {} of {}, row {row} of {}",
-            frame + 1,
-            self.frames,
-            self.height
-        ))
+        say(&format!("{percent:3} % · frame {} of {}, row {row} of {}", frame + 1, self.frames, self.height))
     }
 
     /// Says that a frame is written.
@@ -68,10 +63,7 @@ impl Progress {
     /// # Errors
     /// Standard output cannot be written.
     pub fn frame(&self, frame: &FrameRecord) -> Result<(), Failure> {
-        say(&format!(
-            "wrote {} · {} bytes · sha256 {}",
-            frame.file, frame.bytes, frame.sha256
-        ))
+        say(&format!("wrote {} · {} bytes · sha256 {}", frame.file, frame.bytes, frame.sha256))
     }
 
     /// Says that everything is written.
@@ -79,11 +71,7 @@ impl Progress {
     /// # Errors
     /// Standard output cannot be written.
     pub fn done(&self, summary: &Summary) -> Result<(), Failure> {
-        say(&format!(
-            "done: {} frames, {} rays, summary.json written",
-            summary.frames.len(),
-            summary.rays
-        ))
+        say(&format!("done: {} frames, {} rays, summary.json written", summary.frames.len(), summary.rays))
     }
 }
 

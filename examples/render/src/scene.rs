@@ -161,24 +161,18 @@ fn white() -> [f64; 3] {
 /// The file cannot be read or is over 1 MiB, is no JSON of this shape, or a value is out of its bounds.
 pub fn load(path: &Path) -> Result<(Scene, [u8; 32]), Failure> {
     let read = || -> Result<Vec<u8>> {
-        let file = std::fs::File::open(path).context(
-            "cannot open the scene file; name one with --scene or mount it where it is expected",
-        )?;
+        let file = std::fs::File::open(path)
+            .context("cannot open the scene file; name one with --scene or mount it where it is expected")?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-        ensure!(
-            bytes.len() as u64 <= MAX_FILE,
-            "the scene file is larger than {MAX_FILE} bytes; make it smaller"
-        );
+        ensure!(bytes.len() as u64 <= MAX_FILE, "the scene file is larger than {MAX_FILE} bytes; make it smaller");
         Ok(bytes)
     };
     let load = || -> Result<(Scene, [u8; 32])> {
         let bytes = read()?;
         Ok((parse(&bytes)?, Sha256::digest(&bytes).into()))
     };
-    load()
-        .with_context(|| format!("scene {}", path.display()))
-        .map_err(Failure::Scene)
+    load().with_context(|| format!("scene {}", path.display())).map_err(Failure::Scene)
 }
 
 /// Reads and checks the bytes of a scene file.
@@ -199,11 +193,7 @@ impl Scene {
 
     /// Checks every value, in the order of the file's keys.
     fn check(&self) -> Result<()> {
-        ensure!(
-            self.title.len() <= 200,
-            "`title` has {} bytes, but may have 200 at most",
-            self.title.len()
-        );
+        ensure!(self.title.len() <= 200, "`title` has {} bytes, but may have 200 at most", self.title.len());
         count("width", self.width, 8, 7680)?;
         count("height", self.height, 8, 4320)?;
         count("samples", self.samples, 1, 65_536)?;
@@ -235,12 +225,7 @@ impl Scene {
             triple(&format!("{at}.point"), plane.point, -FAR, FAR)?;
             triple(&format!("{at}.normal"), plane.normal, -FAR, FAR)?;
             let length = crate::math::Vec3::from(plane.normal).length();
-            number(
-                &format!("{at}.normal (its length)"),
-                length,
-                0.001,
-                2.0 * FAR,
-            )?;
+            number(&format!("{at}.normal (its length)"), length, 0.001, 2.0 * FAR)?;
             self.known(&at, &plane.material)?;
         }
         Ok(())
@@ -251,10 +236,7 @@ impl Scene {
             return Ok(());
         }
         let names: Vec<_> = self.materials.keys().map(String::as_str).collect();
-        bail!(
-            "`{at}.material` is \"{material}\", which is not in `materials` ({})",
-            names.join(", ")
-        )
+        bail!("`{at}.material` is \"{material}\", which is not in `materials` ({})", names.join(", "))
     }
 }
 
@@ -296,18 +278,12 @@ impl MaterialSpec {
 }
 
 fn count(key: &str, value: i64, low: i64, high: i64) -> Result<()> {
-    ensure!(
-        (low..=high).contains(&value),
-        "`{key}` is {value}, but must be between {low} and {high}"
-    );
+    ensure!((low..=high).contains(&value), "`{key}` is {value}, but must be between {low} and {high}");
     Ok(())
 }
 
 fn number(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
-    ensure!(
-        (low..=high).contains(&value),
-        "`{key}` is {value}, but must be between {low} and {high}"
-    );
+    ensure!((low..=high).contains(&value), "`{key}` is {value}, but must be between {low} and {high}");
     Ok(())
 }
 
@@ -319,9 +295,6 @@ fn triple(key: &str, values: [f64; 3], low: f64, high: f64) -> Result<()> {
 }
 
 fn few(key: &str, count: usize) -> Result<()> {
-    ensure!(
-        count <= MAX_OBJECTS,
-        "`{key}` has {count} entries, but may have {MAX_OBJECTS} at most"
-    );
+    ensure!(count <= MAX_OBJECTS, "`{key}` has {count} entries, but may have {MAX_OBJECTS} at most");
     Ok(())
 }

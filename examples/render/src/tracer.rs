@@ -29,11 +29,7 @@ pub struct Frame {
 ///
 /// # Errors
 /// Whatever `on_row` returns; the frame is then given up.
-pub fn render(
-    world: &World,
-    frame: u32,
-    mut on_row: impl FnMut(u32) -> Result<(), Failure>,
-) -> Result<Frame, Failure> {
+pub fn render(world: &World, frame: u32, mut on_row: impl FnMut(u32) -> Result<(), Failure>) -> Result<Frame, Failure> {
     let camera = world.camera(frame);
     let mut tracer = Tracer { world, rays: 0 };
     let mut pixels = Vec::with_capacity(world.width as usize * world.height as usize * 3);
@@ -59,12 +55,7 @@ pub fn render(
         }
         on_row(row + 1)?;
     }
-    Ok(Frame {
-        width: world.width,
-        height: world.height,
-        pixels,
-        rays: tracer.rays,
-    })
+    Ok(Frame { width: world.width, height: world.height, pixels, rays: tracer.rays })
 }
 
 /// Light to an 8-bit value: a film-like shoulder, then gamma 2, which needs nothing but a square root.
@@ -123,16 +114,9 @@ impl Tracer<'_> {
                 }
                 share = share * (1.0 / survival);
             }
-            ray = Ray {
-                origin: hit.point,
-                direction,
-            };
+            ray = Ray { origin: hit.point, direction };
         }
-        Vec3::new(
-            light.x.min(BRIGHTEST),
-            light.y.min(BRIGHTEST),
-            light.z.min(BRIGHTEST),
-        )
+        Vec3::new(light.x.min(BRIGHTEST), light.y.min(BRIGHTEST), light.z.min(BRIGHTEST))
     }
 
     /// The light that a diffuse, white surface gets straight from one ball of light, taken by chance.
@@ -155,10 +139,7 @@ impl Tracer<'_> {
         if facing <= 0.0 {
             return Vec3::ZERO;
         }
-        let ray = Ray {
-            origin: hit.point,
-            direction,
-        };
+        let ray = Ray { origin: hit.point, direction };
         self.rays += 1;
         let clear = match ball.distance(&ray, f64::INFINITY) {
             Some(distance) => self.world.is_clear(&ray, distance, index),

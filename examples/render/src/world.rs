@@ -127,11 +127,7 @@ impl<'a> World<'a> {
             .iter()
             .enumerate()
             .any(|(index, sphere)| index != except && sphere.distance(ray, distance).is_some());
-        !ball
-            && !self
-                .planes
-                .iter()
-                .any(|plane| plane.distance(ray, distance).is_some())
+        !ball && !self.planes.iter().any(|plane| plane.distance(ray, distance).is_some())
     }
 
     /// The material of a surface that was hit.

@@ -84,7 +84,8 @@ impl Subject {
 /// [`RpcError`] where the network gives no answer.
 pub async fn audit(client: &Client, subject: &Subject) -> Result<Vec<Violation>, RpcError> {
     let mut violations = Vec::new();
-    let mut looked = stream::iter(&subject.suspects).map(|purse| audit_purse(client, purse)).buffer_unordered(AT_ONCE);
+    let looks = subject.suspects.clone().into_iter().map(|purse| async move { audit_purse(client, &purse).await });
+    let mut looked = stream::iter(looks).buffer_unordered(AT_ONCE);
     while let Some(found) = looked.next().await {
         violations.extend(found?);
     }

@@ -218,7 +218,11 @@ impl Executor {
                         let mut budget = self.worker.budget();
                         (budget.per_hour(), budget.left(at))
                     };
-                    tracing::warn!(per_hour, left, "the fee budget of this hour is used up; work waits until it refills");
+                    tracing::warn!(
+                        per_hour,
+                        left,
+                        "the fee budget of this hour is used up; work waits until it refills"
+                    );
                     self.events.tell(KeeperEvent::BudgetExhausted { per_hour });
                 }
             }

@@ -188,7 +188,8 @@ fn is_lost_race(failure: &ProgramFailure) -> bool {
     if GONE.contains(&code) || (program == MARKET && MOVED_ON.contains(&code)) {
         return true;
     }
-    let rule = code.checked_sub(RULE_BASE).and_then(|at| usize::try_from(at).ok()).and_then(|at| RuleError::ALL.get(at));
+    let rule =
+        code.checked_sub(RULE_BASE).and_then(|at| usize::try_from(at).ok()).and_then(|at| RuleError::ALL.get(at));
     matches!(
         rule,
         Some(

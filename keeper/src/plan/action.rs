@@ -148,7 +148,9 @@ impl Step {
     pub fn entity(&self) -> Pubkey {
         match self {
             Self::EnterOffer { job, .. } | Self::Award { job, .. } | Self::CloseJob { job, .. } => *job,
-            Self::FailStart { keys, .. } | Self::Expire(keys) | Self::Settle(keys) | Self::CloseLease(keys) => keys.lease,
+            Self::FailStart { keys, .. } | Self::Expire(keys) | Self::Settle(keys) | Self::CloseLease(keys) => {
+                keys.lease
+            }
             Self::SweepFees { purse, .. } => *purse,
         }
     }

@@ -44,14 +44,7 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidde
 }
 
 /// The entry that the market would make, `None` where it would refuse or nothing would change.
-fn entry(
-    job: &Job,
-    open: &rules::Job,
-    book: &Book,
-    weights: &Weights,
-    bidder: &Bidder<'_>,
-    now: Now,
-) -> Option<Entry> {
+fn entry(job: &Job, open: &rules::Job, book: &Book, weights: &Weights, bidder: &Bidder<'_>, now: Now) -> Option<Entry> {
     let provider = bidder.provider_key.to_bytes();
     let standing = book.entries().iter().find(|entry| entry.provider == provider);
     if standing.is_some() && book.best() == standing {

@@ -74,7 +74,7 @@ pub struct Input {
 
 /// Where an input comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub enum InputSource {
     /// The node loads it from this `https://` address.
     Https(String),
@@ -239,14 +239,12 @@ impl From<InputSource> for String {
     }
 }
 
-impl TryFrom<String> for InputSource {
-    type Error = std::convert::Infallible;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Ok(match text.as_str() {
+impl From<String> for InputSource {
+    fn from(text: String) -> Self {
+        match text.as_str() {
             "push" => Self::Push,
             _ if text.contains("://") => Self::Https(text),
             _ => Self::Local(text),
-        })
+        }
     }
 }

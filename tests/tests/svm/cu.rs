@@ -1,1 +1,375 @@
-//! To come.
+//! What every instruction costs, in one defined situation each; `docs/CU.md` holds the figures and their goals.
+//!
+//! With `GRIDLEASE_WRITE_CU=1` the document is written anew. Otherwise a figure that is more than five per cent above the
+//! written one fails the test.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use gridlease_core::job::EndReason;
+use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::lease::{self, LeaseKeys};
+use gridlease_sdk::instruction::{job, provider, purse, stake};
+use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
+use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
+use gridlease_tests::svm::{World, program};
+use solana_instruction::Instruction;
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+
+const COMMAND: &str = "GRIDLEASE_WRITE_CU=1 cargo test -p gridlease-tests --test svm cu::";
+
+/// One instruction in one situation.
+struct Row {
+    name: &'static str,
+    situation: &'static str,
+    cu: u64,
+    goal: Option<u64>,
+    bytes: usize,
+}
+
+/// A world that notes what each transaction costs.
+struct Meter {
+    world: World,
+    rows: Vec<Row>,
+}
+
+impl Meter {
+    /// Sends a transaction that `payer` pays and alone signs, and notes its cost.
+    #[track_caller]
+    fn run(
+        &mut self,
+        name: &'static str,
+        situation: &'static str,
+        goal: Option<u64>,
+        instructions: &[Instruction],
+        payer: &Keypair,
+    ) {
+        let done = self.world.send_from(payer, instructions, &[]).unwrap();
+        self.rows.push(Row { name, situation, cu: done.cu, goal, bytes: done.bytes });
+    }
+}
+
+fn goal(thousand: u64) -> Option<u64> {
+    Some(thousand * 1_000)
+}
+
+fn configuration(m: &mut Meter) {
+    let (admin, mint) = (m.world.admin.insecure_clone(), m.world.mint);
+    let (treasury, insurance) = (m.world.treasury, m.world.insurance);
+    let market = purse::init_config(&admin.pubkey(), &mint, &treasury, &insurance);
+    m.run("market: init_config", "once", None, &[market], &admin);
+    let staking = stake::init_config(&admin.pubkey(), &mint, &insurance);
+    m.run("staking: init_config", "once", None, &[staking], &admin);
+}
+
+fn buyer(m: &mut Meter) -> Buyer {
+    let (key, wallet) = m.world.wallet(200 * USDC);
+    let owner = key.pubkey();
+    let mint = m.world.mint;
+    m.run("open_purse", "new buyer", None, &[purse::open(&owner, &mint)], &key);
+    m.run("deposit", "own token account", None, &[purse::deposit(&owner, &owner, &wallet, 100 * USDC)], &key);
+    m.run("withdraw", "free balance", None, &[purse::withdraw(&owner, &wallet, USDC)], &key);
+    let address = address::purse(&owner);
+    Buyer { purse: address, vault: address::purse_vault(&address), wallet, key }
+}
+
+fn supply(m: &mut Meter) -> Provider {
+    let (authority, payout) = m.world.wallet(200 * USDC);
+    let node = m.world.person();
+    let (key, mint) = (authority.pubkey(), m.world.mint);
+    m.run("staking: open_bond", "new provider", None, &[stake::open_bond(&key, &mint)], &authority);
+    m.run("staking: add_stake", "own token account", None, &[stake::add_stake(&key, &payout, 100 * USDC)], &authority);
+    let args = node_args(&node.pubkey());
+    m.run("register_provider", "new provider", None, &[provider::register(&key, &payout, args.clone())], &authority);
+    m.run("update_node", "same node", None, &[provider::update_node(&key, args)], &authority);
+    let record = address::provider(&key);
+    let supply = Supply { auto_bid: true, ..Supply::default() };
+    let terms = supply.terms(m.world.now().ts.0);
+    let post = provider::post_offer(&node.pubkey(), &record, 1, supply.machine(), terms);
+    m.run("post_offer", "two units", None, &[post], &node);
+    let refresh = provider::refresh_offer(&node.pubkey(), &record, 1, terms);
+    m.run("refresh_offer", "same terms", None, &[refresh], &node);
+    Provider { bond: address::bond(&key), offer: address::offer(&record, 1), record, payout, authority, node }
+}
+
+/// The walk of the README: one bidder, and every step by who has an interest in it.
+fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
+    let keeper = m.world.payer.insecure_clone();
+    let sol = |m: &Meter, key: &Pubkey| m.world.lamports(key);
+    let (of_buyer, of_offer) = (sol(m, &buyer.key.pubkey()), sol(m, &owner.offer));
+    let (post, job) = m.world.post(buyer, |_| {});
+    m.run("post_job", "URI of 35 bytes", goal(15), &[post], &buyer.key);
+    let locked_by_buyer = of_buyer - sol(m, &buyer.key.pubkey()) - 5_000; // less the fee of one signature
+    let bid = m.world.bid_of(owner, &job, 1_200_000);
+    m.run("place_bid", "empty book", goal(10), &[bid], &owner.node);
+    m.world.close_window(&job);
+    let award = m.world.award_of(&job);
+    m.run("award", "one bidder", goal(25), &[award], &keeper);
+    let locked_by_provider = of_offer - sol(m, &owner.offer);
+    let lease = m.world.read::<Job>(&job).current_lease(&job).unwrap();
+    let keys = m.world.keys(&lease);
+    m.world.pass(20);
+    m.run("ready", "in time", goal(5), &[lease::ready(&owner.node.pubkey(), &keys, IMAGE, GPUS)], &owner.node);
+    m.world.pass(600);
+    m.run("settle", "running, first payment", goal(8), &[lease::settle(&keys)], &keeper);
+    m.run("settle", "nothing payable", goal(8), &[lease::settle(&keys)], &keeper);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC);
+    m.run("top_up", "running", goal(8), &[top_up], &buyer.key);
+    m.run("expire", "nothing due", None, &[lease::expire(&keys)], &keeper);
+    m.world.pass(600);
+    let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
+    m.run("finish", "completed", goal(8), &[finish], &owner.node);
+    m.run("settle", "ended, last payment", goal(8), &[lease::settle(&keys)], &keeper);
+    m.run("close_lease", "paid", goal(10), &[lease::close(&keys)], &keeper);
+    let close = job::close(&job, &buyer.purse, &buyer.key.pubkey());
+    m.run("close_job", "ended", goal(10), &[close], &keeper);
+    let sweep = purse::sweep_fees(&buyer.purse, &m.world.treasury, &m.world.insurance);
+    m.run("sweep_fees", "after one job", None, &[sweep], &keeper);
+    (locked_by_buyer, locked_by_provider)
+}
+
+fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
+    let keeper = m.world.payer.insecure_clone();
+    let rivals: Vec<_> = (0..9).map(|_| m.world.provider(|_| {})).collect();
+
+    let entered = m.world.job(buyer, |_| {});
+    m.run("enter_offer", "empty book", goal(10), &[job::enter_offer(&entered, &owner.bidder())], &keeper);
+    let cancel = job::cancel(&buyer.key.pubkey(), &entered);
+    m.run("cancel_job", "one bid", None, &[cancel], &buyer.key);
+
+    let full = m.world.job(buyer, |args| args.window_s = 3_600);
+    for (rival, price) in rivals[..7].iter().zip((1_300_000..).step_by(10_000)) {
+        m.world.bid(rival, &full, price);
+    }
+    m.run("enter_offer", "eighth of the book, must beat its best", goal(10), &[job::enter_offer(&full, &owner.bidder())], &keeper);
+    let bid = m.world.bid_of(&rivals[7], &full, 1_250_000);
+    m.run("place_bid", "displaces the last of a full book", goal(10), &[bid], &rivals[7].node);
+    let bid = m.world.bid_of(&rivals[0], &full, 1_000_000);
+    m.run("place_bid", "improves its bid in a full book", goal(10), &[bid], &rivals[0].node);
+    m.world.close_window(&full);
+    for rival in &rivals {
+        let terms = Supply::default().terms(m.world.now().ts.0);
+        m.world.refresh(rival, terms);
+    }
+    let bidders = m.world.bidders(&full);
+    let by_record = |record: &Pubkey| rivals.iter().find(|rival| rival.record == *record);
+    for bidder in &bidders[..4] {
+        if let Some(rival) = by_record(&bidder.provider) {
+            m.world.withdraw_offer(rival);
+        }
+    }
+    let award = m.world.award_of(&full);
+    m.run("award", "fifth of the book, four bad ones before it", goal(25), &[award], &keeper);
+
+    let empty = m.world.job(buyer, |args| args.attempts = 2);
+    m.world.close_window(&empty);
+    let award = m.world.award_of(&empty);
+    m.run("award", "no bids, reopens", goal(25), &[award.clone()], &keeper);
+    m.world.close_window(&empty);
+    m.run("award", "no bids, refunds", goal(25), &[award], &keeper);
+    let withdraw = m.world.withdrawal_of(&rivals[8]);
+    m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
+}
+
+fn ends(m: &mut Meter, buyer: &Buyer) {
+    let keeper = m.world.payer.insecure_clone();
+    let owner = m.world.provider(|supply| supply.units = 8);
+    let insurance = m.world.insurance;
+    let node = owner.node.pubkey();
+    let stopped = m.world.running(buyer, &owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.run("stop", "running", goal(8), &[lease::stop(&buyer.key.pubkey(), &stopped)], &buyer.key);
+    let in_grace = m.world.running(buyer, &owner, 1_200_000, |args| args.max_duration_s = 60);
+    m.world.pass(700);
+    m.run("expire", "runway and grace are over", None, &[lease::expire(&in_grace)], &keeper);
+    let graced = m.world.running(buyer, &owner, 1_200_000, |args| args.max_duration_s = 60);
+    m.world.pass(100);
+    m.run("expire", "grace begins", None, &[lease::expire(&graced)], &keeper);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &graced.lease, USDC);
+    m.run("top_up", "in grace", goal(8), &[top_up], &buyer.key);
+    let failed = m.world.starting(buyer, &owner, 1_200_000, |_| {});
+    m.world.pass(141);
+    let fail = lease::fail_start(&keeper.pubkey(), &failed, &insurance);
+    m.run("fail_start", "too late, attempts left", None, &[fail], &keeper);
+    let left = m.world.running(buyer, &owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    let abandon = lease::abandon(&node, &left, &insurance, outcome());
+    m.run("abandon", "running", None, &[abandon], &owner.node);
+    let whole = m.world.running(buyer, &owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.world.finish(&owner, &whole, EndReason::Completed);
+    let wind_up = wind_up(buyer, &whole);
+    m.run("settle + close_lease + close_job", "in one transaction", None, &wind_up, &keeper);
+}
+
+fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
+    [lease::settle(keys), lease::close(keys), job::close(&keys.job, &buyer.purse, &buyer.key.pubkey())]
+}
+
+/// Everything measured: the rows, and the rent that one job locked for buyer and provider.
+fn measure() -> (Meter, u64, u64) {
+    let mut m = Meter { world: World::bare(), rows: Vec::new() };
+    configuration(&mut m);
+    let buyer = buyer(&mut m);
+    let owner = supply(&mut m);
+    let (of_buyer, of_provider) = walk(&mut m, &buyer, &owner);
+    auctions(&mut m, &buyer, &owner);
+    ends(&mut m, &buyer);
+    (m, of_buyer, of_provider)
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn sol(lamports: u64) -> String {
+    format!("{}.{:09}", lamports / 1_000_000_000, lamports % 1_000_000_000)
+}
+
+fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
+    let w = &m.world;
+    let mut out = String::new();
+    let doc = &mut out;
+    let _ = writeln!(
+        doc,
+        "# Compute units, sizes, rent\n\n\
+         Written by a test that runs every instruction once in a defined situation in the test VM (litesvm 0.16), against the\n\
+         programs of `programs/prebuilt`. Do not edit; write it anew with\n\n    {COMMAND}\n\n\
+         Without that variable the same test fails where a figure is more than five per cent above the one written here.\n\n\
+         The programs measured were compiled with an upstream rustc 1.96 and LLVM 23 (sBPF v3), which stands in for Anza's\n\
+         platform tools. Figures of Anza's compiler differ: compare these with each other only. A search for an address\n\
+         costs about 1,500 CU for each bump that it has to try, so the same instruction differs between accounts; the\n\
+         accounts here are the same in every run.\n\n\
+         ## Instructions\n\n\
+         Bytes are those of the whole transaction, paid and signed by the party that would send it, without the two\n\
+         instructions of the compute budget (53 bytes more).\n\n\
+         | instruction | situation | CU | goal | | bytes |\n|---|---|---:|---:|---|---:|"
+    );
+    for row in &m.rows {
+        let (goal, verdict) = match row.goal {
+            None => (String::from("–"), String::new()),
+            Some(goal) if row.cu <= goal => (thousands(goal), String::from("met")),
+            Some(goal) => (thousands(goal), format!("above by {}", thousands(row.cu - goal))),
+        };
+        let _ = writeln!(
+            doc,
+            "| {} | {} | {} | {goal} | {verdict} | {} |",
+            row.name,
+            row.situation,
+            thousands(row.cu),
+            thousands(row.bytes as u64)
+        );
+    }
+    let _ = writeln!(doc, "\n## Sizes of the programs\n\n| program | bytes |\n|---|---:|");
+    for name in ["market", "staking"] {
+        let _ = writeln!(doc, "| {name}.so | {} |", thousands(program(name).len() as u64));
+    }
+    let job = w.rent(size::<Job>() + 35);
+    let (lease, reservation) = (w.rent(size::<Lease>()), w.rent(size::<Reservation>()));
+    assert_eq!((of_buyer, of_provider), (job, lease + reservation), "the rent computed is the rent measured");
+    let (purse, offer) = (w.rent(size::<Purse>()) + w.rent(165), w.rent(size::<Offer>()));
+    let _ = writeln!(
+        doc,
+        "\n## Rent\n\nAll of it comes back when the accounts are closed. Measured in the walk of one job, and equal to what the sizes\n\
+         of the accounts say.\n\n\
+         | who | for | SOL | goal | |\n|---|---|---:|---:|---|\n\
+         | buyer | each job (with a URI of 35 bytes) | {} | 0.008 | {} |\n\
+         | provider | each lease: lease {} and reservation {} | {} | – | |\n\
+         | buyer | once: purse and vault | {} | – | |\n\
+         | provider | each offer, besides the rent of the leases that it can open | {} | – | |",
+        sol(of_buyer),
+        if of_buyer <= 8_000_000 { "met" } else { "above" },
+        sol(lease),
+        sol(reservation),
+        sol(of_provider),
+        sol(purse),
+        sol(offer),
+    );
+    let bytes = |name: &str| m.rows.iter().find(|row| row.name == name).map_or(0, |row| row.bytes);
+    let steps = ["post_job", "place_bid", "award", "ready", "finish", "settle + close_lease + close_job"];
+    let total: usize = steps.iter().map(|name| bytes(name)).sum();
+    let _ = writeln!(
+        doc,
+        "\n## Transactions of one job\n\nWith one bidder, no settlement on the way, and the last three instructions in one transaction: {} transactions,\n\
+         {} bytes. Each further bid and each further settlement is one more.\n\n| transaction | sent by | bytes |\n|---|---|---:|",
+        steps.len(),
+        thousands(total as u64)
+    );
+    for (name, by) in steps.iter().zip(["buyer", "node", "anybody", "node", "node", "anybody"]) {
+        let _ = writeln!(doc, "| {name} | {by} | {} |", thousands(bytes(name) as u64));
+    }
+    out
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/CU.md")
+}
+
+/// The number in the third column of the table row that begins with these two.
+fn written(document: &str, first: &str, second: Option<&str>) -> Option<u64> {
+    document.lines().find_map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let at = match second {
+            Some(second) if cells.get(1) == Some(&first) && cells.get(2) == Some(&second) => 3,
+            None if cells.get(1) == Some(&first) => 2,
+            _ => return None,
+        };
+        cells.get(at)?.replace(',', "").parse().ok()
+    })
+}
+
+#[test]
+fn no_instruction_costs_more_than_five_per_cent_above_what_the_document_says() {
+    let (meter, of_buyer, of_provider) = measure();
+    let document = document(&meter, of_buyer, of_provider);
+    if std::env::var_os("GRIDLEASE_WRITE_CU").is_some() {
+        std::fs::write(path(), document).unwrap();
+        return;
+    }
+    let old = std::fs::read_to_string(path()).unwrap_or_default();
+    let mut worse = Vec::new();
+    let mut compare = |what: String, measured: u64, written: Option<u64>| match written {
+        Some(written) if measured <= written + written / 20 => {}
+        Some(written) => worse.push(format!("{what}: {measured}, written {written}")),
+        None => worse.push(format!("{what}: {measured}, not written")),
+    };
+    for row in &meter.rows {
+        let what = format!("{} ({})", row.name, row.situation);
+        compare(what, row.cu, written(&old, row.name, Some(row.situation)));
+    }
+    for name in ["market.so", "staking.so"] {
+        let bytes = program(name.trim_end_matches(".so")).len() as u64;
+        compare(format!("bytes of {name}"), bytes, written(&old, name, None));
+    }
+    assert!(worse.is_empty(), "more than docs/CU.md says; if that is meant, write it anew with `{COMMAND}`:\n{}", worse.join("\n"));
+}
+
+#[test]
+fn every_instruction_of_both_programs_is_measured() {
+    let (meter, ..) = measure();
+    let measured: Vec<_> = meter.rows.iter().flat_map(|row| row.name.split(" + ")).collect();
+    let idls = [("", include_str!("../../../idl/market.json")), ("staking: ", include_str!("../../../idl/staking.json"))];
+    for (prefix, idl) in idls {
+        let idl: serde_json::Value = serde_json::from_str(idl).unwrap();
+        for instruction in idl["instructions"].as_array().unwrap() {
+            let name = instruction["name"].as_str().unwrap();
+            // The market alone can send these three; they are inside of award, close_lease and fail_start.
+            if !prefix.is_empty() && ["reserve", "release", "slash"].contains(&name) {
+                continue;
+            }
+            let both = [format!("{prefix}{name}"), format!("market: {name}")];
+            assert!(both.iter().any(|name| measured.contains(&name.as_str())), "{prefix}{name} is not measured");
+        }
+    }
+}

@@ -80,7 +80,7 @@ fn the_runner_up_takes_over_at_its_own_higher_price_and_the_failed_provider_is_e
     w.finish(&second, &keys, EndReason::Completed);
     w.wind_up(&buyer, &keys);
     w.close_lease(&failed);
-    assert_eq!(w.tokens(&second.payout), 277_667);
+    assert_eq!(w.tokens(&second.payout), 277_666);
     assert_eq!((w.tokens(&first.payout), w.read::<Purse>(&buyer.purse).reserved), (0, 0));
 }
 

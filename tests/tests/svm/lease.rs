@@ -331,6 +331,20 @@ fn a_frozen_payout_account_holds_up_nobody_but_its_owner() {
 }
 
 #[test]
+fn a_provider_that_is_paid_into_the_buyer_s_own_vault_gives_its_pay_away_and_its_lease_still_closes() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|_| {});
+    w.edit_as::<Record>(&owner.record, |record| record.payout = buyer.vault);
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(100);
+    w.stop(&buyer, &keys);
+    w.wind_up(&buyer, &keys);
+    let purse: Purse = w.read(&buyer.purse);
+    assert_eq!((purse.balance, purse.reserved, w.tokens(&buyer.vault)), (20 * USDC - 49_000, 0, 20 * USDC));
+}
+
+#[test]
 fn a_top_up_extends_the_runway_by_exactly_what_it_pays_for() {
     let mut w = World::new();
     let (buyer, _, keys) = running(&mut w);

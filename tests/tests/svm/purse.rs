@@ -27,7 +27,6 @@ fn a_configuration_is_written_once_and_takes_a_six_decimal_mint_of_classic_spl_t
         ("Token-2022", purse::init_config(&key, &new, &of_new, &of_new), "market AccountOwnedByWrongProgram"),
         ("treasury of another mint", purse::init_config(&key, &mint, &of_nine, &insurance), "market WrongTokenAccount"),
         ("insurance of another mint", purse::init_config(&key, &mint, &treasury, &of_nine), "market WrongTokenAccount"),
-        ("one account for both", purse::init_config(&key, &mint, &treasury, &treasury), "market WrongTokenAccount"),
         ("stake: nine decimals", stake::init_config(&key, &nine, &of_nine), "staking WrongMint"),
         ("stake: Token-2022", stake::init_config(&key, &new, &of_new), "staking AccountOwnedByWrongProgram"),
         ("stake: insurance of another mint", stake::init_config(&key, &mint, &of_nine), "staking WrongInsurance"),
@@ -71,6 +70,7 @@ fn a_deposit_is_refused_where_it_is_empty_foreign_or_of_another_mint() {
     let mut w = World::new();
     let buyer = w.buyer(0);
     let other = w.buyer(0);
+    let (_, of_stranger) = w.wallet(100);
     let (depositor, from) = w.wallet(100);
     let key = depositor.pubkey();
     let good = purse::deposit(&key, &buyer.key.pubkey(), &from, 40);
@@ -88,7 +88,7 @@ fn a_deposit_is_refused_where_it_is_empty_foreign_or_of_another_mint() {
         ("out of Token-2022", swapped(&good, &from, of_new), "market AccountOwnedByWrongProgram"),
         ("under Token-2022", swapped(&good, &TOKEN_PROGRAM, TOKEN_2022), "market InvalidProgramId"),
         ("out of the vault", swapped(&good, &from, buyer.vault), "market ConstraintDuplicateMutableAccount"),
-        ("out of a stranger's account", swapped(&good, &from, other.wallet), "token 4"),
+        ("out of a stranger's account", swapped(&good, &from, of_stranger), "token 4"),
         ("no purse", swapped(&good, &buyer.purse, w.mint), "market AccountOwnedByWrongProgram"),
         ("another kind of account", swapped(&good, &buyer.purse, address::market_config()), "market AccountDiscriminatorMismatch"),
     ];
@@ -190,6 +190,23 @@ fn fees_are_swept_by_anybody_in_two_halves_and_the_odd_atom_is_the_treasury_s() 
     let odd = w.read::<Purse>(&buyer.purse).fees_owed;
     w.sweep(&buyer);
     assert_eq!((w.tokens(&w.treasury), w.tokens(&w.insurance)), (902 + odd.div_ceil(2), 902 + odd / 2));
+}
+
+#[test]
+fn one_account_may_be_treasury_and_insurance_at_once() {
+    let mut w = World::bare();
+    let admin = w.admin.insecure_clone();
+    w.insurance = w.treasury;
+    let (key, mint, both) = (admin.pubkey(), w.mint, w.treasury);
+    w.ok(&[purse::init_config(&key, &mint, &both, &both), stake::init_config(&key, &mint, &both)], &[&admin]);
+    let buyer = w.buyer(10 * USDC);
+    let provider = w.provider(|_| {});
+    let keys = w.running(&buyer, &provider, 1_800_000, |_| {});
+    w.pass(100);
+    w.settle(&keys);
+    w.sweep(&buyer);
+    assert_eq!(w.tokens(&both), 1_000);
+    w.abandon(&provider, &keys);
 }
 
 #[test]

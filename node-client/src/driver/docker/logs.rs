@@ -3,7 +3,6 @@
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gridlease_sdk::node_api::LogStream;
@@ -55,7 +54,7 @@ fn piece(output: LogOutput) -> LogPiece {
     if bytes.last() == Some(&b'\r') {
         bytes.truncate(bytes.len() - 1);
     }
-    LogPiece { ts_ms, stream, bytes: bytes }
+    LogPiece { ts_ms, stream, bytes }
 }
 
 /// RFC 3339 with nanoseconds to Unix milliseconds.
@@ -67,6 +66,7 @@ pub(super) fn parse_timestamp_ms(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     #[test]
     fn a_line_is_split_into_its_time_and_its_text() {

@@ -32,15 +32,13 @@ pub struct InitConfig<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// The market shall take one classic SPL Token mint with 6 decimals, and pay its fees to two different accounts of that mint.
+/// The market shall take one classic SPL Token mint with 6 decimals, and pay its fees to two accounts of that mint.
 /// Fee and slot length start at their genesis values.
 pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
     let mint = ctx.accounts.usdc_mint.key();
     require!(ctx.accounts.usdc_mint.decimals == USDC_DECIMALS, MarketError::WrongMint);
     check_mint(&ctx.accounts.treasury, &mint)?;
     check_mint(&ctx.accounts.insurance, &mint)?;
-    // Fees are swept to both in one instruction, which takes no account twice.
-    require_keys_neq!(ctx.accounts.treasury.key(), ctx.accounts.insurance.key(), MarketError::WrongTokenAccount);
 
     let mut config = ctx.accounts.config.load_init()?;
     config.header = Header { version: ACCOUNT_VERSION, bump: ctx.bumps.config, ..Header::default() };

@@ -27,7 +27,8 @@ pub struct Settle<'info> {
     #[account(mut)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// The payout account that the lease records.
-    #[account(mut)]
+    // A provider may have recorded the buyer's vault itself (`dup`); its lease must still come to an end.
+    #[account(mut, dup)]
     pub payout: Box<Account<'info, TokenAccount>>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,

@@ -28,10 +28,11 @@ pub struct SweepFees<'info> {
     #[account(mut)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Gets its half, and the odd atom.
-    #[account(mut)]
+    // May be the insurance account too (`dup`): nothing here is written back, SPL Token moves the money.
+    #[account(mut, dup)]
     pub treasury: Box<Account<'info, TokenAccount>>,
     /// Gets its half.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub insurance: Box<Account<'info, TokenAccount>>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,

@@ -1,0 +1,255 @@
+//! `gridlease node`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Args, Subcommand};
+use gridlease_core::gpu::{REGIONS, region_id};
+use gridlease_node::agent::{self, NodeConfig, OfferPolicy};
+use gridlease_node::gpu::GpuSource;
+use gridlease_node::layout::StateDir;
+use gridlease_node::tls::Identity;
+use gridlease_sdk::account::Provider;
+use gridlease_sdk::address;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer as _;
+
+use super::keeper::shutdown_on_signal;
+use super::report::NodeIdentity;
+use super::{Context, address as parse_address};
+use crate::amount::Usdc;
+use crate::chain::Chain;
+use crate::error::CliError;
+use crate::logging::LogFormat;
+
+/// The node.
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// Make the node's certificate, where there is none, and print what has to be registered. --keypair is the node's hot
+    /// key.
+    #[command(after_help = "Example:\n  gridlease node init --keypair node.json --state-dir /var/lib/gridlease")]
+    Init,
+    /// Run this machine's node until Ctrl-C: keeps its offer alive, bids, runs jobs in containers. --keypair is the node's
+    /// hot key. Containers run on while the node is down, and are taken up again by its next start.
+    #[command(
+        after_help = "Examples:\n  gridlease node run --keypair node.json --authority 9qR… --ask 1.80 --floor 1.20\n  gridlease node run --keypair node.json --authority 9qR… --cpu --ask 0.10 --units 2 --cpu-cores 1 --memory 1GiB"
+    )]
+    Run(Box<Run>),
+}
+
+/// How the node runs.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Address of the provider's cold key, whose record names this node.
+    #[arg(long, visible_alias = "provider", value_name = "ADDRESS", value_parser = parse_address)]
+    authority: Pubkey,
+    /// Where buyers are answered.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// URL at which buyers reach this node; where given, the provider record must say the same.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+
+    /// Offer this machine without a GPU, as such.
+    #[arg(long, conflicts_with_all = ["gpu", "nvml"])]
+    cpu: bool,
+    /// Offer this machine's NVIDIA GPUs (the default).
+    #[arg(long)]
+    gpu: bool,
+    /// NVIDIA's management library [default: where the system looks].
+    #[arg(long, value_name = "FILE")]
+    nvml: Option<PathBuf>,
+
+    /// Price per hour at which the offer stands, in USDC for one unit.
+    #[arg(long, value_name = "USDC")]
+    ask: Usdc,
+    /// Lowest price per hour of a bid, in USDC [default: the ask].
+    #[arg(long, value_name = "USDC")]
+    floor: Option<Usdc>,
+    /// Let anybody enter the offer into auctions (the default).
+    #[arg(long, conflicts_with = "bid")]
+    auto_bid: bool,
+    /// Let this node place its bids itself.
+    #[arg(long)]
+    bid: bool,
+    /// Number of the offer among the provider's.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offer: u32,
+    /// Jobs at the same time; GPUs, CPU, memory and disk are divided among them.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    units: u16,
+    /// CPU cores of one unit, such as 1.5 [default: the machine's, divided].
+    #[arg(long, value_name = "CORES", value_parser = cores)]
+    cpu_cores: Option<u32>,
+    /// Memory of one unit, such as 16GiB [default: nine tenths of the machine's, divided].
+    #[arg(long, value_name = "SIZE", value_parser = size_mib)]
+    memory: Option<u32>,
+    /// Disk of one unit, such as 100GiB [default: eight tenths of what is free, divided].
+    #[arg(long, value_name = "SIZE", value_parser = size_mib)]
+    disk: Option<u32>,
+    /// Where the machine stands.
+    #[arg(long, value_name = "REGION", default_value = "any", value_parser = region)]
+    region: u8,
+    /// Downstream bandwidth in Mbit/s; 0 for not told.
+    #[arg(long, value_name = "MBIT", default_value_t = 0)]
+    down: u32,
+    /// Upstream bandwidth in Mbit/s; 0 for not told.
+    #[arg(long, value_name = "MBIT", default_value_t = 0)]
+    up: u32,
+
+    /// The container engine's socket, as a path or unix:// [default: DOCKER_HOST, else /var/run/docker.sock].
+    #[arg(long, value_name = "SOCKET", value_parser = socket)]
+    docker_host: Option<PathBuf>,
+    /// Largest image that is pulled, unpacked, such as 40GiB.
+    #[arg(long, value_name = "SIZE", default_value = "64GiB")]
+    max_image_size: ByteSize,
+    /// Fetch inputs from private addresses too. Only for a market on one machine.
+    #[arg(long)]
+    allow_private_inputs: bool,
+    /// Seconds that others are given to do what anybody may do before this node does it itself.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    patience: u64,
+    /// How the log is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+fn cores(text: &str) -> Result<u32, String> {
+    let wrong = || "write a number of cores such as 1 or 0.5".to_owned();
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if part.len() > 3 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("write at most three decimals, such as 1.5".to_owned());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let part: u32 = format!("{part:0<3}").parse().map_err(|_| wrong())?;
+    let milli = whole.checked_mul(1_000).and_then(|milli| milli.checked_add(part)).ok_or_else(wrong)?;
+    if milli == 0 { Err("a unit needs some CPU".to_owned()) } else { Ok(milli) }
+}
+
+fn size_mib(text: &str) -> Result<u32, String> {
+    let size: ByteSize = text.parse().map_err(|_| "write a size with a unit, such as 16GiB".to_owned())?;
+    match u32::try_from(size.as_u64() / (1 << 20)) {
+        Ok(0) => Err("it is below 1MiB; write a size with a unit, such as 16GiB".to_owned()),
+        Ok(mib) => Ok(mib),
+        Err(_) => Err("it is more than any machine has".to_owned()),
+    }
+}
+
+fn region(text: &str) -> Result<u8, String> {
+    region_id(text).ok_or_else(|| format!("known regions: {}", REGIONS.join(", ")))
+}
+
+fn socket(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("unix://").unwrap_or(text);
+    if !path.starts_with('/') {
+        return Err("the engine must run on this machine: name its socket, such as /var/run/docker.sock".to_owned());
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// The node's own folder, beside the buyer's jobs where nobody named one.
+fn state_dir(context: &Context) -> PathBuf {
+    let dir = &context.settings.state_dir;
+    match dir.source {
+        crate::settings::Source::Default => dir.value.join("node"),
+        _ => dir.value.clone(),
+    }
+}
+
+pub(super) async fn run(context: &Context, command: Node) -> Result<(), CliError> {
+    match command {
+        Node::Init => init(context),
+        Node::Run(run) => serve(context, *run).await,
+    }
+}
+
+fn init(context: &Context) -> Result<(), CliError> {
+    let local = |error: &dyn std::fmt::Display| CliError::Local(error.to_string());
+    let key = context.key()?;
+    let state = StateDir::open(&state_dir(context)).map_err(|error| local(&error))?;
+    let identity = Identity::load_or_create(&state).map_err(|error| local(&error))?;
+    context.out.report(&NodeIdentity {
+        node_key: key.pubkey().to_string(),
+        fingerprint: hex::encode(identity.fingerprint()),
+        certificate: state.certificate().display().to_string(),
+    })
+}
+
+async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
+    let client = context.client()?;
+    if let Some(url) = &run.public_url {
+        check_public_url(&Chain::new(client.clone()), &run.authority, url).await?;
+    }
+    let floor = run.floor.unwrap_or(run.ask);
+    if floor > run.ask {
+        return Err(CliError::Usage(format!(
+            "--floor {floor} is above --ask {}; the floor is the lowest bid",
+            run.ask
+        )));
+    }
+    let config = NodeConfig {
+        client,
+        node_key: context.key()?,
+        authority: run.authority,
+        state_dir: state_dir(context),
+        listen: run.listen,
+        gpu: if run.cpu { GpuSource::Cpu } else { GpuSource::Nvml { lib_path: run.nvml.clone() } },
+        docker_socket: run.docker_host.clone(),
+        offer: OfferPolicy {
+            number: run.offer,
+            ask: run.ask.0,
+            floor: floor.0,
+            auto_bid: !run.bid,
+            units: run.units,
+            cpu_milli: run.cpu_cores,
+            memory_mib: run.memory,
+            disk_mib: run.disk,
+            region: run.region,
+            down_mbit: run.down,
+            up_mbit: run.up,
+            ..OfferPolicy::default()
+        },
+        max_image_bytes: run.max_image_size.as_u64(),
+        allow_private_inputs: run.allow_private_inputs,
+        patience: Duration::from_secs(run.patience),
+    };
+    let out = context.out;
+    let started = move |started: &agent::Started| {
+        out.note(&format!(
+            "node of provider {} with offer {}: answering at {}, {} leases taken up again",
+            started.provider, started.offer, started.api, started.resumed
+        ));
+    };
+    Ok(agent::run(config, shutdown_on_signal(), started).await?)
+}
+
+async fn check_public_url(chain: &Chain, authority: &Pubkey, url: &str) -> Result<(), CliError> {
+    let record = address::provider(authority);
+    let provider: Provider = chain.get(&record, "register it with `gridlease provider register`").await?;
+    let recorded = provider.endpoint_url(&record)?;
+    if recorded.trim_end_matches('/') == url.trim_end_matches('/') {
+        return Ok(());
+    }
+    Err(CliError::State(format!(
+        "the provider record says {recorded}, not {url}: buyers would look in the wrong place; run `gridlease provider update --endpoint {url}` with the authority's key"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_sizes_regions_and_sockets_are_read_or_refused_with_an_example() {
+        assert_eq!((cores("2"), cores("0.5"), cores("1.125")), (Ok(2_000), Ok(500), Ok(1_125)));
+        assert!(cores("0").is_err() && cores("1.0001").is_err() && cores("-1").is_err() && cores("").is_err());
+        assert_eq!((size_mib("16GiB"), size_mib("512MiB")), (Ok(16_384), Ok(512)));
+        assert!(size_mib("1KiB").is_err() && size_mib("lots").is_err());
+        assert_eq!(region("eu"), Ok(1));
+        assert!(region("moon").unwrap_err().contains("asia"));
+        assert_eq!(socket("unix:///run/d.sock"), Ok(PathBuf::from("/run/d.sock")));
+        assert!(socket("tcp://1.2.3.4:2375").is_err());
+    }
+}
