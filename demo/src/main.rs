@@ -265,7 +265,7 @@ async fn keep(market: &Market) -> Result<()> {
     write_key(&key, &market.buyer)?;
     println!("\nThe market stays up until Ctrl-C. In another terminal:\n");
     println!("  export GRIDLEASE_URL={}", market.localnet.rpc_url());
-    println!("  export GRIDLEASE_WS_URL={}", market.localnet.ws_url());
+    println!("  export GRIDLEASE_WS={}", market.localnet.ws_url());
     println!("  export GRIDLEASE_KEYPAIR={}", key.display());
     println!("  export PATH=$PATH:{}", gridlease_demo::process::gridlease_binary()?.parent().unwrap_or(Path::new(".")).display());
     println!("  gridlease purse show; gridlease offer list; gridlease job list");

@@ -12,9 +12,8 @@
 //!
 //! ```no_run
 //! # async fn keep(signer: std::sync::Arc<gridlease_keeper::KeeperSigner>) -> Result<(), Box<dyn std::error::Error>> {
-//! use gridlease_keeper::{Keeper, KeeperConfig};
+//! use gridlease_keeper::{CancellationToken, Keeper, KeeperConfig};
 //! use gridlease_sdk::rpc::ClusterUrl;
-//! use tokio_util::sync::CancellationToken;
 //!
 //! let keeper = Keeper::new(KeeperConfig::new(ClusterUrl::parse("localhost")?), signer)?;
 //! let mut events = keeper.events();
@@ -49,3 +48,4 @@ pub use event::{EVENT_QUEUE, KeeperEvent};
 pub use execute::{Outcome, OutcomeKind};
 pub use plan::{Policy, Shard, ShardError, Verb};
 pub use run::{Keeper, KeeperSigner, run};
+pub use tokio_util::sync::CancellationToken;

@@ -275,13 +275,16 @@ pub enum JobEvent {
     },
     /// The job's account is gone, its rent returned.
     JobClosed,
+    /// Something does not verify: log or outputs are not what the chain says, or somebody else answers for the node.
+    Unverified {
+        /// What, and what to do.
+        what: String,
+    },
     /// Something is in the way; it is tried again unless said otherwise.
     Trouble {
         /// What, and what to do.
         what: String,
         /// It will not be tried again.
         last: bool,
-        /// Something does not verify: log or outputs are not what the chain says, or somebody else answers for the node.
-        unverified: bool,
     },
 }

@@ -183,7 +183,8 @@ impl Follower {
                 Err(error) => {
                     if !silent {
                         silent = true;
-                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false, unverified: false }).await?;
+                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false })
+                            .await?;
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
@@ -377,7 +378,7 @@ impl Follower {
             }
             _ => "the job ended, but the provider is not paid yet; anybody can do it with `gridlease lease settle`",
         };
-        self.tell(JobEvent::Trouble { what: what.to_owned(), last: true, unverified: false }).await?;
+        self.tell(JobEvent::Trouble { what: what.to_owned(), last: true }).await?;
         Ok(true)
     }
 }

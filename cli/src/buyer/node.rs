@@ -97,7 +97,7 @@ impl Talk {
                     "the manifest of job {} is not on this machine, so it cannot be pushed to the node; follow the job on the machine that posted it",
                     self.job
                 );
-                self.tell(JobEvent::Trouble { what, last: true, unverified: false }).await?;
+                self.tell(JobEvent::Trouble { what, last: true }).await?;
             }
             return Ok(());
         };
@@ -225,7 +225,7 @@ impl Talk {
                             let what = format!(
                                 "the log of {lines} lines does not end in the hash that stands on chain ({due}): lines are missing or were altered"
                             );
-                            self.tell(JobEvent::Trouble { what, last: true, unverified: true }).await
+                            self.tell(JobEvent::Unverified { what }).await
                         }
                     };
                 }
@@ -291,7 +291,8 @@ impl Talk {
                     | NodeError::Output(ArtifactError::RootMismatch { .. })
             )
         );
-        self.tell(JobEvent::Trouble { what, last: last || unverified, unverified }).await
+        let event = if unverified { JobEvent::Unverified { what } } else { JobEvent::Trouble { what, last } };
+        self.tell(event).await
     }
 
     /// Waits; `false` as soon as the lease is over.

@@ -94,10 +94,10 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             format!("job       {}{exit}", reason.name())
         }
         JobEvent::JobClosed => "closed    the job; its rent is returned".to_owned(),
-        JobEvent::Trouble { what, last, unverified } => {
-            let head = if *unverified { "UNVERIFIED" } else { "trouble  " };
+        JobEvent::Unverified { what } => format!("UNVERIFIED {what}"),
+        JobEvent::Trouble { what, last } => {
             let again = if *last { "" } else { " (tried again)" };
-            format!("{head} {what}{again}")
+            format!("trouble   {what}{again}")
         }
     })
 }

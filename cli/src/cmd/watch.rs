@@ -80,7 +80,7 @@ pub(super) async fn watch(
         };
         summary.take(&event);
         match &event {
-            JobEvent::Trouble { what, unverified: true, .. } => unverified = Some(what.clone()),
+            JobEvent::Unverified { what } => unverified = Some(what.clone()),
             JobEvent::Trouble { what, last: true, .. } => in_the_way = Some(what.clone()),
             _ => {}
         }

@@ -16,7 +16,8 @@ pub fn pay_in<'info>(
     signer: &Signer<'info>,
     amount: Atoms,
 ) -> Result<()> {
-    let accounts = Transfer { from: from.to_account_info(), to: to.to_account_info(), authority: signer.to_account_info() };
+    let accounts =
+        Transfer { from: from.to_account_info(), to: to.to_account_info(), authority: signer.to_account_info() };
     token::transfer(CpiContext::new(program.key(), accounts), amount.0)
 }
 
@@ -35,7 +36,8 @@ pub fn pay_out<'info>(
         let purse = purse.load()?;
         (purse.owner, [purse.header.bump])
     };
-    let accounts = Transfer { from: vault.to_account_info(), to: to.to_account_info(), authority: purse.to_account_info() };
+    let accounts =
+        Transfer { from: vault.to_account_info(), to: to.to_account_info(), authority: purse.to_account_info() };
     let seeds: &[&[u8]] = &[PURSE_SEED, owner.as_ref(), &bump];
     token::transfer(CpiContext::new_with_signer(program.key(), accounts, &[seeds]), amount.0)
 }

@@ -119,9 +119,10 @@ impl World {
             (*key, LeaseLine { job: lease.job, purse: lease.purse, held })
         });
         assert_eq!(held.collect::<BTreeMap<_, _>>(), self.ledger.leases, "leases by their events");
-        let bonds = self.all::<Bond>().into_iter().map(|(key, bond)| {
-            (key, BondLine { amount: bond.amount, reserved: bond.reserved, leases: bond.leases })
-        });
+        let bonds = self
+            .all::<Bond>()
+            .into_iter()
+            .map(|(key, bond)| (key, BondLine { amount: bond.amount, reserved: bond.reserved, leases: bond.leases }));
         assert_eq!(bonds.collect::<BTreeMap<_, _>>(), self.ledger.bonds, "bonds by their events");
     }
 

@@ -36,13 +36,7 @@ impl Done {
             let program = keys.get(usize::from(inner.instruction.program_id_index))?;
             decode(program, &inner.instruction.data)
         });
-        Self {
-            cu: meta.compute_units_consumed,
-            bytes,
-            fee: meta.fee,
-            events: events.collect(),
-            logs: meta.logs,
-        }
+        Self { cu: meta.compute_units_consumed, bytes, fee: meta.fee, events: events.collect(), logs: meta.logs }
     }
 
     /// The names of the events, in their order.
@@ -118,7 +112,8 @@ impl Refused {
             return name.clone();
         }
         // Anchor writes the name of its own errors into the log.
-        let named = self.logs.iter().find_map(|line| line.split_once("Error Code: ")?.1.split_once('.').map(|(name, _)| name));
+        let named =
+            self.logs.iter().find_map(|line| line.split_once("Error Code: ")?.1.split_once('.').map(|(name, _)| name));
         named.map_or_else(|| code.to_string(), str::to_owned)
     }
 
@@ -156,10 +151,8 @@ impl fmt::Debug for Refused {
 fn own_errors() -> &'static BTreeMap<(Pubkey, u32), String> {
     static ERRORS: OnceLock<BTreeMap<(Pubkey, u32), String>> = OnceLock::new();
     ERRORS.get_or_init(|| {
-        let idls = [
-            (MARKET, include_str!("../../../idl/market.json")),
-            (STAKING, include_str!("../../../idl/staking.json")),
-        ];
+        let idls =
+            [(MARKET, include_str!("../../../idl/market.json")), (STAKING, include_str!("../../../idl/staking.json"))];
         let errors = idls.into_iter().flat_map(|(program, idl)| {
             let idl: serde_json::Value = serde_json::from_str(idl).unwrap();
             let errors = idl["errors"].as_array().unwrap().clone();

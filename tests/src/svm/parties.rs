@@ -188,13 +188,6 @@ impl World {
         }
         self.ok(&[provider::register(&key, &payout, node_args(&node.pubkey()))], &[&authority]);
         let record = address::provider(&key);
-        Provider {
-            record,
-            bond: address::bond(&key),
-            offer: address::offer(&record, 1),
-            payout,
-            authority,
-            node,
-        }
+        Provider { record, bond: address::bond(&key), offer: address::offer(&record, 1), payout, authority, node }
     }
 }

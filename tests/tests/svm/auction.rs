@@ -82,7 +82,11 @@ fn a_posting_outside_its_bounds_is_refused() {
         ("more than the free balance", |a| a.max_price = 5_000_001, "InsufficientFree"),
         ("more than 64 bits of money", |a| a.max_duration_s = 720 * 3_600, "InsufficientFree"),
         ("mode and price", |a| (a.mode, a.max_price) = (1, 0), "NotTaken"),
-        ("everything wrong", |a| *a = JobArgs { manifest_hash: a.manifest_hash, ..JobArgs::default() }, "WeightsNotWhole"),
+        (
+            "everything wrong",
+            |a| *a = JobArgs { manifest_hash: a.manifest_hash, ..JobArgs::default() },
+            "WeightsNotWhole",
+        ),
     ];
     for (what, edit, reason) in cases {
         let (post, _) = w.post(&buyer, edit);

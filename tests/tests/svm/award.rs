@@ -119,7 +119,11 @@ fn a_good_bidder_cannot_be_skipped_by_leaving_out_or_exchanging_its_accounts() {
     assert_eq!(w.refuse(read_only(0), &[]), "market AccountNotMutable");
     assert_eq!(w.refuse(read_only(1), &[]), "market AccountNotMutable");
     w.ok(&[cut(3)], &[]);
-    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, owners[0].record, "one bidder is enough if it is good");
+    assert_eq!(
+        w.read::<Lease>(&address::lease(&job, 0)).provider,
+        owners[0].record,
+        "one bidder is enough if it is good"
+    );
 }
 
 #[test]
@@ -141,11 +145,7 @@ fn the_award_refuses_wrong_accounts_of_the_job() {
             swapped(&award, &address::reservation(&lease), address::reservation(&stranger)),
             "staking ConstraintSeeds",
         ),
-        (
-            "another staking program",
-            swapped(&award, &address::STAKING, address::MARKET),
-            "market ConstraintAddress",
-        ),
+        ("another staking program", swapped(&award, &address::STAKING, address::MARKET), "market ConstraintAddress"),
         (
             "another staking configuration",
             swapped(&award, &address::staking_config(), address::market_config()),

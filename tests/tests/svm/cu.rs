@@ -144,7 +144,13 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     for (rival, price) in rivals[..7].iter().zip((1_300_000..).step_by(10_000)) {
         m.world.bid(rival, &full, price);
     }
-    m.run("enter_offer", "eighth of the book, must beat its best", goal(10), &[job::enter_offer(&full, &owner.bidder())], &keeper);
+    m.run(
+        "enter_offer",
+        "eighth of the book, must beat its best",
+        goal(10),
+        &[job::enter_offer(&full, &owner.bidder())],
+        &keeper,
+    );
     let bid = m.world.bid_of(&rivals[7], &full, 1_250_000);
     m.run("place_bid", "displaces the last of a full book", goal(10), &[bid], &rivals[7].node);
     let bid = m.world.bid_of(&rivals[0], &full, 1_000_000);
@@ -352,14 +358,19 @@ fn no_instruction_costs_more_than_five_per_cent_above_what_the_document_says() {
         let bytes = program(name.trim_end_matches(".so")).len() as u64;
         compare(format!("bytes of {name}"), bytes, written(&old, name, None));
     }
-    assert!(worse.is_empty(), "more than docs/CU.md says; if that is meant, write it anew with `{COMMAND}`:\n{}", worse.join("\n"));
+    assert!(
+        worse.is_empty(),
+        "more than docs/CU.md says; if that is meant, write it anew with `{COMMAND}`:\n{}",
+        worse.join("\n")
+    );
 }
 
 #[test]
 fn every_instruction_of_both_programs_is_measured() {
     let (meter, ..) = measure();
     let measured: Vec<_> = meter.rows.iter().flat_map(|row| row.name.split(" + ")).collect();
-    let idls = [("", include_str!("../../../idl/market.json")), ("staking: ", include_str!("../../../idl/staking.json"))];
+    let idls =
+        [("", include_str!("../../../idl/market.json")), ("staking: ", include_str!("../../../idl/staking.json"))];
     for (prefix, idl) in idls {
         let idl: serde_json::Value = serde_json::from_str(idl).unwrap();
         for instruction in idl["instructions"].as_array().unwrap() {

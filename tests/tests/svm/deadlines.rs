@@ -4,8 +4,8 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_EXTENSIONS;
 use gridlease_sdk::account::{Job, Lease};
-use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::job;
+use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
@@ -149,8 +149,7 @@ fn an_offer_is_live_until_the_second_before_its_expiry() {
 
 #[test]
 fn an_offer_lives_an_hour_at_most_and_a_second_at_least() {
-    for (life, expected) in
-        [(0, "BadExpiry"), (1, "ok"), (2, "ok"), (3_599, "ok"), (3_600, "ok"), (3_601, "BadExpiry")]
+    for (life, expected) in [(0, "BadExpiry"), (1, "ok"), (2, "ok"), (3_599, "ok"), (3_600, "ok"), (3_601, "BadExpiry")]
     {
         let mut w = World::new();
         let owner = w.provider(|_| {});

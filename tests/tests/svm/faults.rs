@@ -125,7 +125,10 @@ fn after_as_many_failures_as_attempts_the_job_ends_and_returns_everything() {
         leases.push(keys);
     }
     let ended: Job = w.read(&job);
-    assert_eq!((ended.state(), ended.end_reason(), ended.attempts_left), (Some(JobState::Ended), EndReason::NoStart, 0));
+    assert_eq!(
+        (ended.state(), ended.end_reason(), ended.attempts_left),
+        (Some(JobState::Ended), EndReason::NoStart, 0)
+    );
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
     let award = w.award_of(&job);
     w.changes_nothing(award);
@@ -239,16 +242,28 @@ fn a_slash_takes_the_stake_of_its_own_lease_and_pays_nobody_else() {
     let foreign = w.foreign_account();
     let key = w.key().pubkey();
     let cases = [
-        ("vault of another purse", swapped(&fail, &address::purse_vault(&keys.purse), stranger.vault), "market WrongTokenAccount"),
+        (
+            "vault of another purse",
+            swapped(&fail, &address::purse_vault(&keys.purse), stranger.vault),
+            "market WrongTokenAccount",
+        ),
         ("another insurance", swapped(&fail, &w.insurance, foreign), "market WrongTokenAccount"),
         ("purse of another", swapped(&fail, &keys.purse, stranger.purse), "market WrongTokenAccount"),
         ("job of another", swapped(&fail, &keys.job, other.job), "market Unrelated"),
         ("provider of another", swapped(&fail, &keys.provider, second.record), "market Unrelated"),
         ("bond of another", swapped(&fail, &keys.bond, second.bond), "market WrongBond"),
-        ("reservation of another lease", swapped(&fail, &reservation, address::reservation(&other.lease)), "market Unrelated"),
+        (
+            "reservation of another lease",
+            swapped(&fail, &reservation, address::reservation(&other.lease)),
+            "market Unrelated",
+        ),
         ("vault of another bond", swapped(&fail, &vault, address::bond_vault(&second.bond)), "staking WrongVault"),
         ("another staking program", swapped(&fail, &address::STAKING, key), "market ConstraintAddress"),
-        ("another staking configuration", swapped(&fail, &address::staking_config(), second.bond), "staking AccountDiscriminatorMismatch"),
+        (
+            "another staking configuration",
+            swapped(&fail, &address::staking_config(), second.bond),
+            "staking AccountDiscriminatorMismatch",
+        ),
         ("Token-2022", swapped(&fail, &TOKEN_PROGRAM, crate::TOKEN_2022), "market InvalidProgramId"),
     ];
     for (what, instruction, reason) in cases {

@@ -2,6 +2,7 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::address;
@@ -185,6 +186,7 @@ fn only_the_buyer_stops_and_tops_up() {
     let theirs = lease::top_up(&foreign, &keys.lease, 1);
     assert_eq!(w.refuse(theirs, &[&stranger.key]), "market Unrelated");
     assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, 0), &[&buyer.key]), "market ZeroAmount");
+    assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, u64::MAX), &[&buyer.key]), "market Overflow");
     let free = w.read::<Purse>(&buyer.purse).free().0;
     let above = lease::top_up(&key, &keys.lease, free + 1);
     assert_eq!(w.refuse(above, &[&buyer.key]), "market InsufficientFree");
@@ -322,8 +324,7 @@ fn a_frozen_payout_account_holds_up_nobody_but_its_owner() {
     w.withdraw(&buyer, free);
     assert_eq!(w.refuse(lease::settle(&keys), &[]), "token 17");
     assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed");
-    let thaw =
-        spl_token_interface::instruction::thaw_account(&TOKEN_PROGRAM, &owner.payout, &mint, &key, &[]).unwrap();
+    let thaw = spl_token_interface::instruction::thaw_account(&TOKEN_PROGRAM, &owner.payout, &mint, &key, &[]).unwrap();
     w.ok(&[thaw], &[&authority]);
     w.settle(&keys);
     assert_eq!(w.tokens(&owner.payout), 49_000);
@@ -440,8 +441,7 @@ fn one_purse_carries_many_jobs_at_once() {
     let mut w = World::new();
     let buyer = w.buyer(40 * USDC);
     let owners: Vec<_> = (0..3).map(|_| w.provider(|_| {})).collect();
-    let leases: Vec<_> =
-        owners.iter().map(|owner| w.running(&buyer, owner, 1_800_000, |_| {})).collect();
+    let leases: Vec<_> = owners.iter().map(|owner| w.running(&buyer, owner, 1_800_000, |_| {})).collect();
     let waiting = w.job(&buyer, |_| {});
     assert_eq!(w.read::<Purse>(&buyer.purse).open_jobs, 4);
     w.pass(500);
@@ -455,4 +455,86 @@ fn one_purse_carries_many_jobs_at_once() {
     w.close_job(&buyer, &waiting);
     let purse: Purse = w.read(&buyer.purse);
     assert_eq!((purse.open_jobs, purse.reserved), (1, w.read::<Lease>(&leases[1].lease).reserved - 256_000));
+}
+
+#[test]
+fn before_it_is_ready_a_lease_takes_neither_a_top_up_nor_a_finish() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|_| {});
+    let keys = w.starting(&buyer, &owner, 1_000_000, |_| {});
+    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, 1);
+    assert_eq!(w.refuse(top_up, &[&buyer.key]), "market WrongState");
+    let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
+    assert_eq!(w.refuse(finish, &[&owner.node]), "market WrongState");
+    w.changes_nothing(lease::expire(&keys));
+    w.pass(10_000);
+    w.changes_nothing(lease::expire(&keys));
+}
+
+#[test]
+fn stopping_or_finishing_in_grace_pays_the_runway_and_returns_what_is_left() {
+    for by_node in [false, true] {
+        let mut w = World::new();
+        let buyer = w.buyer(20 * USDC);
+        let owner = w.provider(|_| {});
+        // 700,001 atoms an hour for 7,199 seconds: the runway ends in the middle of a second's pay.
+        let keys = w.running(&buyer, &owner, 700_001, |args| args.max_duration_s = 7_199);
+        let lease: Lease = w.read(&keys.lease);
+        w.pass(7_400);
+        w.expire(&keys);
+        if by_node {
+            w.finish(&owner, &keys, EndReason::Completed);
+        } else {
+            w.stop(&buyer, &keys);
+        }
+        w.wind_up(&buyer, &keys);
+        let gross = 700_001 * (lease.runway_end - lease.ready_ts) / 3_600;
+        assert_eq!(w.tokens(&owner.payout), gross - gross.div_ceil(50));
+        assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
+        assert!(lease.reserved - gross <= 1, "not a whole second's pay is left over");
+    }
+}
+
+#[test]
+fn a_lease_too_cheap_to_owe_an_atom_closes_without_a_payment_and_one_atom_is_all_fee() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|supply| supply.floor = 1);
+    let keys = w.running(&buyer, &owner, 1, |args| args.max_duration_s = 60);
+    w.stop(&buyer, &keys);
+    w.changes_nothing(lease::settle(&keys));
+    w.close_lease(&keys);
+    let record: Record = w.read(&owner.record);
+    assert_eq!((record.completed, record.standing), (1, 5_000), "no fee, no reputation");
+    let keys = w.running(&buyer, &owner, 60, |args| args.max_duration_s = 60);
+    w.stop(&buyer, &keys);
+    w.settle(&keys);
+    assert_eq!((w.tokens(&owner.payout), w.read::<Purse>(&buyer.purse).fees_owed), (0, 1));
+    w.close_lease(&keys);
+    w.sweep(&buyer);
+    assert_eq!((w.tokens(&w.treasury), w.tokens(&w.insurance)), (1, 0), "the odd atom is the treasury's");
+}
+
+#[test]
+fn the_dearest_and_longest_job_runs_to_its_end() {
+    let mut w = World::new();
+    let month = 720 * 3_600;
+    let whole = MAX_PRICE.0 * 720;
+    let buyer = w.buyer(whole);
+    let owner = w.provider(|supply| {
+        (supply.stake, supply.ask, supply.floor) = (2 * 24 * MAX_PRICE.0, MAX_PRICE.0, MAX_PRICE.0);
+    });
+    let keys = w.running(&buyer, &owner, MAX_PRICE.0, |args| {
+        (args.max_price, args.max_duration_s) = (MAX_PRICE.0, 720 * 3_600);
+    });
+    assert_eq!(w.read::<Lease>(&keys.lease).stake, 2 * 24 * MAX_PRICE.0);
+    w.pass(month / 2);
+    w.settle(&keys);
+    assert_eq!(w.tokens(&owner.payout), whole / 2 / 50 * 49);
+    w.pass(month / 2);
+    w.finish(&owner, &keys, EndReason::OutOfFunds);
+    w.wind_up(&buyer, &keys);
+    assert_eq!(w.tokens(&owner.payout), whole / 50 * 49);
+    assert_eq!(w.read::<Purse>(&buyer.purse).balance, whole / 50, "the fee, to be swept");
 }

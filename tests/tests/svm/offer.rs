@@ -4,8 +4,8 @@ use gridlease_core::limits::{MAX_ENDPOINT, MAX_OFFER_LIFE, MAX_PRICE, MAX_UNITS}
 use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{Lease, OFFER_LIVE, OFFER_WITHDRAWN, Offer, Provider as Record, Reservation};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::provider::{self, NodeArgs, OfferTerms, SpecArgs};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
+use gridlease_sdk::instruction::provider::{self, NodeArgs, OfferTerms, SpecArgs};
 use gridlease_tests::svm::parties::{Supply, USDC, machine, node_args};
 use gridlease_tests::svm::{GENESIS, World};
 use solana_signer::Signer;
@@ -28,14 +28,26 @@ fn a_provider_registers_once_at_the_neutral_reputation_with_a_payout_account_of_
 
     let cases = [
         ("payout of another mint", provider::register(&key, &of_nine, with("https://a")), "market WrongTokenAccount"),
-        ("payout of Token-2022", provider::register(&key, &of_new, with("https://a")), "market AccountOwnedByWrongProgram"),
-        ("payout that is no token account", provider::register(&key, &key, with("https://a")), "market AccountOwnedByWrongProgram"),
+        (
+            "payout of Token-2022",
+            provider::register(&key, &of_new, with("https://a")),
+            "market AccountOwnedByWrongProgram",
+        ),
+        (
+            "payout that is no token account",
+            provider::register(&key, &key, with("https://a")),
+            "market AccountOwnedByWrongProgram",
+        ),
         ("no endpoint", provider::register(&key, &payout, with("")), "market BadString"),
         ("plain HTTP", provider::register(&key, &payout, with("http://node.example")), "market BadString"),
         ("a blank", provider::register(&key, &payout, with("https://node example")), "market BadString"),
         ("not ASCII", provider::register(&key, &payout, with("https://nöde")), "market BadString"),
         ("too long", provider::register(&key, &payout, with(&long)), "market BadString"),
-        ("record of another", swapped(&good, &address::provider(&key), address::provider(&other)), "market ConstraintSeeds"),
+        (
+            "record of another",
+            swapped(&good, &address::provider(&key), address::provider(&other)),
+            "market ConstraintSeeds",
+        ),
         ("bond of another", swapped(&good, &address::bond(&key), address::bond(&other)), "market ConstraintSeeds"),
     ];
     for (what, instruction, reason) in cases {
@@ -238,13 +250,8 @@ fn a_withdrawn_offer_can_be_posted_again_under_its_number() {
     w.withdraw_offer(&owner);
     assert!(w.find::<Offer>(&owner.offer).is_none());
     let supply = Supply { ask: 2_000_000, ..Supply::default() };
-    let post = provider::post_offer(
-        &owner.node.pubkey(),
-        &owner.record,
-        1,
-        supply.machine(),
-        supply.terms(w.now().ts.0),
-    );
+    let post =
+        provider::post_offer(&owner.node.pubkey(), &owner.record, 1, supply.machine(), supply.terms(w.now().ts.0));
     w.ok(&[post], &[&owner.node]);
     let offer: Offer = w.read(&owner.offer);
     assert_eq!((offer.header.state, offer.ask), (OFFER_LIVE, 2_000_000));

@@ -90,7 +90,11 @@ fn a_deposit_is_refused_where_it_is_empty_foreign_or_of_another_mint() {
         ("out of the vault", swapped(&good, &from, buyer.vault), "market ConstraintDuplicateMutableAccount"),
         ("out of a stranger's account", swapped(&good, &from, of_stranger), "token 4"),
         ("no purse", swapped(&good, &buyer.purse, w.mint), "market AccountOwnedByWrongProgram"),
-        ("another kind of account", swapped(&good, &buyer.purse, address::market_config()), "market AccountDiscriminatorMismatch"),
+        (
+            "another kind of account",
+            swapped(&good, &buyer.purse, address::market_config()),
+            "market AccountDiscriminatorMismatch",
+        ),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&depositor]), reason, "{what}");
@@ -119,7 +123,11 @@ fn only_the_owner_withdraws_and_only_what_is_free() {
         ("vault of another purse", swapped(&good, &buyer.vault, stranger.vault), "market WrongTokenAccount"),
         ("to another mint", swapped(&good, &buyer.wallet, of_nine), "token 3"),
         ("into the vault", swapped(&good, &buyer.wallet, buyer.vault), "market ConstraintDuplicateMutableAccount"),
-        ("purse of another", swapped(&swapped(&good, &buyer.purse, stranger.purse), &buyer.vault, stranger.vault), "market NotBuyer"),
+        (
+            "purse of another",
+            swapped(&swapped(&good, &buyer.purse, stranger.purse), &buyer.vault, stranger.vault),
+            "market NotBuyer",
+        ),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&buyer.key]), reason, "{what}");

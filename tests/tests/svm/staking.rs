@@ -119,8 +119,16 @@ fn a_bond_is_opened_once_by_its_authority_for_the_configured_mint() {
         ("another mint", stake::open_bond(&key, &other), "staking WrongMint"),
         ("a mint of Token-2022", stake::open_bond(&key, &new), "staking AccountOwnedByWrongProgram"),
         ("under Token-2022", swapped(&open, &TOKEN_PROGRAM, TOKEN_2022), "staking InvalidProgramId"),
-        ("bond of another", swapped(&open, &address::bond(&key), address::bond(&stranger.pubkey())), "staking ConstraintSeeds"),
-        ("another configuration", swapped(&open, &address::staking_config(), address::market_config()), "staking AccountOwnedByWrongProgram"),
+        (
+            "bond of another",
+            swapped(&open, &address::bond(&key), address::bond(&stranger.pubkey())),
+            "staking ConstraintSeeds",
+        ),
+        (
+            "another configuration",
+            swapped(&open, &address::staking_config(), address::market_config()),
+            "staking AccountOwnedByWrongProgram",
+        ),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&authority]), reason, "{what}");
@@ -200,9 +208,21 @@ fn a_reservation_takes_free_stake_only_and_stands_once_for_a_lease() {
         ("nothing", call.reserve(0), "staking ZeroAmount"),
         ("an atom more than is free", call.reserve(4 * USDC + 1), "staking InsufficientStake"),
         ("a second time", Call::new(&w, &owner, lease).reserve(1), "staking ReservationExists"),
-        ("rent to itself", Call { rent_to: address::reservation(&other), ..Call::new(&w, &owner, other) }.reserve(1), "staking WrongRentTo"),
-        ("another address", swapped(&call.reserve(1), &address::reservation(&other), address::reservation(&owner.record)), "staking ConstraintSeeds"),
-        ("nobody's PDA", Call { slasher: Pubkey::default(), ..Call::new(&w, &owner, other) }.reserve(1), "staking UnknownSlasher"),
+        (
+            "rent to itself",
+            Call { rent_to: address::reservation(&other), ..Call::new(&w, &owner, other) }.reserve(1),
+            "staking WrongRentTo",
+        ),
+        (
+            "another address",
+            swapped(&call.reserve(1), &address::reservation(&other), address::reservation(&owner.record)),
+            "staking ConstraintSeeds",
+        ),
+        (
+            "nobody's PDA",
+            Call { slasher: Pubkey::default(), ..Call::new(&w, &owner, other) }.reserve(1),
+            "staking UnknownSlasher",
+        ),
     ];
     for (what, instruction, reason) in cases {
         let answer = forged(&mut w, instruction);

@@ -43,7 +43,10 @@ fn a_job_runs_from_post_to_close_and_every_atom_and_lamport_is_accounted_for() {
     assert_eq!(w.tokens(&provider.payout), 588_000);
     assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseClosed"]);
     let ended: Job = w.read(&job);
-    assert_eq!((ended.state(), ended.end_reason(), ended.exit()), (Some(JobState::Ended), EndReason::Completed, Some(0)));
+    assert_eq!(
+        (ended.state(), ended.end_reason(), ended.exit()),
+        (Some(JobState::Ended), EndReason::Completed, Some(0))
+    );
     assert_eq!(w.close_job(&buyer, &job).told(), ["JobClosed"]);
     assert_eq!(w.sweep(&buyer).told(), ["FeesSwept"]);
     assert_eq!((w.tokens(&w.treasury), w.tokens(&w.insurance)), (6_000, 6_000));

@@ -1,7 +1,7 @@
 //! Awards a job to the best bidder that is still good.
 
-use anchor_lang::prelude::*;
 use anchor_lang::Discriminator;
+use anchor_lang::prelude::*;
 use gridlease_core::book::Entry;
 use gridlease_core::job::{JobState, Unawarded, start_deadline};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, lease as rules};
@@ -183,7 +183,8 @@ fn open_lease<'info>(
         job.set_rules(&next, now);
         (number, reserved, start_deadline(now.ts, job.image_mb).or_rule()?, job.owner, job.purse)
     };
-    let (lease_key_expected, bump) = Pubkey::find_program_address(&[LEASE_SEED, job_key.as_ref(), &[number]], &crate::ID);
+    let (lease_key_expected, bump) =
+        Pubkey::find_program_address(&[LEASE_SEED, job_key.as_ref(), &[number]], &crate::ID);
     require_keys_eq!(lease_key, lease_key_expected, MarketError::Unrelated);
     require_keys_eq!(*lease_info.owner, anchor_lang::system_program::ID, MarketError::Unrelated);
 

@@ -1,15 +1,15 @@
 //! Closes a lease that is over and paid.
 
 use anchor_lang::prelude::*;
-use gridlease_core::job::EndReason;
 use gridlease_core::RuleError;
+use gridlease_core::job::EndReason;
 
 use crate::constants::{CONFIG_SEED, STAKING_ID};
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::LeaseClosed;
-use crate::state::{Config, Lease, Offer, Provider};
 use crate::lamports;
 use crate::staking_cpi::{self, Signing};
+use crate::state::{Config, Lease, Offer, Provider};
 
 /// Accounts of `close_lease`. Anybody may call it.
 #[event_cpi]
@@ -62,7 +62,9 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 
         provider.leases = leases;
         provider.earned = provider.earned.saturating_add(lease.paid);
-        if matches!(rules.reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds) && lease.ready_ts != 0 {
+        if matches!(rules.reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds)
+            && lease.ready_ts != 0
+        {
             let mut history = provider.reputation();
             history.on_completed(lease.fee > 0);
             provider.set_reputation(&history);

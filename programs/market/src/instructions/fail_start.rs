@@ -136,8 +136,7 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
         let mut next = lease.rules()?;
         let back = next.finish(EndReason::Abandoned, now).or_rule()?;
         let slash = slash_for(Fault::Abandoned, Atoms(lease.stake), PricePerHour(lease.price)).or_rule()?;
-        let (lease_ended, job_ended) =
-            write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &outcome, now)?;
+        let (lease_ended, job_ended) = write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &outcome, now)?;
         let mut amounts = purse.amounts();
         compensate(&mut purse, &mut amounts, slash.victim)?;
         purse.set_amounts(amounts)?;

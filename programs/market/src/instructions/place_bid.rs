@@ -154,7 +154,14 @@ impl Bidder<'_> {
     }
 }
 
-fn enter(job: &mut Job, job_key: Pubkey, bidder: &Bidder, price: PricePerHour, automatic: bool, now: Now) -> Result<BidEntered> {
+fn enter(
+    job: &mut Job,
+    job_key: Pubkey,
+    bidder: &Bidder,
+    price: PricePerHour,
+    automatic: bool,
+    now: Now,
+) -> Result<BidEntered> {
     let mut rules = job.rules()?;
     rules.check_bid(price, now.ts).or_rule()?;
     if price.0 < bidder.offer.floor {

@@ -68,7 +68,10 @@ pub struct PostJob<'info> {
 pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     require!(args.mode == 0 && args.verify_class == 0, MarketError::NotTaken);
-    require!(usize::from(uri_len) == args.manifest_uri.len() && args.manifest_uri.len() <= MAX_URI, MarketError::BadString);
+    require!(
+        usize::from(uri_len) == args.manifest_uri.len() && args.manifest_uri.len() <= MAX_URI,
+        MarketError::BadString
+    );
     require!(args.manifest_uri.bytes().all(|byte| byte.is_ascii_graphic()), MarketError::BadString);
     let requirement = RequirementData::from(&args.requirement);
     Requirement::from(&requirement).check().or_rule()?;

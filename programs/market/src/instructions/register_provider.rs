@@ -67,8 +67,13 @@ pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Resu
     let payout = ctx.accounts.payout.key();
     {
         let mut provider = ctx.accounts.provider.load_init()?;
-        provider.header =
-            Header { version: ACCOUNT_VERSION, state: 1, shard: shard_of(&key), bump: ctx.bumps.provider, ..Header::default() };
+        provider.header = Header {
+            version: ACCOUNT_VERSION,
+            state: 1,
+            shard: shard_of(&key),
+            bump: ctx.bumps.provider,
+            ..Header::default()
+        };
         provider.authority = ctx.accounts.authority.key();
         provider.payout = payout;
         provider.bond = ctx.accounts.bond.key();

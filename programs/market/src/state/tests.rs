@@ -1,3 +1,5 @@
+//! Sizes and discriminators never change by accident.
+
 use core::mem::size_of;
 
 use anchor_lang::Discriminator;
