@@ -49,7 +49,10 @@ impl Books {
         let purse_key = address::purse(&owner);
         let balance = async |key| -> Result<u64> { Ok(client.token_balance(&key).await?.unwrap_or(0)) };
         let mut holdings = vec![
-            Holding { holder: "buyer's wallet".to_owned(), atoms: balance(address::token_account(&owner, &market.mint)).await? },
+            Holding {
+                holder: "buyer's wallet".to_owned(),
+                atoms: balance(address::token_account(&owner, &market.mint)).await?,
+            },
             Holding { holder: "buyer's purse".to_owned(), atoms: balance(address::purse_vault(&purse_key)).await? },
             Holding { holder: "treasury".to_owned(), atoms: balance(market.treasury).await? },
             Holding { holder: "insurance fund".to_owned(), atoms: balance(market.insurance).await? },
@@ -62,9 +65,18 @@ impl Books {
         }
         let mint = client.account(&market.mint).await?.context("the mint is gone")?;
         let purse = client.purse_of(&owner).await?;
-        let (deposited, withdrawn, paid, fees, compensated, reserved, free) = purse.map_or((0, 0, 0, 0, 0, 0, 0), |purse| {
-            (purse.deposited, purse.withdrawn, purse.paid, purse.fees, purse.compensated, purse.reserved, purse.free().0)
-        });
+        let (deposited, withdrawn, paid, fees, compensated, reserved, free) =
+            purse.map_or((0, 0, 0, 0, 0, 0, 0), |purse| {
+                (
+                    purse.deposited,
+                    purse.withdrawn,
+                    purse.paid,
+                    purse.fees,
+                    purse.compensated,
+                    purse.reserved,
+                    purse.free().0,
+                )
+            });
         Ok(Self {
             supply_atoms: supply(&mint.data).context("the mint is damaged")?,
             holdings,

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
-    WaitContainerOptions,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
+    StartContainerOptions, WaitContainerOptions,
 };
 use futures_util::StreamExt as _;
 use gridlease_cli::buyer::PreparedJob;
@@ -37,11 +37,13 @@ pub async fn bare_run(docker: &Docker, job: &PreparedJob, dir: &Path, walk: &Wal
     std::fs::create_dir_all(&out).context("cannot create the bare run's output folder")?;
     let mut binds = vec![format!("{}:/out", out.display())];
     for (input, local) in job.manifest.inputs.iter().zip(&job.quote.inputs) {
-        let path = std::fs::canonicalize(&local.path).with_context(|| format!("cannot find {}", local.path.display()))?;
+        let path =
+            std::fs::canonicalize(&local.path).with_context(|| format!("cannot find {}", local.path.display()))?;
         binds.push(format!("{}:{}:ro", path.display(), input.mount));
     }
     let image = job.quote.image.clone();
-    let mut pull = docker.create_image(Some(CreateImageOptionsBuilder::default().from_image(&image).build()), None, None);
+    let mut pull =
+        docker.create_image(Some(CreateImageOptionsBuilder::default().from_image(&image).build()), None, None);
     while let Some(step) = pull.next().await {
         step.with_context(|| format!("cannot pull {image}"))?;
     }
@@ -64,7 +66,10 @@ pub async fn bare_run(docker: &Docker, job: &PreparedJob, dir: &Path, walk: &Wal
     // The end's own answer is an error for every exit code but zero; the inspection tells which.
     let _ = docker.wait_container(&name, None::<WaitContainerOptions>).next().await;
     let bare_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let state = docker.inspect_container(&name, None::<InspectContainerOptions>).await.context("cannot look at the bare container")?;
+    let state = docker
+        .inspect_container(&name, None::<InspectContainerOptions>)
+        .await
+        .context("cannot look at the bare container")?;
     let remove = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     docker.remove_container(&name, Some(remove)).await.context("cannot remove the bare container")?;
     match state.state.and_then(|state| state.exit_code) {

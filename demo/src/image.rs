@@ -13,7 +13,9 @@ use futures_util::StreamExt as _;
 /// The variable is not set, or there is no such file.
 pub fn renderer() -> Result<PathBuf> {
     let path = std::env::var_os("GRIDLEASE_RENDER_BIN").map(PathBuf::from);
-    let path = path.context("GRIDLEASE_RENDER_BIN is not set; `cargo xtask demo` and `cargo xtask test` build the renderer and set it")?;
+    let path = path.context(
+        "GRIDLEASE_RENDER_BIN is not set; `cargo xtask demo` and `cargo xtask test` build the renderer and set it",
+    )?;
     if !path.is_file() {
         bail!("there is no renderer at {}; `cargo xtask demo` builds it", path.display());
     }
@@ -26,7 +28,10 @@ pub fn renderer() -> Result<PathBuf> {
 /// It does not answer.
 pub async fn docker() -> Result<Docker> {
     let docker = Docker::connect_with_local_defaults().context("cannot find the Docker engine's socket")?;
-    docker.negotiate_version().await.context("the Docker engine does not answer; `cargo xtask setup` installs and starts it")
+    docker
+        .negotiate_version()
+        .await
+        .context("the Docker engine does not answer; `cargo xtask setup` installs and starts it")
 }
 
 /// An image that was built and pushed.

@@ -14,5 +14,5 @@ pub mod image;
 pub mod market;
 pub mod process;
 pub mod registry;
-pub mod wallet;
 pub mod walk;
+pub mod wallet;

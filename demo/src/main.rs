@@ -10,28 +10,31 @@ use clap::Parser;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures_util::StreamExt as _;
 use gridlease_cli::amount::Usdc;
-use gridlease_cli::buyer::{Buyer, FollowOptions, PostOptions};
+use gridlease_cli::buyer::{Buyer, FollowOptions, PostOptions, Until};
 use gridlease_cli::{chain::Chain, purse};
 use gridlease_core::job::EndReason;
 use gridlease_demo::account::Books;
 use gridlease_demo::bare::{BareRun, bare_run};
 use gridlease_demo::image::{build_and_push, docker, renderer};
 use gridlease_demo::market::{Market, MarketOptions, USDC};
-use gridlease_demo::wallet::write_key;
 use gridlease_demo::walk::{Timings, Walk};
-use gridlease_sdk::instruction::purse::sweep_fees;
+use gridlease_demo::wallet::write_key;
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::purse::sweep_fees;
 use serde::Serialize;
 use solana_signer::Signer as _;
 
 /// Starts a whole GPU market on this machine (Solana network, registry, keeper, two providers), posts one render job and
 /// follows it to its last atom. Everything is real, listens on loopback only, and is gone at the end.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask demo", after_help = "Examples:
+#[command(
+    name = "cargo xtask demo",
+    after_help = "Examples:
   cargo xtask demo                 watch the walk
   cargo xtask demo --json          the last table and the timings as JSON on standard output
   cargo xtask demo --keep          leave the market up and print how to use the CLI against it
-  cargo xtask demo --bare --json   also run the same image without the market, for the overhead")]
+  cargo xtask demo --bare --json   also run the same image without the market, for the overhead"
+)]
 struct Args {
     /// Print one JSON object on standard output; progress goes to standard error
     #[arg(long)]
@@ -149,7 +152,8 @@ async fn walk(args: &Args, market: &mut Market, engine: &bollard::Docker, render
     let mut walk = Walk::new(names.clone(), args.json);
     let posted = buyer.post(&prepared, &PostOptions::default()).await?;
     eprintln!("   job {}: {} USDC reserved", posted.job, posted.reserved);
-    let options = FollowOptions { outputs: Some(args.output.clone()), ..FollowOptions::default() };
+    let options =
+        FollowOptions { outputs: Some(args.output.clone()), until: Until::Closed, ..FollowOptions::default() };
     let mut events = buyer.follow(posted.job, options);
     loop {
         match tokio::time::timeout(Duration::from_secs(180), events.next()).await {
@@ -235,9 +239,15 @@ fn print(args: &Args, report: &Report, books: &Books) -> Result<()> {
     let mut holders = Table::new();
     holders.load_preset(presets::UTF8_BORDERS_ONLY).set_header(vec!["who holds what", "USDC"]);
     for holding in &books.holdings {
-        holders.add_row(vec![Cell::new(&holding.holder), Cell::new(Usdc(holding.atoms)).set_alignment(CellAlignment::Right)]);
+        holders.add_row(vec![
+            Cell::new(&holding.holder),
+            Cell::new(Usdc(holding.atoms)).set_alignment(CellAlignment::Right),
+        ]);
     }
-    holders.add_row(vec![Cell::new("= ever minted"), Cell::new(Usdc(books.supply_atoms)).set_alignment(CellAlignment::Right)]);
+    holders.add_row(vec![
+        Cell::new("= ever minted"),
+        Cell::new(Usdc(books.supply_atoms)).set_alignment(CellAlignment::Right),
+    ]);
     let times = &report.timings_ms;
     let mut timings = Table::new();
     timings.load_preset(presets::UTF8_BORDERS_ONLY).set_header(vec!["time", "ms"]);
@@ -253,7 +263,10 @@ fn print(args: &Args, report: &Report, books: &Books) -> Result<()> {
     }
     println!("\n{money}\n\n{holders}\n\n{timings}");
     if let Some(bare) = &report.bare {
-        println!("\ncontainer under the node {} ms, bare docker run {} ms, ratio {:.3}", bare.node_ms, bare.bare_ms, bare.ratio);
+        println!(
+            "\ncontainer under the node {} ms, bare docker run {} ms, ratio {:.3}",
+            bare.node_ms, bare.bare_ms, bare.ratio
+        );
     }
     println!("\npictures in {}", report.output_folder.display());
     Ok(())
@@ -267,7 +280,10 @@ async fn keep(market: &Market) -> Result<()> {
     println!("  export GRIDLEASE_URL={}", market.localnet.rpc_url());
     println!("  export GRIDLEASE_WS={}", market.localnet.ws_url());
     println!("  export GRIDLEASE_KEYPAIR={}", key.display());
-    println!("  export PATH=$PATH:{}", gridlease_demo::process::gridlease_binary()?.parent().unwrap_or(Path::new(".")).display());
+    println!(
+        "  export PATH=$PATH:{}",
+        gridlease_demo::process::gridlease_binary()?.parent().unwrap_or(Path::new(".")).display()
+    );
     println!("  gridlease purse show; gridlease offer list; gridlease job list");
     interrupted().await;
     Ok(())

@@ -71,8 +71,8 @@ impl Default for MarketOptions {
     fn default() -> Self {
         Self {
             providers: vec![
-                ProviderOptions::new("alpine", 420_000, 180_000, true),
-                ProviderOptions::new("boreal", 360_000, 240_000, false),
+                ProviderOptions::new("alpine", 420_000, 300_000, true),
+                ProviderOptions::new("boreal", 360_000, 348_000, false),
             ],
             keeper: true,
             buyer_usdc: 100 * USDC,
@@ -130,10 +130,12 @@ impl Market {
     /// # Errors
     /// A part does not start; what was started before is stopped.
     pub async fn start(options: MarketOptions, say: &(dyn Fn(&str) + Sync)) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("gridlease-").tempdir().context("cannot create a temporary directory")?;
+        let dir =
+            tempfile::Builder::new().prefix("gridlease-").tempdir().context("cannot create a temporary directory")?;
         let registry = Registry::start(dir.path()).await?;
         say(&format!("OCI registry on {}", registry.host()));
-        let localnet = Localnet::start(LocalnetConfig { rpc_port: options.rpc_port, ..LocalnetConfig::default() }).await?;
+        let localnet =
+            Localnet::start(LocalnetConfig { rpc_port: options.rpc_port, ..LocalnetConfig::default() }).await?;
         say(&format!("Solana network on {}", localnet.rpc_url()));
         let url = ClusterUrl::parse(localnet.rpc_url())?.with_ws(localnet.ws_url())?;
         let client = Client::new(url)?;
@@ -320,7 +322,8 @@ impl Market {
 
     /// The end of every part's log.
     pub fn logs(&self) -> String {
-        let nodes = self.providers.iter().filter_map(|one| one.node.as_ref().map(|node| (&one.options.name, node.tail())));
+        let nodes =
+            self.providers.iter().filter_map(|one| one.node.as_ref().map(|node| (&one.options.name, node.tail())));
         let mut text: Vec<String> = nodes.map(|(name, tail)| format!("[node {name}]\n{tail}")).collect();
         text.extend(self.keeper.as_ref().map(|keeper| format!("[keeper]\n{}", keeper.tail())));
         text.join("\n")

@@ -127,5 +127,7 @@ pub fn gridlease_binary() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find this program's own path")?;
     // A test binary lies one folder further down.
     let found = own.ancestors().skip(1).take(2).map(|dir| dir.join("gridlease")).find(|path| path.exists());
-    found.context("the `gridlease` binary is not built; run `cargo xtask demo` or `cargo xtask test`, or set GRIDLEASE_BIN")
+    found.context(
+        "the `gridlease` binary is not built; run `cargo xtask demo` or `cargo xtask test`, or set GRIDLEASE_BIN",
+    )
 }

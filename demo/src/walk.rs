@@ -104,8 +104,12 @@ impl Walk {
                 let score = f64::from(*score) / 1e6;
                 self.say(&format!("   #{rank} {:<8} {verb} {price} USDC/h, score {score:.2}", self.name(provider)));
             }
-            JobEvent::WindowExtended { extensions, .. } => self.say(&format!("   window extended by 3 s ({extensions} of 3)")),
-            JobEvent::Reopened { attempts_left, .. } => self.say(&format!("   nobody took it; new window, {attempts_left} attempts left")),
+            JobEvent::WindowExtended { extensions, .. } => {
+                self.say(&format!("   window extended by 3 s ({extensions} of 3)"))
+            }
+            JobEvent::Reopened { attempts_left, .. } => {
+                self.say(&format!("   nobody took it; new window, {attempts_left} attempts left"))
+            }
             JobEvent::Awarded { provider, price, reserved, stake, runner_up, .. } => {
                 self.awarded = Some(Instant::now());
                 self.winner = Some(*provider);
@@ -142,21 +146,34 @@ impl Walk {
             JobEvent::Money { money, .. } => {
                 self.money.set_length(money.reserved.0.max(1));
                 self.money.set_position(money.accrued.0);
-                self.money.set_message(format!("{} of {} USDC accrued, {} settled", money.accrued, money.reserved, money.paid));
+                self.money.set_message(format!(
+                    "{} of {} USDC accrued, {} settled",
+                    money.accrued, money.reserved, money.paid
+                ));
             }
             JobEvent::Grace { .. } => self.say("── the reservation is used up; a top-up would resume it"),
             JobEvent::ToppedUp { amount, .. } => self.say(&format!("   topped up by {amount} USDC")),
             JobEvent::StartFailed { provider, attempts_left, .. } => {
-                self.say(&format!("── {} did not start and was slashed; {attempts_left} attempts left", self.name(provider)));
+                self.say(&format!(
+                    "── {} did not start and was slashed; {attempts_left} attempts left",
+                    self.name(provider)
+                ));
             }
             JobEvent::Finished { reason, exit_code, money, .. } => {
                 self.finished = Some(Instant::now());
                 self.exit_code = *exit_code;
                 self.money.set_position(money.accrued.0);
                 let exit = exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-                self.say(&format!("── finish: {}, {exit}; {} USDC owed, {} USDC returned", reason.name(), money.accrued, money.refunded));
+                self.say(&format!(
+                    "── finish: {}, {exit}; {} USDC owed, {} USDC returned",
+                    reason.name(),
+                    money.accrued,
+                    money.refunded
+                ));
             }
-            JobEvent::LogVerified { lines, .. } => self.say(&format!("   log complete: {lines} lines, hash chain matches the chain")),
+            JobEvent::LogVerified { lines, .. } => {
+                self.say(&format!("   log complete: {lines} lines, hash chain matches the chain"))
+            }
             JobEvent::OutputsVerified { root, files, bytes, folder, .. } => {
                 self.output_root = Some(*root);
                 self.files = *files;
@@ -168,7 +185,10 @@ impl Walk {
             }
             JobEvent::Settled { money, .. } => {
                 self.settled = Some(Instant::now());
-                self.say(&format!("── settled: {} USDC paid, {} USDC fee, {} USDC refunded", money.paid, money.fee, money.refunded));
+                self.say(&format!(
+                    "── settled: {} USDC paid, {} USDC fee, {} USDC refunded",
+                    money.paid, money.fee, money.refunded
+                ));
             }
             JobEvent::LeaseClosed { .. } => self.say("   lease closed, stake released, rent returned"),
             JobEvent::JobEnded { reason, exit_code } => {

@@ -37,7 +37,7 @@ pub enum KeeperEvent {
     /// A step was tried.
     Step {
         /// The step.
-        step: Step,
+        step: Box<Step>,
         /// What became of it.
         outcome: Outcome,
     },

@@ -29,12 +29,7 @@ pub struct LocalnetConfig {
 
 impl Default for LocalnetConfig {
     fn default() -> Self {
-        Self {
-            rpc_port: None,
-            ws_port: None,
-            slot_ms: DEFAULT_SLOT_MS,
-            genesis_airdrops: Vec::new(),
-        }
+        Self { rpc_port: None, ws_port: None, slot_ms: DEFAULT_SLOT_MS, genesis_airdrops: Vec::new() }
     }
 }
 
@@ -43,10 +38,7 @@ impl LocalnetConfig {
     pub(crate) fn validate(&self) -> Result<(), LocalnetError> {
         let invalid = |reason: String| Err(LocalnetError::Config { reason });
         if !(MIN_SLOT_MS..=MAX_SLOT_MS).contains(&self.slot_ms) {
-            return invalid(format!(
-                "slot_ms is {}, it must be {MIN_SLOT_MS} to {MAX_SLOT_MS}",
-                self.slot_ms
-            ));
+            return invalid(format!("slot_ms is {}, it must be {MIN_SLOT_MS} to {MAX_SLOT_MS}", self.slot_ms));
         }
         if self.rpc_port == Some(0) || self.ws_port == Some(0) {
             return invalid("port 0 is no port; leave it out to get a free one".to_owned());
@@ -104,9 +96,6 @@ mod tests {
             })
             .contains("both 8899")
         );
-        assert!(
-            with(|c| c.genesis_airdrops = vec![(Pubkey::default(), 1), (Pubkey::default(), 2)])
-                .contains("twice")
-        );
+        assert!(with(|c| c.genesis_airdrops = vec![(Pubkey::default(), 1), (Pubkey::default(), 2)]).contains("twice"));
     }
 }

@@ -19,8 +19,8 @@ use surfpool_core::{
     },
 };
 use surfpool_types::{
-    BlockProductionMode, RpcConfig, SerialVmMutationResult, SerialVmMutationTask, SimnetCommand,
-    SimnetConfig, SimnetEvent, SurfpoolConfig,
+    BlockProductionMode, RpcConfig, SerialVmMutationResult, SerialVmMutationTask, SimnetCommand, SimnetConfig,
+    SimnetEvent, SurfpoolConfig,
 };
 use tokio::sync::oneshot;
 
@@ -134,20 +134,13 @@ impl Engine {
     }
 
     /// Runs `work` on the chain in the engine's own runtime.
-    pub(crate) async fn with_svm<T, F, W>(
-        &self,
-        doing: &'static str,
-        work: W,
-    ) -> Result<T, LocalnetError>
+    pub(crate) async fn with_svm<T, F, W>(&self, doing: &'static str, work: W) -> Result<T, LocalnetError>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
         W: FnOnce(SurfnetSvmLocker) -> F,
     {
-        self.runtime
-            .spawn(work(self.svm.clone()))
-            .await
-            .map_err(|_| LocalnetError::Stopped { doing })
+        self.runtime.spawn(work(self.svm.clone())).await.map_err(|_| LocalnetError::Stopped { doing })
     }
 
     /// Asks for `slots` blocks and waits until the run loop has worked off everything asked for before.
@@ -166,13 +159,9 @@ impl Engine {
         // A full queue blocks, which a task must not.
         tokio::task::spawn_blocking(move || {
             for _ in 0..slots {
-                commands
-                    .send(SimnetCommand::SlotForward(None))
-                    .map_err(|_| stopped())?;
+                commands.send(SimnetCommand::SlotForward(None)).map_err(|_| stopped())?;
             }
-            commands
-                .send(SimnetCommand::ProcessSerialVmMutation(barrier))
-                .map_err(|_| stopped())
+            commands.send(SimnetCommand::ProcessSerialVmMutation(barrier)).map_err(|_| stopped())
         })
         .await
         .map_err(|_| stopped())??;
@@ -188,19 +177,9 @@ impl Engine {
     /// Ends the engine and waits for its threads, for `limit` at most.
     pub(crate) async fn stop(self, limit: Duration) -> Result<(), LocalnetError> {
         self.terminate();
-        let Self {
-            commands,
-            svm,
-            ended,
-            thread,
-            events,
-            stop_events,
-            ..
-        } = self;
+        let Self { commands, svm, ended, thread, events, stop_events, .. } = self;
         drop((commands, svm));
-        let failed = |reason: &str| LocalnetError::Stop {
-            reason: reason.to_owned(),
-        };
+        let failed = |reason: &str| LocalnetError::Stop { reason: reason.to_owned() };
         let join = async {
             // Known already when the engine ended by itself.
             let outcome = match ended {
@@ -215,9 +194,7 @@ impl Engine {
                 .ok_or_else(|| failed("one of its threads panicked"))?;
             outcome.map_err(|reason| failed(&reason))
         };
-        tokio::time::timeout(limit, join)
-            .await
-            .unwrap_or_else(|_| Err(failed("its run loop did not end in time")))
+        tokio::time::timeout(limit, join).await.unwrap_or_else(|_| Err(failed("its run loop did not end in time")))
     }
 }
 
@@ -235,49 +212,27 @@ fn live(
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start a runtime: {error}"))?;
-    let (mut svm, events, geyser): (_, _, Receiver<GeyserEvent>) =
-        SurfnetSvm::new(SurfnetSvmConfig {
-            slot_time: config.slot_ms,
-            // Profiling copies the chain for every instruction: 25-50 transactions a second instead of thousands.
-            instruction_profiling_enabled: false,
-            max_profiles: 1,
-            ..SurfnetSvmConfig::default()
-        })
-        .map_err(|error| error.to_string())?;
+    let (mut svm, events, geyser): (_, _, Receiver<GeyserEvent>) = SurfnetSvm::new(SurfnetSvmConfig {
+        slot_time: config.slot_ms,
+        // Profiling copies the chain for every instruction: 25-50 transactions a second instead of thousands.
+        instruction_profiling_enabled: false,
+        max_profiles: 1,
+        ..SurfnetSvmConfig::default()
+    })
+    .map_err(|error| error.to_string())?;
     let origin = Instant::now();
     for (account, lamports) in &config.genesis_airdrops {
         svm.airdrop(account, *lamports)
-            .map_err(|error| {
-                format!("genesis airdrop of {lamports} lamports to {account}: {error:?}")
-            })?
-            .map_err(|failed| {
-                format!(
-                    "genesis airdrop of {lamports} lamports to {account}: {}",
-                    failed.err
-                )
-            })?;
+            .map_err(|error| format!("genesis airdrop of {lamports} lamports to {account}: {error:?}"))?
+            .map_err(|failed| format!("genesis airdrop of {lamports} lamports to {account}: {}", failed.err))?;
     }
     let svm = SurfnetSvmLocker::new(svm);
     let handle = runtime.handle().clone();
-    if born
-        .send(Born {
-            svm: svm.clone(),
-            runtime: handle,
-            origin,
-            events,
-        })
-        .is_err()
-    {
+    if born.send(Born { svm: svm.clone(), runtime: handle, origin, events }).is_err() {
         return Ok(());
     }
     let result = runtime
-        .block_on(start_local_surfnet_runloop(
-            svm,
-            surfpool_config(&config),
-            commands,
-            inbox,
-            geyser,
-        ))
+        .block_on(start_local_surfnet_runloop(svm, surfpool_config(&config), commands, inbox, geyser))
         .map_err(|error| error.to_string());
     runtime.shutdown_timeout(RUNTIME_END);
     result

@@ -18,9 +18,7 @@ pub enum LocalnetError {
         reason: String,
     },
     /// A port that was asked for belongs to someone else.
-    #[error(
-        "the {service} port {port} on 127.0.0.1 is already in use; stop what listens there or choose another port"
-    )]
+    #[error("the {service} port {port} on 127.0.0.1 is already in use; stop what listens there or choose another port")]
     PortInUse {
         /// The port, as asked for.
         port: u16,
@@ -171,9 +169,6 @@ pub enum LocalnetError {
 
 impl LocalnetError {
     pub(crate) fn rpc(doing: impl Into<String>, source: ClientError) -> Self {
-        Self::Rpc {
-            doing: doing.into(),
-            source: Box::new(source),
-        }
+        Self::Rpc { doing: doing.into(), source: Box::new(source) }
     }
 }

@@ -63,10 +63,7 @@ struct Parts {
 
 impl std::fmt::Debug for Localnet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Localnet")
-            .field("rpc_url", &self.rpc_url)
-            .field("ws_url", &self.ws_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Localnet").field("rpc_url", &self.rpc_url).field("ws_url", &self.ws_url).finish_non_exhaustive()
     }
 }
 
@@ -96,28 +93,16 @@ impl Localnet {
     }
 
     async fn start_once(config: &LocalnetConfig, deadline: Instant) -> Result<Self, LocalnetError> {
-        let ports = [
-            PortLease::take(config.rpc_port, "JSON-RPC")?,
-            PortLease::take(config.ws_port, "websocket")?,
-        ];
+        let ports = [PortLease::take(config.rpc_port, "JSON-RPC")?, PortLease::take(config.ws_port, "websocket")?];
         let [rpc_port, ws_port] = [ports[0].port(), ports[1].port()];
         let faucet = Keypair::new();
         let mut genesis_airdrops = config.genesis_airdrops.clone();
         genesis_airdrops.push((faucet.pubkey(), FAUCET_LAMPORTS));
-        let mut engine = Engine::start(EngineConfig {
-            rpc_port,
-            ws_port,
-            slot_ms: config.slot_ms,
-            genesis_airdrops,
-        })
-        .await?;
+        let mut engine =
+            Engine::start(EngineConfig { rpc_port, ws_port, slot_ms: config.slot_ms, genesis_airdrops }).await?;
         let slot = Duration::from_millis(config.slot_ms);
         let rpc_url = format!("http://127.0.0.1:{rpc_port}");
-        let rpc = RpcClient::new_with_timeout_and_commitment(
-            rpc_url.clone(),
-            RPC_LIMIT,
-            CommitmentConfig::processed(),
-        );
+        let rpc = RpcClient::new_with_timeout_and_commitment(rpc_url.clone(), RPC_LIMIT, CommitmentConfig::processed());
         if let Err(error) = wait_until_ready(&rpc, &mut engine, &rpc_url, ws_port, deadline).await {
             // The first error is the one that tells something.
             let _ = engine.stop(STOP_LIMIT).await;
@@ -139,11 +124,7 @@ impl Localnet {
             faucet,
             sent: AtomicU64::new(0),
             usdc: Mutex::new(None),
-            parts: Some(Parts {
-                ticker,
-                engine,
-                ports,
-            }),
+            parts: Some(Parts { ticker, engine, ports }),
         })
     }
 
@@ -173,18 +154,12 @@ impl Localnet {
             match self.rpc.request_airdrop(to, lamports).await {
                 Ok(_) => return Ok(()),
                 // The same amount to the same account in the same slot is the same transaction.
-                Err(error)
-                    if attempt < AIRDROP_ATTEMPTS
-                        && error.to_string().contains("AlreadyProcessed") =>
-                {
+                Err(error) if attempt < AIRDROP_ATTEMPTS && error.to_string().contains("AlreadyProcessed") => {
                     attempt += 1;
                     tokio::time::sleep(self.slot / 2).await;
                 }
                 Err(error) => {
-                    return Err(LocalnetError::rpc(
-                        format!("airdrop of {lamports} lamports to {to}"),
-                        error,
-                    ));
+                    return Err(LocalnetError::rpc(format!("airdrop of {lamports} lamports to {to}"), error));
                 }
             }
         }
@@ -203,10 +178,7 @@ impl Localnet {
     /// # Errors
     /// The JSON-RPC call failed.
     pub async fn slot(&self) -> Result<u64, LocalnetError> {
-        self.rpc
-            .get_slot()
-            .await
-            .map_err(|error| LocalnetError::rpc("asking for the slot", error))
+        self.rpc.get_slot().await.map_err(|error| LocalnetError::rpc("asking for the slot", error))
     }
 
     /// Stops the slots and the chain's clock. Transactions are still executed, but none is confirmed. When this
@@ -217,10 +189,7 @@ impl Localnet {
     pub async fn pause(&self) -> Result<(), LocalnetError> {
         const DOING: &str = "pausing the clock";
         let parts = self.parts(DOING)?;
-        let done = parts
-            .ticker
-            .pause()
-            .ok_or(LocalnetError::Stopped { doing: DOING })?;
+        let done = parts.ticker.pause().ok_or(LocalnetError::Stopped { doing: DOING })?;
         tokio::task::spawn_blocking(move || done.recv())
             .await
             .ok()
@@ -260,17 +229,13 @@ impl Localnet {
     pub async fn advance_time(&self, by: Duration) -> Result<i64, LocalnetError> {
         if by.as_secs() > MAX_ADVANCE_SECONDS {
             return Err(LocalnetError::Clock {
-                reason: format!(
-                    "{} s at once, at most {MAX_ADVANCE_SECONDS} are allowed",
-                    by.as_secs()
-                ),
+                reason: format!("{} s at once, at most {MAX_ADVANCE_SECONDS} are allowed", by.as_secs()),
             });
         }
         let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         // Programs see whole seconds, so "at least" counts from the second that they see.
         let seconds = (self.chain_ms().await?.saturating_add(by_ms)).div_ceil(1_000);
-        self.time_travel(i64::try_from(seconds).unwrap_or(i64::MAX))
-            .await
+        self.time_travel(i64::try_from(seconds).unwrap_or(i64::MAX)).await
     }
 
     /// Sends the clock forward to `unix_timestamp` (Unix seconds) and the slot with it. Returns the chain's clock
@@ -300,16 +265,9 @@ impl Localnet {
         }
         let _: serde_json::Value = self
             .rpc
-            .send(
-                RpcRequest::Custom {
-                    method: "surfnet_timeTravel",
-                },
-                json!([{ "absoluteTimestamp": target }]),
-            )
+            .send(RpcRequest::Custom { method: "surfnet_timeTravel" }, json!([{ "absoluteTimestamp": target }]))
             .await
-            .map_err(|error| {
-                LocalnetError::rpc(format!("time travel to {unix_timestamp}"), error)
-            })?;
+            .map_err(|error| LocalnetError::rpc(format!("time travel to {unix_timestamp}"), error))?;
         self.unix_timestamp().await
     }
 
@@ -318,12 +276,7 @@ impl Localnet {
     /// # Errors
     /// Something was still alive after 10 s; it ends with the process.
     pub async fn shutdown(mut self) -> Result<(), LocalnetError> {
-        let Some(Parts {
-            mut ticker,
-            engine,
-            ports,
-        }) = self.parts.take()
-        else {
+        let Some(Parts { mut ticker, engine, ports }) = self.parts.take() else {
             return Ok(());
         };
         ticker.stop();
@@ -352,11 +305,7 @@ impl Localnet {
 
     async fn chain_ms(&self) -> Result<u64, LocalnetError> {
         const DOING: &str = "reading the clock";
-        self.engine(DOING)?
-            .with_svm(DOING, |svm| async move {
-                svm.with_svm_reader(|svm| svm.updated_at)
-            })
-            .await
+        self.engine(DOING)?.with_svm(DOING, |svm| async move { svm.with_svm_reader(|svm| svm.updated_at) }).await
     }
 }
 
@@ -374,11 +323,8 @@ async fn begin(engine: &Engine, slot: Duration) -> Result<Ticker, LocalnetError>
     // Before its first block surfpool gives the height as 31, and from then on counts from 1. A blockhash fetched
     // before would seem to live 31 blocks longer than it does.
     engine.produce(1).await?;
-    Ticker::start(engine.origin() + slot, slot, engine.commands().clone()).map_err(|error| {
-        LocalnetError::Start {
-            reason: format!("cannot start a thread: {error}"),
-        }
-    })
+    Ticker::start(engine.origin() + slot, slot, engine.commands().clone())
+        .map_err(|error| LocalnetError::Start { reason: format!("cannot start a thread: {error}") })
 }
 
 async fn wait_until_ready(
@@ -400,11 +346,7 @@ async fn wait_until_ready(
             return Err(LocalnetError::Start { reason });
         }
         if Instant::now() >= deadline {
-            return Err(LocalnetError::NotReady {
-                url: rpc_url.to_owned(),
-                seconds: START_LIMIT.as_secs(),
-                last,
-            });
+            return Err(LocalnetError::NotReady { url: rpc_url.to_owned(), seconds: START_LIMIT.as_secs(), last });
         }
         tokio::time::sleep(POLL).await;
     }
@@ -421,24 +363,15 @@ mod tests {
         let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
         let rpc_port = occupied.local_addr().unwrap().port();
         let ws = PortLease::take(None, "websocket").unwrap();
-        let mut engine = Engine::start(EngineConfig {
-            rpc_port,
-            ws_port: ws.port(),
-            slot_ms: 400,
-            genesis_airdrops: Vec::new(),
-        })
-        .await
-        .unwrap();
+        let mut engine =
+            Engine::start(EngineConfig { rpc_port, ws_port: ws.port(), slot_ms: 400, genesis_airdrops: Vec::new() })
+                .await
+                .unwrap();
         let url = format!("http://127.0.0.1:{rpc_port}");
         let rpc = RpcClient::new_with_timeout(url.clone(), Duration::from_millis(200));
         let deadline = Instant::now() + Duration::from_secs(20);
-        let error = wait_until_ready(&rpc, &mut engine, &url, ws.port(), deadline)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(&error, LocalnetError::Start { reason } if reason.contains("in use")),
-            "{error}"
-        );
+        let error = wait_until_ready(&rpc, &mut engine, &url, ws.port(), deadline).await.unwrap_err();
+        assert!(matches!(&error, LocalnetError::Start { reason } if reason.contains("in use")), "{error}");
         engine.stop(STOP_LIMIT).await.unwrap();
     }
 

@@ -37,27 +37,18 @@ impl PortLease {
         };
         let guard = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
-        Ok(Self {
-            port,
-            _guard: guard,
-        })
+        Ok(Self { port, _guard: guard })
     }
 
     fn free() -> Result<Self, LocalnetError> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..FREE_PORT_ATTEMPTS {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                .map_err(|source| LocalnetError::Port { source })?;
-            let port = listener
-                .local_addr()
-                .map_err(|source| LocalnetError::Port { source })?
-                .port();
+            let listener =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|source| LocalnetError::Port { source })?;
+            let port = listener.local_addr().map_err(|source| LocalnetError::Port { source })?.port();
             match UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
                 Ok(guard) => {
-                    return Ok(Self {
-                        port,
-                        _guard: guard,
-                    });
+                    return Ok(Self { port, _guard: guard });
                 }
                 Err(source) => last = source,
             }
@@ -95,16 +86,10 @@ mod tests {
         assert!(first.is_unused());
         assert!(matches!(
             PortLease::take(Some(first.port()), "websocket"),
-            Err(LocalnetError::PortInUse {
-                service: "websocket",
-                ..
-            })
+            Err(LocalnetError::PortInUse { service: "websocket", .. })
         ));
         let port = first.port();
         drop(first);
-        assert_eq!(
-            PortLease::take(Some(port), "websocket").unwrap().port(),
-            port
-        );
+        assert_eq!(PortLease::take(Some(port), "websocket").unwrap().port(), port);
     }
 }

@@ -63,10 +63,7 @@ pub fn find_program(name: &str) -> Result<Program, LocalnetError> {
         .find(|folder| folder.join(RECORD).is_file());
     match dir {
         Some(dir) => find_program_in(&dir, name),
-        None => Err(LocalnetError::NoProgramsDir {
-            var: PROGRAMS_DIR_VAR,
-            from,
-        }),
+        None => Err(LocalnetError::NoProgramsDir { var: PROGRAMS_DIR_VAR, from }),
     }
 }
 
@@ -77,53 +74,27 @@ pub fn find_program(name: &str) -> Result<Program, LocalnetError> {
 pub fn find_program_in(dir: &Path, name: &str) -> Result<Program, LocalnetError> {
     let record_path = dir.join(RECORD);
     let record = read_bounded(&record_path, MAX_RECORD_BYTES)?;
-    let unusable = |reason: String| LocalnetError::Record {
-        path: record_path.clone(),
-        reason,
-    };
+    let unusable = |reason: String| LocalnetError::Record { path: record_path.clone(), reason };
     let entries: HashMap<String, serde_json::Value> =
         serde_json::from_slice(&record).map_err(|error| unusable(error.to_string()))?;
-    let entry = entries
-        .get(name)
-        .ok_or_else(|| unusable(format!("it has no entry \"{name}\"")))?;
-    let RecordEntry {
-        so_sha256: expected,
-    } = RecordEntry::deserialize(entry)
-        .map_err(|error| unusable(format!("entry \"{name}\": {error}")))?;
+    let entry = entries.get(name).ok_or_else(|| unusable(format!("it has no entry \"{name}\"")))?;
+    let RecordEntry { so_sha256: expected } =
+        RecordEntry::deserialize(entry).map_err(|error| unusable(format!("entry \"{name}\": {error}")))?;
     let path = dir.join(format!("{name}.so"));
     let so = read_bounded(&path, MAX_PROGRAM_BYTES)?;
     let actual = hex::encode(Sha256::digest(&so));
     if !actual.eq_ignore_ascii_case(&expected) {
-        return Err(LocalnetError::ProgramMismatch {
-            path,
-            expected,
-            actual,
-        });
+        return Err(LocalnetError::ProgramMismatch { path, expected, actual });
     }
-    Ok(Program {
-        name: name.to_owned(),
-        path,
-        so,
-        sha256: actual,
-    })
+    Ok(Program { name: name.to_owned(), path, so, sha256: actual })
 }
 
 fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, LocalnetError> {
-    let failed = |source: io::Error| LocalnetError::ProgramFile {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source: io::Error| LocalnetError::ProgramFile { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    fs::File::open(path)
-        .map_err(failed)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    fs::File::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
-        return Err(failed(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than {limit} bytes"),
-        )));
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes"))));
     }
     Ok(bytes)
 }
@@ -142,19 +113,14 @@ impl Localnet {
             return Err(failed(format!("its {} bytes are no ELF file", so.len())));
         }
         if so.len() as u64 > MAX_PROGRAM_BYTES {
-            return Err(failed(format!(
-                "it has {} bytes, more than the loader's {MAX_PROGRAM_BYTES}",
-                so.len()
-            )));
+            return Err(failed(format!("it has {} bytes, more than the loader's {MAX_PROGRAM_BYTES}", so.len())));
         }
         let so = so.to_vec();
         self.engine(DOING)?
             .with_svm(DOING, move |svm| async move {
                 // The same call that the write-program cheat makes, without 60 kB pieces in hex: each piece would
                 // be compiled on the way.
-                svm.write_program(program, None, 0, &so, &None)
-                    .await
-                    .map_err(|error| error.to_string())?;
+                svm.write_program(program, None, 0, &so, &None).await.map_err(|error| error.to_string())?;
                 svm.with_svm_writer(|svm| load(svm, program, &so))
             })
             .await?
@@ -164,15 +130,8 @@ impl Localnet {
 
 /// Loads the written program again and looks at the result. The cheat does so too, but it swallows the loader's
 /// refusal and leaves a placeholder that does nothing in the program's place.
-fn load(
-    svm: &mut surfpool_core::surfnet::svm::SurfnetSvm,
-    program: Pubkey,
-    so: &[u8],
-) -> Result<(), String> {
-    let account = svm
-        .get_account(&program)
-        .map_err(|error| error.to_string())?
-        .ok_or("its account was not created")?;
+fn load(svm: &mut surfpool_core::surfnet::svm::SurfnetSvm, program: Pubkey, so: &[u8]) -> Result<(), String> {
+    let account = svm.get_account(&program).map_err(|error| error.to_string())?.ok_or("its account was not created")?;
     if !account.executable {
         return Err("its account is not executable".to_owned());
     }
@@ -182,18 +141,12 @@ fn load(
         .get(4..36)
         .and_then(|bytes| Pubkey::try_from(bytes).ok())
         .ok_or("its account names no program data")?;
-    let data = svm
-        .get_account(&data_address)
-        .map_err(|error| error.to_string())?
-        .ok_or("its program data was not created")?;
+    let data =
+        svm.get_account(&data_address).map_err(|error| error.to_string())?.ok_or("its program data was not created")?;
     if !data.data.ends_with(so) {
-        return Err(
-            "a longer program was deployed at this address before; deploy to a fresh network"
-                .to_owned(),
-        );
+        return Err("a longer program was deployed at this address before; deploy to a fresh network".to_owned());
     }
-    svm.set_account(&program, account)
-        .map_err(|error| format!("the loader refuses it: {error}"))
+    svm.set_account(&program, account).map_err(|error| format!("the loader refuses it: {error}"))
 }
 
 #[cfg(test)]
@@ -234,28 +187,16 @@ mod tests {
         assert!(matches!(error, LocalnetError::ProgramMismatch { .. }));
         let text = error.to_string();
         assert!(text.contains(&hex::encode(Sha256::digest(SO))), "{text}");
-        assert!(
-            text.contains("market.so") && text.contains("build-programs"),
-            "{text}"
-        );
+        assert!(text.contains("market.so") && text.contains("build-programs"), "{text}");
     }
 
     #[test]
     fn a_missing_or_broken_record_is_refused() {
         let missing = folder(None);
-        assert!(matches!(
-            find_program_in(missing.path(), "market"),
-            Err(LocalnetError::ProgramFile { .. })
-        ));
+        assert!(matches!(find_program_in(missing.path(), "market"), Err(LocalnetError::ProgramFile { .. })));
         for record in ["{", "{}", r#"{"market": {}}"#, r#"{"market": 1}"#] {
             let dir = folder(Some(record));
-            assert!(
-                matches!(
-                    find_program_in(dir.path(), "market"),
-                    Err(LocalnetError::Record { .. })
-                ),
-                "{record}"
-            );
+            assert!(matches!(find_program_in(dir.path(), "market"), Err(LocalnetError::Record { .. })), "{record}");
         }
     }
 

@@ -32,19 +32,12 @@ impl Localnet {
         let price = self.sent.fetch_add(1, Ordering::Relaxed);
         let mut all = vec![ComputeBudgetInstruction::set_compute_unit_price(price)];
         all.extend_from_slice(instructions);
-        let blockhash = self
-            .rpc
-            .get_latest_blockhash()
-            .await
-            .map_err(|error| LocalnetError::rpc(doing, error))?;
+        let blockhash = self.rpc.get_latest_blockhash().await.map_err(|error| LocalnetError::rpc(doing, error))?;
         let message = Message::new_with_blockhash(&all, Some(&self.faucet.pubkey()), &blockhash);
         let mut keys = vec![&self.faucet];
         keys.extend_from_slice(signers);
         let transaction = VersionedTransaction::try_new(VersionedMessage::Legacy(message), &keys)
-            .map_err(|error: SignerError| LocalnetError::Sign {
-            doing: doing.to_owned(),
-            reason: error.to_string(),
-        })?;
+            .map_err(|error: SignerError| LocalnetError::Sign { doing: doing.to_owned(), reason: error.to_string() })?;
         let signature = self
             .rpc
             .send_transaction_with_config(

@@ -31,19 +31,12 @@ pub(crate) struct Ticker {
 
 impl Ticker {
     /// Starts ticking: the first slot ends at `origin + slot`.
-    pub(crate) fn start(
-        origin: Instant,
-        slot: Duration,
-        commands: Sender<SimnetCommand>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(origin: Instant, slot: Duration, commands: Sender<SimnetCommand>) -> std::io::Result<Self> {
         let (control, inbox) = bounded(16);
         let thread = thread::Builder::new()
             .name("localnet-slots".to_owned())
             .spawn(move || run(origin, slot, &commands, &inbox))?;
-        Ok(Self {
-            control,
-            thread: Some(thread),
-        })
+        Ok(Self { control, thread: Some(thread) })
     }
 
     /// Stops the slots. Returns a channel that closes or answers once no further block will be asked for, `None`
@@ -75,20 +68,12 @@ impl Drop for Ticker {
     }
 }
 
-fn run(
-    origin: Instant,
-    slot: Duration,
-    commands: &Sender<SimnetCommand>,
-    inbox: &Receiver<Control>,
-) {
+fn run(origin: Instant, slot: Duration, commands: &Sender<SimnetCommand>, inbox: &Receiver<Control>) {
     let mut next = origin + slot;
     let mut paused = false;
     loop {
-        let message = if paused {
-            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            inbox.recv_deadline(next)
-        };
+        let message =
+            if paused { inbox.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { inbox.recv_deadline(next) };
         match message {
             Ok(Control::Pause(done)) => {
                 paused = true;
@@ -106,9 +91,7 @@ fn run(
                 // shortly, and the deadline stays where it is, so it is late but not lost.
                 match commands.try_send(SimnetCommand::SlotForward(None)) {
                     Ok(()) => next = following(next, Instant::now(), slot),
-                    Err(crossbeam_channel::TrySendError::Full(_)) => {
-                        thread::sleep(Duration::from_millis(1))
-                    }
+                    Err(crossbeam_channel::TrySendError::Full(_)) => thread::sleep(Duration::from_millis(1)),
                     Err(crossbeam_channel::TrySendError::Disconnected(_)) => return,
                 }
             }
@@ -119,11 +102,7 @@ fn run(
 /// The boundary after `boundary`, or one slot from `now` when too many were missed.
 fn following(boundary: Instant, now: Instant, slot: Duration) -> Instant {
     let next = boundary + slot;
-    if now.saturating_duration_since(next) > slot * MAX_CATCH_UP_SLOTS {
-        now + slot
-    } else {
-        next
-    }
+    if now.saturating_duration_since(next) > slot * MAX_CATCH_UP_SLOTS { now + slot } else { next }
 }
 
 #[cfg(test)]
@@ -134,10 +113,7 @@ mod tests {
     fn a_late_wake_up_does_not_move_the_following_boundary() {
         let start = Instant::now();
         let slot = Duration::from_millis(400);
-        assert_eq!(
-            following(start, start + Duration::from_millis(90), slot),
-            start + slot
-        );
+        assert_eq!(following(start, start + Duration::from_millis(90), slot), start + slot);
         assert_eq!(following(start, start + slot * 20, slot), start + slot);
     }
 
@@ -154,20 +130,13 @@ mod tests {
         let (commands, slots) = bounded(64);
         let mut ticker = Ticker::start(Instant::now(), Duration::from_millis(5), commands).unwrap();
         slots.recv_timeout(Duration::from_secs(5)).unwrap();
-        ticker
-            .pause()
-            .unwrap()
-            .recv_timeout(Duration::from_secs(5))
-            .unwrap();
+        ticker.pause().unwrap().recv_timeout(Duration::from_secs(5)).unwrap();
         while slots.try_recv().is_ok() {}
         assert!(slots.recv_timeout(Duration::from_millis(50)).is_err());
         ticker.resume();
         slots.recv_timeout(Duration::from_secs(5)).unwrap();
         ticker.stop();
         while slots.try_recv().is_ok() {}
-        assert!(matches!(
-            slots.try_recv(),
-            Err(crossbeam_channel::TryRecvError::Disconnected)
-        ));
+        assert!(matches!(slots.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected)));
     }
 }

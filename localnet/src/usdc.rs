@@ -32,11 +32,7 @@ impl Localnet {
     ///
     /// # Errors
     /// There is a mint already, the address is taken, or a transaction failed.
-    pub async fn create_usdc_mint(
-        &self,
-        mint: &Keypair,
-        authority: &Keypair,
-    ) -> Result<Pubkey, LocalnetError> {
+    pub async fn create_usdc_mint(&self, mint: &Keypair, authority: &Keypair) -> Result<Pubkey, LocalnetError> {
         const DOING: &str = "creating the USDC mint";
         if let Some(usdc) = self.lock_usdc().as_ref() {
             return Err(LocalnetError::MintExists { mint: usdc.mint });
@@ -55,14 +51,8 @@ impl Localnet {
                 Mint::LEN as u64,
                 &TOKEN_PROGRAM,
             ),
-            initialize_mint2(
-                &TOKEN_PROGRAM,
-                &address,
-                &authority.pubkey(),
-                None,
-                USDC_DECIMALS,
-            )
-            .map_err(|error| instruction_error(DOING, &error))?,
+            initialize_mint2(&TOKEN_PROGRAM, &address, &authority.pubkey(), None, USDC_DECIMALS)
+                .map_err(|error| instruction_error(DOING, &error))?,
         ];
         self.send(DOING, &instructions, &[mint]).await?;
         let mut usdc = self.lock_usdc();
@@ -70,10 +60,7 @@ impl Localnet {
         if let Some(usdc) = usdc.as_ref() {
             return Err(LocalnetError::MintExists { mint: usdc.mint });
         }
-        *usdc = Some(Usdc {
-            mint: address,
-            authority: authority.insecure_clone(),
-        });
+        *usdc = Some(Usdc { mint: address, authority: authority.insecure_clone() });
         Ok(address)
     }
 
@@ -94,25 +81,13 @@ impl Localnet {
             None => return Err(LocalnetError::NoMint),
         };
         let account = get_associated_token_address(owner, &mint);
-        let mut instructions = vec![create_associated_token_account_idempotent(
-            &self.faucet.pubkey(),
-            owner,
-            &mint,
-            &TOKEN_PROGRAM,
-        )];
+        let mut instructions =
+            vec![create_associated_token_account_idempotent(&self.faucet.pubkey(), owner, &mint, &TOKEN_PROGRAM)];
         let mut signers = Vec::new();
         if atoms > 0 {
             instructions.push(
-                mint_to_checked(
-                    &TOKEN_PROGRAM,
-                    &mint,
-                    &account,
-                    &authority.pubkey(),
-                    &[],
-                    atoms,
-                    USDC_DECIMALS,
-                )
-                .map_err(|error| instruction_error(&doing, &error))?,
+                mint_to_checked(&TOKEN_PROGRAM, &mint, &account, &authority.pubkey(), &[], atoms, USDC_DECIMALS)
+                    .map_err(|error| instruction_error(&doing, &error))?,
             );
             signers.push(&authority);
         }
@@ -127,8 +102,5 @@ impl Localnet {
 }
 
 fn instruction_error(doing: &str, error: &dyn std::fmt::Display) -> LocalnetError {
-    LocalnetError::Instruction {
-        doing: doing.to_owned(),
-        reason: error.to_string(),
-    }
+    LocalnetError::Instruction { doing: doing.to_owned(), reason: error.to_string() }
 }

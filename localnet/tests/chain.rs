@@ -15,8 +15,8 @@ use solana_pubsub_client::nonblocking::pubsub_client::PubsubClient;
 use solana_rpc_client::nonblocking::rpc_client::RpcClient;
 use solana_rpc_client_api::{
     config::{
-        RpcAccountInfoConfig, RpcProgramAccountsConfig, RpcSendTransactionConfig,
-        RpcSignatureSubscribeConfig, RpcSimulateTransactionConfig,
+        RpcAccountInfoConfig, RpcProgramAccountsConfig, RpcSendTransactionConfig, RpcSignatureSubscribeConfig,
+        RpcSimulateTransactionConfig,
     },
     filter::{Memcmp, RpcFilterType},
     response::RpcSignatureResult,
@@ -28,14 +28,8 @@ use solana_transaction::versioned::VersionedTransaction;
 const MEMO: Pubkey = Pubkey::from_str_const("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
 
 async fn start() -> (Localnet, RpcClient) {
-    let net = Localnet::start(LocalnetConfig {
-        slot_ms: 100,
-        ..LocalnetConfig::default()
-    })
-    .await
-    .unwrap();
-    let rpc =
-        RpcClient::new_with_commitment(net.rpc_url().to_owned(), CommitmentConfig::processed());
+    let net = Localnet::start(LocalnetConfig { slot_ms: 100, ..LocalnetConfig::default() }).await.unwrap();
+    let rpc = RpcClient::new_with_commitment(net.rpc_url().to_owned(), CommitmentConfig::processed());
     (net, rpc)
 }
 
@@ -52,11 +46,7 @@ async fn payer(net: &Localnet) -> Keypair {
     key
 }
 
-async fn signed(
-    rpc: &RpcClient,
-    payer: &Keypair,
-    instruction: Instruction,
-) -> VersionedTransaction {
+async fn signed(rpc: &RpcClient, payer: &Keypair, instruction: Instruction) -> VersionedTransaction {
     let blockhash = rpc.get_latest_blockhash().await.unwrap();
     let message = Message::new_with_blockhash(&[instruction], Some(&payer.pubkey()), &blockhash);
     VersionedTransaction::try_new(VersionedMessage::Legacy(message), &[payer]).unwrap()
@@ -87,18 +77,12 @@ async fn a_deployed_program_is_executable_and_runs() {
     }
     assert!(rpc.get_account(&id).await.unwrap().executable);
     let memo = Instruction::new_with_bytes(id, b"written by the deployed program", vec![]);
-    let simulated = rpc
-        .simulate_transaction(&signed(&rpc, &payer, memo.clone()).await)
-        .await
-        .unwrap()
-        .value;
+    let simulated = rpc.simulate_transaction(&signed(&rpc, &payer, memo.clone()).await).await.unwrap().value;
     assert_eq!(simulated.err, None);
     let logs = simulated.logs.unwrap().join("\n");
     assert!(logs.contains("written by the deployed program"), "{logs}");
     assert!(simulated.units_consumed.unwrap() > 0);
-    rpc.send_and_confirm_transaction(&signed(&rpc, &payer, memo).await)
-        .await
-        .unwrap();
+    rpc.send_and_confirm_transaction(&signed(&rpc, &payer, memo).await).await.unwrap();
     net.shutdown().await.unwrap();
 }
 
@@ -108,16 +92,10 @@ async fn a_program_that_the_loader_refuses_is_refused_here_too() {
     let mut broken = memo_elf(&rpc).await;
     broken.truncate(600);
     for so in [&b""[..], b"#!/bin/sh", &broken] {
-        let error = net
-            .deploy_program(&Pubkey::new_unique(), so)
-            .await
-            .unwrap_err();
+        let error = net.deploy_program(&Pubkey::new_unique(), so).await.unwrap_err();
         assert!(matches!(error, LocalnetError::Deploy { .. }), "{error}");
     }
-    let error = net
-        .deploy_program(&Pubkey::new_unique(), &broken)
-        .await
-        .unwrap_err();
+    let error = net.deploy_program(&Pubkey::new_unique(), &broken).await.unwrap_err();
     assert!(error.to_string().contains("loader refuses"), "{error}");
     net.shutdown().await.unwrap();
 }
@@ -138,18 +116,12 @@ async fn the_websocket_tells_of_slots_accounts_programs_and_signatures() {
         commitment: Some(CommitmentConfig::processed()),
         ..RpcAccountInfoConfig::default()
     };
-    let (mut account, _end) = socket
-        .account_subscribe(&watched, Some(config.clone()))
-        .await
-        .unwrap();
+    let (mut account, _end) = socket.account_subscribe(&watched, Some(config.clone())).await.unwrap();
     let token_program = spl_token_interface::ID;
     let (mut program, _end) = socket
         .program_subscribe(
             &token_program,
-            Some(RpcProgramAccountsConfig {
-                account_config: config,
-                ..RpcProgramAccountsConfig::default()
-            }),
+            Some(RpcProgramAccountsConfig { account_config: config, ..RpcProgramAccountsConfig::default() }),
         )
         .await
         .unwrap();
@@ -171,10 +143,7 @@ async fn the_websocket_tells_of_slots_accounts_programs_and_signatures() {
     let update = soon("account", &mut account).await;
     assert_eq!(update.value.lamports, 1_000_005);
     let outcome = soon("signature", &mut signature).await.value;
-    assert!(
-        matches!(&outcome, RpcSignatureResult::ProcessedSignature(result) if result.err.is_none()),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, RpcSignatureResult::ProcessedSignature(result) if result.err.is_none()), "{outcome:?}");
 
     net.create_usdc_mint(&Keypair::new(), &payer).await.unwrap();
     let update = soon("program", &mut program).await;
@@ -190,14 +159,8 @@ async fn confirmed_trails_processed_and_a_status_appears_with_the_next_slot() {
     net.pause().await.unwrap();
     let slot = |commitment| rpc.get_slot_with_commitment(commitment);
     let processed = slot(CommitmentConfig::processed()).await.unwrap();
-    assert_eq!(
-        slot(CommitmentConfig::confirmed()).await.unwrap(),
-        processed - 1
-    );
-    assert_eq!(
-        slot(CommitmentConfig::finalized()).await.unwrap(),
-        processed - 31
-    );
+    assert_eq!(slot(CommitmentConfig::confirmed()).await.unwrap(), processed - 1);
+    assert_eq!(slot(CommitmentConfig::finalized()).await.unwrap(), processed - 31);
 
     let to = Pubkey::new_unique();
     let transaction = signed(&rpc, &payer, transfer(&payer, &to, 1_000_000)).await;
@@ -211,30 +174,16 @@ async fn confirmed_trails_processed_and_a_status_appears_with_the_next_slot() {
         )
         .await
         .unwrap();
-    let balance = rpc
-        .get_balance_with_commitment(&to, CommitmentConfig::processed())
-        .await
-        .unwrap();
+    let balance = rpc.get_balance_with_commitment(&to, CommitmentConfig::processed()).await.unwrap();
     assert_eq!(balance.value, 1_000_000, "executed on arrival");
-    let status = async || {
-        rpc.get_signature_statuses(&[signature])
-            .await
-            .unwrap()
-            .value
-            .remove(0)
-    };
+    let status = async || rpc.get_signature_statuses(&[signature]).await.unwrap().value.remove(0);
     assert!(status().await.is_none(), "processed is not shown");
     net.advance_slots(1).await.unwrap();
     let seen = status().await.unwrap();
     assert!(seen.satisfies_commitment(CommitmentConfig::confirmed()));
     assert!(!seen.satisfies_commitment(CommitmentConfig::finalized()));
     net.advance_slots(31).await.unwrap();
-    assert!(
-        status()
-            .await
-            .unwrap()
-            .satisfies_commitment(CommitmentConfig::finalized())
-    );
+    assert!(status().await.unwrap().satisfies_commitment(CommitmentConfig::finalized()));
     net.shutdown().await.unwrap();
 }
 
@@ -243,27 +192,13 @@ async fn a_blockhash_expires_as_its_last_valid_block_height_says() {
     let (net, rpc) = start().await;
     net.pause().await.unwrap();
     let processed = CommitmentConfig::processed();
-    let (hash, last) = rpc
-        .get_latest_blockhash_with_commitment(processed)
-        .await
-        .unwrap();
-    let height = rpc
-        .get_block_height_with_commitment(processed)
-        .await
-        .unwrap();
-    assert!(
-        (height + 140..=height + 152).contains(&last),
-        "last valid {last}, height {height}"
-    );
+    let (hash, last) = rpc.get_latest_blockhash_with_commitment(processed).await.unwrap();
+    let height = rpc.get_block_height_with_commitment(processed).await.unwrap();
+    assert!((height + 140..=height + 152).contains(&last), "last valid {last}, height {height}");
     assert!(rpc.is_blockhash_valid(&hash, processed).await.unwrap());
     net.advance_slots(160).await.unwrap();
     assert!(!rpc.is_blockhash_valid(&hash, processed).await.unwrap());
-    assert!(
-        rpc.get_block_height_with_commitment(processed)
-            .await
-            .unwrap()
-            > last
-    );
+    assert!(rpc.get_block_height_with_commitment(processed).await.unwrap() > last);
     net.shutdown().await.unwrap();
 }
 
@@ -300,10 +235,7 @@ async fn simulation_with_a_replaced_blockhash_counts_compute_units() {
 async fn program_accounts_are_filtered_and_sliced_and_a_closed_account_is_told() {
     let (net, rpc) = start().await;
     let owner = payer(&net).await;
-    let mint = net
-        .create_usdc_mint(&Keypair::new(), &Keypair::new())
-        .await
-        .unwrap();
+    let mint = net.create_usdc_mint(&Keypair::new(), &Keypair::new()).await.unwrap();
     let account = net.mint_usdc(&owner.pubkey(), 0).await.unwrap();
     net.mint_usdc(&Pubkey::new_unique(), 3).await.unwrap();
     let token_program = spl_token_interface::ID;
@@ -314,17 +246,11 @@ async fn program_accounts_are_filtered_and_sliced_and_a_closed_account_is_told()
                 filters: Some(vec![
                     RpcFilterType::DataSize(165),
                     RpcFilterType::Memcmp(Memcmp::new_raw_bytes(0, mint.to_bytes().to_vec())),
-                    RpcFilterType::Memcmp(Memcmp::new_raw_bytes(
-                        32,
-                        owner.pubkey().to_bytes().to_vec(),
-                    )),
+                    RpcFilterType::Memcmp(Memcmp::new_raw_bytes(32, owner.pubkey().to_bytes().to_vec())),
                 ]),
                 account_config: RpcAccountInfoConfig {
                     encoding: Some(UiAccountEncoding::Base64),
-                    data_slice: Some(UiDataSliceConfig {
-                        offset: 0,
-                        length: 24,
-                    }),
+                    data_slice: Some(UiDataSliceConfig { offset: 0, length: 24 }),
                     ..RpcAccountInfoConfig::default()
                 },
                 ..RpcProgramAccountsConfig::default()
@@ -340,10 +266,7 @@ async fn program_accounts_are_filtered_and_sliced_and_a_closed_account_is_told()
     let (mut updates, _end) = socket
         .account_subscribe(
             &account,
-            Some(RpcAccountInfoConfig {
-                encoding: Some(UiAccountEncoding::Base64),
-                ..RpcAccountInfoConfig::default()
-            }),
+            Some(RpcAccountInfoConfig { encoding: Some(UiAccountEncoding::Base64), ..RpcAccountInfoConfig::default() }),
         )
         .await
         .unwrap();
@@ -357,9 +280,7 @@ async fn program_accounts_are_filtered_and_sliced_and_a_closed_account_is_told()
         &[],
     )
     .unwrap();
-    rpc.send_transaction(&signed(&rpc, &owner, close).await)
-        .await
-        .unwrap();
+    rpc.send_transaction(&signed(&rpc, &owner, close).await).await.unwrap();
     assert_eq!(soon("account", &mut updates).await.value.lamports, 0);
     net.shutdown().await.unwrap();
 }

@@ -19,10 +19,7 @@ fn client(net: &Localnet) -> RpcClient {
 }
 
 fn fast() -> LocalnetConfig {
-    LocalnetConfig {
-        slot_ms: 50,
-        ..LocalnetConfig::default()
-    }
+    LocalnetConfig { slot_ms: 50, ..LocalnetConfig::default() }
 }
 
 #[tokio::test]
@@ -35,56 +32,33 @@ async fn slots_advance_and_the_chain_clock_follows_the_wall_clock() {
     let due = u64::try_from(begun.elapsed().as_millis()).unwrap() / 400;
     assert!(passed.abs_diff(due) <= 2, "{passed} slots, {due} were due");
     let chain = net.unix_timestamp().await.unwrap();
-    let wall = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    assert!(
-        (chain - i64::try_from(wall).unwrap()).abs() <= 2,
-        "chain {chain}, wall {wall}"
-    );
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!((chain - i64::try_from(wall).unwrap()).abs() <= 2, "chain {chain}, wall {wall}");
     net.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn sol_arrives_at_genesis_and_by_airdrop_even_twice_the_same() {
     let [at_genesis, later] = [Pubkey::new_unique(), Pubkey::new_unique()];
-    let net = Localnet::start(LocalnetConfig {
-        genesis_airdrops: vec![(at_genesis, 7_000_000)],
-        ..fast()
-    })
-    .await
-    .unwrap();
+    let net =
+        Localnet::start(LocalnetConfig { genesis_airdrops: vec![(at_genesis, 7_000_000)], ..fast() }).await.unwrap();
     for _ in 0..3 {
         net.airdrop(&later, 2_000_000).await.unwrap();
     }
     let rpc = client(&net);
     let processed = CommitmentConfig::processed();
-    let balance = async |account| {
-        rpc.get_balance_with_commitment(account, processed)
-            .await
-            .unwrap()
-            .value
-    };
+    let balance = async |account| rpc.get_balance_with_commitment(account, processed).await.unwrap().value;
     assert_eq!(balance(&at_genesis).await, 7_000_000);
     assert_eq!(balance(&later).await, 6_000_000);
     let refused = net.airdrop(&Pubkey::new_unique(), 0).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("airdrop of 0 lamports"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("airdrop of 0 lamports"), "{refused}");
     net.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_genesis_airdrop_that_the_chain_refuses_ends_the_start() {
     let account = Pubkey::new_unique();
-    let error = Localnet::start(LocalnetConfig {
-        genesis_airdrops: vec![(account, 1)],
-        ..fast()
-    })
-    .await
-    .unwrap_err();
+    let error = Localnet::start(LocalnetConfig { genesis_airdrops: vec![(account, 1)], ..fast() }).await.unwrap_err();
     assert!(matches!(error, LocalnetError::Start { .. }));
     assert!(error.to_string().contains(&account.to_string()), "{error}");
 }
@@ -93,36 +67,18 @@ async fn a_genesis_airdrop_that_the_chain_refuses_ends_the_start() {
 async fn usdc_is_a_real_mint_with_six_decimals_and_adds_up() {
     let net = Localnet::start(fast()).await.unwrap();
     let owner = Pubkey::new_unique();
-    assert!(matches!(
-        net.mint_usdc(&owner, 1).await,
-        Err(LocalnetError::NoMint)
-    ));
+    assert!(matches!(net.mint_usdc(&owner, 1).await, Err(LocalnetError::NoMint)));
     let [mint, authority] = [Keypair::new(), Keypair::new()];
-    assert_eq!(
-        net.create_usdc_mint(&mint, &authority).await.unwrap(),
-        mint.pubkey()
-    );
+    assert_eq!(net.create_usdc_mint(&mint, &authority).await.unwrap(), mint.pubkey());
     assert_eq!(net.usdc_mint(), Some(mint.pubkey()));
-    assert!(matches!(
-        net.create_usdc_mint(&Keypair::new(), &authority).await,
-        Err(LocalnetError::MintExists { .. })
-    ));
+    assert!(matches!(net.create_usdc_mint(&Keypair::new(), &authority).await, Err(LocalnetError::MintExists { .. })));
     // At the same time and equal, so in one slot: each must count.
-    let (first, second, third) = tokio::join!(
-        net.mint_usdc(&owner, 1_500_000),
-        net.mint_usdc(&owner, 1_500_000),
-        net.mint_usdc(&owner, 0)
-    );
+    let (first, second, third) =
+        tokio::join!(net.mint_usdc(&owner, 1_500_000), net.mint_usdc(&owner, 1_500_000), net.mint_usdc(&owner, 0));
     let account = first.unwrap();
     assert_eq!([account; 2], [second.unwrap(), third.unwrap()]);
-    let balance = client(&net)
-        .get_token_account_balance(&account)
-        .await
-        .unwrap();
-    assert_eq!(
-        (balance.amount.as_str(), balance.decimals),
-        ("3000000", USDC_DECIMALS)
-    );
+    let balance = client(&net).get_token_account_balance(&account).await.unwrap();
+    assert_eq!((balance.amount.as_str(), balance.decimals), ("3000000", USDC_DECIMALS));
     net.shutdown().await.unwrap();
 }
 
@@ -137,10 +93,7 @@ async fn two_networks_live_side_by_side_and_share_nothing() {
     for (net, expected) in [(&one, 5_000_000), (&two, 0)] {
         // Several times: the server has several threads with a socket each.
         for _ in 0..12 {
-            let seen = client(net)
-                .get_balance_with_commitment(&account, processed)
-                .await
-                .unwrap();
+            let seen = client(net).get_balance_with_commitment(&account, processed).await.unwrap();
             assert_eq!(seen.value, expected);
         }
     }
@@ -153,23 +106,11 @@ async fn two_networks_live_side_by_side_and_share_nothing() {
 async fn a_port_in_use_is_named_and_nothing_is_started() {
     let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = occupied.local_addr().unwrap().port();
-    for (rpc_port, ws_port, service) in [
-        (Some(port), None, "JSON-RPC"),
-        (None, Some(port), "websocket"),
-    ] {
-        let error = Localnet::start(LocalnetConfig {
-            rpc_port,
-            ws_port,
-            ..fast()
-        })
-        .await
-        .unwrap_err();
+    for (rpc_port, ws_port, service) in [(Some(port), None, "JSON-RPC"), (None, Some(port), "websocket")] {
+        let error = Localnet::start(LocalnetConfig { rpc_port, ws_port, ..fast() }).await.unwrap_err();
         assert!(matches!(error, LocalnetError::PortInUse { port: p, .. } if p == port));
         let text = error.to_string();
-        assert!(
-            text.contains(&port.to_string()) && text.contains(service),
-            "{text}"
-        );
+        assert!(text.contains(&port.to_string()) && text.contains(service), "{text}");
     }
 }
 
@@ -184,11 +125,7 @@ async fn pausing_stops_slot_and_clock_and_resuming_lets_them_go_on() {
     assert_eq!(net.unix_timestamp().await.unwrap(), time);
     net.advance_slots(40).await.unwrap();
     assert_eq!(net.slot().await.unwrap(), slot + 40);
-    assert_eq!(
-        net.unix_timestamp().await.unwrap(),
-        time + 2,
-        "40 slots of 50 ms"
-    );
+    assert_eq!(net.unix_timestamp().await.unwrap(), time + 2, "40 slots of 50 ms");
     net.resume().unwrap();
     let mut now = slot + 40;
     for _ in 0..1_000 {
@@ -205,28 +142,17 @@ async fn pausing_stops_slot_and_clock_and_resuming_lets_them_go_on() {
 #[tokio::test]
 async fn the_clock_can_be_sent_ahead_but_not_back_and_the_chain_still_works() {
     let net = Localnet::start(fast()).await.unwrap();
-    net.create_usdc_mint(&Keypair::new(), &Keypair::new())
-        .await
-        .unwrap();
+    net.create_usdc_mint(&Keypair::new(), &Keypair::new()).await.unwrap();
     net.pause().await.unwrap();
-    let [slot, before] = [
-        net.slot().await.unwrap(),
-        net.unix_timestamp().await.unwrap().cast_unsigned(),
-    ];
+    let [slot, before] = [net.slot().await.unwrap(), net.unix_timestamp().await.unwrap().cast_unsigned()];
     let after = net.advance_time(Duration::from_secs(3_600)).await.unwrap();
     let passed = after.cast_unsigned() - before;
     assert!((3_600..=3_601).contains(&passed), "{passed} s");
     let slots = net.slot().await.unwrap() - slot;
-    assert!(
-        (3_599 * 20..=3_602 * 20).contains(&slots),
-        "{slots} slots of 50 ms in an hour"
-    );
+    assert!((3_599 * 20..=3_602 * 20).contains(&slots), "{slots} slots of 50 ms in an hour");
     let back = net.time_travel(after - 10).await.unwrap_err();
     assert!(back.to_string().contains("only moves forward"), "{back}");
-    let far = net
-        .advance_time(Duration::from_secs(400 * 24 * 3_600))
-        .await
-        .unwrap_err();
+    let far = net.advance_time(Duration::from_secs(400 * 24 * 3_600)).await.unwrap_err();
     assert!(matches!(far, LocalnetError::Clock { .. }));
     assert_eq!(net.time_travel(after + 60).await.unwrap(), after + 60);
     net.resume().unwrap();
@@ -239,11 +165,7 @@ async fn the_clock_can_be_sent_ahead_but_not_back_and_the_chain_still_works() {
 async fn shutting_down_frees_the_ports_for_the_next_network() {
     let net = Localnet::start(fast()).await.unwrap();
     let port = |url: &str| url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
-    let config = LocalnetConfig {
-        rpc_port: Some(port(net.rpc_url())),
-        ws_port: Some(port(net.ws_url())),
-        ..fast()
-    };
+    let config = LocalnetConfig { rpc_port: Some(port(net.rpc_url())), ws_port: Some(port(net.ws_url())), ..fast() };
     let old = net.slot().await.unwrap();
     net.shutdown().await.unwrap();
     for _ in 0..2 {
@@ -270,18 +192,11 @@ async fn shutting_down_frees_the_ports_for_the_next_network() {
 fn a_whole_life_leaves_no_file_in_the_working_directory_and_prints_nothing() {
     // In a process of its own, because the working directory and the output belong to the process.
     const MARK: &str = "GRIDLEASE_LOCALNET_TEST_CHILD";
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if std::env::var_os(MARK).is_some() {
         runtime().block_on(async {
             let net = Localnet::start(fast()).await.unwrap();
-            net.create_usdc_mint(&Keypair::new(), &Keypair::new())
-                .await
-                .unwrap();
+            net.create_usdc_mint(&Keypair::new(), &Keypair::new()).await.unwrap();
             net.mint_usdc(&Pubkey::new_unique(), 5).await.unwrap();
             net.shutdown().await.unwrap();
         });
@@ -301,18 +216,12 @@ fn a_whole_life_leaves_no_file_in_the_working_directory_and_prints_nothing() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
-        "",
-        "nothing on standard error"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing on standard error");
     let printed = String::from_utf8_lossy(&output.stdout);
     for line in printed.lines().filter(|line| !line.trim().is_empty()) {
         // What the test runner itself prints.
         assert!(
-            line.starts_with("running 1 test")
-                || line.starts_with("test result: ok")
-                || line == ".",
+            line.starts_with("running 1 test") || line.starts_with("test result: ok") || line == ".",
             "printed: {line}"
         );
     }
@@ -332,11 +241,7 @@ fn the_programs_folder_is_taken_from_the_environment() {
     let record = folder.path().join("record.json");
     std::fs::write(&record, "{}").unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "the_programs_folder_is_taken_from_the_environment",
-            "--exact",
-            "--nocapture",
-        ])
+        .args(["the_programs_folder_is_taken_from_the_environment", "--exact", "--nocapture"])
         .env(MARK, "1")
         .env(gridlease_localnet::PROGRAMS_DIR_VAR, folder.path())
         .output()
@@ -359,20 +264,14 @@ fn each_network_that_has_ended_leaves_only_its_sleeping_clock_thread() {
     };
     if std::env::var_os(MARK).is_none() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([
-                "each_network_that_has_ended_leaves_only_its_sleeping_clock_thread",
-                "--exact",
-            ])
+            .args(["each_network_that_has_ended_leaves_only_its_sleeping_clock_thread", "--exact"])
             .env(MARK, "1")
             .output()
             .unwrap();
         assert!(status.status.success(), "{status:?}");
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let life = || {
         runtime.block_on(async {
             let net = Localnet::start(fast()).await.unwrap();
@@ -395,8 +294,5 @@ fn each_network_that_has_ended_leaves_only_its_sleeping_clock_thread() {
         std::thread::sleep(Duration::from_millis(50));
         second = names();
     }
-    assert!(
-        second.len() <= first.len() + 1,
-        "{first:?}, then {second:?}"
-    );
+    assert!(second.len() <= first.len() + 1, "{first:?}, then {second:?}");
 }

@@ -2,8 +2,8 @@
 
 use gridlease_core::bond::lease_reservation;
 use gridlease_core::job::JobState;
-use gridlease_core::requirement::{Standing, satisfies};
 use gridlease_core::reputation::Reputation;
+use gridlease_core::requirement::{Standing, satisfies};
 use gridlease_core::score::{Merit, Weights, auto_bid_price};
 use gridlease_core::{Atoms, Bps, PricePerHour, UnixTs};
 use gridlease_sdk::account::{Job, Offer, Provider};

@@ -2,9 +2,7 @@
 
 use solana_pubkey::Pubkey;
 
-use crate::account::{
-    Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, decode, manifest_uri, size,
-};
+use crate::account::{Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, decode, manifest_uri, size};
 use crate::address;
 use crate::rpc::{Client, ProgramQuery, RpcError};
 

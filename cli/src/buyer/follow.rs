@@ -183,8 +183,7 @@ impl Follower {
                 Err(error) => {
                     if !silent {
                         silent = true;
-                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false })
-                            .await?;
+                        self.tell(JobEvent::Trouble { what: error.to_string(), last: false }).await?;
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);

@@ -1,3 +1,5 @@
+//! The audit finds what is wrong, and nothing where nothing is.
+
 use super::*;
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::{Now, PricePerHour, Seconds, UnixTs};

@@ -171,7 +171,7 @@ impl Executor {
             let revision = revisions.get(&step.entity()).copied().flatten();
             self.learn(&step, revision, &outcome);
             self.counters.step(step.verb(), outcome.kind());
-            self.events.tell(KeeperEvent::Step { step, outcome });
+            self.events.tell(KeeperEvent::Step { step: Box::new(step), outcome });
         }
     }
 

@@ -63,6 +63,7 @@ fn entry(job: &Job, open: &rules::Job, book: &Book, weights: &Weights, bidder: &
     let score = score(weights, &merit, price, max).ok()?;
     // How ties break is the program's secret until it is asked; taken as won here, so that nobody is left out.
     let entry = Entry { provider, offer: bidder.offer.number, score, price, tie: 0 };
-    book.clone().insert(entry).ok()?;
+    let mut trial = *book;
+    trial.insert(entry).ok()?;
     Some(entry)
 }

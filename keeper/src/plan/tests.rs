@@ -21,6 +21,9 @@ fn due(market: &Market, now: Now) -> Vec<Vec<Verb>> {
     verbs(&plan(&market.view(), now, &Policy::default()))
 }
 
+/// Something that is done to a market before it is looked at.
+type Change = fn(&mut Market);
+
 const NOTHING: Vec<Vec<Verb>> = Vec::new();
 
 #[test]
@@ -37,7 +40,7 @@ fn an_automatic_offer_is_entered_while_the_window_is_open_and_the_job_awarded_wh
 
 #[test]
 fn no_offer_is_entered_that_would_be_refused_or_would_change_nothing() {
-    let refuses: [(&str, fn(&mut Market)); 8] = [
+    let refuses: [(&str, Change); 8] = [
         ("takes no automatic bids", |market| market.offer_of(1).auto_bid = 0),
         ("has no free unit", |market| market.offer_of(1).units_free = 0),
         ("was withdrawn", |market| market.offer_of(1).header.state = gridlease_sdk::account::OFFER_WITHDRAWN),

@@ -146,9 +146,9 @@ impl View {
         self.revisions.retain(|address, _| kept.contains(address));
         let mut refused = Vec::new();
         for (address, account) in accounts {
-            match self.apply(address, Some(account)) {
-                applied @ (Applied::Unreadable(_) | Applied::Full) => refused.push((*address, applied)),
-                _ => {}
+            let applied = self.apply(address, Some(account));
+            if matches!(applied, Applied::Unreadable(_) | Applied::Full) {
+                refused.push((*address, applied));
             }
         }
         refused

@@ -1,3 +1,5 @@
+//! The picture of the market follows snapshots and changes.
+
 use super::*;
 use bytemuck::Zeroable as _;
 use gridlease_sdk::account::VERSION;

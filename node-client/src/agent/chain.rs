@@ -93,9 +93,7 @@ impl Chain {
         let options = SendOptions::default();
         match self.client.send(instructions, self.node_key.as_ref(), &[], &options).await {
             Ok(landed) => Submitted::Landed(landed.signature.to_string()),
-            Err(SendError::Failed(failure)) => {
-                Submitted::Refused { code: failure.code, reason: failure.to_string() }
-            }
+            Err(SendError::Failed(failure)) => Submitted::Refused { code: failure.code, reason: failure.to_string() },
             Err(other) => Submitted::Later(other.to_string()),
         }
     }

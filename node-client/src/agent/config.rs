@@ -181,7 +181,11 @@ impl OfferPolicy {
             flags,
         };
         let uuids: Vec<String> = machine.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
-        let gpus = if each == 0 { vec![Vec::new(); usize::from(self.units)] } else { uuids.chunks(each).map(<[String]>::to_vec).collect() };
+        let gpus = if each == 0 {
+            vec![Vec::new(); usize::from(self.units)]
+        } else {
+            uuids.chunks(each).map(<[String]>::to_vec).collect()
+        };
         Ok(Unit { spec, gpus })
     }
 }

@@ -109,7 +109,9 @@ impl LeaseTask {
         let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
         self.board.show(&record, &container, &seen.chain).await;
         let action = next(&record, &container, &seen.chain, &local, self.clock.now());
-        if matches!(container, ContainerState::Running { .. }) && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+        if matches!(container, ContainerState::Running { .. })
+            && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
+        {
             *follower = Some(self.follow(record.clone()));
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, "next");
@@ -206,8 +208,7 @@ impl LeaseTask {
             }
         };
         let keys = LeaseKeys::new(record.lease, account);
-        let ready =
-            instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
+        let ready = instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
         match self.chain.submit(&[ready]).await {
             Submitted::Landed(signature) => {
                 tracing::info!(lease = %record.lease, %signature, "ready: the meter runs");
@@ -315,7 +316,9 @@ impl LeaseTask {
             match self.chain.lease(lease).await {
                 Ok(None) => return,
                 Err(_) => continue,
-                Ok(Some(account)) if !matches!(account.state(), Some(LeaseState::Ended | LeaseState::Failed)) => continue,
+                Ok(Some(account)) if !matches!(account.state(), Some(LeaseState::Ended | LeaseState::Failed)) => {
+                    continue;
+                }
                 Ok(Some(_)) => {}
             }
             let submitted = self.chain.submit(&[instruction::settle(&keys), instruction::close(&keys)]).await;

@@ -10,7 +10,9 @@ use gridlease_core::{Atoms, Now, UnixTs};
 use gridlease_sdk::account::{Job, Lease, OFFER_LIVE, Offer, Provider};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
-use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer, withdraw_offer};
+use gridlease_sdk::instruction::provider::{
+    OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer, withdraw_offer,
+};
 use gridlease_sdk::market::STATE_AT;
 use solana_pubkey::Pubkey;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +122,8 @@ impl MarketTask {
             offer: &offer,
             stake: Atoms(stake),
             free_stake: Atoms(stake.saturating_sub(reserved)),
-            free_units: u32::from(self.policy.units).saturating_sub(u32::try_from(leases.running.len()).unwrap_or(u32::MAX)),
+            free_units: u32::from(self.policy.units)
+                .saturating_sub(u32::try_from(leases.running.len()).unwrap_or(u32::MAX)),
         };
         for (key, job) in jobs.into_iter().take(MAX_JOBS) {
             let seen = followed.entry(key).or_insert_with(|| {

@@ -78,7 +78,9 @@ pub enum NodeError {
     #[error("there is no provider record of authority {0}; register it with `gridlease provider register`")]
     NotRegistered(Pubkey),
     /// The record names another node key.
-    #[error("the provider record names node key {recorded}, this node signs with {own}; run `gridlease provider update` with the authority's key, or use the right --keypair")]
+    #[error(
+        "the provider record names node key {recorded}, this node signs with {own}; run `gridlease provider update` with the authority's key, or use the right --keypair"
+    )]
     OtherNodeKey {
         /// In the record.
         recorded: Pubkey,
@@ -86,7 +88,9 @@ pub enum NodeError {
         own: Pubkey,
     },
     /// The record names another certificate.
-    #[error("the provider record names certificate {recorded}, this node's is {own}; buyers would refuse it: run `gridlease provider update --fingerprint {own}` with the authority's key")]
+    #[error(
+        "the provider record names certificate {recorded}, this node's is {own}; buyers would refuse it: run `gridlease provider update --fingerprint {own}` with the authority's key"
+    )]
     OtherCertificate {
         /// In the record.
         recorded: String,
@@ -94,7 +98,9 @@ pub enum NodeError {
         own: String,
     },
     /// The node key has nothing to pay with.
-    #[error("node key {key} has {lamports} lamports; transactions and the offer's rent need about {needed}: send it some SOL")]
+    #[error(
+        "node key {key} has {lamports} lamports; transactions and the offer's rent need about {needed}: send it some SOL"
+    )]
     NoSol {
         /// The key.
         key: Pubkey,
@@ -186,7 +192,14 @@ pub async fn run(
         api: api.address(),
         resumed: leases.running.len(),
     });
-    let market = MarketTask { chain, provider, unit, policy: config.offer.clone(), patience: config.patience, shutdown: shutdown.clone() };
+    let market = MarketTask {
+        chain,
+        provider,
+        unit,
+        policy: config.offer.clone(),
+        patience: config.patience,
+        shutdown: shutdown.clone(),
+    };
     market.run(&mut leases, &worker).await;
 
     leases.stop().await;
@@ -195,8 +208,7 @@ pub async fn run(
 }
 
 async fn check_record(config: &NodeConfig, identity: &Identity, provider: &Pubkey) -> Result<(), NodeError> {
-    let record: Provider =
-        config.client.find(provider).await?.ok_or(NodeError::NotRegistered(config.authority))?;
+    let record: Provider = config.client.find(provider).await?.ok_or(NodeError::NotRegistered(config.authority))?;
     let own = config.node_key.pubkey();
     if record.node_key != own {
         return Err(NodeError::OtherNodeKey { recorded: record.node_key, own });

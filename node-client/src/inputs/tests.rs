@@ -1,3 +1,5 @@
+//! Inputs are fetched, checked and refused.
+
 use super::*;
 use crate::driver::RunAs;
 use crate::layout::StateDir;

@@ -1,3 +1,5 @@
+//! A log loses and doubles no line.
+
 use super::*;
 use crate::driver::fake::{FakeDriver, Script};
 use crate::driver::{ContainerId, Driver as _, LogPiece};

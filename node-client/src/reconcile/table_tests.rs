@@ -1,3 +1,5 @@
+//! What to do next, as a table.
+
 use super::*;
 use crate::store::NewLease;
 use solana_pubkey::Pubkey;

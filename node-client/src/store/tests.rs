@@ -1,3 +1,5 @@
+//! What is written down survives.
+
 use super::*;
 
 fn lease(n: u8) -> NewLease {

@@ -10,11 +10,7 @@ use crate::state::Bond;
 impl Bond {
     /// The bond's amounts.
     pub fn totals(&self) -> rules::Bond {
-        rules::Bond {
-            amount: Atoms(self.amount),
-            reserved: Atoms(self.reserved),
-            unbonding: Atoms(self.unbonding),
-        }
+        rules::Bond { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
     }
 
     /// Writes the bond's amounts back, after checking that no more is bound than there is.
@@ -52,10 +48,7 @@ impl Bond {
     /// # Errors
     /// [`StakingError::RuleOverflow`].
     pub fn count_reserved(&mut self) -> Result<()> {
-        self.leases = self
-            .leases
-            .checked_add(1)
-            .ok_or(StakingError::RuleOverflow)?;
+        self.leases = self.leases.checked_add(1).ok_or(StakingError::RuleOverflow)?;
         Ok(())
     }
 
@@ -64,14 +57,8 @@ impl Bond {
     /// # Errors
     /// [`StakingError::RuleInvariantBroken`].
     pub fn count_released(&mut self) -> Result<()> {
-        self.leases = self
-            .leases
-            .checked_sub(1)
-            .ok_or(StakingError::RuleInvariantBroken)?;
-        require!(
-            self.leases > 0 || self.reserved == 0,
-            StakingError::RuleInvariantBroken
-        );
+        self.leases = self.leases.checked_sub(1).ok_or(StakingError::RuleInvariantBroken)?;
+        require!(self.leases > 0 || self.reserved == 0, StakingError::RuleInvariantBroken);
         Ok(())
     }
 
@@ -90,9 +77,7 @@ impl Bond {
 /// [`StakingError::RuleInvariantBroken`] where the length differs.
 pub fn write_new<T: ZeroCopy>(account: &AccountInfo, value: &T) -> Result<()> {
     let mut data = account.try_borrow_mut_data()?;
-    let split = data
-        .split_at_mut_checked(T::DISCRIMINATOR.len())
-        .filter(|(_, body)| body.len() == size_of::<T>());
+    let split = data.split_at_mut_checked(T::DISCRIMINATOR.len()).filter(|(_, body)| body.len() == size_of::<T>());
     let (head, body) = split.ok_or_else(|| StakingError::from(RuleError::InvariantBroken))?;
     head.copy_from_slice(T::DISCRIMINATOR);
     body.copy_from_slice(bytemuck::bytes_of(value));

@@ -7,10 +7,7 @@
 //!
 //! Delegations, unbonding and withdrawal are not part of this version: stake that was added stays in the bond.
 
-#![allow(
-    missing_docs,
-    reason = "the macros of Anchor generate items without documentation"
-)]
+#![allow(missing_docs, reason = "the macros of Anchor generate items without documentation")]
 
 use anchor_lang::prelude::*;
 

@@ -24,36 +24,19 @@ fn code(error: Error) -> u32 {
 }
 
 fn bond(amount: u64, reserved: u64, unbonding: u64) -> Bond {
-    Bond {
-        amount,
-        reserved,
-        unbonding,
-        ..bytemuck::Zeroable::zeroed()
-    }
+    Bond { amount, reserved, unbonding, ..bytemuck::Zeroable::zeroed() }
 }
 
 #[test]
 fn the_program_has_its_fixed_address() {
-    assert_eq!(
-        ID.to_string(),
-        "9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR"
-    );
+    assert_eq!(ID.to_string(), "9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
 }
 
 #[test]
 fn every_account_has_its_size_and_discriminator() {
-    assert_eq!(
-        (Config::SPACE, Config::DISCRIMINATOR),
-        (408, &[155, 12, 170, 224, 30, 250, 204, 130][..])
-    );
-    assert_eq!(
-        (Bond::SPACE, Bond::DISCRIMINATOR),
-        (264, &[224, 128, 48, 251, 182, 246, 111, 196][..])
-    );
-    assert_eq!(
-        (Reservation::SPACE, Reservation::DISCRIMINATOR),
-        (192, &[188, 235, 0, 111, 208, 253, 247, 212][..])
-    );
+    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (408, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
+    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (264, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (192, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
 }
 
 #[test]
@@ -105,63 +88,27 @@ fn the_fields_of_the_configuration_stay_where_they_are() {
 
 #[test]
 fn every_instruction_has_its_discriminator() {
-    assert_eq!(
-        instruction::InitConfig::DISCRIMINATOR,
-        &[23, 235, 115, 232, 168, 96, 1, 231]
-    );
-    assert_eq!(
-        instruction::OpenBond::DISCRIMINATOR,
-        &[104, 15, 47, 167, 89, 122, 159, 22]
-    );
-    assert_eq!(
-        instruction::AddStake::DISCRIMINATOR,
-        &[58, 135, 189, 105, 160, 120, 165, 224]
-    );
-    assert_eq!(
-        instruction::Reserve::DISCRIMINATOR,
-        &[92, 99, 244, 209, 28, 65, 213, 157]
-    );
-    assert_eq!(
-        instruction::Release::DISCRIMINATOR,
-        &[253, 249, 15, 206, 28, 127, 193, 241]
-    );
-    assert_eq!(
-        instruction::Slash::DISCRIMINATOR,
-        &[204, 141, 18, 161, 8, 177, 92, 142]
-    );
+    assert_eq!(instruction::InitConfig::DISCRIMINATOR, &[23, 235, 115, 232, 168, 96, 1, 231]);
+    assert_eq!(instruction::OpenBond::DISCRIMINATOR, &[104, 15, 47, 167, 89, 122, 159, 22]);
+    assert_eq!(instruction::AddStake::DISCRIMINATOR, &[58, 135, 189, 105, 160, 120, 165, 224]);
+    assert_eq!(instruction::Reserve::DISCRIMINATOR, &[92, 99, 244, 209, 28, 65, 213, 157]);
+    assert_eq!(instruction::Release::DISCRIMINATOR, &[253, 249, 15, 206, 28, 127, 193, 241]);
+    assert_eq!(instruction::Slash::DISCRIMINATOR, &[204, 141, 18, 161, 8, 177, 92, 142]);
 }
 
 #[test]
 fn every_event_has_its_discriminator() {
-    assert_eq!(
-        event::BondOpened::DISCRIMINATOR,
-        &[144, 64, 233, 238, 81, 248, 153, 251]
-    );
-    assert_eq!(
-        event::StakeAdded::DISCRIMINATOR,
-        &[139, 170, 134, 90, 22, 96, 23, 193]
-    );
-    assert_eq!(
-        event::Reserved::DISCRIMINATOR,
-        &[113, 14, 94, 126, 13, 203, 14, 65]
-    );
-    assert_eq!(
-        event::Released::DISCRIMINATOR,
-        &[232, 229, 255, 136, 101, 189, 15, 220]
-    );
-    assert_eq!(
-        event::Slashed::DISCRIMINATOR,
-        &[98, 59, 249, 154, 233, 53, 98, 194]
-    );
+    assert_eq!(event::BondOpened::DISCRIMINATOR, &[144, 64, 233, 238, 81, 248, 153, 251]);
+    assert_eq!(event::StakeAdded::DISCRIMINATOR, &[139, 170, 134, 90, 22, 96, 23, 193]);
+    assert_eq!(event::Reserved::DISCRIMINATOR, &[113, 14, 94, 126, 13, 203, 14, 65]);
+    assert_eq!(event::Released::DISCRIMINATOR, &[232, 229, 255, 136, 101, 189, 15, 220]);
+    assert_eq!(event::Slashed::DISCRIMINATOR, &[98, 59, 249, 154, 233, 53, 98, 194]);
 }
 
 #[test]
 fn every_address_comes_from_its_seeds() {
     assert_eq!((CONFIG_SEED, BOND_SEED), (&b"config"[..], &b"bond"[..]));
-    assert_eq!(
-        (VAULT_SEED, RESERVATION_SEED),
-        (&b"vault"[..], &b"reservation"[..])
-    );
+    assert_eq!((VAULT_SEED, RESERVATION_SEED), (&b"vault"[..], &b"reservation"[..]));
 }
 
 #[test]
@@ -221,27 +168,16 @@ fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
 
 #[test]
 fn the_last_release_leaves_nothing_reserved() {
-    let mut account = Bond {
-        leases: 1,
-        ..bond(10, 4, 0)
-    };
+    let mut account = Bond { leases: 1, ..bond(10, 4, 0) };
     assert_eq!(account.count_released().map_err(code), Err(6_126));
-    let mut account = Bond {
-        leases: 1,
-        ..bond(10, 0, 0)
-    };
+    let mut account = Bond { leases: 1, ..bond(10, 0, 0) };
     assert_eq!(account.count_released(), Ok(()));
     assert_eq!(account.count_released().map_err(code), Err(6_126));
 }
 
 #[test]
 fn counters_refuse_to_overflow() {
-    let mut account = Bond {
-        added_total: u64::MAX,
-        slashed_total: u64::MAX,
-        leases: u32::MAX,
-        ..bond(0, 0, 0)
-    };
+    let mut account = Bond { added_total: u64::MAX, slashed_total: u64::MAX, leases: u32::MAX, ..bond(0, 0, 0) };
     assert_eq!(account.count_added(1).map_err(code), Err(6_100));
     assert_eq!(account.count_slashed(Atoms(1)).map_err(code), Err(6_100));
     assert_eq!(account.count_reserved().map_err(code), Err(6_100));
@@ -253,31 +189,14 @@ fn only_a_named_slasher_is_one_and_a_zero_key_never_is() {
     let mut config: Config = bytemuck::Zeroable::zeroed();
     config.slashers[2] = named;
     assert_eq!(config.check_slasher(&named), Ok(()));
-    assert_eq!(
-        config
-            .check_slasher(&Pubkey::new_from_array([8; 32]))
-            .map_err(code),
-        Err(6_004)
-    );
-    assert_eq!(
-        config.check_slasher(&Pubkey::default()).map_err(code),
-        Err(6_004)
-    );
+    assert_eq!(config.check_slasher(&Pubkey::new_from_array([8; 32])).map_err(code), Err(6_004));
+    assert_eq!(config.check_slasher(&Pubkey::default()).map_err(code), Err(6_004));
 }
 
 #[test]
 fn a_header_of_another_version_is_refused() {
     let mut header = Header::new(&Pubkey::new_from_array([9; 32]), 254);
-    assert_eq!(
-        (
-            header.version,
-            header.state,
-            header.shard,
-            header.bump,
-            header.due_ts
-        ),
-        (1, 1, 9, 254, 0)
-    );
+    assert_eq!((header.version, header.state, header.shard, header.bump, header.due_ts), (1, 1, 9, 254, 0));
     assert_eq!(header.check(), Ok(()));
     header.version = 2;
     assert_eq!(header.check().map_err(code), Err(6_009));
@@ -295,10 +214,7 @@ fn written<T: ZeroCopy>(value: &T, length: usize) -> std::result::Result<Vec<u8>
 
 #[test]
 fn a_new_account_is_written_whole_or_not_at_all() {
-    let reservation = Reservation {
-        amount: 0x0102_0304_0506_0708,
-        ..bytemuck::Zeroable::zeroed()
-    };
+    let reservation = Reservation { amount: 0x0102_0304_0506_0708, ..bytemuck::Zeroable::zeroed() };
     let data = written(&reservation, Reservation::SPACE).unwrap();
     assert_eq!(data[..8], *Reservation::DISCRIMINATOR);
     assert_eq!(data[152..160], [8, 7, 6, 5, 4, 3, 2, 1]);

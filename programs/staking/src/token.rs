@@ -16,17 +16,10 @@ pub fn into_vault<'info>(
     amount: u64,
 ) -> Result<()> {
     let before = vault.amount;
-    let accounts = Transfer {
-        from: from.clone(),
-        to: vault.to_account_info(),
-        authority: authority.clone(),
-    };
+    let accounts = Transfer { from: from.clone(), to: vault.to_account_info(), authority: authority.clone() };
     token::transfer(CpiContext::new(token_program.key(), accounts), amount)?;
     vault.reload()?;
-    require!(
-        before.checked_add(amount) == Some(vault.amount),
-        StakingError::NotMoved
-    );
+    require!(before.checked_add(amount) == Some(vault.amount), StakingError::NotMoved);
     Ok(())
 }
 
@@ -53,19 +46,9 @@ pub fn out_of_vault<'info>(
     }
     let before = vault.amount;
     let seeds: &[&[u8]] = &[BOND_SEED, signer.authority.as_ref(), &[signer.bump]];
-    let accounts = Transfer {
-        from: vault.to_account_info(),
-        to: to.clone(),
-        authority: signer.bond.clone(),
-    };
-    token::transfer(
-        CpiContext::new_with_signer(token_program.key(), accounts, &[seeds]),
-        amount,
-    )?;
+    let accounts = Transfer { from: vault.to_account_info(), to: to.clone(), authority: signer.bond.clone() };
+    token::transfer(CpiContext::new_with_signer(token_program.key(), accounts, &[seeds]), amount)?;
     vault.reload()?;
-    require!(
-        vault.amount.checked_add(amount) == Some(before),
-        StakingError::NotMoved
-    );
+    require!(vault.amount.checked_add(amount) == Some(before), StakingError::NotMoved);
     Ok(())
 }

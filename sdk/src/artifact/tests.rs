@@ -1,3 +1,5 @@
+//! Outputs are listed, packed and unpacked safely.
+
 use super::*;
 use sha2::{Digest as _, Sha256};
 use std::fs;

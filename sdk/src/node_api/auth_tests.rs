@@ -1,3 +1,5 @@
+//! Requests are signed, and checked as they were signed.
+
 use super::*;
 use solana_keypair::Keypair;
 

@@ -96,12 +96,12 @@ impl Ledger {
             MarketEvent::Deposited(e) => {
                 let purse = self.purse(&e.purse);
                 purse.balance += e.amount;
-                assert_eq!(purse.balance, e.balance);
+                assert_eq!(purse.balance, e.balance, "the balance is not what the events say");
             }
             MarketEvent::Withdrawn(e) => {
                 let purse = self.purse(&e.purse);
                 purse.balance -= e.amount;
-                assert_eq!(purse.balance, e.balance);
+                assert_eq!(purse.balance, e.balance, "the balance is not what the events say");
             }
             MarketEvent::FeesSwept(e) => {
                 let purse = self.purse(&e.purse);

@@ -38,7 +38,8 @@ async fn the_demo_renders_pictures_and_accounts_for_every_atom() {
     for step in ["post_to_award", "award_to_ready", "ready_to_first_log", "finish_to_settled"] {
         assert!(report["timings_ms"][step].is_u64(), "{step} in {report}");
     }
-    let pictures = walk(output.path()).into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "png")).count();
+    let pictures =
+        walk(output.path()).into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "png")).count();
     assert!(pictures >= 2, "{pictures} pictures in {}", output.path().display());
 }
 

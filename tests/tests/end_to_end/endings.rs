@@ -38,7 +38,10 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
     let lines = story.count(|event| matches!(event, JobEvent::LogLine { .. }));
     assert_eq!(lines, 2);
     let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
-    assert!(matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(3), .. }), "{finished:?}");
+    assert!(
+        matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(3), .. }),
+        "{finished:?}"
+    );
     assert_eq!(story.count(|event| matches!(event, JobEvent::LogVerified { lines: 2, .. })), 1);
     assert_eq!(story.count(|event| matches!(event, JobEvent::OutputsVerified { files: 1, .. })), 1);
     let books = world.books().await;

@@ -27,12 +27,15 @@ async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
     story.until("the award", |event| matches!(event, JobEvent::Awarded { provider, .. } if *provider == absent)).await;
     let stake_before = stake(&world, 0).await;
     world.market.localnet.advance_time(Duration::from_secs(150)).await.unwrap();
-    story.until("the slash", |event| matches!(event, JobEvent::StartFailed { provider, .. } if *provider == absent)).await;
+    story
+        .until("the slash", |event| matches!(event, JobEvent::StartFailed { provider, .. } if *provider == absent))
+        .await;
     let steady = world.market.providers[1].record;
     story
-        .until("the runner-up", |event| {
-            matches!(event, JobEvent::Awarded { provider, runner_up: true, .. } if *provider == steady)
-        })
+        .until(
+            "the runner-up",
+            |event| matches!(event, JobEvent::Awarded { provider, runner_up: true, .. } if *provider == steady),
+        )
         .await;
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     assert_eq!(stake_before - stake(&world, 0).await, 50_000, "one per cent of the five USDC behind the lease");
@@ -58,7 +61,10 @@ async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_
     world.market.start_node(0).unwrap();
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
-    assert!(matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(0), .. }), "{finished:?}");
+    assert!(
+        matches!(finished, JobEvent::Finished { reason: EndReason::Completed, exit_code: Some(0), .. }),
+        "{finished:?}"
+    );
     story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
     let mut lines = story.told.iter().filter_map(|event| match event {
         JobEvent::LogLine { line, .. } => Some(line.clone()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gridlease_cli::amount::Usdc;
-use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, JobEvents, PostOptions};
+use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, JobEvents, PostOptions, Until};
 use gridlease_cli::{chain::Chain, purse};
 use gridlease_demo::account::Books;
 use gridlease_demo::image::{build_and_push, docker};
@@ -65,7 +65,8 @@ impl World {
     /// Follows a job from its beginning.
     pub fn follow(&self, job: Pubkey) -> Story {
         let outputs = self.market.dir().join(format!("outputs-{job}"));
-        Story { events: self.buyer.follow(job, FollowOptions { outputs: Some(outputs), ..FollowOptions::default() }), told: Vec::new() }
+        let options = FollowOptions { outputs: Some(outputs), until: Until::Closed, ..FollowOptions::default() };
+        Story { events: self.buyer.follow(job, options), told: Vec::new() }
     }
 
     /// The books, which must balance to the last atom.

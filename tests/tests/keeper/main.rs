@@ -5,8 +5,6 @@
 mod proxy;
 mod world;
 
-use std::time::Duration;
-
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::GRACE;
@@ -66,7 +64,10 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
         [world.provider(3_000_000, 2_800_000, true).await, world.provider(3_200_000, 2_500_000, true).await];
     let (rpc, ws) = (Wire::to(world.net.rpc_url()).await, Wire::to(world.net.ws_url()).await);
     let cluster = url(&format!("http://127.0.0.1:{}", rpc.port), &format!("ws://127.0.0.1:{}", ws.port));
-    let keeper = world.start(KeeperConfig { cluster, ..world.config() }).await;
+    let mut keeper = world.start(KeeperConfig { cluster, ..world.config() }).await;
+    let connected = |event| matches!(event, KeeperEvent::Connected { .. }).then_some(());
+    let disconnected = |event| matches!(event, KeeperEvent::Disconnected { .. }).then_some(());
+    keeper.sees("the first connection", connected).await;
 
     let job = world.post(1).await;
     until("both offers are in the book", async || (world.job(&job).await.bids().len() == 2).then_some(())).await;
@@ -74,12 +75,14 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
     // No wire at all while the award comes due.
     rpc.cut();
     ws.cut();
+    keeper.sees("the loss of the connection", disconnected).await;
     let close = world.job(&job).await.close_ts;
     until("the window is over", async || (world.now().await > close + 2).then_some(())).await;
     assert_eq!(world.job(&job).await.state(), Some(JobState::Open));
     assert!(keeper.is_alive());
     rpc.mend();
     ws.mend();
+    keeper.sees("the second connection", connected).await;
     let lease = leased(&world, &job).await;
 
     let record: Lease = world.find(&lease).await.unwrap();
@@ -90,13 +93,14 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
 
     // And no subscription while it ends: the keeper reads what it is not told.
     ws.cut();
+    keeper.sees("the loss of the subscription", disconnected).await;
     world.finish(&lease, winner).await;
     closed(&world, &[&lease, &job]).await;
     until("the fees are swept", async || (world.purse().await.fees_owed == 0).then_some(())).await;
     assert!(keeper.is_alive());
     let summary = keeper.stop().await;
 
-    assert!(summary.disconnects >= 2, "{summary:?}");
+    assert_eq!(summary.disconnects, 2, "{summary:?}");
     assert!(summary.landed(Verb::EnterOffer) >= 2, "{summary:?}");
     for verb in [Verb::Award, Verb::Settle, Verb::CloseLease, Verb::CloseJob, Verb::SweepFees] {
         assert_eq!(summary.landed(verb), 1, "{verb}: {summary:?}");
@@ -237,16 +241,11 @@ async fn the_audit_raises_an_alarm_with_the_numbers_when_the_books_do_not_balanc
     let answer = reqwest::Client::new().post(world.net.rpc_url()).json(&cheat).send().await.unwrap();
     let answer: serde_json::Value = answer.json().await.unwrap();
     assert!(answer["error"].is_null(), "{answer}");
-    let violations = tokio::time::timeout(Duration::from_secs(30), async {
-        loop {
-            match keeper.events.recv().await.unwrap() {
-                KeeperEvent::Audited { violations, .. } if !violations.is_empty() => return violations,
-                _ => {}
-            }
-        }
-    })
-    .await
-    .unwrap();
+    let alarm = |event| match event {
+        KeeperEvent::Audited { violations, .. } if !violations.is_empty() => Some(violations),
+        _ => None,
+    };
+    let violations = keeper.sees("the alarm", alarm).await;
     let purse = address::purse(&world.buyer.pubkey());
     let expected = Violation::Reserved { purse, reserved: held, held: held - 1, jobs: 1, leases: 0 };
     assert_eq!(violations, [expected]);

@@ -8,7 +8,7 @@ use gridlease_core::Atoms;
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
-use gridlease_keeper::{CancellationToken, Keeper, KeeperConfig, KeeperError, Policy, Summary};
+use gridlease_keeper::{CancellationToken, Keeper, KeeperConfig, KeeperError, KeeperEvent, Policy, Summary};
 use gridlease_localnet::{Localnet, LocalnetConfig, find_program};
 use gridlease_sdk::account::{Job, Kind, Lease, Purse, decode};
 use gridlease_sdk::address;
@@ -241,7 +241,11 @@ impl World {
     /// A keeper of this world, not started, with settings with which things show soon.
     pub fn config(&self) -> KeeperConfig {
         KeeperConfig {
-            watch: WatchConfig { rescan: Duration::from_secs(2), ..WatchConfig::default() },
+            watch: WatchConfig {
+                rescan: Duration::from_secs(2),
+                max_reconnect: Duration::from_secs(1),
+                ..WatchConfig::default()
+            },
             policy: Policy { sweep_above: Atoms(1), ..Policy::default() },
             tick: Duration::from_millis(50),
             clock_every: Duration::from_millis(200),
@@ -278,12 +282,28 @@ impl World {
 
 /// A keeper at work.
 pub struct Running {
-    pub events: tokio::sync::broadcast::Receiver<gridlease_keeper::KeeperEvent>,
+    events: tokio::sync::broadcast::Receiver<KeeperEvent>,
     task: JoinHandle<Result<Summary, KeeperError>>,
     stop: CancellationToken,
 }
 
 impl Running {
+    /// Waits for an event, for a minute at most.
+    pub async fn sees<T>(&mut self, what: &str, mut look: impl FnMut(KeeperEvent) -> Option<T>) -> T {
+        let limit = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let event = tokio::time::timeout_at(limit, self.events.recv()).await;
+            match event.unwrap_or_else(|_| panic!("not within a minute: {what}")) {
+                Ok(event) => {
+                    if let Some(found) = look(event) {
+                        return found;
+                    }
+                }
+                Err(error) => panic!("{what}: {error}"),
+            }
+        }
+    }
+
     pub fn is_alive(&self) -> bool {
         !self.task.is_finished()
     }

@@ -2,9 +2,9 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::{Atoms, invariant};
-use gridlease_sdk::account::{Job, Lease, Offer, Provider as Record, Purse};
+use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_tests::svm::World;
-use gridlease_tests::svm::parties::USDC;
+use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use solana_signer::Signer;
 
 #[test]
@@ -62,4 +62,42 @@ fn a_job_runs_from_post_to_close_and_every_atom_and_lamport_is_accounted_for() {
     let record: Record = w.read(&provider.record);
     assert_eq!((record.completed, record.started, record.start_s, record.earned), (1, 1, 20, 588_000));
     assert_eq!(w.read::<Offer>(&provider.offer).units_free, 2);
+}
+
+/// A world in which one number was falsified; any transaction after that must be noticed by the audit.
+fn falsified(edit: impl FnOnce(&mut World, &Buyer, &Provider)) {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let provider = w.provider(|_| {});
+    w.starting(&buyer, &provider, 1_000_000, |_| {});
+    edit(&mut w, &buyer, &provider);
+    w.withdraw(&buyer, 1);
+}
+
+#[test]
+#[should_panic(expected = "InvariantBroken")]
+fn the_audit_notices_an_atom_reserved_for_nothing() {
+    falsified(|w, buyer, _| w.edit_as::<Purse>(&buyer.purse, |purse| purse.reserved += 1));
+}
+
+#[test]
+#[should_panic(expected = "reservations of bond")]
+fn the_audit_notices_stake_bound_to_nothing() {
+    falsified(|w, _, provider| w.edit_as::<Bond>(&provider.bond, |bond| bond.reserved += 1));
+}
+
+#[test]
+#[should_panic(expected = "the USDC in all accounts")]
+fn the_audit_notices_money_out_of_nowhere() {
+    falsified(|w, buyer, _| w.edit(&buyer.vault, |data| data[64] += 1));
+}
+
+#[test]
+#[should_panic(expected = "what the events say")]
+fn the_audit_notices_what_no_event_told() {
+    falsified(|w, buyer, _| {
+        w.edit_as::<Purse>(&buyer.purse, |purse| {
+            (purse.balance, purse.deposited) = (purse.balance - 1, purse.deposited - 1)
+        });
+    });
 }

@@ -36,11 +36,7 @@ pub struct AddStake<'info> {
 impl AddStake<'_> {
     fn validate(&self) -> Result<()> {
         let bond = self.bond.load()?;
-        require_keys_eq!(
-            self.authority.key(),
-            bond.authority,
-            StakingError::WrongAuthority
-        );
+        require_keys_eq!(self.authority.key(), bond.authority, StakingError::WrongAuthority);
         bond.header.check()?;
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
         // from: checked by SPL Token in the transfer.

@@ -35,15 +35,8 @@ impl InitConfig<'_> {
     fn validate(&self, slasher: &Pubkey) -> Result<()> {
         // admin: whoever comes first.
         // config: new, at its derived address.
-        require!(
-            self.usdc_mint.decimals == USDC_DECIMALS,
-            StakingError::WrongMint
-        );
-        require_keys_eq!(
-            self.insurance.mint,
-            self.usdc_mint.key(),
-            StakingError::WrongInsurance
-        );
+        require!(self.usdc_mint.decimals == USDC_DECIMALS, StakingError::WrongMint);
+        require_keys_eq!(self.insurance.mint, self.usdc_mint.key(), StakingError::WrongInsurance);
         // system_program: checked by its type.
         require_keys_neq!(*slasher, Pubkey::default(), StakingError::ZeroKey);
         Ok(())

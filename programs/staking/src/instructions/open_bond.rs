@@ -49,11 +49,7 @@ impl OpenBond<'_> {
         let config = self.config.load()?;
         config.header.check()?;
         // bond, vault: new, at their derived addresses.
-        require_keys_eq!(
-            self.usdc_mint.key(),
-            config.usdc_mint,
-            StakingError::WrongMint
-        );
+        require_keys_eq!(self.usdc_mint.key(), config.usdc_mint, StakingError::WrongMint);
         // token_program, system_program: checked by their types.
         Ok(())
     }
@@ -61,11 +57,8 @@ impl OpenBond<'_> {
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate()?;
-        let opened = BondOpened {
-            bond: accounts.bond.key(),
-            authority: accounts.authority.key(),
-            vault: accounts.vault.key(),
-        };
+        let opened =
+            BondOpened { bond: accounts.bond.key(), authority: accounts.authority.key(), vault: accounts.vault.key() };
         {
             // The account is new and all zero: what is not set here starts at zero.
             let mut bond = accounts.bond.load_init()?;

@@ -36,16 +36,8 @@ impl Release<'_> {
         let reservation = self.reservation.load()?;
         reservation.header.check()?;
         require_keys_eq!(reservation.bond, self.bond.key(), StakingError::WrongBond);
-        require_keys_eq!(
-            self.slasher.key(),
-            reservation.slasher,
-            StakingError::WrongSlasher
-        );
-        require_keys_eq!(
-            self.rent_to.key(),
-            reservation.rent_to,
-            StakingError::WrongRentTo
-        );
+        require_keys_eq!(self.slasher.key(), reservation.slasher, StakingError::WrongSlasher);
+        require_keys_eq!(self.rent_to.key(), reservation.rent_to, StakingError::WrongRentTo);
         Ok(())
     }
 
@@ -73,8 +65,6 @@ impl Release<'_> {
         };
         emit_cpi!(released);
         // Lamports move last. No data is left, and the address is the System program's again.
-        ctx.accounts
-            .reservation
-            .close(ctx.accounts.rent_to.to_account_info())
+        ctx.accounts.reservation.close(ctx.accounts.rent_to.to_account_info())
     }
 }

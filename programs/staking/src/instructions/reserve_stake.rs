@@ -52,18 +52,13 @@ pub struct Reserve<'info> {
 impl Reserve<'_> {
     fn validate(&self) -> Result<()> {
         self.bond.load()?.header.check()?;
-        let free =
-            self.reservation.owner == &system_program::ID && self.reservation.data_is_empty();
+        let free = self.reservation.owner == &system_program::ID && self.reservation.data_is_empty();
         require!(free, StakingError::ReservationExists);
         let config = self.config.load()?;
         config.check_slasher(self.slasher.key)?;
         config.header.check()?;
         // lease: any key.
-        require_keys_neq!(
-            self.rent_to.key(),
-            self.reservation.key(),
-            StakingError::WrongRentTo
-        );
+        require_keys_neq!(self.rent_to.key(), self.reservation.key(), StakingError::WrongRentTo);
         // system_program: checked by its type.
         Ok(())
     }
@@ -97,14 +92,9 @@ impl Reserve<'_> {
     /// Takes the address over and writes the reservation. Once assigned, the program may size the account itself.
     fn create(&self, bump: u8, amount: u64) -> Result<()> {
         let seeds: &[&[u8]] = &[RESERVATION_SEED, self.lease.key.as_ref(), &[bump]];
-        let assigned = Assign {
-            account_to_assign: self.reservation.to_account_info(),
-        };
+        let assigned = Assign { account_to_assign: self.reservation.to_account_info() };
         let signers = &[seeds];
-        system_program::assign(
-            CpiContext::new_with_signer(self.system_program.key(), assigned, signers),
-            &crate::ID,
-        )?;
+        system_program::assign(CpiContext::new_with_signer(self.system_program.key(), assigned, signers), &crate::ID)?;
         self.reservation.resize(Reservation::SPACE)?;
         let reservation = Reservation {
             header: Header::new(self.reservation.key, bump),

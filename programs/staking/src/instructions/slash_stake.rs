@@ -53,30 +53,14 @@ impl Slash<'_> {
         let reservation = self.reservation.load()?;
         reservation.header.check()?;
         require_keys_eq!(reservation.bond, self.bond.key(), StakingError::WrongBond);
-        require_keys_eq!(
-            self.slasher.key(),
-            reservation.slasher,
-            StakingError::WrongSlasher
-        );
+        require_keys_eq!(self.slasher.key(), reservation.slasher, StakingError::WrongSlasher);
         let config = self.config.load()?;
         config.check_slasher(self.slasher.key)?;
         config.header.check()?;
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
-        require_keys_neq!(
-            self.victim_account.key(),
-            bond.vault,
-            StakingError::PaysItself
-        );
-        require_keys_eq!(
-            self.insurance_account.key(),
-            config.insurance,
-            StakingError::WrongInsurance
-        );
-        require_keys_neq!(
-            self.insurance_account.key(),
-            bond.vault,
-            StakingError::PaysItself
-        );
+        require_keys_neq!(self.victim_account.key(), bond.vault, StakingError::PaysItself);
+        require_keys_eq!(self.insurance_account.key(), config.insurance, StakingError::WrongInsurance);
+        require_keys_neq!(self.insurance_account.key(), bond.vault, StakingError::PaysItself);
         // token_program: checked by its type.
         Ok(())
     }
@@ -120,24 +104,8 @@ impl Slash<'_> {
             let bond = self.bond.load()?;
             (bond.authority, bond.header.bump)
         };
-        let signer = BondSigner {
-            bond: self.bond.as_ref(),
-            authority,
-            bump,
-        };
-        token::out_of_vault(
-            &self.token_program,
-            &mut self.vault,
-            self.victim_account.as_ref(),
-            &signer,
-            victim,
-        )?;
-        token::out_of_vault(
-            &self.token_program,
-            &mut self.vault,
-            self.insurance_account.as_ref(),
-            &signer,
-            insurance,
-        )
+        let signer = BondSigner { bond: self.bond.as_ref(), authority, bump };
+        token::out_of_vault(&self.token_program, &mut self.vault, self.victim_account.as_ref(), &signer, victim)?;
+        token::out_of_vault(&self.token_program, &mut self.vault, self.insurance_account.as_ref(), &signer, insurance)
     }
 }

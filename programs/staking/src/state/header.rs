@@ -27,14 +27,7 @@ impl Header {
     /// Header of a new account at `address`. Nothing is due.
     pub fn new(address: &Pubkey, bump: u8) -> Self {
         let [shard, ..] = address.to_bytes();
-        Self {
-            version: ACCOUNT_VERSION,
-            state: ACTIVE,
-            shard,
-            bump,
-            reserved0: [0; 4],
-            due_ts: 0,
-        }
+        Self { version: ACCOUNT_VERSION, state: ACTIVE, shard, bump, reserved0: [0; 4], due_ts: 0 }
     }
 
     /// Is the layout the one that this program reads?
