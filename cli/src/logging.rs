@@ -1,5 +1,7 @@
 //! What is logged, where, and how: to standard error, so that standard output stays data.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +38,10 @@ pub fn init(verbose: u8, daemon: Option<LogFormat>) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("GRIDLEASE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // A second start, as in tests, changes nothing.
     let _ = match daemon {
         Some(LogFormat::Json) => builder.json().try_init(),

@@ -149,9 +149,14 @@ pub fn rows(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
 
 /// One thing with its fields, a line each.
 pub fn fields(fields: &[(&str, &dyn Display)]) -> String {
+    pairs(fields.iter().map(|(name, value)| (*name, value.to_string())))
+}
+
+/// As [`fields`], for fields that are not always there.
+pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = table();
-    for (name, value) in fields {
-        table.add_row(vec![(*name).to_owned(), value.to_string()]);
+    for (name, value) in pairs {
+        table.add_row(vec![name.to_owned(), value]);
     }
     lines(&table)
 }

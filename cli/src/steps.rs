@@ -16,6 +16,7 @@ use crate::buyer::event::{Money, as_text, lease_state_name};
 use crate::buyer::track::{held, money_of};
 use crate::chain::{Chain, Sent};
 use crate::error::CliError;
+use crate::output::span;
 
 /// Most transactions of one award: each drops the bidders that are no longer good.
 const AWARD_TRIES: usize = 4;
@@ -108,7 +109,8 @@ pub async fn top_up(chain: &Chain, owner: &Keypair, address: &Pubkey, amount: Us
     Chain::check_free(&owner.pubkey(), &purse, amount.atoms(), "this top-up")?;
     let sent = chain.send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0)], owner).await?;
     let runway = lease(chain, &key).await?.runway_end;
-    Ok(done(format!("topped up with {amount} USDC; the money lasts until Unix time {runway}"), address, vec![sent]))
+    let left = span(runway.saturating_sub(chain.client().now().await?.ts.0));
+    Ok(done(format!("topped up with {amount} USDC; the money lasts another {left}"), address, vec![sent]))
 }
 
 /// Enters an offer that takes automatic bids into a job's auction.

@@ -85,9 +85,7 @@ impl Walk {
     /// Prints one line above the progress bar, on standard error.
     pub fn say(&self, line: &str) {
         // Without a terminal indicatif draws nothing at all, not even lines.
-        if self.bars.is_hidden() {
-            eprintln!("{line}");
-        } else if self.bars.println(line).is_err() {
+        if self.bars.is_hidden() || self.bars.println(line).is_err() {
             eprintln!("{line}");
         }
     }

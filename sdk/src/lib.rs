@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod artifact;
+mod clock;
 pub mod error;
 pub mod event;
 pub mod image;

@@ -2,6 +2,7 @@
 
 use gridlease_sdk::node_api::PullProgress;
 
+use super::report::count;
 use crate::amount::Usdc;
 use crate::buyer::JobEvent;
 use crate::output::span;
@@ -80,7 +81,8 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
         }
         JobEvent::LogVerified { lines, .. } => format!("log       {lines} lines, complete and unaltered"),
         JobEvent::OutputsVerified { root, files, bytes, folder, .. } => format!(
-            "outputs   {files} files ({}) in {}, verified: {}",
+            "outputs   {} ({}) in {}, verified: {}",
+            count(*files, "file"),
             size(*bytes),
             folder.display(),
             hex::encode(root)

@@ -9,10 +9,15 @@ use crate::buyer::show::{JobLine, JobView};
 use crate::buyer::{OutputsDone, PostedJob, PushDone, Quote};
 use crate::chain::Sent;
 use crate::clock::now_s;
-use crate::output::{Report, fields, mib, relative, rows, span};
+use crate::output::{Report, fields, mib, pairs, relative, rows, span};
 use crate::provider::{OfferView, ProviderDone, ProviderView};
 use crate::purse::{PurseDone, PurseView};
 use crate::steps::{LeaseView, StepDone};
+
+/// A number of things: "1 file", "2 files".
+pub(super) fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
 
 fn sent(transaction: Option<&Sent>) -> String {
     match transaction {
@@ -30,7 +35,7 @@ impl Report for PurseView {
             ("purse", &self.purse),
             ("owner", &self.owner),
             ("free", &format!("{} USDC", self.free)),
-            ("reserved", &format!("{} USDC for {} open jobs", self.reserved, self.open_jobs)),
+            ("reserved", &format!("{} USDC for {}", self.reserved, count(self.open_jobs as usize, "open job"))),
             ("fees owed", &format!("{} USDC", self.fees_owed)),
             ("balance", &format!("{} USDC", self.balance)),
             ("deposited", &self.deposited),
@@ -58,7 +63,10 @@ impl Report for Quote {
             ("job", &self.name),
             ("image", &self.image),
             ("image size", &bytesize::ByteSize::b(self.image_bytes).display().iec()),
-            ("inputs", &format!("{} files, {}", self.inputs.len(), bytesize::ByteSize::b(inputs).display().iec())),
+            (
+                "inputs",
+                &format!("{}, {}", count(self.inputs.len(), "file"), bytesize::ByteSize::b(inputs).display().iec()),
+            ),
             ("price", &format!("at most {} USDC per hour", self.max_price)),
             ("time", &format!("at most {}", span(self.max_duration_s.into()))),
             ("bidding", &format!("{}, {} attempts", span(self.window_s.into()), self.attempts)),
@@ -91,8 +99,8 @@ impl Report for PostedJob {
 impl Report for OutputsDone {
     fn human(&self) -> String {
         format!(
-            "{} files ({}) in {}\nverified against the chain: {}",
-            self.files,
+            "{} ({}) in {}\nverified against the chain: {}",
+            count(self.files, "file"),
             bytesize::ByteSize::b(self.bytes).display().iec(),
             self.folder.display(),
             hex::encode(self.root)
@@ -102,7 +110,7 @@ impl Report for OutputsDone {
 
 impl Report for PushDone {
     fn human(&self) -> String {
-        format!("the node has the manifest ({}) and {} inputs", self.manifest_hash, self.inputs.len())
+        format!("the node has the manifest ({}) and {}", self.manifest_hash, count(self.inputs.len(), "input"))
     }
 }
 
@@ -145,22 +153,27 @@ impl Report for JobView {
     fn human(&self) -> String {
         let now = now_s();
         let name = self.name.clone().unwrap_or_else(|| "-".to_owned());
-        let exit = self.exit_code.map_or("-".to_owned(), |code| code.to_string());
-        let price = self.max_price.map_or("-".to_owned(), |price| format!("{price} USDC per hour"));
-        let time = self.max_duration_s.map_or("-".to_owned(), |seconds| span(seconds.into()));
-        let mut text = fields(&[
-            ("job", &self.job),
-            ("name", &name),
-            ("state", &self.state),
-            ("outcome", &self.reason),
-            ("exit code", &exit),
-            ("max price", &price),
-            ("max time", &time),
-            ("held by the job", &format!("{} USDC", self.reserved)),
-            ("posted", &relative(self.posted_ts.unwrap_or(0), now)),
-            ("bidding ends", &relative(self.close_ts.unwrap_or(0), now)),
-            ("manifest", &self.manifest_hash.clone().unwrap_or_else(|| "-".to_owned())),
-        ]);
+        let mut lines = vec![
+            ("job", self.job.to_string()),
+            ("name", name),
+            ("state", self.state.to_owned()),
+            ("outcome", self.reason.to_owned()),
+        ];
+        if let Some(code) = self.exit_code {
+            lines.push(("exit code", code.to_string()));
+        }
+        if let (Some(price), Some(seconds)) = (self.max_price, self.max_duration_s) {
+            let price = format!("at most {price} USDC per hour, for at most {}", span(seconds.into()));
+            lines.extend([
+                ("price", price),
+                ("held", format!("{} USDC by the job itself", self.reserved)),
+                ("posted", relative(self.posted_ts.unwrap_or(0), now)),
+                ("bidding ends", relative(self.close_ts.unwrap_or(0), now)),
+                ("attempts", format!("{} left", self.attempts_left.unwrap_or(0))),
+                ("manifest", self.manifest_hash.clone().unwrap_or_default()),
+            ]);
+        }
+        let mut text = pairs(lines);
         if !self.bids.is_empty() {
             let bids = self.bids.iter().map(|bid| {
                 vec![bid.rank.to_string(), bid.provider.to_string(), bid.price.to_string(), score(bid.score)]

@@ -49,10 +49,8 @@ impl Registry {
     async fn serving(lie: bool) -> Self {
         let (blobs, manifest) = busybox_image();
         let mut blobs = blobs;
-        if lie {
-            if let Some((_, bytes)) = blobs.get_mut(&manifest) {
-                bytes.push(b'\n');
-            }
+        if lie && let Some((_, bytes)) = blobs.get_mut(&manifest) {
+            bytes.push(b'\n');
         }
         let app = Router::new()
             .route("/v2/", get(|| async { "{}" }))

@@ -162,6 +162,7 @@ impl Inner {
         OutputListing::new(found.files).unwrap()
     }
 
+    #[allow(clippy::result_large_err, reason = "a refusal is an answer, and answers are large")]
     fn authorise(&self, method: &str, uri: &str, headers: &HeaderMap, body_sha256: [u8; 32]) -> Result<(), Response> {
         let refuse = |status: StatusCode, code: &str, message: String, hint: &str| {
             (status, Json(ErrorBody::new(code, message, hint))).into_response()

@@ -34,7 +34,7 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
     let script = "echo one; echo two >&2; echo result > /out/file; exit 3";
     let job = world.post(script, "10m").await;
     let mut story = world.follow(job);
-    story.to_end().await;
+    story.until_the_end().await;
     let lines = story.count(|event| matches!(event, JobEvent::LogLine { .. }));
     assert_eq!(lines, 2);
     let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();

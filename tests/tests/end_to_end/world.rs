@@ -110,7 +110,7 @@ impl Story {
     }
 
     /// Reads to the end.
-    pub async fn to_end(&mut self) {
+    pub async fn until_the_end(&mut self) {
         while let Some(event) = tokio::time::timeout(PATIENCE, self.events.next()).await.expect("the story stopped") {
             let event = event.unwrap();
             if !matches!(event, JobEvent::Money { .. }) {

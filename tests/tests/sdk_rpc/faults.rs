@@ -184,17 +184,13 @@ async fn carry(
     open: Arc<AtomicUsize>,
 ) {
     open.fetch_add(1, Ordering::SeqCst);
-    loop {
-        tokio::select! {
-            _ = copy_bidirectional(&mut client, &mut server) => break,
-            blow = blows.recv() => match blow {
+    tokio::select! {
+        _ = copy_bidirectional(&mut client, &mut server) => {}
+        blow = blows.recv() => {
+            if let Ok(Blow::Stall) = blow {
                 // Both sockets stay open, until the next blow.
-                Ok(Blow::Stall) => {
-                    let _ = blows.recv().await;
-                    break;
-                }
-                _ => break,
-            },
+                let _ = blows.recv().await;
+            }
         }
     }
     open.fetch_sub(1, Ordering::SeqCst);

@@ -259,7 +259,7 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
          accounts here are the same in every run.\n\n\
          ## Instructions\n\n\
          Bytes are those of the whole transaction, paid and signed by the party that would send it, without the two\n\
-         instructions of the compute budget (53 bytes more).\n\n\
+         instructions of the compute budget (52 bytes more).\n\n\
          | instruction | situation | CU | goal | | bytes |\n|---|---|---:|---:|---|---:|"
     );
     for row in &m.rows {

@@ -1,5 +1,8 @@
 //! The built programs in the test VM, one module a topic.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests end a test that goes wrong")]
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "one form for one instruction and for several")]
+
 mod auction;
 mod award;
 mod cranks;

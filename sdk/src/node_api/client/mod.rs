@@ -11,6 +11,7 @@ pub use logs::LogStart;
 
 use super::auth::{SignedRequest, empty_body_hash, sign};
 use super::{ErrorBody, ErrorDetail, Health, LeaseStatus, OutputListing, paths, tls};
+use crate::clock::unix_now;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response};
@@ -20,7 +21,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -258,8 +259,4 @@ fn printable(detail: ErrorDetail) -> ErrorDetail {
     let clean =
         |text: String| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect() };
     ErrorDetail { code: clean(detail.code), message: clean(detail.message), hint: clean(detail.hint) }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
