@@ -397,3 +397,6 @@ pub fn money_of(lease: &Lease, now: Now) -> Money {
         runway_end: lease.runway_end,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,10 +116,10 @@ fn after_as_many_failures_as_attempts_the_job_ends_and_returns_everything() {
     }
     w.close_window(&job);
     let mut leases = Vec::new();
-    for attempt in 0..2 {
+    for owner in owners.iter().take(2) {
         let lease = w.award(&job);
         let keys = w.keys(&lease);
-        assert_eq!(keys.provider, owners[attempt].record);
+        assert_eq!(keys.provider, owner.record);
         late(&mut w);
         w.fail_start(&keys);
         leases.push(keys);
