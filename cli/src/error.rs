@@ -288,3 +288,13 @@ fn send_kind(error: &SendError) -> Kind {
         SendError::TooLarge { .. } | SendError::Invalid { .. } | SendError::Sign { .. } => Kind::General,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_small_enough_to_be_returned_everywhere() {
+        assert!(size_of::<CliError>() <= 128, "{}", size_of::<CliError>());
+    }
+}

@@ -35,9 +35,9 @@ pub fn open_unfunded<'info>(
     space: usize,
     seeds: &[&[u8]],
 ) -> Result<()> {
-    let signer = &[seeds];
-    let allocate = system_program::Allocate { account_to_allocate: account.clone() };
-    system_program::allocate(CpiContext::new_with_signer(system.key(), allocate, signer), space as u64)?;
+    // An account of this program can be resized by it directly: one call less than allocating by the system program.
     let assign = system_program::Assign { account_to_assign: account.clone() };
-    system_program::assign(CpiContext::new_with_signer(system.key(), assign, signer), &crate::ID)
+    system_program::assign(CpiContext::new_with_signer(system.key(), assign, &[seeds]), &crate::ID)?;
+    account.resize(space)?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use gridlease_core::job::{JobState, Unawarded, start_deadline};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, lease as rules};
 
 use super::place_bid::Bidder;
-use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
+use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{JobAwarded, JobEnded, JobReopened};
@@ -21,7 +21,6 @@ use crate::state::{Config, Header, Job, Lease, Offer, Provider, Purse, shard_of}
 #[derive(Accounts)]
 pub struct Award<'info> {
     /// Slot length, fee, and the bump of the signing PDA.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated)]

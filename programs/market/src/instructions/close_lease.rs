@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use gridlease_core::job::EndReason;
 
-use crate::constants::{CONFIG_SEED, STAKING_ID};
+use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::LeaseClosed;
 use crate::lamports;
@@ -16,7 +16,6 @@ use crate::state::{Config, Lease, Offer, Provider};
 #[derive(Accounts)]
 pub struct CloseLease<'info> {
     /// Bump of the signing PDA.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Closed.
     #[account(

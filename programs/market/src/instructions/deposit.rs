@@ -4,7 +4,6 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::Atoms;
 
-use crate::constants::CONFIG_SEED;
 use crate::error::{MarketError, OrRule};
 use crate::event::Deposited;
 use crate::state::{Config, Purse};
@@ -17,7 +16,6 @@ pub struct Deposit<'info> {
     /// Whoever pays; anybody may fill a purse.
     pub depositor: Signer<'info>,
     /// Tells whether intake is paused.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Written.
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]

@@ -8,7 +8,7 @@ use gridlease_core::slash::{Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, PricePerHour};
 
 use super::end_lease::{Outcome, write_end};
-use crate::constants::{CONFIG_SEED, STAKING_ID};
+use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{FaultSlashed, JobEnded, LeaseEnded};
@@ -23,7 +23,7 @@ pub struct FaultedLease<'info> {
     /// Anybody after the start deadline; the node key at any time before ready, and for `abandon`.
     pub caller: Signer<'info>,
     /// Bump of the signing PDA, insurance account.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump, has_one = insurance @ MarketError::WrongTokenAccount)]
+    #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
     pub config: AccountLoader<'info, Config>,
     /// Its reputation falls.
     #[account(mut)]

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
 
-use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, PURSE_SEED, VAULT_SEED};
+use crate::constants::{ACCOUNT_VERSION, PURSE_SEED, VAULT_SEED};
 use crate::error::MarketError;
 use crate::event::PurseOpened;
 use crate::state::{Config, Header, Purse, shard_of};
@@ -16,7 +16,6 @@ pub struct OpenPurse<'info> {
     #[account(mut)]
     pub owner: Signer<'info>,
     /// Names the mint.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Must not exist yet.
     #[account(init, payer = owner, space = 8 + core::mem::size_of::<Purse>(), seeds = [PURSE_SEED, owner.key().as_ref()], bump)]

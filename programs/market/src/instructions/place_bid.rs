@@ -6,7 +6,6 @@ use gridlease_core::requirement::{Requirement, Standing, satisfies};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, bond};
 
-use crate::constants::CONFIG_SEED;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidEntered;
@@ -20,7 +19,6 @@ pub struct PlaceBid<'info> {
     /// The provider's node key.
     pub node_key: Signer<'info>,
     /// Tells whether intake is paused.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Its book is written.
     #[account(mut)]
@@ -40,7 +38,6 @@ pub struct PlaceBid<'info> {
 #[derive(Accounts)]
 pub struct EnterOffer<'info> {
     /// Tells whether intake is paused.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Its book is written.
     #[account(mut)]

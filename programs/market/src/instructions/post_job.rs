@@ -6,7 +6,7 @@ use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 
-use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, JOB_SEED, MAX_OPEN_JOBS};
+use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::JobPosted;
@@ -51,7 +51,6 @@ pub struct PostJob<'info> {
     #[account(mut)]
     pub owner: Signer<'info>,
     /// Tells whether intake is paused.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
     #[account(mut, has_one = owner @ MarketError::NotBuyer)]

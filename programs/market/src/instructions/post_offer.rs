@@ -6,7 +6,7 @@ use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
 use gridlease_core::{PricePerHour, RuleError, job};
 
-use crate::constants::{ACCOUNT_VERSION, CONFIG_SEED, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
+use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{OfferRecorded, OfferWithdrawn};
@@ -51,7 +51,6 @@ pub struct PostOffer<'info> {
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Tells whether intake is paused.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Counts its offers.
     #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]

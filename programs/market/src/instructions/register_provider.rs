@@ -5,7 +5,7 @@ use anchor_spl::token::TokenAccount;
 use gridlease_core::limits::MAX_ENDPOINT;
 use gridlease_core::reputation::Reputation;
 
-use crate::constants::{ACCOUNT_VERSION, BOND_SEED, CONFIG_SEED, PROVIDER_SEED, STAKING_ID};
+use crate::constants::{ACCOUNT_VERSION, BOND_SEED, PROVIDER_SEED, STAKING_ID};
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
 use crate::state::{Config, Header, Provider, shard_of};
@@ -32,7 +32,6 @@ pub struct RegisterProvider<'info> {
     #[account(mut)]
     pub authority: Signer<'info>,
     /// Names the mint.
-    #[account(seeds = [CONFIG_SEED], bump = config.load()?.header.bump)]
     pub config: AccountLoader<'info, Config>,
     /// Must not exist yet.
     #[account(init, payer = authority, space = 8 + core::mem::size_of::<Provider>(), seeds = [PROVIDER_SEED, authority.key().as_ref()], bump)]

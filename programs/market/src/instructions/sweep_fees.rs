@@ -5,7 +5,6 @@ use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::limits::INSURANCE_SHARE_OF_FEE;
 use gridlease_core::rounding::share_down;
 
-use crate::constants::CONFIG_SEED;
 use crate::error::{MarketError, OrRule};
 use crate::event::FeesSwept;
 use crate::state::{Config, Purse};
@@ -17,7 +16,6 @@ use crate::token;
 pub struct SweepFees<'info> {
     /// Names treasury and insurance.
     #[account(
-        seeds = [CONFIG_SEED], bump = config.load()?.header.bump,
         has_one = treasury @ MarketError::WrongTokenAccount, has_one = insurance @ MarketError::WrongTokenAccount,
     )]
     pub config: AccountLoader<'info, Config>,

@@ -4,7 +4,8 @@ use anchor_lang::prelude::*;
 
 use super::Header;
 
-/// Configuration, at seeds `["config"]`.
+/// Configuration, at seeds `["config"]`. There is only this one: an account of this type is the market's, so instructions
+/// need not search for its address again.
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Config {

@@ -1,0 +1,215 @@
+//! Posting: once, or not at all.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use gridlease_cli::amount::Usdc;
+use gridlease_cli::buyer::store::{JobRecord, Posting};
+use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, PostOptions, PreparedJob};
+use gridlease_cli::error::{CliError, Kind};
+use gridlease_cli::{purse, steps};
+use gridlease_core::job::EndReason;
+use gridlease_demo::registry::Registry;
+use gridlease_sdk::account::Job;
+use gridlease_sdk::address;
+use solana_pubkey::Pubkey;
+
+use crate::world::{USDC, World, failed, push_image, write_manifest};
+
+const ONCE: PostOptions = PostOptions { again: false };
+
+/// A market, a buyer with 10 USDC, and a job that can be posted.
+async fn ready() -> (World, Registry, Buyer, PreparedJob) {
+    let world = World::new().await;
+    let registry = Registry::start(world.dir.path()).await.unwrap();
+    let image = push_image(&registry).await;
+    let manifest = write_manifest(world.dir.path(), &image);
+    let buyer = world.buyer(10 * USDC).await;
+    let prepared = buyer.prepare(&manifest).await.unwrap();
+    (world, registry, buyer, prepared)
+}
+
+async fn jobs_on_chain(world: &World) -> usize {
+    world.chain.client().all::<Job>(&[]).await.unwrap().len()
+}
+
+async fn free(buyer: &Buyer) -> Usdc {
+    purse::view(buyer.chain(), &buyer.address()).await.unwrap().free
+}
+
+async fn story(buyer: &Buyer, job: Pubkey) -> Result<Vec<JobEvent>, CliError> {
+    let mut events = buyer.follow(job, FollowOptions::default());
+    let mut told = Vec::new();
+    while let Some(event) = tokio::time::timeout(Duration::from_secs(30), events.next()).await.unwrap() {
+        told.push(event?);
+    }
+    Ok(told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_reserves_its_cap_and_gives_it_back_when_it_is_cancelled() {
+    let (world, registry, buyer, prepared) = ready().await;
+    assert_eq!((prepared.quote.cap, prepared.quote.free), (Usdc(USDC), Some(Usdc(10 * USDC))));
+    assert!(prepared.quote.image.contains("@sha256:"), "{}", prepared.quote.image);
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_eq!(free(&buyer).await, Usdc(9 * USDC));
+    let record = buyer.record(&posted.job).unwrap();
+    assert_eq!(record.manifest.as_bytes(), prepared.canonical);
+    assert!(matches!(record.posting, Posting::Posted { .. }));
+
+    let shown = buyer.show(&posted.job).await.unwrap();
+    assert_eq!((shown.state, shown.reserved), ("open", Usdc(USDC)));
+    failed(buyer.lease_of(&posted.job).await, Kind::Refused, &["not awarded"]);
+    failed(steps::stop(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["job cancel"]);
+    failed(steps::award(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["open for another"]);
+    failed(steps::close_job(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["not over"]);
+
+    steps::cancel(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    assert_eq!(free(&buyer).await, Usdc(10 * USDC));
+    steps::close_job(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    failed(steps::cancel(&world.chain, buyer.key(), &posted.job).await, Kind::Usage, &["no job"]);
+
+    // The account is gone; its history is not.
+    let shown = buyer.show(&posted.job).await.unwrap();
+    assert_eq!((shown.state, shown.reason), ("closed", "cancelled"));
+    let ended = JobEvent::JobEnded { reason: EndReason::Cancelled, exit_code: None };
+    assert_eq!(story(&buyer, posted.job).await.unwrap(), [ended, JobEvent::JobClosed]);
+    failed(story(&buyer, Pubkey::new_unique()).await, Kind::Usage, &["no job"]);
+    registry.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purse_with_too_little_names_what_is_missing_and_nothing_is_left_behind() {
+    let (world, registry, buyer, prepared) = ready().await;
+    purse::withdraw(&world.chain, buyer.key(), Some(Usdc(9 * USDC + 250_000))).await.unwrap();
+    let parts = ["0.750000 USDC free", "needs 1.000000", "0.250000 USDC are missing", "purse deposit 0.250000"];
+    failed(buyer.post(&prepared, &ONCE).await, Kind::Refused, &parts);
+    assert_eq!(jobs_on_chain(&world).await, 0);
+    assert!(buyer.store().list().unwrap().is_empty());
+    purse::deposit(&world.chain, buyer.key(), Usdc(250_000)).await.unwrap();
+    buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_eq!(free(&buyer).await, Usdc(0));
+    registry.stop().await;
+    world.stop().await;
+}
+
+/// What a post leaves that was cut off after it had written down its intent.
+fn cut_off(buyer: &Buyer, prepared: &PreparedJob, number: u64) -> Pubkey {
+    let job = address::job(&address::purse(&buyer.address()), number);
+    let mut record = JobRecord::intended(&job, &buyer.address(), number, buyer.chain().cluster(), 1);
+    record.manifest = String::from_utf8(prepared.canonical.clone()).unwrap();
+    record.manifest_hash = hex::encode(prepared.manifest_hash);
+    buyer.store().save(&record).unwrap();
+    job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_was_cut_off_is_taken_up_and_not_made_twice() {
+    let (world, registry, buyer, prepared) = ready().await;
+    // Cut off before anything was sent: the same number is used.
+    let job = cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_eq!((posted.job, posted.transaction.is_some()), (job, true));
+
+    // Cut off after it was sent: it is found.
+    cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let found = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_eq!((found.job, found.transaction), (job, None));
+    assert_eq!(jobs_on_chain(&world).await, 1);
+    assert!(matches!(buyer.record(&job).unwrap().posting, Posting::Posted { .. }));
+
+    // Asked to, or with nothing unfinished, it is posted once more.
+    cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let again = buyer.post(&prepared, &PostOptions { again: true }).await.unwrap();
+    assert!(again.number > posted.number, "{} {}", again.number, posted.number);
+    assert_eq!(jobs_on_chain(&world).await, 2);
+
+    // Cut off after it was sent, and over since: its history is found.
+    steps::cancel(&world.chain, buyer.key(), &job).await.unwrap();
+    steps::close_job(&world.chain, buyer.key(), &job).await.unwrap();
+    let past = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_eq!((past.job, past.close_ts, past.transaction), (job, 0, None));
+    assert_eq!(free(&buyer).await, Usdc(9 * USDC));
+
+    // Never sent, and its number can no longer be used: a fresh one.
+    let stale = cut_off(&buyer, &prepared, 5);
+    let fresh = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert!(fresh.number > again.number);
+    assert!(buyer.store().find(&stale).unwrap().is_none());
+    registry.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_another_process_is_at_is_another_job() {
+    let (world, registry, buyer, prepared) = ready().await;
+    let job = cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let held = buyer.store().lock(&job).unwrap().unwrap();
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    assert_ne!(posted.job, job);
+    drop(held);
+    registry.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_takes_is_reopened_ended_and_closed_by_the_buyer_alone() {
+    let (world, registry, buyer, prepared) = ready().await;
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    let mut events = buyer.follow(posted.job, FollowOptions::default());
+    world.net.advance_time(Duration::from_secs(8)).await.unwrap();
+    let done = steps::award(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    assert!(done.done.contains("takes bids again") && done.transactions.len() == 1, "{}", done.done);
+    let reopened = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(reopened, JobEvent::Reopened { attempts_left: 1, .. }), "{reopened:?}");
+    world.net.advance_time(Duration::from_secs(8)).await.unwrap();
+    let done = steps::award(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    assert!(done.done.contains("no bids"), "{}", done.done);
+    let ended = JobEvent::JobEnded { reason: EndReason::NoBids, exit_code: None };
+    let last = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(last, ended);
+    assert!(events.next().await.is_none(), "nothing is left to settle");
+    assert_eq!(free(&buyer).await, Usdc(10 * USDC));
+    steps::close_job(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    assert_eq!(jobs_on_chain(&world).await, 0);
+    registry.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_found_is_told_apart_from_a_registry_that_is_down() {
+    let (world, registry, buyer, _) = ready().await;
+    let host = registry.host();
+    let wrong = write_manifest(world.dir.path(), &format!("{host}/test/other:1"));
+    failed(buyer.prepare(&wrong).await, Kind::Usage, &["no image", "test/other:1"]);
+    registry.stop().await;
+    let image = write_manifest(world.dir.path(), &format!("{host}/test/empty:1"));
+    failed(buyer.prepare(&image).await, Kind::Network, &[&host, "cannot be reached", "by digest"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binary_posts_and_lists_in_json() {
+    let (world, registry, buyer, _) = ready().await;
+    let manifest = world.dir.path().join("job.yaml").display().to_string();
+    let json = |args: &[&str]| {
+        let done = world.run(buyer.key(), args);
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
+    };
+    let quote = json(&["job", "post", &manifest, "--dry-run", "--json"]);
+    assert_eq!(quote["cap"], "1.000000");
+    assert_eq!(jobs_on_chain(&world).await, 0, "a dry run posts nothing");
+    let posted = json(&["job", "post", &manifest, "--json"]);
+    let listed = json(&["job", "list", "--json"]);
+    assert_eq!(listed[0]["job"], posted["job"]);
+    assert_eq!((&listed[0]["state"], &listed[0]["name"]), (&"open".into(), &"test".into()));
+    let shown = json(&["job", "show", "last", "--json"]);
+    assert_eq!(shown["job"], posted["job"]);
+    json(&["job", "cancel", "last", "--json"]);
+    let over = json(&["job", "show", "last", "--json"]);
+    assert_eq!((&over["state"], &over["reason"]), (&"ended".into(), &"cancelled".into()));
+    registry.stop().await;
+    world.stop().await;
+}
