@@ -95,6 +95,18 @@ fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, bytes: &[u8]) 
     tar.append_data(&mut header, path, bytes).with_context(|| format!("cannot add {path} to the build context"))
 }
 
+/// Removes every image of the registry `host` from the engine: what was built, and what the nodes pulled by digest.
+pub async fn remove_images(docker: &Docker, host: &str) {
+    use bollard::query_parameters::ListImagesOptionsBuilder;
+    let repository = format!("{host}/gridlease/");
+    let options = ListImagesOptionsBuilder::default().all(true).build();
+    for image in docker.list_images(Some(options)).await.unwrap_or_default() {
+        if image.repo_tags.iter().chain(&image.repo_digests).any(|name| name.starts_with(&repository)) {
+            forget(docker, &image.id).await;
+        }
+    }
+}
+
 /// Removes every container that a node of `providers` started.
 pub async fn remove_containers(docker: &Docker, providers: &[String]) {
     use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};

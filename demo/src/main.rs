@@ -169,7 +169,6 @@ async fn walk(args: &Args, market: &mut Market, engine: &bollard::Docker, render
     let books = Books::read(market).await?;
     books.check().context("the books do not balance")?;
     let bare = if args.bare { Some(bare_run(engine, &prepared, market.dir(), &walk).await?) } else { None };
-    image.forget(engine).await;
     let report = Report {
         deposit_atoms: books.deposit_atoms,
         paid_atoms: books.paid_atoms,

@@ -401,6 +401,7 @@ impl Market {
         let records: Vec<String> = self.providers.iter().map(|provider| provider.record.to_string()).collect();
         if let Ok(docker) = crate::image::docker().await {
             crate::image::remove_containers(&docker, &records).await;
+            crate::image::remove_images(&docker, &self.host).await;
         }
         if let Err(error) = self.localnet.shutdown().await {
             tracing::warn!(%error, "the local network did not stop in order");

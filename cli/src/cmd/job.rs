@@ -287,6 +287,11 @@ impl Post {
         let spinner = out.spinner("posting");
         let posted = buyer.post(&prepared, &PostOptions { again: self.again }).await;
         spinner.finish_and_clear();
+        if let Err(CliError::Send { error, .. }) = &posted
+            && !error.is_safe_to_retry()
+        {
+            out.note("run the same command again: it finds out whether the job arrived, and does not post it twice");
+        }
         let posted = posted?;
         if !self.watch {
             out.report(&posted)?;

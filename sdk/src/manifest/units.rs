@@ -25,8 +25,13 @@ pub(super) fn size_mib(text: &str) -> Result<u64, UnitError> {
     let Some((digits, decimals)) = decimal(number) else {
         return refuse(SIZE_ADVICE.to_owned());
     };
-    let found = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let found =
+        SIZE_UNITS.iter().find(|(name, _)| *name == unit || (name.contains('i') && name.eq_ignore_ascii_case(unit)));
     let Some((_, factor)) = found else {
+        // Mb is a megabit to some; a size that buys memory is not guessed.
+        if let Some((name, _)) = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) {
+            return refuse(format!("did you mean {number}{name}?"));
+        }
         // Kubernetes writes 24Gi, and many a tool 24G.
         let first = unit.chars().next().map(|c| c.to_ascii_uppercase());
         return match first {
@@ -196,6 +201,7 @@ mod tests {
             ("24", "\"24\" has no unit; did you mean 24GiB? write a size with a unit, such as 512MiB, 24GiB or 1.5TiB"),
             ("24Gi", "\"24Gi\" is not a size; did you mean 24GiB?"),
             ("24m", "\"24m\" is not a size; did you mean 24MiB?"),
+            ("256Mb", "\"256Mb\" is not a size; did you mean 256MB?"),
             ("GiB", "\"GiB\" is not a size; write a size with a unit, such as 512MiB, 24GiB or 1.5TiB"),
             ("-1GiB", "\"-1GiB\" is not a size; write a size with a unit, such as 512MiB, 24GiB or 1.5TiB"),
             ("1e3GiB", "\"1e3GiB\" is not a size; write a size with a unit, such as 512MiB, 24GiB or 1.5TiB"),
