@@ -1,6 +1,5 @@
 //! The same image without the market: what the node adds to a bare `docker run`.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,6 +13,7 @@ use futures_util::StreamExt as _;
 use gridlease_cli::buyer::PreparedJob;
 use serde::Serialize;
 
+use crate::market::Market;
 use crate::walk::Walk;
 
 /// Two runs of one image.
@@ -31,7 +31,10 @@ pub struct BareRun {
 ///
 /// # Errors
 /// The engine refuses, or the run does not end well.
-pub async fn bare_run(docker: &Docker, job: &PreparedJob, dir: &Path, walk: &Walk) -> Result<BareRun> {
+pub async fn bare_run(docker: &Docker, job: &PreparedJob, market: &Market, walk: &Walk) -> Result<BareRun> {
+    let dir = market.dir();
+    // Labelled as a provider's, so that the market's stop removes it too.
+    let owner = market.providers.first().map(|one| one.record.to_string()).unwrap_or_default();
     let node_ms = walk.run_ms().context("the job did not run from ready to finish")?;
     let out = dir.join("bare-out");
     std::fs::create_dir_all(&out).context("cannot create the bare run's output folder")?;
@@ -50,6 +53,7 @@ pub async fn bare_run(docker: &Docker, job: &PreparedJob, dir: &Path, walk: &Wal
     let body = ContainerCreateBody {
         image: Some(image),
         cmd: Some(job.manifest.command.clone()),
+        labels: Some([("gridlease.node".to_owned(), owner)].into()),
         host_config: Some(HostConfig {
             binds: Some(binds),
             network_mode: Some("none".to_owned()),

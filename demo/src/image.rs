@@ -47,7 +47,9 @@ pub struct Pushed {
 /// The engine refuses to build or push.
 pub async fn build_and_push(docker: &Docker, binary: &Path, name: &str, host: &str) -> Result<Pushed> {
     let mut context = tar::Builder::new(Vec::new());
-    let dockerfile = format!("FROM scratch\nCOPY {name} /{name}\nCMD [\"/{name}\"]\n");
+    // The label makes the image this market's own: with equal contents, markets side by side would share one image, and
+    // the first that removes it would take it from all.
+    let dockerfile = format!("FROM scratch\nLABEL gridlease.registry={host}\nCOPY {name} /{name}\nCMD [\"/{name}\"]\n");
     append(&mut context, "Dockerfile", 0o644, dockerfile.as_bytes())?;
     let bytes = std::fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
     append(&mut context, name, 0o755, &bytes)?;

@@ -17,6 +17,7 @@ use gridlease_demo::account::Books;
 use gridlease_demo::bare::{BareRun, bare_run};
 use gridlease_demo::image::{build_and_push, docker, renderer};
 use gridlease_demo::market::{Market, MarketOptions, USDC};
+use gridlease_demo::registry::USUAL;
 use gridlease_demo::walk::{Timings, Walk};
 use gridlease_demo::wallet::write_key;
 use gridlease_sdk::address;
@@ -115,8 +116,9 @@ async fn run(args: &Args) -> Result<bool> {
     eprintln!("── starting the market (all on loopback)");
     let renderer = renderer()?;
     let engine = docker().await?;
+    let options = MarketOptions { registry_port: Some(USUAL), ..MarketOptions::default() };
     let mut market = tokio::select! {
-        market = Market::start(MarketOptions::default(), &say) => market?,
+        market = Market::start(options, &say) => market?,
         () = interrupted() => return Ok(false),
     };
     let mut outcome = tokio::select! {
@@ -149,7 +151,7 @@ async fn walk(args: &Args, market: &mut Market, engine: &bollard::Docker, render
     let prepared = buyer.prepare(&manifest).await?;
     eprintln!("── posting {}: {}", args.manifest.display(), prepared.quote.image);
     let names = market.providers.iter().map(|one| (one.record, one.options.name.clone())).collect::<HashMap<_, _>>();
-    let mut walk = Walk::new(names.clone(), args.json);
+    let mut walk = Walk::new(names.clone(), &prepared.quote.image, args.json);
     let posted = buyer.post(&prepared, &PostOptions::default()).await?;
     eprintln!("   job {}: {} USDC reserved", posted.job, posted.reserved);
     let options =
@@ -168,7 +170,7 @@ async fn walk(args: &Args, market: &mut Market, engine: &bollard::Docker, render
     market.send(&[sweep_fees(&purse_key, &market.treasury, &market.insurance)], &market.admin, &[]).await?;
     let books = Books::read(market).await?;
     books.check().context("the books do not balance")?;
-    let bare = if args.bare { Some(bare_run(engine, &prepared, market.dir(), &walk).await?) } else { None };
+    let bare = if args.bare { Some(bare_run(engine, &prepared, market, &walk).await?) } else { None };
     let report = Report {
         deposit_atoms: books.deposit_atoms,
         paid_atoms: books.paid_atoms,

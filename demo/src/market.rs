@@ -65,6 +65,8 @@ pub struct MarketOptions {
     pub buyer_usdc: u64,
     /// Fixed port of the JSON-RPC; `None` for any free one.
     pub rpc_port: Option<u16>,
+    /// Port of the registry where that is free; `None` for any free one.
+    pub registry_port: Option<u16>,
 }
 
 impl Default for MarketOptions {
@@ -77,6 +79,7 @@ impl Default for MarketOptions {
             keeper: true,
             buyer_usdc: 100 * USDC,
             rpc_port: None,
+            registry_port: None,
         }
     }
 }
@@ -132,7 +135,7 @@ impl Market {
     pub async fn start(options: MarketOptions, say: &(dyn Fn(&str) + Sync)) -> Result<Self> {
         let dir =
             tempfile::Builder::new().prefix("gridlease-").tempdir().context("cannot create a temporary directory")?;
-        let registry = Registry::start(dir.path()).await?;
+        let registry = Registry::start(dir.path(), options.registry_port).await?;
         say(&format!("OCI registry on {}", registry.host()));
         let localnet =
             Localnet::start(LocalnetConfig { rpc_port: options.rpc_port, ..LocalnetConfig::default() }).await?;

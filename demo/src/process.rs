@@ -38,13 +38,13 @@ impl Process {
             .with_context(|| format!("cannot write the log {}", log.display()))?;
         let err = out.try_clone().context("cannot share a log file")?;
         // util-linux's setpriv asks the kernel to end the child with its parent, however that dies.
-        let setpriv = Path::new("/usr/bin/setpriv");
-        let mut command = if setpriv.exists() {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
+        let mut command = match self::program("setpriv") {
+            Some(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+                command
+            }
+            None => Command::new(program),
         };
         let child = command
             .args(args)
@@ -105,6 +105,12 @@ impl Process {
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))
     }
+}
+
+/// The full path of a program on PATH.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
 }
 
 /// A port on loopback that was free a moment ago.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{Process, free_port};
+use crate::process::{Process, free_port, program};
 
-/// The port that everybody uses.
+/// The port that everybody uses, and that a manifest for a local registry names.
 pub const USUAL: u16 = 5_000;
 
 /// A running registry.
@@ -17,13 +17,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry with its data below `dir`, on port 5000 where that is free, because that is what a manifest for a
-    /// local registry names.
+    /// Starts a registry with its data below `dir`, on `port` where that is free, else on any free port.
     ///
     /// # Errors
     /// The program is not installed, or does not answer within ten seconds.
-    pub async fn start(dir: &Path) -> Result<Self> {
-        let port = if std::net::TcpListener::bind(("127.0.0.1", USUAL)).is_ok() { USUAL } else { free_port()? };
+    pub async fn start(dir: &Path, port: Option<u16>) -> Result<Self> {
+        let port = match port {
+            Some(port) if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() => port,
+            _ => free_port()?,
+        };
         let root = dir.join("registry");
         std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
         let config = dir.join("registry.yml");
@@ -32,17 +34,18 @@ impl Registry {
             root.display().to_string(),
         );
         std::fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        let program = Path::new("/usr/bin/docker-registry");
-        if !program.exists() {
-            bail!("docker-registry is not installed; `cargo xtask setup` installs it on Debian and Ubuntu");
-        }
+        let program = program("docker-registry")
+            .context("docker-registry is not installed; `cargo xtask setup` installs it on Debian and Ubuntu")?;
         let args = ["serve".as_ref(), config.as_os_str()];
-        let process = Process::start("the registry", program, args, &[], &dir.join("registry.log"))?;
+        let process = Process::start("the registry", &program, args, &[], &dir.join("registry.log"))?;
         let mut registry = Self { process, port };
         let url = format!("http://127.0.0.1:{port}/v2/");
         for _ in 0..100 {
             registry.process.check()?;
             if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                // Somebody else's registry on the same port answers as well; then ours has ended.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                registry.process.check()?;
                 return Ok(registry);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

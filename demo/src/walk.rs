@@ -31,6 +31,7 @@ pub struct Timings {
 #[derive(Debug)]
 pub struct Walk {
     names: HashMap<Pubkey, String>,
+    image: String,
     bars: MultiProgress,
     money: ProgressBar,
     posted: Instant,
@@ -53,8 +54,8 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk that begins now; `names` are the providers by their records.
-    pub fn new(names: HashMap<Pubkey, String>, quiet: bool) -> Self {
+    /// A walk that begins now; `names` are the providers by their records, `image` is the job's image with its digest.
+    pub fn new(names: HashMap<Pubkey, String>, image: &str, quiet: bool) -> Self {
         let bars = MultiProgress::new();
         if quiet {
             bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -65,6 +66,7 @@ impl Walk {
         }
         Self {
             names,
+            image: image.to_owned(),
             bars,
             money,
             posted: Instant::now(),
@@ -130,6 +132,7 @@ impl Walk {
             }
             JobEvent::Ready { .. } => {
                 self.ready = Some(Instant::now());
+                self.say(&format!("   image pulled and verified by its digest: {}", self.image));
                 self.say("── ready: the container runs, the meter starts");
             }
             JobEvent::LogLine { line, .. } => {

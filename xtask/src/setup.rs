@@ -84,6 +84,15 @@ pub fn run() -> Result<()> {
     packages::ensure_registry(&host)
 }
 
+/// Sets up what is missing for the tests: all that the market needs, and a shell for their images.
+///
+/// # Errors
+/// Those of [`run`], and a shell that is missing and cannot be installed here.
+pub fn for_tests() -> Result<()> {
+    run()?;
+    packages::ensure_shell(&Host::this()?)
+}
+
 #[cfg(test)]
 pub mod tests {
     use super::*;

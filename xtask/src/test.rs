@@ -32,7 +32,7 @@ pub fn run(options: &Options) -> Result<bool> {
 }
 
 fn all(options: &Options, steps: &mut Steps) -> Result<()> {
-    steps.take("setup", setup::run)?;
+    steps.take("setup", setup::for_tests)?;
     let workspace = Workspace::load()?;
     let programs = steps.take("build-programs", || programs::ensure(&workspace))?;
 

@@ -62,7 +62,7 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             format!("running   the meter started; the money lasts {}", left(*runway_end))
         }
         JobEvent::Grace { grace_end, .. } => {
-            format!("grace     the money is used up; a top-up within {} resumes the job", left(*grace_end))
+            format!("grace     the money is used up; a top-up within {} extends the lease", left(*grace_end))
         }
         JobEvent::ToppedUp { amount, runway_end, .. } => {
             format!("top-up    {amount} USDC; the money lasts {}", left(*runway_end))

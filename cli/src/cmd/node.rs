@@ -195,6 +195,8 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         authority: run.authority,
         state_dir: state_dir(context),
         listen: run.listen,
+        // It was compared with the record above.
+        forwarded: run.public_url.is_some(),
         gpu: if run.cpu { GpuSource::Cpu } else { GpuSource::Nvml { lib_path: run.nvml.clone() } },
         docker_socket: run.docker_host.clone(),
         offer: OfferPolicy {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridlease_core::Now;
 use gridlease_sdk::account::{Job, Lease};
 use gridlease_sdk::market::ReadError;
 use gridlease_sdk::rpc::{Client, SendError, SendOptions};
@@ -61,6 +62,15 @@ impl Chain {
     /// [`ReadError`].
     pub async fn lease(&self, lease: &Pubkey) -> Result<Option<Lease>, ReadError> {
         self.client.find(lease).await
+    }
+
+    /// The lease, or `None` once it is closed, and the chain's clock.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn lease_and_now(&self, lease: &Pubkey) -> Result<(Option<Lease>, Now), ReadError> {
+        let now = self.client.now().await?;
+        Ok((self.client.find(lease).await?, now))
     }
 
     /// Where the job's manifest is; `None` where the buyer pushes it.

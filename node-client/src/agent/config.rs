@@ -24,6 +24,8 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// Where the API listens; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Buyers reach the node at the recorded address although it names another port than `listen`.
+    pub forwarded: bool,
     /// Where the GPU part of the inventory comes from.
     pub gpu: GpuSource,
     /// The container engine's socket; `None` for the usual one.

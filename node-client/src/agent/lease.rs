@@ -161,17 +161,20 @@ impl LeaseTask {
     /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
     async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
         let asked_at = self.clock.now();
-        match self.chain.lease(&record.lease).await {
-            Ok(Some(account)) => {
+        match self.chain.lease_and_now(&record.lease).await {
+            Ok((Some(account), now)) => {
+                // Deadlines are the chain's; this machine's clock may differ, so they are told in its time.
+                let ahead = to_i64(now.ts.0) - asked_at;
+                let local = |ts: u64| if ts == 0 { 0 } else { to_i64(ts) - ahead };
                 seen.chain = ChainLease {
                     state: state_of(&account),
-                    start_deadline: to_i64(account.start_deadline),
-                    runway_end: to_i64(account.runway_end),
+                    start_deadline: local(account.start_deadline),
+                    runway_end: local(account.runway_end),
                     seen_at: asked_at,
                 };
                 seen.account = Some(account);
             }
-            Ok(None) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
+            Ok((None, _)) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
             Err(error) => {
                 tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
                 seen.chain.state = ChainState::Unknown;
@@ -240,6 +243,8 @@ impl LeaseTask {
             // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
             Some(StopReason::Operator) => EndReason::Abandoned,
             _ if lost => EndReason::Abandoned,
+            // A top-up that came while the container was being stopped: there is money again, but nothing left to pay for.
+            Some(StopReason::OutOfFunds) if self.has_money_again(&seen.chain) => EndReason::Completed,
             Some(StopReason::OutOfFunds) => EndReason::OutOfFunds,
             Some(StopReason::LeaseOver | StopReason::DiskFull | StopReason::TooLate) | None => EndReason::Completed,
         };
@@ -275,6 +280,10 @@ impl LeaseTask {
             other => self.chain.note("finish", &record.lease, &other).await,
         }
         Ok(())
+    }
+
+    fn has_money_again(&self, chain: &ChainLease) -> bool {
+        chain.state == ChainState::Running && self.clock.now() < chain.runway_end
     }
 
     async fn post_failed(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Leases;
 use super::chain::{Chain, Submitted};
 use super::config::{OfferPolicy, Unit, gpu_root};
+use super::health::Health;
 use crate::bidder::{Decision, Reason, Side, decide};
 use crate::store::NewLease;
 use crate::worker::Worker;
@@ -32,12 +33,15 @@ const ENTER_AFTER: Duration = Duration::from_millis(2_500);
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// After a refused or failed submission for one job, it is left alone this long.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Life that is left to an offer with open leases when it is taken back; one that has passed would be refused.
+const LAST_SECONDS: u64 = 10;
 /// Most jobs remembered.
 const MAX_JOBS: usize = 4_096;
 
 /// The market task.
 pub(crate) struct MarketTask {
     pub(crate) chain: Chain,
+    pub(crate) health: Health,
     pub(crate) provider: Pubkey,
     pub(crate) unit: Unit,
     pub(crate) policy: OfferPolicy,
@@ -78,9 +82,8 @@ impl MarketTask {
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
-        if leases.running.is_empty() {
-            self.withdraw().await;
-        } else {
+        self.suspend().await;
+        if !leases.running.is_empty() {
             tracing::info!(open = leases.running.len(), "open leases run on; the next start takes them up again");
         }
     }
@@ -100,6 +103,14 @@ impl MarketTask {
         let offer_key = address::offer(&self.provider, self.policy.number);
         let offer: Option<Offer> = client.find(&offer_key).await.context("reading the offer")?;
         let now = client.now().await.context("reading the chain's clock")?;
+        if let Some(problem) = self.health.problem().await {
+            if offer.as_ref().is_some_and(|offer| offer.is_live(now.ts) && offer.units_free > 0) {
+                tracing::error!("the machine is not well, its offer is taken back: {problem}");
+                self.suspend().await;
+            }
+            *last_refresh = None; // the offer is made anew once the machine is well
+            return Ok(());
+        }
         if last_refresh.is_none_or(|at| at.elapsed() > self.policy.life / 3) || offer.is_none() {
             if self.keep_offer(offer.as_ref(), now).await {
                 *last_refresh = Some(tokio::time::Instant::now());
@@ -260,6 +271,14 @@ impl MarketTask {
     async fn keep_offer(&self, offer: Option<&Offer>, now: Now) -> bool {
         let (node_key, number) = (self.chain.node_key(), self.policy.number);
         let instructions = match offer {
+            // After a change of the machine or of its units' size, what the chain says must not be sold any longer.
+            Some(offer) if offer.header.state == OFFER_LIVE && !self.is_of_this_machine(offer) => {
+                let mut anew = vec![withdraw_offer(&node_key, &self.provider, number, &offer.payer)];
+                if offer.units_free == offer.units {
+                    anew.push(self.post(now));
+                }
+                anew
+            }
             Some(offer) if offer.header.state == OFFER_LIVE => {
                 vec![refresh_offer(&node_key, &self.provider, number, self.terms(now))]
             }
@@ -285,6 +304,15 @@ impl MarketTask {
                 false
             }
         }
+    }
+
+    /// Does the offer on chain promise what this machine has? Free disk varies, so less than there is will do.
+    fn is_of_this_machine(&self, offer: &Offer) -> bool {
+        let (promised, own) = (offer.unit(), self.unit.spec);
+        let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
+        let disk_fits = promised.disk_mib <= own.disk_mib || self.policy.disk_mib.is_none();
+        let same = gridlease_core::requirement::OfferSpec { disk_mib: own.disk_mib, ..promised } == own;
+        same && disk_fits && offer.gpu_root == gpu_root(&uuids)
     }
 
     fn post(&self, now: Now) -> solana_instruction::Instruction {
@@ -313,15 +341,31 @@ impl MarketTask {
         post_offer(&self.chain.node_key(), &self.provider, self.policy.number, machine, self.terms(now))
     }
 
-    /// Takes the offer off the market at the end; what fails here, its expiry does.
-    async fn withdraw(&self) {
+    /// Takes the offer off the market: withdrawn where no lease is open, else left without a free unit and soon to
+    /// expire, because a withdrawn offer could not be revived while its leases run. What fails here, its expiry does.
+    async fn suspend(&self) {
         let key = address::offer(&self.provider, self.policy.number);
-        let Ok(Some(offer)) = self.chain.client().find::<Offer>(&key).await else { return };
-        let withdraw = withdraw_offer(&self.chain.node_key(), &self.provider, self.policy.number, &offer.payer);
-        match self.chain.submit(&[withdraw]).await {
-            Submitted::Landed(signature) => tracing::info!(%signature, "the offer is withdrawn, its rent returned"),
+        let client = self.chain.client();
+        let Ok(Some(offer)) = client.find::<Offer>(&key).await else { return };
+        let (node_key, number) = (self.chain.node_key(), self.policy.number);
+        let open = offer.units.saturating_sub(offer.units_free);
+        let instruction = if open == 0 {
+            withdraw_offer(&node_key, &self.provider, number, &offer.payer)
+        } else {
+            let Ok(now) = client.now().await else { return };
+            let expires_ts = now.ts.0.saturating_add(LAST_SECONDS);
+            let terms = OfferTerms { units: open, auto_bid: false, expires_ts, ..self.terms(now) };
+            refresh_offer(&node_key, &self.provider, number, terms)
+        };
+        match self.chain.submit(&[instruction]).await {
+            Submitted::Landed(signature) if open == 0 => {
+                tracing::info!(%signature, "the offer is withdrawn, its rent returned");
+            }
+            Submitted::Landed(signature) => {
+                tracing::info!(%signature, open, "the offer takes no more leases; the open ones run on");
+            }
             Submitted::Refused { reason, .. } | Submitted::Later(reason) => {
-                tracing::warn!("the offer could not be withdrawn ({reason}); it expires by itself");
+                tracing::warn!("the offer could not be taken back ({reason}); it expires by itself");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod config;
+mod health;
 pub mod lease;
 pub mod market;
 
@@ -35,6 +36,7 @@ use crate::worker::{WorkError, Worker, WorkerConfig};
 
 use chain::Chain;
 pub use config::{NodeConfig, OfferError, OfferPolicy, Unit};
+use health::Health;
 use lease::LeaseTask;
 use market::MarketTask;
 
@@ -96,6 +98,16 @@ pub enum NodeError {
         recorded: String,
         /// This node's.
         own: String,
+    },
+    /// The record sends buyers elsewhere.
+    #[error(
+        "the provider record says {recorded}, this node listens on port {port}: buyers would not find it; run `gridlease provider update --endpoint …` with the authority's key, or pass --public-url {recorded} where that address is forwarded to this port"
+    )]
+    OtherEndpoint {
+        /// In the record.
+        recorded: String,
+        /// Where the node listens.
+        port: u16,
     },
     /// The node key has nothing to pay with.
     #[error(
@@ -192,8 +204,10 @@ pub async fn run(
         api: api.address(),
         resumed: leases.running.len(),
     });
+    let health = Health::new(config.gpu.clone(), config.state_dir.clone(), machine);
     let market = MarketTask {
         chain,
+        health,
         provider,
         unit,
         policy: config.offer.clone(),
@@ -216,6 +230,12 @@ async fn check_record(config: &NodeConfig, identity: &Identity, provider: &Pubke
     if record.cert_fingerprint != identity.fingerprint() {
         let (recorded, own) = (hex::encode(record.cert_fingerprint), hex::encode(identity.fingerprint()));
         return Err(NodeError::OtherCertificate { recorded, own });
+    }
+    let recorded = record.endpoint_url(provider).map_err(ReadError::Decode)?.to_owned();
+    let recorded_port = url::Url::parse(&recorded).ok().and_then(|url| url.port_or_known_default());
+    let port = config.listen.port();
+    if !config.forwarded && recorded_port != Some(port) {
+        return Err(NodeError::OtherEndpoint { recorded, port });
     }
     Ok(())
 }
@@ -263,7 +283,10 @@ impl Leases {
         self.running.insert(lease, record.clone());
         let task = self.task.clone();
         self.tasks.spawn(async move {
-            task.run(record).await;
+            // A task of its own, so that a panic in it ends it and nothing else: the next look takes the lease up again.
+            if let Err(error) = tokio::spawn(task.run(record)).await {
+                tracing::error!(%lease, %error, "a lease's task broke off");
+            }
             lease
         });
     }
@@ -271,11 +294,8 @@ impl Leases {
     /// Forgets the tasks that have ended.
     fn reap(&mut self) {
         while let Some(ended) = self.tasks.try_join_next() {
-            match ended {
-                Ok(lease) => {
-                    self.running.remove(&lease);
-                }
-                Err(error) => tracing::error!(%error, "a lease's task broke off; it is taken up again"),
+            if let Ok(lease) = ended {
+                self.running.remove(&lease);
             }
         }
     }

@@ -21,7 +21,7 @@ const ONCE: PostOptions = PostOptions { again: false };
 /// A market, a buyer with 10 USDC, and a job that can be posted.
 async fn ready() -> (World, Registry, Buyer, PreparedJob) {
     let world = World::new().await;
-    let registry = Registry::start(world.dir.path()).await.unwrap();
+    let registry = Registry::start(world.dir.path(), None).await.unwrap();
     let image = push_image(&registry).await;
     let manifest = write_manifest(world.dir.path(), &image);
     let buyer = world.buyer(10 * USDC).await;

@@ -55,7 +55,7 @@ async fn a_buyer_who_stops_early_pays_for_what_ran_and_gets_the_rest_back() {
     let Some(world) = world(one_provider()).await else { return };
     let job = world.post("echo up; sleep 600", "10m").await;
     let mut story = world.follow(job);
-    story.until("the first line", |event| matches!(event, JobEvent::LogLine { .. })).await;
+    story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
     steps::stop(world.buyer.chain(), world.buyer.key(), &job).await.unwrap();
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { reason: EndReason::Stopped, .. })), 1);

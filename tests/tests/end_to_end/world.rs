@@ -1,6 +1,5 @@
 //! A market, a buyer with money in its purse, and jobs made of one shell line.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -10,6 +9,7 @@ use gridlease_cli::{chain::Chain, purse};
 use gridlease_demo::account::Books;
 use gridlease_demo::image::{build_and_push, docker};
 use gridlease_demo::market::{Market, MarketOptions, USDC};
+use gridlease_demo::process::program;
 use solana_pubkey::Pubkey;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -37,8 +37,7 @@ pub async fn world(options: MarketOptions) -> Option<World> {
     };
     let place = PLACES.acquire().await.unwrap();
     let market = Market::start(options, &|line| eprintln!("{line}")).await.unwrap();
-    let shell = PathBuf::from("/bin/busybox");
-    assert!(shell.exists(), "busybox-static is not installed; `cargo xtask setup` installs it");
+    let shell = program("busybox").expect("busybox-static is not installed; `cargo xtask test` installs it");
     let image = build_and_push(&engine, &shell, "busybox", market.registry_host()).await.unwrap();
     let chain = Chain::new(market.client.clone());
     purse::open(&chain, &market.buyer).await.unwrap();

@@ -31,6 +31,21 @@ pub fn ensure_registry(host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that there is a statically linked shell: the tests make images of it.
+///
+/// # Errors
+/// It is missing and cannot be installed here.
+pub fn ensure_shell(host: &Host) -> Result<()> {
+    if host.program("busybox").is_some() {
+        eprintln!("busybox: installed");
+        return Ok(());
+    }
+    if !is_debian(&host.os_release) {
+        bail!("there is no `busybox` on PATH; the tests put a statically linked one into their images");
+    }
+    install(host, &["busybox-static"])
+}
+
 /// Installs Debian packages.
 ///
 /// # Errors
