@@ -313,16 +313,6 @@ impl Market {
         }
     }
 
-    /// The log of the node of provider `at`.
-    pub fn node_log(&self, at: usize) -> String {
-        self.providers.get(at).and_then(|provider| provider.node.as_ref()).map(Process::log).unwrap_or_default()
-    }
-
-    /// The keeper's log.
-    pub fn keeper_log(&self) -> String {
-        self.keeper.as_ref().map(Process::log).unwrap_or_default()
-    }
-
     /// The end of every part's log.
     pub fn logs(&self) -> String {
         let nodes =

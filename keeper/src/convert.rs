@@ -4,10 +4,9 @@
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{self, Terms};
 use gridlease_core::limits::BOOK_SIZE;
-use gridlease_core::reputation::Reputation;
-use gridlease_core::score::{Merit, Weights};
-use gridlease_core::{Atoms, Bps, PricePerHour, Seconds, UnixTs, bond};
-use gridlease_sdk::account::{Bond, Job, Provider};
+use gridlease_core::score::Weights;
+use gridlease_core::{Atoms, PricePerHour, Seconds, UnixTs};
+use gridlease_sdk::account::Job;
 
 /// The moving parts of a job.
 pub fn job(job: &Job) -> Option<job::Job> {
@@ -46,22 +45,4 @@ pub fn book(job: &Job) -> Option<Book> {
         };
     }
     Book::from_sorted(entries.get(..usize::from(job.book_len))?).ok()
-}
-
-/// What of a provider's history counts in a score.
-pub fn merit(provider: &Provider) -> Merit {
-    let history = Reputation {
-        standing: Bps(provider.standing),
-        uptime: Bps(provider.uptime),
-        start_s: provider.start_s,
-        started: provider.started,
-        completed: provider.completed,
-        faulted: provider.faulted,
-    };
-    Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
-}
-
-/// The amounts of a bond.
-pub fn bond(bond: &Bond) -> bond::Bond {
-    bond::Bond { amount: Atoms(bond.amount), reserved: Atoms(bond.reserved), unbonding: Atoms(bond.unbonding) }
 }

@@ -2,9 +2,8 @@
 
 use gridlease_core::bond::lease_reservation;
 use gridlease_core::job::JobState;
-use gridlease_core::reputation::Reputation;
 use gridlease_core::requirement::{Standing, satisfies};
-use gridlease_core::score::{Merit, Weights, auto_bid_price};
+use gridlease_core::score::{Weights, auto_bid_price};
 use gridlease_core::{Atoms, Bps, PricePerHour, UnixTs};
 use gridlease_sdk::account::{Job, Offer, Provider};
 use solana_pubkey::Pubkey;
@@ -95,7 +94,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     }
     let price = auto_bid_price(
         &weights,
-        &merit(side.provider),
+        &side.provider.merit(),
         PricePerHour(side.offer.ask),
         PricePerHour(side.offer.floor),
         PricePerHour(job.max_price),
@@ -113,23 +112,11 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     Ok(price)
 }
 
-fn merit(provider: &Provider) -> Merit {
-    let history = Reputation {
-        standing: Bps(provider.standing),
-        uptime: Bps(provider.uptime),
-        start_s: provider.start_s,
-        started: provider.started,
-        completed: provider.completed,
-        faulted: provider.faulted,
-    };
-    Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use bytemuck::Zeroable;
-    use gridlease_core::score::score;
+    use gridlease_core::score::{Merit, score};
     use gridlease_sdk::account::{BookEntry, OFFER_LIVE};
 
     const NOW: UnixTs = UnixTs(1_000);

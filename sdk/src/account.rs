@@ -2,10 +2,13 @@
 
 use anchor_lang::{Discriminator, Owner};
 use bytemuck::Pod;
+use gridlease_core::bond::Bond as BondAmounts;
 use gridlease_core::gpu::{model_name, region_name};
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::purse::Purse as PurseAmounts;
+use gridlease_core::reputation::Reputation;
+use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs};
 use solana_pubkey::Pubkey;
 
@@ -129,6 +132,19 @@ impl Purse {
 }
 
 impl Provider {
+    /// What of its history counts in a score.
+    pub fn merit(&self) -> Merit {
+        let history = Reputation {
+            standing: Bps(self.standing),
+            uptime: Bps(self.uptime),
+            start_s: self.start_s,
+            started: self.started,
+            completed: self.completed,
+            faulted: self.faulted,
+        };
+        Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
+    }
+
     /// URL of the node's API.
     ///
     /// # Errors
@@ -140,6 +156,13 @@ impl Provider {
             kind: Provider::KIND,
             what: "the endpoint is not UTF-8",
         })
+    }
+}
+
+impl Bond {
+    /// The bond's amounts, for the rules.
+    pub fn amounts(&self) -> BondAmounts {
+        BondAmounts { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
     }
 }
 

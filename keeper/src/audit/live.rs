@@ -100,7 +100,7 @@ pub async fn audit(client: &Client, subject: &Subject) -> Result<Vec<Violation>,
         let pairs = with_vaults(client, bonds, bond_vault).await?;
         violations.extend(pairs.iter().filter_map(|(address, account, vault)| {
             let bond: Bond = read(address, account)?;
-            check_bond(address, &convert::bond(&bond), *vault)
+            check_bond(address, &bond.amounts(), *vault)
         }));
     }
     // Which purse was read first is chance.

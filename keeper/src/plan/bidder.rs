@@ -6,7 +6,6 @@ use gridlease_sdk::account::{Job, Offer, Provider};
 use gridlease_sdk::instruction;
 use solana_pubkey::Pubkey;
 
-use crate::convert;
 use crate::view::View;
 
 /// An offer with everything that its eligibility hangs on.
@@ -23,7 +22,7 @@ pub(super) fn live(view: &View, now: UnixTs) -> Vec<Bidder<'_>> {
         .filter(|(_, offer)| offer.auto_bid == 1 && offer.units_free > 0 && offer.is_live(now))
         .filter_map(|(_, offer)| {
             let provider = view.provider(&offer.provider)?;
-            let bond = convert::bond(view.bond(&provider.bond)?);
+            let bond = view.bond(&provider.bond)?.amounts();
             Some(Bidder { provider_key: offer.provider, provider, offer, bond })
         })
         .collect()

@@ -50,7 +50,7 @@ fn entry(job: &Job, open: &rules::Job, book: &Book, weights: &Weights, bidder: &
     if standing.is_some() && book.best() == standing {
         return None; // it leads already
     }
-    let merit = convert::merit(bidder.provider);
+    let merit = bidder.provider.merit();
     let max = open.terms.max_price;
     let (ask, floor) = (PricePerHour(bidder.offer.ask), PricePerHour(bidder.offer.floor));
     let best_other = book.best_other(&provider).map(|entry| entry.score);

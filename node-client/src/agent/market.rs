@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
-use gridlease_core::{Atoms, Now, UnixTs};
+use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Job, Lease, OFFER_LIVE, Offer, Provider};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
@@ -126,13 +126,13 @@ impl MarketTask {
         }
         let provider: Provider = client.provider_at(&self.provider).await.context("reading the provider record")?;
         let bond = client.bond_of(&provider.authority).await.context("reading the bond")?;
-        let (stake, reserved) = bond.map_or((0, 0), |bond| (bond.amount, bond.reserved + bond.unbonding));
+        let bond = bond.map(|bond| bond.amounts()).unwrap_or_default();
         let side = Side {
             provider_key: &self.provider,
             provider: &provider,
             offer: &offer,
-            stake: Atoms(stake),
-            free_stake: Atoms(stake.saturating_sub(reserved)),
+            stake: bond.amount,
+            free_stake: bond.free().unwrap_or_default(),
             free_units: u32::from(self.policy.units)
                 .saturating_sub(u32::try_from(leases.running.len()).unwrap_or(u32::MAX)),
         };

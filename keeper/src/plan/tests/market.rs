@@ -269,7 +269,7 @@ impl Market {
 
     fn enter(&mut self, address: &Pubkey, provider: Pubkey, number: u32, now: Now) {
         let offer = self.offers[&address::offer(&provider, number)];
-        let merit = convert::merit(&self.providers[&provider]);
+        let merit = self.providers[&provider].merit();
         let job = self.jobs.get_mut(address).unwrap();
         let (mut rules, mut book) = (convert::job(job).unwrap(), convert::book(job).unwrap());
         let weights = convert::weights(job).unwrap();
