@@ -68,6 +68,9 @@ pub const AUTO_BID_STEP: u32 = 250_000;
 pub const DEFAULT_WEIGHTS: [u16; 4] = [4_000, 3_000, 2_000, 1_000];
 /// Reputation of somebody without a history.
 pub const NEUTRAL: Bps = Bps(5_000);
+/// Buyers that a provider's record remembers: one of them counts again only when that many others came after it, so that
+/// none makes up more than a tenth of a reputation.
+pub const RECENT_BUYERS: usize = 9;
 /// Start time that scores full marks for speed.
 pub const REFERENCE_START: Seconds = Seconds(30);
 /// Longest manifest URI in an account, in bytes.

@@ -17,10 +17,9 @@ pub fn name(program: &Pubkey, code: u32) -> Option<String> {
     } else {
         return None;
     };
-    let rule =
-        code.checked_sub(RULE_BASE).and_then(|at| usize::try_from(at).ok()).and_then(|at| RuleError::ALL.get(at));
+    let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code);
     if let Some(rule) = rule {
-        return Some(format!("{} ({label} error {code})", rule_in_words(*rule)));
+        return Some(format!("{} ({label} error {code})", rule_in_words(rule)));
     }
     let at = code.checked_sub(6_000).and_then(|at| usize::try_from(at).ok());
     if let Some(words) = at.and_then(|at| own.get(at)) {

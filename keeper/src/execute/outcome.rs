@@ -188,8 +188,7 @@ fn is_lost_race(failure: &ProgramFailure) -> bool {
     if GONE.contains(&code) || (program == MARKET && MOVED_ON.contains(&code)) {
         return true;
     }
-    let rule =
-        code.checked_sub(RULE_BASE).and_then(|at| usize::try_from(at).ok()).and_then(|at| RuleError::ALL.get(at));
+    let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code);
     matches!(
         rule,
         Some(

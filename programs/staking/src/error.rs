@@ -45,130 +45,14 @@ pub enum StakingError {
     /// 6012
     #[msg("the tokens that moved are not the amount that was recorded")]
     NotMoved,
-
-    /// 6100
-    #[msg("an amount left the range of its type")]
-    RuleOverflow = 100,
-    /// 6101
-    #[msg("the step is not allowed in the present state")]
-    RuleWrongState = 101,
-    /// 6102
-    #[msg("the amount must be greater than zero")]
-    RuleZeroAmount = 102,
-    /// 6103
-    #[msg("the purse's free balance is too small")]
-    RuleInsufficientFree = 103,
-    /// 6104
-    #[msg("more was asked than is reserved")]
-    RuleInsufficientReserved = 104,
-    /// 6105
-    #[msg("the bond's free stake is too small")]
-    RuleInsufficientStake = 105,
-    /// 6106
-    #[msg("the slash is larger than the lease's reservation")]
-    RuleSlashAboveReservation = 106,
-    /// 6107
-    #[msg("the price is zero or above the market's ceiling")]
-    RulePriceOutOfBounds = 107,
-    /// 6108
-    #[msg("the duration or window is outside its bounds")]
-    RuleDurationOutOfBounds = 108,
-    /// 6109
-    #[msg("the score weights do not add up to 10,000")]
-    RuleWeightsNotWhole = 109,
-    /// 6110
-    #[msg("the number of attempts is outside its bounds")]
-    RuleAttemptsOutOfBounds = 110,
-    /// 6111
-    #[msg("the bid is above the most that the job pays")]
-    RuleBidAboveMax = 111,
-    /// 6112
-    #[msg("the bid is below the offer's floor")]
-    RuleBidBelowFloor = 112,
-    /// 6113
-    #[msg("the bid does not improve the provider's standing bid")]
-    RuleBidNotImproved = 113,
-    /// 6114
-    #[msg("the book is full of better bids")]
-    RuleBookFull = 114,
-    /// 6115
-    #[msg("the bidding window is over")]
-    RuleWindowClosed = 115,
-    /// 6116
-    #[msg("the bidding window is still open")]
-    RuleWindowOpen = 116,
-    /// 6117
-    #[msg("the time of this step has not come")]
-    RuleTooEarly = 117,
-    /// 6118
-    #[msg("the deadline of this step has passed")]
-    RuleTooLate = 118,
-    /// 6119
-    #[msg("the offer does not satisfy the requirement")]
-    RuleUnsatisfied = 119,
-    /// 6120
-    #[msg("a field of the specification is outside its bounds")]
-    RuleInvalidSpec = 120,
-    /// 6121
-    #[msg("the provider is excluded from this job")]
-    RuleExcluded = 121,
-    /// 6122
-    #[msg("basis points outside their bounds")]
-    RuleBpsOutOfBounds = 122,
-    /// 6123
-    #[msg("something is still owed")]
-    RuleStillOwed = 123,
-    /// 6124
-    #[msg("leases are still open")]
-    RuleStillLeased = 124,
-    /// 6125
-    #[msg("the offer has no free unit")]
-    RuleNoFreeUnit = 125,
-    /// 6126
-    #[msg("an invariant does not hold")]
-    RuleInvariantBroken = 126,
-    /// 6127
-    #[msg("this signer may not give this reason")]
-    RuleReasonNotAllowed = 127,
-    /// 6128
-    #[msg("the account is not empty")]
-    RuleNotEmpty = 128,
 }
 
-impl From<RuleError> for StakingError {
-    fn from(error: RuleError) -> Self {
-        match error {
-            RuleError::Overflow => Self::RuleOverflow,
-            RuleError::WrongState => Self::RuleWrongState,
-            RuleError::ZeroAmount => Self::RuleZeroAmount,
-            RuleError::InsufficientFree => Self::RuleInsufficientFree,
-            RuleError::InsufficientReserved => Self::RuleInsufficientReserved,
-            RuleError::InsufficientStake => Self::RuleInsufficientStake,
-            RuleError::SlashAboveReservation => Self::RuleSlashAboveReservation,
-            RuleError::PriceOutOfBounds => Self::RulePriceOutOfBounds,
-            RuleError::DurationOutOfBounds => Self::RuleDurationOutOfBounds,
-            RuleError::WeightsNotWhole => Self::RuleWeightsNotWhole,
-            RuleError::AttemptsOutOfBounds => Self::RuleAttemptsOutOfBounds,
-            RuleError::BidAboveMax => Self::RuleBidAboveMax,
-            RuleError::BidBelowFloor => Self::RuleBidBelowFloor,
-            RuleError::BidNotImproved => Self::RuleBidNotImproved,
-            RuleError::BookFull => Self::RuleBookFull,
-            RuleError::WindowClosed => Self::RuleWindowClosed,
-            RuleError::WindowOpen => Self::RuleWindowOpen,
-            RuleError::TooEarly => Self::RuleTooEarly,
-            RuleError::TooLate => Self::RuleTooLate,
-            RuleError::Unsatisfied => Self::RuleUnsatisfied,
-            RuleError::InvalidSpec => Self::RuleInvalidSpec,
-            RuleError::Excluded => Self::RuleExcluded,
-            RuleError::BpsOutOfBounds => Self::RuleBpsOutOfBounds,
-            RuleError::StillOwed => Self::RuleStillOwed,
-            RuleError::StillLeased => Self::RuleStillLeased,
-            RuleError::NoFreeUnit => Self::RuleNoFreeUnit,
-            RuleError::InvariantBroken => Self::RuleInvariantBroken,
-            RuleError::ReasonNotAllowed => Self::RuleReasonNotAllowed,
-            RuleError::NotEmpty => Self::RuleNotEmpty,
-        }
-    }
+/// Number of the first rule error.
+pub const RULE_BASE: u32 = 6_100;
+
+/// A rule's refusal as a program error: `6100 + RuleError::code()`.
+pub fn rule(error: RuleError) -> Error {
+    Error::from(ProgramError::Custom(RULE_BASE + u32::from(error.code())))
 }
 
 /// `?` for results of rules.
@@ -182,6 +66,6 @@ pub trait OrRule<T> {
 
 impl<T> OrRule<T> for RuleResult<T> {
     fn or_rule(self) -> Result<T> {
-        self.map_err(|error| StakingError::from(error).into())
+        self.map_err(rule)
     }
 }

@@ -104,7 +104,7 @@ impl Refused {
     }
 
     fn reason(&self, code: u32) -> String {
-        let rule = code.checked_sub(RULE_BASE).and_then(|at| RuleError::ALL.get(usize::try_from(at).ok()?));
+        let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code);
         if let Some(rule) = rule.filter(|_| self.is_ours()) {
             return format!("{rule:?}");
         }

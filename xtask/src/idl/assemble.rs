@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anchor_lang_idl_spec::{Idl, IdlEvent, IdlTypeDef};
+use anchor_lang_idl_spec::{Idl, IdlErrorCode, IdlEvent, IdlTypeDef};
 use anyhow::{Context, Result, bail, ensure};
+use gridlease_core::RuleError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -51,10 +52,22 @@ pub fn assemble(printed: &str) -> Result<Idl> {
         idl.errors = part.read()?;
     }
     ensure!(errors.next().is_none(), "two `#[error_code]` enums were printed; a program has one");
+    idl.errors.extend(rule_errors());
     let mut idl = shorten(&idl)?;
     sort(&mut idl);
     verify(&idl)?;
     Ok(idl)
+}
+
+/// The refusals of the rules, which both programs pass on as 6100 + the rule's number. They are no part of the programs'
+/// own lists, so that a rule's refusal is declared once, in `core`.
+fn rule_errors() -> impl Iterator<Item = IdlErrorCode> {
+    const RULE_BASE: u32 = 6_100;
+    RuleError::ALL.iter().map(|error| IdlErrorCode {
+        code: RULE_BASE + u32::from(error.code()),
+        name: format!("Rule{error:?}"),
+        msg: Some(error.to_string()),
+    })
 }
 
 /// What stands between one pair of marker lines.

@@ -27,6 +27,12 @@ pub struct JobArgs {
     pub max_duration_s: u32,
     /// Length of the bidding window in seconds.
     pub window_s: u32,
+    /// Length of the revealing of a sealed auction in seconds; zero for the other modes.
+    pub reveal_s: u32,
+    /// Notice with which the provider may leave, in seconds; zero: it may not.
+    pub notice_s: u32,
+    /// Time between checkpoints in seconds; zero for a job that is not durable.
+    pub checkpoint_s: u32,
     /// Size of the image in megabytes (10⁶ bytes).
     pub image_mb: u32,
     /// Score weights: reputation, price, uptime, speed; 10,000 in all.
@@ -99,6 +105,9 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         job.weights = args.weights;
         job.max_duration_s = args.max_duration_s;
         job.window_s = args.window_s;
+        job.reveal_s = args.reveal_s;
+        job.notice_s = args.notice_s;
+        job.checkpoint_s = args.checkpoint_s;
         job.image_mb = args.image_mb;
         job.attempts = args.attempts;
         job.mode = args.mode;

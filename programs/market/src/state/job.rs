@@ -42,10 +42,14 @@ pub struct Job {
     pub purse: Pubkey,
     /// Who posted it, paid its rent and gets that back.
     pub payer: Pubkey,
+    /// The array that this job is a task of; zero for a job of its own.
+    pub array: Pubkey,
     /// SHA-256 of the canonical manifest.
     pub manifest_hash: [u8; 32],
     /// Digest of the image.
     pub image_digest: [u8; 32],
+    /// Hash of the last checkpoint, with which a next lease resumes; zero for none.
+    pub checkpoint_hash: [u8; 32],
     /// The job's number in its purse.
     pub number: u64,
     /// The most it pays per hour, in atoms.
@@ -58,6 +62,12 @@ pub struct Job {
     pub posted_ts: u64,
     /// When it ended; zero before.
     pub ended_ts: u64,
+    /// End of the revealing of a sealed auction; zero for the other modes.
+    pub reveal_end: u64,
+    /// Stake that a sealed bid binds, in atoms; zero for the other modes.
+    pub sealed_bond: u64,
+    /// Bytes of the last checkpoint.
+    pub checkpoint_bytes: u64,
     /// What it needs.
     pub requirement: RequirementData,
     /// Score weights: reputation, price, uptime, speed.
@@ -66,6 +76,16 @@ pub struct Job {
     pub max_duration_s: u32,
     /// Length of a bidding window in seconds.
     pub window_s: u32,
+    /// Length of the revealing of a sealed auction in seconds; zero for the other modes.
+    pub reveal_s: u32,
+    /// Notice with which the provider may leave, in seconds; zero: it may not.
+    pub notice_s: u32,
+    /// Time between checkpoints in seconds; zero for a job that is not durable.
+    pub checkpoint_s: u32,
+    /// Number of the last checkpoint; zero for none.
+    pub checkpoint_seq: u32,
+    /// Number of the task in its array.
+    pub task: u32,
     /// Size of the image in megabytes (10⁶ bytes), for the start deadline.
     pub image_mb: u32,
     /// Exit code of the container, where one ran.
@@ -82,7 +102,7 @@ pub struct Job {
     pub reason: u8,
     /// 1 where `exit_code` was reported.
     pub has_exit: u8,
-    /// Auction mode: 0 open auction.
+    /// See `gridlease_core::job::Mode`.
     pub mode: u8,
     /// Verification class: 0 none.
     pub verify_class: u8,
@@ -94,14 +114,20 @@ pub struct Job {
     pub manifest_place: u8,
     /// Bytes of the URI behind the fixed part.
     pub uri_len: u8,
+    /// Starts that the buyer rejected.
+    pub rejects: u8,
+    /// Number of the replica in its task.
+    pub replica: u8,
+    /// Sealed bids that are not revealed.
+    pub sealed: u8,
     /// Zero.
-    pub pad: [u8; 4],
+    pub pad: [u8; 5],
     /// First eight bytes of the addresses of providers that failed this job.
     pub excluded: [[u8; 8]; MAX_ATTEMPTS as usize],
     /// The bids, best first.
     pub book: [BookEntry; BOOK_SIZE],
     /// Zero.
-    pub reserved_space: [u8; 32],
+    pub reserved_space: [u8; 8],
 }
 
 impl Job {

@@ -30,6 +30,10 @@ pub struct Lease {
     pub result_hash: [u8; 32],
     /// Last link of the log's hash chain, from `finish`.
     pub log_hash: [u8; 32],
+    /// Slot hash that the open liveness challenge asks to be signed; zero while none is open.
+    pub challenge_nonce: [u8; 32],
+    /// Purse that bound the open challenge's bond, and gets it back where the node stays silent.
+    pub challenger: Pubkey,
     /// Price per hour, in atoms.
     pub price: u64,
     /// Ever handed to the lease, in atoms.
@@ -60,10 +64,24 @@ pub struct Lease {
     pub ended_ts: u64,
     /// Stake reserved for it at the award, in atoms.
     pub stake: u64,
+    /// Of what was accrued, the part that the last checkpoint confirmed, in atoms; more is held back in a durable lease.
+    pub confirmed: u64,
+    /// Credit for downtime that is taken off what is owed, in atoms.
+    pub credit: u64,
+    /// Deadline of the open liveness challenge; zero while none is open.
+    pub challenge_end: u64,
+    /// Since when it is down; zero while it is not.
+    pub down_since: u64,
+    /// When the provider may leave without fault; zero without a notice.
+    pub notice_end: u64,
     /// Milliseconds that one slot is billed at most.
     pub slot_ms: u32,
     /// Exit code of the container, where one ran.
     pub exit_code: i32,
+    /// Notice with which the provider may leave, in seconds; zero: it may not.
+    pub notice_s: u32,
+    /// Seconds for which downtime was credited.
+    pub credited_s: u32,
     /// Fee in basis points.
     pub fee_bps: u16,
     /// Why it ended.
@@ -72,8 +90,12 @@ pub struct Lease {
     pub number: u8,
     /// 1 where `exit_code` was reported.
     pub has_exit: u8,
+    /// 1 for a durable job: earnings since the last checkpoint are held back.
+    pub durable: u8,
+    /// 1 where the price index counted it.
+    pub indexed: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: [u8; 1],
     /// Zero.
-    pub reserved_space: [u8; 64],
+    pub reserved_space: [u8; 32],
 }

@@ -46,7 +46,9 @@ pub struct Offer {
     /// 1 where anybody may enter it into auctions.
     pub auto_bid: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: [u8; 1],
+    /// GPUs that are claimed for this offer.
+    pub claimed: u16,
     /// Zero.
     pub reserved: [u8; 64],
 }

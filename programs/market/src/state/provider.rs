@@ -1,7 +1,7 @@
 //! A provider's record.
 
 use anchor_lang::prelude::*;
-use gridlease_core::limits::MAX_ENDPOINT;
+use gridlease_core::limits::{MAX_ENDPOINT, RECENT_BUYERS};
 
 use super::Header;
 
@@ -47,10 +47,14 @@ pub struct Provider {
     pub uptime: u16,
     /// Bytes of `endpoint` in use.
     pub endpoint_len: u8,
+    /// Where the next buyer is written in `buyers`.
+    pub next_buyer: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: [u8; 2],
     /// URL of the node's API, UTF-8.
     pub endpoint: [u8; MAX_ENDPOINT],
+    /// First eight bytes of the addresses of the buyers that counted last; none counts twice while it stands here.
+    pub buyers: [[u8; 8]; RECENT_BUYERS],
     /// Zero.
-    pub reserved: [u8; 64],
+    pub reserved: [u8; 32],
 }

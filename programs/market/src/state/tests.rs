@@ -11,13 +11,13 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Header>(), 16);
     assert_eq!(size_of::<Config>(), 312);
     assert_eq!(size_of::<Purse>(), 288);
-    assert_eq!(size_of::<Provider>(), 480);
+    assert_eq!(size_of::<Provider>(), 520);
     assert_eq!(size_of::<SpecData>(), 36);
     assert_eq!(size_of::<RequirementData>(), 56);
     assert_eq!(size_of::<Offer>(), 288);
     assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 864);
-    assert_eq!(size_of::<Lease>(), 536);
+    assert_eq!(size_of::<Job>(), 952);
+    assert_eq!(size_of::<Lease>(), 616);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
-use gridlease_core::Atoms;
+use gridlease_core::{Atoms, RuleError};
 
-use crate::error::{OrRule, StakingError};
+use crate::error::{OrRule, StakingError, rule};
 use crate::event::Slashed;
 use crate::state::{Bond, Config, Reservation};
 use crate::token::{self, BondSigner};
@@ -69,7 +69,9 @@ impl Slash<'_> {
         ctx.accounts.validate()?;
         let accounts = &mut *ctx.accounts;
         let slash = Atoms(victim).add(Atoms(insurance)).or_rule()?;
-        require!(!slash.is_zero(), StakingError::RuleZeroAmount);
+        if slash.is_zero() {
+            return Err(rule(RuleError::ZeroAmount));
+        }
         let slashed = {
             let mut bond = accounts.bond.load_mut()?;
             let mut reservation = accounts.reservation.load_mut()?;
