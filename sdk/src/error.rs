@@ -10,10 +10,10 @@ const ANCHOR_RANGE: core::ops::Range<u32> = 100..5_000;
 
 /// The sentence for error `code` of `program`; `None` for a program that is not ours.
 pub fn name(program: &Pubkey, code: u32) -> Option<String> {
-    let (label, own): (_, &[&str]) = if *program == crate::address::MARKET {
-        ("market", &MARKET)
+    let (label, own) = if *program == crate::address::MARKET {
+        ("market", MARKET)
     } else if *program == crate::address::STAKING {
-        ("staking", &STAKING)
+        ("staking", STAKING)
     } else {
         return None;
     };
@@ -21,8 +21,7 @@ pub fn name(program: &Pubkey, code: u32) -> Option<String> {
     if let Some(rule) = rule {
         return Some(format!("{} ({label} error {code})", rule_in_words(rule)));
     }
-    let at = code.checked_sub(6_000).and_then(|at| usize::try_from(at).ok());
-    if let Some(words) = at.and_then(|at| own.get(at)) {
+    if let Some((_, words)) = own.iter().find(|(number, _)| *number == code) {
         return Some(format!("{words} ({label} error {code})"));
     }
     if ANCHOR_RANGE.contains(&code) {
@@ -48,46 +47,46 @@ fn rule_in_words(rule: RuleError) -> String {
 }
 
 /// Refusals of the market, 6000 and up.
-const MARKET: [&str; 22] = [
-    "the mint is not the market's USDC mint",
-    "intake is paused; settling, stopping and withdrawing stay open",
-    "the signer is not the owner of this purse",
-    "the signer is not the provider's node key",
-    "the signer is not the provider's authority",
-    "an account does not belong to this lease, job, offer or purse",
-    "the offer has expired or was withdrawn",
-    "the offer does not take automatic bids",
-    "the bond is not the provider's bond",
-    "the award needs the accounts of the next bidders in the book's order",
-    "a job with this number or a higher one was posted already",
-    "a text is empty, too long or of unexpected form",
-    "the image digest is not the job's",
-    "the spender's cap for this period is used up",
-    "an offer lives at most an hour and must not end in the past",
-    "too many of these are open; close some first",
-    "this auction mode or verification class is not taken by this version of the market",
-    "the ask is below the floor",
-    "the units are outside their bounds, or fewer than the open leases",
-    "the offer does not hold the rent of another lease",
-    "the token account is not of the market's mint, or not the recorded one",
-    "the account's layout version is not the one of the program",
+const MARKET: &[(u32, &str)] = &[
+    (6_000, "the mint is not the market's USDC mint"),
+    (6_001, "intake is paused; settling, stopping and withdrawing stay open"),
+    (6_002, "the signer is not the owner of this purse"),
+    (6_003, "the signer is not the provider's node key"),
+    (6_004, "the signer is not the provider's authority"),
+    (6_005, "an account does not belong to this lease, job, offer or purse"),
+    (6_006, "the offer has expired or was withdrawn"),
+    (6_007, "the offer does not take automatic bids"),
+    (6_008, "the bond is not the provider's bond"),
+    (6_009, "the award needs the accounts of the next bidders in the book's order"),
+    (6_010, "a job with this number or a higher one was posted already"),
+    (6_011, "a text is empty, too long or of unexpected form"),
+    (6_012, "the image digest is not the job's"),
+    (6_013, "the spender's cap for this period is used up"),
+    (6_014, "an offer lives at most an hour and must not end in the past"),
+    (6_015, "too many of these are open; close some first"),
+    (6_016, "this auction mode or verification class is not taken by this version of the market"),
+    (6_017, "the ask is below the floor"),
+    (6_018, "the units are outside their bounds, or fewer than the open leases"),
+    (6_019, "the offer does not hold the rent of another lease"),
+    (6_020, "the token account is not of the market's mint, or not the recorded one"),
+    (6_021, "the account's layout version is not the one of the program"),
 ];
 
 /// Refusals of the staking program, 6000 and up.
-const STAKING: [&str; 13] = [
-    "the mint is not a classic SPL Token mint with 6 decimals",
-    "the insurance account is not the configured one",
-    "the vault is not the bond's",
-    "the signer is not the bond's authority",
-    "the signer may not reserve stake",
-    "the signer did not make this reservation",
-    "the reservation is not of this bond",
-    "the rent does not go to who paid it",
-    "the lease has a reservation already",
-    "the account's layout version is not the one of the program",
-    "a slash cannot pay the vault that it takes from",
-    "a key must not be zero",
-    "the tokens did not move",
+const STAKING: &[(u32, &str)] = &[
+    (6_000, "the mint is not a classic SPL Token mint with 6 decimals"),
+    (6_001, "the insurance account is not the configured one"),
+    (6_002, "the vault is not the bond's"),
+    (6_003, "the signer is not the bond's authority"),
+    (6_004, "the signer may not reserve stake"),
+    (6_005, "the signer did not make this reservation"),
+    (6_006, "the reservation is not of this bond"),
+    (6_007, "the rent does not go to who paid it"),
+    (6_008, "the lease has a reservation already"),
+    (6_009, "the account's layout version is not the one of the program"),
+    (6_010, "a slash cannot pay the vault that it takes from"),
+    (6_011, "a key must not be zero"),
+    (6_012, "the tokens did not move"),
 ];
 
 #[cfg(test)]
