@@ -65,6 +65,20 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// A top-up in the grace period that would not let the lease run for a minute.
+    TopUpTooSmall = 80,
+    /// The job did not ask for checkpoints.
+    NotDurable = 81,
+    /// No notice was agreed, or none was given.
+    NoNotice = 82,
+    /// A liveness challenge is open.
+    ChallengeOpen = 83,
+    /// No liveness challenge is open.
+    NoChallenge = 84,
+    /// The buyer has rejected as many starts as a job may.
+    RejectsUsedUp = 85,
+    /// A checkpoint's number is not higher than the last one's.
+    StaleCheckpoint = 86,
 }
 
 impl RuleError {
@@ -99,6 +113,13 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::TopUpTooSmall,
+        Self::NotDurable,
+        Self::NoNotice,
+        Self::ChallengeOpen,
+        Self::NoChallenge,
+        Self::RejectsUsedUp,
+        Self::StaleCheckpoint,
     ];
 
     /// The stable number.
@@ -144,6 +165,13 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::TopUpTooSmall => "the top-up would not let the lease run for a minute",
+            Self::NotDurable => "the job did not ask for checkpoints",
+            Self::NoNotice => "no notice was agreed, or none was given",
+            Self::ChallengeOpen => "a liveness challenge is open",
+            Self::NoChallenge => "no liveness challenge is open",
+            Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
+            Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
         })
     }
 }

@@ -6,9 +6,9 @@
 //! | `Open` | award, nobody left, attempts left | `Open` (new window) |
 //! | `Open` | award, nobody left, no attempt left | `Ended` (no bids) |
 //! | `Open` | cancel | `Ended` (cancelled) |
-//! | `Leased` | the lease failed to start, attempts left | `Open` (runner-up next) |
-//! | `Leased` | the lease failed to start, no attempt left | `Ended` (no start) |
-//! | `Leased` | the lease ended | `Ended` (its reason) |
+//! | `Leased` | the lease ended before the work was done, attempts and money left, bids left | `Open` (runner-up at once) |
+//! | `Leased` | the lease ended before the work was done, attempts and money left, no bids | `Open` (new window) |
+//! | `Leased` | the lease ended otherwise | `Ended` (its reason) |
 
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
@@ -98,6 +98,11 @@ impl EndReason {
     /// [`RuleError::WrongState`] for an unknown byte.
     pub fn from_byte(byte: u8) -> RuleResult<Self> {
         Self::ALL.get(usize::from(byte)).copied().ok_or(RuleError::WrongState)
+    }
+
+    /// Was the work left undone in a way that another provider may take it over?
+    pub const fn is_retried(self) -> bool {
+        matches!(self, Self::NoStart | Self::Rejected | Self::Abandoned | Self::Unreachable | Self::Notice)
     }
 
     /// The words that a person reads.
@@ -332,35 +337,45 @@ impl Job {
         Ok(core::mem::take(&mut self.reserved))
     }
 
-    /// The lease failed to start and hands `returned` back: the runner-up is next, at once, while attempts remain.
-    /// Returns what goes back to the purse (zero while the job goes on).
+    /// The lease ended for `reason` and hands `returned` back. Where the work was not done and the provider is to blame, or
+    /// left with notice, the job goes on while attempts remain and the money pays for ten more minutes (or for the whole of a
+    /// shorter job) at `price`, the lease's: to the next of the `bidders` in the book at once, or to a new window where there
+    /// is none. Returns what goes back to the purse (zero while the job goes on).
     ///
     /// # Errors
     /// [`RuleError::WrongState`], [`RuleError::Overflow`].
-    pub fn on_no_start(&mut self, returned: Atoms, now: UnixTs) -> RuleResult<Atoms> {
+    pub fn on_lease_end(
+        &mut self,
+        reason: EndReason,
+        returned: Atoms,
+        price: PricePerHour,
+        bidders: usize,
+        now: UnixTs,
+    ) -> RuleResult<Atoms> {
         if self.state != JobState::Leased {
             return Err(RuleError::WrongState);
         }
-        self.reserved = self.reserved.add(returned)?;
-        self.attempts_left = self.attempts_left.saturating_sub(1);
-        if self.attempts_left == 0 {
-            return Ok(self.end(EndReason::NoStart));
+        let mut next = *self;
+        next.reserved = next.reserved.add(returned)?;
+        if reason.is_retried() {
+            next.attempts_left = next.attempts_left.saturating_sub(1);
+            let enough = cost_up(price, next.terms.max_duration.min(MIN_RESERVATION_TIME))?;
+            if next.attempts_left > 0 && next.reserved >= enough {
+                next.state = JobState::Open;
+                if bidders > 0 {
+                    next.close_ts = now;
+                    next.extensions = MAX_EXTENSIONS; // the window is over; nothing extends it
+                } else {
+                    next.close_ts = now.after(next.terms.window)?;
+                    next.extensions = 0;
+                }
+                *self = next;
+                return Ok(Atoms::ZERO);
+            }
         }
-        self.state = JobState::Open;
-        self.close_ts = now;
-        self.extensions = MAX_EXTENSIONS; // the window is over; nothing extends it
-        Ok(Atoms::ZERO)
-    }
-
-    /// The lease ended for `reason`; returns what the job still held.
-    ///
-    /// # Errors
-    /// [`RuleError::WrongState`].
-    pub fn on_lease_end(&mut self, reason: EndReason) -> RuleResult<Atoms> {
-        if self.state != JobState::Leased {
-            return Err(RuleError::WrongState);
-        }
-        Ok(self.end(reason))
+        let back = next.end(reason);
+        *self = next;
+        Ok(back)
     }
 
     /// The job is over and can be closed.

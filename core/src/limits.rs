@@ -26,6 +26,27 @@ pub const MIN_RESERVATION_TIME: Seconds = Seconds(600);
 pub const MIN_CHARGE_TIME: Seconds = Seconds(60);
 /// How long a lease without funds waits for a top-up.
 pub const GRACE: Seconds = Seconds(600);
+/// From ready on, the buyer may reject the start for this long; nothing is payable in this time.
+pub const REJECT_TIME: Seconds = Seconds(90);
+/// How often a buyer may reject the start in one job.
+pub const MAX_REJECTS: u8 = 2;
+/// Time to answer a liveness challenge.
+pub const CHALLENGE_TIME: Seconds = Seconds(60);
+/// Bond of a liveness challenge in lamports: about 0.05 USDC when it was fixed. It is in lamports because those can be
+/// neither frozen nor refused, so that nobody's token account can hold up a challenge, an answer or a lease's end.
+pub const CHALLENGE_BOND_LAMPORTS: u64 = 500_000;
+/// Downtime is credited this many times over ...
+pub const DOWNTIME_CREDIT: u64 = 2;
+/// ... for this much of it in one lease at most.
+pub const MAX_CREDITED: Seconds = Seconds(24 * 3_600);
+/// A node that is down for this long can be declared unreachable.
+pub const MAX_DOWNTIME: Seconds = Seconds(600);
+/// Notice of a spot offer.
+pub const SPOT_NOTICE: Seconds = Seconds(120);
+/// Longest notice that can be agreed: 720 hours.
+pub const MAX_NOTICE: Seconds = Seconds(720 * 3_600);
+/// Bounds of the time between checkpoints.
+pub const CHECKPOINT_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(24 * 3_600));
 /// Bounds of the bidding window.
 pub const WINDOW_BOUNDS: (Seconds, Seconds) = (Seconds(6), Seconds(3_600));
 /// Bidding window where the buyer names none.
@@ -60,6 +81,8 @@ pub const STAKE_MULTIPLE: u64 = 2;
 pub const SLASH_NO_START: Bps = Bps(100);
 /// Slash for leaving a running lease without notice, of the stake reserved for it.
 pub const SLASH_ABANDONED: Bps = Bps(1_000);
+/// Slash for a node that is unreachable, of the stake reserved for its lease.
+pub const SLASH_UNREACHABLE: Bps = Bps(1_000);
 /// The victim of a fault gets at most this many hours of the lease's price.
 pub const VICTIM_HOURS: u64 = 3;
 /// An automatic bid improves the best score by at least this much (10⁻⁸ of the scale): a quarter of a per cent.

@@ -1,7 +1,7 @@
 //! How much a fault costs and who gets it.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::{SLASH_ABANDONED, SLASH_NO_START, VICTIM_HOURS};
+use crate::limits::{SLASH_ABANDONED, SLASH_NO_START, SLASH_UNREACHABLE, VICTIM_HOURS};
 use crate::quantity::{Atoms, PricePerHour};
 use crate::rounding::share_down;
 
@@ -12,6 +12,23 @@ pub enum Fault {
     NoStart,
     /// The node left a running lease without notice.
     Abandoned,
+    /// The node was down for ten minutes.
+    Unreachable,
+}
+
+/// What hangs on a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// The fault.
+    pub fault: Fault,
+    /// Stake reserved for the lease.
+    pub reservation: Atoms,
+    /// The lease's price.
+    pub price: PricePerHour,
+    /// What the buyer is charged for the lease, fee included.
+    pub charged: Atoms,
+    /// The bond of a sealed bid that won the job, forfeited by a failed start; zero in other auctions.
+    pub sealed_bond: Atoms,
 }
 
 /// Where slashed stake goes.
@@ -33,18 +50,22 @@ impl SlashSplit {
     }
 }
 
-/// What `fault` costs a lease of `price` with `reservation` of stake behind it: the victim first, up to three hours of
-/// the price, the rest to insurance.
+/// What a fault costs: the victim first, up to what it was charged for the lease and to three hours of its price; the rest
+/// goes to insurance.
+///
+/// The victim gets back no more than it paid, because a fault can be staged: a buyer can make a start fail, and who holds
+/// a node key can let a lease fail that it pays for itself. Neither may be a way to somebody else's stake, or around the
+/// unbonding time to one's own.
 ///
 /// # Errors
 /// [`RuleError::Overflow`] where an amount does not fit.
-pub fn slash_for(fault: Fault, reservation: Atoms, price: PricePerHour) -> RuleResult<SlashSplit> {
-    let part = match fault {
-        Fault::NoStart => SLASH_NO_START,
-        Fault::Abandoned => SLASH_ABANDONED,
+pub fn slash_for(case: &Case) -> RuleResult<SlashSplit> {
+    let total = match case.fault {
+        Fault::NoStart => share_down(case.reservation, SLASH_NO_START)?.add(case.sealed_bond)?.min(case.reservation),
+        Fault::Abandoned => share_down(case.reservation, SLASH_ABANDONED)?,
+        Fault::Unreachable => share_down(case.reservation, SLASH_UNREACHABLE)?,
     };
-    let total = share_down(reservation, part)?;
-    let most = price.0.checked_mul(VICTIM_HOURS).ok_or(RuleError::Overflow)?;
-    let victim = total.min(Atoms(most));
+    let hours = case.price.0.checked_mul(VICTIM_HOURS).ok_or(RuleError::Overflow)?;
+    let victim = total.min(Atoms(hours)).min(case.charged);
     Ok(SlashSplit { victim, insurance: total.sub(victim)? })
 }

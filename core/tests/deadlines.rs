@@ -67,16 +67,16 @@ fn a_node_may_say_out_of_funds_from_the_end_of_the_runway_on() {
 #[test]
 fn a_top_up_resumes_up_to_the_end_of_grace_and_not_after() {
     let end = T + 600;
-    let results = [end - 1, end, end + 1].map(|ts| ending().top_up(Atoms(50), at(ts)));
+    let results = [end - 1, end, end + 1].map(|ts| ending().top_up(Atoms(60), at(ts)));
     assert_eq!(results, [Ok(()), Ok(()), Err(RuleError::TooLate)]);
     let mut resumed = ending();
-    resumed.top_up(Atoms(50), at(end)).unwrap();
+    resumed.top_up(Atoms(60), at(end)).unwrap();
     assert_eq!(
         (resumed.state, resumed.runway_end, resumed.grace_end),
-        (LeaseState::Running, UnixTs(end + 50), UnixTs(0))
+        (LeaseState::Running, UnixTs(end + 60), UnixTs(0))
     );
     assert_eq!(resumed.gross(at(end)), Ok(Atoms(1_000)), "the grace period is not billed");
-    assert_eq!(resumed.gross(at(end + 50)), Ok(Atoms(1_050)));
+    assert_eq!(resumed.gross(at(end + 60)), Ok(Atoms(1_060)));
 }
 
 #[test]
@@ -97,12 +97,19 @@ fn at_every_second_of_grace_a_lease_can_be_topped_up_or_expires_but_not_both() {
     for ts in T + 597..T + 604 {
         let mut expiring = ending();
         expiring.expire(at(ts)).unwrap();
-        assert_ne!(ending().top_up(Atoms(50), at(ts)).is_ok(), expiring.state == LeaseState::Ended, "{ts}");
+        assert_ne!(ending().top_up(Atoms(60), at(ts)).is_ok(), expiring.state == LeaseState::Ended, "{ts}");
     }
 }
 
 #[test]
-fn a_minute_is_charged_once_ready_and_not_a_second_more() {
+fn a_top_up_in_grace_pays_for_a_minute_at_least() {
+    let results = [59, 60].map(|atoms| ending().top_up(Atoms(atoms), at(T + 100)));
+    assert_eq!(results, [Err(RuleError::TopUpTooSmall), Ok(())]);
+    assert_eq!(ending().top_up(Atoms(1), at(T - 1)), Ok(()), "before the grace period every atom is welcome");
+}
+
+#[test]
+fn a_buyer_that_stops_is_charged_a_minute_and_not_a_second_more() {
     let charged = [0, 1, 59, 60, 61].map(|seconds| {
         let mut lease = lease();
         lease.ready(at(T)).unwrap();
@@ -110,11 +117,30 @@ fn a_minute_is_charged_once_ready_and_not_a_second_more() {
         lease.base.0
     });
     assert_eq!(charged, [60, 60, 60, 60, 61]);
-    let mut abandoned = lease();
-    abandoned.ready(at(T)).unwrap();
-    assert_eq!(abandoned.finish(EndReason::Abandoned, at(T + 59)), Ok(Atoms(941)));
-    let mut unstarted = lease();
-    assert_eq!(unstarted.stop(at(T)), Ok(Atoms(1_000)), "nothing is charged before ready");
+    for reason in [EndReason::Completed, EndReason::Abandoned] {
+        let mut ended = lease();
+        ended.ready(at(T)).unwrap();
+        assert_eq!(ended.finish(reason, at(T + 59)), Ok(Atoms(941)), "a node is paid for what ran");
+    }
+}
+
+#[test]
+fn a_stop_before_ready_costs_a_minute_until_the_start_deadline_and_nothing_after_it() {
+    let deadline = lease().start_deadline.0;
+    let backs = [deadline - 1, deadline, deadline + 1].map(|ts| lease().stop(at(ts)).unwrap().0);
+    assert_eq!(backs, [940, 940, 1_000]);
+}
+
+#[test]
+fn a_start_is_rejected_and_nothing_paid_in_the_first_ninety_seconds() {
+    let seen = [89, 90, 91].map(|seconds| {
+        let mut running = lease();
+        running.ready(at(T)).unwrap();
+        let (mut rejected, now) = (running, at(T + seconds));
+        (rejected.reject(now), running.settle(now).unwrap().net.0)
+    });
+    let late = Err(RuleError::TooLate);
+    assert_eq!(seen, [(Ok(Atoms(1_000)), 0), (late, 90), (late, 91)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::{amount, any_u64, price};
 use gridlease_core::bond::{Bond, lease_reservation};
 use gridlease_core::limits::{MIN_STAKE_RESERVATION, STAKE_HORIZON};
-use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, invariant};
 use proptest::prelude::*;
 
@@ -76,17 +76,24 @@ proptest! {
     }
 
     #[test]
-    fn a_slash_is_part_of_its_reservation_and_the_victim_comes_first(reservation in amount(), price in price()) {
-        for fault in [Fault::NoStart, Fault::Abandoned] {
-            let parts = slash_for(fault, reservation, price).unwrap();
+    fn a_slash_is_part_of_its_reservation_and_the_victim_comes_first_up_to_what_it_was_charged(
+        reservation in amount(), price in price(), charged in amount(), sealed_bond in amount(),
+    ) {
+        for fault in [Fault::NoStart, Fault::Abandoned, Fault::Unreachable] {
+            let parts = slash_for(&Case { fault, reservation, price, charged, sealed_bond }).unwrap();
             let total = parts.total().unwrap();
             prop_assert!(total <= reservation);
-            prop_assert!(parts.victim <= Atoms(price.0 * 3));
-            prop_assert!(parts.insurance.is_zero() || parts.victim == Atoms(price.0 * 3));
+            let most = Atoms(price.0 * 3).min(charged);
+            prop_assert!(parts.victim <= most);
+            prop_assert!(parts.insurance.is_zero() || parts.victim == most);
         }
-        let no_start = slash_for(Fault::NoStart, reservation, price).unwrap().total().unwrap();
-        let abandoned = slash_for(Fault::Abandoned, reservation, price).unwrap().total().unwrap();
-        prop_assert!(no_start <= abandoned);
+        let total = |fault, sealed_bond| {
+            slash_for(&Case { fault, reservation, price, charged, sealed_bond }).unwrap().total().unwrap()
+        };
+        prop_assert!(total(Fault::NoStart, Atoms::ZERO) <= total(Fault::Abandoned, Atoms::ZERO));
+        prop_assert_eq!(total(Fault::Abandoned, sealed_bond), total(Fault::Abandoned, Atoms::ZERO));
+        let forfeit = total(Fault::NoStart, sealed_bond).sub(total(Fault::NoStart, Atoms::ZERO)).unwrap();
+        prop_assert!(forfeit <= sealed_bond);
     }
 
     #[test]
@@ -113,8 +120,9 @@ proptest! {
             prop_assert!(false, "{:?} became {:?}", before, bond);
         }
         let _ = lease_reservation(PricePerHour(a), Seconds(b));
-        for fault in [Fault::NoStart, Fault::Abandoned] {
-            if let Ok(parts) = slash_for(fault, Atoms(a), PricePerHour(b)) {
+        for fault in [Fault::NoStart, Fault::Abandoned, Fault::Unreachable] {
+            let (price, charged, sealed_bond) = (PricePerHour(b), Atoms(c), Atoms(d));
+            if let Ok(parts) = slash_for(&Case { fault, reservation: Atoms(a), price, charged, sealed_bond }) {
                 prop_assert!(parts.total().unwrap() <= Atoms(a));
             }
         }

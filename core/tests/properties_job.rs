@@ -100,6 +100,7 @@ impl World {
             }
             _ => {}
         }
+        let bidders = usize::from(now.slot % 2 == 0);
         let Some(lease) = self.leases.last_mut() else {
             return Ok(());
         };
@@ -118,25 +119,22 @@ impl World {
             }
             Step::FailStart(given_up) => {
                 let back = lease.fail_start(given_up, now)?;
-                self.purse.release(self.job.on_no_start(back, now.ts)?)
+                self.purse.release(self.job.on_lease_end(EndReason::NoStart, back, lease.price, bidders, now.ts)?)
             }
             Step::Stop => {
                 let back = lease.stop(now)?;
-                self.purse.release(back.add(self.job.on_lease_end(EndReason::Stopped)?)?)
+                self.purse.release(self.job.on_lease_end(EndReason::Stopped, back, lease.price, bidders, now.ts)?)
             }
             Step::Finish(reason) => {
                 let back = lease.finish(reason, now)?;
-                self.purse.release(back.add(self.job.on_lease_end(reason)?)?)
+                self.purse.release(self.job.on_lease_end(reason, back, lease.price, bidders, now.ts)?)
             }
-            Step::Expire => {
-                if let Some(back) = lease.expire(now)? {
-                    self.purse.release(back)?;
-                    if lease.state == LeaseState::Ended {
-                        self.purse.release(self.job.on_lease_end(lease.reason)?)?;
-                    }
+            Step::Expire => match lease.expire(now)? {
+                Some(back) if lease.state == LeaseState::Ended => {
+                    self.purse.release(self.job.on_lease_end(lease.reason, back, lease.price, bidders, now.ts)?)
                 }
-                Ok(())
-            }
+                _ => Ok(()),
+            },
             Step::Lead | Step::Award(_) | Step::Unawarded | Step::Cancel => Ok(()),
         }
     }
@@ -171,7 +169,7 @@ proptest! {
             prop_assert_eq!(job.state == JobState::Ended, job.reason != EndReason::None);
             prop_assert!(job.state != JobState::Ended || job.reserved.is_zero());
             prop_assert_eq!(job.state == JobState::Leased, world.leases.last().is_some_and(|lease| !lease.state.is_over()));
-            if job.state == JobState::Open {
+            if job.state == JobState::Open && world.leases.iter().all(|lease| lease.ready_ts.is_zero()) {
                 prop_assert_eq!(job.reserved, terms.cap().unwrap(), "a runner-up can always be paid");
             }
         }
@@ -192,8 +190,8 @@ proptest! {
                 Step::Unawarded => job.unawarded(UnixTs(now.ts.0.max(raw))).is_err(),
                 Step::Cancel => job.cancel().is_err(),
                 Step::Ready => job.on_ready().is_err(),
-                Step::FailStart(_) => job.on_no_start(Atoms(raw), now.ts).is_err(),
-                Step::Stop | Step::Expire | Step::Finish(_) => job.on_lease_end(EndReason::Completed).is_err(),
+                Step::FailStart(_) => job.on_lease_end(EndReason::NoStart, Atoms(raw), job.terms.max_price, 1, now.ts).is_err(),
+                Step::Stop | Step::Expire | Step::Finish(_) => job.on_lease_end(EndReason::Completed, Atoms(raw), job.terms.max_price, 0, now.ts).is_err(),
                 Step::Settle => job.check_award(now.ts).is_err(),
                 Step::TopUp(_) => job.check_close().is_err(),
             };

@@ -88,7 +88,7 @@ proptest! {
         let funds = gridlease_core::rounding::cost_up(price, Seconds(200_000)).unwrap();
         let lease = running(price, funds, Bps(0));
         let now = Tick { slots: (seconds * 1_000).div_ceil(slot_length), seconds: seconds as i64 }.from(common::START);
-        let due = lease.payable(now).unwrap().net;
+        let due = lease.gross(now).unwrap();
         let wall = accrued_down(price, seconds * 1_000).unwrap();
         prop_assert!(due <= wall);
         if slot_length <= u64::from(SLOT_MS) {

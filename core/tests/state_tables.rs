@@ -27,7 +27,10 @@ enum Does<S> {
 
 use Does::{Refuses, To};
 use LeaseState::{Ended, Failed, Grace, Paused, Running, Starting};
-use RuleError::{ReasonNotAllowed, StillOwed, TooEarly, TooLate, WindowClosed, WindowOpen, WrongState};
+use RuleError::{
+    ChallengeOpen, NoChallenge, NoNotice, NotDurable, ReasonNotAllowed, StillOwed, TooEarly, TooLate, WindowClosed,
+    WindowOpen, WrongState,
+};
 
 const NO: Does<LeaseState> = Refuses(WrongState);
 
@@ -42,7 +45,39 @@ fn running() -> Lease {
 }
 
 fn paused() -> Lease {
-    Lease { state: Paused, ..running() }
+    Lease { state: Paused, down_since: UnixTs(READY), ..running() }
+}
+
+/// Durable, with a notice of 100 seconds agreed.
+fn lasting() -> Lease {
+    Lease { durable: true, notice: Seconds(100), ..running() }
+}
+
+const CHALLENGED: u64 = READY + 200;
+
+fn challenged() -> Lease {
+    let mut lease = lasting();
+    lease.challenge(at(CHALLENGED)).unwrap();
+    lease
+}
+
+/// Challenged so late that the funds end before the time to answer does.
+fn challenged_at_the_end() -> Lease {
+    let mut lease = lasting();
+    lease.challenge(at(RUNWAY_END - 60)).unwrap();
+    lease
+}
+
+fn down() -> Lease {
+    let mut lease = challenged();
+    lease.resolve_challenge(at(CHALLENGED + 61)).unwrap();
+    lease
+}
+
+fn on_notice() -> Lease {
+    let mut lease = lasting();
+    lease.give_notice(at(CHALLENGED)).unwrap();
+    lease
 }
 
 fn grace() -> Lease {
@@ -74,7 +109,7 @@ type LeaseStep = (&'static str, fn(&mut Lease, Now) -> RuleResult<()>);
 const LEASE_STEPS: [LeaseStep; 11] = [
     ("ready", Lease::ready),
     ("settle", |lease, now| lease.settle(now).map(drop)),
-    ("top-up", |lease, now| lease.top_up(Atoms(50), now)),
+    ("top-up", |lease, now| lease.top_up(Atoms(60), now)),
     ("stop", |lease, now| lease.stop(now).map(drop)),
     ("finish, completed", |lease, now| lease.finish(EndReason::Completed, now).map(drop)),
     ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, now).map(drop)),
@@ -103,9 +138,9 @@ const LEASE_TABLE: [LeaseRow; 14] = [
     ("running, grace over", running, GRACE_END + 1,
         [NO, To(Grace), Refuses(TooLate), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Ended), NO]),
     ("paused", paused, RUNWAY_END - 1,
-        [NO, To(Paused), NO, To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Paused), NO]),
+        [NO, To(Paused), To(Paused), To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Paused), NO]),
     ("paused, runway over", paused, RUNWAY_END,
-        [NO, To(Paused), NO, To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Paused), NO]),
+        [NO, To(Paused), To(Paused), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Paused), NO]),
     ("grace", grace, GRACE_END,
         [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
     ("grace over", grace, GRACE_END + 1,
@@ -120,21 +155,96 @@ const LEASE_TABLE: [LeaseRow; 14] = [
         [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed)]),
 ];
 
+const CARE_STEPS: [LeaseStep; 10] = [
+    ("reject", |lease, now| lease.reject(now).map(drop)),
+    ("challenge", Lease::challenge),
+    ("answer", Lease::answer),
+    ("resolve", |lease, now| lease.resolve_challenge(now).map(drop)),
+    ("resume", Lease::resume),
+    ("unreachable", |lease, now| lease.unreachable(now).map(drop)),
+    ("checkpoint", Lease::checkpoint),
+    ("notice", Lease::give_notice),
+    ("finish, notice", |lease, now| lease.finish(EndReason::Notice, now).map(drop)),
+    ("settle", |lease, now| lease.settle(now).map(drop)),
+];
+
+type CareRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 10]);
+
+const NONE_OPEN: Does<LeaseState> = Refuses(NoChallenge);
+const OPEN: Does<LeaseState> = Refuses(ChallengeOpen);
+const LATE: Does<LeaseState> = Refuses(TooLate);
+const UNNOTICED: Does<LeaseState> = Refuses(NoNotice);
+
+/// Columns as in [`CARE_STEPS`].
+#[rustfmt::skip]
+const CARE_TABLE: [CareRow; 16] = [
+    ("starting", || Lease { durable: true, notice: Seconds(100), ..starting() }, START_DEADLINE,
+        [NO, NO, NONE_OPEN, NONE_OPEN, NO, NO, NO, NO, NO, NO]),
+    ("ready for 89 seconds", lasting, READY + 89,
+        [To(Failed), To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), UNNOTICED, To(Running)]),
+    ("ready for 90 seconds", lasting, READY + 90,
+        [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), UNNOTICED, To(Running)]),
+    ("neither durable nor with notice", running, READY + 90,
+        [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, Refuses(NotDurable), UNNOTICED, UNNOTICED, To(Running)]),
+    ("challenged, last second to answer", challenged, CHALLENGED + 60,
+        [LATE, OPEN, To(Running), To(Running), NO, NO, To(Running), To(Running), UNNOTICED, To(Running)]),
+    ("challenged, too late", challenged, CHALLENGED + 61,
+        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, To(Running), UNNOTICED, To(Paused)]),
+    ("challenged, unanswered for nearly ten minutes", challenged, CHALLENGED + 599,
+        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, To(Running), UNNOTICED, To(Paused)]),
+    ("challenged, unanswered for ten minutes", challenged, CHALLENGED + 600,
+        [LATE, NO, LATE, To(Paused), OPEN, To(Ended), NO, To(Running), UNNOTICED, To(Paused)]),
+    ("challenged, funds over before the time to answer", challenged_at_the_end, RUNWAY_END + 1,
+        [LATE, NO, LATE, To(Grace), NO, NO, To(Grace), To(Running), UNNOTICED, To(Grace)]),
+    ("down", down, CHALLENGED + 599,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), Refuses(TooEarly), NO, To(Paused), UNNOTICED, To(Paused)]),
+    ("down for ten minutes", down, CHALLENGED + 600,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, To(Paused), UNNOTICED, To(Paused)]),
+    ("down past the end of the runway", down, RUNWAY_END + 10_000,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, To(Paused), UNNOTICED, To(Paused)]),
+    ("on notice, a second to go", on_notice, CHALLENGED + 99,
+        [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), Refuses(TooEarly), To(Running)]),
+    ("on notice that is over", on_notice, CHALLENGED + 100,
+        [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), To(Ended), To(Running)]),
+    ("grace", grace, GRACE_END,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, NO, NO, Refuses(NotDurable), UNNOTICED, UNNOTICED, To(Grace)]),
+    ("ended", ended_settled, RUNWAY_END,
+        [NO, NO, NONE_OPEN, NONE_OPEN, NO, NO, Refuses(NotDurable), UNNOTICED, NO, To(Ended)]),
+];
+
+#[test]
+fn every_step_of_care_does_in_every_situation_what_the_table_says() {
+    for (situation, make, ts, row) in CARE_TABLE {
+        for ((name, step), expected) in CARE_STEPS.iter().zip(row) {
+            assert_eq!(does(situation, name, make(), *step, ts), expected, "{situation}: {name}");
+        }
+    }
+}
+
+fn does(
+    situation: &str,
+    name: &str,
+    before: Lease,
+    step: fn(&mut Lease, Now) -> RuleResult<()>,
+    ts: u64,
+) -> Does<LeaseState> {
+    let mut lease = before;
+    let does = match step(&mut lease, at(ts)) {
+        Ok(()) => To(lease.state),
+        Err(error) => {
+            assert_eq!(lease, before, "{situation}: a refused {name} changed the lease");
+            Refuses(error)
+        }
+    };
+    gridlease_core::invariant::lease(&lease).unwrap_or_else(|error| panic!("{situation}: {name}: {error}"));
+    does
+}
+
 #[test]
 fn every_step_of_a_lease_does_in_every_situation_what_the_table_says() {
     for (situation, make, ts, row) in LEASE_TABLE {
         for ((name, step), expected) in LEASE_STEPS.iter().zip(row) {
-            let before = make();
-            let mut lease = before;
-            let does = match step(&mut lease, at(ts)) {
-                Ok(()) => To(lease.state),
-                Err(error) => {
-                    assert_eq!(lease, before, "{situation}: a refused {name} changed the lease");
-                    Refuses(error)
-                }
-            };
-            assert_eq!(does, expected, "{situation}: {name}");
-            gridlease_core::invariant::lease(&lease).unwrap_or_else(|error| panic!("{situation}: {name}: {error}"));
+            assert_eq!(does(situation, name, make(), *step, ts), expected, "{situation}: {name}");
         }
     }
 }
@@ -146,7 +256,9 @@ fn a_node_can_give_only_the_reasons_that_are_its_own() {
         for make in [running, paused, grace] {
             let mut lease = make();
             let result = lease.finish(reason, at(RUNWAY_END));
-            if allowed {
+            if reason == EndReason::Notice {
+                assert_eq!(result, Err(NoNotice), "none was given");
+            } else if allowed {
                 assert!(result.is_ok(), "{reason:?}");
                 assert_eq!((lease.state, lease.reason), (Ended, reason));
             } else {
@@ -210,21 +322,26 @@ fn ended() -> Job {
     job
 }
 
+fn lease_end(job: &mut Job, reason: EndReason, bidders: usize, now: UnixTs) -> RuleResult<()> {
+    job.on_lease_end(reason, Atoms(1_000), PRICE, bidders, now).map(drop)
+}
+
 type JobStep = (&'static str, fn(&mut Job, UnixTs) -> RuleResult<()>);
 
-const JOB_STEPS: [JobStep; 9] = [
+const JOB_STEPS: [JobStep; 10] = [
     ("bid", |job, now| job.check_bid(PRICE, now)),
     ("check award", |job, now| job.check_award(now)),
     ("award", |job, now| job.award(PRICE, now).map(drop)),
     ("nobody left", |job, now| job.unawarded(now).map(drop)),
     ("cancel", |job, _| job.cancel().map(drop)),
     ("lease ready", |job, _| job.on_ready().map(drop)),
-    ("lease failed to start", |job, now| job.on_no_start(Atoms(1_000), now).map(drop)),
-    ("lease ended", |job, _| job.on_lease_end(EndReason::Completed).map(drop)),
+    ("lease failed to start, bids left", |job, now| lease_end(job, EndReason::NoStart, 1, now)),
+    ("lease failed to start, no bids left", |job, now| lease_end(job, EndReason::NoStart, 0, now)),
+    ("lease ended", |job, now| lease_end(job, EndReason::Completed, 1, now)),
     ("close", |job, _| job.check_close()),
 ];
 
-type JobRow = (&'static str, fn() -> Job, u64, [Does<JobState>; 9]);
+type JobRow = (&'static str, fn() -> Job, u64, [Does<JobState>; 10]);
 
 use JobState as S;
 
@@ -232,19 +349,19 @@ use JobState as S;
 #[rustfmt::skip]
 const JOB_TABLE: [JobRow; 7] = [
     ("open, window open", || open(2), CLOSE - 1,
-        [To(S::Open), Refuses(WindowOpen), Refuses(WindowOpen), Refuses(WindowOpen), To(S::Ended), J, J, J, J]),
+        [To(S::Open), Refuses(WindowOpen), Refuses(WindowOpen), Refuses(WindowOpen), To(S::Ended), J, J, J, J, J]),
     ("open, window over", || open(2), CLOSE,
-        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Open), To(S::Ended), J, J, J, J]),
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Open), To(S::Ended), J, J, J, J, J]),
     ("open, window over, last attempt", || open(1), CLOSE,
-        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Ended), To(S::Ended), J, J, J, J]),
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Ended), To(S::Ended), J, J, J, J, J]),
     ("leased", || leased(2), CLOSE,
-        [J, J, J, J, J, To(S::Leased), To(S::Open), To(S::Ended), J]),
+        [J, J, J, J, J, To(S::Leased), To(S::Open), To(S::Open), To(S::Ended), J]),
     ("leased, last attempt", || leased(1), CLOSE,
-        [J, J, J, J, J, To(S::Leased), To(S::Ended), To(S::Ended), J]),
+        [J, J, J, J, J, To(S::Leased), To(S::Ended), To(S::Ended), To(S::Ended), J]),
     ("ended", ended, CLOSE,
-        [J, J, J, J, J, J, J, J, To(S::Ended)]),
+        [J, J, J, J, J, J, J, J, J, To(S::Ended)]),
     ("ended, clock before the posting", ended, 0,
-        [J, J, J, J, J, J, J, J, To(S::Ended)]),
+        [J, J, J, J, J, J, J, J, J, To(S::Ended)]),
 ];
 
 #[test]
@@ -274,22 +391,53 @@ fn the_end_of_a_job_carries_its_reason_and_returns_all_that_it_held() {
     assert_eq!((unbid.unawarded(UnixTs(CLOSE)), unbid.reason), (Ok(Unawarded::Refunded(cap)), EndReason::NoBids));
     let mut unstarted = open(1);
     let handed = unstarted.award(PRICE, UnixTs(CLOSE)).unwrap();
-    assert_eq!((unstarted.on_no_start(handed, UnixTs(CLOSE)), unstarted.reason), (Ok(cap), EndReason::NoStart));
+    let back = unstarted.on_lease_end(EndReason::NoStart, handed, PRICE, 1, UnixTs(CLOSE));
+    assert_eq!((back, unstarted.reason), (Ok(cap), EndReason::NoStart));
     let mut done = open(1);
     let handed = done.award(PRICE, UnixTs(CLOSE)).unwrap();
     assert_eq!(done.on_ready(), cap.sub(handed));
     assert_eq!(done.on_ready(), Ok(Atoms::ZERO), "ready twice returns it once");
-    assert_eq!((done.on_lease_end(EndReason::Completed), done.reason), (Ok(Atoms::ZERO), EndReason::Completed));
+    let back = done.on_lease_end(EndReason::Completed, Atoms(7), PRICE, 1, UnixTs(CLOSE));
+    assert_eq!(
+        (back, done.reason),
+        (Ok(Atoms(7)), EndReason::Completed),
+        "what the lease hands back goes on to the purse"
+    );
 }
 
 #[test]
 fn after_a_failed_start_the_runner_up_is_next_at_once_and_the_window_stays_closed() {
     let mut job = leased(3);
     let later = UnixTs(CLOSE + 500);
-    assert_eq!(job.on_no_start(Atoms(3_600), later), Ok(Atoms::ZERO));
+    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, 1, later), Ok(Atoms::ZERO));
     assert_eq!(job.check_bid(PRICE, later), Err(WindowClosed));
     assert_eq!(job.on_lead(later), Ok(()));
     assert_eq!(job.close_ts, later, "nothing extends a window that is over");
     assert_eq!(job.award(PRICE, later), Ok(Atoms(3_600)));
     assert_eq!((job.leases, job.attempts_left), (2, 2));
+}
+
+#[test]
+fn after_a_failed_start_without_another_bid_a_new_window_opens_and_costs_one_attempt() {
+    let mut job = leased(3);
+    let later = UnixTs(CLOSE + 500);
+    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, 0, later), Ok(Atoms::ZERO));
+    assert_eq!((job.check_bid(PRICE, later), job.attempts_left), (Ok(()), 2));
+    assert_eq!((job.close_ts, job.extensions), (UnixTs(later.0 + 12), 0));
+}
+
+#[test]
+fn a_job_goes_on_after_a_provider_s_end_only_with_money_for_ten_more_minutes() {
+    for (returned, goes_on) in [(600, true), (599, false)] {
+        for reason in EndReason::ALL {
+            let mut job = leased(3);
+            job.on_ready().unwrap();
+            let back = job.on_lease_end(reason, Atoms(returned), PRICE, 0, UnixTs(CLOSE)).unwrap();
+            if goes_on && reason.is_retried() {
+                assert_eq!((job.state, back, job.reserved), (S::Open, Atoms::ZERO, Atoms(returned)), "{reason:?}");
+            } else {
+                assert_eq!((job.state, back, job.reason), (S::Ended, Atoms(returned), reason), "{reason:?}");
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use gridlease_core::job::{EndReason, Job, Terms, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::DEFAULT_WINDOW;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
-use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::stream::{Split, accrued, billable_ms, runway_end, split};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 use serde::Deserialize;
@@ -217,6 +217,7 @@ struct Slash {
     fault: String,
     reservation: u64,
     price: u64,
+    charged: u64,
     victim: u64,
     insurance: u64,
 }
@@ -227,9 +228,17 @@ fn slashes_agree_with_their_vectors() {
         let fault = match row.fault.as_str() {
             "no start" => Fault::NoStart,
             "abandoned" => Fault::Abandoned,
+            "unreachable" => Fault::Unreachable,
             other => panic!("unknown fault {other}"),
         };
-        let parts = slash_for(fault, Atoms(row.reservation), PricePerHour(row.price)).unwrap();
+        let case = Case {
+            fault,
+            reservation: Atoms(row.reservation),
+            price: PricePerHour(row.price),
+            charged: Atoms(row.charged),
+            sealed_bond: Atoms::ZERO,
+        };
+        let parts = slash_for(&case).unwrap();
         assert_eq!((parts.victim.0, parts.insurance.0), (row.victim, row.insurance), "{row:?}");
     }
 }

@@ -8,7 +8,7 @@ use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SL
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, score};
-use gridlease_core::slash::{Fault, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, invariant};
 
 /// What may happen; the first number names one of the jobs that there are, or a provider (of two) to stake.
@@ -138,10 +138,16 @@ impl Market {
             }
             Step::Settle(job) => {
                 let posted = place(&mut self.jobs, job)?;
-                let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
-                let payment = current.lease.settle(now)?;
-                self.purse.pay(payment.net, payment.fee)?;
-                transfer(&mut self.purse_vault, &mut self.providers[current.provider], payment.net)
+                // A job that went on after an abandoned lease has several, and each may owe something.
+                let mut settled = Err(RuleError::WrongState);
+                for current in &mut posted.lets {
+                    if let Ok(payment) = current.lease.settle(now) {
+                        self.purse.pay(payment.net, payment.fee)?;
+                        transfer(&mut self.purse_vault, &mut self.providers[current.provider], payment.net)?;
+                        settled = Ok(());
+                    }
+                }
+                settled
             }
             Step::TopUp(job, amount) => {
                 let posted = place(&mut self.jobs, job)?;
@@ -149,12 +155,14 @@ impl Market {
                 posted.reserved = posted.reserved.add(amount)?;
                 self.purse.reserve(amount)
             }
-            Step::Stop(job) => self.end(job, |lease| lease.stop(now)),
-            Step::Finish(job, reason) => self.end(job, |lease| lease.finish(EndReason::ALL[reason], now)),
+            Step::Stop(job) => self.end(job, now, |lease| lease.stop(now)),
+            Step::Finish(job, reason) => self.end(job, now, |lease| lease.finish(EndReason::ALL[reason], now)),
             Step::FailStart(job, given_up) => {
                 let posted = place(&mut self.jobs, job)?;
-                let back = posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease.fail_start(given_up, now)?;
-                let back = posted.job.on_no_start(back, now.ts)?;
+                let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;
+                let back = lease.fail_start(given_up, now)?;
+                let bidders = posted.book.entries().len();
+                let back = posted.job.on_lease_end(EndReason::NoStart, back, lease.price, bidders, now.ts)?;
                 posted.give_back(&mut self.purse, back)?;
                 self.slash(job, Fault::NoStart)
             }
@@ -163,7 +171,8 @@ impl Market {
                 let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;
                 let mut back = lease.expire(now)?.unwrap_or_default();
                 if lease.state == LeaseState::Ended && posted.job.state == JobState::Leased {
-                    back = back.add(posted.job.on_lease_end(lease.reason)?)?;
+                    let bidders = posted.book.entries().len();
+                    back = posted.job.on_lease_end(lease.reason, back, lease.price, bidders, now.ts)?;
                 }
                 posted.give_back(&mut self.purse, back)
             }
@@ -214,7 +223,7 @@ impl Market {
         }
     }
 
-    fn end(&mut self, job: usize, how: impl FnOnce(&mut Lease) -> RuleResult<Atoms>) -> RuleResult<()> {
+    fn end(&mut self, job: usize, now: Now, how: impl FnOnce(&mut Lease) -> RuleResult<Atoms>) -> RuleResult<()> {
         let posted = place(&mut self.jobs, job)?;
         let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
         let back = how(&mut current.lease)?;
@@ -222,7 +231,8 @@ impl Market {
         if reason != EndReason::Abandoned {
             self.records[current.provider].on_completed(!current.lease.base.is_zero());
         }
-        let back = back.add(posted.job.on_lease_end(reason)?)?;
+        let (price, bidders) = (current.lease.price, posted.book.entries().len());
+        let back = posted.job.on_lease_end(reason, back, price, bidders, now.ts)?;
         posted.give_back(&mut self.purse, back)?;
         if reason == EndReason::Abandoned { self.slash(job, Fault::Abandoned) } else { Ok(()) }
     }
@@ -230,7 +240,8 @@ impl Market {
     fn slash(&mut self, job: usize, fault: Fault) -> RuleResult<()> {
         let posted = place(&mut self.jobs, job)?;
         let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
-        let parts = slash_for(fault, current.stake, current.lease.price)?;
+        let Lease { price, base: charged, .. } = current.lease;
+        let parts = slash_for(&Case { fault, reservation: current.stake, price, charged, sealed_bond: Atoms::ZERO })?;
         current.stake = self.bonds[current.provider].slash(current.stake, parts.total()?)?;
         self.records[current.provider].on_fault();
         let vault = &mut self.bond_vaults[current.provider];
