@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use gridlease_core::PricePerHour;
-use gridlease_core::job::EndReason;
+use gridlease_core::job::{EndReason, JobState};
 use gridlease_sdk::event::{Event, MarketEvent, decode};
 use gridlease_sdk::rpc::Client;
 use serde::Deserialize;
@@ -173,11 +173,14 @@ pub fn past(job: &Pubkey, events: &[Event]) -> Past {
                 },
             )),
             MarketEvent::JobEnded(event) if event.job == *job => past.reason = EndReason::from_byte(event.reason).ok(),
+            MarketEvent::LeaseEnded(event) if event.job == *job && event.job_state == JobState::Ended as u8 => {
+                past.reason = EndReason::from_byte(event.reason).ok();
+            }
             MarketEvent::JobClosed(event) if event.job == *job => past.closed = true,
             _ => {}
         }
         let touched = lease_of(event).and_then(|lease| leases.iter_mut().find(|(address, _)| *address == lease));
-        let Some((_, gone)) = touched else { continue };
+        let Some((address, gone)) = touched else { continue };
         let [reserved, accrued, paid, fee, refunded] = &mut gone.amounts;
         match event {
             MarketEvent::LeaseReady(event) => gone.runway_end = event.runway_end,
@@ -192,6 +195,11 @@ pub fn past(job: &Pubkey, events: &[Event]) -> Past {
                 gone.result_hash = event.result_hash;
                 gone.log_hash = event.log_hash;
                 (*accrued, *refunded) = (event.gross, event.refunded);
+            }
+            MarketEvent::BatchSettled(event) => {
+                for moved in event.leases.iter().filter(|moved| moved.lease == *address) {
+                    (*paid, *fee) = (paid.saturating_add(moved.net), fee.saturating_add(moved.fee));
+                }
             }
             MarketEvent::LeaseClosed(event) => (*paid, *fee, *refunded) = (event.paid, event.fee, event.refunded),
             _ => {}

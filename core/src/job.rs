@@ -12,10 +12,11 @@
 
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
-    ANTI_SNIPE, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_PRICE, MIN_DURATION, MIN_RESERVATION,
-    MIN_RESERVATION_TIME, START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
+    ANTI_SNIPE, CHECKPOINT_BOUNDS, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE, MIN_DURATION,
+    MIN_RESERVATION, MIN_RESERVATION_TIME, SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
 };
 use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
+use crate::requirement::flags;
 use crate::rounding::cost_up;
 
 /// States of a job.
@@ -174,6 +175,20 @@ impl Terms {
 /// [`RuleError::PriceOutOfBounds`].
 pub fn check_price(price: PricePerHour) -> RuleResult<()> {
     if price.is_zero() || price > MAX_PRICE { Err(RuleError::PriceOutOfBounds) } else { Ok(()) }
+}
+
+/// Are the agreed notice and the time between checkpoints inside their bounds? Zero stands for "none" in both.
+///
+/// # Errors
+/// [`RuleError::DurationOutOfBounds`].
+pub fn check_care(notice: Seconds, checkpoint: Seconds) -> RuleResult<()> {
+    let outside = !checkpoint.is_zero() && (checkpoint < CHECKPOINT_BOUNDS.0 || checkpoint > CHECKPOINT_BOUNDS.1);
+    if notice > MAX_NOTICE || outside { Err(RuleError::DurationOutOfBounds) } else { Ok(()) }
+}
+
+/// The notice with which a provider may leave: two minutes from a spot offer, else what the job agrees to.
+pub fn notice_of(offer_flags: u32, agreed: Seconds) -> Seconds {
+    if offer_flags & flags::SPOT != 0 { SPOT_NOTICE } else { agreed }
 }
 
 /// Deadline for `ready` of a lease awarded at `awarded` whose image has `image_mb` megabytes (10⁶ bytes):

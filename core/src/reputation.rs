@@ -60,6 +60,13 @@ impl Reputation {
         self.standing = Bps(u16::try_from(next).unwrap_or(0));
     }
 
+    /// A liveness challenge was answered, or missed.
+    pub fn on_challenge(&mut self, answered: bool) {
+        let sample = if answered { u32::from(Bps::WHOLE.0) } else { 0 };
+        let next = average(u32::from(self.uptime.0), sample);
+        self.uptime = Bps(u16::try_from(next).unwrap_or(Bps::WHOLE.0).min(Bps::WHOLE.0));
+    }
+
     /// `S = min(1, T_ref / T_start)` in basis points; neutral while unknown.
     pub fn speed(&self) -> Bps {
         if self.start_s == 0 {

@@ -9,7 +9,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::purse::Purse as PurseAmounts;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::Merit;
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
 pub use crate::program::market::accounts::{Config, Job, Lease, Offer, Provider, Purse};
@@ -295,6 +295,15 @@ impl Lease {
             runway_end: UnixTs(self.runway_end),
             grace_end: UnixTs(self.grace_end),
             ended_ts: UnixTs(self.ended_ts),
+            durable: self.durable == 1,
+            confirmed: Atoms(self.confirmed),
+            challenge_end: UnixTs(self.challenge_end),
+            challenge_gross: Atoms(self.challenge_gross),
+            down_since: UnixTs(self.down_since),
+            credited: Seconds(self.credited_s.into()),
+            credit: Atoms(self.credit),
+            notice: Seconds(self.notice_s.into()),
+            notice_end: UnixTs(self.notice_end),
         })
     }
 }

@@ -70,6 +70,12 @@ const MARKET: &[(u32, &str)] = &[
     (6_019, "the offer does not hold the rent of another lease"),
     (6_020, "the token account is not of the market's mint, or not the recorded one"),
     (6_021, "the account's layout version is not the one of the program"),
+    (
+        6_060,
+        "the answer is not the slot hash that the challenge asked for; read the lease again and answer with its nonce",
+    ),
+    (6_061, "the purse is open, so its credit is collected and not waived"),
+    (6_062, "the leases settled together must have one purse and one payout account"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

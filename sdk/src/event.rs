@@ -55,6 +55,14 @@ events!(
         GraceBegan(market::GraceBegan),
         LeaseClosed(market::LeaseClosed),
         JobClosed(market::JobClosed),
+        BatchSettled(market::BatchSettled),
+        LivenessChallenged(market::LivenessChallenged),
+        ChallengeResolved(market::ChallengeResolved),
+        LeaseResumed(market::LeaseResumed),
+        CreditCollected(market::CreditCollected),
+        CheckpointWritten(market::CheckpointWritten),
+        NoticeGiven(market::NoticeGiven),
+        LeaseReleased(market::LeaseReleased),
     }
 );
 

@@ -24,6 +24,8 @@ mod end;
 mod liveness;
 mod steps;
 
+pub use liveness::Challenge;
+
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
 use crate::limits::{CHALLENGE_TIME, GRACE, MAX_DOWNTIME, REJECT_TIME};

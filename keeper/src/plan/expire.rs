@@ -13,10 +13,10 @@ pub(super) fn step(
     job: Option<&mut job_rules::Job>,
     now: Now,
 ) -> Option<Step> {
-    lease.expire(now).ok()??;
+    let back = lease.expire(now).ok()??;
     if let Some(job) = job.filter(|_| lease.state == LeaseState::Ended) {
         // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.
-        job.on_lease_end(lease.reason).ok();
+        job.on_lease_end(lease.reason, back, lease.price, 0, now.ts).ok();
     }
     Some(Step::Expire(*keys))
 }

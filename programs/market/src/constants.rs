@@ -26,6 +26,9 @@ pub const BOND_SEED: &[u8] = b"bond";
 /// The staking program.
 pub const STAKING_ID: Pubkey = pubkey!("9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
 
+/// The sysvar of the recent slots' hashes.
+pub const SLOT_HASHES: Pubkey = pubkey!("SysvarS1otHashes111111111111111111111111111");
+
 /// Version byte of every account that this program writes.
 pub const ACCOUNT_VERSION: u8 = 1;
 /// Decimals of the USDC mint.

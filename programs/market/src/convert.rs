@@ -240,6 +240,15 @@ impl Lease {
             runway_end: UnixTs(self.runway_end),
             grace_end: UnixTs(self.grace_end),
             ended_ts: UnixTs(self.ended_ts),
+            durable: self.durable == 1,
+            confirmed: Atoms(self.confirmed),
+            challenge_end: UnixTs(self.challenge_end),
+            challenge_gross: Atoms(self.challenge_gross),
+            down_since: UnixTs(self.down_since),
+            credited: Seconds(self.credited_s.into()),
+            credit: Atoms(self.credit),
+            notice: Seconds(self.notice_s.into()),
+            notice_end: UnixTs(self.notice_end),
         })
     }
 
@@ -264,6 +273,16 @@ impl Lease {
         self.runway_end = next.runway_end.0;
         self.grace_end = next.grace_end.0;
         self.ended_ts = next.ended_ts.0;
+        self.durable = next.durable.into();
+        self.confirmed = next.confirmed.0;
+        self.challenge_end = next.challenge_end.0;
+        self.challenge_gross = next.challenge_gross.0;
+        self.down_since = next.down_since.0;
+        // Both are bounded far below 32 bits: a day of credit, 720 hours of notice.
+        self.credited_s = u32::try_from(next.credited.0).map_err(|_| rule(RuleError::Overflow))?;
+        self.credit = next.credit.0;
+        self.notice_s = u32::try_from(next.notice.0).map_err(|_| rule(RuleError::Overflow))?;
+        self.notice_end = next.notice_end.0;
         Ok(())
     }
 }

@@ -72,6 +72,15 @@ pub enum MarketError {
     /// 6021
     #[msg("the account's layout version is not the one of this program")]
     WrongVersion,
+    /// 6060
+    #[msg("the answer is not the slot hash that the challenge asked for")]
+    WrongNonce = 60,
+    /// 6061
+    #[msg("the purse is open; the credit goes there")]
+    PurseOpen = 61,
+    /// 6062
+    #[msg("a lease of the batch is of another purse or paid to another account")]
+    MixedBatch = 62,
 }
 
 /// Number of the first rule error.

@@ -215,25 +215,136 @@ pub struct ToppedUp {
     pub runway_end: u64,
 }
 
-/// A lease ended after it had been awarded.
+/// A lease ended after it had been awarded. What it returned went to its job, which goes on or ends with it.
 #[event]
 pub struct LeaseEnded {
     /// The lease.
     pub lease: Pubkey,
     /// The job.
     pub job: Pubkey,
-    /// Reason, see `gridlease_core::job::EndReason`.
+    /// Reason, see `gridlease_core::job::EndReason`; also the job's, where that ended too.
     pub reason: u8,
     /// Exit code, where one was reported.
     pub exit_code: Option<i32>,
     /// Everything it owes or has paid, fee included.
     pub gross: u64,
-    /// Atoms that the lease returned.
+    /// Atoms that the lease returned to its job.
     pub refunded: u64,
+    /// Atoms that the job returned to the purse; zero where it goes on.
+    pub released: u64,
+    /// State of the job after, see `gridlease_core::job::JobState`.
+    pub job_state: u8,
+    /// Where the job takes bids again, the end of its window.
+    pub close_ts: u64,
     /// Root over the outputs.
     pub result_hash: [u8; 32],
     /// Last link of the log's hash chain.
     pub log_hash: [u8; 32],
+}
+
+/// What one of several settlements moved.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
+pub struct SettledLease {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Atoms paid now.
+    pub net: u64,
+    /// Atoms recorded as fee now.
+    pub fee: u64,
+    /// State after.
+    pub state: u8,
+}
+
+/// Money moved to a provider for several leases at once.
+#[event]
+pub struct BatchSettled {
+    /// The purse.
+    pub purse: Pubkey,
+    /// What moved for each lease.
+    pub leases: Vec<SettledLease>,
+}
+
+/// A liveness challenge was made.
+#[event]
+pub struct LivenessChallenged {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Who made it.
+    pub challenger: Pubkey,
+    /// What the node is to sign.
+    pub nonce: [u8; 32],
+    /// Until when it may answer.
+    pub deadline: u64,
+}
+
+/// A liveness challenge is over.
+#[event]
+pub struct ChallengeResolved {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Who made it.
+    pub challenger: Pubkey,
+    /// 0: answered, the node keeps the bond; 1: missed, the lease is down since the challenge; 2: moot, the lease was over.
+    pub outcome: u8,
+}
+
+/// A lease that was down runs again.
+#[event]
+pub struct LeaseResumed {
+    /// The lease.
+    pub lease: Pubkey,
+    /// When the reservation is used up now.
+    pub runway_end: u64,
+    /// Seconds of downtime that were credited so far.
+    pub credited_s: u32,
+    /// Credit that is to be taken from the stake, in atoms.
+    pub credit: u64,
+}
+
+/// Credit for downtime was taken from the stake.
+#[event]
+pub struct CreditCollected {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Atoms to the buyer's purse.
+    pub victim: u64,
+    /// Atoms to the insurance fund, where the purse could not take them.
+    pub insurance: u64,
+}
+
+/// A checkpoint was written.
+#[event]
+pub struct CheckpointWritten {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The job.
+    pub job: Pubkey,
+    /// Number of the checkpoint.
+    pub seq: u32,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Its bytes.
+    pub bytes: u64,
+    /// What was accrued by then, in atoms.
+    pub confirmed: u64,
+}
+
+/// The provider gave notice.
+#[event]
+pub struct NoticeGiven {
+    /// The lease.
+    pub lease: Pubkey,
+    /// When it may leave without fault.
+    pub notice_end: u64,
+}
+
+/// The stake of a lease that is over is free again, while the provider still waits for money.
+#[event]
+pub struct LeaseReleased {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
 }
 
 /// A provider's stake was slashed.

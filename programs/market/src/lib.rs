@@ -99,8 +99,8 @@ pub mod market {
         instructions::ready::ready(ctx, image_digest, gpu_hash)
     }
 
-    /// Pays what has accrued.
-    pub fn settle(ctx: Context<Settle>) -> Result<()> {
+    /// Pays what has accrued, of one lease or of several.
+    pub fn settle<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
         instructions::settle::settle(ctx)
     }
 
@@ -127,6 +127,56 @@ pub mod market {
     /// Fails a lease that did not start.
     pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
         instructions::fail_start::fail_start(ctx)
+    }
+
+    /// Ends a lease whose node has been down too long.
+    pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
+        instructions::fail_start::declare_unreachable(ctx)
+    }
+
+    /// Rejects a start.
+    pub fn reject_ready(ctx: Context<RejectReady>) -> Result<()> {
+        instructions::reject_ready::reject_ready(ctx)
+    }
+
+    /// Asks a node for a sign of life.
+    pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
+        instructions::liveness::challenge(ctx)
+    }
+
+    /// Answers a liveness challenge.
+    pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> {
+        instructions::liveness::answer_challenge(ctx, nonce)
+    }
+
+    /// Ends a liveness challenge that was not answered.
+    pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
+        instructions::liveness::resolve_challenge(ctx)
+    }
+
+    /// Ends a downtime.
+    pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
+        instructions::liveness::resume(ctx)
+    }
+
+    /// Takes the credit for downtime from the stake.
+    pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
+        instructions::collect_credit::collect_credit(ctx)
+    }
+
+    /// Gives up a credit whose purse is closed.
+    pub fn waive_credit(ctx: Context<WaiveCredit>) -> Result<()> {
+        instructions::collect_credit::waive_credit(ctx)
+    }
+
+    /// Records a checkpoint of a durable job.
+    pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64) -> Result<()> {
+        instructions::checkpoint::checkpoint(ctx, seq, hash, bytes)
+    }
+
+    /// Gives notice.
+    pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
+        instructions::checkpoint::give_notice(ctx)
     }
 
     /// Moves a lease on whose time has come.

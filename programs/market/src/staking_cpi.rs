@@ -27,6 +27,8 @@ const RESERVED_AT: usize = 96;
 const UNBONDING_AT: usize = 104;
 /// Offset of the lease in a reservation.
 const RESERVED_FOR_AT: usize = 56;
+/// Offset of what is left of a reservation.
+const RESERVED_LEFT_AT: usize = 152;
 
 fn read_u64(data: &[u8], at: usize) -> Result<u64> {
     let bytes = data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(MarketError::WrongBond)?;
@@ -58,6 +60,15 @@ pub fn check_reservation(reservation: &AccountInfo, lease: &Pubkey) -> Result<()
     let data = reservation.try_borrow_data()?;
     require!(data.get(RESERVED_FOR_AT..RESERVED_FOR_AT + 32) == Some(lease.as_ref()), MarketError::Unrelated);
     Ok(())
+}
+
+/// What is left of a reservation, in atoms.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] for an account that is none.
+pub fn read_reserved(reservation: &AccountInfo) -> Result<Atoms> {
+    require_keys_eq!(*reservation.owner, STAKING_ID, MarketError::WrongBond);
+    Ok(Atoms(read_u64(&reservation.try_borrow_data()?, RESERVED_LEFT_AT)?))
 }
 
 /// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent afterwards.

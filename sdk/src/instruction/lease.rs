@@ -1,7 +1,7 @@
 //! The life of a lease.
 
 use gridlease_core::job::EndReason;
-use solana_instruction::Instruction;
+use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::{TOKEN_PROGRAM, market, market_events, staking_events};
@@ -76,6 +76,18 @@ pub fn settle(keys: &LeaseKeys) -> Instruction {
     )
 }
 
+/// Most leases that one batch can settle beside its first: what one transaction holds.
+pub const BATCH_LEASES: usize = 20;
+
+/// Pays what has accrued in `first` and in `further` leases of the same purse with the same payout account, with one
+/// transfer; of `further` the first [`BATCH_LEASES`].
+pub fn settle_batch(first: &LeaseKeys, further: &[Pubkey]) -> Instruction {
+    let mut instruction = settle(first);
+    let accounts = further.iter().take(BATCH_LEASES).map(|lease| AccountMeta::new(*lease, false));
+    instruction.accounts.extend(accounts);
+    instruction
+}
+
 /// The buyer adds `amount` atoms of its purse's free balance to the reservation.
 pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
     market(
@@ -105,7 +117,7 @@ pub fn stop(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
     )
 }
 
-/// The node ends the lease: [`EndReason::Completed`] or [`EndReason::OutOfFunds`].
+/// The node ends the lease: [`EndReason::Completed`], [`EndReason::OutOfFunds`] or [`EndReason::Notice`].
 pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: Outcome) -> Instruction {
     market(
         &accounts::Finish {
@@ -145,6 +157,33 @@ pub fn fail_start(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Inst
             program: address::MARKET,
         },
         &args::FailStart {},
+    )
+}
+
+/// Ends a lease whose node has been down for ten minutes. `caller` signs and may be anybody.
+pub fn declare_unreachable(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    market(
+        &accounts::DeclareUnreachable {
+            caller: *caller,
+            config: address::market_config(),
+            provider: keys.provider,
+            job: keys.job,
+            purse: keys.purse,
+            vault: address::purse_vault(&keys.purse),
+            lease: keys.lease,
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            bond_vault: address::bond_vault(&keys.bond),
+            insurance: *insurance,
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::DeclareUnreachable {},
     )
 }
 

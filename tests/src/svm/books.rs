@@ -82,8 +82,9 @@ impl World {
                 assert_eq!((lease.bond, lease.offer), (reservation.bond, reservation.rent_to));
             }
         }
-        for key in leases.keys() {
-            assert!(reservations.contains_key(&address::reservation(key)), "lease {key} has no stake behind it");
+        for (key, lease) in leases {
+            let bound = reservations.contains_key(&address::reservation(key));
+            assert_eq!(bound, lease.released == 0, "stake is behind lease {key} until it is released");
         }
     }
 
@@ -91,7 +92,10 @@ impl World {
     fn audit_supply(&self, leases: &BTreeMap<Pubkey, Lease>) {
         let offers = self.all::<Offer>();
         for (key, offer) in &offers {
-            let open = leases.values().filter(|lease| lease.offer == *key).count();
+            let own = || leases.values().filter(|lease| lease.offer == *key);
+            let unpaid = own().filter(|lease| lease.released == 1).count();
+            assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {key}");
+            let open = own().count() - unpaid;
             assert_eq!(usize::from(offer.units - offer.units_free), open, "open leases of offer {key}");
         }
         for (key, provider) in self.all::<Provider>() {
@@ -145,7 +149,9 @@ impl World {
             }
         }
         for (key, offer) in self.all::<Offer>() {
-            let least = self.rent(8 + size_of::<Offer>()) + lease * u64::from(offer.units_free);
+            // A lease that waits for money still has its rent, though its unit is free.
+            let units = u64::from(offer.units_free.saturating_sub(offer.unpaid));
+            let least = self.rent(8 + size_of::<Offer>()) + lease * units;
             assert!(self.lamports(&key) >= least, "offer {key} cannot pay the rent of its leases");
         }
     }

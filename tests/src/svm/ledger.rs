@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use gridlease_core::job::EndReason;
 use gridlease_sdk::event::{Event, MarketEvent, StakingEvent};
 use solana_pubkey::Pubkey;
 
@@ -145,11 +144,26 @@ impl Ledger {
                 lease.held -= e.refunded;
                 let (job, purse) = (lease.job, lease.purse);
                 assert_eq!(job, e.job);
-                // A lease that never started gives back to its job, which may try again.
-                if e.reason == EndReason::NoStart as u8 {
-                    self.job(&job).reserved += e.refunded;
-                } else {
-                    self.purse(&purse).reserved -= e.refunded;
+                let line = self.job(&job);
+                line.reserved += e.refunded;
+                line.reserved -= e.released;
+                self.purse(&purse).reserved -= e.released;
+            }
+            MarketEvent::BatchSettled(e) => {
+                for moved in &e.leases {
+                    let lease = self.lease(&moved.lease);
+                    lease.held -= moved.net + moved.fee;
+                    assert_eq!(lease.purse, e.purse);
+                    let purse = self.purse(&e.purse);
+                    purse.balance -= moved.net;
+                    purse.reserved -= moved.net + moved.fee;
+                    purse.fees_owed += moved.fee;
+                }
+            }
+            MarketEvent::CreditCollected(e) => {
+                let purse = self.lease(&e.lease).purse;
+                if e.victim > 0 {
+                    self.purse(&purse).balance += e.victim;
                 }
             }
             MarketEvent::JobEnded(e) => {
@@ -173,6 +187,12 @@ impl Ledger {
             | MarketEvent::OfferWithdrawn(_)
             | MarketEvent::BidEntered(_)
             | MarketEvent::JobReopened(_)
+            | MarketEvent::LivenessChallenged(_)
+            | MarketEvent::ChallengeResolved(_)
+            | MarketEvent::LeaseResumed(_)
+            | MarketEvent::CheckpointWritten(_)
+            | MarketEvent::NoticeGiven(_)
+            | MarketEvent::LeaseReleased(_)
             | MarketEvent::GraceBegan(_) => {}
         }
     }

@@ -3,8 +3,8 @@
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::book::Entry;
-use gridlease_core::job::{JobState, Unawarded, start_deadline};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, lease as rules};
+use gridlease_core::job::{JobState, Unawarded, notice_of, start_deadline};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules};
 
 use super::place_bid::Bidder;
 use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
@@ -174,13 +174,14 @@ fn open_lease<'info>(
     let lease_key = lease_info.key();
     let price = PricePerHour(entry.price.0);
 
-    let (number, reserved, deadline, owner, purse) = {
+    let (number, reserved, deadline, owner, purse, durable, agreed) = {
         let mut job = ctx.accounts.job.load_mut()?;
         let mut next = job.rules()?;
         let number = next.leases;
         let reserved = next.award(price, now.ts).or_rule()?;
         job.set_rules(&next, now);
-        (number, reserved, start_deadline(now.ts, job.image_mb).or_rule()?, job.owner, job.purse)
+        let deadline = start_deadline(now.ts, job.image_mb).or_rule()?;
+        (number, reserved, deadline, job.owner, job.purse, job.checkpoint_s > 0, Seconds(job.notice_s.into()))
     };
     let (lease_key_expected, bump) =
         Pubkey::find_program_address(&[LEASE_SEED, job_key.as_ref(), &[number]], &crate::ID);
@@ -193,11 +194,12 @@ fn open_lease<'info>(
         provider.leases = provider.leases.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
         (provider.bond, provider.payout)
     };
-    {
+    let notice = {
         let offer = AccountLoader::<Offer>::try_from(candidate.offer)?;
         let mut offer = offer.load_mut()?;
         offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
-    }
+        notice_of(offer.spec.flags, agreed)
+    };
     let space = 8 + core::mem::size_of::<Lease>();
     let system = ctx.accounts.system_program.to_account_info();
     lamports::open_unfunded(&lease_info, &system, space, &[LEASE_SEED, job_key.as_ref(), &[number], &[bump]])?;
@@ -220,7 +222,8 @@ fn open_lease<'info>(
         lease.awarded_ts = now.ts.0;
         lease.stake = stake.0;
         lease.number = number;
-        lease.set_rules(&rules::Lease::open(price, reserved, slot_ms, Bps(fee_bps), deadline))?;
+        let opened = rules::Lease::open(price, reserved, slot_ms, Bps(fee_bps), deadline);
+        lease.set_rules(&rules::Lease { durable, notice, ..opened })?;
     }
     staking_cpi::reserve(
         candidate.bond,

@@ -6,7 +6,7 @@ use gridlease_core::job::EndReason;
 
 use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
-use crate::event::LeaseClosed;
+use crate::event::{LeaseClosed, LeaseReleased};
 use crate::lamports;
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Config, Lease, Offer, Provider};
@@ -33,7 +33,8 @@ pub struct CloseLease<'info> {
     /// CHECK: the bond that the lease records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; that it is this lease's is checked below, the rest by the staking program.
+    /// CHECK: the lease's reservation, gone where the stake is free already; that it is this lease's is checked below, the
+    /// rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
     /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
@@ -45,46 +46,69 @@ pub struct CloseLease<'info> {
     pub staking_events: UncheckedAccount<'info>,
 }
 
-/// A lease that is over and owes nothing shall be closed: its stake is released, its unit free again, its rent back with the
-/// offer that paid it, and the provider's history grown by one.
+/// A lease that is over shall set its stake and its unit free and grow the provider's history by one; once it owes nothing,
+/// its account is closed and its rent back with the offer that paid it. Where money cannot be paid yet, the call does the
+/// first part, and a later one the second.
 pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
-    let bump = ctx.accounts.config.load()?.authority_bump;
-    staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
-    let event = {
+    let lease_key = ctx.accounts.lease.key();
+    let (releases, closes) = {
         let lease = ctx.accounts.lease.load()?;
         let rules = lease.rules()?;
-        rules.check_close().or_rule()?;
-        let mut provider = ctx.accounts.provider.load_mut()?;
-        let mut offer = ctx.accounts.offer.load_mut()?;
-        let leases = provider.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        require!(offer.units_free < offer.units, MarketError::BadUnits);
+        rules.check_release().or_rule()?;
+        let closes = rules.check_close().is_ok();
+        if lease.released == 1 && !closes {
+            return Ok(()); // it still waits for money
+        }
+        (lease.released == 0, closes)
+    };
+    if releases {
+        release(&ctx)?;
+    }
+    let (provider, paid, fee, refunded) = {
+        let lease = ctx.accounts.lease.load()?;
+        (lease.provider, lease.paid, lease.fee, lease.refunded)
+    };
+    if !closes {
+        ctx.accounts.offer.load_mut()?.unpaid += 1;
+        ctx.accounts.lease.load_mut()?.released = 1;
+        emit_cpi!(LeaseReleased { lease: lease_key, provider });
+        return Ok(());
+    }
+    {
+        let mut record = ctx.accounts.provider.load_mut()?;
+        record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+        record.earned = record.earned.saturating_add(paid);
+        if !releases {
+            let mut offer = ctx.accounts.offer.load_mut()?;
+            offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+        }
+    }
+    emit_cpi!(LeaseClosed { lease: lease_key, provider, paid, fee, refunded });
+    lamports::close(&ctx.accounts.lease.to_account_info(), &ctx.accounts.offer.to_account_info())
+}
 
-        provider.leases = leases;
-        provider.earned = provider.earned.saturating_add(lease.paid);
-        if matches!(rules.reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds)
-            && lease.ready_ts != 0
-        {
+/// Sets the unit and the stake free.
+fn release(ctx: &Context<CloseLease>) -> Result<()> {
+    staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
+    {
+        let lease = ctx.accounts.lease.load()?;
+        let reason = lease.rules()?.reason;
+        let mut offer = ctx.accounts.offer.load_mut()?;
+        require!(offer.units_free < offer.units, MarketError::BadUnits);
+        offer.units_free += 1;
+        if matches!(reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds) && lease.ready_ts != 0 {
+            let mut provider = ctx.accounts.provider.load_mut()?;
             let mut history = provider.reputation();
-            history.on_completed(lease.fee > 0);
+            history.on_completed(lease.base > 0 && lease.fee_bps > 0);
             provider.set_reputation(&history);
         }
-        offer.units_free += 1;
-        LeaseClosed {
-            lease: ctx.accounts.lease.key(),
-            provider: lease.provider,
-            paid: lease.paid,
-            fee: lease.fee,
-            refunded: lease.refunded,
-        }
-    };
-    let offer = ctx.accounts.offer.to_account_info();
+    }
     let signer = Signing {
         authority: &ctx.accounts.authority,
-        bump,
+        bump: ctx.accounts.config.load()?.authority_bump,
         events: &ctx.accounts.staking_events,
         program: &ctx.accounts.staking_program,
     };
-    staking_cpi::release(&ctx.accounts.bond, &ctx.accounts.reservation, &offer, &signer)?;
-    emit_cpi!(event);
-    lamports::close(&ctx.accounts.lease.to_account_info(), &offer)
+    let offer = ctx.accounts.offer.to_account_info();
+    staking_cpi::release(&ctx.accounts.bond, &ctx.accounts.reservation, &offer, &signer)
 }

@@ -1,10 +1,11 @@
-//! What every end of a lease does alike: fixes what is owed, ends the job, returns the rest to the purse. No token moves.
+//! What every end of a lease does alike: fixes what is owed, hands the rest to the job, and lets the job go on or end. No
+//! token moves.
 
 use anchor_lang::prelude::*;
-use gridlease_core::{Now, lease as rules};
+use gridlease_core::{Atoms, Now, lease as rules};
 
 use crate::error::OrRule;
-use crate::event::{JobEnded, LeaseEnded};
+use crate::event::LeaseEnded;
 use crate::state::{Job, Lease, Purse};
 
 /// What the container left behind.
@@ -18,45 +19,54 @@ pub struct Outcome {
     pub log_hash: [u8; 32],
 }
 
-/// Writes the end of a lease (keys: lease, job, purse): `next` is over and returns `back`.
-#[allow(clippy::too_many_arguments)] // three accounts, three addresses, and what to write into them
-pub fn write_end(
-    keys: (Pubkey, Pubkey, Pubkey),
-    lease: &mut Lease,
-    job: &mut Job,
-    purse: &mut Purse,
-    next: &rules::Lease,
-    back: gridlease_core::Atoms,
-    outcome: &Outcome,
-    now: Now,
-) -> Result<(LeaseEnded, JobEnded)> {
-    let (lease_key, job_key, purse_key) = keys;
-    let mut next_job = job.rules()?;
-    let from_job = next_job.on_lease_end(next.reason).or_rule()?;
-    let mut amounts = purse.amounts();
-    amounts.release(back.add(from_job).or_rule()?).or_rule()?;
+/// The accounts that an end writes.
+pub struct Ending<'a> {
+    /// Address of the lease.
+    pub lease_key: Pubkey,
+    /// The lease.
+    pub lease: &'a mut Lease,
+    /// Address of the job.
+    pub job_key: Pubkey,
+    /// The job.
+    pub job: &'a mut Job,
+    /// The purse.
+    pub purse: &'a mut Purse,
+}
 
-    lease.set_rules(next)?;
-    lease.result_hash = outcome.result_hash;
-    lease.log_hash = outcome.log_hash;
-    lease.exit_code = outcome.exit_code.unwrap_or(0);
-    lease.has_exit = outcome.exit_code.is_some().into();
-    job.exit_code = lease.exit_code;
-    job.has_exit = lease.has_exit;
-    job.set_rules(&next_job, now);
-    purse.set_amounts(amounts)?;
-    let reason = next.reason as u8;
-    Ok((
-        LeaseEnded {
+impl Ending<'_> {
+    /// Writes the end of a lease: `next` is over and returns `back` to the job, which goes on or returns it to the purse.
+    pub fn write(self, next: &rules::Lease, back: Atoms, outcome: &Outcome, now: Now) -> Result<LeaseEnded> {
+        let Self { lease_key, lease, job_key, job, purse } = self;
+        let mut next_job = job.rules()?;
+        let bidders = usize::from(job.book_len);
+        let released = next_job.on_lease_end(next.reason, back, next.price, bidders, now.ts).or_rule()?;
+        let mut amounts = purse.amounts();
+        amounts.release(released).or_rule()?;
+
+        lease.set_rules(next)?;
+        lease.result_hash = outcome.result_hash;
+        lease.log_hash = outcome.log_hash;
+        lease.exit_code = outcome.exit_code.unwrap_or(0);
+        lease.has_exit = outcome.exit_code.is_some().into();
+        job.exit_code = lease.exit_code;
+        job.has_exit = lease.has_exit;
+        if next.reason.is_retried() {
+            job.exclude(&lease.provider);
+        }
+        job.set_rules(&next_job, now);
+        purse.set_amounts(amounts)?;
+        Ok(LeaseEnded {
             lease: lease_key,
             job: job_key,
-            reason,
+            reason: next.reason as u8,
             exit_code: outcome.exit_code,
             gross: next.base.0,
             refunded: back.0,
+            released: released.0,
+            job_state: next_job.state as u8,
+            close_ts: next_job.close_ts.0,
             result_hash: outcome.result_hash,
             log_hash: outcome.log_hash,
-        },
-        JobEnded { job: job_key, purse: purse_key, reason, refunded: from_job.0 },
-    ))
+        })
+    }
 }

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::lease::LeaseState;
 
-use super::end_lease::{Outcome, write_end};
+use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;
@@ -28,28 +28,35 @@ pub struct Expire<'info> {
 /// Before its time, nothing changes.
 pub fn expire(ctx: Context<Expire>) -> Result<()> {
     let now = now()?;
-    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
+    let lease_key = ctx.accounts.lease.key();
     let ended = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
         let Some(back) = next.expire(now).or_rule()? else { return Ok(()) };
-        if next.state == LeaseState::Ended {
-            let mut job = ctx.accounts.job.load_mut()?;
-            let mut purse = ctx.accounts.purse.load_mut()?;
-            Some(write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &Outcome::default(), now)?)
-        } else {
-            lease.set_rules(&next)?;
-            None
+        match next.state {
+            LeaseState::Ended => {
+                let ending = Ending {
+                    lease_key,
+                    lease: &mut lease,
+                    job_key: ctx.accounts.job.key(),
+                    job: &mut *ctx.accounts.job.load_mut()?,
+                    purse: &mut *ctx.accounts.purse.load_mut()?,
+                };
+                Some(ending.write(&next, back, &Outcome::default(), now)?)
+            }
+            LeaseState::Grace => {
+                lease.set_rules(&next)?;
+                None
+            }
+            // Down: that is told by `resolve_challenge`, which also returns the bond.
+            _ => return Ok(()),
         }
     };
     match ended {
-        Some((lease_ended, job_ended)) => {
-            emit_cpi!(lease_ended);
-            emit_cpi!(job_ended);
-        }
+        Some(ended) => emit_cpi!(ended),
         None => {
             let grace_end = ctx.accounts.lease.load()?.grace_end;
-            emit_cpi!(GraceBegan { lease: ctx.accounts.lease.key(), grace_end });
+            emit_cpi!(GraceBegan { lease: lease_key, grace_end });
         }
     }
     Ok(())

@@ -1,26 +1,26 @@
-//! Faults that slash: a lease that never started, and one that its node abandons.
+//! Faults that slash: a lease that never started, one that its node abandons, one whose node is down too long.
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
-use gridlease_core::job::{EndReason, JobState};
-use gridlease_core::lease::LeaseState;
-use gridlease_core::slash::{Fault, SlashSplit, slash_for};
-use gridlease_core::{Atoms, PricePerHour};
+use gridlease_core::job::EndReason;
+use gridlease_core::lease::{self as rules, LeaseState};
+use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
+use gridlease_core::{Atoms, Now};
 
-use super::end_lease::{Outcome, write_end};
+use super::end_lease::{Ending, Outcome};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
-use crate::event::{FaultSlashed, JobEnded, LeaseEnded};
+use crate::event::FaultSlashed;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
 
-/// Accounts of `fail_start` and `abandon`.
+/// Accounts of `fail_start`, `abandon` and `declare_unreachable`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct FaultedLease<'info> {
-    /// Anybody after the start deadline; the node key at any time before ready, and for `abandon`.
+    /// Anybody once it is time; the node key for `abandon`, and at any time before ready for `fail_start`.
     pub caller: Signer<'info>,
     /// Bump of the signing PDA, insurance account.
     #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
@@ -70,105 +70,86 @@ pub struct FaultedLease<'info> {
 }
 
 /// A lease that is not ready at its deadline, or that its node gives up before, shall fail: one per cent of the stake
-/// reserved for it goes to the buyer, its reservation back to the job, which turns to the runner-up while attempts remain;
-/// the provider is excluded from this job. On a lease that is not starting, nothing changes.
+/// reserved for it is slashed, with the bond of the sealed bid that won it; its reservation goes back to the job, which goes
+/// on while attempts remain; the provider is excluded from this job. On a lease that is not starting, nothing changes.
 pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
-    let now = now()?;
     let caller = ctx.accounts.caller.key();
-    let (lease_key, job_key, purse_key) = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
-    let (slash, lease_ended, job_ended) = {
-        let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
-        if next.state != LeaseState::Starting {
-            return Ok(()); // stale
-        }
-        let mut provider = ctx.accounts.provider.load_mut()?;
-        let back = next.fail_start(caller == provider.node_key, now).or_rule()?;
-        let slash = slash_for(Fault::NoStart, Atoms(lease.stake), PricePerHour(lease.price)).or_rule()?;
-        let mut job = ctx.accounts.job.load_mut()?;
-        let mut next_job = job.rules()?;
-        let refunded = next_job.on_no_start(back, now.ts).or_rule()?;
-        let mut purse = ctx.accounts.purse.load_mut()?;
-        let mut amounts = purse.amounts();
-        amounts.release(refunded).or_rule()?;
-        compensate(&mut purse, &mut amounts, slash.victim)?;
-        let mut history = provider.reputation();
-        history.on_fault();
-
-        lease.set_rules(&next)?;
-        job.set_rules(&next_job, now);
-        job.exclude(&ctx.accounts.provider.key());
-        purse.set_amounts(amounts)?;
-        provider.set_reputation(&history);
-        let reason = EndReason::NoStart as u8;
-        let lease_ended = LeaseEnded {
-            lease: lease_key,
-            job: job_key,
-            reason,
-            exit_code: None,
-            gross: 0,
-            refunded: back.0,
-            result_hash: [0; 32],
-            log_hash: [0; 32],
-        };
-        let ended = next_job.state == JobState::Ended;
-        (slash, lease_ended, ended.then_some(JobEnded { job: job_key, purse: purse_key, reason, refunded: refunded.0 }))
-    };
-    emit_cpi!(lease_ended);
-    if let Some(job_ended) = job_ended {
-        emit_cpi!(job_ended);
+    let now = now()?;
+    let mut next = ctx.accounts.lease.load()?.rules()?;
+    if next.state != LeaseState::Starting {
+        return Ok(()); // stale
     }
-    take_stake(ctx, EndReason::NoStart, &slash)
+    let given_up = caller == ctx.accounts.provider.load()?.node_key;
+    let back = next.fail_start(given_up, now).or_rule()?;
+    end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), now)
 }
 
 /// A node that leaves a running lease without notice shall lose ten per cent of the stake reserved for it, to the buyer
-/// first; it is paid to this moment and not a minute more.
+/// first; it is paid to this moment, or to its last checkpoint where the job asked for checkpoints.
 pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
+    require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
     let now = now()?;
-    let caller = ctx.accounts.caller.key();
-    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
-    let (slash, lease_ended, job_ended) = {
-        let mut provider = ctx.accounts.provider.load_mut()?;
-        require_keys_eq!(caller, provider.node_key, MarketError::NotNodeKey);
+    let mut next = ctx.accounts.lease.load()?.rules()?;
+    let back = next.finish(EndReason::Abandoned, now).or_rule()?;
+    end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, now)
+}
+
+/// A node that has been down for ten minutes shall lose its lease and ten per cent of the stake reserved for it. Anybody may
+/// say so. On a lease that is over, nothing changes.
+pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
+    let now = now()?;
+    let mut next = ctx.accounts.lease.load()?.rules()?;
+    if next.state.is_over() {
+        return Ok(()); // stale
+    }
+    let back = next.unreachable(now).or_rule()?;
+    end_by_fault(ctx, Fault::Unreachable, &next, back, &Outcome::default(), now)
+}
+
+fn end_by_fault(
+    ctx: Context<FaultedLease>,
+    fault: Fault,
+    next: &rules::Lease,
+    back: Atoms,
+    outcome: &Outcome,
+    now: Now,
+) -> Result<()> {
+    let (lease_key, job_key) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
+    let (slash, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut job = ctx.accounts.job.load_mut()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
-        let mut next = lease.rules()?;
-        let back = next.finish(EndReason::Abandoned, now).or_rule()?;
-        let slash = slash_for(Fault::Abandoned, Atoms(lease.stake), PricePerHour(lease.price)).or_rule()?;
-        let (lease_ended, job_ended) = write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &outcome, now)?;
-        let mut amounts = purse.amounts();
-        compensate(&mut purse, &mut amounts, slash.victim)?;
-        purse.set_amounts(amounts)?;
+        let slash = slash_for(&Case {
+            fault,
+            reservation: Atoms(lease.stake),
+            price: next.price,
+            charged: next.base,
+            sealed_bond: Atoms(job.sealed_bond),
+        });
+        let slash = divert(slash.or_rule()?, &ctx.accounts.vault, &ctx.accounts.insurance)?;
+        let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
+        let ended = ending.write(next, back, outcome, now)?;
+        compensate(&mut purse, slash.victim)?;
+        let mut provider = ctx.accounts.provider.load_mut()?;
         let mut history = provider.reputation();
         history.on_fault();
         provider.set_reputation(&history);
-        (slash, lease_ended, job_ended)
+        (slash, ended)
     };
-    emit_cpi!(lease_ended);
-    emit_cpi!(job_ended);
-    take_stake(ctx, EndReason::Abandoned, &slash)
-}
-
-fn compensate(purse: &mut Purse, amounts: &mut gridlease_core::purse::Purse, victim: Atoms) -> Result<()> {
-    if !victim.is_zero() {
-        amounts.deposit(victim).or_rule()?;
-        purse.compensated = purse.compensated.saturating_add(victim.0);
-    }
-    Ok(())
-}
-
-fn take_stake(ctx: Context<FaultedLease>, reason: EndReason, slash: &SlashSplit) -> Result<()> {
+    emit_cpi!(ended);
     emit_cpi!(FaultSlashed {
-        lease: ctx.accounts.lease.key(),
+        lease: lease_key,
         provider: ctx.accounts.provider.key(),
-        reason: reason as u8,
+        reason: next.reason as u8,
         victim: slash.victim.0,
         insurance: slash.insurance.0,
     });
+    if slash.total().or_rule()?.is_zero() {
+        return Ok(());
+    }
     let accounts = ctx.accounts;
     let bump = accounts.config.load()?.authority_bump;
-    staking_cpi::check_reservation(&accounts.reservation, &accounts.lease.key())?;
+    staking_cpi::check_reservation(&accounts.reservation, &lease_key)?;
     staking_cpi::slash(
         &SlashAccounts {
             bond: &accounts.bond,
@@ -189,4 +170,28 @@ fn take_stake(ctx: Context<FaultedLease>, reason: EndReason, slash: &SlashSplit)
         slash.insurance,
     )?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
+}
+
+/// Frozen accounts never hold up an end: what a frozen vault of the buyer cannot take goes to insurance, and what a frozen
+/// insurance account cannot take is not slashed.
+pub fn divert(slash: SlashSplit, vault: &TokenAccount, insurance: &TokenAccount) -> Result<SlashSplit> {
+    let mut slash = slash;
+    if vault.is_frozen() {
+        slash = SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? };
+    }
+    if insurance.is_frozen() {
+        slash.insurance = Atoms::ZERO;
+    }
+    Ok(slash)
+}
+
+/// Records what comes into the purse's vault.
+pub fn compensate(purse: &mut Purse, victim: Atoms) -> Result<()> {
+    if victim.is_zero() {
+        return Ok(());
+    }
+    let mut amounts = purse.amounts();
+    amounts.deposit(victim).or_rule()?;
+    purse.compensated = purse.compensated.saturating_add(victim.0);
+    purse.set_amounts(amounts)
 }

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use gridlease_core::job::EndReason;
 
-use super::end_lease::{Outcome, write_end};
+use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Provider, Purse};
@@ -33,24 +33,27 @@ pub struct Finish<'info> {
     pub lease: AccountLoader<'info, Lease>,
 }
 
-/// The node shall end its lease when the container has ended ("completed", whatever the exit code) or when the reservation
-/// is used up ("out of funds"), with what the container left behind. Leaving a running container is `abandon`.
+/// The node shall end its lease when the container has ended ("completed", whatever the exit code), when the reservation is
+/// used up ("out of funds") or when its notice is over ("notice"), with what the container left behind. Leaving a running container is `abandon`.
 pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
     let now = now()?;
     let reason = EndReason::from_byte(reason).or_rule()?;
     if reason == EndReason::Abandoned {
         return Err(rule(RuleError::ReasonNotAllowed));
     }
-    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
-    let (lease_ended, job_ended) = {
+    let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut job = ctx.accounts.job.load_mut()?;
-        let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = lease.rules()?;
         let back = next.finish(reason, now).or_rule()?;
-        write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &outcome, now)?
+        Ending {
+            lease_key: ctx.accounts.lease.key(),
+            lease: &mut lease,
+            job_key: ctx.accounts.job.key(),
+            job: &mut *ctx.accounts.job.load_mut()?,
+            purse: &mut *ctx.accounts.purse.load_mut()?,
+        }
+        .write(&next, back, &outcome, now)?
     };
-    emit_cpi!(lease_ended);
-    emit_cpi!(job_ended);
+    emit_cpi!(event);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Posts a job: reserves its cap and opens its bidding window.
 
 use anchor_lang::prelude::*;
+use gridlease_core::Seconds;
 use gridlease_core::job as rules;
 use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
@@ -81,6 +82,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
     let requirement = RequirementData::from(&args.requirement);
     Requirement::from(&requirement).check().or_rule()?;
     Weights::new(args.weights).or_rule()?;
+    rules::check_care(Seconds(args.notice_s.into()), Seconds(args.checkpoint_s.into())).or_rule()?;
     let now = now()?;
     let job_key = ctx.accounts.job.key();
     let purse_key = ctx.accounts.purse.key();

@@ -157,7 +157,7 @@ pub fn withdraw_offer(ctx: Context<WithdrawOffer>) -> Result<()> {
         let mut offer = ctx.accounts.offer.load_mut()?;
         offer.header.state = offer_state::WITHDRAWN;
         offer.header.due_ts = 0;
-        let closed = offer.units_free == offer.units;
+        let closed = offer.units_free == offer.units && offer.unpaid == 0;
         if closed {
             provider.offers = provider.offers.saturating_sub(1);
         }

@@ -3,10 +3,11 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::{Atoms, Now};
 
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
-use crate::event::Settled;
+use crate::event::{BatchSettled, Settled, SettledLease};
 use crate::state::{Lease, Purse};
 use crate::token;
 
@@ -35,39 +36,85 @@ pub struct Settle<'info> {
 }
 
 /// Everything that is payable now shall move from the vault to the lease's payout account, and the fee be recorded.
-/// How often it is called changes nothing in the sum; with nothing payable, nothing changes.
-pub fn settle(ctx: Context<Settle>) -> Result<()> {
+/// How often it is called changes nothing in the sum; with nothing payable, nothing changes. Further leases of the same
+/// purse with the same payout account (writable) can follow, and are paid with one transfer.
+pub fn settle<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
+    if ctx.remaining_accounts.is_empty() { settle_one(ctx) } else { settle_many(ctx) }
+}
+
+fn settle_one(ctx: Context<Settle>) -> Result<()> {
     let now = now()?;
-    let (payment, paid, fees, state) = {
-        let mut lease = ctx.accounts.lease.load_mut()?;
-        let before = lease.rules()?;
-        if matches!(before.state, LeaseState::Starting | LeaseState::Failed) {
-            return Ok(()); // nothing can be owed
-        }
-        let mut next = before;
-        let payment = next.settle(now).or_rule()?;
-        if next == before {
-            return Ok(());
-        }
-        let mut purse = ctx.accounts.purse.load_mut()?;
-        let mut amounts = purse.amounts();
-        amounts.pay(payment.net, payment.fee).or_rule()?;
-        lease.set_rules(&next)?;
-        purse.set_amounts(amounts)?;
-        purse.paid = purse.paid.saturating_add(payment.net.0);
-        purse.fees = purse.fees.saturating_add(payment.fee.0);
-        (payment, next.paid.0, next.fee.0, next.state as u8)
+    let Some(moved) = pay(&ctx.accounts.lease, &ctx.accounts.purse, now)? else { return Ok(()) };
+    let (paid, fees) = {
+        let lease = ctx.accounts.lease.load()?;
+        (lease.paid, lease.fee)
     };
     emit_cpi!(Settled {
-        lease: ctx.accounts.lease.key(),
+        lease: moved.lease,
         purse: ctx.accounts.purse.key(),
-        net: payment.net.0,
-        fee: payment.fee.0,
+        net: moved.net,
+        fee: moved.fee,
         paid,
         fees,
-        state,
+        state: moved.state,
     });
+    transfer(ctx, Atoms(moved.net))
+}
+
+fn settle_many<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
+    let now = now()?;
+    let mut leases = Vec::with_capacity(1 + ctx.remaining_accounts.len());
+    leases.extend(pay(&ctx.accounts.lease, &ctx.accounts.purse, now)?);
+    let (purse, payout) = (ctx.accounts.purse.key(), ctx.accounts.payout.key());
+    for account in ctx.remaining_accounts {
+        let further = AccountLoader::<Lease>::try_from(account)?;
+        require!(account.is_writable, ErrorCode::ConstraintMut);
+        {
+            let lease = further.load()?;
+            require!(lease.purse == purse && lease.payout == payout, MarketError::MixedBatch);
+        }
+        leases.extend(pay(&further, &ctx.accounts.purse, now)?);
+    }
+    let mut sum = Atoms::ZERO;
+    for moved in &leases {
+        sum = sum.add(Atoms(moved.net)).or_rule()?;
+    }
+    if leases.is_empty() {
+        return Ok(());
+    }
+    emit_cpi!(BatchSettled { purse, leases });
+    transfer(ctx, sum)
+}
+
+/// Books what `lease` owes now; `None` where nothing changes.
+fn pay<'info>(
+    lease: &AccountLoader<'info, Lease>,
+    purse: &AccountLoader<'info, Purse>,
+    now: Now,
+) -> Result<Option<SettledLease>> {
+    let key = lease.key();
+    let mut lease = lease.load_mut()?;
+    let before = lease.rules()?;
+    if matches!(before.state, LeaseState::Starting | LeaseState::Failed) {
+        return Ok(None); // nothing can be owed
+    }
+    let mut next = before;
+    let payment = next.settle(now).or_rule()?;
+    if next == before {
+        return Ok(None);
+    }
+    let mut purse = purse.load_mut()?;
+    let mut amounts = purse.amounts();
+    amounts.pay(payment.net, payment.fee).or_rule()?;
+    lease.set_rules(&next)?;
+    purse.set_amounts(amounts)?;
+    purse.paid = purse.paid.saturating_add(payment.net.0);
+    purse.fees = purse.fees.saturating_add(payment.fee.0);
+    Ok(Some(SettledLease { lease: key, net: payment.net.0, fee: payment.fee.0, state: next.state as u8 }))
+}
+
+fn transfer(ctx: Context<Settle>, net: Atoms) -> Result<()> {
     let accounts = ctx.accounts;
-    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.payout, payment.net)?;
+    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.payout, net)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
 }

@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use super::end_lease::{Outcome, write_end};
+use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::state::{Job, Lease, Purse};
@@ -24,20 +24,23 @@ pub struct Stop<'info> {
     pub lease: AccountLoader<'info, Lease>,
 }
 
-/// The buyer shall be able to end its lease at any time: what is owed is fixed, at least a minute once it was ready, and the
-/// rest returned to the purse. No token moves, so no account of the provider can hold this up.
+/// The buyer shall be able to end its lease at any time: what is owed is fixed, at least a minute (before ready too, until the
+/// start deadline), and the rest returned to the purse. No token moves, so no account of the provider can hold this up.
 pub fn stop(ctx: Context<Stop>) -> Result<()> {
     let now = now()?;
-    let keys = (ctx.accounts.lease.key(), ctx.accounts.job.key(), ctx.accounts.purse.key());
-    let (lease_ended, job_ended) = {
+    let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut job = ctx.accounts.job.load_mut()?;
-        let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = lease.rules()?;
         let back = next.stop(now).or_rule()?;
-        write_end(keys, &mut lease, &mut job, &mut purse, &next, back, &Outcome::default(), now)?
+        Ending {
+            lease_key: ctx.accounts.lease.key(),
+            lease: &mut lease,
+            job_key: ctx.accounts.job.key(),
+            job: &mut *ctx.accounts.job.load_mut()?,
+            purse: &mut *ctx.accounts.purse.load_mut()?,
+        }
+        .write(&next, back, &Outcome::default(), now)?
     };
-    emit_cpi!(lease_ended);
-    emit_cpi!(job_ended);
+    emit_cpi!(event);
     Ok(())
 }

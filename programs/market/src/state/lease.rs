@@ -30,9 +30,9 @@ pub struct Lease {
     pub result_hash: [u8; 32],
     /// Last link of the log's hash chain, from `finish`.
     pub log_hash: [u8; 32],
-    /// Slot hash that the open liveness challenge asks to be signed; zero while none is open.
+    /// Slot hash that the open liveness challenge asks the node to sign; zero while none is open.
     pub challenge_nonce: [u8; 32],
-    /// Purse that bound the open challenge's bond, and gets it back where the node stays silent.
+    /// Who put the bond of the open challenge, in lamports, into this account; gets it back where the node stays silent.
     pub challenger: Pubkey,
     /// Price per hour, in atoms.
     pub price: u64,
@@ -66,8 +66,10 @@ pub struct Lease {
     pub stake: u64,
     /// Of what was accrued, the part that the last checkpoint confirmed, in atoms; more is held back in a durable lease.
     pub confirmed: u64,
-    /// Credit for downtime that is taken off what is owed, in atoms.
+    /// Credit for downtime that is to be taken from the stake, in atoms.
     pub credit: u64,
+    /// What was accrued when the open liveness challenge was made, in atoms.
+    pub challenge_gross: u64,
     /// Deadline of the open liveness challenge; zero while none is open.
     pub challenge_end: u64,
     /// Since when it is down; zero while it is not.
@@ -94,8 +96,8 @@ pub struct Lease {
     pub durable: u8,
     /// 1 where the price index counted it.
     pub indexed: u8,
+    /// 1 where its stake and its unit are free again, while the provider still waits for money.
+    pub released: u8,
     /// Zero.
-    pub pad: [u8; 1],
-    /// Zero.
-    pub reserved_space: [u8; 32],
+    pub reserved_space: [u8; 24],
 }

@@ -49,6 +49,10 @@ pub struct Offer {
     pub pad: [u8; 1],
     /// GPUs that are claimed for this offer.
     pub claimed: u16,
+    /// Leases whose unit is free again but that still wait for money; the account stays until they are closed.
+    pub unpaid: u16,
     /// Zero.
-    pub reserved: [u8; 64],
+    pub pad2: [u8; 6],
+    /// Zero.
+    pub reserved: [u8; 48],
 }

@@ -14,7 +14,7 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Provider>(), 520);
     assert_eq!(size_of::<SpecData>(), 36);
     assert_eq!(size_of::<RequirementData>(), 56);
-    assert_eq!(size_of::<Offer>(), 288);
+    assert_eq!(size_of::<Offer>(), 280);
     assert_eq!(size_of::<BookEntry>(), 56);
     assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 616);

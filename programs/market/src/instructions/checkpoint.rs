@@ -1,0 +1,84 @@
+//! The node records a checkpoint of a durable job, or gives notice.
+
+use anchor_lang::prelude::*;
+use gridlease_core::RuleError;
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::{CheckpointWritten, NoticeGiven};
+use crate::state::{Job, Lease, Provider};
+
+/// Accounts of `checkpoint`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Checkpoint<'info> {
+    /// The provider's node key.
+    pub node_key: Signer<'info>,
+    /// Read.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Keeps the checkpoint, with which a next lease resumes.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// Accounts of `give_notice`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct GiveNotice<'info> {
+    /// The provider's node key or authority.
+    pub signer: Signer<'info>,
+    /// Read.
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// In a durable job the node shall record each checkpoint, numbered upward: what was accrued until then is confirmed and can
+/// be paid; what comes after it is held back until the next one or the end.
+pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64) -> Result<()> {
+    let now = now()?;
+    let confirmed = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        next.checkpoint(now).or_rule()?;
+        let mut job = ctx.accounts.job.load_mut()?;
+        if seq <= job.checkpoint_seq {
+            return Err(rule(RuleError::StaleCheckpoint));
+        }
+        job.checkpoint_seq = seq;
+        job.checkpoint_hash = hash;
+        job.checkpoint_bytes = bytes;
+        lease.set_rules(&next)?;
+        next.confirmed.0
+    };
+    let (lease, job) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
+    emit_cpi!(CheckpointWritten { lease, job, seq, hash, bytes, confirmed });
+    Ok(())
+}
+
+/// Where a notice was agreed (two minutes with a spot offer), the provider shall be able to give it; when it is over, the
+/// node may finish the lease with the reason "notice", which is no fault. A second notice changes nothing.
+pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
+    let now = now()?;
+    let signer = ctx.accounts.signer.key();
+    let notice_end = {
+        let provider = ctx.accounts.provider.load()?;
+        require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let before = lease.rules()?;
+        let mut next = before;
+        next.give_notice(now).or_rule()?;
+        if next == before {
+            return Ok(());
+        }
+        lease.set_rules(&next)?;
+        next.notice_end.0
+    };
+    emit_cpi!(NoticeGiven { lease: ctx.accounts.lease.key(), notice_end });
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Liveness: a challenge with a bond, its answer, and what silence leads to.
+//!
+//! The bond is in lamports and lies in the lease's account, so that nobody's token account can hold any of this up.
+
+use anchor_lang::prelude::*;
+use anchor_lang::system_program;
+use gridlease_core::lease::{Challenge as Missing, LeaseState};
+use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
+
+use crate::constants::SLOT_HASHES;
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
+use crate::lamports;
+use crate::state::{Lease, Provider};
+
+/// Outcomes in [`ChallengeResolved`].
+mod outcome {
+    pub const ANSWERED: u8 = 0;
+    pub const MISSED: u8 = 1;
+    pub const MOOT: u8 = 2;
+}
+
+/// Accounts of `challenge`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Challenge<'info> {
+    /// Puts up the bond.
+    #[account(mut)]
+    pub challenger: Signer<'info>,
+    /// Written; holds the bond.
+    #[account(mut)]
+    pub lease: AccountLoader<'info, Lease>,
+    /// CHECK: the slot hashes, of which the newest is to be signed.
+    #[account(address = SLOT_HASHES)]
+    pub slot_hashes: UncheckedAccount<'info>,
+    /// Moves the bond.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `answer_challenge` and `resume`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct NodeLives<'info> {
+    /// The provider's node key; gets the bond.
+    #[account(mut)]
+    pub node_key: Signer<'info>,
+    /// Its uptime is counted.
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// Accounts of `resolve_challenge`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ResolveChallenge<'info> {
+    /// Its uptime is counted.
+    #[account(mut)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = challenger @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+    /// CHECK: who put up the bond, as the lease records; gets it back.
+    #[account(mut)]
+    pub challenger: UncheckedAccount<'info>,
+}
+
+/// Anybody shall be able to ask a running node for a sign of life, one challenge at a time, with a bond of
+/// [`CHALLENGE_BOND_LAMPORTS`]. The node has sixty seconds.
+pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
+    let now = now()?;
+    let (lease, challenger) = (ctx.accounts.lease.key(), ctx.accounts.challenger.key());
+    let nonce = newest_hash(&ctx.accounts.slot_hashes)?;
+    let deadline = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        next.challenge(now).or_rule()?;
+        lease.set_rules(&next)?;
+        lease.challenger = challenger;
+        lease.challenge_nonce = nonce;
+        next.challenge_end.0
+    };
+    emit_cpi!(LivenessChallenged { lease, challenger, nonce, deadline });
+    let accounts = system_program::Transfer {
+        from: ctx.accounts.challenger.to_account_info(),
+        to: ctx.accounts.lease.to_account_info(),
+    };
+    system_program::transfer(CpiContext::new(ctx.accounts.system_program.key(), accounts), CHALLENGE_BOND_LAMPORTS)
+}
+
+/// The node shall answer with the hash that the challenge recorded, in a transaction that it signs, and keep the bond.
+pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> {
+    let now = now()?;
+    let challenger = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        next.answer(now).or_rule()?;
+        require!(nonce == lease.challenge_nonce, MarketError::WrongNonce);
+        lease.set_rules(&next)?;
+        count(&ctx.accounts.provider, true)?;
+        clear(&mut lease)
+    };
+    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED });
+    pay_bond(&ctx.accounts.lease, &ctx.accounts.node_key)
+}
+
+/// A challenge that was not answered shall pause the lease from the moment of the challenge; where the lease was over, or its
+/// funds used up, before the time to answer was, the challenge asks for nothing. In both cases the bond goes back. While the
+/// node can still answer, and where no challenge is open, nothing changes.
+pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
+    let now = now()?;
+    let (challenger, outcome) = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        if next.challenge_end.is_zero() {
+            return Ok(()); // stale
+        }
+        let Some(missing) = next.resolve_challenge(now).or_rule()? else { return Ok(()) };
+        lease.set_rules(&next)?;
+        let outcome = match missing {
+            Missing::Missed => {
+                count(&ctx.accounts.provider, false)?;
+                outcome::MISSED
+            }
+            Missing::Moot => outcome::MOOT,
+        };
+        (clear(&mut lease), outcome)
+    };
+    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
+    pay_bond(&ctx.accounts.lease, &ctx.accounts.challenger)
+}
+
+/// A node that was down and lives again shall say so: the meter starts anew, and the buyer is credited twice the price of the
+/// downtime. On a lease that runs, nothing changes.
+pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
+    let now = now()?;
+    let event = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        if next.state == LeaseState::Running && next.challenge_end.is_zero() {
+            return Ok(()); // it runs
+        }
+        next.resume(now).or_rule()?;
+        lease.set_rules(&next)?;
+        LeaseResumed {
+            lease: ctx.accounts.lease.key(),
+            runway_end: next.runway_end.0,
+            credited_s: lease.credited_s,
+            credit: next.credit.0,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// The newest entry of the slot hashes: behind the count (8 bytes) and its slot (8 bytes).
+fn newest_hash(slot_hashes: &AccountInfo) -> Result<[u8; 32]> {
+    let data = slot_hashes.try_borrow_data()?;
+    let hash = data.get(16..48).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    Ok(hash.ok_or(MarketError::WrongNonce)?)
+}
+
+fn count(provider: &AccountLoader<Provider>, answered: bool) -> Result<()> {
+    let mut provider = provider.load_mut()?;
+    let mut history = provider.reputation();
+    history.on_challenge(answered);
+    provider.set_reputation(&history);
+    Ok(())
+}
+
+/// Takes the challenge out of the lease; returns who made it.
+fn clear(lease: &mut Lease) -> Pubkey {
+    lease.challenge_nonce = [0; 32];
+    core::mem::take(&mut lease.challenger)
+}
+
+fn pay_bond(lease: &AccountLoader<Lease>, to: &AccountInfo) -> Result<()> {
+    lamports::shift(lease.as_ref(), to, CHALLENGE_BOND_LAMPORTS)
+}
