@@ -65,6 +65,14 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// The step is not one of this auction's mode.
+    WrongMode = 40,
+    /// Sealed bids can still be revealed.
+    RevealOpen = 41,
+    /// The time to reveal a sealed bid is over.
+    RevealClosed = 42,
+    /// The sealed bid must be resolved another way: see [`crate::sealed::Fate`].
+    WrongFate = 43,
 }
 
 impl RuleError {
@@ -99,6 +107,10 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::WrongMode,
+        Self::RevealOpen,
+        Self::RevealClosed,
+        Self::WrongFate,
     ];
 
     /// The stable number.
@@ -144,6 +156,10 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::WrongMode => "the step is not one of this auction's mode",
+            Self::RevealOpen => "sealed bids can still be revealed",
+            Self::RevealClosed => "the time to reveal this bid is over",
+            Self::WrongFate => "this sealed bid is to be resolved another way",
         })
     }
 }
