@@ -55,6 +55,11 @@ events!(
         GraceBegan(market::GraceBegan),
         LeaseClosed(market::LeaseClosed),
         JobClosed(market::JobClosed),
+        BidCommitted(market::BidCommitted),
+        BidRevealed(market::BidRevealed),
+        BidForfeited(market::BidForfeited),
+        BidReleased(market::BidReleased),
+        BidsDropped(market::BidsDropped),
     }
 );
 
