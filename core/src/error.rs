@@ -65,6 +65,14 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// The step is not one of this auction's mode.
+    WrongMode = 40,
+    /// Sealed bids can still be revealed.
+    RevealOpen = 41,
+    /// The time to reveal a sealed bid is over.
+    RevealClosed = 42,
+    /// The sealed bid must be resolved another way: see [`crate::sealed::Fate`].
+    WrongFate = 43,
     /// A top-up in the grace period that would not let the lease run for a minute.
     TopUpTooSmall = 80,
     /// The job did not ask for checkpoints.
@@ -113,6 +121,10 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::WrongMode,
+        Self::RevealOpen,
+        Self::RevealClosed,
+        Self::WrongFate,
         Self::TopUpTooSmall,
         Self::NotDurable,
         Self::NoNotice,
@@ -172,6 +184,10 @@ impl core::fmt::Display for RuleError {
             Self::NoChallenge => "no liveness challenge is open",
             Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
             Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
+            Self::WrongMode => "the step is not one of this auction's mode",
+            Self::RevealOpen => "sealed bids can still be revealed",
+            Self::RevealClosed => "the time to reveal this bid is over",
+            Self::WrongFate => "this sealed bid is to be resolved another way",
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | from | step | to |
 //! |---|---|---|
-//! | `Open` | award to a bidder | `Leased` |
+//! | `Open` | award to a bidder, or instant taking of an offer | `Leased` |
 //! | `Open` | award, nobody left, attempts left | `Open` (new window) |
 //! | `Open` | award, nobody left, no attempt left | `Ended` (no bids) |
 //! | `Open` | cancel | `Ended` (cancelled) |
@@ -13,11 +13,49 @@
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
     ANTI_SNIPE, CHECKPOINT_BOUNDS, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE, MIN_DURATION,
-    MIN_RESERVATION, MIN_RESERVATION_TIME, SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
+    MIN_RESERVATION, MIN_RESERVATION_TIME, REVEAL_BOUNDS, SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB,
+    WINDOW_BOUNDS,
 };
 use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
 use crate::rounding::cost_up;
+use crate::sealed;
+
+/// How a job finds its provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// A reverse auction with public bids.
+    #[default]
+    Open = 0,
+    /// A standing offer is taken at its ask in the transaction that posts the job. Where that lease fails to start, the
+    /// job goes on as an open auction.
+    Instant = 1,
+    /// Bids are committed unseen and then revealed.
+    Sealed = 2,
+}
+
+impl Mode {
+    /// From its byte in an account or in arguments.
+    ///
+    /// # Errors
+    /// [`RuleError::WrongMode`] for an unknown byte.
+    pub const fn from_byte(byte: u8) -> RuleResult<Self> {
+        match byte {
+            0 => Ok(Self::Open),
+            1 => Ok(Self::Instant),
+            2 => Ok(Self::Sealed),
+            _ => Err(RuleError::WrongMode),
+        }
+    }
+}
+
+/// [`Job::extensions`] of a job whose lease failed to start: the window is over, nothing extends it, and the attempt is
+/// counted already.
+pub const AFTER_NO_START: u8 = MAX_EXTENSIONS + 1;
+/// [`Job::sealed`] of a round with this many sealed bids or more: they are not counted down any longer, so that nobody
+/// can fill a count, and the award waits for the end of the revealing.
+pub const SEALED_UNCOUNTED: u8 = u8::MAX;
 
 /// States of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,10 +170,14 @@ pub struct Terms {
     pub max_price: PricePerHour,
     /// The longest that the lease runs on this reservation.
     pub max_duration: Seconds,
-    /// Length of the bidding window.
+    /// Length of the bidding window; of the committing in a sealed auction.
     pub window: Seconds,
     /// Attempts: windows without a bidder and failed starts together.
     pub attempts: u8,
+    /// How it finds its provider.
+    pub mode: Mode,
+    /// Length of the revealing in a sealed auction, zero in every other.
+    pub reveal: Seconds,
 }
 
 impl Terms {
@@ -149,6 +191,10 @@ impl Terms {
             return Err(RuleError::DurationOutOfBounds);
         }
         if self.window < WINDOW_BOUNDS.0 || self.window > WINDOW_BOUNDS.1 {
+            return Err(RuleError::DurationOutOfBounds);
+        }
+        let reveal = if self.mode == Mode::Sealed { REVEAL_BOUNDS } else { (Seconds::ZERO, Seconds::ZERO) };
+        if self.reveal < reveal.0 || self.reveal > reveal.1 {
             return Err(RuleError::DurationOutOfBounds);
         }
         if self.attempts == 0 || self.attempts > MAX_ATTEMPTS {
@@ -215,12 +261,19 @@ pub struct Job {
     pub reserved: Atoms,
     /// End of the bidding window.
     pub close_ts: UnixTs,
-    /// Times the window was extended.
+    /// Times the window was extended, or [`AFTER_NO_START`].
     pub extensions: u8,
     /// Attempts left.
     pub attempts_left: u8,
     /// Leases opened so far; the number of the next one.
     pub leases: u8,
+    /// End of the revealing of a sealed auction; zero for the other modes. It also names the round: a sealed bid counts in
+    /// the round whose end it records.
+    pub reveal_end: UnixTs,
+    /// Sealed bids of this round that are not revealed, or [`SEALED_UNCOUNTED`].
+    pub sealed: u8,
+    /// Stake that a sealed bid binds; zero for the other modes.
+    pub sealed_bond: Atoms,
 }
 
 /// What a failed award does.
@@ -239,29 +292,71 @@ impl Job {
     /// Those of [`Terms::check`] and [`Terms::cap`].
     pub fn post(terms: Terms, now: UnixTs) -> RuleResult<Self> {
         terms.check()?;
-        Ok(Self {
+        let reserved = terms.cap()?;
+        let mut job = Self {
             state: JobState::Open,
             reason: EndReason::None,
             terms,
-            reserved: terms.cap()?,
-            close_ts: now.after(terms.window)?,
+            reserved,
+            close_ts: now,
             extensions: 0,
             attempts_left: terms.attempts,
             leases: 0,
-        })
+            reveal_end: UnixTs::ZERO,
+            sealed: 0,
+            sealed_bond: Atoms::ZERO,
+        };
+        match terms.mode {
+            // The offer is taken at once; only after a failed start is there a window.
+            Mode::Instant => {}
+            Mode::Open => job.open_window(now)?,
+            Mode::Sealed => {
+                job.sealed_bond = sealed::bond(reserved)?;
+                job.open_window(now)?;
+            }
+        }
+        Ok(job)
     }
 
-    /// May a bid of `price` be entered at `now`?
+    fn open_window(&mut self, now: UnixTs) -> RuleResult<()> {
+        let close_ts = now.after(self.terms.window)?;
+        if self.terms.mode == Mode::Sealed {
+            self.reveal_end = close_ts.after(self.terms.reveal)?;
+        }
+        self.close_ts = close_ts;
+        self.extensions = 0;
+        self.sealed = 0;
+        Ok(())
+    }
+
+    /// May a public bid of `price` be entered at `now`?
     ///
     /// # Errors
-    /// [`RuleError::WrongState`], [`RuleError::WindowClosed`], [`RuleError::PriceOutOfBounds`], [`RuleError::BidAboveMax`].
+    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`], [`RuleError::PriceOutOfBounds`],
+    /// [`RuleError::BidAboveMax`].
     pub fn check_bid(&self, price: PricePerHour, now: UnixTs) -> RuleResult<()> {
+        if self.terms.mode == Mode::Sealed {
+            return Err(RuleError::WrongMode);
+        }
+        self.check_window(now)?;
+        self.check_bid_price(price)
+    }
+
+    fn check_window(&self, now: UnixTs) -> RuleResult<()> {
         if self.state != JobState::Open {
             return Err(RuleError::WrongState);
         }
         if now >= self.close_ts {
             return Err(RuleError::WindowClosed);
         }
+        Ok(())
+    }
+
+    /// Is a price one that this job takes?
+    ///
+    /// # Errors
+    /// [`RuleError::PriceOutOfBounds`], [`RuleError::BidAboveMax`].
+    pub fn check_bid_price(&self, price: PricePerHour) -> RuleResult<()> {
         check_price(price)?;
         if price > self.terms.max_price {
             return Err(RuleError::BidAboveMax);
@@ -269,12 +364,43 @@ impl Job {
         Ok(())
     }
 
+    /// May a sealed bid be committed at `now`?
+    ///
+    /// # Errors
+    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`].
+    pub fn check_commit(&self, now: UnixTs) -> RuleResult<()> {
+        if self.terms.mode != Mode::Sealed {
+            return Err(RuleError::WrongMode);
+        }
+        self.check_window(now)
+    }
+
+    /// A sealed bid was committed.
+    pub fn on_commit(&mut self) {
+        self.sealed = self.sealed.saturating_add(1);
+    }
+
+    /// A sealed bid of the round that ends at `round` was revealed, forfeited or let go.
+    pub fn on_unsealed(&mut self, round: UnixTs) {
+        if round == self.reveal_end && self.sealed != SEALED_UNCOUNTED {
+            self.sealed = self.sealed.saturating_sub(1);
+        }
+    }
+
+    /// The earliest time of the award: the end of the window; in a sealed auction with bids that are not revealed, the end
+    /// of the revealing.
+    pub fn award_ts(&self) -> UnixTs {
+        if self.sealed > 0 { self.close_ts.max(self.reveal_end) } else { self.close_ts }
+    }
+
     /// The best bid was taken or improved at `now`: in the last three seconds this extends the window, at most three times.
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
     pub fn on_lead(&mut self, now: UnixTs) -> RuleResult<()> {
-        if self.close_ts.since(now) <= ANTI_SNIPE && self.extensions < MAX_EXTENSIONS {
+        // Nobody can answer a revealed bid, so a sealed auction needs no time for it.
+        if self.terms.mode != Mode::Sealed && self.close_ts.since(now) <= ANTI_SNIPE && self.extensions < MAX_EXTENSIONS
+        {
             self.close_ts = self.close_ts.after(ANTI_SNIPE)?;
             self.extensions += 1;
         }
@@ -284,13 +410,16 @@ impl Job {
     /// May the job be awarded at `now`?
     ///
     /// # Errors
-    /// [`RuleError::WrongState`], [`RuleError::WindowOpen`].
+    /// [`RuleError::WrongState`], [`RuleError::WindowOpen`], [`RuleError::RevealOpen`].
     pub fn check_award(&self, now: UnixTs) -> RuleResult<()> {
         if self.state != JobState::Open {
             return Err(RuleError::WrongState);
         }
         if now < self.close_ts {
             return Err(RuleError::WindowOpen);
+        }
+        if now < self.award_ts() {
+            return Err(RuleError::RevealOpen);
         }
         Ok(())
     }
@@ -313,17 +442,18 @@ impl Job {
         Ok(handed)
     }
 
-    /// Nobody in the book can take the job at `now`.
+    /// Nobody in the book can take the job at `now`. A window without a winner costs an attempt; a runner-up that is not
+    /// there after a failed start costs none, because that start has cost one already.
     ///
     /// # Errors
     /// Those of [`Job::check_award`].
     pub fn unawarded(&mut self, now: UnixTs) -> RuleResult<Unawarded> {
         self.check_award(now)?;
-        let attempts_left = self.attempts_left.saturating_sub(1);
+        let counted = self.extensions == AFTER_NO_START;
+        let attempts_left = self.attempts_left.saturating_sub(if counted { 0 } else { 1 });
         if attempts_left > 0 {
-            self.close_ts = now.after(self.terms.window)?;
+            self.open_window(now)?;
             self.attempts_left = attempts_left;
-            self.extensions = 0;
             return Ok(Unawarded::Reopened);
         }
         self.attempts_left = 0;
@@ -379,10 +509,9 @@ impl Job {
                 next.state = JobState::Open;
                 if bidders > 0 {
                     next.close_ts = now;
-                    next.extensions = MAX_EXTENSIONS; // the window is over; nothing extends it
+                    next.extensions = AFTER_NO_START;
                 } else {
-                    next.close_ts = now.after(next.terms.window)?;
-                    next.extensions = 0;
+                    next.open_window(now)?;
                 }
                 *self = next;
                 return Ok(Atoms::ZERO);

@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod bidder;
 pub mod bond;
 pub mod book;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod reputation;
 pub mod requirement;
 pub mod rounding;
 pub mod score;
+pub mod sealed;
 pub mod slash;
 pub mod stream;
 

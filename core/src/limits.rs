@@ -100,3 +100,19 @@ pub const REFERENCE_START: Seconds = Seconds(30);
 pub const MAX_URI: usize = 200;
 /// Longest endpoint of a provider, in bytes.
 pub const MAX_ENDPOINT: usize = 128;
+/// Length of the committing in a sealed auction where the buyer names none.
+pub const DEFAULT_COMMIT_WINDOW: Seconds = Seconds(20);
+/// Length of the revealing where the buyer names none.
+pub const DEFAULT_REVEAL: Seconds = Seconds(15);
+/// Bounds of the revealing.
+pub const REVEAL_BOUNDS: (Seconds, Seconds) = (Seconds(6), Seconds(3_600));
+/// A sealed bid binds this part of the job's cap in stake ...
+pub const SEALED_BOND: Bps = Bps(50);
+/// ... at least this much ...
+pub const SEALED_BOND_LEAST: Atoms = Atoms(250_000);
+/// ... at most this much.
+pub const SEALED_BOND_MOST: Atoms = Atoms(25_000_000);
+/// The buyer's part of a forfeited bond; the rest is insurance.
+pub const FORFEIT_TO_BUYER: Bps = Bps(3_000);
+/// Offers that an instant posting may try.
+pub const INSTANT_OFFERS: usize = 4;

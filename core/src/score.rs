@@ -77,7 +77,8 @@ pub fn score(weights: &Weights, merit: &Merit, price: PricePerHour, max: PricePe
 }
 
 /// The price at which an `auto_bid` offer enters a book: its ask where that already leads, else the highest price that
-/// beats the best score by a quarter of a per cent, never below `floor`. `best` is the best score of another provider.
+/// beats the best score by a quarter of a per cent, never below `floor`. Where not even the floor leads, the offer stands at
+/// its ask: nothing is won by being the cheaper runner-up. `best` is the best score of another provider.
 ///
 /// # Errors
 /// [`RuleError::BidAboveMax`] where even the floor is above what the job pays.
@@ -106,5 +107,6 @@ pub fn auto_bid_price(
     // floor((max − p)·full/max) ≥ needed  ⇔  p ≤ max − ceil(needed·max/full)
     let discount = mul_div_up(needed, max.0, full)?;
     // One atom at least: a price of zero is no bid, whatever the floor says.
-    Ok(PricePerHour(max.0.saturating_sub(discount)).max(floor).max(PricePerHour(1)).min(start))
+    let price = PricePerHour(max.0.saturating_sub(discount)).max(floor).max(PricePerHour(1)).min(start);
+    Ok(if score(weights, merit, price, max)? > best { price } else { start })
 }

@@ -1,7 +1,7 @@
 //! Every deadline one second before, at, and one second after.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use gridlease_core::job::{EndReason, Job, Terms, start_deadline};
+use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::{DEFAULT_WINDOW, MAX_EXTENSIONS};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
@@ -152,7 +152,14 @@ fn the_least_charge_is_never_above_the_reservation() {
 }
 
 fn job(window: Seconds) -> Job {
-    let terms = Terms { max_price: PricePerHour(3_600), max_duration: Seconds(3_600), window, attempts: 1 };
+    let terms = Terms {
+        max_price: PricePerHour(3_600),
+        max_duration: Seconds(3_600),
+        window,
+        attempts: 1,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
+    };
     Job::post(terms, UnixTs(T)).unwrap()
 }
 
@@ -193,12 +200,21 @@ fn a_window_is_extended_three_times_at_most() {
 
 #[test]
 fn terms_at_their_bounds_are_taken_and_one_beyond_refused() {
-    let good = Terms { max_price: PricePerHour(1), max_duration: Seconds(60), window: Seconds(6), attempts: 1 };
+    let good = Terms {
+        max_price: PricePerHour(1),
+        max_duration: Seconds(60),
+        window: Seconds(6),
+        attempts: 1,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
+    };
     let most = Terms {
         max_price: PricePerHour(100_000_000_000),
         max_duration: Seconds(2_592_000),
         window: Seconds(3_600),
         attempts: 8,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
     };
     assert_eq!((good.check(), most.check()), (Ok(()), Ok(())));
     let duration = RuleError::DurationOutOfBounds;

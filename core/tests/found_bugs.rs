@@ -1,7 +1,7 @@
 //! Bugs that were found in the rules, each under its own name.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use gridlease_core::job::{EndReason, Job, Terms};
+use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
@@ -56,7 +56,14 @@ fn a_lease_that_became_ready_at_the_epoch_was_not_charged_its_minute() {
 /// An attempt was taken off before the new window was known to fit into time.
 #[test]
 fn a_reopening_that_failed_used_up_an_attempt() {
-    let terms = Terms { max_price: PricePerHour(1), max_duration: Seconds(60), window: Seconds(6), attempts: 2 };
+    let terms = Terms {
+        max_price: PricePerHour(1),
+        max_duration: Seconds(60),
+        window: Seconds(6),
+        attempts: 2,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
+    };
     let mut job = Job::post(terms, UnixTs(T)).unwrap();
     let before = job;
     assert_eq!(job.unawarded(UnixTs::MAX), Err(RuleError::Overflow));
@@ -105,7 +112,7 @@ fn an_automatic_bid_could_come_out_at_nothing() {
     let weights = Weights::new([0, 10_000, 0, 0]).unwrap();
     let merit = Merit { reputation: Bps(0), uptime: Bps(0), speed: Bps(0) };
     let max = PricePerHour(100);
-    let best = score(&weights, &merit, PricePerHour(1), max).unwrap();
+    let best = score(&weights, &merit, PricePerHour(1), max).unwrap() - 1;
     let bid = auto_bid_price(&weights, &merit, PricePerHour(50), PricePerHour(0), max, Some(best)).unwrap();
     assert_eq!(bid, PricePerHour(1));
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{brisk, price};
-use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded};
+use gridlease_core::job::{AFTER_NO_START, EndReason, Job, JobState, Mode, Terms, Unawarded};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::{MAX_EXTENSIONS, MIN_RESERVATION, SLOT_MS};
 use gridlease_core::purse::Purse;
@@ -17,6 +17,8 @@ fn terms() -> impl Strategy<Value = Terms> {
         max_duration: Seconds(duration),
         window: Seconds(window),
         attempts,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
     })
 }
 
@@ -165,7 +167,7 @@ proptest! {
             prop_assert_eq!(world.check(), Ok(()), "after {:?} at {:?}", step, now);
             let job = &world.job;
             prop_assert!(job.leases <= terms.attempts && job.attempts_left <= terms.attempts);
-            prop_assert!(job.extensions <= MAX_EXTENSIONS);
+            prop_assert!(job.extensions <= MAX_EXTENSIONS || job.extensions == AFTER_NO_START);
             prop_assert_eq!(job.state == JobState::Ended, job.reason != EndReason::None);
             prop_assert!(job.state != JobState::Ended || job.reserved.is_zero());
             prop_assert_eq!(job.state == JobState::Leased, world.leases.last().is_some_and(|lease| !lease.state.is_over()));
@@ -221,6 +223,7 @@ proptest! {
     ) {
         let terms = Terms {
             max_price: PricePerHour(price), max_duration: Seconds(duration), window: Seconds(window), attempts,
+            mode: Mode::Open, reveal: Seconds::ZERO,
         };
         let inside = (1..=100_000_000_000).contains(&price)
             && (60..=2_592_000).contains(&duration)

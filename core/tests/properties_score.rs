@@ -96,6 +96,8 @@ proptest! {
         let of = |price| score(&weights, &merit, price, max).unwrap();
         if of(floor) > best {
             prop_assert!(of(bid) > best, "{bid:?} does not beat {best}");
+        } else {
+            prop_assert_eq!(bid, start, "it gave money away for the second place");
         }
         if of(floor) >= best + AUTO_BID_STEP && of(start) <= best {
             prop_assert!(of(bid) >= best + AUTO_BID_STEP, "{bid:?} beats {best} by too little");
@@ -103,6 +105,7 @@ proptest! {
         if bid < start {
             prop_assert!(of(start) <= best, "it gave money away");
             prop_assert!(of(PricePerHour(bid.0 + 1)) < best + AUTO_BID_STEP, "{bid:?} is not the dearest");
+            prop_assert!(of(bid) > best, "it was lowered for nothing");
         }
     }
 

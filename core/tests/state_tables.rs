@@ -1,7 +1,7 @@
 //! Every step in every situation of a job and of a lease, against tables written out by hand.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded};
+use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs};
 
@@ -306,7 +306,14 @@ const CLOSE: u64 = T0 + 12;
 const J: Does<JobState> = Refuses(WrongState);
 
 fn open(attempts: u8) -> Job {
-    let terms = Terms { max_price: PRICE, max_duration: Seconds(3_600), window: Seconds(12), attempts };
+    let terms = Terms {
+        max_price: PRICE,
+        max_duration: Seconds(3_600),
+        window: Seconds(12),
+        attempts,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
+    };
     Job::post(terms, UnixTs(T0)).unwrap()
 }
 

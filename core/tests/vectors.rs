@@ -4,7 +4,7 @@
 
 use gridlease_core::bond::lease_reservation;
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{EndReason, Job, Terms, start_deadline};
+use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::DEFAULT_WINDOW;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
@@ -187,6 +187,8 @@ fn reservations_agree_with_their_vectors() {
             max_duration: Seconds(row.max_duration),
             window: DEFAULT_WINDOW,
             attempts: 1,
+            mode: Mode::Open,
+            reveal: Seconds::ZERO,
         };
         let mut job = Job::post(terms, UnixTs(0)).unwrap();
         assert_eq!(job.reserved.0, row.cap, "{row:?}");

@@ -2,7 +2,7 @@
 //! newer version of the market: the keeper leaves such an account alone.
 
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{self, Terms};
+use gridlease_core::job::{self, Mode, Terms};
 use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, PricePerHour, Seconds, UnixTs};
@@ -18,12 +18,17 @@ pub fn job(job: &Job) -> Option<job::Job> {
             max_duration: Seconds(job.max_duration_s.into()),
             window: Seconds(job.window_s.into()),
             attempts: job.attempts,
+            mode: Mode::from_byte(job.mode).ok()?,
+            reveal: Seconds(job.reveal_s.into()),
         },
         reserved: Atoms(job.reserved),
         close_ts: UnixTs(job.close_ts),
         extensions: job.extensions,
         attempts_left: job.attempts_left,
         leases: job.leases,
+        reveal_end: UnixTs(job.reveal_end),
+        sealed: job.sealed,
+        sealed_bond: Atoms(job.sealed_bond),
     })
 }
 

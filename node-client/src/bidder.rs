@@ -1,10 +1,10 @@
 //! Whether to bid on a job, and how much: a pure function of what the chain shows and what the operator wants.
 
-use gridlease_core::bond::lease_reservation;
-use gridlease_core::job::JobState;
-use gridlease_core::requirement::{Standing, satisfies};
+use gridlease_core::bidder::Refusal;
+use gridlease_core::bond::Bond;
+use gridlease_core::job::{JobState, Mode};
 use gridlease_core::score::{Weights, auto_bid_price};
-use gridlease_core::{Atoms, Bps, PricePerHour, UnixTs};
+use gridlease_core::{Atoms, PricePerHour, UnixTs};
 use gridlease_sdk::account::{Job, Offer, Provider};
 use solana_pubkey::Pubkey;
 
@@ -17,10 +17,8 @@ pub struct Side<'a> {
     pub provider: &'a Provider,
     /// The offer.
     pub offer: &'a Offer,
-    /// All stake of the bond.
-    pub stake: Atoms,
-    /// Stake that a new lease could reserve.
-    pub free_stake: Atoms,
+    /// The bond.
+    pub bond: Bond,
     /// Units that this machine can really start now; never above the offer's free units.
     pub free_units: u32,
 }
@@ -39,7 +37,9 @@ pub enum Decision {
 pub enum Reason {
     /// It takes no bids now.
     NotOpen,
-    /// The offer has expired or was withdrawn.
+    /// It takes sealed bids.
+    Sealed,
+    /// The offer was withdrawn, or does not live to the end of the auction.
     OfferNotLive,
     /// Every unit is taken.
     Full,
@@ -62,6 +62,19 @@ pub enum Reason {
     Unknown,
 }
 
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotLive => Self::OfferNotLive,
+            Refusal::NoFreeUnit => Self::Full,
+            Refusal::Excluded => Self::Excluded,
+            Refusal::Unsatisfied(unmet) => Self::Unsatisfied(unmet.to_string()),
+            Refusal::Stake { needed, free, .. } => Self::Stake { needed, free },
+            Refusal::Rule(_) => Self::Unknown,
+        }
+    }
+}
+
 /// Decides about `job` at `now`.
 #[must_use]
 pub fn decide(side: &Side<'_>, job: &Job, now: UnixTs) -> Decision {
@@ -75,17 +88,16 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     if job.state() != Some(JobState::Open) || now.0 >= job.close_ts {
         return Err(Reason::NotOpen);
     }
-    if !side.offer.is_live(now) {
-        return Err(Reason::OfferNotLive);
+    if job.mode == Mode::Sealed as u8 {
+        return Err(Reason::Sealed);
     }
-    if side.free_units == 0 || side.offer.units_free == 0 {
+    if side.free_units == 0 {
         return Err(Reason::Full);
     }
-    if job.excludes(side.provider_key) {
-        return Err(Reason::Excluded);
-    }
-    let standing = Standing { stake: side.stake, reputation: Bps(side.provider.standing) };
-    satisfies(&side.offer.unit(), &standing, &job.need()).map_err(|unmet| Reason::Unsatisfied(unmet.to_string()))?;
+    let bidder = side.provider.bidder(side.provider_key, side.offer, side.bond, job);
+    let check = |price| bidder.check(&job.wanted(), price, job.award_ts()).map(drop).map_err(Reason::from);
+    // What hangs on no price first: the cheapest bid that there is asks for the least stake.
+    check(PricePerHour(1))?;
     let weights = Weights::new(job.weights).map_err(|_| Reason::Unknown)?;
     let others = job.bids().iter().filter(|bid| bid.provider != *side.provider_key);
     let mine = job.bids().iter().find(|bid| bid.provider == *side.provider_key);
@@ -104,11 +116,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     if mine.is_some_and(|bid| bid.price <= price.0) {
         return Err(Reason::Standing);
     }
-    let duration = gridlease_core::Seconds(job.max_duration_s.into());
-    let needed = lease_reservation(price, duration).map_err(|_| Reason::Unknown)?;
-    if needed > side.free_stake {
-        return Err(Reason::Stake { needed, free: side.free_stake });
-    }
+    check(price)?;
     Ok(price)
 }
 
@@ -158,8 +166,8 @@ mod tests {
 
     fn decide_with(provider: &Provider, offer: &Offer, job: &Job, stake: u64, now: UnixTs) -> Decision {
         let key = Pubkey::new_from_array([7; 32]);
-        let side =
-            Side { provider_key: &key, provider, offer, stake: Atoms(stake), free_stake: Atoms(stake), free_units: 1 };
+        let bond = Bond { amount: Atoms(stake), ..Bond::default() };
+        let side = Side { provider_key: &key, provider, offer, bond, free_units: 1 };
         decide(&side, job, now)
     }
 
@@ -179,7 +187,11 @@ mod tests {
         let Decision::Bid(price) = decision(&offer(), &job) else { panic!("no bid") };
         assert!(price.0 < 300_000 && price.0 > 280_000, "{price:?}");
         rival(&mut job, 90_000);
-        assert_eq!(decision(&offer(), &job), Decision::Bid(PricePerHour(100_000)), "the floor, for the second place");
+        assert_eq!(
+            decision(&offer(), &job),
+            Decision::Bid(PricePerHour(400_000)),
+            "the second place is taken at the ask"
+        );
     }
 
     #[test]

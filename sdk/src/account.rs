@@ -2,6 +2,7 @@
 
 use anchor_lang::{Discriminator, Owner};
 use bytemuck::Pod;
+use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond as BondAmounts;
 use gridlease_core::gpu::{model_name, region_name};
 use gridlease_core::job::{EndReason, JobState};
@@ -12,7 +13,7 @@ use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
-pub use crate::program::market::accounts::{Config, Job, Lease, Offer, Provider, Purse};
+pub use crate::program::market::accounts::{Commitment, Config, Job, Lease, Offer, Provider, Purse};
 pub use crate::program::market::types::{BookEntry, Header};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
 
@@ -79,6 +80,7 @@ macro_rules! kinds {
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
     Lease => "lease", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
+    Commitment => "sealed bid",
 );
 
 /// Decodes the account at `address`.
@@ -163,6 +165,21 @@ impl Bond {
     /// The bond's amounts, for the rules.
     pub fn amounts(&self) -> BondAmounts {
         BondAmounts { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
+    }
+}
+
+impl Provider {
+    /// A bidder with `offer` and `bond` for `job`, for the rules; `key` is the address of this record.
+    pub fn bidder(&self, key: &Pubkey, offer: &Offer, bond: BondAmounts, job: &Job) -> Bidder {
+        let live = offer.header.state == OFFER_LIVE;
+        Bidder {
+            live_until: UnixTs(if live { offer.header.due_ts } else { 0 }),
+            units_free: offer.units_free,
+            excluded: job.excludes(key),
+            unit: offer.unit(),
+            reputation: Bps(self.standing),
+            bond,
+        }
     }
 }
 
@@ -251,6 +268,16 @@ impl Job {
             min_stake: Atoms(need.min_stake),
             min_reputation: Bps(need.min_reputation),
         }
+    }
+
+    /// What it asks of a bidder, for the rules.
+    pub fn wanted(&self) -> Wanted {
+        Wanted { need: self.need(), max_duration: Seconds(self.max_duration_s.into()) }
+    }
+
+    /// Until when a bidder's offer must live at least: the earliest award.
+    pub fn award_ts(&self) -> UnixTs {
+        UnixTs(if self.sealed > 0 { self.close_ts.max(self.reveal_end) } else { self.close_ts })
     }
 
     /// Did this provider fail the job before?

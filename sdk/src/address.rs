@@ -56,6 +56,11 @@ pub fn lease(job: &Pubkey, number: u8) -> Pubkey {
     derive(&[b"lease", job.as_ref(), &[number]], &MARKET)
 }
 
+/// The sealed bid of a provider record for a job.
+pub fn commitment(job: &Pubkey, provider: &Pubkey) -> Pubkey {
+    derive(&[b"commit", job.as_ref(), provider.as_ref()], &MARKET)
+}
+
 /// The staking program's configuration.
 pub fn staking_config() -> Pubkey {
     derive(&[b"config"], &STAKING)
@@ -71,7 +76,7 @@ pub fn bond_vault(bond: &Pubkey) -> Pubkey {
     derive(&[b"vault", bond.as_ref()], &STAKING)
 }
 
-/// The stake reserved for a lease.
+/// The stake reserved for a lease or a sealed bid.
 pub fn reservation(lease: &Pubkey) -> Pubkey {
     derive(&[b"reservation", lease.as_ref()], &STAKING)
 }

@@ -40,6 +40,10 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::WindowClosed => "wait for the next job",
         RuleError::WindowOpen | RuleError::TooEarly => "try again when its time has come",
         RuleError::WrongState => "somebody was faster, or it is over already",
+        RuleError::WrongMode => "look at the job's auction mode: open, instant or sealed",
+        RuleError::RevealOpen => "wait for the end of the revealing",
+        RuleError::RevealClosed => "its bond is forfeited",
+        RuleError::WrongFate => "one that was not revealed in time is forfeited, one whose job ended first is released",
         RuleError::StillOwed => "settle the lease first",
         _ => return rule.to_string(),
     };
@@ -76,6 +80,9 @@ const MARKET: &[(u32, &str)] = &[
     ),
     (6_061, "the purse is open, so its credit is collected and not waived"),
     (6_062, "the leases settled together must have one purse and one payout account"),
+    (6_022, "none of the offers can take the job now; nothing was posted: choose others, or post an auction"),
+    (6_023, "an instant posting names one to four offers"),
+    (6_024, "price, salt and offer are not those of the sealed bid"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

@@ -63,6 +63,11 @@ events!(
         CheckpointWritten(market::CheckpointWritten),
         NoticeGiven(market::NoticeGiven),
         LeaseReleased(market::LeaseReleased),
+        BidCommitted(market::BidCommitted),
+        BidRevealed(market::BidRevealed),
+        BidForfeited(market::BidForfeited),
+        BidReleased(market::BidReleased),
+        BidsDropped(market::BidsDropped),
     }
 );
 

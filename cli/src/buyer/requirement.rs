@@ -1,7 +1,7 @@
 //! From the manifest to what stands on chain: the requirement and the terms.
 
 use gridlease_core::gpu::{model_bit, model_id, region_bit, region_id};
-use gridlease_core::job::Terms;
+use gridlease_core::job::{Mode, Terms};
 use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds};
@@ -107,6 +107,8 @@ pub fn terms(manifest: &Manifest) -> Result<Terms, RuleError> {
         max_duration: Seconds(manifest.duration.max_s.into()),
         window: Seconds(manifest.price.window_s.into()),
         attempts: u8::try_from(manifest.attempts).map_err(|_| RuleError::AttemptsOutOfBounds)?,
+        mode: Mode::Open,
+        reveal: Seconds::ZERO,
     };
     terms.check()?;
     Ok(terms)

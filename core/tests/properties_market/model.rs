@@ -2,7 +2,7 @@
 
 use gridlease_core::bond::{Bond, lease_reservation};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded, start_deadline};
+use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
 use gridlease_core::purse::Purse;
@@ -181,7 +181,14 @@ impl Market {
     }
 
     fn post(&mut self, max_price: PricePerHour, max_duration: Seconds, attempts: u8, now: Now) -> RuleResult<()> {
-        let terms = Terms { max_price, max_duration, window: DEFAULT_WINDOW, attempts };
+        let terms = Terms {
+            max_price,
+            max_duration,
+            window: DEFAULT_WINDOW,
+            attempts,
+            mode: Mode::Open,
+            reveal: Seconds::ZERO,
+        };
         let job = Job::post(terms, now.ts)?;
         self.purse.reserve(job.reserved)?;
         let free = self.jobs.iter_mut().find(|place| place.is_none()).ok_or(RuleError::NotEmpty)?;

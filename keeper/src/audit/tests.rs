@@ -12,6 +12,8 @@ fn holdings() -> Holdings {
         max_duration: Seconds(3_600),
         window: Seconds(12),
         attempts: 3,
+        mode: job::Mode::Open,
+        reveal: Seconds::ZERO,
     };
     let mut job = job::Job::post(terms, UnixTs(1_000)).unwrap();
     let mut purse = purse::Purse::default();

@@ -1,7 +1,6 @@
 //! Offers that take automatic bids, and whether one can take a job.
 
-use gridlease_core::requirement::{Standing, satisfies};
-use gridlease_core::{Atoms, Bps, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, bond};
+use gridlease_core::{PricePerHour, RuleResult, UnixTs, bond};
 use gridlease_sdk::account::{Job, Offer, Provider};
 use gridlease_sdk::instruction;
 use solana_pubkey::Pubkey;
@@ -29,17 +28,10 @@ pub(super) fn live(view: &View, now: UnixTs) -> Vec<Bidder<'_>> {
 }
 
 impl Bidder<'_> {
-    /// Can it take `job` at `price`? The same questions, in the same order, as the market asks.
+    /// Can it take `job` at `price`? The question that the market asks.
     pub(super) fn check(&self, job: &Job, price: PricePerHour) -> RuleResult<()> {
-        if job.excludes(&self.provider_key) {
-            return Err(RuleError::Excluded);
-        }
-        let standing = Standing { stake: self.bond.amount, reputation: Bps(self.provider.standing) };
-        satisfies(&self.offer.unit(), &standing, &job.need())?;
-        let stake: Atoms = bond::lease_reservation(price, Seconds(job.max_duration_s.into()))?;
-        if self.bond.free()? < stake {
-            return Err(RuleError::InsufficientStake);
-        }
+        let bidder = self.provider.bidder(&self.provider_key, self.offer, self.bond, job);
+        bidder.check(&job.wanted(), price, job.award_ts())?;
         Ok(())
     }
 

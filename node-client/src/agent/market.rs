@@ -131,8 +131,7 @@ impl MarketTask {
             provider_key: &self.provider,
             provider: &provider,
             offer: &offer,
-            stake: bond.amount,
-            free_stake: bond.free().unwrap_or_default(),
+            bond,
             free_units: u32::from(self.policy.units)
                 .saturating_sub(u32::try_from(leases.running.len()).unwrap_or(u32::MAX)),
         };

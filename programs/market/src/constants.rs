@@ -23,6 +23,9 @@ pub const RESERVATION_SEED: &[u8] = b"reservation";
 /// Seed of a bond in the staking program, followed by the provider's authority.
 pub const BOND_SEED: &[u8] = b"bond";
 
+/// Seed of a sealed bid, followed by its job and its provider record.
+pub const COMMIT_SEED: &[u8] = b"commit";
+
 /// The staking program.
 pub const STAKING_ID: Pubkey = pubkey!("9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
 

@@ -2,8 +2,9 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core as rules;
+use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{EndReason, JobState, Terms};
+use gridlease_core::job::{EndReason, JobState, Mode, Terms};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::requirement::{OfferSpec, Requirement};
@@ -11,7 +12,7 @@ use gridlease_core::score::{Merit, Weights};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 
 use crate::error::{OrRule, rule};
-use crate::state::{BookEntry, Job, Lease, Offer, Provider, Purse, RequirementData, SpecData};
+use crate::state::{BookEntry, Job, Lease, Offer, Provider, Purse, RequirementData, SpecData, offer_state};
 
 /// The present. A Clock before 1970 counts as zero.
 pub fn now() -> Result<Now> {
@@ -124,6 +125,27 @@ impl Job {
             max_duration: Seconds(self.max_duration_s.into()),
             window: Seconds(self.window_s.into()),
             attempts: self.attempts,
+            // Posting takes no other byte.
+            mode: Mode::from_byte(self.mode).unwrap_or_default(),
+            reveal: Seconds(self.reveal_s.into()),
+        }
+    }
+
+    /// What the job asks of a bidder.
+    pub fn wanted(&self) -> Wanted {
+        Wanted { need: Requirement::from(&self.requirement), max_duration: Seconds(self.max_duration_s.into()) }
+    }
+
+    /// A bidder for this job, for the rules.
+    pub fn bidder(&self, provider_key: &Pubkey, provider: &Provider, offer: &Offer, bond: rules::bond::Bond) -> Bidder {
+        let live = offer.header.state == offer_state::LIVE;
+        Bidder {
+            live_until: UnixTs(if live { offer.header.due_ts } else { 0 }),
+            units_free: offer.units_free,
+            excluded: self.excludes(provider_key),
+            unit: offer.unit(),
+            reputation: Bps(provider.standing),
+            bond,
         }
     }
 
@@ -138,6 +160,9 @@ impl Job {
             extensions: self.extensions,
             attempts_left: self.attempts_left,
             leases: self.leases,
+            reveal_end: UnixTs(self.reveal_end),
+            sealed: self.sealed,
+            sealed_bond: Atoms(self.sealed_bond),
         })
     }
 
@@ -150,8 +175,11 @@ impl Job {
         self.extensions = next.extensions;
         self.attempts_left = next.attempts_left;
         self.leases = next.leases;
+        self.reveal_end = next.reveal_end.0;
+        self.sealed = next.sealed;
+        self.sealed_bond = next.sealed_bond.0;
         match next.state {
-            JobState::Open => self.header.due_ts = next.close_ts.0,
+            JobState::Open => self.header.due_ts = next.award_ts().0,
             JobState::Leased => self.header.due_ts = 0,
             JobState::Ended => {
                 if self.ended_ts == 0 {
@@ -197,6 +225,15 @@ impl Job {
         }
         // A book has at most eight entries.
         self.book_len = entries.len() as u8;
+    }
+
+    /// Takes the first `count` bids out of the book, without reading the others.
+    pub fn drop_bids(&mut self, count: u8) {
+        let count = count.min(self.book_len);
+        self.book.rotate_left(usize::from(count));
+        self.book_len -= count;
+        // Bytes behind the end are kept clean, so that an account never shows a bid that is gone.
+        self.book.iter_mut().skip(self.book_len.into()).for_each(|entry| *entry = BookEntry::default());
     }
 
     /// Did this provider fail the job before?

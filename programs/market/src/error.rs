@@ -72,6 +72,15 @@ pub enum MarketError {
     /// 6021
     #[msg("the account's layout version is not the one of this program")]
     WrongVersion,
+    /// 6022
+    #[msg("none of the offers passed can take the job now")]
+    NoneFits = 22,
+    /// 6023
+    #[msg("an instant posting takes one to four offers: offer, provider and bond of each")]
+    BadOffers = 23,
+    /// 6024
+    #[msg("price, salt and offer are not those of the sealed bid")]
+    WrongReveal = 24,
     /// 6060
     #[msg("the answer is not the slot hash that the challenge asked for")]
     WrongNonce = 60,

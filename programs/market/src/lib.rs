@@ -11,6 +11,7 @@ pub mod error;
 pub mod event;
 pub mod instructions;
 pub mod lamports;
+pub mod peek;
 pub mod staking_cpi;
 pub mod state;
 pub mod token;
@@ -197,5 +198,35 @@ pub mod market {
     /// Closes a job that is over.
     pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
         instructions::close_job::close_job(ctx)
+    }
+
+    /// Posts a job and takes the first of up to four offers that fits, at its ask.
+    pub fn post_instant<'info>(
+        ctx: Context<'info, PostInstant<'info>>,
+        number: u64,
+        uri_len: u8,
+        args: JobArgs,
+    ) -> Result<()> {
+        instructions::instant::post_instant(ctx, number, uri_len, args)
+    }
+
+    /// Commits a sealed bid.
+    pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
+        instructions::commit_bid::commit_bid(ctx, hash)
+    }
+
+    /// Reveals a sealed bid.
+    pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result<()> {
+        instructions::reveal_bid::reveal_bid(ctx, price, salt)
+    }
+
+    /// Slashes the bond of a sealed bid that was not revealed.
+    pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
+        instructions::forfeit_bid::forfeit_bid(ctx)
+    }
+
+    /// Lets a sealed bid go whose job ended before it could be revealed.
+    pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
+        instructions::forfeit_bid::release_bid(ctx)
     }
 }

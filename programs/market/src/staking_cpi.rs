@@ -4,7 +4,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
-use anchor_lang::solana_program::program::invoke_signed;
+use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use gridlease_core::Atoms;
 use gridlease_core::bond::Bond;
 
@@ -71,7 +71,7 @@ pub fn read_reserved(reservation: &AccountInfo) -> Result<Atoms> {
     Ok(Atoms(read_u64(&reservation.try_borrow_data()?, RESERVED_LEFT_AT)?))
 }
 
-/// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent afterwards.
+/// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent.
 #[allow(clippy::too_many_arguments)] // one argument per account of the instruction, in its order
 pub fn reserve<'info>(
     bond: &AccountInfo<'info>,
@@ -83,27 +83,21 @@ pub fn reserve<'info>(
     signer: &Signing<'_, 'info>,
     stake: Atoms,
 ) -> Result<()> {
-    let mut data = RESERVE.to_vec();
+    let mut data = Vec::with_capacity(16);
+    data.extend_from_slice(&RESERVE);
     data.extend_from_slice(&stake.0.to_le_bytes());
-    let accounts = vec![
-        AccountMeta::new(bond.key(), false),
-        AccountMeta::new(reservation.key(), false),
-        AccountMeta::new_readonly(signer.authority.key(), true),
-        AccountMeta::new_readonly(config.key(), false),
-        AccountMeta::new_readonly(lease.key(), false),
-        AccountMeta::new_readonly(rent_to.key(), false),
-        AccountMeta::new_readonly(system_program.key(), false),
+    let accounts = [
+        (bond, true),
+        (reservation, true),
+        (signer.authority, false),
+        (config, false),
+        (lease, false),
+        (rent_to, false),
+        (system_program, false),
+        (signer.events, false),
+        (signer.program, false),
     ];
-    let infos = [
-        bond.clone(),
-        reservation.clone(),
-        signer.authority.clone(),
-        config.clone(),
-        lease.clone(),
-        rent_to.clone(),
-        system_program.clone(),
-    ];
-    call(data, accounts, infos.to_vec(), signer)
+    call(data, accounts, signer)
 }
 
 /// Releases what is left of a reservation; its rent goes to `rent_to`.
@@ -113,14 +107,15 @@ pub fn release<'info>(
     rent_to: &AccountInfo<'info>,
     signer: &Signing<'_, 'info>,
 ) -> Result<()> {
-    let accounts = vec![
-        AccountMeta::new(bond.key(), false),
-        AccountMeta::new(reservation.key(), false),
-        AccountMeta::new_readonly(signer.authority.key(), true),
-        AccountMeta::new(rent_to.key(), false),
+    let accounts = [
+        (bond, true),
+        (reservation, true),
+        (signer.authority, false),
+        (rent_to, true),
+        (signer.events, false),
+        (signer.program, false),
     ];
-    let infos = vec![bond.clone(), reservation.clone(), signer.authority.clone(), rent_to.clone()];
-    call(RELEASE.to_vec(), accounts, infos, signer)
+    call(RELEASE.to_vec(), accounts, signer)
 }
 
 /// The accounts of a slash, in the staking program's order.
@@ -148,30 +143,23 @@ pub fn slash<'info>(
     victim: Atoms,
     insurance: Atoms,
 ) -> Result<()> {
-    let mut data = SLASH.to_vec();
+    let mut data = Vec::with_capacity(24);
+    data.extend_from_slice(&SLASH);
     data.extend_from_slice(&victim.0.to_le_bytes());
     data.extend_from_slice(&insurance.0.to_le_bytes());
-    let metas = vec![
-        AccountMeta::new(accounts.bond.key(), false),
-        AccountMeta::new(accounts.reservation.key(), false),
-        AccountMeta::new_readonly(signer.authority.key(), true),
-        AccountMeta::new_readonly(accounts.config.key(), false),
-        AccountMeta::new(accounts.vault.key(), false),
-        AccountMeta::new(accounts.victim.key(), false),
-        AccountMeta::new(accounts.insurance.key(), false),
-        AccountMeta::new_readonly(accounts.token_program.key(), false),
+    let accounts = [
+        (accounts.bond, true),
+        (accounts.reservation, true),
+        (signer.authority, false),
+        (accounts.config, false),
+        (accounts.vault, true),
+        (accounts.victim, true),
+        (accounts.insurance, true),
+        (accounts.token_program, false),
+        (signer.events, false),
+        (signer.program, false),
     ];
-    let infos = [
-        accounts.bond.clone(),
-        accounts.reservation.clone(),
-        signer.authority.clone(),
-        accounts.config.clone(),
-        accounts.vault.clone(),
-        accounts.victim.clone(),
-        accounts.insurance.clone(),
-        accounts.token_program.clone(),
-    ];
-    call(data, metas, infos.to_vec(), signer)
+    call(data, accounts, signer)
 }
 
 /// What every call to the staking program needs besides its own accounts.
@@ -186,18 +174,22 @@ pub struct Signing<'a, 'info> {
     pub program: &'a AccountInfo<'info>,
 }
 
-/// Calls the staking program; the two accounts of its events come last.
-fn call<'info>(
+/// Calls the staking program with `accounts` (and whether each is written), in its order.
+///
+/// The callers hold no borrow of any of these accounts, so the check of that, which compares each with each, is left out.
+fn call<'info, const N: usize>(
     data: Vec<u8>,
-    mut accounts: Vec<AccountMeta>,
-    mut infos: Vec<AccountInfo<'info>>,
+    accounts: [(&AccountInfo<'info>, bool); N],
     signer: &Signing<'_, 'info>,
 ) -> Result<()> {
-    accounts.push(AccountMeta::new_readonly(signer.events.key(), false));
-    accounts.push(AccountMeta::new_readonly(STAKING_ID, false));
-    infos.push(signer.events.clone());
-    infos.push(signer.program.clone());
-    let instruction = Instruction { program_id: STAKING_ID, accounts, data };
-    invoke_signed(&instruction, &infos, &[&[AUTHORITY_SEED, &[signer.bump]]])?;
+    let mut metas = Vec::with_capacity(N);
+    metas.extend(accounts.iter().map(|(info, written)| AccountMeta {
+        pubkey: *info.key,
+        is_signer: info.key == signer.authority.key,
+        is_writable: *written,
+    }));
+    let infos = accounts.map(|(info, _)| info.clone());
+    let instruction = Instruction { program_id: STAKING_ID, accounts: metas, data };
+    invoke_signed_unchecked(&instruction, &infos, &[&[AUTHORITY_SEED, &[signer.bump]]])?;
     Ok(())
 }

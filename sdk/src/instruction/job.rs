@@ -28,6 +28,51 @@ pub fn post(owner: &Pubkey, number: u64, job: JobArgs) -> Instruction {
     )
 }
 
+/// Most offers that an instant posting names.
+pub const INSTANT_OFFERS: usize = gridlease_core::limits::INSTANT_OFFERS;
+
+/// Posts job `number` of the purse of `owner` (whose `mode` must be instant), and takes the first of `offers` that fits, at its
+/// ask; where none does, nothing is posted. Only the first [`INSTANT_OFFERS`] are passed. Beside four offers, a URI of some
+/// 80 bytes still fits into a transaction.
+pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
+    let purse = address::purse(owner);
+    let address = address::job(&purse, number);
+    let lease = address::lease(&address, 0);
+    // A longer one does not match its length byte and is refused.
+    let uri_len = u8::try_from(job.manifest_uri.len()).unwrap_or(u8::MAX);
+    let mut instruction = market(
+        &accounts::PostInstant {
+            owner: *owner,
+            config: address::market_config(),
+            purse,
+            job: address,
+            lease,
+            reservation: address::reservation(&lease),
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::PostInstant { number, uri_len, args: job },
+    );
+    push_bidders(&mut instruction, offers, INSTANT_OFFERS);
+    instruction
+}
+
+fn push_bidders(instruction: &mut Instruction, bidders: &[Bidder], most: usize) {
+    for bidder in bidders.iter().take(most) {
+        let offer = address::offer(&bidder.provider, bidder.offer);
+        instruction.accounts.extend([
+            AccountMeta::new(offer, false),
+            AccountMeta::new(bidder.provider, false),
+            AccountMeta::new(bidder.bond, false),
+        ]);
+    }
+}
+
 /// A bidder: its provider record, the number of its offer, its bond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bidder {
@@ -96,14 +141,7 @@ pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[Bidder]) -> In
         },
         &args::Award {},
     );
-    for bidder in bidders.iter().take(AWARD_BIDDERS) {
-        let offer = address::offer(&bidder.provider, bidder.offer);
-        instruction.accounts.extend([
-            AccountMeta::new(offer, false),
-            AccountMeta::new(bidder.provider, false),
-            AccountMeta::new(bidder.bond, false),
-        ]);
-    }
+    push_bidders(&mut instruction, bidders, AWARD_BIDDERS);
     instruction
 }
 

@@ -5,6 +5,7 @@ pub mod job;
 pub mod lease;
 pub mod provider;
 pub mod purse;
+pub mod sealed;
 pub mod stake;
 
 use anchor_lang::{InstructionData, ToAccountMetas};

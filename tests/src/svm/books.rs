@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use gridlease_core::job::SEALED_UNCOUNTED;
 use gridlease_core::{Atoms, bond as bond_rules, invariant};
-use gridlease_sdk::account::{Bond, Job, Kind, Lease, Offer, Provider, Purse, Reservation, decode};
+use gridlease_sdk::account::{Bond, Commitment, Job, Kind, Lease, Offer, Provider, Purse, Reservation, decode};
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use solana_program_pack::Pack;
@@ -62,6 +63,7 @@ impl World {
     /// A bond: the vault covers the stake, and what is reserved is exactly the sum of its reservations.
     fn audit_bonds(&self, leases: &BTreeMap<Pubkey, Lease>) {
         let reservations = self.all::<Reservation>();
+        let sealed = self.all::<Commitment>();
         for (key, bond) in self.all::<Bond>() {
             let totals = bond_rules::Bond {
                 amount: Atoms(bond.amount),
@@ -78,13 +80,34 @@ impl World {
         for (key, reservation) in &reservations {
             assert_eq!(*key, address::reservation(&reservation.lease));
             if reservation.slasher == address::market_authority() && self.audited {
+                if let Some(sealed) = sealed.get(&reservation.lease) {
+                    let recorded = (sealed.bond, sealed.rent_to, sealed.amount);
+                    assert_eq!(recorded, (reservation.bond, reservation.rent_to, reservation.amount));
+                    continue;
+                }
                 let lease = leases.get(&reservation.lease).expect("a reservation outlived its lease");
                 assert_eq!((lease.bond, lease.offer), (reservation.bond, reservation.rent_to));
             }
         }
+        self.audit_sealed(&sealed, &reservations);
         for (key, lease) in leases {
             let bound = reservations.contains_key(&address::reservation(key));
             assert_eq!(bound, lease.released == 0, "stake is behind lease {key} until it is released");
+        }
+    }
+
+    /// A sealed bid has its bond behind it and is counted by its job's round.
+    fn audit_sealed(&self, sealed: &BTreeMap<Pubkey, Commitment>, reservations: &BTreeMap<Pubkey, Reservation>) {
+        for (key, bid) in sealed {
+            assert_eq!(*key, address::commitment(&bid.job, &bid.provider));
+            assert!(reservations.contains_key(&address::reservation(key)), "sealed bid {key} has no bond behind it");
+        }
+        for (key, job) in self.all::<Job>() {
+            let of_round = sealed.values().filter(|bid| bid.job == key && bid.header.due_ts == job.reveal_end);
+            assert!(
+                usize::from(job.sealed) == of_round.count() || job.sealed == SEALED_UNCOUNTED || job.reveal_end == 0,
+                "sealed bids of job {key}"
+            );
         }
     }
 

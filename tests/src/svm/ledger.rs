@@ -178,6 +178,13 @@ impl Ledger {
                 let line = self.leases.remove(&e.lease).expect("an unknown lease was closed");
                 assert_eq!(line.held, 0, "a lease was closed that held something");
             }
+            MarketEvent::BidCommitted(e) => {
+                assert_eq!(self.reservations.get(&e.commitment), Some(&e.bond));
+            }
+            MarketEvent::BidForfeited(e) => {
+                self.purse(&e.purse).balance += e.victim;
+                assert_eq!(self.reservations.get(&e.commitment), None, "a forfeited bond is still reserved");
+            }
             MarketEvent::JobClosed(e) => {
                 let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
                 assert_eq!(line.reserved, 0, "a job was closed that held something");
@@ -193,6 +200,9 @@ impl Ledger {
             | MarketEvent::CheckpointWritten(_)
             | MarketEvent::NoticeGiven(_)
             | MarketEvent::LeaseReleased(_)
+            | MarketEvent::BidRevealed(_)
+            | MarketEvent::BidReleased(_)
+            | MarketEvent::BidsDropped(_)
             | MarketEvent::GraceBegan(_) => {}
         }
     }

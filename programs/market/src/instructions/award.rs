@@ -1,19 +1,15 @@
 //! Awards a job to the best bidder that is still good.
 
-use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
-use gridlease_core::book::Entry;
-use gridlease_core::job::{JobState, Unawarded, notice_of, start_deadline};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules};
+use gridlease_core::Now;
+use gridlease_core::job::{self as rules, JobState, Unawarded};
 
-use super::place_bid::Bidder;
-use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
+use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
+use crate::constants::STAKING_ID;
 use crate::convert::now;
-use crate::error::{MarketError, OrRule, rule};
-use crate::event::{JobAwarded, JobEnded, JobReopened};
-use crate::lamports;
-use crate::staking_cpi::{self, Signing, read_bond};
-use crate::state::{Config, Header, Job, Lease, Offer, Provider, Purse, shard_of};
+use crate::error::{MarketError, OrRule};
+use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
+use crate::state::{Config, Job, Purse};
 
 /// Accounts of `award`. Behind them follow, for the bidders in the book's order and as many as the caller likes to pass,
 /// three accounts each: offer (writable), provider (writable), bond (writable).
@@ -47,216 +43,134 @@ pub struct Award<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// The accounts of one candidate.
-struct Candidate<'info> {
-    offer: &'info AccountInfo<'info>,
-    provider: &'info AccountInfo<'info>,
-    bond: &'info AccountInfo<'info>,
+impl<'info> Award<'info> {
+    fn opening(&self) -> Opening<'_, 'info> {
+        Opening {
+            config: &self.config,
+            lease: &self.lease,
+            reservation: &self.reservation,
+            staking_config: &self.staking_config,
+            system: self.system_program.as_ref(),
+            authority: &self.authority,
+            staking_events: &self.staking_events,
+            staking_program: &self.staking_program,
+        }
+    }
 }
 
 /// Once the window is over, the first bidder of the book that is still good shall get the lease; those before it shall be
-/// dropped. With nobody left the job shall take bids again while attempts remain, else end and return its reservation.
+/// dropped, and those among them that are bad by their own doing (offer withdrawn or expired, stake taken out) be charged a
+/// fault. With nobody left the job shall take bids again while attempts remain, else end and return its reservation.
 /// On a job that is not open, nothing changes. No outcome depends on who calls.
 pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
     let now = now()?;
-    let mut skipped = 0u8;
-    let winner = {
-        let job = ctx.accounts.job.load()?;
-        let rules = job.rules()?;
-        if rules.state != JobState::Open {
+    let job_key = ctx.accounts.job.key();
+    let rents = Rents::get()?;
+    let mut dropped = Vec::new();
+    let outcome = {
+        let mut job = ctx.accounts.job.load_mut()?;
+        let moving = job.rules()?;
+        if moving.state != JobState::Open {
             return Ok(()); // stale: somebody was faster
         }
-        rules.check_award(now.ts).or_rule()?;
-        let book = job.book()?;
-        let mut winner = None;
-        let mut candidates = ctx.remaining_accounts.chunks_exact(3);
-        for entry in book.entries() {
-            let Some([offer, provider, bond]) = candidates.next() else { break };
-            match good(&job, entry, &Candidate { offer, provider, bond }, now)? {
-                Some(stake) => {
-                    winner = Some((*entry, stake, Candidate { offer, provider, bond }));
-                    break;
-                }
-                None => skipped += 1,
+        moving.check_award(now.ts).or_rule()?;
+        let asked = Asked { job: &job, wanted: job.wanted(), rents, now };
+        let winner = choose(&asked, ctx.remaining_accounts, &mut dropped)?;
+        let unseen = usize::from(job.book_len) > dropped.len();
+        let Asked { rents, .. } = asked;
+        match winner {
+            Some(taken) => {
+                // A book has at most eight entries.
+                job.drop_bids(dropped.len() as u8 + 1);
+                let mut awarded = ctx.accounts.opening().open(&job_key, &mut job, &moving, &taken, now)?;
+                awarded.skipped = dropped.len() as u8;
+                Outcome::Awarded(awarded, taken, rents)
+            }
+            None if unseen => {
+                require!(!dropped.is_empty(), MarketError::CandidateMissing);
+                job.drop_bids(dropped.len() as u8);
+                Outcome::Unfinished
+            }
+            None => {
+                job.drop_bids(dropped.len() as u8);
+                unawarded(&mut job, moving, &ctx.accounts.purse, now)?
             }
         }
-        let unseen = book.entries().len() > usize::from(skipped);
-        if winner.is_none() && unseen && skipped == 0 {
-            return err!(MarketError::CandidateMissing);
-        }
-        if winner.is_none() && unseen {
-            drop(job);
-            return drop_bids(&ctx, skipped);
-        }
-        winner
     };
-    match winner {
-        Some((entry, stake, candidate)) => open_lease(&ctx, &entry, stake, &candidate, skipped, now),
-        None => nobody(&ctx, now),
+    if !dropped.is_empty() {
+        emit_cpi!(BidsDropped { job: job_key, bids: dropped });
     }
-}
-
-/// The stake to reserve where the candidate is still good, `None` where it is not; an error where the accounts are not
-/// the entry's, so that no caller can skip a good bidder.
-fn good(job: &Job, entry: &Entry, candidate: &Candidate, now: Now) -> Result<Option<Atoms>> {
-    let provider_key = Pubkey::new_from_array(entry.provider);
-    require_keys_eq!(*candidate.provider.key, provider_key, MarketError::CandidateMissing);
-    let provider = AccountLoader::<Provider>::try_from(candidate.provider)?;
-    let provider = provider.load()?;
-    require_keys_eq!(*candidate.bond.key, provider.bond, MarketError::CandidateMissing);
-    if *candidate.offer.owner != crate::ID {
-        // Gone: then it must be the very address at which it was.
-        let number = entry.offer.to_le_bytes();
-        let (address, _) = Pubkey::find_program_address(&[OFFER_SEED, &entry.provider, &number], &crate::ID);
-        require_keys_eq!(*candidate.offer.key, address, MarketError::CandidateMissing);
-        return Ok(None);
+    match outcome {
+        Outcome::Unfinished => {}
+        Outcome::Reopened { attempts_left, close_ts } => {
+            emit_cpi!(JobReopened { job: job_key, attempts_left, close_ts });
+        }
+        Outcome::Ended { reason, refunded } => {
+            emit_cpi!(JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded });
+        }
+        Outcome::Awarded(awarded, taken, rents) => {
+            emit_cpi!(awarded);
+            ctx.accounts.opening().fund(&taken, &rents)?;
+        }
     }
-    let offer = AccountLoader::<Offer>::try_from(candidate.offer)?;
-    let offer = offer.load()?;
-    require!(offer.provider == provider_key && offer.number == entry.offer, MarketError::CandidateMissing);
-    if candidate.offer.lamports() < Offer::rent_needed(&Rent::get()?, 1) {
-        return Ok(None);
-    }
-    if *candidate.bond.owner != STAKING_ID {
-        return Ok(None); // never opened
-    }
-    let bond = read_bond(candidate.bond, &provider.authority)?;
-    let bidder = Bidder { provider_key, provider: &provider, offer: &offer, bond };
-    Ok(bidder.check(job, entry.price, now).ok())
-}
-
-fn drop_bids(ctx: &Context<Award>, count: u8) -> Result<()> {
-    let mut job = ctx.accounts.job.load_mut()?;
-    let mut book = job.book()?;
-    for _ in 0..count {
-        book.pop_best();
-    }
-    job.set_book(&book);
     Ok(())
 }
 
-fn nobody(ctx: &Context<Award>, now: Now) -> Result<()> {
-    drop_bids(ctx, gridlease_core::limits::BOOK_SIZE as u8)?;
-    let job_key = ctx.accounts.job.key();
-    let (outcome, attempts_left, close_ts, reason) = {
-        let mut job = ctx.accounts.job.load_mut()?;
-        let mut next = job.rules()?;
-        let outcome = next.unawarded(now.ts).or_rule()?;
-        if let Unawarded::Refunded(back) = outcome {
-            let mut purse = ctx.accounts.purse.load_mut()?;
+/// What an award does.
+enum Outcome<'info> {
+    /// A lease was opened.
+    Awarded(crate::event::JobAwarded, Taken<'info>, Rents),
+    /// Every bidder passed was bad; others stand behind them.
+    Unfinished,
+    /// The job takes bids again.
+    Reopened {
+        /// Attempts left.
+        attempts_left: u8,
+        /// End of the new window.
+        close_ts: u64,
+    },
+    /// The job is over.
+    Ended {
+        /// Why.
+        reason: u8,
+        /// What goes back to the purse.
+        refunded: u64,
+    },
+}
+
+/// The first bidder that is good; those before it go into `dropped`.
+fn choose<'info>(
+    asked: &Asked,
+    accounts: &'info [AccountInfo<'info>],
+    dropped: &mut Vec<DroppedBid>,
+) -> Result<Option<Taken<'info>>> {
+    let bids = asked.job.book.iter().take(asked.job.book_len.into());
+    for (bid, three) in bids.zip(accounts.chunks_exact(3)) {
+        let Some(candidate) = Candidate::of(three) else { break };
+        match candidate.take(asked, Some(bid))? {
+            Ok(taken) => return Ok(Some(taken)),
+            Err(drop) => dropped.push(drop),
+        }
+    }
+    Ok(None)
+}
+
+fn unawarded<'info>(
+    job: &mut Job,
+    mut next: rules::Job,
+    purse: &AccountLoader<Purse>,
+    now: Now,
+) -> Result<Outcome<'info>> {
+    let outcome = next.unawarded(now.ts).or_rule()?;
+    job.set_rules(&next, now);
+    match outcome {
+        Unawarded::Reopened => Ok(Outcome::Reopened { attempts_left: next.attempts_left, close_ts: next.close_ts.0 }),
+        Unawarded::Refunded(back) => {
+            let mut purse = purse.load_mut()?;
             let mut amounts = purse.amounts();
             amounts.release(back).or_rule()?;
             purse.set_amounts(amounts)?;
-        }
-        job.set_rules(&next, now);
-        (outcome, next.attempts_left, next.close_ts.0, next.reason as u8)
-    };
-    match outcome {
-        Unawarded::Reopened => emit_cpi!(JobReopened { job: job_key, attempts_left, close_ts }),
-        Unawarded::Refunded(back) => {
-            emit_cpi!(JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded: back.0 });
+            Ok(Outcome::Ended { reason: next.reason as u8, refunded: back.0 })
         }
     }
-    Ok(())
-}
-
-fn open_lease<'info>(
-    ctx: &Context<'info, Award<'info>>,
-    entry: &Entry,
-    stake: Atoms,
-    candidate: &Candidate<'info>,
-    skipped: u8,
-    now: Now,
-) -> Result<()> {
-    drop_bids(ctx, skipped + 1)?;
-    let job_key = ctx.accounts.job.key();
-    let lease_info = ctx.accounts.lease.to_account_info();
-    let lease_key = lease_info.key();
-    let price = PricePerHour(entry.price.0);
-
-    let (number, reserved, deadline, owner, purse, durable, agreed) = {
-        let mut job = ctx.accounts.job.load_mut()?;
-        let mut next = job.rules()?;
-        let number = next.leases;
-        let reserved = next.award(price, now.ts).or_rule()?;
-        job.set_rules(&next, now);
-        let deadline = start_deadline(now.ts, job.image_mb).or_rule()?;
-        (number, reserved, deadline, job.owner, job.purse, job.checkpoint_s > 0, Seconds(job.notice_s.into()))
-    };
-    let (lease_key_expected, bump) =
-        Pubkey::find_program_address(&[LEASE_SEED, job_key.as_ref(), &[number]], &crate::ID);
-    require_keys_eq!(lease_key, lease_key_expected, MarketError::Unrelated);
-    require_keys_eq!(*lease_info.owner, anchor_lang::system_program::ID, MarketError::Unrelated);
-
-    let (bond, payout) = {
-        let provider = AccountLoader::<Provider>::try_from(candidate.provider)?;
-        let mut provider = provider.load_mut()?;
-        provider.leases = provider.leases.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
-        (provider.bond, provider.payout)
-    };
-    let notice = {
-        let offer = AccountLoader::<Offer>::try_from(candidate.offer)?;
-        let mut offer = offer.load_mut()?;
-        offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
-        notice_of(offer.spec.flags, agreed)
-    };
-    let space = 8 + core::mem::size_of::<Lease>();
-    let system = ctx.accounts.system_program.to_account_info();
-    lamports::open_unfunded(&lease_info, &system, space, &[LEASE_SEED, job_key.as_ref(), &[number], &[bump]])?;
-    let config = ctx.accounts.config.load()?;
-    let (authority_bump, slot_ms, fee_bps) = (config.authority_bump, config.slot_ms, config.fee_bps);
-    drop(config);
-    {
-        let mut data = lease_info.try_borrow_mut_data()?;
-        let (discriminator, body) = data.split_at_mut(8);
-        discriminator.copy_from_slice(Lease::DISCRIMINATOR);
-        let lease: &mut Lease = bytemuck::from_bytes_mut(body);
-        lease.header = Header { version: ACCOUNT_VERSION, shard: shard_of(&lease_key), bump, ..Header::default() };
-        lease.job = job_key;
-        lease.purse = purse;
-        lease.owner = owner;
-        lease.provider = Pubkey::new_from_array(entry.provider);
-        lease.offer = candidate.offer.key();
-        lease.bond = bond;
-        lease.payout = payout;
-        lease.awarded_ts = now.ts.0;
-        lease.stake = stake.0;
-        lease.number = number;
-        let opened = rules::Lease::open(price, reserved, slot_ms, Bps(fee_bps), deadline);
-        lease.set_rules(&rules::Lease { durable, notice, ..opened })?;
-    }
-    staking_cpi::reserve(
-        candidate.bond,
-        &ctx.accounts.reservation,
-        &ctx.accounts.staking_config,
-        &lease_info,
-        candidate.offer,
-        &system,
-        &Signing {
-            authority: &ctx.accounts.authority,
-            bump: authority_bump,
-            events: &ctx.accounts.staking_events,
-            program: &ctx.accounts.staking_program,
-        },
-        stake,
-    )?;
-    emit_cpi!(JobAwarded {
-        job: job_key,
-        lease: lease_key,
-        provider: Pubkey::new_from_array(entry.provider),
-        offer: entry.offer,
-        price: price.0,
-        reserved: reserved.0,
-        stake: stake.0,
-        skipped,
-        start_deadline: deadline.0,
-    });
-    let rent = Rent::get()?;
-    fund(candidate.offer, &lease_info, rent.minimum_balance(space))?;
-    fund(candidate.offer, &ctx.accounts.reservation, rent.minimum_balance(RESERVATION_BYTES))
-}
-
-/// Brings `account` up to `lamports` out of the offer.
-fn fund(offer: &AccountInfo, account: &AccountInfo, lamports: u64) -> Result<()> {
-    lamports::shift(offer, account, lamports.saturating_sub(account.lamports()))
 }

@@ -25,6 +25,17 @@ pub mod sweep_fees;
 pub mod top_up;
 pub mod withdraw;
 
+// Matching: instant and sealed auctions, and what every way to a lease shares.
+pub mod commit_bid;
+pub mod forfeit_bid;
+pub mod instant;
+pub mod open_lease;
+pub mod reveal_bid;
+pub use commit_bid::*;
+pub use forfeit_bid::*;
+pub use instant::*;
+pub use reveal_bid::*;
+
 pub use award::*;
 pub use checkpoint::*;
 pub use close_job::*;

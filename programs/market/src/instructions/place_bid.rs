@@ -1,16 +1,16 @@
 //! Bids: placed by a node, or entered for an offer that takes automatic bids.
 
 use anchor_lang::prelude::*;
-use gridlease_core::book::Entry;
-use gridlease_core::requirement::{Requirement, Standing, satisfies};
+use gridlease_core::bidder::Refusal;
+use gridlease_core::book::{Book, Entry};
 use gridlease_core::score::{auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, bond};
+use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 
 use crate::convert::now;
-use crate::error::{MarketError, OrRule, rule};
+use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
 use crate::staking_cpi::read_bond;
-use crate::state::{Config, Job, Offer, Provider, offer_state};
+use crate::state::{Config, Job, Offer, Provider};
 
 /// Accounts of `place_bid`.
 #[event_cpi]
@@ -52,39 +52,48 @@ pub struct EnterOffer<'info> {
     pub bond: UncheckedAccount<'info>,
 }
 
-/// A bid shall enter the book where its offer is live, satisfies the requirement, has a free unit and can reserve its
-/// stake, and where its price is at most the job's. A second bid of a provider shall be lower than its first.
+/// A bid shall enter the book where its offer is live to the end of the window, satisfies the requirement, has a free unit and
+/// can reserve its stake, and where its price is at most the job's. A second bid of a provider shall be lower than its first.
 pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
-    let job_key = ctx.accounts.job.key();
+    let price = PricePerHour(price);
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
         let provider = ctx.accounts.provider.load()?;
         let offer = ctx.accounts.offer.load()?;
+        let moving = job.rules()?;
+        moving.check_bid(price, now.ts).or_rule()?;
         let bidder = Bidder {
+            job_key: ctx.accounts.job.key(),
             provider_key: ctx.accounts.provider.key(),
             provider: &provider,
             offer: &offer,
             bond: read_bond(&ctx.accounts.bond, &provider.authority)?,
         };
-        enter(&mut job, job_key, &bidder, PricePerHour(price), false, now)?
+        let book = job.book()?;
+        bidder.enter(&mut job, moving, book, price, false, now).map_err(refused)?
     };
     emit_cpi!(event);
     Ok(())
 }
 
-/// An offer that takes automatic bids shall be entered by anybody: at its ask where that leads, else at the highest price
-/// that beats the best bid of another provider, never below its floor. Where it already stands that low, nothing changes.
+/// An offer that takes automatic bids shall be entered by anybody: at its ask where that leads, or where not even its floor
+/// does; else at the highest price that beats the best bid of another provider. Where the window is over, where it leads
+/// already or cannot improve its place, nothing changes.
 pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
-    let job_key = ctx.accounts.job.key();
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
         let provider = ctx.accounts.provider.load()?;
         let offer = ctx.accounts.offer.load()?;
         require!(offer.auto_bid == 1, MarketError::NoAutoBid);
+        let moving = job.rules()?;
+        match moving.check_bid(moving.terms.max_price, now.ts) {
+            Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()), // stale
+            checked => checked.or_rule()?,
+        }
         let provider_key = ctx.accounts.provider.key();
         let book = job.book()?;
         let standing = book.entries().iter().find(|entry| entry.provider == provider_key.to_bytes());
@@ -96,7 +105,7 @@ pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
             &provider.merit(),
             PricePerHour(offer.ask),
             PricePerHour(offer.floor),
-            PricePerHour(job.max_price),
+            moving.terms.max_price,
             book.best_other(&provider_key.to_bytes()).map(|entry| entry.score),
         )
         .or_rule()?;
@@ -104,15 +113,41 @@ pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
             return Ok(()); // it cannot go lower
         }
         let bond = read_bond(&ctx.accounts.bond, &provider.authority)?;
-        let bidder = Bidder { provider_key, provider: &provider, offer: &offer, bond };
-        enter(&mut job, job_key, &bidder, price, true, now)?
+        let job_key = ctx.accounts.job.key();
+        let bidder = Bidder { job_key, provider_key, provider: &provider, offer: &offer, bond };
+        match bidder.enter(&mut job, moving, book, price, true, now) {
+            Err(Refusal::Rule(RuleError::BookFull)) => return Ok(()), // it cannot displace anybody
+            entered => entered.map_err(refused)?,
+        }
     };
     emit_cpi!(event);
     Ok(())
 }
 
-/// A bidder with everything that its eligibility hangs on.
+/// Number of the program error for a refusal.
+pub fn refusal_code(refusal: &Refusal) -> u32 {
+    match refusal {
+        Refusal::NotLive => MarketError::OfferNotLive.into(),
+        other => RULE_BASE + u32::from(RuleError::from(*other).code()),
+    }
+}
+
+/// A refusal as a program error.
+pub fn refused(refusal: Refusal) -> Error {
+    if let Refusal::Unsatisfied(unmet) = &refusal {
+        // The field is told by number; the SDK turns it into words.
+        msg!("unmet {} required {} offered {}", unmet.field as u8, unmet.required, unmet.offered);
+    }
+    match refusal {
+        Refusal::NotLive => MarketError::OfferNotLive.into(),
+        other => rule(RuleError::from(other)),
+    }
+}
+
+/// A bidder with everything that its bid hangs on.
 pub struct Bidder<'a> {
+    /// Address of the job.
+    pub job_key: Pubkey,
     /// Address of the provider record.
     pub provider_key: Pubkey,
     /// The provider record.
@@ -124,72 +159,48 @@ pub struct Bidder<'a> {
 }
 
 impl Bidder<'_> {
-    /// Can this bidder take `job` at `price` now? Asked when it bids, and again when the job is awarded. Returns the
-    /// stake that the lease would reserve.
-    pub fn check(&self, job: &Job, price: PricePerHour, now: Now) -> Result<Atoms> {
-        require!(
-            self.offer.header.state == offer_state::LIVE && self.offer.header.due_ts > now.ts.0,
-            MarketError::OfferNotLive
-        );
-        if self.offer.units_free == 0 {
-            return Err(rule(RuleError::NoFreeUnit));
+    /// Enters a bid that the job takes now (the caller has asked that) into its book. A refusal leaves the job as it was.
+    pub fn enter(
+        &self,
+        job: &mut Job,
+        mut moving: rules::Job,
+        mut book: Book,
+        price: PricePerHour,
+        automatic: bool,
+        now: Now,
+    ) -> core::result::Result<BidEntered, Refusal> {
+        if price.0 < self.offer.floor {
+            return Err(Refusal::Rule(RuleError::BidBelowFloor));
         }
-        if job.excludes(&self.provider_key) {
-            return Err(rule(RuleError::Excluded));
+        // The offer must outlive the auction: whoever stands in a book is charged a fault if it cannot take the job.
+        let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
+        bidder.check(&job.wanted(), price, moving.award_ts())?;
+        let weights = gridlease_core::score::Weights::new(job.weights)?;
+        let score = score(&weights, &self.provider.merit(), price, moving.terms.max_price)?;
+        let entry = Entry {
+            provider: self.provider_key.to_bytes(),
+            offer: self.offer.number,
+            score,
+            price,
+            tie: tie(&self.job_key, &self.provider_key),
+        };
+        let inserted = book.insert(entry)?;
+        if inserted.leads {
+            moving.on_lead(now.ts)?;
         }
-        let standing = Standing { stake: self.bond.amount, reputation: Bps(self.provider.standing) };
-        satisfies(&self.offer.unit(), &standing, &Requirement::from(&job.requirement)).map_err(|unmet| {
-            // The field is told by number; the SDK turns it into words.
-            msg!("unmet {} required {} offered {}", unmet.field as u8, unmet.required, unmet.offered);
-            rule(RuleError::Unsatisfied)
-        })?;
-        let stake = bond::lease_reservation(price, job.terms().max_duration).or_rule()?;
-        if self.bond.free().or_rule()? < stake {
-            return Err(rule(RuleError::InsufficientStake));
-        }
-        Ok(stake)
+        job.set_book(&book);
+        job.set_rules(&moving, now);
+        Ok(BidEntered {
+            job: self.job_key,
+            provider: self.provider_key,
+            offer: self.offer.number,
+            price: price.0,
+            score,
+            rank: inserted.rank as u8,
+            automatic,
+            close_ts: job.close_ts,
+        })
     }
-}
-
-fn enter(
-    job: &mut Job,
-    job_key: Pubkey,
-    bidder: &Bidder,
-    price: PricePerHour,
-    automatic: bool,
-    now: Now,
-) -> Result<BidEntered> {
-    let mut rules = job.rules()?;
-    rules.check_bid(price, now.ts).or_rule()?;
-    if price.0 < bidder.offer.floor {
-        return Err(rule(RuleError::BidBelowFloor));
-    }
-    bidder.check(job, price, now)?;
-    let score = score(&job.score_weights()?, &bidder.provider.merit(), price, rules.terms.max_price).or_rule()?;
-    let entry = Entry {
-        provider: bidder.provider_key.to_bytes(),
-        offer: bidder.offer.number,
-        score,
-        price,
-        tie: tie(&job_key, &bidder.provider_key),
-    };
-    let mut book = job.book()?;
-    let inserted = book.insert(entry).or_rule()?;
-    if inserted.leads {
-        rules.on_lead(now.ts).or_rule()?;
-    }
-    job.set_book(&book);
-    job.set_rules(&rules, now);
-    Ok(BidEntered {
-        job: job_key,
-        provider: bidder.provider_key,
-        offer: bidder.offer.number,
-        price: price.0,
-        score,
-        rank: inserted.rank as u8,
-        automatic,
-        close_ts: job.close_ts,
-    })
 }
 
 /// First eight bytes of SHA-256(job ‖ provider), big endian.

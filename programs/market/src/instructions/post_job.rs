@@ -1,15 +1,15 @@
 //! Posts a job: reserves its cap and opens its bidding window.
 
 use anchor_lang::prelude::*;
-use gridlease_core::Seconds;
-use gridlease_core::job as rules;
+use gridlease_core::job::{self as rules, Mode};
 use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
+use gridlease_core::{Atoms, Now, RuleError, Seconds};
 
 use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
-use crate::error::{MarketError, OrRule};
+use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;
 use crate::state::{Config, Header, Job, Purse, RequirementArgs, RequirementData, manifest_place, shard_of};
 
@@ -40,7 +40,7 @@ pub struct JobArgs {
     pub weights: [u16; 4],
     /// Attempts.
     pub attempts: u8,
-    /// Auction mode; 0: open auction.
+    /// Auction mode, see `gridlease_core::job::Mode`: 0 open, 1 instant (`post_instant` only), 2 sealed.
     pub mode: u8,
     /// Verification class; 0: none.
     pub verify_class: u8,
@@ -73,74 +73,129 @@ pub struct PostJob<'info> {
 /// than that of the purse's last job: a repeated posting changes nothing, and an address is never used twice.
 pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
-    require!(args.mode == 0 && args.verify_class == 0, MarketError::NotTaken);
-    require!(
-        usize::from(uri_len) == args.manifest_uri.len() && args.manifest_uri.len() <= MAX_URI,
-        MarketError::BadString
-    );
-    require!(args.manifest_uri.bytes().all(|byte| byte.is_ascii_graphic()), MarketError::BadString);
+    if args.mode == Mode::Instant as u8 {
+        return Err(rule(RuleError::WrongMode)); // it needs the offers: `post_instant`
+    }
+    let now = now()?;
+    let posting = Posting {
+        job: ctx.accounts.job.key(),
+        bump: ctx.bumps.job,
+        purse: ctx.accounts.purse.key(),
+        payer: ctx.accounts.owner.key(),
+        number,
+        uri_len,
+        task: None,
+    };
+    let event = {
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut job = ctx.accounts.job.load_init()?;
+        let posted = write_job(&mut job, &posting, purse.owner, &args, now)?;
+        reserve(&mut purse, number, posted.reserved)?;
+        job_posted(&posting, &args, &posted)
+    };
+    write_uri(&ctx.accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// Where a job is written, and who stands behind it.
+pub struct Posting {
+    /// Its address.
+    pub job: Pubkey,
+    /// Bump of that.
+    pub bump: u8,
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// Who pays the rent and gets it back.
+    pub payer: Pubkey,
+    /// The job's number.
+    pub number: u64,
+    /// Bytes of the manifest's URI.
+    pub uri_len: u8,
+    /// What it is a task of.
+    pub task: Option<Task>,
+}
+
+/// The place of a job in an array.
+pub struct Task {
+    /// The array.
+    pub array: Pubkey,
+    /// Number of the task.
+    pub task: u32,
+    /// Number of the replica.
+    pub replica: u8,
+}
+
+/// Writes a new job of `owner` after its terms were checked; returns its moving parts. It reserves nothing.
+pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs, now: Now) -> Result<rules::Job> {
+    require!(args.verify_class == 0, MarketError::NotTaken);
+    let uri = args.manifest_uri.as_bytes();
+    require!(usize::from(posting.uri_len) == uri.len() && uri.len() <= MAX_URI, MarketError::BadString);
+    require!(uri.iter().all(u8::is_ascii_graphic), MarketError::BadString);
+    let mode = Mode::from_byte(args.mode).or_rule()?;
     let requirement = RequirementData::from(&args.requirement);
     Requirement::from(&requirement).check().or_rule()?;
     Weights::new(args.weights).or_rule()?;
     rules::check_care(Seconds(args.notice_s.into()), Seconds(args.checkpoint_s.into())).or_rule()?;
-    let now = now()?;
-    let job_key = ctx.accounts.job.key();
-    let purse_key = ctx.accounts.purse.key();
 
-    let (reserved, close_ts) = {
-        let mut purse = ctx.accounts.purse.load_mut()?;
-        require!(number > purse.last_job, MarketError::NumberUsed);
-        require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
+    job.header =
+        Header { version: ACCOUNT_VERSION, shard: shard_of(&posting.job), bump: posting.bump, ..Header::default() };
+    job.owner = owner;
+    job.purse = posting.purse;
+    job.payer = posting.payer;
+    job.manifest_hash = args.manifest_hash;
+    job.image_digest = args.image_digest;
+    job.number = posting.number;
+    job.max_price = args.max_price;
+    job.posted_ts = now.ts.0;
+    job.requirement = requirement;
+    job.weights = args.weights;
+    job.max_duration_s = args.max_duration_s;
+    job.window_s = args.window_s;
+    job.reveal_s = args.reveal_s;
+    job.notice_s = args.notice_s;
+    job.checkpoint_s = args.checkpoint_s;
+    job.image_mb = args.image_mb;
+    job.attempts = args.attempts;
+    job.mode = mode as u8;
+    job.verify_class = args.verify_class;
+    job.manifest_place = if uri.is_empty() { manifest_place::PUSHED } else { manifest_place::URI };
+    job.uri_len = posting.uri_len;
+    if let Some(task) = &posting.task {
+        (job.array, job.task, job.replica) = (task.array, task.task, task.replica);
+    }
+    let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
+    job.set_rules(&posted, now);
+    Ok(posted)
+}
 
-        let mut job = ctx.accounts.job.load_init()?;
-        job.header =
-            Header { version: ACCOUNT_VERSION, shard: shard_of(&job_key), bump: ctx.bumps.job, ..Header::default() };
-        job.owner = purse.owner;
-        job.purse = purse_key;
-        job.payer = ctx.accounts.owner.key();
-        job.manifest_hash = args.manifest_hash;
-        job.image_digest = args.image_digest;
-        job.number = number;
-        job.max_price = args.max_price;
-        job.posted_ts = now.ts.0;
-        job.requirement = requirement;
-        job.weights = args.weights;
-        job.max_duration_s = args.max_duration_s;
-        job.window_s = args.window_s;
-        job.reveal_s = args.reveal_s;
-        job.notice_s = args.notice_s;
-        job.checkpoint_s = args.checkpoint_s;
-        job.image_mb = args.image_mb;
-        job.attempts = args.attempts;
-        job.mode = args.mode;
-        job.verify_class = args.verify_class;
-        job.manifest_place = if uri_len == 0 { manifest_place::PUSHED } else { manifest_place::URI };
-        job.uri_len = uri_len;
-
-        let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
-        job.set_rules(&posted, now);
-        let mut amounts = purse.amounts();
-        amounts.reserve(posted.reserved).or_rule()?;
-        purse.set_amounts(amounts)?;
-        purse.last_job = number;
-        purse.open_jobs += 1;
-        (posted.reserved.0, posted.close_ts.0)
-    };
-    write_uri(&ctx.accounts.job, args.manifest_uri.as_bytes())?;
-    emit_cpi!(JobPosted {
-        job: job_key,
-        purse: purse_key,
-        max_price: args.max_price,
-        reserved,
-        manifest_hash: args.manifest_hash,
-        close_ts,
-    });
+/// Reserves a new job's cap in its purse, and counts the job.
+pub fn reserve(purse: &mut Purse, number: u64, cap: Atoms) -> Result<()> {
+    require!(number > purse.last_job, MarketError::NumberUsed);
+    require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
+    let mut amounts = purse.amounts();
+    amounts.reserve(cap).or_rule()?;
+    purse.set_amounts(amounts)?;
+    purse.last_job = number;
+    purse.open_jobs += 1;
     Ok(())
 }
 
-fn write_uri(job: &AccountLoader<Job>, uri: &[u8]) -> Result<()> {
-    let info = job.to_account_info();
-    let mut data = info.try_borrow_mut_data()?;
+/// What the world is told of a new job.
+pub fn job_posted(posting: &Posting, args: &JobArgs, posted: &rules::Job) -> JobPosted {
+    JobPosted {
+        job: posting.job,
+        purse: posting.purse,
+        max_price: args.max_price,
+        reserved: posted.reserved.0,
+        manifest_hash: args.manifest_hash,
+        close_ts: posted.close_ts.0,
+    }
+}
+
+/// Writes the manifest's URI behind the fixed part of a new job.
+pub fn write_uri(job: &AccountInfo, uri: &[u8]) -> Result<()> {
+    let mut data = job.try_borrow_mut_data()?;
     let tail = data.get_mut(Job::space(0)..).ok_or(MarketError::BadString)?;
     for (to, from) in tail.iter_mut().zip(uri) {
         *to = *from;

@@ -1,0 +1,119 @@
+//! Whether a bidder can take a job: asked by the program when it bids and again at the award, and by the keeper and the
+//! node before they send anything.
+
+use crate::bond::{Bond, lease_reservation};
+use crate::error::RuleError;
+use crate::quantity::{Atoms, Bps, PricePerHour, Seconds, UnixTs};
+use crate::requirement::{Field, OfferSpec, Requirement, Standing, Unmet, satisfies};
+
+/// A bidder with everything that its eligibility hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bidder {
+    /// Until when its offer takes leases; zero for one that was withdrawn.
+    pub live_until: UnixTs,
+    /// Leases that the offer fits now.
+    pub units_free: u16,
+    /// It failed this job before, or may not take it for whom else the job has (a replica's neighbours).
+    pub excluded: bool,
+    /// What one unit has.
+    pub unit: OfferSpec,
+    /// The provider's reputation.
+    pub reputation: Bps,
+    /// The provider's bond.
+    pub bond: Bond,
+}
+
+/// What a job asks of its bidder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The requirement.
+    pub need: Requirement,
+    /// Longest duration.
+    pub max_duration: Seconds,
+}
+
+/// Why a bidder cannot take a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The offer has expired, will have before it is needed, or was withdrawn.
+    NotLive,
+    /// Every unit is taken.
+    NoFreeUnit,
+    /// Excluded from this job.
+    Excluded,
+    /// A field of the requirement is not met.
+    Unsatisfied(Unmet),
+    /// The bond cannot reserve what the lease needs.
+    Stake {
+        /// What the lease would reserve.
+        needed: Atoms,
+        /// What is free.
+        free: Atoms,
+        /// What would be free if the bond had no other lease.
+        unbound: Atoms,
+    },
+    /// An amount is out of its range.
+    Rule(RuleError),
+}
+
+impl From<Refusal> for RuleError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            // Programs have an error of their own for it.
+            Refusal::NotLive => Self::TooLate,
+            Refusal::NoFreeUnit => Self::NoFreeUnit,
+            Refusal::Excluded => Self::Excluded,
+            Refusal::Unsatisfied(_) => Self::Unsatisfied,
+            Refusal::Stake { .. } => Self::InsufficientStake,
+            Refusal::Rule(error) => error,
+        }
+    }
+}
+
+impl From<RuleError> for Refusal {
+    fn from(error: RuleError) -> Self {
+        Self::Rule(error)
+    }
+}
+
+impl Refusal {
+    /// Is it the bidder's own doing that it cannot take what it bid for: its offer withdrawn or expired, its stake taken
+    /// out? Not where its units or its stake were won by other jobs in the meantime.
+    pub fn own_doing(&self) -> bool {
+        match self {
+            Self::NotLive => true,
+            Self::Unsatisfied(unmet) => unmet.field == Field::Stake,
+            Self::Stake { needed, unbound, .. } => unbound < needed,
+            Self::NoFreeUnit | Self::Excluded | Self::Rule(_) => false,
+        }
+    }
+}
+
+impl Bidder {
+    /// Can it take the job at `price`? Its offer must be live beyond `until`: the end of the auction when it bids, the
+    /// present at the award. Returns the stake that the lease would reserve.
+    ///
+    /// # Errors
+    /// The first [`Refusal`], in the order of its variants.
+    pub fn check(&self, wanted: &Wanted, price: PricePerHour, until: UnixTs) -> Result<Atoms, Refusal> {
+        if self.live_until <= until {
+            return Err(Refusal::NotLive);
+        }
+        if self.units_free == 0 {
+            return Err(Refusal::NoFreeUnit);
+        }
+        if self.excluded {
+            return Err(Refusal::Excluded);
+        }
+        // Stake on its way out is no stake that a buyer can count on.
+        let unbound = self.bond.amount.saturating_sub(self.bond.unbonding);
+        let standing = Standing { stake: unbound, reputation: self.reputation };
+        satisfies(&self.unit, &standing, &wanted.need).map_err(Refusal::Unsatisfied)?;
+        let needed = lease_reservation(price, wanted.max_duration)?;
+        let free = self.bond.free()?;
+        if free < needed {
+            return Err(Refusal::Stake { needed, free, unbound });
+        }
+        Ok(needed)
+    }
+}

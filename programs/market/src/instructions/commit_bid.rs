@@ -1,0 +1,125 @@
+//! Commits a sealed bid.
+
+use anchor_lang::prelude::*;
+use anchor_lang::system_program;
+use gridlease_core::{Atoms, RuleError};
+
+use crate::constants::{ACCOUNT_VERSION, COMMIT_SEED, RESERVATION_BYTES, STAKING_ID};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::BidCommitted;
+use crate::staking_cpi::{self, Signing};
+use crate::state::{Commitment, Config, Header, Job, Provider, shard_of};
+
+/// Accounts of `commit_bid`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CommitBid<'info> {
+    /// The provider's node key; pays the rent and gets it back.
+    #[account(mut)]
+    pub node_key: Signer<'info>,
+    /// Tells whether intake is paused; bump of the signing PDA.
+    pub config: AccountLoader<'info, Config>,
+    /// Counts its sealed bids.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// The bidder.
+    #[account(has_one = node_key @ MarketError::NotNodeKey, has_one = bond @ MarketError::WrongBond)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Must not exist yet: a provider has one sealed bid in a job.
+    #[account(
+        init, payer = node_key, space = 8 + size_of::<Commitment>(),
+        seeds = [COMMIT_SEED, job.key().as_ref(), provider.key().as_ref()], bump,
+    )]
+    pub commitment: AccountLoader<'info, Commitment>,
+    /// CHECK: the provider's bond; the staking program checks it.
+    #[account(mut)]
+    pub bond: UncheckedAccount<'info>,
+    /// CHECK: the sealed bid's reservation; the staking program checks and creates it.
+    #[account(mut)]
+    pub reservation: UncheckedAccount<'info>,
+    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    pub authority: UncheckedAccount<'info>,
+    /// CHECK: the staking program checks it.
+    pub staking_config: UncheckedAccount<'info>,
+    /// CHECK: the staking program.
+    #[account(address = STAKING_ID)]
+    pub staking_program: UncheckedAccount<'info>,
+    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    pub staking_events: UncheckedAccount<'info>,
+    /// Creates the accounts.
+    pub system_program: Program<'info, System>,
+}
+
+/// A sealed bid shall bind the job's bond in the provider's stake and tell nothing else but its hash. It is not known of which
+/// offer and price it is, so those are checked when it is revealed.
+pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
+    let now = now()?;
+    let accounts = &*ctx.accounts;
+    let authority_bump = {
+        let config = accounts.config.load()?;
+        require!(config.paused == 0, MarketError::Paused);
+        config.authority_bump
+    };
+    let key = accounts.commitment.key();
+    let event = {
+        let mut job = accounts.job.load_mut()?;
+        let mut next = job.rules()?;
+        next.check_commit(now.ts).or_rule()?;
+        let provider_key = accounts.provider.key();
+        if job.excludes(&provider_key) {
+            return Err(rule(RuleError::Excluded));
+        }
+        next.on_commit();
+        job.set_rules(&next, now);
+
+        let mut commitment = accounts.commitment.load_init()?;
+        commitment.header = Header {
+            version: ACCOUNT_VERSION,
+            state: 1,
+            shard: shard_of(&key),
+            bump: ctx.bumps.commitment,
+            due_ts: next.reveal_end.0,
+            ..Header::default()
+        };
+        commitment.job = accounts.job.key();
+        commitment.provider = provider_key;
+        commitment.purse = job.purse;
+        commitment.bond = accounts.bond.key();
+        commitment.rent_to = accounts.node_key.key();
+        commitment.hash = hash;
+        commitment.amount = next.sealed_bond.0;
+        BidCommitted {
+            job: commitment.job,
+            provider: provider_key,
+            commitment: key,
+            bond: commitment.amount,
+            reveal_end: next.reveal_end.0,
+        }
+    };
+    let missing = Rent::get()?.minimum_balance(RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
+    if missing > 0 {
+        let transfer = system_program::Transfer {
+            from: accounts.node_key.to_account_info(),
+            to: accounts.reservation.to_account_info(),
+        };
+        system_program::transfer(CpiContext::new(accounts.system_program.key(), transfer), missing)?;
+    }
+    staking_cpi::reserve(
+        &accounts.bond,
+        &accounts.reservation,
+        &accounts.staking_config,
+        accounts.commitment.as_ref(),
+        accounts.node_key.as_ref(),
+        accounts.system_program.as_ref(),
+        &Signing {
+            authority: &accounts.authority,
+            bump: authority_bump,
+            events: &accounts.staking_events,
+            program: &accounts.staking_program,
+        },
+        Atoms(event.bond),
+    )?;
+    emit_cpi!(event);
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! A sealed bid that was not revealed: forfeited, or let go where its job ended first.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+use gridlease_core::sealed::{Fate, fate, forfeit};
+use gridlease_core::slash::SlashSplit;
+use gridlease_core::{Atoms, RuleError, UnixTs};
+
+use crate::constants::STAKING_ID;
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::{BidForfeited, BidReleased};
+use crate::lamports;
+use crate::peek::peek;
+use crate::staking_cpi::{self, Signing, SlashAccounts};
+use crate::state::{Commitment, Config, Job, Purse};
+use crate::token;
+
+/// Accounts of `forfeit_bid`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ForfeitBid<'info> {
+    /// Bump of the signing PDA, insurance account.
+    #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
+    pub config: AccountLoader<'info, Config>,
+    /// Counts its sealed bids.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// Gets the buyer's part.
+    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// The purse's vault.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Closed.
+    #[account(
+        mut,
+        has_one = job @ MarketError::Unrelated, has_one = purse @ MarketError::Unrelated,
+        has_one = bond @ MarketError::WrongBond, has_one = rent_to @ MarketError::Unrelated,
+    )]
+    pub commitment: AccountLoader<'info, Commitment>,
+    /// CHECK: the bond that the sealed bid records.
+    #[account(mut)]
+    pub bond: UncheckedAccount<'info>,
+    /// CHECK: the sealed bid's reservation; that it is this one's is checked below, the rest by the staking program.
+    #[account(mut)]
+    pub reservation: UncheckedAccount<'info>,
+    /// CHECK: the bond's token account; the staking program checks it.
+    #[account(mut)]
+    pub bond_vault: UncheckedAccount<'info>,
+    /// The insurance fund.
+    #[account(mut)]
+    pub insurance: Box<Account<'info, TokenAccount>>,
+    /// CHECK: who paid the rent, as the sealed bid records; gets it back.
+    #[account(mut)]
+    pub rent_to: UncheckedAccount<'info>,
+    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    pub authority: UncheckedAccount<'info>,
+    /// CHECK: the staking program checks it.
+    pub staking_config: UncheckedAccount<'info>,
+    /// CHECK: the staking program.
+    #[account(address = STAKING_ID)]
+    pub staking_program: UncheckedAccount<'info>,
+    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    pub staking_events: UncheckedAccount<'info>,
+    /// Classic SPL Token.
+    pub token_program: Program<'info, Token>,
+}
+
+/// Accounts of `release_bid`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ReleaseBid<'info> {
+    /// Bump of the signing PDA.
+    pub config: AccountLoader<'info, Config>,
+    /// CHECK: the job that the sealed bid records; it may be gone.
+    pub job: UncheckedAccount<'info>,
+    /// Closed.
+    #[account(
+        mut,
+        has_one = job @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
+        has_one = rent_to @ MarketError::Unrelated,
+    )]
+    pub commitment: AccountLoader<'info, Commitment>,
+    /// CHECK: the bond that the sealed bid records.
+    #[account(mut)]
+    pub bond: UncheckedAccount<'info>,
+    /// CHECK: the sealed bid's reservation; that it is this one's is checked below, the rest by the staking program.
+    #[account(mut)]
+    pub reservation: UncheckedAccount<'info>,
+    /// CHECK: who paid the rent, as the sealed bid records; gets it back.
+    #[account(mut)]
+    pub rent_to: UncheckedAccount<'info>,
+    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    pub authority: UncheckedAccount<'info>,
+    /// CHECK: the staking program.
+    #[account(address = STAKING_ID)]
+    pub staking_program: UncheckedAccount<'info>,
+    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    pub staking_events: UncheckedAccount<'info>,
+}
+
+/// From the end of the revealing on, a sealed bid that nobody revealed shall lose its bond: 30 % to the buyer's purse, rounded
+/// down, the rest to the insurance fund. Where the buyer's vault is frozen, all goes to the insurance fund, so that nobody
+/// else's account can hold the provider's stake. The rent goes back to who paid it.
+pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
+    let now = now()?;
+    let accounts = &mut *ctx.accounts;
+    let bump = accounts.config.load()?.authority_bump;
+    let key = accounts.commitment.key();
+    staking_cpi::check_reservation(&accounts.reservation, &key)?;
+    let (split, event) = {
+        let commitment = accounts.commitment.load()?;
+        let round = UnixTs(commitment.header.due_ts);
+        let mut job = accounts.job.load_mut()?;
+        let mut moving = job.rules()?;
+        match fate(round, Some((&moving, UnixTs(job.ended_ts))), now.ts) {
+            Fate::Forfeit => {}
+            Fate::Release => return Err(rule(RuleError::WrongFate)),
+            Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
+        }
+        let mut split = forfeit(Atoms(commitment.amount)).or_rule()?;
+        if accounts.vault.is_frozen() {
+            split = SlashSplit { victim: Atoms::ZERO, insurance: split.total().or_rule()? };
+        }
+        moving.on_unsealed(round);
+        job.set_rules(&moving, now);
+        if !split.victim.is_zero() {
+            let mut purse = accounts.purse.load_mut()?;
+            let mut amounts = purse.amounts();
+            amounts.deposit(split.victim).or_rule()?;
+            purse.set_amounts(amounts)?;
+            purse.compensated = purse.compensated.saturating_add(split.victim.0);
+        }
+        let event = BidForfeited {
+            job: commitment.job,
+            provider: commitment.provider,
+            commitment: key,
+            purse: commitment.purse,
+            victim: split.victim.0,
+            insurance: split.insurance.0,
+        };
+        (split, event)
+    };
+    let signer = Signing {
+        authority: &accounts.authority,
+        bump,
+        events: &accounts.staking_events,
+        program: &accounts.staking_program,
+    };
+    staking_cpi::slash(
+        &SlashAccounts {
+            bond: &accounts.bond,
+            reservation: &accounts.reservation,
+            config: &accounts.staking_config,
+            vault: &accounts.bond_vault,
+            victim: &accounts.vault.to_account_info(),
+            insurance: &accounts.insurance.to_account_info(),
+            token_program: &accounts.token_program.to_account_info(),
+        },
+        &signer,
+        split.victim,
+        split.insurance,
+    )?;
+    staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
+    token::check_vault(&accounts.purse, &mut accounts.vault)?;
+    emit_cpi!(event);
+    lamports::close(ctx.accounts.commitment.as_ref(), &ctx.accounts.rent_to)
+}
+
+/// A sealed bid whose job ended before it could be revealed, or whose job is gone, shall be free: its bond is released and its
+/// rent goes back to who paid it.
+pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
+    let now = now()?;
+    let accounts = &*ctx.accounts;
+    let bump = accounts.config.load()?.authority_bump;
+    let key = accounts.commitment.key();
+    staking_cpi::check_reservation(&accounts.reservation, &key)?;
+    let event = {
+        let commitment = accounts.commitment.load()?;
+        let round = UnixTs(commitment.header.due_ts);
+        let job = peek::<Job>(&accounts.job);
+        let moving = job.as_ref().map(|job| job.rules()).transpose()?;
+        let ended_ts = UnixTs(job.as_ref().map_or(0, |job| job.ended_ts));
+        match fate(round, moving.as_ref().map(|moving| (moving, ended_ts)), now.ts) {
+            Fate::Release => {}
+            Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
+            Fate::Forfeit => return Err(rule(RuleError::WrongFate)),
+        }
+        BidReleased { job: commitment.job, provider: commitment.provider, commitment: key }
+    };
+    let signer = Signing {
+        authority: &accounts.authority,
+        bump,
+        events: &accounts.staking_events,
+        program: &accounts.staking_program,
+    };
+    staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
+    emit_cpi!(event);
+    lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)
+}
