@@ -65,6 +65,8 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// A lease that the price index does not count: it ended with a fault, or paid too little or for too short a time.
+    NotATrade = 70,
 }
 
 impl RuleError {
@@ -99,6 +101,7 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::NotATrade,
     ];
 
     /// The stable number.
@@ -144,6 +147,7 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::NotATrade => "the lease is no trade that counts: a fault, too small a fee, or too short a time",
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod invariant;
 pub mod job;
 pub mod lease;
 pub mod limits;
+pub mod price_index;
 pub mod purse;
 pub mod quantity;
 pub mod reputation;
@@ -25,6 +26,7 @@ pub mod rounding;
 pub mod score;
 pub mod slash;
 pub mod stream;
+pub mod tip;
 
 pub use error::{RuleError, RuleResult};
 pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
