@@ -56,6 +56,11 @@ pub fn lease(job: &Pubkey, number: u8) -> Pubkey {
     derive(&[b"lease", job.as_ref(), &[number]], &MARKET)
 }
 
+/// The price index of a GPU model in a region, by their numbers in `gridlease_core::gpu`.
+pub fn price_index(gpu_model: u8, region: u8) -> Pubkey {
+    derive(&[b"index", &[gpu_model], &[region]], &MARKET)
+}
+
 /// The staking program's configuration.
 pub fn staking_config() -> Pubkey {
     derive(&[b"config"], &STAKING)

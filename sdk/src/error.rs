@@ -41,6 +41,7 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::WindowOpen | RuleError::TooEarly => "try again when its time has come",
         RuleError::WrongState => "somebody was faster, or it is over already",
         RuleError::StillOwed => "settle the lease first",
+        RuleError::NotATrade => "only paid leases of ten minutes or more enter the price index",
         _ => return rule.to_string(),
     };
     format!("{rule}: {hint}")
@@ -70,6 +71,8 @@ const MARKET: &[(u32, &str)] = &[
     (6_019, "the offer does not hold the rent of another lease"),
     (6_020, "the token account is not of the market's mint, or not the recorded one"),
     (6_021, "the account's layout version is not the one of the program"),
+    (6_055, "the buyer is the provider itself; such a lease does not count as a trade"),
+    (6_056, "the price index is of another GPU model or region than the lease's offer"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

@@ -55,6 +55,8 @@ events!(
         GraceBegan(market::GraceBegan),
         LeaseClosed(market::LeaseClosed),
         JobClosed(market::JobClosed),
+        IndexOpened(market::IndexOpened),
+        TradeRecorded(market::TradeRecorded),
     }
 );
 

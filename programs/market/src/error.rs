@@ -72,6 +72,12 @@ pub enum MarketError {
     /// 6021
     #[msg("the account's layout version is not the one of this program")]
     WrongVersion,
+    /// 6055
+    #[msg("the buyer is the provider's own authority or node key; such a lease is no trade")]
+    SelfDealing = 55,
+    /// 6056
+    #[msg("the price index is not the one of the offer's GPU model and region")]
+    WrongIndex = 56,
 }
 
 /// Number of the first rule error.

@@ -9,6 +9,7 @@ pub mod constants;
 pub mod convert;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod instructions;
 pub mod lamports;
 pub mod staking_cpi;
@@ -147,5 +148,15 @@ pub mod market {
     /// Closes a job that is over.
     pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
         instructions::close_job::close_job(ctx)
+    }
+
+    /// Opens the price index of a GPU model in a region.
+    pub fn open_index(ctx: Context<OpenIndex>, gpu_model: u8, region: u8) -> Result<()> {
+        instructions::price_index::open_index(ctx, gpu_model, region)
+    }
+
+    /// Counts a lease that is over in the price index of its GPU and region.
+    pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
+        instructions::price_index::record_trade(ctx)
     }
 }

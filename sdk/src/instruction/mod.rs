@@ -2,6 +2,7 @@
 
 pub mod job;
 pub mod lease;
+pub mod price_index;
 pub mod provider;
 pub mod purse;
 pub mod stake;

@@ -2,7 +2,6 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
-use gridlease_core::job::EndReason;
 
 use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
@@ -52,8 +51,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
     let event = {
         let lease = ctx.accounts.lease.load()?;
-        let rules = lease.rules()?;
-        rules.check_close().or_rule()?;
+        lease.rules()?.check_close().or_rule()?;
         let mut provider = ctx.accounts.provider.load_mut()?;
         let mut offer = ctx.accounts.offer.load_mut()?;
         let leases = provider.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
@@ -61,13 +59,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 
         provider.leases = leases;
         provider.earned = provider.earned.saturating_add(lease.paid);
-        if matches!(rules.reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds)
-            && lease.ready_ts != 0
-        {
-            let mut history = provider.reputation();
-            history.on_completed(lease.fee > 0);
-            provider.set_reputation(&history);
-        }
+        provider.add_closed(&lease)?;
         offer.units_free += 1;
         LeaseClosed {
             lease: ctx.accounts.lease.key(),

@@ -18,6 +18,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<BookEntry>(), 56);
     assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 616);
+    assert_eq!(size_of::<TradeData>(), 24);
+    assert_eq!(size_of::<PriceIndex>(), 1_616);
 }
 
 #[test]
@@ -29,6 +31,7 @@ fn discriminators_are_distinct() {
         Offer::DISCRIMINATOR,
         Job::DISCRIMINATOR,
         Lease::DISCRIMINATOR,
+        PriceIndex::DISCRIMINATOR,
     ];
     for (at, one) in all.iter().enumerate() {
         assert_eq!(one.len(), 8);
