@@ -1,14 +1,4 @@
-//! The life of a job, from its posting to its end.
-//!
-//! | from | step | to |
-//! |---|---|---|
-//! | `Open` | award to a bidder | `Leased` |
-//! | `Open` | award, nobody left, attempts left | `Open` (new window) |
-//! | `Open` | award, nobody left, no attempt left | `Ended` (no bids) |
-//! | `Open` | cancel | `Ended` (cancelled) |
-//! | `Leased` | the lease failed to start, attempts left | `Open` (runner-up next) |
-//! | `Leased` | the lease failed to start, no attempt left | `Ended` (no start) |
-//! | `Leased` | the lease ended | `Ended` (its reason) |
+//! The life of a job, from its posting to its end: see [`TRANSITIONS`].
 
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
@@ -17,6 +7,36 @@ use crate::limits::{
 };
 use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
 use crate::rounding::cost_up;
+use crate::transition::Transition;
+
+/// Every step that moves a job on.
+pub const TRANSITIONS: &[Transition<JobState>] = &[
+    Transition::begins("post", JobState::Open, "post_job"),
+    Transition::new(JobState::Open, "award", JobState::Leased, "award to a bidder"),
+    Transition::new(JobState::Open, "nobody left", JobState::Open, "award, nobody left, attempts left (new window)"),
+    Transition::new(JobState::Open, "nobody left", JobState::Ended, "award, nobody left, no attempt left (no bids)"),
+    Transition::new(JobState::Open, "cancel", JobState::Ended, "cancel_job (cancelled)"),
+    Transition::new(
+        JobState::Leased,
+        "lease ready",
+        JobState::Leased,
+        "ready (what it held beside the lease goes back)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "lease failed to start",
+        JobState::Open,
+        "fail_start, attempts left (runner-up next)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "lease failed to start",
+        JobState::Ended,
+        "fail_start, no attempt left (no start)",
+    ),
+    Transition::new(JobState::Leased, "lease ended", JobState::Ended, "its lease ended (its reason)"),
+    Transition::ends(JobState::Ended, "close", "close_job"),
+];
 
 /// States of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -27,6 +27,7 @@ pub mod score;
 pub mod slash;
 pub mod stream;
 pub mod tip;
+pub mod transition;
 
 pub use error::{RuleError, RuleResult};
 pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};

@@ -8,9 +8,7 @@ use gridlease_core::gpu::MODELS;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::Lease;
 use gridlease_core::limits::MAX_PRICE;
-use gridlease_core::price_index::{
-    CLAMP, PriceIndex, TRADES, check_class, check_trade, most_of_one_buyer, per_gpu_up,
-};
+use gridlease_core::price_index::{CLAMP, PriceIndex, TRADES, check_class, check_trade, most_of_one_buyer, per_gpu_up};
 use gridlease_core::reputation::Mark;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 use proptest::prelude::*;
@@ -92,7 +90,9 @@ proptest! {
 
 #[test]
 fn the_first_trade_is_taken_as_it_is_and_the_next_within_five_per_cent() {
-    for (price, enters) in [(949_999, 950_000), (950_000, 950_000), (950_001, 950_001), (1_050_000, 1_050_000), (1_050_001, 1_050_000)] {
+    for (price, enters) in
+        [(949_999, 950_000), (950_000, 950_000), (950_001, 950_001), (1_050_000, 1_050_000), (1_050_001, 1_050_000)]
+    {
         let mut index = PriceIndex::default();
         assert_eq!(index.record(PricePerHour(1_000_000), mark(1), UnixTs(T)).unwrap().price, PricePerHour(1_000_000));
         assert_eq!(index.record(PricePerHour(price), mark(2), UnixTs(T)).unwrap().price, PricePerHour(enters));
@@ -146,7 +146,9 @@ fn a_price_that_cannot_be_quoted_is_refused_and_changes_nothing() {
 #[test]
 fn there_is_an_index_for_named_models_in_known_regions_only() {
     let models = u8::try_from(MODELS.len()).unwrap();
-    for (model, region, known) in [(1, 0, true), (models - 1, 9, true), (0, 1, false), (models, 1, false), (1, 10, false)] {
+    for (model, region, known) in
+        [(1, 0, true), (models - 1, 9, true), (0, 1, false), (models, 1, false), (1, 10, false)]
+    {
         assert_eq!(check_class(model, region).is_ok(), known, "model {model} region {region}");
     }
 }

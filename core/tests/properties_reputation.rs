@@ -30,8 +30,13 @@ fn closed() -> impl Strategy<Value = Closed> {
     let buyer = prop_oneof![1 => Just(None), 12 => (1u64..20).prop_map(|number| Some(number.to_le_bytes()))];
     let reason = prop_oneof![4 => Just(EndReason::Completed), 1 => (1usize..12).prop_map(|at| EndReason::ALL[at])];
     let start = prop_oneof![3 => 0u64..1_000, 1 => any_u64()].prop_map(Seconds);
-    (reason, fee(), start, buyer, any::<bool>())
-        .prop_map(|(reason, fee, start, buyer, went_silent)| Closed { reason, fee, start, buyer, went_silent })
+    (reason, fee(), start, buyer, any::<bool>()).prop_map(|(reason, fee, start, buyer, went_silent)| Closed {
+        reason,
+        fee,
+        start,
+        buyer,
+        went_silent,
+    })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -163,9 +168,15 @@ fn a_newcomer_is_neutral() {
 
 #[test]
 fn a_small_fee_counts_in_proportion_and_a_tiny_one_not_at_all() {
-    for (fee, standing) in
-        [(0, 5_000), (9_999, 5_000), (10_000, 5_062), (50_000, 5_312), (99_999, 5_624), (100_000, 5_625), (u64::MAX, 5_625)]
-    {
+    for (fee, standing) in [
+        (0, 5_000),
+        (9_999, 5_000),
+        (10_000, 5_062),
+        (50_000, 5_312),
+        (99_999, 5_624),
+        (100_000, 5_625),
+        (u64::MAX, 5_625),
+    ] {
         let mut record = Reputation::default();
         let lease = Closed { fee: Atoms(fee), ..full(1, 30) };
         assert_eq!(record.on_closed(&mut RecentBuyers::default(), &lease), fee >= 10_000);

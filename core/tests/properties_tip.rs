@@ -3,11 +3,11 @@
 mod common;
 
 use common::any_u64;
+use gridlease_core::UnixTs;
 use gridlease_core::tip::{
     LATENESS, MAX_TIP, PARTY_GRACE, TIP, payable, prepaid, prepaid_array, prepaid_job, prepaid_lease,
     prepaid_sealed_bid, tip,
 };
-use gridlease_core::UnixTs;
 use proptest::prelude::*;
 
 const DUE: u64 = 1_800_000_000;

@@ -1,10 +1,10 @@
 //! The node reports that the container runs.
 
-use anchor_lang::prelude::*;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Provider, Purse};
+use anchor_lang::prelude::*;
 
 /// Accounts of `ready`.
 #[event_cpi]
