@@ -68,7 +68,7 @@ fn measure(workspace: &Workspace) -> Result<()> {
     let programs = programs::ensure(workspace)?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["test", "--locked", "--package", "gridlease-tests", "--test", "svm", "cu::"])
+        .args(["test", "--locked", "--workspace", "--test", "svm", "cu::"])
         .env("GRIDLEASE_PROGRAMS_DIR", programs)
         .env("GRIDLEASE_WRITE_CU", "1");
     run::run(&mut cargo)
