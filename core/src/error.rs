@@ -73,6 +73,8 @@ pub enum RuleError {
     RevealClosed = 42,
     /// The sealed bid must be resolved another way: see [`crate::sealed::Fate`].
     WrongFate = 43,
+    /// A lease that the price index does not count: it ended with a fault, or paid too little or for too short a time.
+    NotATrade = 70,
     /// A top-up in the grace period that would not let the lease run for a minute.
     TopUpTooSmall = 80,
     /// The job did not ask for checkpoints.
@@ -125,6 +127,7 @@ impl RuleError {
         Self::RevealOpen,
         Self::RevealClosed,
         Self::WrongFate,
+        Self::NotATrade,
         Self::TopUpTooSmall,
         Self::NotDurable,
         Self::NoNotice,
@@ -188,6 +191,7 @@ impl core::fmt::Display for RuleError {
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",
             Self::WrongFate => "this sealed bid is to be resolved another way",
+            Self::NotATrade => "the lease is no trade that counts: a fault, too small a fee, or too short a time",
         })
     }
 }

@@ -1,14 +1,4 @@
-//! The life of a job, from its posting to its end.
-//!
-//! | from | step | to |
-//! |---|---|---|
-//! | `Open` | award to a bidder, or instant taking of an offer | `Leased` |
-//! | `Open` | award, nobody left, attempts left | `Open` (new window) |
-//! | `Open` | award, nobody left, no attempt left | `Ended` (no bids) |
-//! | `Open` | cancel | `Ended` (cancelled) |
-//! | `Leased` | the lease ended before the work was done, attempts and money left, bids left | `Open` (runner-up at once) |
-//! | `Leased` | the lease ended before the work was done, attempts and money left, no bids | `Open` (new window) |
-//! | `Leased` | the lease ended otherwise | `Ended` (its reason) |
+//! The life of a job, from its posting to its end: see [`TRANSITIONS`].
 
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
@@ -20,6 +10,7 @@ use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
 use crate::rounding::cost_up;
 use crate::sealed;
+use crate::transition::Transition;
 
 /// How a job finds its provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,6 +47,35 @@ pub const AFTER_NO_START: u8 = MAX_EXTENSIONS + 1;
 /// [`Job::sealed`] of a round with this many sealed bids or more: they are not counted down any longer, so that nobody
 /// can fill a count, and the award waits for the end of the revealing.
 pub const SEALED_UNCOUNTED: u8 = u8::MAX;
+
+/// Every step that moves a job on.
+pub const TRANSITIONS: &[Transition<JobState>] = &[
+    Transition::begins("post", JobState::Open, "post_job"),
+    Transition::new(JobState::Open, "award", JobState::Leased, "award to a bidder"),
+    Transition::new(JobState::Open, "nobody left", JobState::Open, "award, nobody left, attempts left (new window)"),
+    Transition::new(JobState::Open, "nobody left", JobState::Ended, "award, nobody left, no attempt left (no bids)"),
+    Transition::new(JobState::Open, "cancel", JobState::Ended, "cancel_job (cancelled)"),
+    Transition::new(
+        JobState::Leased,
+        "lease ready",
+        JobState::Leased,
+        "ready (what it held beside the lease goes back)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "lease failed",
+        JobState::Open,
+        "its lease ended before the work was done, attempts and money left, bids left (runner-up next) or not (new window)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "lease failed",
+        JobState::Ended,
+        "the same, with no attempt or no money left (its reason)",
+    ),
+    Transition::new(JobState::Leased, "lease ended", JobState::Ended, "its lease ended (its reason)"),
+    Transition::ends(JobState::Ended, "close", "close_job"),
+];
 
 /// States of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

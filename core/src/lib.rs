@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod job;
 pub mod lease;
 pub mod limits;
+pub mod price_index;
 pub mod purse;
 pub mod quantity;
 pub mod reputation;
@@ -27,6 +28,8 @@ pub mod score;
 pub mod sealed;
 pub mod slash;
 pub mod stream;
+pub mod tip;
+pub mod transition;
 
 pub use error::{RuleError, RuleResult};
 pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};

@@ -3,7 +3,7 @@
 
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState};
-use gridlease_core::reputation::Reputation;
+use gridlease_core::reputation::{Closed, FULL_FEE, RecentBuyers, Reputation};
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
@@ -74,16 +74,20 @@ fn a_reopening_that_failed_used_up_an_attempt() {
 /// fault never reached full standing.
 #[test]
 fn a_provider_without_a_fault_never_reached_full_standing() {
+    let full = |record: &mut Reputation, seconds| {
+        let mut recent = RecentBuyers::default();
+        for number in 1..=200u64 {
+            let buyer = Some(number.to_le_bytes());
+            let reason = EndReason::Completed;
+            let lease = Closed { reason, fee: FULL_FEE, start: Seconds(seconds), buyer, went_silent: false };
+            assert!(record.on_closed(&mut recent, &lease));
+        }
+    };
     let mut record = Reputation::default();
-    for _ in 0..200 {
-        record.on_completed(true);
-        record.on_ready(Seconds(45));
-    }
-    assert_eq!(record.standing, Bps::WHOLE);
+    full(&mut record, 45);
+    assert_eq!((record.standing, record.uptime), (Bps::WHOLE, Bps::WHOLE));
     let mut slower = Reputation { start_s: 60, ..Reputation::default() };
-    for _ in 0..200 {
-        slower.on_ready(Seconds(45));
-    }
+    full(&mut slower, 45);
     assert_eq!(slower.start_s, 45);
 }
 

@@ -13,8 +13,8 @@ use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
-pub use crate::program::market::accounts::{Commitment, Config, Job, Lease, Offer, Provider, Purse};
-pub use crate::program::market::types::{BookEntry, Header};
+pub use crate::program::market::accounts::{Commitment, Config, Job, Lease, Offer, PriceIndex, Provider, Purse};
+pub use crate::program::market::types::{BookEntry, Header, TradeData};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
 
 /// The layout version that this SDK reads.
@@ -79,8 +79,8 @@ macro_rules! kinds {
 
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
-    Lease => "lease", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
-    Commitment => "sealed bid",
+    Lease => "lease", PriceIndex => "price index", StakingConfig => "staking configuration", Bond => "bond",
+    Reservation => "reservation", Commitment => "sealed bid",
 );
 
 /// Decodes the account at `address`.
@@ -158,6 +158,27 @@ impl Provider {
             kind: Provider::KIND,
             what: "the endpoint is not UTF-8",
         })
+    }
+}
+
+impl PriceIndex {
+    /// What is rented, in words: "h100 in eu".
+    pub fn class(&self) -> String {
+        let model = model_name(self.gpu_model).unwrap_or("unknown");
+        format!("{model} in {}", region_name(self.region).unwrap_or("unknown"))
+    }
+
+    /// The trades in the ring, in no order of time.
+    pub fn in_ring(&self) -> &[TradeData] {
+        self.trades.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Different buyers in the ring; an index of few is the word of few.
+    pub fn buyers(&self) -> usize {
+        let mut marks: Vec<_> = self.in_ring().iter().map(|trade| trade.buyer).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        marks.len()
     }
 }
 

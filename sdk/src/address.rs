@@ -61,6 +61,11 @@ pub fn commitment(job: &Pubkey, provider: &Pubkey) -> Pubkey {
     derive(&[b"commit", job.as_ref(), provider.as_ref()], &MARKET)
 }
 
+/// The price index of a GPU model in a region, by their numbers in `gridlease_core::gpu`.
+pub fn price_index(gpu_model: u8, region: u8) -> Pubkey {
+    derive(&[b"index", &[gpu_model], &[region]], &MARKET)
+}
+
 /// The staking program's configuration.
 pub fn staking_config() -> Pubkey {
     derive(&[b"config"], &STAKING)

@@ -45,6 +45,7 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::RevealClosed => "its bond is forfeited",
         RuleError::WrongFate => "one that was not revealed in time is forfeited, one whose job ended first is released",
         RuleError::StillOwed => "settle the lease first",
+        RuleError::NotATrade => "only paid leases of ten minutes or more enter the price index",
         _ => return rule.to_string(),
     };
     format!("{rule}: {hint}")
@@ -74,15 +75,17 @@ const MARKET: &[(u32, &str)] = &[
     (6_019, "the offer does not hold the rent of another lease"),
     (6_020, "the token account is not of the market's mint, or not the recorded one"),
     (6_021, "the account's layout version is not the one of the program"),
+    (6_022, "none of the offers can take the job now; nothing was posted: choose others, or post an auction"),
+    (6_023, "an instant posting names one to four offers"),
+    (6_024, "price, salt and offer are not those of the sealed bid"),
+    (6_055, "the buyer is the provider itself; such a lease does not count as a trade"),
+    (6_056, "the price index is of another GPU model or region than the lease's offer"),
     (
         6_060,
         "the answer is not the slot hash that the challenge asked for; read the lease again and answer with its nonce",
     ),
     (6_061, "the purse is open, so its credit is collected and not waived"),
     (6_062, "the leases settled together must have one purse and one payout account"),
-    (6_022, "none of the offers can take the job now; nothing was posted: choose others, or post an auction"),
-    (6_023, "an instant posting names one to four offers"),
-    (6_024, "price, salt and offer are not those of the sealed bid"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

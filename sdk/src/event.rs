@@ -68,6 +68,8 @@ events!(
         BidForfeited(market::BidForfeited),
         BidReleased(market::BidReleased),
         BidsDropped(market::BidsDropped),
+        IndexOpened(market::IndexOpened),
+        TradeRecorded(market::TradeRecorded),
     }
 );
 

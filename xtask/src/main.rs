@@ -1,7 +1,10 @@
-//! `cargo xtask`: what a developer of the market runs. Imports none of the market's crates, so it builds in seconds.
+//! `cargo xtask`: what a developer of the market runs. Of the market's crates it imports only `core`, so it builds in seconds.
 
+mod cu;
 mod demo;
 mod deps;
+mod diagrams;
+mod errors;
 mod idl;
 mod lock;
 mod programs;
@@ -59,6 +62,33 @@ enum Task {
         check: bool,
     },
 
+    /// Says what every instruction costs in compute units
+    ///
+    /// The figures are those of docs/CU.md, which a test measures on the built programs and holds to within five per cent.
+    #[command(
+        after_help = "Examples:\n  cargo xtask cu\n  cargo xtask cu --json\n  cargo xtask cu --json --situations\n  cargo xtask cu --write   (measure anew)"
+    )]
+    Cu(cu::Options),
+
+    /// Prints the state diagrams of docs/PROTOCOL.md from the tables in core
+    #[command(after_help = "Examples:\n  cargo xtask diagrams\n  cargo xtask diagrams --check")]
+    Diagrams {
+        /// Only say whether the document's are up to date; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Checks that every error has its page in docs/errors, and writes their index
+    ///
+    /// The pages are written by hand. This says which are missing, which belong to no error, and which lack a section or the
+    /// program's own words.
+    #[command(after_help = "Examples:\n  cargo xtask errors\n  cargo xtask errors --check")]
+    Errors {
+        /// Do not write the index, only say whether it is up to date
+        #[arg(long)]
+        check: bool,
+    },
+
     /// Checks that no crate imports one that it must not
     ///
     /// The allowed edges are those of docs/ARCHITECTURE.md, "Doors".
@@ -78,7 +108,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, errors, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -115,6 +145,10 @@ fn perform(task: Task) -> Result<bool> {
         Task::BuildPrograms { check: false } => programs::ensure(&Workspace::load()?).map(|_| true),
         Task::Idl { check: true } => idl::check(&Workspace::load()?),
         Task::Idl { check: false } => idl::write(&Workspace::load()?).map(|()| true),
+        Task::Cu(options) => cu::run(&Workspace::load()?, &options).map(|()| true),
+        Task::Diagrams { check: true } => diagrams::check(&Workspace::load()?),
+        Task::Diagrams { check: false } => diagrams::write(&Workspace::load()?).map(|()| true),
+        Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Deps => deps::run(&Workspace::load()?),
         Task::Tidy { rules: true } => {
             tidy::list_rules();

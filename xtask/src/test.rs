@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{demo, deps, idl, programs, render, setup, tidy};
+use crate::{demo, deps, diagrams, errors, idl, programs, render, setup, tidy};
 
 /// What to leave out.
 #[derive(Args)]
@@ -41,6 +41,8 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
         steps.take("format", || start(workspace.cargo().args(["fmt", "--all", "--check"]))),
         steps.take("deps", || clean(deps::run(&workspace)?)),
         steps.take("tidy", || clean(tidy::run(&workspace.root)?)),
+        steps.take("diagrams", || clean(diagrams::check(&workspace)?)),
+        steps.take("errors", || clean(errors::run(&workspace.root, true)?)),
     ];
     let failed: Vec<_> = quick.into_iter().filter_map(Result::err).collect();
     if !failed.is_empty() {

@@ -1,22 +1,6 @@
 //! The life of one lease: its state, its reservation, its meter.
 //!
-//! | from | step | to |
-//! |---|---|---|
-//! | `Starting` | ready, not after the start deadline | `Running` |
-//! | `Starting` | fail after the start deadline, or given up by the node | `Failed` |
-//! | `Starting` | stop | `Ended` |
-//! | `Running`, `Paused`, `Grace` | reject, in the first 90 seconds | `Failed` |
-//! | `Running` | settle or expire at or after `runway_end` | `Grace` |
-//! | `Running` | a liveness challenge that was not answered in time | `Paused` |
-//! | `Paused` | the node answers again | `Running` |
-//! | `Running`, `Paused` | top-up | unchanged |
-//! | `Running`, `Paused` | stop, finish | `Ended` |
-//! | `Paused` | declared unreachable after ten minutes | `Ended` |
-//! | `Running` | expire after a grace period that nobody noticed | `Ended` |
-//! | `Grace` | top-up, not after `grace_end` | `Running` |
-//! | `Grace` | stop, finish, expire after `grace_end` | `Ended` |
-//! | `Paused`, `Grace`, `Ended` | settle | unchanged |
-//! | `Ended`, `Failed` | close, once nothing is owed | account gone |
+//! Its steps are listed in [`TRANSITIONS`].
 //!
 //! Every step first lets time do what it has done (`Lease::roll`), so that nothing hangs on who comes first.
 
@@ -31,6 +15,47 @@ use crate::job::EndReason;
 use crate::limits::{CHALLENGE_TIME, GRACE, MAX_DOWNTIME, REJECT_TIME};
 use crate::quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use crate::stream::{Split, accrued, billable_ms, split};
+use crate::transition::Transition;
+
+/// Every step that moves a lease on. What time does by itself any step does first, so one step can lead to several states.
+pub const TRANSITIONS: &[Transition<LeaseState>] = &[
+    Transition::begins("open", LeaseState::Starting, "award, post_instant"),
+    Transition::new(LeaseState::Starting, "fail to start", LeaseState::Failed, "fail_start"),
+    Transition::new(LeaseState::Starting, "ready", LeaseState::Running, "ready"),
+    Transition::new(LeaseState::Starting, "stop", LeaseState::Ended, "stop"),
+    Transition::new(LeaseState::Running, "answer", LeaseState::Running, "answer_challenge"),
+    Transition::new(LeaseState::Running, "challenge", LeaseState::Running, "challenge"),
+    Transition::new(LeaseState::Running, "expire", LeaseState::Paused, "expire, a challenge was missed"),
+    Transition::new(LeaseState::Running, "expire", LeaseState::Grace, "expire, the funds are used up"),
+    Transition::new(LeaseState::Running, "expire", LeaseState::Ended, "expire, nobody noticed the grace period"),
+    Transition::new(LeaseState::Running, "finish", LeaseState::Ended, "finish, abandon"),
+    Transition::new(LeaseState::Running, "reject", LeaseState::Failed, "reject_ready, in ninety seconds"),
+    Transition::new(LeaseState::Running, "resolve", LeaseState::Paused, "resolve_challenge, it was missed"),
+    Transition::new(LeaseState::Running, "settle", LeaseState::Running, "settle"),
+    Transition::new(LeaseState::Running, "settle", LeaseState::Paused, "settle, a challenge was missed"),
+    Transition::new(LeaseState::Running, "settle", LeaseState::Grace, "settle, the funds are used up"),
+    Transition::new(LeaseState::Running, "stop", LeaseState::Ended, "stop"),
+    Transition::new(LeaseState::Running, "top up", LeaseState::Running, "top_up"),
+    Transition::new(LeaseState::Running, "top up", LeaseState::Paused, "top_up, a challenge was missed"),
+    Transition::new(LeaseState::Running, "unreachable", LeaseState::Ended, "declare_unreachable, after ten minutes"),
+    Transition::new(LeaseState::Paused, "finish", LeaseState::Ended, "finish, abandon"),
+    Transition::new(LeaseState::Paused, "resolve", LeaseState::Paused, "resolve_challenge"),
+    Transition::new(LeaseState::Paused, "resume", LeaseState::Running, "resume"),
+    Transition::new(LeaseState::Paused, "settle", LeaseState::Paused, "settle"),
+    Transition::new(LeaseState::Paused, "stop", LeaseState::Ended, "stop"),
+    Transition::new(LeaseState::Paused, "top up", LeaseState::Paused, "top_up"),
+    Transition::new(LeaseState::Paused, "unreachable", LeaseState::Ended, "declare_unreachable, after ten minutes"),
+    Transition::new(LeaseState::Grace, "expire", LeaseState::Ended, "expire, the grace period is over"),
+    Transition::new(LeaseState::Grace, "finish", LeaseState::Ended, "finish, abandon"),
+    Transition::new(LeaseState::Grace, "settle", LeaseState::Grace, "settle"),
+    Transition::new(LeaseState::Grace, "stop", LeaseState::Ended, "stop"),
+    Transition::new(LeaseState::Grace, "top up", LeaseState::Running, "top_up"),
+    Transition::new(LeaseState::Ended, "resolve", LeaseState::Ended, "resolve_challenge, it is moot or was missed"),
+    Transition::new(LeaseState::Ended, "settle", LeaseState::Ended, "settle"),
+    Transition::new(LeaseState::Failed, "resolve", LeaseState::Failed, "resolve_challenge, it is moot"),
+    Transition::ends(LeaseState::Ended, "close", "close_lease"),
+    Transition::ends(LeaseState::Failed, "close", "close_lease"),
+];
 
 /// States of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

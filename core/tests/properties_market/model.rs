@@ -6,7 +6,7 @@ use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded, star
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
 use gridlease_core::purse::Purse;
-use gridlease_core::reputation::Reputation;
+use gridlease_core::reputation::{Closed, RecentBuyers, Reputation};
 use gridlease_core::score::{Merit, Weights, score};
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, invariant};
@@ -60,6 +60,7 @@ pub struct Market {
     pub jobs: [Option<Posted>; 3],
     pub bonds: [Bond; 2],
     records: [Reputation; 2],
+    recent: [RecentBuyers; 2],
     buyer: Atoms,
     pub purse_vault: Atoms,
     bond_vaults: [Atoms; 2],
@@ -85,6 +86,7 @@ impl Market {
             jobs: [None, None, None],
             bonds: [Bond { amount: funds, ..Bond::default() }; 2],
             records: [Reputation::default(); 2],
+            recent: [RecentBuyers::default(); 2],
             buyer: left,
             purse_vault: funds,
             bond_vaults: [funds; 2],
@@ -132,7 +134,6 @@ impl Market {
                 let posted = place(&mut self.jobs, job)?;
                 let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
                 current.lease.ready(now)?;
-                self.records[current.provider].on_ready(now.ts.since(current.awarded));
                 let back = posted.job.on_ready()?;
                 posted.give_back(&mut self.purse, back)
             }
@@ -235,8 +236,13 @@ impl Market {
         let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
         let back = how(&mut current.lease)?;
         let reason = current.lease.reason;
-        if reason != EndReason::Abandoned {
-            self.records[current.provider].on_completed(!current.lease.base.is_zero());
+        if !current.lease.ready_ts.is_zero() {
+            let start = current.lease.ready_ts.since(current.awarded);
+            // One buyer of its own for each lease: the properties here are about money, and want histories that move.
+            let buyer = Some((current.lease.ready_ts.0 << 8 | job as u64).to_le_bytes());
+            let closed = Closed { reason, fee: current.lease.base, start, buyer, went_silent: false };
+            let provider = current.provider;
+            self.records[provider].on_closed(&mut self.recent[provider], &closed);
         }
         let (price, bidders) = (current.lease.price, posted.book.entries().len());
         let back = posted.job.on_lease_end(reason, back, price, bidders, now.ts)?;

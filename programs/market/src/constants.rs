@@ -18,6 +18,8 @@ pub const OFFER_SEED: &[u8] = b"offer";
 pub const JOB_SEED: &[u8] = b"job";
 /// Seed of a lease, followed by its job and number (1 byte).
 pub const LEASE_SEED: &[u8] = b"lease";
+/// Seed of a price index, followed by GPU model and region (1 byte each).
+pub const INDEX_SEED: &[u8] = b"index";
 /// Seed of a reservation in the staking program, followed by the lease.
 pub const RESERVATION_SEED: &[u8] = b"reservation";
 /// Seed of a bond in the staking program, followed by the provider's authority.

@@ -81,6 +81,12 @@ pub enum MarketError {
     /// 6024
     #[msg("price, salt and offer are not those of the sealed bid")]
     WrongReveal = 24,
+    /// 6055
+    #[msg("the buyer is the provider's own authority or node key; such a lease is no trade")]
+    SelfDealing = 55,
+    /// 6056
+    #[msg("the price index is not the one of the offer's GPU model and region")]
+    WrongIndex = 56,
     /// 6060
     #[msg("the answer is not the slot hash that the challenge asked for")]
     WrongNonce = 60,

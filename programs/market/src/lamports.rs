@@ -3,7 +3,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_lang::system_program;
-use gridlease_core::RuleError;
+use gridlease_core::{RuleError, tip};
 
 use crate::error::rule;
 
@@ -40,4 +40,48 @@ pub fn open_unfunded<'info>(
     system_program::assign(CpiContext::new_with_signer(system.key(), assign, &[seeds]), &crate::ID)?;
     account.resize(space)?;
     Ok(())
+}
+
+/// Pays a keeper's `tip` out of what `from`, an account of this program, holds above `rent`; returns what was paid. It never
+/// fails for want of lamports: it pays what is there.
+pub fn pay_tip(from: &AccountInfo, rent: u64, to: &AccountInfo, tip: u64) -> Result<u64> {
+    if from.key == to.key {
+        return Ok(0);
+    }
+    let paid = tip::payable(tip, from.lamports(), rent);
+    shift(from, to, paid)?;
+    Ok(paid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pays a tip of 10,000 between two accounts with these lamports and a rent of 1,000; returns what was paid and what both
+    /// have then.
+    fn tipped(mut from: u64, mut to: u64) -> (u64, u64, u64) {
+        let (program, keys) = (crate::ID, [Pubkey::new_unique(), Pubkey::new_unique()]);
+        let (mut none, mut empty) = ([], []);
+        let a = AccountInfo::new(&keys[0], false, true, &mut from, &mut none, &program, false);
+        let b = AccountInfo::new(&keys[1], true, true, &mut to, &mut empty, &program, false);
+        let paid = pay_tip(&a, 1_000, &b, 10_000).unwrap();
+        (paid, a.lamports(), b.lamports())
+    }
+
+    #[test]
+    fn a_tip_is_paid_of_what_is_above_the_rent_and_never_more() {
+        assert_eq!(tipped(50_000, 7), (10_000, 40_000, 10_007));
+        assert_eq!(tipped(11_000, 7), (10_000, 1_000, 10_007));
+        assert_eq!(tipped(10_999, 7), (9_999, 1_000, 10_006));
+        assert_eq!(tipped(1_000, 7), (0, 1_000, 7));
+        assert_eq!(tipped(999, 7), (0, 999, 7), "an account below its rent keeps all");
+    }
+
+    #[test]
+    fn an_account_cannot_tip_itself() {
+        let (key, mut lamports, mut data) = (Pubkey::new_unique(), 50_000, []);
+        let account = AccountInfo::new(&key, true, true, &mut lamports, &mut data, &crate::ID, false);
+        assert_eq!(pay_tip(&account, 1_000, &account, 10_000).unwrap(), 0);
+        assert_eq!(account.lamports(), 50_000);
+    }
 }

@@ -9,6 +9,7 @@ pub mod constants;
 pub mod convert;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod instructions;
 pub mod lamports;
 pub mod peek;
@@ -228,5 +229,15 @@ pub mod market {
     /// Lets a sealed bid go whose job ended before it could be revealed.
     pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
         instructions::forfeit_bid::release_bid(ctx)
+    }
+
+    /// Opens the price index of a GPU model in a region.
+    pub fn open_index(ctx: Context<OpenIndex>, gpu_model: u8, region: u8) -> Result<()> {
+        instructions::price_index::open_index(ctx, gpu_model, region)
+    }
+
+    /// Counts a lease that is over in the price index of its GPU and region.
+    pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
+        instructions::price_index::record_trade(ctx)
     }
 }

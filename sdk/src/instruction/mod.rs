@@ -3,6 +3,7 @@
 pub mod care;
 pub mod job;
 pub mod lease;
+pub mod price_index;
 pub mod provider;
 pub mod purse;
 pub mod sealed;

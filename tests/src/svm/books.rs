@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use gridlease_core::job::SEALED_UNCOUNTED;
 use gridlease_core::{Atoms, bond as bond_rules, invariant};
-use gridlease_sdk::account::{Bond, Commitment, Job, Kind, Lease, Offer, Provider, Purse, Reservation, decode};
+use gridlease_sdk::account::{
+    Bond, Commitment, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, decode,
+};
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use solana_program_pack::Pack;
@@ -151,6 +153,14 @@ impl World {
             .into_iter()
             .map(|(key, bond)| (key, BondLine { amount: bond.amount, reserved: bond.reserved, leases: bond.leases }));
         assert_eq!(bonds.collect::<BTreeMap<_, _>>(), self.ledger.bonds, "bonds by their events");
+        let indices = self.all::<PriceIndex>();
+        assert_eq!(indices.len(), self.ledger.indices.len(), "price indices by their events");
+        for (key, index) in indices {
+            let line = &self.ledger.indices[&key];
+            let trades = (0..).zip(index.in_ring()).map(|(at, t)| (at, (t.price, t.ts, t.buyer.to_vec())));
+            assert_eq!(trades.collect::<BTreeMap<_, _>>(), line.trades, "trades of index {key} by their events");
+            assert_eq!((index.price, index.len), (line.price, line.len), "index {key} by its events");
+        }
     }
 
     /// All USDC is somewhere: the token accounts add up to the supply.

@@ -1,6 +1,6 @@
 //! Every balance, rebuilt from the programs' events alone. Where it differs from the accounts, an event lies or is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_sdk::event::{Event, MarketEvent, StakingEvent};
 use solana_pubkey::Pubkey;
@@ -47,6 +47,19 @@ pub struct BondLine {
     pub leases: u32,
 }
 
+/// A price index as the events tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexLine {
+    /// The mean.
+    pub price: u64,
+    /// Trades in the ring.
+    pub len: u8,
+    /// The ring by place: price, time, mark of the buyer.
+    pub trades: BTreeMap<u8, (u64, u64, Vec<u8>)>,
+    /// The leases that were counted.
+    pub counted: BTreeSet<Pubkey>,
+}
+
 /// All balances.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -60,6 +73,8 @@ pub struct Ledger {
     pub bonds: BTreeMap<Pubkey, BondLine>,
     /// Bonds' open reservations, by lease.
     pub reservations: BTreeMap<Pubkey, u64>,
+    /// Price indices.
+    pub indices: BTreeMap<Pubkey, IndexLine>,
 }
 
 impl Ledger {
@@ -204,6 +219,17 @@ impl Ledger {
             | MarketEvent::BidReleased(_)
             | MarketEvent::BidsDropped(_)
             | MarketEvent::GraceBegan(_) => {}
+            MarketEvent::IndexOpened(e) => {
+                let known = self.indices.insert(e.index, IndexLine::default());
+                assert!(known.is_none(), "an index was opened twice");
+            }
+            MarketEvent::TradeRecorded(e) => {
+                let index = self.indices.get_mut(&e.index).expect("an event tells of an unknown index");
+                assert!(index.counted.insert(e.lease), "a lease was counted twice");
+                index.price = e.index_price;
+                index.len = e.len;
+                index.trades.insert(e.place, (e.entered, e.ended_ts, e.buyer.to_bytes()[..8].to_vec()));
+            }
         }
     }
 

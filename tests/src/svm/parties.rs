@@ -143,6 +143,12 @@ impl World {
     /// A person with SOL and `atoms` of USDC in a token account.
     pub fn wallet(&mut self, atoms: u64) -> (Keypair, Pubkey) {
         let key = self.person();
+        let account = self.wallet_of(&key, atoms);
+        (key, account)
+    }
+
+    /// A token account of `key` with `atoms` more of USDC.
+    fn wallet_of(&mut self, key: &Keypair, atoms: u64) -> Pubkey {
         let payer = self.payer.pubkey();
         let create = create_token_account(&payer, &key.pubkey(), &self.mint);
         self.ok(&[create], &[]);
@@ -150,12 +156,18 @@ impl World {
         if atoms > 0 {
             self.mint_to(&account, atoms);
         }
-        (key, account)
+        account
     }
 
     /// A buyer with `atoms` in its purse (none where it is zero) and nothing besides.
     pub fn buyer(&mut self, atoms: u64) -> Buyer {
-        let (key, wallet) = self.wallet(atoms);
+        let key = self.person();
+        self.buyer_with(key, atoms)
+    }
+
+    /// As [`World::buyer`], with a key that exists already.
+    pub fn buyer_with(&mut self, key: Keypair, atoms: u64) -> Buyer {
+        let wallet = self.wallet_of(&key, atoms);
         let mint = self.mint;
         self.ok(&[purse::open(&key.pubkey(), &mint)], &[&key]);
         if atoms > 0 {

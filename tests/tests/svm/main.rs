@@ -11,7 +11,9 @@ mod deadlines;
 mod faults;
 mod lease;
 mod offer;
+mod price_index;
 mod purse;
+mod reputation;
 mod staking;
 mod walk;
 

@@ -2,7 +2,6 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
-use gridlease_core::job::EndReason;
 
 use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
@@ -78,6 +77,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
         let mut record = ctx.accounts.provider.load_mut()?;
         record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
         record.earned = record.earned.saturating_add(paid);
+        record.add_closed(&*ctx.accounts.lease.load()?)?;
         if !releases {
             let mut offer = ctx.accounts.offer.load_mut()?;
             offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
@@ -91,17 +91,9 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
     {
-        let lease = ctx.accounts.lease.load()?;
-        let reason = lease.rules()?.reason;
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.units_free < offer.units, MarketError::BadUnits);
         offer.units_free += 1;
-        if matches!(reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds) && lease.ready_ts != 0 {
-            let mut provider = ctx.accounts.provider.load_mut()?;
-            let mut history = provider.reputation();
-            history.on_completed(lease.base > 0 && lease.fee_bps > 0);
-            provider.set_reputation(&history);
-        }
     }
     let signer = Signing {
         authority: &ctx.accounts.authority,

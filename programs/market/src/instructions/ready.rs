@@ -1,12 +1,10 @@
 //! The node reports that the container runs.
 
-use anchor_lang::prelude::*;
-use gridlease_core::UnixTs;
-
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Provider, Purse};
+use anchor_lang::prelude::*;
 
 /// Accounts of `ready`.
 #[event_cpi]
@@ -14,8 +12,8 @@ use crate::state::{Job, Lease, Provider, Purse};
 pub struct Ready<'info> {
     /// The provider's node key.
     pub node_key: Signer<'info>,
-    /// Its start time is counted.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    /// Names the node key.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
     pub provider: AccountLoader<'info, Provider>,
     /// Gives back what it held beside the lease.
     #[account(mut)]
@@ -47,15 +45,11 @@ pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) ->
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         amounts.release(released).or_rule()?;
-        let mut provider = ctx.accounts.provider.load_mut()?;
-        let mut history = provider.reputation();
-        history.on_ready(now.ts.since(UnixTs(lease.awarded_ts)));
 
         lease.set_rules(&next_lease)?;
         lease.gpu_hash = gpu_hash;
         job.set_rules(&next_job, now);
         purse.set_amounts(amounts)?;
-        provider.set_reputation(&history);
         (next_lease.runway_end.0, released.0)
     };
     emit_cpi!(LeaseReady { lease: ctx.accounts.lease.key(), job: ctx.accounts.job.key(), runway_end, released });

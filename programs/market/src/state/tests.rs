@@ -19,6 +19,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 616);
     assert_eq!(size_of::<Commitment>(), 248);
+    assert_eq!(size_of::<TradeData>(), 24);
+    assert_eq!(size_of::<PriceIndex>(), 1_616);
 }
 
 #[test]
@@ -31,6 +33,7 @@ fn discriminators_are_distinct() {
         Job::DISCRIMINATOR,
         Lease::DISCRIMINATOR,
         Commitment::DISCRIMINATOR,
+        PriceIndex::DISCRIMINATOR,
     ];
     for (at, one) in all.iter().enumerate() {
         assert_eq!(one.len(), 8);

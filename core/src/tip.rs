@@ -1,0 +1,62 @@
+//! What a keeper is paid for a step: a flat tip that grows with lateness and never with value.
+//!
+//! Whatever is set aside comes back to who paid it: a crank takes its tip out of the lamports that an account holds above its
+//! rent, and closing the account returns what is left with the rent. A crank therefore never fails for want of a tip: it pays
+//! the tip or what is there, whichever is less.
+
+use crate::quantity::{Seconds, UnixTs};
+
+/// The tip for a step that is not late, in lamports. Two signatures' worth of fees.
+pub const TIP: u64 = 10_000;
+/// The most that a late step earns: ten times as much.
+pub const MAX_TIP: u64 = 10 * TIP;
+/// For this long after a step is due nobody earns a tip for it, so that the parties, who want it done anyway, have the first go at
+/// no cost. Nobody is kept from taking the step.
+pub const PARTY_GRACE: Seconds = Seconds(15);
+/// A step earns one more [`TIP`] for each time this much has passed after [`PARTY_GRACE`].
+pub const LATENESS: Seconds = Seconds(60);
+
+/// What the step due at `due` earns at `now`, in lamports. Zero for a step that has no due time (`due` zero) or whose 15 s for the
+/// parties are not over.
+pub const fn tip(due: UnixTs, now: UnixTs) -> u64 {
+    let late = now.since(due).0;
+    if due.is_zero() || late < PARTY_GRACE.0 {
+        return 0;
+    }
+    let more = (late - PARTY_GRACE.0) / LATENESS.0;
+    let most = MAX_TIP / TIP - 1;
+    TIP + TIP * if more < most { more } else { most }
+}
+
+/// What can be paid of `tip` out of an account with `lamports` that must keep `rent`.
+pub const fn payable(tip: u64, lamports: u64, rent: u64) -> u64 {
+    let above = lamports.saturating_sub(rent);
+    if tip < above { tip } else { above }
+}
+
+/// Set aside for `cranks` steps: a tip for each, and for one of them the highest.
+pub const fn prepaid(cranks: u64) -> u64 {
+    TIP.saturating_mul(cranks).saturating_add(MAX_TIP - TIP)
+}
+
+/// Set aside when a job is posted, in its account: for each attempt an award and a failed start, and one end by time
+/// (`award`, `fail_start`, `expire`).
+pub const fn prepaid_job(attempts: u8) -> u64 {
+    prepaid(2 * attempts as u64 + 1)
+}
+
+/// Set aside in an offer for each unit, beside the rent of the lease that it can open: closing that lease (`close_lease`).
+/// The lease takes it along at the award, and what is not used comes back with its rent.
+pub const fn prepaid_lease() -> u64 {
+    prepaid(1)
+}
+
+/// Set aside in each sealed bid, by its bidder: taking the bond of one that is not revealed (`forfeit`).
+pub const fn prepaid_sealed_bid() -> u64 {
+    prepaid(1)
+}
+
+/// Set aside when an array is posted, in its account: opening each of its tasks (`open_task`).
+pub const fn prepaid_array(tasks: u32) -> u64 {
+    prepaid(tasks as u64)
+}

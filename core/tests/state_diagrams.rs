@@ -1,0 +1,174 @@
+//! The arrows of the state diagrams are exactly the steps that the rules take: every state machine is walked from its
+//! beginning, with every step at every time that matters, until nothing new is found.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use gridlease_core::job::{self, EndReason, Job, JobState, Mode, Terms};
+use gridlease_core::lease::{self, Lease, LeaseState};
+use gridlease_core::transition::Transition;
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleResult, Seconds, UnixTs};
+
+/// One step of a machine: its name, and what it does at a time. A step that succeeds and changes something is an arrow.
+type Step<M> = (&'static str, fn(&mut M, u64) -> RuleResult<()>);
+
+/// The most situations that a walk may find; a machine with more has something in it that only counts.
+const SITUATIONS: usize = 20_000;
+
+/// Every arrow that can be taken from `first`: state, step and state; and the states from which `close` succeeds.
+fn walk<M: Copy + PartialEq + Debug, S: Copy + Ord>(
+    first: M,
+    state: fn(&M) -> S,
+    steps: &[Step<M>],
+    times: &[u64],
+    close: fn(&M) -> bool,
+) -> (BTreeSet<(S, &'static str, S)>, BTreeSet<S>) {
+    let (mut seen, mut arrows, mut closes) = (vec![first], BTreeSet::new(), BTreeSet::new());
+    let mut at = 0;
+    while at < seen.len() {
+        let before = seen[at];
+        at += 1;
+        if close(&before) {
+            closes.insert(state(&before));
+        }
+        for (name, step) in steps {
+            for ts in times {
+                let mut after = before;
+                if step(&mut after, *ts).is_ok() && after != before {
+                    arrows.insert((state(&before), *name, state(&after)));
+                    if !seen.contains(&after) {
+                        seen.push(after);
+                        assert!(seen.len() < SITUATIONS, "the walk does not end");
+                    }
+                }
+            }
+        }
+    }
+    (arrows, closes)
+}
+
+/// How many stories [`wander`] tells, and how many steps each has.
+const STORIES: (u32, u32) = (60_000, 12);
+
+/// As [`walk`], for a machine with too many situations to visit them all: many stories with a clock that runs forward, the
+/// same ones in every run.
+fn wander<M: Copy + PartialEq + Debug, S: Copy + Ord>(
+    first: M,
+    state: fn(&M) -> S,
+    steps: &[Step<M>],
+    close: fn(&M) -> bool,
+) -> (BTreeSet<(S, &'static str, S)>, BTreeSet<S>) {
+    let (mut arrows, mut closes) = (BTreeSet::new(), BTreeSet::new());
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % u64::try_from(below).unwrap()).unwrap()
+    };
+    for _ in 0..STORIES.0 {
+        let (mut now, mut at) = (T0, first);
+        for _ in 0..STORIES.1 {
+            now += [0, 1, 61, 120, 601, 4_000][random(6)];
+            let (name, step) = steps[random(steps.len())];
+            let mut after = at;
+            if step(&mut after, now).is_ok() && after != at {
+                arrows.insert((state(&at), name, state(&after)));
+                at = after;
+            }
+            if close(&at) {
+                closes.insert(state(&at));
+            }
+        }
+    }
+    (arrows, closes)
+}
+
+/// Compares what a walk found with what is declared.
+fn compare<S: Copy + Ord + Debug>(
+    declared: &[Transition<S>],
+    (arrows, closes): (BTreeSet<(S, &'static str, S)>, BTreeSet<S>),
+    beginning: S,
+) {
+    let between = declared.iter().filter_map(|arrow| Some((arrow.from?, arrow.step, arrow.to?)));
+    let between: BTreeSet<_> = between.collect();
+    let missing: Vec<_> = arrows.difference(&between).collect();
+    let invented: Vec<_> = between.difference(&arrows).collect();
+    assert!(missing.is_empty(), "steps that the rules take and no arrow shows: {missing:?}");
+    assert!(invented.is_empty(), "arrows that no step takes: {invented:?}");
+    let begins: Vec<_> = declared.iter().filter(|arrow| arrow.from.is_none()).map(|arrow| arrow.to).collect();
+    assert_eq!(begins, [Some(beginning)]);
+    let ends: BTreeSet<_> = declared.iter().filter(|arrow| arrow.to.is_none()).filter_map(|arrow| arrow.from).collect();
+    assert_eq!(ends, closes, "where the account can be closed");
+    let labels: BTreeSet<_> = declared.iter().map(|arrow| (arrow.from, arrow.to, arrow.label)).collect();
+    assert_eq!(labels.len(), declared.len(), "two arrows look the same");
+}
+
+const T0: u64 = 1_000_000;
+/// What pays for an hour.
+const FUNDS: Atoms = Atoms(3_600);
+/// One atom a second.
+const PRICE: PricePerHour = PricePerHour(3_600);
+
+#[test]
+fn the_arrows_of_a_job_are_the_steps_that_its_rules_take() {
+    const STEPS: &[Step<Job>] = &[
+        ("award", |job, now| job.award(PRICE, UnixTs(now)).map(drop)),
+        ("nobody left", |job, now| job.unawarded(UnixTs(now)).map(drop)),
+        ("cancel", |job, _| job.cancel().map(drop)),
+        ("lease ready", |job, _| job.on_ready().map(drop)),
+        ("lease failed", |job, now| lease_end(job, EndReason::NoStart, now)),
+        ("lease ended", |job, now| lease_end(job, EndReason::Completed, now)),
+    ];
+    // A maximum above the winning price, so that the job holds something beside its lease.
+    let max_price = PricePerHour(2 * PRICE.0);
+    let terms = Terms {
+        max_price,
+        max_duration: Seconds(3_600),
+        window: Seconds(12),
+        attempts: 3,
+        mode: Mode::Open,
+        reveal: Seconds(0),
+    };
+    let first = Job::post(terms, UnixTs(T0)).unwrap();
+    let times = [T0, T0 + 11, T0 + 12, T0 + 24, T0 + 36];
+    let found = walk(first, |job| job.state as u8, STEPS, &times, |job| job.check_close().is_ok());
+    let declared: Vec<_> = job::TRANSITIONS.iter().map(|arrow| bytes(arrow, |state| state as u8)).collect();
+    compare(&declared, found, JobState::Open as u8);
+}
+
+fn lease_end(job: &mut Job, reason: EndReason, now: u64) -> RuleResult<()> {
+    job.on_lease_end(reason, Atoms(3_600), PRICE, 1, UnixTs(now)).map(drop)
+}
+
+#[test]
+fn the_arrows_of_a_lease_are_the_steps_that_its_rules_take() {
+    const fn at(now: u64) -> Now {
+        Now { slot: now * 5 / 2, ts: UnixTs(now) }
+    }
+    const STEPS: &[Step<Lease>] = &[
+        ("ready", |lease, now| lease.ready(at(now))),
+        ("fail to start", |lease, now| lease.fail_start(false, at(now)).map(drop)),
+        ("stop", |lease, now| lease.stop(at(now)).map(drop)),
+        ("finish", |lease, now| lease.finish(EndReason::Completed, at(now)).map(drop)),
+        ("reject", |lease, now| lease.reject(at(now)).map(drop)),
+        ("settle", |lease, now| lease.settle(at(now)).map(drop)),
+        ("top up", |lease, now| lease.top_up(FUNDS, at(now))),
+        ("expire", |lease, now| lease.expire(at(now)).map(drop)),
+        ("challenge", |lease, now| lease.challenge(at(now))),
+        ("answer", |lease, now| lease.answer(at(now))),
+        ("resolve", |lease, now| lease.resolve_challenge(at(now)).map(drop)),
+        ("resume", |lease, now| lease.resume(at(now))),
+        ("unreachable", |lease, now| lease.unreachable(at(now)).map(drop)),
+    ];
+    let first = Lease::open(PRICE, FUNDS, 400, Bps(200), UnixTs(T0 + 120));
+    let found = wander(first, |lease| lease.state as u8, STEPS, |lease| lease.check_release().is_ok());
+    let declared: Vec<_> = lease::TRANSITIONS.iter().map(|arrow| bytes(arrow, |state| state as u8)).collect();
+    compare(&declared, found, LeaseState::Starting as u8);
+}
+
+/// The same arrow with states as bytes, which have an order.
+fn bytes<S: Copy>(arrow: &Transition<S>, byte: fn(S) -> u8) -> Transition<u8> {
+    Transition { from: arrow.from.map(byte), step: arrow.step, to: arrow.to.map(byte), label: arrow.label }
+}

@@ -1,0 +1,131 @@
+//! The price index: opened by anybody, fed with leases that are over, read by whoever likes.
+
+use anchor_lang::prelude::*;
+use gridlease_core::price_index as rules;
+use gridlease_core::{PricePerHour, UnixTs};
+
+use crate::constants::{ACCOUNT_VERSION, INDEX_SEED};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::{IndexOpened, TradeRecorded};
+use crate::history::mark_of;
+use crate::state::{Header, Lease, Offer, PriceIndex, Provider, TradeData, shard_of};
+
+/// Accounts of `open_index`.
+#[event_cpi]
+#[derive(Accounts)]
+#[instruction(gpu_model: u8, region: u8)]
+pub struct OpenIndex<'info> {
+    /// Anybody; pays the rent, which stays with the index.
+    #[account(mut)]
+    pub payer: Signer<'info>,
+    /// Must not exist yet.
+    #[account(init, payer = payer, space = 8 + core::mem::size_of::<PriceIndex>(), seeds = [INDEX_SEED, &[gpu_model], &[region]], bump)]
+    pub index: AccountLoader<'info, PriceIndex>,
+    /// Creates the account.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `record_trade`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct RecordTrade<'info> {
+    /// Marked as counted.
+    #[account(
+        mut,
+        has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated,
+    )]
+    pub lease: AccountLoader<'info, Lease>,
+    /// Tells who must not be the buyer.
+    pub provider: AccountLoader<'info, Provider>,
+    /// Tells what was rented; it cannot change or close while the lease is open.
+    pub offer: AccountLoader<'info, Offer>,
+    /// Written; of the offer's model and region (checked below).
+    #[account(mut)]
+    pub index: AccountLoader<'info, PriceIndex>,
+}
+
+/// There shall be one index for each named GPU model in each region, empty at first.
+pub fn open_index(ctx: Context<OpenIndex>, gpu_model: u8, region: u8) -> Result<()> {
+    rules::check_class(gpu_model, region).or_rule()?;
+    let key = ctx.accounts.index.key();
+    {
+        let mut index = ctx.accounts.index.load_init()?;
+        index.header = Header {
+            version: ACCOUNT_VERSION,
+            state: 1,
+            shard: shard_of(&key),
+            bump: ctx.bumps.index,
+            ..Header::default()
+        };
+        index.gpu_model = gpu_model;
+        index.region = region;
+    }
+    emit_cpi!(IndexOpened { index: key, payer: ctx.accounts.payer.key(), gpu_model, region });
+    Ok(())
+}
+
+/// A lease that is over, paid in full, without a fault, and not of the provider with itself shall enter the index of its GPU
+/// and region once, at most five per cent from where the index stands. On a lease that was counted, nothing changes.
+pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
+    let now = now()?;
+    let event = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        if lease.indexed != 0 {
+            return Ok(()); // counted already
+        }
+        let provider = ctx.accounts.provider.load()?;
+        require!(!provider.is_self(&lease.owner), MarketError::SelfDealing);
+        rules::check_trade(&lease.rules()?).or_rule()?;
+        let offer = ctx.accounts.offer.load()?;
+        let mut index = ctx.accounts.index.load_mut()?;
+        let same = index.gpu_model == offer.spec.gpu_model && index.region == offer.spec.region;
+        require!(same, MarketError::WrongIndex);
+        let price = rules::per_gpu_up(PricePerHour(lease.price), offer.spec.gpu_count).or_rule()?;
+        let mut next = index.rules();
+        let buyer = mark_of(&lease.owner);
+        let entered = next.record(price, buyer, UnixTs(lease.ended_ts)).or_rule()?;
+
+        index.set_rules(&next, entered.at);
+        index.recorded = index.recorded.saturating_add(1);
+        index.recorded_ts = now.ts.0;
+        lease.indexed = 1;
+        TradeRecorded {
+            index: ctx.accounts.index.key(),
+            lease: ctx.accounts.lease.key(),
+            buyer: lease.owner,
+            price: price.0,
+            entered: entered.price.0,
+            ended_ts: lease.ended_ts,
+            place: entered.at as u8,
+            len: next.len,
+            index_price: next.price.0,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+impl PriceIndex {
+    /// The index for the rules; on the heap, because a frame of the program's stack has 4 KiB.
+    fn rules(&self) -> Box<rules::PriceIndex> {
+        let mut index = Box::<rules::PriceIndex>::default();
+        for (to, from) in index.trades.iter_mut().zip(&self.trades) {
+            *to = rules::Trade { price: PricePerHour(from.price), ts: UnixTs(from.ts), buyer: from.buyer };
+        }
+        index.len = self.len;
+        index.next = self.next;
+        index.price = PricePerHour(self.price);
+        index
+    }
+
+    /// Writes back what one trade at place `at` changed.
+    fn set_rules(&mut self, next: &rules::PriceIndex, at: usize) {
+        self.len = next.len;
+        self.next = next.next;
+        self.price = next.price.0;
+        if let (Some(to), Some(from)) = (self.trades.get_mut(at), next.trades.get(at)) {
+            *to = TradeData { price: from.price.0, ts: from.ts.0, buyer: from.buyer };
+        }
+    }
+}
