@@ -65,6 +65,16 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// A parameter of the market is outside its bounds.
+    ParameterOutOfBounds = 50,
+    /// A job's number is above those of the present slot.
+    NumberOutOfBounds = 51,
+    /// Not every GPU of the offer's units is claimed.
+    GpusUnclaimed = 52,
+    /// More GPUs would be claimed than the offer's units have.
+    GpusNotNeeded = 53,
+    /// Fewer GPUs would stay claimed than the open leases use.
+    GpusInUse = 54,
 }
 
 impl RuleError {
@@ -99,6 +109,11 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::ParameterOutOfBounds,
+        Self::NumberOutOfBounds,
+        Self::GpusUnclaimed,
+        Self::GpusNotNeeded,
+        Self::GpusInUse,
     ];
 
     /// The stable number.
@@ -144,6 +159,11 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::ParameterOutOfBounds => "a parameter of the market is outside its bounds",
+            Self::NumberOutOfBounds => "the job's number is above those of the present slot",
+            Self::GpusUnclaimed => "not every GPU of the offer is claimed",
+            Self::GpusNotNeeded => "the offer has not that many GPUs to claim",
+            Self::GpusInUse => "open leases use these GPUs",
         })
     }
 }

@@ -12,11 +12,15 @@
 pub mod bond;
 pub mod book;
 pub mod error;
+pub mod governance;
 pub mod gpu;
+pub mod gpu_claim;
 pub mod invariant;
 pub mod job;
 pub mod lease;
 pub mod limits;
+pub mod number;
+pub mod payout;
 pub mod purse;
 pub mod quantity;
 pub mod reputation;
@@ -24,6 +28,7 @@ pub mod requirement;
 pub mod rounding;
 pub mod score;
 pub mod slash;
+pub mod spender;
 pub mod stream;
 
 pub use error::{RuleError, RuleResult};

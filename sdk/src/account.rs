@@ -12,7 +12,7 @@ use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs};
 use solana_pubkey::Pubkey;
 
-pub use crate::program::market::accounts::{Config, Job, Lease, Offer, Provider, Purse};
+pub use crate::program::market::accounts::{Config, GpuClaim, Job, Lease, Offer, Provider, Purse};
 pub use crate::program::market::types::{BookEntry, Header};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
 
@@ -78,7 +78,7 @@ macro_rules! kinds {
 
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
-    Lease => "lease", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
+    Lease => "lease", GpuClaim => "GPU claim", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
 );
 
 /// Decodes the account at `address`.
@@ -125,6 +125,16 @@ impl Purse {
         PurseAmounts { balance: Atoms(self.balance), reserved: Atoms(self.reserved), fees_owed: Atoms(self.fees_owed) }
     }
 
+    /// The spender's cap and what it used of it, for the rules.
+    pub fn spender_rules(&self) -> gridlease_core::spender::Spender {
+        gridlease_core::spender::Spender {
+            cap: Atoms(self.spender_cap),
+            spent: Atoms(self.spender_spent),
+            period_start: UnixTs(self.spender_period_start),
+            period: gridlease_core::Seconds(self.spender_period_s.into()),
+        }
+    }
+
     /// What can be reserved or withdrawn; zero for a damaged account.
     pub fn free(&self) -> Atoms {
         self.amounts().free().unwrap_or(Atoms::ZERO)
@@ -167,6 +177,16 @@ impl Bond {
 }
 
 impl Offer {
+    /// What of it counts for its claims of GPUs, for the rules.
+    pub fn claims(&self) -> gridlease_core::gpu_claim::Claims {
+        gridlease_core::gpu_claim::Claims {
+            units: self.units,
+            units_free: self.units_free,
+            gpu_count: self.spec.gpu_count,
+            claimed: self.claimed,
+        }
+    }
+
     /// Does the offer take leases at `now`?
     pub fn is_live(&self, now: UnixTs) -> bool {
         self.header.state == OFFER_LIVE && self.header.due_ts > now.0

@@ -40,6 +40,9 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::WindowClosed => "wait for the next job",
         RuleError::WindowOpen | RuleError::TooEarly => "try again when its time has come",
         RuleError::WrongState => "somebody was faster, or it is over already",
+        RuleError::GpusUnclaimed => "the provider's node must claim the rest first",
+        RuleError::GpusInUse => "release them when those leases are over",
+        RuleError::NumberOutOfBounds => "number the job one above the purse's last",
         RuleError::StillOwed => "settle the lease first",
         _ => return rule.to_string(),
     };
@@ -50,7 +53,7 @@ fn rule_in_words(rule: RuleError) -> String {
 const MARKET: &[(u32, &str)] = &[
     (6_000, "the mint is not the market's USDC mint"),
     (6_001, "intake is paused; settling, stopping and withdrawing stay open"),
-    (6_002, "the signer is not the owner of this purse"),
+    (6_002, "the signer is not the owner of this purse, nor a spender that may post for it"),
     (6_003, "the signer is not the provider's node key"),
     (6_004, "the signer is not the provider's authority"),
     (6_005, "an account does not belong to this lease, job, offer or purse"),
@@ -70,6 +73,16 @@ const MARKET: &[(u32, &str)] = &[
     (6_019, "the offer does not hold the rent of another lease"),
     (6_020, "the token account is not of the market's mint, or not the recorded one"),
     (6_021, "the account's layout version is not the one of the program"),
+    (6_030, "only the market's admin may do this"),
+    (6_031, "only the program's upgrade authority may configure the market; sign with its key"),
+    (6_032, "nobody, or somebody else, was named to become the admin"),
+    (6_033, "a change of the configuration is proposed already; execute or cancel it first"),
+    (6_034, "no change of the configuration is proposed"),
+    (6_035, "a GPU is claimed already, for this offer or another; it must be released there first"),
+    (6_036, "the GPU claims passed are not the offer's, or there are too many or too few of them"),
+    (6_037, "the token account is frozen; name another one"),
+    (6_038, "no other payout account is proposed"),
+    (6_039, "a benchmark needs a result and the hash of its record"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

@@ -55,6 +55,22 @@ events!(
         GraceBegan(market::GraceBegan),
         LeaseClosed(market::LeaseClosed),
         JobClosed(market::JobClosed),
+        MarketConfigured(market::MarketConfigured),
+        ChangeProposed(market::ChangeProposed),
+        ChangeExecuted(market::ChangeExecuted),
+        ChangeCancelled(market::ChangeCancelled),
+        AdminNamed(market::AdminNamed),
+        AdminChanged(market::AdminChanged),
+        PauseSet(market::PauseSet),
+        SpenderSet(market::SpenderSet),
+        DonationSwept(market::DonationSwept),
+        PurseClosed(market::PurseClosed),
+        PayoutProposed(market::PayoutProposed),
+        PayoutChanged(market::PayoutChanged),
+        ProviderClosed(market::ProviderClosed),
+        GpusClaimed(market::GpusClaimed),
+        GpusReleased(market::GpusReleased),
+        BenchmarkRecorded(market::BenchmarkRecorded),
     }
 );
 

@@ -336,7 +336,6 @@ impl MarketTask {
             gpu_root: gpu_root(&uuids),
             benchmark_hash: [0; 32],
             benchmark: 0,
-            benchmark_slot: 0,
         };
         post_offer(&self.chain.node_key(), &self.provider, self.policy.number, machine, self.terms(now))
     }

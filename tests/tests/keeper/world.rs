@@ -136,8 +136,7 @@ impl World {
             gpu_count: 0,
             region: 0,
         };
-        let machine =
-            OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0, benchmark_slot: 0 };
+        let machine = OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0 };
         let expires_ts = self.client.now().await.unwrap().ts.0 + 3_500;
         let terms = OfferTerms { ask, floor, expires_ts, units: 2, auto_bid };
         let post = provider::post_offer(&node_key.pubkey(), &record, 1, machine, terms);

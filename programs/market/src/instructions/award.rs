@@ -101,6 +101,9 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
 fn good(job: &Job, entry: &Entry, candidate: &Candidate, now: Now) -> Result<Option<Atoms>> {
     let provider_key = Pubkey::new_from_array(entry.provider);
     require_keys_eq!(*candidate.provider.key, provider_key, MarketError::CandidateMissing);
+    if *candidate.provider.owner != crate::ID {
+        return Ok(None); // its record was closed: it holds no offer any more
+    }
     let provider = AccountLoader::<Provider>::try_from(candidate.provider)?;
     let provider = provider.load()?;
     require_keys_eq!(*candidate.bond.key, provider.bond, MarketError::CandidateMissing);

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::job as rules;
 use gridlease_core::limits::MAX_URI;
+use gridlease_core::number as number_rules;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 
@@ -53,16 +54,16 @@ pub struct JobArgs {
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8)]
 pub struct PostJob<'info> {
-    /// The purse's owner; pays the rent and gets it back.
+    /// The purse's owner or its spender; pays the rent and gets it back.
     #[account(mut)]
-    pub owner: Signer<'info>,
+    pub signer: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
-    #[account(init, payer = owner, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
+    #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
@@ -88,6 +89,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
     let (reserved, close_ts) = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         require!(number > purse.last_job, MarketError::NumberUsed);
+        number_rules::check(number, now.slot).or_rule()?;
         require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
 
         let mut job = ctx.accounts.job.load_init()?;
@@ -95,7 +97,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
             Header { version: ACCOUNT_VERSION, shard: shard_of(&job_key), bump: ctx.bumps.job, ..Header::default() };
         job.owner = purse.owner;
         job.purse = purse_key;
-        job.payer = ctx.accounts.owner.key();
+        job.payer = ctx.accounts.signer.key();
         job.manifest_hash = args.manifest_hash;
         job.image_digest = args.image_digest;
         job.number = number;
@@ -117,6 +119,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
 
         let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
         job.set_rules(&posted, now);
+        purse.authorise_posting(&ctx.accounts.signer.key(), posted.reserved, now.ts)?;
         let mut amounts = purse.amounts();
         amounts.reserve(posted.reserved).or_rule()?;
         purse.set_amounts(amounts)?;

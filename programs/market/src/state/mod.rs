@@ -1,6 +1,7 @@
 //! The accounts of the market: zero-copy, each with the common header, a version byte and reserved space.
 
 mod config;
+mod gpu_claim;
 mod header;
 mod job;
 mod lease;
@@ -10,6 +11,7 @@ mod purse;
 mod spec;
 
 pub use config::*;
+pub use gpu_claim::*;
 pub use header::*;
 pub use job::*;
 pub use lease::*;
