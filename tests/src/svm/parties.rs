@@ -194,6 +194,12 @@ impl World {
         }
     }
 
+    /// Lamports in the claims of an offer.
+    #[must_use]
+    pub fn claim_rent(&self, offer: &Pubkey) -> u64 {
+        self.claims_of(offer).iter().map(|(hash, _)| self.lamports(&address::gpu_claim(hash))).sum()
+    }
+
     /// The claims of an offer, as they are given up.
     #[must_use]
     pub fn claims_of(&self, offer: &Pubkey) -> Vec<Claimed> {

@@ -144,7 +144,7 @@ impl World {
         Provider { node_key, record, payout, bond: address::bond(&me) }
     }
 
-    /// The buyer posts job `number`, which pays at most 3.60 USDC an hour.
+    /// The buyer posts a job `number` above its last one, which pays at most 3.60 USDC an hour.
     pub async fn post(&self, number: u64) -> Pubkey {
         let args = JobArgs {
             requirement: RequirementArgs {
@@ -179,6 +179,8 @@ impl World {
             manifest_uri: String::new(),
         };
         let owner = self.buyer.pubkey();
+        let purse: gridlease_sdk::account::Purse = self.client.get(&address::purse(&owner)).await.unwrap();
+        let number = purse.last_job + number;
         self.send(&[job::post(&owner, number, args)], &self.buyer, &[]).await;
         address::job(&address::purse(&owner), number)
     }
