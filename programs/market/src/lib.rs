@@ -8,6 +8,7 @@ use anchor_lang::prelude::*;
 pub mod constants;
 pub mod convert;
 pub mod deployer;
+mod entrypoint;
 pub mod error;
 pub mod event;
 pub mod instructions;

@@ -5,7 +5,7 @@ use gridlease_sdk::account::{Config, Lease};
 use gridlease_sdk::address::{self, MARKET};
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, purse};
+use gridlease_sdk::instruction::{TOKEN_PROGRAM, lease, provider, purse};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
 use solana_account::Account;
@@ -308,4 +308,36 @@ fn a_change_reaches_no_lease_that_is_open() {
     w.refresh(&owner, terms);
     let new = w.running(&buyer, &owner, 1_000_000, |_| {});
     assert_eq!(w.read::<Lease>(&new.lease).fee_bps, 500);
+}
+
+#[test]
+fn an_account_of_another_layout_version_is_refused_by_every_instruction_that_it_is_passed_to() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|_| {});
+    let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
+    let open = w.job(&buyer, |_| {});
+    w.pass(10);
+    let claim = address::gpu_claim(&w.claims_of(&owner.offer)[0].0);
+    let claims = w.claims_of(&owner.offer);
+    let node = owner.node.pubkey();
+    let award = w.award_of(&open);
+    let deposit = purse::deposit(&buyer.key.pubkey(), &buyer.key.pubkey(), &buyer.wallet, 1);
+    let release = provider::release_gpus(&node, &owner.record, 1, &claims[1], &claims[..1]);
+    let cases: [(&str, Pubkey, Instruction, Vec<&solana_keypair::Keypair>); 8] = [
+        ("configuration", address::market_config(), deposit.clone(), vec![&buyer.key]),
+        ("purse", buyer.purse, deposit, vec![&buyer.key]),
+        ("lease", keys.lease, lease::settle(&keys), vec![]),
+        ("job", open, w.bid_of(&owner, &open, 1_000_000), vec![&owner.node]),
+        ("provider", owner.record, w.bid_of(&owner, &open, 1_000_000), vec![&owner.node]),
+        ("offer", owner.offer, w.bid_of(&owner, &open, 1_000_000), vec![&owner.node]),
+        ("claim, behind the named accounts", claim, release, vec![&owner.node]),
+        ("job of an award", open, award, vec![]),
+    ];
+    w.stop_auditing();
+    for (what, account, instruction, signers) in cases {
+        w.edit(&account, |data| data[8] = 2);
+        assert_eq!(w.refuse(instruction, &signers), "market WrongVersion", "{what}");
+        w.edit(&account, |data| data[8] = 1);
+    }
 }
