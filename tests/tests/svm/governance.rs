@@ -341,3 +341,24 @@ fn an_account_of_another_layout_version_is_refused_by_every_instruction_that_it_
         w.edit(&account, |data| data[8] = 1);
     }
 }
+
+#[test]
+fn governance_writes_nothing_but_the_configuration() {
+    let idl: serde_json::Value = serde_json::from_str(include_str!("../../../idl/market.json")).unwrap();
+    let doors = ["propose_change", "cancel_change", "execute_change", "propose_admin", "accept_admin", "set_paused"];
+    let mut seen = 0;
+    for instruction in idl["instructions"].as_array().unwrap() {
+        let name = instruction["name"].as_str().unwrap();
+        let accounts = instruction["accounts"].as_array().unwrap();
+        let writable = |account: &&serde_json::Value| account["writable"].as_bool() == Some(true);
+        let written: Vec<_> =
+            accounts.iter().filter(writable).map(|account| account["name"].as_str().unwrap()).collect();
+        if doors.contains(&name) {
+            seen += 1;
+            assert_eq!(written, ["config"], "{name}: no purse, no reservation, no exit is within its reach");
+        } else if name != "init_config" {
+            assert!(!written.contains(&"config"), "{name} writes the configuration");
+        }
+    }
+    assert_eq!(seen, doors.len());
+}
