@@ -3,6 +3,7 @@
 
 use crate::bond::{Bond, lease_reservation};
 use crate::error::RuleError;
+use crate::gpu_claim::Claims;
 use crate::quantity::{Atoms, Bps, PricePerHour, Seconds, UnixTs};
 use crate::requirement::{Field, OfferSpec, Requirement, Standing, Unmet, satisfies};
 
@@ -15,6 +16,8 @@ pub struct Bidder {
     pub units_free: u16,
     /// It failed this job before, or may not take it for whom else the job has (a replica's neighbours).
     pub excluded: bool,
+    /// The offer's GPUs and their claims.
+    pub claims: Claims,
     /// What one unit has.
     pub unit: OfferSpec,
     /// The provider's reputation.
@@ -78,13 +81,14 @@ impl From<RuleError> for Refusal {
 
 impl Refusal {
     /// Is it the bidder's own doing that it cannot take what it bid for: its offer withdrawn or expired, its stake taken
-    /// out? Not where its units or its stake were won by other jobs in the meantime.
+    /// out, its GPUs given up? Not where its units or its stake were won by other jobs in the meantime.
     pub fn own_doing(&self) -> bool {
         match self {
             Self::NotLive => true,
             Self::Unsatisfied(unmet) => unmet.field == Field::Stake,
             Self::Stake { needed, unbound, .. } => unbound < needed,
-            Self::NoFreeUnit | Self::Excluded | Self::Rule(_) => false,
+            Self::Rule(error) => *error == RuleError::GpusUnclaimed,
+            Self::NoFreeUnit | Self::Excluded => false,
         }
     }
 }
@@ -105,6 +109,7 @@ impl Bidder {
         if self.excluded {
             return Err(Refusal::Excluded);
         }
+        self.claims.check()?;
         // Stake on its way out is no stake that a buyer can count on.
         let unbound = self.bond.amount.saturating_sub(self.bond.unbonding);
         let standing = Standing { stake: unbound, reputation: self.reputation };

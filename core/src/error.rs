@@ -73,6 +73,16 @@ pub enum RuleError {
     RevealClosed = 42,
     /// The sealed bid must be resolved another way: see [`crate::sealed::Fate`].
     WrongFate = 43,
+    /// A parameter of the market is outside its bounds.
+    ParameterOutOfBounds = 50,
+    /// A job's number is above those of the present slot.
+    NumberOutOfBounds = 51,
+    /// Not every GPU of the offer's units is claimed.
+    GpusUnclaimed = 52,
+    /// More GPUs would be claimed than the offer's units have.
+    GpusNotNeeded = 53,
+    /// Fewer GPUs would stay claimed than the open leases use.
+    GpusInUse = 54,
     /// A lease that the price index does not count: it ended with a fault, or paid too little or for too short a time.
     NotATrade = 70,
     /// A top-up in the grace period that would not let the lease run for a minute.
@@ -127,6 +137,11 @@ impl RuleError {
         Self::RevealOpen,
         Self::RevealClosed,
         Self::WrongFate,
+        Self::ParameterOutOfBounds,
+        Self::NumberOutOfBounds,
+        Self::GpusUnclaimed,
+        Self::GpusNotNeeded,
+        Self::GpusInUse,
         Self::NotATrade,
         Self::TopUpTooSmall,
         Self::NotDurable,
@@ -192,6 +207,11 @@ impl core::fmt::Display for RuleError {
             Self::RevealClosed => "the time to reveal this bid is over",
             Self::WrongFate => "this sealed bid is to be resolved another way",
             Self::NotATrade => "the lease is no trade that counts: a fault, too small a fee, or too short a time",
+            Self::ParameterOutOfBounds => "a parameter of the market is outside its bounds",
+            Self::NumberOutOfBounds => "the job's number is above those of the present slot",
+            Self::GpusUnclaimed => "not every GPU of the offer is claimed",
+            Self::GpusNotNeeded => "the offer has not that many GPUs to claim",
+            Self::GpusInUse => "open leases use these GPUs",
         })
     }
 }

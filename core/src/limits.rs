@@ -116,3 +116,15 @@ pub const SEALED_BOND_MOST: Atoms = Atoms(25_000_000);
 pub const FORFEIT_TO_BUYER: Bps = Bps(3_000);
 /// Offers that an instant posting may try.
 pub const INSTANT_OFFERS: usize = 4;
+/// A change of the market's configuration waits this long before it can be executed.
+pub const GOVERNANCE_DELAY: Seconds = Seconds(48 * 3_600);
+/// A change that nobody executed this long after it was due has lapsed.
+pub const GOVERNANCE_WINDOW: Seconds = Seconds(14 * 24 * 3_600);
+/// A provider's new payout account waits this long before it can take effect.
+pub const PAYOUT_DELAY: Seconds = Seconds(48 * 3_600);
+/// Bounds of the period of a spender's cap.
+pub const SPENDER_PERIOD_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(366 * 24 * 3_600));
+/// Anybody may release the GPU claims of an offer without leases that expired this long ago.
+pub const CLAIM_STALE: Seconds = Seconds(24 * 3_600);
+/// Most GPUs that one transaction claims or releases.
+pub const MAX_CLAIMS: usize = 8;

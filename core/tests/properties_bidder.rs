@@ -3,6 +3,7 @@
 
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::bond::{Bond, lease_reservation};
+use gridlease_core::gpu_claim::Claims;
 use gridlease_core::requirement::{Field, OfferSpec, Requirement};
 use gridlease_core::{Atoms, Bps, PricePerHour, RuleError, Seconds, UnixTs};
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ fn good() -> Bidder {
         live_until: UnixTs(1_001),
         units_free: 1,
         excluded: false,
+        claims: Claims::default(),
         unit: OfferSpec { cpu_milli: 4_000, ..OfferSpec::default() },
         reputation: Bps(5_000),
         bond: Bond { amount: Atoms(10_000_000), reserved: Atoms::ZERO, unbonding: Atoms::ZERO },

@@ -13,7 +13,9 @@ use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
-pub use crate::program::market::accounts::{Commitment, Config, Job, Lease, Offer, PriceIndex, Provider, Purse};
+pub use crate::program::market::accounts::{
+    Commitment, Config, GpuClaim, Job, Lease, Offer, PriceIndex, Provider, Purse,
+};
 pub use crate::program::market::types::{BookEntry, Header, TradeData};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
 
@@ -80,7 +82,7 @@ macro_rules! kinds {
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
     Lease => "lease", PriceIndex => "price index", StakingConfig => "staking configuration", Bond => "bond",
-    Reservation => "reservation", Commitment => "sealed bid",
+    Reservation => "reservation", Commitment => "sealed bid", GpuClaim => "GPU claim",
 );
 
 /// Decodes the account at `address`.
@@ -125,6 +127,16 @@ impl Purse {
     /// The purse's amounts, for the rules.
     pub fn amounts(&self) -> PurseAmounts {
         PurseAmounts { balance: Atoms(self.balance), reserved: Atoms(self.reserved), fees_owed: Atoms(self.fees_owed) }
+    }
+
+    /// The spender's cap and what it used of it, for the rules.
+    pub fn spender_rules(&self) -> gridlease_core::spender::Spender {
+        gridlease_core::spender::Spender {
+            cap: Atoms(self.spender_cap),
+            spent: Atoms(self.spender_spent),
+            period_start: UnixTs(self.spender_period_start),
+            period: gridlease_core::Seconds(self.spender_period_s.into()),
+        }
     }
 
     /// What can be reserved or withdrawn; zero for a damaged account.
@@ -197,6 +209,7 @@ impl Provider {
             live_until: UnixTs(if live { offer.header.due_ts } else { 0 }),
             units_free: offer.units_free,
             excluded: job.excludes(key),
+            claims: offer.claims(),
             unit: offer.unit(),
             reputation: Bps(self.standing),
             bond,
@@ -205,6 +218,16 @@ impl Provider {
 }
 
 impl Offer {
+    /// What of it counts for its claims of GPUs, for the rules.
+    pub fn claims(&self) -> gridlease_core::gpu_claim::Claims {
+        gridlease_core::gpu_claim::Claims {
+            units: self.units,
+            units_free: self.units_free,
+            gpu_count: self.spec.gpu_count,
+            claimed: self.claimed,
+        }
+    }
+
     /// Does the offer take leases at `now`?
     pub fn is_live(&self, now: UnixTs) -> bool {
         self.header.state == OFFER_LIVE && self.header.due_ts > now.0

@@ -46,6 +46,16 @@ pub fn offer(provider: &Pubkey, number: u32) -> Pubkey {
     derive(&[b"offer", provider.as_ref(), &number.to_le_bytes()], &MARKET)
 }
 
+/// The claim of the GPU whose UUID has this SHA-256.
+pub fn gpu_claim(hash: &[u8; 32]) -> Pubkey {
+    derive(&[b"gpu", hash], &MARKET)
+}
+
+/// Where the upgradeable loader keeps the data of `program`, which names its upgrade authority.
+pub fn program_data(program: &Pubkey) -> Pubkey {
+    derive(&[program.as_ref()], &solana_sdk_ids::bpf_loader_upgradeable::ID)
+}
+
 /// Job `number` of a purse.
 pub fn job(purse: &Pubkey, number: u64) -> Pubkey {
     derive(&[b"job", purse.as_ref(), &number.to_le_bytes()], &MARKET)

@@ -70,6 +70,22 @@ events!(
         BidsDropped(market::BidsDropped),
         IndexOpened(market::IndexOpened),
         TradeRecorded(market::TradeRecorded),
+        MarketConfigured(market::MarketConfigured),
+        ChangeProposed(market::ChangeProposed),
+        ChangeExecuted(market::ChangeExecuted),
+        ChangeCancelled(market::ChangeCancelled),
+        AdminNamed(market::AdminNamed),
+        AdminChanged(market::AdminChanged),
+        PauseSet(market::PauseSet),
+        SpenderSet(market::SpenderSet),
+        DonationSwept(market::DonationSwept),
+        PurseClosed(market::PurseClosed),
+        PayoutProposed(market::PayoutProposed),
+        PayoutChanged(market::PayoutChanged),
+        ProviderClosed(market::ProviderClosed),
+        GpusClaimed(market::GpusClaimed),
+        GpusReleased(market::GpusReleased),
+        BenchmarkRecorded(market::BenchmarkRecorded),
     }
 );
 

@@ -21,7 +21,7 @@ pub mod steps;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use gridlease_core::{Now, UnixTs};
+use gridlease_core::{Now, UnixTs, number};
 use gridlease_localnet::find_program;
 use gridlease_sdk::account::{Kind, decode};
 use gridlease_sdk::address::{MARKET, STAKING};
@@ -160,10 +160,13 @@ impl World {
         key
     }
 
-    /// The number of the next job.
+    /// The number of the next job: among those of the present slot.
+    ///
+    /// # Panics
+    /// Beyond the end of time.
     pub fn next_number(&mut self) -> u64 {
         self.job_numbers += 1;
-        self.job_numbers
+        number::first(self.now().slot).unwrap() + self.job_numbers
     }
 
     // --- sending -------------------------------------------------------------------------------------------------

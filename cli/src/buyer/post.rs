@@ -65,7 +65,7 @@ impl Buyer {
         self.chain().check_sol(self.key(), &[size::<Job>()], "posting this job").await?;
         let mut last_job = purse.last_job;
         for _ in 0..NUMBER_TRIES {
-            let number = number.take().unwrap_or_else(|| now_ms().max(last_job.saturating_add(1)));
+            let number = number.take().unwrap_or_else(|| next_number(last_job));
             match self.post_as(prepared, number).await {
                 Err(CliError::Send { error, .. }) if matches!(*error, SendError::Failed(_)) => {
                     // Only a number that was taken meanwhile is worth another try.
@@ -162,6 +162,12 @@ impl Buyer {
         };
         Ok(past.then(|| posted(address, record.number, found.as_ref(), None, prepared)))
     }
+}
+
+/// A number above the purse's last that another process, which read the same last one, hardly picks too. Never far above:
+/// the program refuses numbers that are ahead of the slot.
+fn next_number(last_job: u64) -> u64 {
+    last_job.saturating_add(1).saturating_add(now_ms() % 256)
 }
 
 enum Unfinished {

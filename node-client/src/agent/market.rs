@@ -10,9 +10,7 @@ use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Job, Lease, OFFER_LIVE, Offer, Provider};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
-use gridlease_sdk::instruction::provider::{
-    OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer, withdraw_offer,
-};
+use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
 use gridlease_sdk::market::STATE_AT;
 use solana_pubkey::Pubkey;
 use tokio_util::sync::CancellationToken;
@@ -118,6 +116,10 @@ impl MarketTask {
             return Ok(());
         }
         let Some(offer) = offer else { return Ok(()) };
+        if !self.keep_claims(&offer).await.context("reading the claims of this machine's GPUs")? {
+            tokio::time::sleep(RETRY_AFTER).await;
+            return Ok(());
+        }
         let open = [JobState::Open as u8];
         let jobs = client.all::<Job>(&[(STATE_AT, &open)]).await.context("reading the open jobs")?;
         followed.retain(|key, _| jobs.iter().any(|(job, _)| job == key));
@@ -272,7 +274,7 @@ impl MarketTask {
         let instructions = match offer {
             // After a change of the machine or of its units' size, what the chain says must not be sold any longer.
             Some(offer) if offer.header.state == OFFER_LIVE && !self.is_of_this_machine(offer) => {
-                let mut anew = vec![withdraw_offer(&node_key, &self.provider, number, &offer.payer)];
+                let mut anew = vec![self.withdrawal(offer).await];
                 if offer.units_free == offer.units {
                     anew.push(self.post(now));
                 }
@@ -286,7 +288,7 @@ impl MarketTask {
                 tracing::info!("the withdrawn offer waits for its open leases");
                 return false;
             }
-            Some(offer) => vec![withdraw_offer(&node_key, &self.provider, number, &offer.payer), self.post(now)],
+            Some(offer) => vec![self.withdrawal(offer).await, self.post(now)],
             None => vec![self.post(now)],
         };
         match self.chain.submit(&instructions).await {
@@ -335,7 +337,6 @@ impl MarketTask {
             gpu_root: gpu_root(&uuids),
             benchmark_hash: [0; 32],
             benchmark: 0,
-            benchmark_slot: 0,
         };
         post_offer(&self.chain.node_key(), &self.provider, self.policy.number, machine, self.terms(now))
     }
@@ -349,7 +350,7 @@ impl MarketTask {
         let (node_key, number) = (self.chain.node_key(), self.policy.number);
         let open = offer.units.saturating_sub(offer.units_free);
         let instruction = if open == 0 {
-            withdraw_offer(&node_key, &self.provider, number, &offer.payer)
+            self.withdrawal(&offer).await
         } else {
             let Ok(now) = client.now().await else { return };
             let expires_ts = now.ts.0.saturating_add(LAST_SECONDS);

@@ -1,6 +1,7 @@
 //! The node at work: keeps its offer alive, bids, and runs the leases that it wins.
 
 pub mod chain;
+mod claims;
 pub mod config;
 mod health;
 pub mod lease;

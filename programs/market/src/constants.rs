@@ -14,6 +14,8 @@ pub const VAULT_SEED: &[u8] = b"vault";
 pub const PROVIDER_SEED: &[u8] = b"provider";
 /// Seed of an offer, followed by its provider record and number (4 bytes, little endian).
 pub const OFFER_SEED: &[u8] = b"offer";
+/// Seed of the claim of a GPU, followed by the SHA-256 of its UUID.
+pub const GPU_SEED: &[u8] = b"gpu";
 /// Seed of a job, followed by its purse and number (8 bytes, little endian).
 pub const JOB_SEED: &[u8] = b"job";
 /// Seed of a lease, followed by its job and number (1 byte).

@@ -143,6 +143,7 @@ impl Job {
             live_until: UnixTs(if live { offer.header.due_ts } else { 0 }),
             units_free: offer.units_free,
             excluded: self.excludes(provider_key),
+            claims: offer.claims(),
             unit: offer.unit(),
             reputation: Bps(provider.standing),
             bond,

@@ -81,6 +81,36 @@ pub enum MarketError {
     /// 6024
     #[msg("price, salt and offer are not those of the sealed bid")]
     WrongReveal = 24,
+    /// 6030
+    #[msg("the signer is not the market's admin")]
+    NotAdmin = 30,
+    /// 6031
+    #[msg("the signer is not the program's upgrade authority, or an account is not the program's own")]
+    NotDeployer = 31,
+    /// 6032
+    #[msg("nobody, or somebody else, was named to become the admin")]
+    NotPendingAdmin = 32,
+    /// 6033
+    #[msg("a change is proposed already; execute or cancel it first")]
+    ProposalPending = 33,
+    /// 6034
+    #[msg("no change is proposed")]
+    NoProposal = 34,
+    /// 6035
+    #[msg("a GPU is claimed already, for this offer or another")]
+    GpuClaimed = 35,
+    /// 6036
+    #[msg("the claims passed are not the offer's, or not their addresses, or too many or too few")]
+    WrongClaims = 36,
+    /// 6037
+    #[msg("the token account is frozen")]
+    FrozenTokenAccount = 37,
+    /// 6038
+    #[msg("no other payout account is proposed")]
+    NoPendingPayout = 38,
+    /// 6039
+    #[msg("a benchmark needs a result and the hash of its record")]
+    EmptyBenchmark = 39,
     /// 6055
     #[msg("the buyer is the provider's own authority or node key; such a lease is no trade")]
     SelfDealing = 55,

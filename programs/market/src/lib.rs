@@ -7,11 +7,14 @@ use anchor_lang::prelude::*;
 
 pub mod constants;
 pub mod convert;
+pub mod deployer;
+mod entrypoint;
 pub mod error;
 pub mod event;
 pub mod history;
 pub mod instructions;
 pub mod lamports;
+pub mod payout;
 pub mod peek;
 pub mod staking_cpi;
 pub mod state;
@@ -72,7 +75,7 @@ pub mod market {
     }
 
     /// Takes an offer off the market.
-    pub fn withdraw_offer(ctx: Context<WithdrawOffer>) -> Result<()> {
+    pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Result<()> {
         instructions::post_offer::withdraw_offer(ctx)
     }
 
@@ -239,5 +242,85 @@ pub mod market {
     /// Counts a lease that is over in the price index of its GPU and region.
     pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
         instructions::price_index::record_trade(ctx)
+    }
+
+    /// Proposes a change of the configuration.
+    pub fn propose_change(ctx: Context<ProposeChange>, args: ChangeArgs) -> Result<()> {
+        instructions::change_config::propose_change(ctx, args)
+    }
+
+    /// Takes a proposed change back.
+    pub fn cancel_change(ctx: Context<CancelChange>) -> Result<()> {
+        instructions::change_config::cancel_change(ctx)
+    }
+
+    /// Lets a proposed change take effect.
+    pub fn execute_change(ctx: Context<ExecuteChange>) -> Result<()> {
+        instructions::change_config::execute_change(ctx)
+    }
+
+    /// Names who may become the admin.
+    pub fn propose_admin(ctx: Context<AdminOnly>, pending_admin: Pubkey) -> Result<()> {
+        instructions::change_admin::propose_admin(ctx, pending_admin)
+    }
+
+    /// Becomes the admin.
+    pub fn accept_admin(ctx: Context<AcceptAdmin>) -> Result<()> {
+        instructions::change_admin::accept_admin(ctx)
+    }
+
+    /// Pauses intake, or opens it again.
+    pub fn set_paused(ctx: Context<AdminOnly>, paused: bool) -> Result<()> {
+        instructions::change_admin::set_paused(ctx, paused)
+    }
+
+    /// Names or removes the key that may post jobs for a purse.
+    pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s: u32) -> Result<()> {
+        instructions::set_spender::set_spender(ctx, spender, cap, period_s)
+    }
+
+    /// Moves tokens that a purse does not record to its owner.
+    pub fn sweep_donation(ctx: Context<EmptyPurse>) -> Result<()> {
+        instructions::close_purse::sweep_donation(ctx)
+    }
+
+    /// Closes an empty purse.
+    pub fn close_purse(ctx: Context<EmptyPurse>) -> Result<()> {
+        instructions::close_purse::close_purse(ctx)
+    }
+
+    /// Proposes another payout account.
+    pub fn propose_payout(ctx: Context<ProposePayout>) -> Result<()> {
+        instructions::change_payout::propose_payout(ctx)
+    }
+
+    /// Takes a proposed payout account back.
+    pub fn cancel_payout(ctx: Context<CancelPayout>) -> Result<()> {
+        instructions::change_payout::cancel_payout(ctx)
+    }
+
+    /// Lets a proposed payout account take effect.
+    pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
+        instructions::change_payout::apply_payout(ctx)
+    }
+
+    /// Closes a provider record without offers and leases.
+    pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
+        instructions::change_payout::close_provider(ctx)
+    }
+
+    /// Claims GPUs for an offer.
+    pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8; 32]>) -> Result<()> {
+        instructions::claim_gpus::claim_gpus(ctx, hashes)
+    }
+
+    /// Gives claims of GPUs up.
+    pub fn release_gpus<'info>(ctx: Context<'info, ReleaseGpus<'info>>) -> Result<()> {
+        instructions::claim_gpus::release_gpus(ctx)
+    }
+
+    /// Records a benchmark of an offer.
+    pub fn record_benchmark(ctx: Context<RecordBenchmark>, value: u64, hash: [u8; 32]) -> Result<()> {
+        instructions::record_benchmark::record_benchmark(ctx, value, hash)
     }
 }

@@ -11,12 +11,17 @@ pub use crate::program::market::types::{JobArgs, RequirementArgs};
 /// Posts job `number` of the purse of `owner`, who signs and pays the rent. A URI longer than 255 bytes is refused by the
 /// program.
 pub fn post(owner: &Pubkey, number: u64, job: JobArgs) -> Instruction {
+    post_by(owner, owner, number, job)
+}
+
+/// As [`post`], signed and paid by `signer`: the owner, or the purse's spender.
+pub fn post_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs) -> Instruction {
     let purse = address::purse(owner);
     // A longer one does not match its length byte and is refused.
     let uri_len = u8::try_from(job.manifest_uri.len()).unwrap_or(u8::MAX);
     market(
         &accounts::PostJob {
-            owner: *owner,
+            signer: *signer,
             config: address::market_config(),
             purse,
             job: address::job(&purse, number),

@@ -1,6 +1,7 @@
 //! Typed builders: every instruction with its accounts filled in. They compute; they send nothing.
 
 pub mod care;
+pub mod governance;
 pub mod job;
 pub mod lease;
 pub mod price_index;

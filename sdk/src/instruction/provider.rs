@@ -1,6 +1,6 @@
 //! Provider record and offers.
 
-use solana_instruction::Instruction;
+use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::{SYSTEM_PROGRAM, market, market_events};
@@ -87,5 +87,134 @@ pub fn withdraw_offer(signer: &Pubkey, provider: &Pubkey, number: u32, payer: &P
             program: address::MARKET,
         },
         &args::WithdrawOffer {},
+    )
+}
+
+/// Takes offer `number` off the market and gives `claims` up, at most eight: each GPU's hash and who paid for its claim.
+pub fn withdraw_offer_and_gpus(
+    signer: &Pubkey,
+    provider: &Pubkey,
+    number: u32,
+    payer: &Pubkey,
+    claims: &[Claimed],
+) -> Instruction {
+    let mut instruction = withdraw_offer(signer, provider, number, payer);
+    instruction.accounts.extend(claim_accounts(claims));
+    instruction
+}
+
+/// Claims the GPUs with these `hashes` (SHA-256 of their UUIDs), at most eight, for offer `number` of `provider`; `node_key`
+/// signs and pays the rent.
+pub fn claim_gpus(node_key: &Pubkey, provider: &Pubkey, number: u32, hashes: &[[u8; 32]]) -> Instruction {
+    let mut instruction = market(
+        &accounts::ClaimGpus {
+            node_key: *node_key,
+            provider: *provider,
+            offer: address::offer(provider, number),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ClaimGpus { hashes: hashes.to_vec() },
+    );
+    let claims = hashes.iter().map(|hash| AccountMeta::new(address::gpu_claim(hash), false));
+    instruction.accounts.extend(claims);
+    instruction
+}
+
+/// A claim as it is given up: the SHA-256 of the GPU's UUID, and who paid for it.
+pub type Claimed = ([u8; 32], Pubkey);
+
+/// Gives the claim `first` and `more` claims up, eight in all at most. `signer` is the provider's node key or authority, or
+/// anybody once the offer has been expired or withdrawn for a day and has no lease.
+pub fn release_gpus(signer: &Pubkey, provider: &Pubkey, number: u32, first: &Claimed, more: &[Claimed]) -> Instruction {
+    let mut instruction = market(
+        &accounts::ReleaseGpus {
+            signer: *signer,
+            provider: *provider,
+            offer: address::offer(provider, number),
+            claim: address::gpu_claim(&first.0),
+            payer: first.1,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ReleaseGpus {},
+    );
+    instruction.accounts.extend(claim_accounts(more));
+    instruction
+}
+
+fn claim_accounts(claims: &[Claimed]) -> impl Iterator<Item = AccountMeta> {
+    claims
+        .iter()
+        .flat_map(|(hash, payer)| [AccountMeta::new(address::gpu_claim(hash), false), AccountMeta::new(*payer, false)])
+}
+
+/// Records a benchmark of offer `number`: its result and the hash of its record; `node_key` signs.
+pub fn record_benchmark(node_key: &Pubkey, provider: &Pubkey, number: u32, value: u64, hash: [u8; 32]) -> Instruction {
+    market(
+        &accounts::RecordBenchmark {
+            node_key: *node_key,
+            provider: *provider,
+            offer: address::offer(provider, number),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::RecordBenchmark { value, hash },
+    )
+}
+
+/// Proposes the token account `payout` for the provider of `authority`, who signs. It can take effect 48 hours later.
+pub fn propose_payout(authority: &Pubkey, payout: &Pubkey) -> Instruction {
+    market(
+        &accounts::ProposePayout {
+            authority: *authority,
+            config: address::market_config(),
+            provider: address::provider(authority),
+            payout: *payout,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ProposePayout {},
+    )
+}
+
+/// Takes the proposed payout account back; `authority` signs.
+pub fn cancel_payout(authority: &Pubkey) -> Instruction {
+    market(
+        &accounts::CancelPayout {
+            authority: *authority,
+            provider: address::provider(authority),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CancelPayout {},
+    )
+}
+
+/// Lets `payout`, which `provider` proposed, take effect. Nobody need sign but the payer.
+pub fn apply_payout(provider: &Pubkey, payout: &Pubkey) -> Instruction {
+    market(
+        &accounts::ApplyPayout {
+            config: address::market_config(),
+            provider: *provider,
+            payout: *payout,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ApplyPayout {},
+    )
+}
+
+/// Closes the record of `authority`, who signs and gets the rent back.
+pub fn close(authority: &Pubkey) -> Instruction {
+    market(
+        &accounts::CloseProvider {
+            authority: *authority,
+            provider: address::provider(authority),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CloseProvider {},
     )
 }

@@ -7,7 +7,7 @@ use super::{SYSTEM_PROGRAM, TOKEN_PROGRAM, market, market_events};
 use crate::address;
 use crate::program::market::client::{accounts, args};
 
-/// Writes the market's configuration: `admin` signs and pays.
+/// Writes the market's configuration: `admin`, the program's upgrade authority, signs and pays.
 pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
     market(
         &accounts::InitConfig {
@@ -17,7 +17,10 @@ pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey, insura
             usdc_mint: *usdc_mint,
             treasury: *treasury,
             insurance: *insurance,
+            program_data: address::program_data(&address::MARKET),
             system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
         },
         &args::InitConfig {},
     )
@@ -91,5 +94,53 @@ pub fn sweep_fees(purse: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Inst
             program: address::MARKET,
         },
         &args::SweepFees {},
+    )
+}
+
+/// Lets `spender` (the zero key: nobody) post jobs for the purse of `owner`, who signs: up to `cap` atoms of reservations in
+/// each `period_s` seconds.
+pub fn set_spender(owner: &Pubkey, spender: &Pubkey, cap: u64, period_s: u32) -> Instruction {
+    market(
+        &accounts::SetSpender {
+            owner: *owner,
+            purse: address::purse(owner),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::SetSpender { spender: *spender, cap, period_s },
+    )
+}
+
+/// Moves tokens that the purse of `owner` does not record to the token account `to`; `owner` signs.
+pub fn sweep_donation(owner: &Pubkey, to: &Pubkey) -> Instruction {
+    let purse = address::purse(owner);
+    market(
+        &accounts::SweepDonation {
+            owner: *owner,
+            purse,
+            vault: address::purse_vault(&purse),
+            to: *to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::SweepDonation {},
+    )
+}
+
+/// Closes the empty purse of `owner`, who signs and gets the rent; unrecorded tokens go to the token account `to`.
+pub fn close(owner: &Pubkey, to: &Pubkey) -> Instruction {
+    let purse = address::purse(owner);
+    market(
+        &accounts::ClosePurse {
+            owner: *owner,
+            purse,
+            vault: address::purse_vault(&purse),
+            to: *to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ClosePurse {},
     )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gridlease_core::job::SEALED_UNCOUNTED;
 use gridlease_core::{Atoms, bond as bond_rules, invariant};
 use gridlease_sdk::account::{
-    Bond, Commitment, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, decode,
+    Bond, Commitment, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -122,6 +122,17 @@ impl World {
             assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {key}");
             let open = own().count() - unpaid;
             assert_eq!(usize::from(offer.units - offer.units_free), open, "open leases of offer {key}");
+        }
+        let claims = self.all::<GpuClaim>();
+        for (key, claim) in &claims {
+            assert_eq!(*key, address::gpu_claim(&claim.hash), "a claim is not where its hash says");
+            let offer = offers.get(&claim.offer).expect("a claim outlived its offer");
+            assert_eq!(offer.provider, claim.provider, "a claim is of another provider than its offer");
+        }
+        for (key, offer) in &offers {
+            let own = claims.values().filter(|claim| claim.offer == *key).count();
+            assert_eq!(usize::from(offer.claimed), own, "claims of offer {key}");
+            assert_eq!(self.ledger.claims.get(key).copied().unwrap_or(0), offer.claimed, "claims by their events");
         }
         for (key, provider) in self.all::<Provider>() {
             let open = leases.values().filter(|lease| lease.provider == key).count();

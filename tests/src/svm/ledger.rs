@@ -75,6 +75,8 @@ pub struct Ledger {
     pub reservations: BTreeMap<Pubkey, u64>,
     /// Price indices.
     pub indices: BTreeMap<Pubkey, IndexLine>,
+    /// GPUs claimed, by offer.
+    pub claims: BTreeMap<Pubkey, u16>,
 }
 
 impl Ledger {
@@ -204,6 +206,33 @@ impl Ledger {
                 let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
                 assert_eq!(line.reserved, 0, "a job was closed that held something");
             }
+            MarketEvent::PurseClosed(e) => {
+                let line = self.purses.remove(&e.purse).expect("an unknown purse was closed");
+                assert_eq!(line, PurseLine::default(), "a purse was closed that held something");
+            }
+            MarketEvent::GpusClaimed(e) => {
+                let count = self.claims.entry(e.offer).or_default();
+                *count += u16::try_from(e.hashes.len()).unwrap();
+                assert_eq!(*count, e.claimed, "claims of offer {}", e.offer);
+            }
+            MarketEvent::GpusReleased(e) => {
+                let count = self.claims.get_mut(&e.offer).expect("an offer without claims gave some up");
+                *count -= u16::try_from(e.hashes.len()).unwrap();
+                assert_eq!(*count, e.claimed, "claims of offer {}", e.offer);
+            }
+            MarketEvent::MarketConfigured(_)
+            | MarketEvent::ChangeProposed(_)
+            | MarketEvent::ChangeExecuted(_)
+            | MarketEvent::ChangeCancelled(_)
+            | MarketEvent::AdminNamed(_)
+            | MarketEvent::AdminChanged(_)
+            | MarketEvent::PauseSet(_)
+            | MarketEvent::SpenderSet(_)
+            | MarketEvent::DonationSwept(_)
+            | MarketEvent::PayoutProposed(_)
+            | MarketEvent::PayoutChanged(_)
+            | MarketEvent::ProviderClosed(_)
+            | MarketEvent::BenchmarkRecorded(_) => {}
             MarketEvent::ProviderRecorded(_)
             | MarketEvent::OfferRecorded(_)
             | MarketEvent::OfferWithdrawn(_)

@@ -1,10 +1,13 @@
 //! Who takes part: buyers with a purse, providers with a bond, a record and an offer.
 
+use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::requirement::flags;
+use gridlease_sdk::account::{GpuClaim, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::Bidder;
-use gridlease_sdk::instruction::provider::{NodeArgs, OfferMachine, OfferTerms, SpecArgs};
+use gridlease_sdk::instruction::provider::{Claimed, NodeArgs, OfferMachine, OfferTerms, SpecArgs};
 use gridlease_sdk::instruction::{create_token_account, provider, purse, stake};
+use sha2::{Digest, Sha256};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -118,13 +121,7 @@ impl Supply {
     /// The machine of its offer.
     #[must_use]
     pub fn machine(&self) -> OfferMachine {
-        OfferMachine {
-            spec: self.spec,
-            gpu_root: [3; 32],
-            benchmark_hash: [4; 32],
-            benchmark: 1_000,
-            benchmark_slot: 900,
-        }
+        OfferMachine { spec: self.spec, gpu_root: [3; 32], benchmark_hash: [4; 32], benchmark: 1_000 }
     }
 }
 
@@ -137,6 +134,12 @@ pub fn node_args(node: &Pubkey) -> NodeArgs {
         x25519: [6; 32],
         endpoint: "https://node.example:8443".to_owned(),
     }
+}
+
+/// SHA-256 of the UUID of GPU `at` of an offer.
+#[must_use]
+pub fn gpu_hash(provider: &Pubkey, number: u32, at: u32) -> [u8; 32] {
+    Sha256::digest(format!("GPU-{provider}-{number}-{at}")).into()
 }
 
 impl World {
@@ -186,7 +189,34 @@ impl World {
         let node = provider.node.pubkey();
         let post = provider::post_offer(&node, &provider.record, 1, supply.machine(), terms);
         self.ok(&[post], &[&provider.node]);
+        self.claim_all(&provider, 1);
         provider
+    }
+
+    /// Claims all GPUs of the provider's offer `number` that are not claimed yet.
+    #[track_caller]
+    pub fn claim_all(&mut self, owner: &Provider, number: u32) {
+        let address = address::offer(&owner.record, number);
+        let claims = self.read::<Offer>(&address).claims();
+        let hashes: Vec<_> =
+            (u32::from(claims.claimed)..claims.needed()).map(|at| gpu_hash(&owner.record, number, at)).collect();
+        for hashes in hashes.chunks(MAX_CLAIMS) {
+            let claim = provider::claim_gpus(&owner.node.pubkey(), &owner.record, number, hashes);
+            self.ok(&[claim], &[&owner.node]);
+        }
+    }
+
+    /// Lamports in the claims of an offer.
+    #[must_use]
+    pub fn claim_rent(&self, offer: &Pubkey) -> u64 {
+        self.claims_of(offer).iter().map(|(hash, _)| self.lamports(&address::gpu_claim(hash))).sum()
+    }
+
+    /// The claims of an offer, as they are given up.
+    #[must_use]
+    pub fn claims_of(&self, offer: &Pubkey) -> Vec<Claimed> {
+        let claims = self.all::<GpuClaim>().into_values();
+        claims.filter(|claim| claim.offer == *offer).map(|claim| (claim.hash, claim.payer)).collect()
     }
 
     /// A provider with a bond of `stake` and a record, but without an offer.

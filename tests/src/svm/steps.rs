@@ -1,9 +1,9 @@
 //! The steps of a job's life, each as one call that must succeed.
 
 use gridlease_core::job::EndReason;
-use gridlease_core::limits::DEFAULT_WEIGHTS;
+use gridlease_core::limits::{DEFAULT_WEIGHTS, MAX_CLAIMS};
 use gridlease_core::requirement::flags;
-use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
@@ -248,11 +248,14 @@ impl World {
         self.ok(&[refresh], &[&owner.node])
     }
 
-    /// The withdrawal of the provider's offer number 1.
+    /// The withdrawal of the provider's offer number 1, with the claims that no open lease needs.
     #[must_use]
     pub fn withdrawal_of(&self, owner: &Provider) -> Instruction {
         let node = owner.node.pubkey();
-        provider::withdraw_offer(&node, &owner.record, 1, &node)
+        let in_use = self.read::<Offer>(&owner.offer).claims().in_use() as usize;
+        let claims = self.claims_of(&owner.offer);
+        let free = &claims[..claims.len().saturating_sub(in_use).min(MAX_CLAIMS)];
+        provider::withdraw_offer_and_gpus(&node, &owner.record, 1, &node, free)
     }
 
     /// The provider withdraws offer number 1.

@@ -136,8 +136,7 @@ impl World {
             gpu_count: 0,
             region: 0,
         };
-        let machine =
-            OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0, benchmark_slot: 0 };
+        let machine = OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0 };
         let expires_ts = self.client.now().await.unwrap().ts.0 + 3_500;
         let terms = OfferTerms { ask, floor, expires_ts, units: 2, auto_bid };
         let post = provider::post_offer(&node_key.pubkey(), &record, 1, machine, terms);
@@ -145,7 +144,7 @@ impl World {
         Provider { node_key, record, payout, bond: address::bond(&me) }
     }
 
-    /// The buyer posts job `number`, which pays at most 3.60 USDC an hour.
+    /// The buyer posts a job `number` above its last one, which pays at most 3.60 USDC an hour.
     pub async fn post(&self, number: u64) -> Pubkey {
         let args = JobArgs {
             requirement: RequirementArgs {
@@ -180,6 +179,8 @@ impl World {
             manifest_uri: String::new(),
         };
         let owner = self.buyer.pubkey();
+        let purse: gridlease_sdk::account::Purse = self.client.get(&address::purse(&owner)).await.unwrap();
+        let number = purse.last_job + number;
         self.send(&[job::post(&owner, number, args)], &self.buyer, &[]).await;
         address::job(&address::purse(&owner), number)
     }

@@ -123,17 +123,21 @@ fn only_the_owner_posts_and_a_number_is_never_used_twice() {
     let elsewhere = swapped(&post, &post.accounts[3].pubkey.clone(), address::job(&buyer.purse, 99));
     assert_eq!(w.refuse(elsewhere, &[&buyer.key]), "market ConstraintSeeds");
 
-    let number = |number| job::post(&owner, number, job_args());
+    let slot = w.now().slot;
+    let first = gridlease_core::number::first(slot).unwrap();
+    let number = |number| job::post(&owner, first + number, job_args());
     assert_eq!(w.refuse(number(0), &[&buyer.key]), "market NumberUsed");
     w.ok(&[number(7)], &[&buyer.key]);
     assert_eq!(w.refuse(number(7), &[&buyer.key]), "system 0", "the job is there");
     assert_eq!(w.refuse(number(6), &[&buyer.key]), "market NumberUsed");
-    let seven = address::job(&buyer.purse, 7);
+    let seven = address::job(&buyer.purse, first + 7);
     w.ok(&[job::cancel(&owner, &seven)], &[&buyer.key]);
     w.close_job(&buyer, &seven);
     assert_eq!(w.refuse(number(7), &[&buyer.key]), "market NumberUsed", "an address is never used again");
     w.ok(&[number(8)], &[&buyer.key]);
-    w.ok(&[number(u64::MAX)], &[&buyer.key]);
+    assert_eq!(w.refuse(number(1 << 16), &[&buyer.key]), "market NumberOutOfBounds", "one of the next slot");
+    assert_eq!(w.refuse(number(u64::MAX - first), &[&buyer.key]), "market NumberOutOfBounds");
+    w.ok(&[number((1 << 16) - 1)], &[&buyer.key]);
 }
 
 #[test]

@@ -348,7 +348,7 @@ fn lamports_sent_to_the_addresses_of_a_lease_and_its_reservation_do_not_hinder_t
         w.stop(&buyer, &keys);
         w.wind_up(&buyer, &keys);
         assert_eq!(w.lamports(&owner.offer), had + 2 * gift);
-        let before = w.lamports(&owner.node.pubkey());
+        let before = w.lamports(&owner.node.pubkey()) + w.claim_rent(&owner.offer);
         w.withdraw_offer(&owner);
         assert_eq!(w.lamports(&owner.node.pubkey()), before + had + 2 * gift);
     }

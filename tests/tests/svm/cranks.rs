@@ -120,7 +120,7 @@ fn everything_closed_everybody_has_back_what_it_locked() {
     let buyer = w.buyer(50 * USDC);
     let owners: Vec<_> = (0..3).map(|_| w.provider(|_| {})).collect();
     let parties: Vec<_> = std::iter::once(buyer.key.pubkey()).chain(owners.iter().map(|o| o.node.pubkey())).collect();
-    let offers: u64 = owners.iter().map(|owner| w.lamports(&owner.offer)).sum();
+    let offers: u64 = owners.iter().map(|owner| w.lamports(&owner.offer) + w.claim_rent(&owner.offer)).sum();
     let before: u64 = parties.iter().map(|key| w.lamports(key)).sum();
     let job = w.job(&buyer, |_| {});
     for (owner, price) in owners.iter().zip(1_000_000..) {
@@ -144,5 +144,5 @@ fn everything_closed_everybody_has_back_what_it_locked() {
         w.withdraw_offer(owner);
     }
     let after: u64 = parties.iter().map(|key| w.lamports(key)).sum();
-    assert_eq!(after, before + offers, "rent of job, leases, reservations and offers is back");
+    assert_eq!(after, before + offers, "rent of job, leases, reservations, offers and claims is back");
 }

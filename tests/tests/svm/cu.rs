@@ -7,11 +7,16 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
+use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
 use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{job, price_index, provider, purse, stake};
+use gridlease_sdk::instruction::{job, provider, purse, stake};
+use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
+use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
 use gridlease_tests::svm::{World, program};
 use solana_instruction::Instruction;
@@ -119,6 +124,11 @@ fn supply(m: &mut Meter) -> Provider {
     m.run("post_offer", "two units", None, &[post], &node);
     let refresh = provider::refresh_offer(&node.pubkey(), &record, 1, terms);
     m.run("refresh_offer", "same terms", None, &[refresh], &node);
+    let hashes = [gpu_hash(&record, 1, 0), gpu_hash(&record, 1, 1)];
+    let claim = provider::claim_gpus(&node.pubkey(), &record, 1, &hashes);
+    m.run("claim_gpus", "two GPUs", None, &[claim], &node);
+    let benchmark = provider::record_benchmark(&node.pubkey(), &record, 1, 1_000, [4; 32]);
+    m.run("record_benchmark", "live offer", None, &[benchmark], &node);
     Provider { bond: address::bond(&key), offer: address::offer(&record, 1), record, payout, authority, node }
 }
 
@@ -244,6 +254,59 @@ fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
     [lease::settle(keys), lease::close(keys), job::close(&keys.job, &buyer.purse, &buyer.key.pubkey())]
 }
 
+/// What governance does.
+fn governance(m: &mut Meter) {
+    let (admin, heir) = (m.world.admin.insecure_clone(), m.world.person());
+    let (key, treasury, insurance) = (admin.pubkey(), m.world.treasury, m.world.insurance);
+    let keeper = m.world.payer.insecure_clone();
+    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200 };
+    let propose = governance::propose_change(&key, &treasury, &insurance, change);
+    m.run("propose_change", "none pending", None, &[propose.clone()], &admin);
+    m.run("cancel_change", "one pending", None, &[governance::cancel_change(&key)], &admin);
+    m.world.ok(&[propose], &[&admin]);
+    m.world.pass(GOVERNANCE_DELAY.0);
+    let execute = governance::execute_change(&treasury, &insurance);
+    m.run("execute_change", "due", None, &[execute], &keeper);
+    m.run("set_paused", "paused", None, &[governance::set_paused(&key, true)], &admin);
+    m.run("propose_admin", "another key", None, &[governance::propose_admin(&key, &heir.pubkey())], &admin);
+    m.run("accept_admin", "named", None, &[governance::accept_admin(&heir.pubkey())], &heir);
+    m.world.ok(&[governance::set_paused(&heir.pubkey(), false)], &[&heir]);
+}
+
+/// What a buyer and a provider do besides jobs.
+fn keeping(m: &mut Meter) {
+    let buyer = m.world.buyer(20 * USDC);
+    let owner = buyer.key.pubkey();
+    let spender = m.world.person();
+    let set = purse::set_spender(&owner, &spender.pubkey(), 10 * USDC, 3_600);
+    m.run("set_spender", "a key", None, &[set], &buyer.key);
+    let number = m.world.next_number();
+    let post = job::post_by(&spender.pubkey(), &owner, number, job_args());
+    m.run("post_job", "by the spender", goal(15), &[post], &spender);
+    m.world.mint_to(&buyer.vault, 1);
+    m.run("sweep_donation", "an atom", None, &[purse::sweep_donation(&owner, &buyer.wallet)], &buyer.key);
+    let empty = m.world.buyer(0);
+    let close = purse::close(&empty.key.pubkey(), &empty.wallet);
+    m.run("close_purse", "nothing donated", None, &[close], &empty.key);
+
+    let provider = m.world.provider(|_| {});
+    let cold = provider.authority.pubkey();
+    let keeper = m.world.payer.insecure_clone();
+    let payout = m.world.foreign_account();
+    let propose = provider::propose_payout(&cold, &payout);
+    m.run("propose_payout", "none pending", None, &[propose.clone()], &provider.authority);
+    m.run("cancel_payout", "one pending", None, &[provider::cancel_payout(&cold)], &provider.authority);
+    m.world.ok(&[propose], &[&provider.authority]);
+    m.world.pass(PAYOUT_DELAY.0);
+    m.run("apply_payout", "due", None, &[provider::apply_payout(&provider.record, &payout)], &keeper);
+    let claims = m.world.claims_of(&provider.offer);
+    let node = provider.node.pubkey();
+    let release = provider::release_gpus(&node, &provider.record, 1, &claims[0], &claims[1..]);
+    m.run("release_gpus", "two GPUs", None, &[release], &provider.node);
+    m.world.withdraw_offer(&provider);
+    m.run("close_provider", "no offer, no lease", None, &[provider::close(&cold)], &provider.authority);
+}
+
 /// Everything measured: the rows, and the rent that one job locked for buyer and provider.
 fn measure() -> (Meter, u64, u64) {
     let mut m = Meter { world: World::bare(), rows: Vec::new() };
@@ -253,6 +316,8 @@ fn measure() -> (Meter, u64, u64) {
     let (of_buyer, of_provider) = walk(&mut m, &buyer, &owner);
     auctions(&mut m, &buyer, &owner);
     ends(&mut m, &buyer);
+    keeping(&mut m);
+    governance(&mut m);
     (m, of_buyer, of_provider)
 }
 

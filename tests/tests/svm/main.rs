@@ -5,16 +5,23 @@
 
 mod auction;
 mod award;
+mod closing;
 mod cranks;
 mod cu;
 mod deadlines;
 mod faults;
+mod governance;
+mod gpu_claims;
 mod lease;
 mod offer;
+mod payout;
 mod price_index;
 mod purse;
+mod purse;
 mod reputation;
+mod spender;
 mod staking;
+mod token_2022;
 mod walk;
 
 use gridlease_tests::svm::World;

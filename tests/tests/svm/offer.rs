@@ -174,7 +174,8 @@ fn only_the_node_key_posts_and_refreshes_and_only_its_provider_s_offers() {
     let mut to_thief = withdraw;
     to_thief.accounts[3].pubkey = other.node.pubkey();
     assert_eq!(w.refuse(to_thief, &[&owner.node]), "market Unrelated", "the rent goes to who paid it");
-    let cold = provider::withdraw_offer(&owner.authority.pubkey(), &owner.record, 1, &node);
+    let claims = w.claims_of(&owner.offer);
+    let cold = provider::withdraw_offer_and_gpus(&owner.authority.pubkey(), &owner.record, 1, &node, &claims);
     w.ok(&[cold], &[&owner.authority]);
     assert!(w.find::<Offer>(&owner.offer).is_none());
 }

@@ -2,18 +2,19 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, TokenAccount};
-use gridlease_core::limits::{FEE_BPS, SLOT_MS};
+use gridlease_core::governance::Parameters;
 
 use crate::constants::{ACCOUNT_VERSION, AUTHORITY_SEED, CONFIG_SEED, USDC_DECIMALS};
 use crate::error::MarketError;
+use crate::event::MarketConfigured;
 use crate::state::{Config, Header};
-use crate::token::check_mint;
+use crate::{deployer, payout};
 
 /// Accounts of `init_config`.
+#[event_cpi]
 #[derive(Accounts)]
 pub struct InitConfig<'info> {
-    /// Becomes the admin; pays the rent. The deployment calls this in the transaction that follows the deploy; binding
-    /// it to the program's upgrade authority belongs to the governance issue.
+    /// The program's upgrade authority; becomes the admin and pays the rent.
     #[account(mut)]
     pub admin: Signer<'info>,
     /// Must not exist yet.
@@ -28,26 +29,43 @@ pub struct InitConfig<'info> {
     pub treasury: Box<Account<'info, TokenAccount>>,
     /// Of that mint (checked below).
     pub insurance: Box<Account<'info, TokenAccount>>,
+    /// CHECK: the program's data, which names its upgrade authority (see [`deployer::check`]).
+    pub program_data: UncheckedAccount<'info>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
 }
 
-/// The market shall take one classic SPL Token mint with 6 decimals, and pay its fees to two accounts of that mint.
-/// Fee and slot length start at their genesis values.
+/// Only the program's upgrade authority shall write the configuration, and only once. The market shall take one classic SPL
+/// Token mint with 6 decimals, and pay its fees to two accounts of that mint. Fee and slot length start at their genesis
+/// values.
 pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
+    let admin = ctx.accounts.admin.key();
+    deployer::check(&ctx.accounts.program.to_account_info(), &ctx.accounts.program_data, &admin)?;
     let mint = ctx.accounts.usdc_mint.key();
     require!(ctx.accounts.usdc_mint.decimals == USDC_DECIMALS, MarketError::WrongMint);
-    check_mint(&ctx.accounts.treasury, &mint)?;
-    check_mint(&ctx.accounts.insurance, &mint)?;
+    payout::check(&ctx.accounts.treasury, &mint)?;
+    payout::check(&ctx.accounts.insurance, &mint)?;
+    let genesis = Parameters::GENESIS;
 
-    let mut config = ctx.accounts.config.load_init()?;
-    config.header = Header { version: ACCOUNT_VERSION, bump: ctx.bumps.config, ..Header::default() };
-    config.admin = ctx.accounts.admin.key();
-    config.usdc_mint = mint;
-    config.treasury = ctx.accounts.treasury.key();
-    config.insurance = ctx.accounts.insurance.key();
-    config.slot_ms = SLOT_MS;
-    config.fee_bps = FEE_BPS.0;
-    config.authority_bump = ctx.bumps.authority;
+    let event = {
+        let mut config = ctx.accounts.config.load_init()?;
+        config.header = Header { version: ACCOUNT_VERSION, bump: ctx.bumps.config, ..Header::default() };
+        config.admin = admin;
+        config.usdc_mint = mint;
+        config.treasury = ctx.accounts.treasury.key();
+        config.insurance = ctx.accounts.insurance.key();
+        config.slot_ms = genesis.slot_ms;
+        config.fee_bps = genesis.fee.0;
+        config.authority_bump = ctx.bumps.authority;
+        MarketConfigured {
+            admin,
+            usdc_mint: mint,
+            treasury: config.treasury,
+            insurance: config.insurance,
+            fee_bps: config.fee_bps,
+            slot_ms: config.slot_ms,
+        }
+    };
+    emit_cpi!(event);
     Ok(())
 }

@@ -18,16 +18,16 @@ use crate::state::{Config, Job, Purse};
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8)]
 pub struct PostInstant<'info> {
-    /// The purse's owner; pays the rent and gets it back.
+    /// The purse's owner or its spender; pays the rent and gets it back.
     #[account(mut)]
-    pub owner: Signer<'info>,
+    pub signer: Signer<'info>,
     /// Tells whether intake is paused; slot length, fee, and the bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
-    #[account(init, payer = owner, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
+    #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
     /// CHECK: the address of the first lease of this job; created here, its seeds are checked by that.
     #[account(mut)]
@@ -69,7 +69,7 @@ pub fn post_instant<'info>(
         job: ctx.accounts.job.key(),
         bump: ctx.bumps.job,
         purse: ctx.accounts.purse.key(),
-        payer: ctx.accounts.owner.key(),
+        payer: ctx.accounts.signer.key(),
         number,
         uri_len,
         task: None,
@@ -90,7 +90,7 @@ pub fn post_instant<'info>(
         let posted = {
             let mut purse = accounts.purse.load_mut()?;
             let posted = write_job(&mut job, &posting, purse.owner, &args, now)?;
-            reserve(&mut purse, number, posted.reserved)?;
+            reserve(&mut purse, &posting, posted.reserved, now)?;
             posted
         };
         let asked = Asked { job: &job, wanted: job.wanted(), rents: Rents::get()?, now };

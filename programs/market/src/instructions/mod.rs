@@ -62,3 +62,19 @@ pub use stop::*;
 pub use sweep_fees::*;
 pub use top_up::*;
 pub use withdraw::*;
+
+pub mod change_admin;
+pub mod change_config;
+pub mod change_payout;
+pub mod claim_gpus;
+pub mod close_purse;
+pub mod record_benchmark;
+pub mod set_spender;
+
+pub use change_admin::*;
+pub use change_config::*;
+pub use change_payout::*;
+pub use claim_gpus::*;
+pub use close_purse::*;
+pub use record_benchmark::*;
+pub use set_spender::*;

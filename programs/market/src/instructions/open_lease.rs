@@ -87,6 +87,11 @@ impl<'info> Candidate<'info> {
         if let Some(bid) = bid {
             require_keys_eq!(*self.provider.key, bid.provider, MarketError::CandidateMissing);
         }
+        if bid.is_some() && *self.provider.owner != crate::ID {
+            // Its record was closed: then it holds no offer any more.
+            let refused = MarketError::OfferNotLive.into();
+            return Ok(Err(DroppedBid { provider: *self.provider.key, refused, faulted: false }));
+        }
         let loader = AccountLoader::<Provider>::try_from(self.provider)?;
         let mut provider = loader.load_mut()?;
         let wrong = if bid.is_some() { MarketError::CandidateMissing } else { MarketError::Unrelated };

@@ -2,9 +2,11 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
+use gridlease_core::number;
 
 use crate::constants::{ACCOUNT_VERSION, PURSE_SEED, VAULT_SEED};
-use crate::error::MarketError;
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
 use crate::event::PurseOpened;
 use crate::state::{Config, Header, Purse, shard_of};
 
@@ -32,7 +34,8 @@ pub struct OpenPurse<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// A buyer shall have one purse, with a vault that only the purse can move.
+/// A buyer shall have one purse, with a vault that only the purse can move. The numbers of its jobs begin with those of the
+/// present slot: above all that a purse of this owner that was closed has used.
 pub fn open_purse(ctx: Context<OpenPurse>) -> Result<()> {
     let key = ctx.accounts.purse.key();
     let owner = ctx.accounts.owner.key();
@@ -43,6 +46,7 @@ pub fn open_purse(ctx: Context<OpenPurse>) -> Result<()> {
         purse.owner = owner;
         purse.vault = ctx.accounts.vault.key();
         purse.vault_bump = ctx.bumps.vault;
+        purse.last_job = number::first(now()?.slot).or_rule()?;
     }
     emit_cpi!(PurseOpened { purse: key, owner });
     Ok(())

@@ -5,7 +5,7 @@ use gridlease_core::job::{self as rules, Mode};
 use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, Now, RuleError, Seconds};
+use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers};
 
 use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
@@ -54,16 +54,16 @@ pub struct JobArgs {
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8)]
 pub struct PostJob<'info> {
-    /// The purse's owner; pays the rent and gets it back.
+    /// The purse's owner or its spender; pays the rent and gets it back.
     #[account(mut)]
-    pub owner: Signer<'info>,
+    pub signer: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
-    #[account(init, payer = owner, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
+    #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
@@ -81,7 +81,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         job: ctx.accounts.job.key(),
         bump: ctx.bumps.job,
         purse: ctx.accounts.purse.key(),
-        payer: ctx.accounts.owner.key(),
+        payer: ctx.accounts.signer.key(),
         number,
         uri_len,
         task: None,
@@ -90,7 +90,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut job = ctx.accounts.job.load_init()?;
         let posted = write_job(&mut job, &posting, purse.owner, &args, now)?;
-        reserve(&mut purse, number, posted.reserved)?;
+        reserve(&mut purse, &posting, posted.reserved, now)?;
         job_posted(&posting, &args, &posted)
     };
     write_uri(&ctx.accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
@@ -169,9 +169,12 @@ pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs
     Ok(posted)
 }
 
-/// Reserves a new job's cap in its purse, and counts the job.
-pub fn reserve(purse: &mut Purse, number: u64, cap: Atoms) -> Result<()> {
+/// Reserves a new job's cap in its purse, and counts the job. Its payer is the purse's owner, or its spender within its cap.
+pub fn reserve(purse: &mut Purse, posting: &Posting, cap: Atoms, now: Now) -> Result<()> {
+    let number = posting.number;
     require!(number > purse.last_job, MarketError::NumberUsed);
+    numbers::check(number, now.slot).or_rule()?;
+    purse.authorise_posting(&posting.payer, cap, now.ts)?;
     require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
     let mut amounts = purse.amounts();
     amounts.reserve(cap).or_rule()?;

@@ -9,7 +9,8 @@ use gridlease_core::{PricePerHour, RuleError, job};
 use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
-use crate::event::{OfferRecorded, OfferWithdrawn};
+use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
+use crate::instructions::claim_gpus;
 use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
 
 /// What stands in an offer and can be changed by a refresh.
@@ -36,10 +37,8 @@ pub struct OfferMachine {
     pub gpu_root: [u8; 32],
     /// Hash of the benchmark record; zero for none.
     pub benchmark_hash: [u8; 32],
-    /// Benchmark result; zero for none.
+    /// Benchmark result; zero for none. It is stamped with the slot of the posting.
     pub benchmark: u64,
-    /// Slot of the benchmark.
-    pub benchmark_slot: u64,
 }
 
 /// Accounts of `post_offer`.
@@ -79,7 +78,7 @@ pub struct RefreshOffer<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// Accounts of `withdraw_offer`.
+/// Accounts of `withdraw_offer`. Behind them, as many as shall be given up: each claim of a GPU, followed by its payer.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct WithdrawOffer<'info> {
@@ -88,7 +87,7 @@ pub struct WithdrawOffer<'info> {
     /// Counts its offers.
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
-    /// Written, closed where no lease is open.
+    /// Written, closed where no lease is open and no GPU claimed.
     #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// CHECK: the recorded payer; gets all lamports.
@@ -122,7 +121,7 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         offer.gpu_root = machine.gpu_root;
         offer.benchmark_hash = machine.benchmark_hash;
         offer.benchmark = machine.benchmark;
-        offer.benchmark_slot = machine.benchmark_slot;
+        offer.benchmark_slot = if machine.benchmark == 0 { 0 } else { now()?.slot };
         offer.spec = spec;
         offer.number = number;
         offer.set_terms(&terms)?;
@@ -148,22 +147,31 @@ pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()
 }
 
 /// A withdrawn offer shall take no lease; its account shall be closed, and all its lamports returned to who paid them,
-/// as soon as no lease is open (repeat the call then).
-pub fn withdraw_offer(ctx: Context<WithdrawOffer>) -> Result<()> {
+/// as soon as no lease is open and no GPU claimed (repeat the call then). Claims that are passed are given up first.
+pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Result<()> {
     let signer = ctx.accounts.signer.key();
-    let closed = {
+    let key = ctx.accounts.offer.key();
+    let (closed, hashes, claimed) = {
         let mut provider = ctx.accounts.provider.load_mut()?;
         require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
         let mut offer = ctx.accounts.offer.load_mut()?;
         offer.header.state = offer_state::WITHDRAWN;
         offer.header.due_ts = 0;
-        let closed = offer.units_free == offer.units && offer.unpaid == 0;
+        let hashes = match ctx.remaining_accounts {
+            [] => Vec::new(),
+            pairs => claim_gpus::release(&key, &mut offer, pairs)?,
+        };
+        let closed = offer.units_free == offer.units && offer.unpaid == 0 && offer.claimed == 0;
         if closed {
             provider.offers = provider.offers.saturating_sub(1);
         }
-        closed
+        (closed, hashes, offer.claimed)
     };
-    emit_cpi!(OfferWithdrawn { offer: ctx.accounts.offer.key(), closed });
+    if !hashes.is_empty() {
+        emit_cpi!(GpusReleased { offer: key, hashes, claimed });
+    }
+    emit_cpi!(OfferWithdrawn { offer: key, closed });
+    claim_gpus::close_claims(ctx.remaining_accounts)?;
     if closed {
         ctx.accounts.offer.close(ctx.accounts.payer.to_account_info())?;
     }

@@ -8,8 +8,8 @@ use gridlease_core::reputation::Reputation;
 use crate::constants::{ACCOUNT_VERSION, BOND_SEED, PROVIDER_SEED, STAKING_ID};
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
+use crate::payout;
 use crate::state::{Config, Header, Provider, shard_of};
-use crate::token::check_mint;
 
 /// What a provider tells of its node.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct RegisterProvider<'info> {
     /// Must not exist yet.
     #[account(init, payer = authority, space = 8 + core::mem::size_of::<Provider>(), seeds = [PROVIDER_SEED, authority.key().as_ref()], bump)]
     pub provider: AccountLoader<'info, Provider>,
-    /// Will be paid; of the market's mint (checked below).
+    /// Will be paid; of the market's mint, not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
     /// CHECK: the address of the authority's bond; it may be opened later.
     #[account(seeds = [BOND_SEED, authority.key().as_ref()], bump, seeds::program = STAKING_ID)]
@@ -60,7 +60,7 @@ pub struct UpdateNode<'info> {
 /// market's mint and a bond at its own address in the staking program.
 pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
-    check_mint(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
+    payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
     check_endpoint(&args.endpoint)?;
     let key = ctx.accounts.provider.key();
     let payout = ctx.accounts.payout.key();
@@ -102,6 +102,7 @@ fn recorded(provider: Pubkey, payout: Pubkey, args: &NodeArgs) -> ProviderRecord
         payout,
         cert_fingerprint: args.cert_fingerprint,
         endpoint: args.endpoint.clone(),
+        x25519: args.x25519,
     }
 }
 

@@ -29,6 +29,24 @@ pub struct Config {
     pub paused: u8,
     /// Bump of the PDA that signs for stake.
     pub authority_bump: u8,
+    /// Authority of the verification program; zero for none.
+    pub verifier: Pubkey,
+    /// Proposed treasury.
+    pub next_treasury: Pubkey,
+    /// Proposed insurance account.
+    pub next_insurance: Pubkey,
+    /// Proposed verifier.
+    pub next_verifier: Pubkey,
+    /// When the proposal may be executed; zero while there is none. The header's `due_ts` says the same.
+    pub next_ts: u64,
+    /// Proposals made so far; the last one's number.
+    pub proposals: u64,
+    /// Proposed slot length.
+    pub next_slot_ms: u32,
+    /// Proposed fee.
+    pub next_fee_bps: u16,
     /// Zero.
-    pub reserved: [u8; 128],
+    pub pad: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 96],
 }

@@ -2,6 +2,7 @@
 
 mod commitment;
 mod config;
+mod gpu_claim;
 mod header;
 mod job;
 mod lease;
@@ -13,6 +14,7 @@ mod spec;
 
 pub use commitment::*;
 pub use config::*;
+pub use gpu_claim::*;
 pub use header::*;
 pub use job::*;
 pub use lease::*;

@@ -9,7 +9,8 @@ use super::*;
 #[test]
 fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Header>(), 16);
-    assert_eq!(size_of::<Config>(), 312);
+    assert_eq!(size_of::<Config>(), 432);
+    assert_eq!(size_of::<GpuClaim>(), 160);
     assert_eq!(size_of::<Purse>(), 288);
     assert_eq!(size_of::<Provider>(), 520);
     assert_eq!(size_of::<SpecData>(), 36);
@@ -27,6 +28,7 @@ fn account_sizes_are_pinned() {
 fn discriminators_are_distinct() {
     let all = [
         Config::DISCRIMINATOR,
+        GpuClaim::DISCRIMINATOR,
         Purse::DISCRIMINATOR,
         Provider::DISCRIMINATOR,
         Offer::DISCRIMINATOR,

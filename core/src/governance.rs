@@ -1,0 +1,62 @@
+//! What governance may set, between which bounds, and when a change that was proposed may take effect.
+
+use crate::error::{RuleError, RuleResult};
+use crate::limits::{FEE_BPS, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS, SLOT_MS_BOUNDS};
+use crate::quantity::{Bps, UnixTs};
+
+/// The numbers of the market that can be changed. A lease copies them when it opens: a change never reaches one that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Fee on what is paid; at most [`MAX_FEE_BPS`].
+    pub fee: Bps,
+    /// Milliseconds that one slot is billed at most; inside [`SLOT_MS_BOUNDS`].
+    pub slot_ms: u32,
+}
+
+impl Parameters {
+    /// What a market begins with.
+    pub const GENESIS: Self = Self { fee: FEE_BPS, slot_ms: SLOT_MS };
+
+    /// Is every number inside its bounds?
+    ///
+    /// # Errors
+    /// [`RuleError::BpsOutOfBounds`], [`RuleError::ParameterOutOfBounds`].
+    pub const fn check(&self) -> RuleResult<()> {
+        if self.fee.0 > MAX_FEE_BPS.0 {
+            return Err(RuleError::BpsOutOfBounds);
+        }
+        let (least, most) = SLOT_MS_BOUNDS;
+        if self.slot_ms < least || self.slot_ms > most {
+            return Err(RuleError::ParameterOutOfBounds);
+        }
+        Ok(())
+    }
+}
+
+/// When a change that is proposed at `now` may be executed.
+///
+/// # Errors
+/// [`RuleError::Overflow`] at the end of time.
+pub const fn due(now: UnixTs) -> RuleResult<UnixTs> {
+    now.after(GOVERNANCE_DELAY)
+}
+
+/// Does a proposal that is due at `due` (zero: there is none) still stand at `now`? One that nobody executed within
+/// [`GOVERNANCE_WINDOW`] has lapsed, so that none can lie in wait until it is forgotten.
+pub const fn stands(due: UnixTs, now: UnixTs) -> bool {
+    due.0 != 0 && now.0 < due.0.saturating_add(GOVERNANCE_WINDOW.0)
+}
+
+/// May a proposal that is due at `due` be executed at `now`?
+///
+/// # Errors
+/// [`RuleError::TooEarly`] before it is due, [`RuleError::TooLate`] once it has lapsed.
+pub const fn check_execute(due: UnixTs, now: UnixTs) -> RuleResult<()> {
+    if now.0 < due.0 {
+        return Err(RuleError::TooEarly);
+    }
+    if !stands(due, now) {
+        return Err(RuleError::TooLate);
+    }
+    Ok(())
+}

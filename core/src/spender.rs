@@ -1,0 +1,66 @@
+//! The hot key of a purse: it may post jobs and nothing else, up to a cap per period.
+
+use crate::error::{RuleError, RuleResult};
+use crate::limits::SPENDER_PERIOD_BOUNDS;
+use crate::quantity::{Atoms, Seconds, UnixTs};
+
+/// A spender's cap and what it used of it. Periods lie on a fixed grid that begins when the spender is set. What a job
+/// reserves counts in the period in which it is posted; what comes back of it later gives no cap back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spender {
+    /// The most that it reserves in one period.
+    pub cap: Atoms,
+    /// What it reserved in the running period; never above the cap.
+    pub spent: Atoms,
+    /// Start of the running period.
+    pub period_start: UnixTs,
+    /// Length of a period.
+    pub period: Seconds,
+}
+
+impl Spender {
+    /// A spender set at `now`, with all of its cap left.
+    ///
+    /// # Errors
+    /// [`RuleError::ZeroAmount`] for a cap of nothing, [`RuleError::DurationOutOfBounds`].
+    pub fn set(cap: Atoms, period: Seconds, now: UnixTs) -> RuleResult<Self> {
+        if cap.is_zero() {
+            return Err(RuleError::ZeroAmount);
+        }
+        if period < SPENDER_PERIOD_BOUNDS.0 || period > SPENDER_PERIOD_BOUNDS.1 {
+            return Err(RuleError::DurationOutOfBounds);
+        }
+        Ok(Self { cap, spent: Atoms::ZERO, period_start: now, period })
+    }
+
+    /// The spender as it stands at `now`: in the period of the grid that holds `now`. A clock that went backward opens no
+    /// new period.
+    #[must_use]
+    pub fn at(self, now: UnixTs) -> Self {
+        let passed = now.since(self.period_start).0;
+        match passed.checked_div(self.period.0) {
+            None | Some(0) => self,
+            // At most `passed`, so that the start stays at or before `now`.
+            Some(periods) => Self {
+                spent: Atoms::ZERO,
+                period_start: UnixTs(self.period_start.0.saturating_add(periods.saturating_mul(self.period.0))),
+                ..self
+            },
+        }
+    }
+
+    /// What it can still reserve at `now`.
+    #[must_use]
+    pub fn left(self, now: UnixTs) -> Atoms {
+        let at = self.at(now);
+        at.cap.saturating_sub(at.spent)
+    }
+
+    /// The spender after it reserved `amount` at `now`; `None` where that is more than is left of its cap.
+    #[must_use]
+    pub fn spend(self, amount: Atoms, now: UnixTs) -> Option<Self> {
+        let at = self.at(now);
+        let spent = at.spent.add(amount).ok().filter(|spent| *spent <= at.cap)?;
+        Some(Self { spent, ..at })
+    }
+}

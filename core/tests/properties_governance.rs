@@ -1,0 +1,225 @@
+//! Bounds of the configuration, the wait of a change, the cap of a spender, numbers of jobs, claims of GPUs, payouts.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod common;
+
+use common::any_u64;
+use gridlease_core::governance::{Parameters, check_execute, due, stands};
+use gridlease_core::gpu_claim::Claims;
+use gridlease_core::limits::{
+    CLAIM_STALE, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, PAYOUT_DELAY, SLOT_MS_BOUNDS, SPENDER_PERIOD_BOUNDS,
+};
+use gridlease_core::spender::Spender;
+use gridlease_core::{Atoms, Bps, RuleError, Seconds, UnixTs, number, payout};
+use proptest::prelude::*;
+
+/// A life of purses of one owner: what happens, and in how many slots the next thing does.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    /// Posts under a number of this distance from the last.
+    Post(u64),
+    /// Closes the purse and opens it again.
+    Revive,
+}
+
+fn life() -> impl Strategy<Value = Vec<(u64, Life)>> {
+    let step = prop_oneof![
+        4 => (1u64..40_000).prop_map(Life::Post),
+        2 => Just(Life::Post(u64::MAX)), // the highest that is allowed
+        3 => Just(Life::Revive),
+    ];
+    prop::collection::vec((prop_oneof![3 => Just(0u64), 1 => 1u64..4], step), 1..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn parameters_are_accepted_exactly_inside_their_bounds(fee in any::<u16>(), slot_ms in any::<u32>()) {
+        let (least, most) = SLOT_MS_BOUNDS;
+        let inside = fee <= MAX_FEE_BPS.0 && (least..=most).contains(&slot_ms);
+        prop_assert_eq!(Parameters { fee: Bps(fee), slot_ms }.check().is_ok(), inside);
+    }
+
+    #[test]
+    fn a_change_is_executed_only_between_its_day_and_its_lapse(now in any_u64(), later in any_u64()) {
+        let Ok(ripe) = due(UnixTs(now)) else { return Ok(()) };
+        let then = UnixTs(now.saturating_add(later));
+        let age = then.0 - now;
+        let may = check_execute(ripe, then).is_ok();
+        if age < GOVERNANCE_DELAY.0 {
+            prop_assert!(!may);
+        }
+        if may {
+            prop_assert!(stands(ripe, then));
+            prop_assert!(age < GOVERNANCE_DELAY.0 + GOVERNANCE_WINDOW.0);
+        }
+        prop_assert!(!stands(UnixTs(0), then), "no proposal never stands");
+    }
+
+    /// However the clock goes forward, no period of the grid sees more than the cap.
+    #[test]
+    fn a_spender_never_reserves_more_than_its_cap_in_a_period(
+        cap in 1u64..1_000_000_000, period in 60u64..100_000, start in 0u64..u64::from(u32::MAX),
+        steps in prop::collection::vec((0u64..50_000, 0u64..600_000_000), 1..120),
+    ) {
+        let mut spender = Spender::set(Atoms(cap), Seconds(period), UnixTs(start)).unwrap();
+        let (mut now, mut spent) = (start, std::collections::BTreeMap::<u64, u64>::new());
+        for (wait, amount) in steps {
+            now += wait;
+            let left = spender.left(UnixTs(now));
+            match spender.spend(Atoms(amount), UnixTs(now)) {
+                Some(next) => {
+                    prop_assert!(Atoms(amount) <= left);
+                    *spent.entry((now - start) / period).or_default() += amount;
+                    prop_assert_eq!((next.period_start.0 - start) % period, 0, "on the grid");
+                    prop_assert!(next.period_start.0 <= now && now - next.period_start.0 < period);
+                    spender = next;
+                }
+                None => prop_assert!(Atoms(amount) > left),
+            }
+        }
+        prop_assert!(spent.values().all(|sum| *sum <= cap));
+    }
+
+    #[test]
+    fn a_spender_survives_any_clock_and_any_amount(
+        cap in any_u64(), period in any_u64(), start in any_u64(), times in prop::collection::vec((any_u64(), any_u64()), 1..40),
+    ) {
+        let Ok(mut spender) = Spender::set(Atoms(cap), Seconds(period), UnixTs(start)) else { return Ok(()) };
+        for (now, amount) in times {
+            let before = spender.period_start;
+            if let Some(next) = spender.spend(Atoms(amount), UnixTs(now)) {
+                spender = next;
+            }
+            prop_assert!(spender.spent <= spender.cap);
+            prop_assert!(spender.period_start >= before, "no period comes back");
+        }
+    }
+
+    /// Over any number of lives of a purse, in any slots, no number is used twice.
+    #[test]
+    fn no_number_is_ever_used_twice(from in 0u64..1_000, story in life()) {
+        let (mut slot, mut last) = (from, number::first(from).unwrap());
+        let mut used = std::collections::BTreeSet::new();
+        for (wait, step) in story {
+            slot += wait;
+            match step {
+                Life::Post(distance) => {
+                    let most = number::first(slot + 1).unwrap() - 1;
+                    let next = last.saturating_add(distance).min(most.max(last + 1));
+                    if number::check(next, slot).is_ok() {
+                        prop_assert!(used.insert(next), "{} was used before", next);
+                        last = next;
+                    }
+                }
+                Life::Revive if number::check_close(last, slot).is_ok() => last = number::first(slot).unwrap(),
+                Life::Revive => {}
+            }
+        }
+    }
+
+    #[test]
+    fn claims_cover_what_leases_use_and_never_more_than_an_offer_has(
+        units in 0u16..=1_024, gpus in any::<u8>(), moves in prop::collection::vec((any::<bool>(), 0usize..20), 0..80),
+        taken in any::<u16>(),
+    ) {
+        let mut claims = Claims { units, units_free: units - taken % (units + 1), gpu_count: gpus, claimed: 0 };
+        if let Ok(all) = u16::try_from(claims.needed()) {
+            claims.claimed = all;
+            prop_assert_eq!(claims.check(), Ok(()));
+        }
+        for (more, count) in moves {
+            let before = claims.claimed;
+            let next = if more { claims.claim(count) } else { claims.release(count) };
+            if let Ok(next) = next {
+                prop_assert!(count > 0 && next != before);
+                claims.claimed = next;
+                prop_assert!(u32::from(next) <= claims.needed().max(before.into()));
+                if !more {
+                    prop_assert!(u32::from(next) >= claims.in_use());
+                }
+            }
+            prop_assert_eq!(claims.check().is_ok(), u32::from(claims.claimed) >= claims.needed());
+        }
+    }
+}
+
+#[test]
+fn a_change_ripens_at_48_hours_to_the_second_and_lapses_two_weeks_later() {
+    let ripe = due(UnixTs(1_000)).unwrap();
+    assert_eq!(ripe, UnixTs(1_000 + 48 * 3_600));
+    let lapse = UnixTs(ripe.0 + 14 * 24 * 3_600);
+    assert_eq!(check_execute(ripe, UnixTs(ripe.0 - 1)), Err(RuleError::TooEarly));
+    assert_eq!(check_execute(ripe, ripe), Ok(()));
+    assert_eq!(check_execute(ripe, UnixTs(lapse.0 - 1)), Ok(()));
+    assert_eq!(check_execute(ripe, lapse), Err(RuleError::TooLate));
+    assert_eq!(due(UnixTs::MAX), Err(RuleError::Overflow));
+}
+
+#[test]
+fn a_market_begins_inside_its_bounds() {
+    assert_eq!(Parameters::GENESIS.check(), Ok(()));
+    let (least, most) = SLOT_MS_BOUNDS;
+    let with = |fee, slot_ms| Parameters { fee: Bps(fee), slot_ms }.check();
+    assert_eq!(with(500, least), Ok(()));
+    assert_eq!(with(0, most), Ok(()));
+    assert_eq!(with(501, 400), Err(RuleError::BpsOutOfBounds));
+    assert_eq!(with(200, least - 1), Err(RuleError::ParameterOutOfBounds));
+    assert_eq!(with(200, most + 1), Err(RuleError::ParameterOutOfBounds));
+}
+
+#[test]
+fn a_spender_s_period_rolls_to_the_second() {
+    let spender = Spender::set(Atoms(10), Seconds(60), UnixTs(100)).unwrap().spend(Atoms(10), UnixTs(100)).unwrap();
+    assert_eq!(spender.left(UnixTs(159)), Atoms::ZERO);
+    assert_eq!(spender.left(UnixTs(160)), Atoms(10));
+    assert_eq!(spender.at(UnixTs(219)).period_start, UnixTs(160));
+    assert_eq!(spender.at(UnixTs(220)).period_start, UnixTs(220));
+    assert_eq!(spender.left(UnixTs(0)), Atoms::ZERO, "a clock that went backward");
+    assert_eq!(spender.spend(Atoms(11), UnixTs(160)), None);
+    let (least, most) = SPENDER_PERIOD_BOUNDS;
+    let set = |cap, period| Spender::set(Atoms(cap), Seconds(period), UnixTs(0));
+    assert_eq!(set(0, 60), Err(RuleError::ZeroAmount));
+    assert_eq!(set(1, least.0 - 1), Err(RuleError::DurationOutOfBounds));
+    assert_eq!(set(1, most.0 + 1), Err(RuleError::DurationOutOfBounds));
+    assert!(set(1, least.0).is_ok() && set(1, most.0).is_ok());
+}
+
+#[test]
+fn the_numbers_of_a_slot_end_where_those_of_the_next_begin() {
+    let (first, next) = (number::first(7).unwrap(), number::first(8).unwrap());
+    assert_eq!(number::check(next - 1, 7), Ok(()));
+    assert_eq!(number::check(next, 7), Err(RuleError::NumberOutOfBounds));
+    assert_eq!(number::check_close(first, 7), Ok(()), "nothing was posted since it was opened");
+    assert_eq!(number::check_close(first + 1, 7), Err(RuleError::TooEarly));
+    assert_eq!(number::check_close(next - 1, 8), Ok(()));
+    assert_eq!(number::first(u64::MAX), Err(RuleError::Overflow));
+    assert_eq!(number::check_close(0, u64::MAX), Err(RuleError::Overflow));
+}
+
+#[test]
+fn claims_become_stale_a_day_after_the_expiry_and_only_without_a_lease() {
+    let idle = Claims { units: 2, units_free: 2, gpu_count: 1, claimed: 2 };
+    let busy = Claims { units_free: 1, ..idle };
+    let (expiry, stale) = (UnixTs(1_000), UnixTs(1_000 + CLAIM_STALE.0));
+    assert!(!idle.is_stale(expiry, UnixTs(stale.0 - 1)));
+    assert!(idle.is_stale(expiry, stale));
+    assert!(!busy.is_stale(expiry, UnixTs::MAX));
+    assert_eq!(idle.claim(1), Err(RuleError::GpusNotNeeded));
+    assert_eq!(busy.release(2), Err(RuleError::GpusInUse));
+    assert_eq!(busy.release(1), Ok(1));
+    assert_eq!(idle.release(3), Err(RuleError::InvariantBroken));
+    assert_eq!(Claims::default().check(), Ok(()), "a machine without a GPU needs no claim");
+}
+
+#[test]
+fn a_payout_account_ripens_at_48_hours_and_is_used_where_the_recorded_one_takes_no_money() {
+    let ripe = payout::due(UnixTs(5)).unwrap();
+    assert_eq!(ripe, UnixTs(5 + PAYOUT_DELAY.0));
+    assert_eq!(payout::check_apply(ripe, UnixTs(ripe.0 - 1)), Err(RuleError::TooEarly));
+    assert_eq!(payout::check_apply(ripe, ripe), Ok(()));
+    assert_eq!(payout::check_apply(ripe, UnixTs(ripe.0 + 1)), Ok(()));
+    assert_eq!(payout::destination("recorded", true, "present"), "recorded");
+    assert_eq!(payout::destination("recorded", false, "present"), "present");
+}

@@ -1,0 +1,99 @@
+//! The claims of this machine's GPUs: made behind its offer, given up with it.
+
+use gridlease_core::limits::MAX_CLAIMS;
+use gridlease_sdk::account::{GpuClaim, Offer};
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::provider::{Claimed, claim_gpus, release_gpus, withdraw_offer_and_gpus};
+use gridlease_sdk::market::ReadError;
+use sha2::Digest as _;
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+
+use super::chain::Submitted;
+use super::market::MarketTask;
+
+/// Where a claim names its offer: behind discriminator, header, hash and provider.
+const OFFER_AT: usize = 8 + 16 + 32 + 32;
+
+/// What a claim is made of: SHA-256 of the GPU's UUID.
+fn hash_of(uuid: &str) -> [u8; 32] {
+    sha2::Sha256::digest(uuid).into()
+}
+
+impl MarketTask {
+    /// Claims this machine's GPUs for its offer, as far as they are not; `true` where all are. Without that the offer takes
+    /// no lease.
+    pub(super) async fn keep_claims(&self, offer: &Offer) -> Result<bool, ReadError> {
+        if offer.claims().check().is_ok() {
+            return Ok(true);
+        }
+        let offer_key = address::offer(&self.provider, self.policy.number);
+        let mut missing = Vec::new();
+        for uuid in self.unit.gpus.iter().flatten() {
+            let hash = hash_of(uuid);
+            match self.chain.client().find::<GpuClaim>(&address::gpu_claim(&hash)).await? {
+                None => missing.push(hash),
+                Some(claim) if claim.offer == offer_key => {}
+                Some(claim) => {
+                    tracing::error!(
+                        gpu = uuid,
+                        provider = %claim.provider,
+                        offer = %claim.offer,
+                        "this GPU is claimed for another offer; it takes no lease here before that one gives it up \
+                         (anybody may release it a day after that offer expired)"
+                    );
+                }
+            }
+        }
+        for hashes in missing.chunks(MAX_CLAIMS) {
+            let claim = claim_gpus(&self.chain.node_key(), &self.provider, self.policy.number, hashes);
+            match self.chain.submit(&[claim]).await {
+                Submitted::Landed(signature) => tracing::info!(%signature, gpus = hashes.len(), "GPUs are claimed"),
+                Submitted::Refused { reason, .. } => tracing::error!("the claim of GPUs was refused: {reason}"),
+                Submitted::Later(reason) => tracing::warn!("the claim of GPUs did not go through: {reason}"),
+            }
+        }
+        Ok(false) // the next look sees what came of it
+    }
+
+    /// The withdrawal of this node's offer with all of its claims, where no lease is open: a transaction holds eight, so
+    /// what is beyond is released first. With open leases it is the bare withdrawal.
+    pub(super) async fn withdrawal(&self, offer: &Offer) -> Instruction {
+        let (node_key, number) = (self.chain.node_key(), self.policy.number);
+        let mut claims: Vec<Claimed> = Vec::new();
+        if offer.units_free == offer.units && offer.claimed > 0 {
+            let key = address::offer(&self.provider, number);
+            match self.claims_of(&key).await {
+                Ok(found) => claims = found,
+                Err(error) => tracing::warn!(%error, "the claims of the offer cannot be read; they stay for now"),
+            }
+        }
+        while claims.len() > MAX_CLAIMS {
+            let more = claims.split_off(claims.len() - MAX_CLAIMS);
+            let Some((first, rest)) = more.split_first() else { break };
+            let release = release_gpus(&node_key, &self.provider, number, first, rest);
+            if let Submitted::Refused { reason, .. } | Submitted::Later(reason) = self.chain.submit(&[release]).await {
+                tracing::warn!("claims of GPUs were not released: {reason}");
+            }
+        }
+        withdraw_offer_and_gpus(&node_key, &self.provider, number, &offer.payer, &claims)
+    }
+
+    async fn claims_of(&self, offer: &Pubkey) -> Result<Vec<Claimed>, ReadError> {
+        let claims = self.chain.client().all::<GpuClaim>(&[(OFFER_AT, offer.as_ref())]).await?;
+        Ok(claims.into_iter().map(|(_, claim)| (claim.hash, claim.payer)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable as _;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_names_its_offer_where_the_filter_looks() {
+        let claim = GpuClaim { offer: Pubkey::new_from_array([7; 32]), ..GpuClaim::zeroed() };
+        assert_eq!(bytemuck::bytes_of(&claim)[OFFER_AT - 8..][..32], [7; 32]);
+    }
+}

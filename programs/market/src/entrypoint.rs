@@ -1,0 +1,39 @@
+//! The program's entrypoint: looks at the layout version of every account before any instruction does.
+
+use anchor_lang::prelude::*;
+use anchor_lang::solana_program::entrypoint::ProgramResult;
+
+use crate::constants::ACCOUNT_VERSION;
+use crate::error::MarketError;
+
+/// Where the version stands: the first byte behind the discriminator, in every account of this program.
+const VERSION_AT: usize = 8;
+
+/// Every account of this program that is passed to an instruction, whether named or behind the named ones, shall have the
+/// layout that this program reads; where one has not, no instruction begins. Here and not in the instructions, so that
+/// none can forget it.
+///
+/// # Errors
+/// [`MarketError::WrongVersion`], or the instruction's.
+pub fn process<'info>(
+    program: &'info Pubkey,
+    accounts: &'info [AccountInfo<'info>],
+    data: &'info [u8],
+) -> ProgramResult {
+    for account in accounts {
+        // Eight bytes of the owner suffice: a foreign program with the same ones could only be refused by mistake.
+        if head(account.owner) == head(&crate::ID) {
+            let version = account.try_borrow_data()?.get(VERSION_AT).copied();
+            if version.is_some_and(|version| version != ACCOUNT_VERSION) {
+                return Err(Error::from(MarketError::WrongVersion).into());
+            }
+        }
+    }
+    crate::entry(program, accounts, data)
+}
+
+fn head(key: &Pubkey) -> Option<u64> {
+    key.as_ref().first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+anchor_lang::solana_program::entrypoint!(process);

@@ -1,0 +1,154 @@
+//! Changes of the configuration: proposed by the admin, executed by anybody 48 hours later, or taken back.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::TokenAccount;
+use gridlease_core::governance::{self, Parameters};
+use gridlease_core::{Bps, UnixTs};
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::{ChangeCancelled, ChangeExecuted, ChangeProposed};
+use crate::payout;
+use crate::state::Config;
+
+/// What a proposal sets, besides treasury and insurance, which are accounts. It names every field: what stays as it is is
+/// repeated, so that a reader of the proposal sees all of it.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
+pub struct ChangeArgs {
+    /// Authority of the verification program; zero for none.
+    pub verifier: Pubkey,
+    /// Milliseconds that one slot is billed at most.
+    pub slot_ms: u32,
+    /// Fee in basis points.
+    pub fee_bps: u16,
+}
+
+/// Accounts of `propose_change`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ProposeChange<'info> {
+    /// The admin.
+    pub admin: Signer<'info>,
+    /// Written.
+    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    pub config: AccountLoader<'info, Config>,
+    /// The treasury after the change; of the market's mint, not frozen (checked below).
+    pub treasury: Box<Account<'info, TokenAccount>>,
+    /// The insurance account after the change; of the market's mint, not frozen (checked below).
+    pub insurance: Box<Account<'info, TokenAccount>>,
+}
+
+/// Accounts of `cancel_change`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelChange<'info> {
+    /// The admin.
+    pub admin: Signer<'info>,
+    /// Written.
+    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    pub config: AccountLoader<'info, Config>,
+}
+
+/// Accounts of `execute_change`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ExecuteChange<'info> {
+    /// Written.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+    /// The treasury that was proposed; still of the market's mint and not frozen (checked below).
+    pub treasury: Box<Account<'info, TokenAccount>>,
+    /// The insurance account that was proposed; still of the market's mint and not frozen (checked below).
+    pub insurance: Box<Account<'info, TokenAccount>>,
+}
+
+/// The admin shall propose one change at a time, inside the bounds of the code; it shall be told at once and wait 48 hours.
+/// One that lapsed counts as none.
+pub fn propose_change(ctx: Context<ProposeChange>, args: ChangeArgs) -> Result<()> {
+    let now = now()?.ts;
+    Parameters { fee: Bps(args.fee_bps), slot_ms: args.slot_ms }.check().or_rule()?;
+    let event = {
+        let mut config = ctx.accounts.config.load_mut()?;
+        require!(!governance::stands(UnixTs(config.next_ts), now), MarketError::ProposalPending);
+        payout::check(&ctx.accounts.treasury, &config.usdc_mint)?;
+        payout::check(&ctx.accounts.insurance, &config.usdc_mint)?;
+        let due = governance::due(now).or_rule()?;
+        config.next_treasury = ctx.accounts.treasury.key();
+        config.next_insurance = ctx.accounts.insurance.key();
+        config.next_verifier = args.verifier;
+        config.next_slot_ms = args.slot_ms;
+        config.next_fee_bps = args.fee_bps;
+        config.next_ts = due.0;
+        config.header.due_ts = due.0;
+        config.proposals = config.proposals.saturating_add(1);
+        ChangeProposed {
+            number: config.proposals,
+            treasury: config.next_treasury,
+            insurance: config.next_insurance,
+            verifier: args.verifier,
+            fee_bps: args.fee_bps,
+            slot_ms: args.slot_ms,
+            execute_ts: due.0,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// The admin shall be able to take a proposal back at any time.
+pub fn cancel_change(ctx: Context<CancelChange>) -> Result<()> {
+    let number = {
+        let mut config = ctx.accounts.config.load_mut()?;
+        require!(config.next_ts != 0, MarketError::NoProposal);
+        config.clear_proposal();
+        config.proposals
+    };
+    emit_cpi!(ChangeCancelled { number });
+    Ok(())
+}
+
+/// Anybody shall be able to execute a proposal once its time has come and until it lapses; what it sets shall still be
+/// inside the bounds. Without a proposal nothing changes. Leases that are open keep what they were opened with.
+pub fn execute_change(ctx: Context<ExecuteChange>) -> Result<()> {
+    let now = now()?.ts;
+    let event = {
+        let mut config = ctx.accounts.config.load_mut()?;
+        if config.next_ts == 0 {
+            return Ok(()); // stale: somebody was faster, or it was taken back
+        }
+        governance::check_execute(UnixTs(config.next_ts), now).or_rule()?;
+        Parameters { fee: Bps(config.next_fee_bps), slot_ms: config.next_slot_ms }.check().or_rule()?;
+        require_keys_eq!(ctx.accounts.treasury.key(), config.next_treasury, MarketError::WrongTokenAccount);
+        require_keys_eq!(ctx.accounts.insurance.key(), config.next_insurance, MarketError::WrongTokenAccount);
+        payout::check(&ctx.accounts.treasury, &config.usdc_mint)?;
+        payout::check(&ctx.accounts.insurance, &config.usdc_mint)?;
+        config.treasury = config.next_treasury;
+        config.insurance = config.next_insurance;
+        config.verifier = config.next_verifier;
+        config.slot_ms = config.next_slot_ms;
+        config.fee_bps = config.next_fee_bps;
+        config.clear_proposal();
+        ChangeExecuted {
+            number: config.proposals,
+            treasury: config.treasury,
+            insurance: config.insurance,
+            verifier: config.verifier,
+            fee_bps: config.fee_bps,
+            slot_ms: config.slot_ms,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+impl Config {
+    fn clear_proposal(&mut self) {
+        self.next_treasury = Pubkey::default();
+        self.next_insurance = Pubkey::default();
+        self.next_verifier = Pubkey::default();
+        self.next_slot_ms = 0;
+        self.next_fee_bps = 0;
+        self.next_ts = 0;
+        self.header.due_ts = 0;
+    }
+}

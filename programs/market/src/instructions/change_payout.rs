@@ -1,0 +1,134 @@
+//! A provider changes the account that it is paid to, 48 hours after it said so; and closes its record.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::TokenAccount;
+use gridlease_core::payout as rules;
+use gridlease_core::{RuleError, UnixTs};
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};
+use crate::payout;
+use crate::state::{Config, Provider};
+
+/// Accounts of `propose_payout`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ProposePayout<'info> {
+    /// Cold key.
+    pub authority: Signer<'info>,
+    /// Names the mint.
+    pub config: AccountLoader<'info, Config>,
+    /// Written.
+    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// The account proposed; of the market's mint, not frozen (checked below).
+    pub payout: Box<Account<'info, TokenAccount>>,
+}
+
+/// Accounts of `cancel_payout`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelPayout<'info> {
+    /// Cold key.
+    pub authority: Signer<'info>,
+    /// Written.
+    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    pub provider: AccountLoader<'info, Provider>,
+}
+
+/// Accounts of `apply_payout`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ApplyPayout<'info> {
+    /// Names the mint.
+    pub config: AccountLoader<'info, Config>,
+    /// Written.
+    #[account(mut)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// The account that was proposed; still of the market's mint and not frozen (checked below).
+    pub payout: Box<Account<'info, TokenAccount>>,
+}
+
+/// Accounts of `close_provider`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CloseProvider<'info> {
+    /// Cold key; paid the rent and gets it back.
+    #[account(mut)]
+    pub authority: Signer<'info>,
+    /// Closed.
+    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    pub provider: AccountLoader<'info, Provider>,
+}
+
+/// The cold key shall propose a payout account, which may take effect 48 hours later: time to notice a stolen key. Another
+/// proposal replaces the first and waits anew.
+pub fn propose_payout(ctx: Context<ProposePayout>) -> Result<()> {
+    payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
+    let due = rules::due(now()?.ts).or_rule()?;
+    let payout = ctx.accounts.payout.key();
+    {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        provider.pending_payout = payout;
+        provider.set_payout_due(due.0);
+    }
+    emit_cpi!(PayoutProposed { provider: ctx.accounts.provider.key(), payout, apply_ts: due.0 });
+    Ok(())
+}
+
+/// The cold key shall be able to take its proposal back.
+pub fn cancel_payout(ctx: Context<CancelPayout>) -> Result<()> {
+    {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        require!(provider.pending_payout != Pubkey::default(), MarketError::NoPendingPayout);
+        provider.pending_payout = Pubkey::default();
+        provider.set_payout_due(0);
+    }
+    emit_cpi!(PayoutProposed { provider: ctx.accounts.provider.key(), payout: Pubkey::default(), apply_ts: 0 });
+    Ok(())
+}
+
+/// Anybody shall be able to let a proposed payout account take effect once its time has come; leases that are open keep the
+/// account that they recorded. Without a proposal nothing changes.
+pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
+    let now = now()?.ts;
+    let payout = ctx.accounts.payout.key();
+    {
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        if provider.pending_payout == Pubkey::default() {
+            return Ok(()); // stale: somebody was faster, or it was taken back
+        }
+        require_keys_eq!(payout, provider.pending_payout, MarketError::WrongTokenAccount);
+        rules::check_apply(UnixTs(provider.pending_payout_ts), now).or_rule()?;
+        payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
+        provider.payout = payout;
+        provider.pending_payout = Pubkey::default();
+        provider.set_payout_due(0);
+    }
+    emit_cpi!(PayoutChanged { provider: ctx.accounts.provider.key(), payout });
+    Ok(())
+}
+
+/// A provider without offers and leases shall be closed by its cold key, which gets the rent back. Its history goes with it:
+/// it comes back as a newcomer, which any key can be.
+pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
+    {
+        let provider = ctx.accounts.provider.load()?;
+        if provider.offers != 0 {
+            return Err(rule(RuleError::NotEmpty));
+        }
+        if provider.leases != 0 {
+            return Err(rule(RuleError::StillLeased));
+        }
+    }
+    emit_cpi!(ProviderClosed { provider: ctx.accounts.provider.key() });
+    ctx.accounts.provider.close(ctx.accounts.authority.to_account_info())
+}
+
+impl Provider {
+    fn set_payout_due(&mut self, due: u64) {
+        self.pending_payout_ts = due;
+        self.header.due_ts = due;
+    }
+}

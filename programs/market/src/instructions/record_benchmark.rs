@@ -1,0 +1,37 @@
+//! Records what an offer's machine measured.
+
+use anchor_lang::prelude::*;
+
+use crate::convert::now;
+use crate::error::MarketError;
+use crate::event::BenchmarkRecorded;
+use crate::state::{Offer, Provider, offer_state};
+
+/// Accounts of `record_benchmark`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct RecordBenchmark<'info> {
+    /// The provider's node key.
+    pub node_key: Signer<'info>,
+    /// Read.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    pub provider: AccountLoader<'info, Provider>,
+    /// Written.
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    pub offer: AccountLoader<'info, Offer>,
+}
+
+/// The node shall record a benchmark's result with the hash of its record; the slot is the chain's, never the node's word.
+pub fn record_benchmark(ctx: Context<RecordBenchmark>, value: u64, hash: [u8; 32]) -> Result<()> {
+    require!(value != 0 && hash != [0; 32], MarketError::EmptyBenchmark);
+    let slot = now()?.slot;
+    {
+        let mut offer = ctx.accounts.offer.load_mut()?;
+        require!(offer.header.state == offer_state::LIVE, MarketError::OfferNotLive);
+        offer.benchmark = value;
+        offer.benchmark_hash = hash;
+        offer.benchmark_slot = slot;
+    }
+    emit_cpi!(BenchmarkRecorded { offer: ctx.accounts.offer.key(), value, hash, slot });
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! Accounts that can take a payment.
+
+use anchor_lang::prelude::*;
+use anchor_lang::solana_program::program_pack::Pack;
+use anchor_spl::token::TokenAccount;
+use anchor_spl::token::spl_token::state::{Account as RawAccount, AccountState};
+
+use crate::error::MarketError;
+use crate::token::check_mint;
+
+/// The account can be paid: of the market's mint, and not frozen.
+pub fn check(account: &TokenAccount, mint: &Pubkey) -> Result<()> {
+    check_mint(account, mint)?;
+    require!(!account.is_frozen(), MarketError::FrozenTokenAccount);
+    Ok(())
+}
+
+/// Whether any account can be paid: classic SPL Token, initialised, of the market's mint, and not frozen. For
+/// `gridlease_core::payout::destination`.
+pub fn takes_money(account: &AccountInfo, mint: &Pubkey) -> bool {
+    let Ok(data) = account.try_borrow_data() else { return false };
+    *account.owner == anchor_spl::token::ID
+        && RawAccount::unpack(&data).is_ok_and(|raw| raw.mint == *mint && raw.state == AccountState::Initialized)
+}
