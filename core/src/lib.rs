@@ -11,6 +11,7 @@
 
 pub mod bond;
 pub mod book;
+pub mod delegation;
 pub mod error;
 pub mod gpu;
 pub mod invariant;
@@ -21,10 +22,12 @@ pub mod purse;
 pub mod quantity;
 pub mod reputation;
 pub mod requirement;
+pub mod revenue;
 pub mod rounding;
 pub mod score;
 pub mod slash;
 pub mod stream;
+pub mod timelock;
 
 pub use error::{RuleError, RuleResult};
 pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};

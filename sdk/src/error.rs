@@ -75,7 +75,7 @@ const MARKET: [&str; 22] = [
 ];
 
 /// Refusals of the staking program, 6000 and up.
-const STAKING: [&str; 13] = [
+const STAKING: [&str; 26] = [
     "the mint is not a classic SPL Token mint with 6 decimals",
     "the insurance account is not the configured one",
     "the vault is not the bond's",
@@ -89,6 +89,19 @@ const STAKING: [&str; 13] = [
     "a slash cannot pay the vault that it takes from",
     "a key must not be zero",
     "the tokens did not move",
+    "the signer is not the program's upgrade authority; who deployed the program configures it",
+    "the accounts are not this program and its program data",
+    "the signer is not the admin, nor the one named to become it",
+    "nothing was proposed",
+    "the bond takes no delegations; its operator has opened no pool",
+    "the bond's pool is open already",
+    "the account is not the bond's revenue vault",
+    "the signer is neither the delegator nor the bond's operator",
+    "the delegation is of another bond or delegator",
+    "tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults",
+    "the request to unbond is of another bond, owner or kind",
+    "the bond has no lamport to lend to another reservation; send it some",
+    "the operator adds stake; it does not delegate to itself",
 ];
 
 #[cfg(test)]

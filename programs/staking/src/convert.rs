@@ -2,7 +2,7 @@
 
 use anchor_lang::ZeroCopy;
 use anchor_lang::prelude::*;
-use gridlease_core::{Atoms, RuleError, bond as rules, invariant};
+use gridlease_core::{Atoms, bond as rules, invariant};
 
 use crate::error::{OrRule, StakingError};
 use crate::state::Bond;
@@ -78,7 +78,7 @@ impl Bond {
 pub fn write_new<T: ZeroCopy>(account: &AccountInfo, value: &T) -> Result<()> {
     let mut data = account.try_borrow_mut_data()?;
     let split = data.split_at_mut_checked(T::DISCRIMINATOR.len()).filter(|(_, body)| body.len() == size_of::<T>());
-    let (head, body) = split.ok_or_else(|| StakingError::from(RuleError::InvariantBroken))?;
+    let (head, body) = split.ok_or(StakingError::RuleInvariantBroken)?;
     head.copy_from_slice(T::DISCRIMINATOR);
     body.copy_from_slice(bytemuck::bytes_of(value));
     Ok(())

@@ -45,6 +45,45 @@ pub enum StakingError {
     /// 6012
     #[msg("the tokens that moved are not the amount that was recorded")]
     NotMoved,
+    /// 6013
+    #[msg("the signer is not the program's upgrade authority; who deployed the program configures it")]
+    NotUpgradeAuthority,
+    /// 6014
+    #[msg("the accounts are not this program and its program data")]
+    WrongProgramData,
+    /// 6015
+    #[msg("the signer is not the admin, nor the one named to become it")]
+    WrongAdmin,
+    /// 6016
+    #[msg("nothing was proposed")]
+    NothingProposed,
+    /// 6017
+    #[msg("the bond takes no delegations; its operator has opened no pool")]
+    PoolClosed,
+    /// 6018
+    #[msg("the bond's pool is open already")]
+    PoolExists,
+    /// 6019
+    #[msg("the account is not the bond's revenue vault")]
+    WrongRevenue,
+    /// 6020
+    #[msg("the signer is neither the delegator nor the bond's operator")]
+    WrongDelegator,
+    /// 6021
+    #[msg("the delegation is of another bond or delegator")]
+    WrongDelegation,
+    /// 6022
+    #[msg("tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults")]
+    WrongDestination,
+    /// 6023
+    #[msg("the request to unbond is of another bond, owner or kind")]
+    WrongUnbonding,
+    /// 6024
+    #[msg("the bond has no lamport to lend to another reservation; send it some")]
+    NoSpareLamport,
+    /// 6025
+    #[msg("the operator adds stake; it does not delegate to itself")]
+    OwnDelegation,
 
     /// 6100
     #[msg("an amount left the range of its type")]
@@ -133,42 +172,47 @@ pub enum StakingError {
     /// 6128
     #[msg("the account is not empty")]
     RuleNotEmpty = 128,
+    /// 6129
+    #[msg("the operator's own stake must be at least a fifth of the bond's")]
+    RuleOperatorShareTooSmall = 129,
+    /// 6130
+    #[msg("the bond has as many delegators as it can have")]
+    RuleTooManyDelegators = 130,
+    /// 6131
+    #[msg("the delegation, or what would be left of it, is below the bond's minimum")]
+    RuleDelegationTooSmall = 131,
+    /// 6132
+    #[msg("the commission is above 30 per cent")]
+    RuleCommissionOutOfBounds = 132,
+    /// 6133
+    #[msg("the shares are slashed to next to nothing; whoever holds them must leave before anybody joins")]
+    RulePoolSpent = 133,
+    /// 6134
+    #[msg("too many requests to unbond are open; withdraw one that has matured first")]
+    RuleTooManyRequests = 134,
+    /// 6135
+    #[msg("the stake on its way out has not matured")]
+    RuleNotMatured = 135,
+    /// 6136
+    #[msg("the stake that matured still stands behind leases; withdraw it when they are closed")]
+    RuleStakeBound = 136,
+    /// 6137
+    #[msg("there is nothing to pay out")]
+    RuleNothingToClaim = 137,
+    /// 6138
+    #[msg("the least delegation is outside its bounds")]
+    RuleMinimumOutOfBounds = 138,
+    /// 6139
+    #[msg("more was asked than the position holds")]
+    RulePositionTooSmall = 139,
 }
 
-impl From<RuleError> for StakingError {
-    fn from(error: RuleError) -> Self {
-        match error {
-            RuleError::Overflow => Self::RuleOverflow,
-            RuleError::WrongState => Self::RuleWrongState,
-            RuleError::ZeroAmount => Self::RuleZeroAmount,
-            RuleError::InsufficientFree => Self::RuleInsufficientFree,
-            RuleError::InsufficientReserved => Self::RuleInsufficientReserved,
-            RuleError::InsufficientStake => Self::RuleInsufficientStake,
-            RuleError::SlashAboveReservation => Self::RuleSlashAboveReservation,
-            RuleError::PriceOutOfBounds => Self::RulePriceOutOfBounds,
-            RuleError::DurationOutOfBounds => Self::RuleDurationOutOfBounds,
-            RuleError::WeightsNotWhole => Self::RuleWeightsNotWhole,
-            RuleError::AttemptsOutOfBounds => Self::RuleAttemptsOutOfBounds,
-            RuleError::BidAboveMax => Self::RuleBidAboveMax,
-            RuleError::BidBelowFloor => Self::RuleBidBelowFloor,
-            RuleError::BidNotImproved => Self::RuleBidNotImproved,
-            RuleError::BookFull => Self::RuleBookFull,
-            RuleError::WindowClosed => Self::RuleWindowClosed,
-            RuleError::WindowOpen => Self::RuleWindowOpen,
-            RuleError::TooEarly => Self::RuleTooEarly,
-            RuleError::TooLate => Self::RuleTooLate,
-            RuleError::Unsatisfied => Self::RuleUnsatisfied,
-            RuleError::InvalidSpec => Self::RuleInvalidSpec,
-            RuleError::Excluded => Self::RuleExcluded,
-            RuleError::BpsOutOfBounds => Self::RuleBpsOutOfBounds,
-            RuleError::StillOwed => Self::RuleStillOwed,
-            RuleError::StillLeased => Self::RuleStillLeased,
-            RuleError::NoFreeUnit => Self::RuleNoFreeUnit,
-            RuleError::InvariantBroken => Self::RuleInvariantBroken,
-            RuleError::ReasonNotAllowed => Self::RuleReasonNotAllowed,
-            RuleError::NotEmpty => Self::RuleNotEmpty,
-        }
-    }
+/// Number of the first rule error.
+pub const RULE_BASE: u32 = 6_100;
+
+/// A rule's refusal as a program error. By its number, so that a rule which this program never meets needs no name here.
+pub fn rule(error: RuleError) -> Error {
+    Error::from(ProgramError::Custom(RULE_BASE + u32::from(error.code())))
 }
 
 /// `?` for results of rules.
@@ -182,6 +226,6 @@ pub trait OrRule<T> {
 
 impl<T> OrRule<T> for RuleResult<T> {
     fn or_rule(self) -> Result<T> {
-        self.map_err(|error| StakingError::from(error).into())
+        self.map_err(rule)
     }
 }
