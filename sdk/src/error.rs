@@ -43,6 +43,8 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::WindowOpen | RuleError::TooEarly => "try again when its time has come",
         RuleError::WrongState => "somebody was faster, or it is over already",
         RuleError::StillOwed => "settle the lease first",
+        RuleError::OperatorShareTooSmall => "the operator adds stake, or delegators leave first",
+        RuleError::NotMatured => "stake can be withdrawn seven days after it was asked back",
         _ => return rule.to_string(),
     };
     format!("{rule}: {hint}")

@@ -5,12 +5,15 @@ use core::mem::offset_of;
 use anchor_lang::error::Error;
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, ZeroCopy};
+use gridlease_core::delegation::{SharePool, Stake};
 use gridlease_core::{Atoms, RuleError};
 
-use crate::constants::{BOND_SEED, CONFIG_SEED, RESERVATION_SEED, VAULT_SEED};
+use crate::constants::{
+    BOND_SEED, CONFIG_SEED, DELEGATION_SEED, RESERVATION_SEED, REVENUE_SEED, UNBONDING_SEED, VAULT_SEED,
+};
 use crate::convert::write_new;
-use crate::error::{OrRule, StakingError};
-use crate::state::{Bond, Config, Header, Reservation};
+use crate::error::{OrRule, RULE_BASE, StakingError, rule};
+use crate::state::{Bond, Config, Delegation, Header, Reservation, Unbonding};
 use crate::{ID, event, instruction};
 
 /// Length of the discriminator, to which the offsets within the structs are added.
@@ -19,12 +22,18 @@ const DISCRIMINATOR: usize = 8;
 fn code(error: Error) -> u32 {
     match error {
         Error::AnchorError(error) => error.error_code_number,
-        Error::ProgramError(error) => panic!("not an error of this program: {error}"),
+        Error::ProgramError(error) => match error.program_error {
+            ProgramError::Custom(code) => code,
+            other => panic!("not an error of this program: {other}"),
+        },
     }
 }
 
-fn bond(amount: u64, reserved: u64, unbonding: u64) -> Bond {
-    Bond { amount, reserved, unbonding, ..bytemuck::Zeroable::zeroed() }
+fn bond(own: u64, reserved: u64, leaving: u64) -> Bond {
+    let mut bond: Bond = bytemuck::Zeroable::zeroed();
+    let exit = SharePool { assets: Atoms(leaving), shares: leaving };
+    bond.set_stake(&Stake { own: Atoms(own), exit, reserved: Atoms(reserved), ..Stake::default() }).unwrap();
+    bond
 }
 
 #[test]
@@ -34,8 +43,10 @@ fn the_program_has_its_fixed_address() {
 
 #[test]
 fn every_account_has_its_size_and_discriminator() {
-    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (408, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
-    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (264, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (576, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
+    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (640, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Delegation::SPACE, Delegation::DISCRIMINATOR), (192, &[237, 90, 140, 159, 124, 255, 243, 80][..]));
+    assert_eq!((Unbonding::SPACE, Unbonding::DISCRIMINATOR), (192, &[95, 230, 238, 186, 158, 104, 194, 88][..]));
     assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (192, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
 }
 
@@ -50,6 +61,8 @@ fn every_account_begins_with_the_common_header() {
     assert_eq!(offset_of!(Config, header), 0);
     assert_eq!(offset_of!(Bond, header), 0);
     assert_eq!(offset_of!(Reservation, header), 0);
+    assert_eq!(offset_of!(Delegation, header), 0);
+    assert_eq!(offset_of!(Unbonding, header), 0);
 }
 
 #[test]
@@ -63,7 +76,53 @@ fn the_fields_of_a_bond_that_the_market_reads_stay_where_they_are() {
     assert_eq!(offset_of!(Bond, added_total) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Bond, leases) + DISCRIMINATOR, 128);
     assert_eq!(offset_of!(Bond, vault_bump) + DISCRIMINATOR, 132);
-    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 136);
+    assert_eq!(offset_of!(Bond, delegators_len) + DISCRIMINATOR, 133);
+    assert_eq!(offset_of!(Bond, marks) + DISCRIMINATOR, 136);
+    assert_eq!(size_of_val(&bond(0, 0, 0).marks), 32 * 8);
+}
+
+#[test]
+fn the_other_fields_of_a_bond_stay_where_they_are() {
+    assert_eq!(offset_of!(Bond, requests) + DISCRIMINATOR, 134);
+    assert_eq!(offset_of!(Bond, revenue_bump) + DISCRIMINATOR, 135);
+    assert_eq!(offset_of!(Bond, own) + DISCRIMINATOR, 392);
+    assert_eq!(offset_of!(Bond, exit_assets) + DISCRIMINATOR, 400);
+    assert_eq!(offset_of!(Bond, exit_shares) + DISCRIMINATOR, 408);
+    assert_eq!(offset_of!(Bond, delegated_assets) + DISCRIMINATOR, 416);
+    assert_eq!(offset_of!(Bond, delegated_shares) + DISCRIMINATOR, 424);
+    assert_eq!(offset_of!(Bond, leaving_shares) + DISCRIMINATOR, 432);
+    assert_eq!(offset_of!(Bond, operator_owed) + DISCRIMINATOR, 440);
+    assert_eq!(offset_of!(Bond, delegators_owed) + DISCRIMINATOR, 448);
+    assert_eq!(offset_of!(Bond, per_share) + DISCRIMINATOR, 456);
+    assert_eq!(offset_of!(Bond, insurance_owed) + DISCRIMINATOR, 472);
+    assert_eq!(offset_of!(Bond, withdrawn_total) + DISCRIMINATOR, 480);
+    assert_eq!(offset_of!(Bond, min_delegation) + DISCRIMINATOR, 488);
+    assert_eq!(offset_of!(Bond, commission_from) + DISCRIMINATOR, 496);
+    assert_eq!(offset_of!(Bond, commission) + DISCRIMINATOR, 504);
+    assert_eq!(offset_of!(Bond, next_commission) + DISCRIMINATOR, 506);
+    assert_eq!(offset_of!(Bond, next_number) + DISCRIMINATOR, 508);
+    assert_eq!(offset_of!(Bond, revenue) + DISCRIMINATOR, 512);
+    assert_eq!(offset_of!(Bond, payout) + DISCRIMINATOR, 544);
+    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 576);
+}
+
+#[test]
+fn the_fields_of_a_delegation_and_of_a_request_stay_where_they_are() {
+    assert_eq!(offset_of!(Delegation, bond) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Delegation, delegator) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Delegation, destination) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Delegation, shares) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Delegation, owed) + DISCRIMINATOR, 128);
+    assert_eq!(offset_of!(Delegation, entry) + DISCRIMINATOR, 136);
+    assert_eq!(offset_of!(Delegation, next_number) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Delegation, requests) + DISCRIMINATOR, 156);
+    assert_eq!(offset_of!(Unbonding, bond) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Unbonding, owner) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Unbonding, destination) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Unbonding, rent_to) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Unbonding, shares) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Unbonding, number) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Unbonding, kind) + DISCRIMINATOR, 164);
 }
 
 #[test]
@@ -73,7 +132,8 @@ fn the_fields_of_a_reservation_stay_where_they_are() {
     assert_eq!(offset_of!(Reservation, slasher) + DISCRIMINATOR, 88);
     assert_eq!(offset_of!(Reservation, rent_to) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Reservation, amount) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Reservation, lent) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 168);
 }
 
 #[test]
@@ -83,7 +143,10 @@ fn the_fields_of_the_configuration_stay_where_they_are() {
     assert_eq!(offset_of!(Config, usdc_mint) + DISCRIMINATOR, 88);
     assert_eq!(offset_of!(Config, insurance) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Config, slashers) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 280);
+    assert_eq!(offset_of!(Config, pending_insurance) + DISCRIMINATOR, 280);
+    assert_eq!(offset_of!(Config, pending_slashers) + DISCRIMINATOR, 312);
+    assert_eq!(offset_of!(Config, pending_from) + DISCRIMINATOR, 440);
+    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 448);
 }
 
 #[test]
@@ -109,20 +172,44 @@ fn every_event_has_its_discriminator() {
 fn every_address_comes_from_its_seeds() {
     assert_eq!((CONFIG_SEED, BOND_SEED), (&b"config"[..], &b"bond"[..]));
     assert_eq!((VAULT_SEED, RESERVATION_SEED), (&b"vault"[..], &b"reservation"[..]));
+    assert_eq!((REVENUE_SEED, DELEGATION_SEED), (&b"revenue"[..], &b"delegation"[..]));
+    assert_eq!(UNBONDING_SEED, &b"unbonding"[..]);
 }
 
 #[test]
 fn every_rule_error_keeps_its_number() {
-    for (number, error) in (6_100..).zip(RuleError::ALL) {
-        assert_eq!(u32::from(StakingError::from(error)), number, "{error}");
-        assert_eq!(StakingError::from(error).name(), format!("Rule{error:?}"));
+    for (number, error) in (RULE_BASE..).zip(RuleError::ALL) {
+        assert_eq!(code(rule(error)), number, "{error}");
+        assert_eq!(Err::<(), _>(error).or_rule().map_err(code), Err(number));
     }
 }
 
 #[test]
-fn every_rule_error_is_told_in_the_words_of_the_rules() {
-    for error in RuleError::ALL {
-        assert_eq!(StakingError::from(error).to_string(), error.to_string());
+fn the_rule_errors_that_this_program_names_are_those_of_the_rules() {
+    let named = [
+        (StakingError::RuleOverflow, RuleError::Overflow),
+        (StakingError::RuleZeroAmount, RuleError::ZeroAmount),
+        (StakingError::RuleInsufficientStake, RuleError::InsufficientStake),
+        (StakingError::RuleSlashAboveReservation, RuleError::SlashAboveReservation),
+        (StakingError::RuleTooEarly, RuleError::TooEarly),
+        (StakingError::RuleInvariantBroken, RuleError::InvariantBroken),
+        (StakingError::RuleNotEmpty, RuleError::NotEmpty),
+        (StakingError::RuleOperatorShareTooSmall, RuleError::OperatorShareTooSmall),
+        (StakingError::RuleTooManyDelegators, RuleError::TooManyDelegators),
+        (StakingError::RuleDelegationTooSmall, RuleError::DelegationTooSmall),
+        (StakingError::RuleCommissionOutOfBounds, RuleError::CommissionOutOfBounds),
+        (StakingError::RulePoolSpent, RuleError::PoolSpent),
+        (StakingError::RuleTooManyRequests, RuleError::TooManyRequests),
+        (StakingError::RuleNotMatured, RuleError::NotMatured),
+        (StakingError::RuleStakeBound, RuleError::StakeBound),
+        (StakingError::RuleNothingToClaim, RuleError::NothingToClaim),
+        (StakingError::RuleMinimumOutOfBounds, RuleError::MinimumOutOfBounds),
+        (StakingError::RulePositionTooSmall, RuleError::PositionTooSmall),
+    ];
+    for (ours, theirs) in named {
+        assert_eq!(ours.name(), format!("Rule{theirs:?}"));
+        assert_eq!(ours.to_string(), theirs.to_string());
+        assert_eq!(u32::from(ours), RULE_BASE + u32::from(theirs.code()));
     }
 }
 
@@ -142,6 +229,19 @@ fn the_program_s_own_errors_keep_their_numbers() {
         StakingError::PaysItself,
         StakingError::ZeroKey,
         StakingError::NotMoved,
+        StakingError::NotUpgradeAuthority,
+        StakingError::WrongProgramData,
+        StakingError::WrongAdmin,
+        StakingError::NothingProposed,
+        StakingError::PoolClosed,
+        StakingError::PoolExists,
+        StakingError::WrongRevenue,
+        StakingError::WrongDelegator,
+        StakingError::WrongDelegation,
+        StakingError::WrongDestination,
+        StakingError::WrongUnbonding,
+        StakingError::NoSpareLamport,
+        StakingError::OwnDelegation,
     ];
     for (number, error) in (6_000..).zip(own) {
         assert_eq!(u32::from(error), number, "{error}");
@@ -150,20 +250,54 @@ fn the_program_s_own_errors_keep_their_numbers() {
 
 #[test]
 fn a_bond_that_binds_more_than_it_has_is_never_written() {
-    let mut account = bond(10, 4, 3);
-    let mut totals = account.totals();
-    assert_eq!(totals.free(), Ok(Atoms(3)));
-    totals.unbonding = Atoms(7);
-    assert_eq!(account.set_totals(&totals).map_err(code), Err(6_126));
-    assert_eq!(account.totals(), bond(10, 4, 3).totals());
+    let mut account = bond(7, 4, 3);
+    let mut stake = account.stake();
+    assert_eq!(stake.bond().unwrap().free(), Ok(Atoms(3)));
+    stake.reserved = Atoms(11);
+    assert_eq!(account.set_stake(&stake).map_err(code), Err(6_126));
+    assert_eq!(account.totals(), bond(7, 4, 3).totals());
 }
 
 #[test]
 fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
-    let account = bond(10, 4, 3);
+    let account = bond(7, 4, 3);
     assert_eq!(account.invariant(9).map_err(code), Err(6_126));
     assert_eq!(account.invariant(10), Ok(()));
     assert_eq!(account.invariant(11), Ok(()));
+    let account = Bond { insurance_owed: 2, ..account };
+    assert_eq!(account.invariant(11).map_err(code), Err(6_126), "what the insurance fund is owed is in there, too");
+    assert_eq!(account.invariant(12), Ok(()));
+}
+
+#[test]
+fn a_delegator_s_mark_is_noted_once_and_struck_again() {
+    let mut account = bond(0, 0, 0);
+    let keys: Vec<_> = (1..=33u8).map(|n| Pubkey::new_from_array([n; 32])).collect();
+    for key in &keys[..32] {
+        account.mark(key).unwrap();
+    }
+    assert_eq!(account.mark(&keys[32]).map_err(code), Err(6_130));
+    assert_eq!(account.unmark(&keys[32]).map_err(code), Err(6_126));
+    account.unmark(&keys[0]).unwrap();
+    assert_eq!((account.delegators_len, account.marks[0], account.marks[31]), (31, [32; 8], [0; 8]));
+    assert_eq!(account.unmark(&keys[0]).map_err(code), Err(6_126));
+    for key in &keys[1..32] {
+        account.unmark(key).unwrap();
+    }
+    assert_eq!((account.delegators_len, account.marks), (0, [[0; 8]; 32]));
+}
+
+#[test]
+fn a_list_of_slashers_names_one_at_least_and_none_twice() {
+    let (a, b, none) = (Pubkey::new_from_array([1; 32]), Pubkey::new_from_array([2; 32]), Pubkey::default());
+    assert_eq!(Config::check_list(&[none; 4]).map_err(code), Err(6_011));
+    assert_eq!(Config::check_list(&[a, none, a, none]).map_err(code), Err(6_004));
+    assert_eq!(Config::check_list(&[none, a, none, b]), Ok(()));
+    let mut config: Config = bytemuck::Zeroable::zeroed();
+    config.slashers[0] = a;
+    assert!(config.adds(&[b, none, none, none]));
+    assert!(config.adds(&[a, b, none, none]));
+    assert!(!config.adds(&[none, a, none, none]));
 }
 
 #[test]

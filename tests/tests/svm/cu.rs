@@ -283,7 +283,8 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
     }
     let job = w.rent(size::<Job>() + 35);
     let (lease, reservation) = (w.rent(size::<Lease>()), w.rent(size::<Reservation>()));
-    assert_eq!((of_buyer, of_provider), (job, lease + reservation), "the rent computed is the rent measured");
+    // The reservation's first lamport is the bond's.
+    assert_eq!((of_buyer, of_provider), (job, lease + reservation - 1), "the rent computed is the rent measured");
     let (purse, offer) = (w.rent(size::<Purse>()) + w.rent(165), w.rent(size::<Offer>()));
     let _ = writeln!(
         doc,
