@@ -13,6 +13,9 @@ mod lease;
 mod offer;
 mod purse;
 mod staking;
+mod staking_governance;
+mod staking_pool;
+mod staking_unbond;
 mod walk;
 
 use gridlease_tests::svm::World;
