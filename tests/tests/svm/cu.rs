@@ -129,7 +129,7 @@ fn stakes(m: &mut Meter) {
 fn insured(m: &mut Meter, buyer: &Buyer) {
     let (keeper, fund) = (m.world.payer.insecure_clone(), m.world.insurance);
     // A lease dear in stake and cheap in price: what is slashed is more than the victim gets.
-    let owner = m.world.provider(|_| {});
+    let owner = m.world.provider(|supply| supply.floor = 50_000);
     let left = m.world.running(buyer, &owner, 100_000, |_| {});
     m.world.freeze(&fund, true);
     m.world.pass(100);
