@@ -157,6 +157,26 @@ fn every_instruction_has_its_discriminator() {
     assert_eq!(instruction::Reserve::DISCRIMINATOR, &[92, 99, 244, 209, 28, 65, 213, 157]);
     assert_eq!(instruction::Release::DISCRIMINATOR, &[253, 249, 15, 206, 28, 127, 193, 241]);
     assert_eq!(instruction::Slash::DISCRIMINATOR, &[204, 141, 18, 161, 8, 177, 92, 142]);
+    assert_eq!(instruction::AcceptAdmin::DISCRIMINATOR, &[112, 42, 45, 90, 116, 181, 13, 170]);
+    assert_eq!(instruction::CancelConfig::DISCRIMINATOR, &[91, 124, 207, 75, 179, 108, 227, 13]);
+    assert_eq!(instruction::ChangePool::DISCRIMINATOR, &[141, 221, 123, 235, 35, 9, 145, 201]);
+    assert_eq!(instruction::ClaimCommission::DISCRIMINATOR, &[12, 9, 15, 170, 155, 235, 124, 254]);
+    assert_eq!(instruction::ClaimRevenue::DISCRIMINATOR, &[4, 22, 151, 70, 183, 79, 73, 189]);
+    assert_eq!(instruction::CloseBond::DISCRIMINATOR, &[47, 18, 254, 114, 33, 116, 141, 41]);
+    assert_eq!(instruction::CloseDelegation::DISCRIMINATOR, &[41, 110, 46, 165, 0, 109, 193, 193]);
+    assert_eq!(instruction::Delegate::DISCRIMINATOR, &[90, 147, 75, 178, 85, 88, 4, 137]);
+    assert_eq!(instruction::Distribute::DISCRIMINATOR, &[191, 44, 223, 207, 164, 236, 126, 61]);
+    assert_eq!(instruction::ExecuteConfig::DISCRIMINATOR, &[189, 36, 99, 231, 117, 10, 8, 134]);
+    assert_eq!(instruction::OpenDelegation::DISCRIMINATOR, &[238, 71, 30, 247, 240, 93, 134, 141]);
+    assert_eq!(instruction::OpenPool::DISCRIMINATOR, &[96, 215, 110, 61, 1, 246, 205, 228]);
+    assert_eq!(instruction::PayInsurance::DISCRIMINATOR, &[144, 170, 105, 32, 236, 86, 72, 139]);
+    assert_eq!(instruction::ProposeAdmin::DISCRIMINATOR, &[121, 214, 199, 212, 87, 39, 117, 234]);
+    assert_eq!(instruction::ProposeConfig::DISCRIMINATOR, &[163, 247, 238, 160, 236, 129, 153, 160]);
+    assert_eq!(instruction::SweepDonation::DISCRIMINATOR, &[137, 169, 125, 232, 42, 147, 66, 175]);
+    assert_eq!(instruction::Unbond::DISCRIMINATOR, &[151, 129, 36, 46, 102, 195, 111, 122]);
+    assert_eq!(instruction::Undelegate::DISCRIMINATOR, &[131, 148, 180, 198, 91, 104, 42, 238]);
+    assert_eq!(instruction::WithdrawDelegation::DISCRIMINATOR, &[198, 233, 141, 169, 204, 178, 110, 250]);
+    assert_eq!(instruction::WithdrawStake::DISCRIMINATOR, &[153, 8, 22, 138, 105, 176, 87, 66]);
 }
 
 #[test]
@@ -166,6 +186,22 @@ fn every_event_has_its_discriminator() {
     assert_eq!(event::Reserved::DISCRIMINATOR, &[113, 14, 94, 126, 13, 203, 14, 65]);
     assert_eq!(event::Released::DISCRIMINATOR, &[232, 229, 255, 136, 101, 189, 15, 220]);
     assert_eq!(event::Slashed::DISCRIMINATOR, &[98, 59, 249, 154, 233, 53, 98, 194]);
+    assert_eq!(event::AdminAccepted::DISCRIMINATOR, &[174, 12, 76, 139, 158, 99, 110, 254]);
+    assert_eq!(event::AdminProposed::DISCRIMINATOR, &[129, 249, 226, 227, 199, 82, 110, 243]);
+    assert_eq!(event::BondClosed::DISCRIMINATOR, &[227, 55, 88, 183, 234, 17, 203, 66]);
+    assert_eq!(event::CommissionClaimed::DISCRIMINATOR, &[39, 106, 107, 183, 92, 78, 148, 99]);
+    assert_eq!(event::ConfigProposed::DISCRIMINATOR, &[148, 34, 23, 129, 45, 161, 66, 192]);
+    assert_eq!(event::ConfigWritten::DISCRIMINATOR, &[12, 81, 48, 53, 155, 145, 88, 93]);
+    assert_eq!(event::Delegated::DISCRIMINATOR, &[52, 201, 7, 194, 24, 79, 100, 159]);
+    assert_eq!(event::DelegationClosed::DISCRIMINATOR, &[225, 66, 187, 107, 192, 71, 85, 138]);
+    assert_eq!(event::DonationSwept::DISCRIMINATOR, &[167, 54, 255, 65, 46, 254, 188, 183]);
+    assert_eq!(event::InsurancePaid::DISCRIMINATOR, &[170, 6, 42, 247, 52, 247, 87, 104]);
+    assert_eq!(event::PoolChanged::DISCRIMINATOR, &[79, 81, 38, 228, 57, 200, 168, 142]);
+    assert_eq!(event::PoolOpened::DISCRIMINATOR, &[44, 53, 197, 215, 31, 61, 56, 170]);
+    assert_eq!(event::RevenueClaimed::DISCRIMINATOR, &[5, 254, 104, 87, 133, 137, 45, 116]);
+    assert_eq!(event::RevenueDistributed::DISCRIMINATOR, &[78, 195, 188, 214, 203, 219, 199, 87]);
+    assert_eq!(event::StakeWithdrawn::DISCRIMINATOR, &[33, 120, 159, 58, 140, 255, 174, 79]);
+    assert_eq!(event::UnbondingRequested::DISCRIMINATOR, &[35, 100, 228, 77, 118, 27, 223, 244]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod offer;
 mod purse;
 mod staking;
 mod staking_governance;
+mod staking_lockstep;
 mod staking_pool;
 mod staking_unbond;
 mod walk;

@@ -331,10 +331,12 @@ fn a_reservation_without_rent_cannot_outlive_its_transaction() {
     let to = w.lamports(&owner.payout);
     w.ok(&[release_call(&owner.bond, &lease, &owner.payout)], &[]);
     assert_eq!((w.lamports(&owner.bond), w.lamports(&owner.payout)), (had, to + rent - 1));
-    // A bond that has lent all it can spare says so.
+    // A bond that has lent all it can spare says so. It takes ten thousand leases.
     let bare = w.rent(8 + size_of::<Bond>());
     let mut account = w.account(&owner.bond).unwrap();
     account.lamports = bare;
     w.put(owner.bond, account);
+    assert!(w.refuse(reserve.clone(), &[]).contains("InsufficientFundsForRent"), "whatever its books say");
+    w.edit_as::<Bond>(&owner.bond, |bond| bond.leases = 10_000);
     assert_eq!(w.refuse(reserve, &[]), "staking NoSpareLamport");
 }

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program::{self, Assign};
 use gridlease_core::Atoms;
 
-use crate::constants::RESERVATION_SEED;
+use crate::constants::{RESERVATION_SEED, SPARE_LAMPORTS};
 use crate::convert::write_new;
 use crate::error::{OrRule, StakingError};
 use crate::event::Reserved;
@@ -92,9 +92,10 @@ impl Reserve<'_> {
         ctx.accounts.lend(lent)
     }
 
-    /// Lends the reservation its first lamport. What the bond keeps must be its rent.
+    /// Lends the reservation its first lamport. What the bond keeps must be its rent; the runtime sees to that, and what
+    /// a bond is opened with lasts for so many leases that it is worth saying why only beyond them.
     fn lend(&self, lent: u64) -> Result<()> {
-        if lent > 0 {
+        if lent > 0 && u64::from(self.bond.load()?.leases()) > SPARE_LAMPORTS {
             let keeps = self.bond.as_ref().lamports().saturating_sub(lent);
             require!(keeps >= Rent::get()?.minimum_balance(Bond::SPACE), StakingError::NoSpareLamport);
         }
