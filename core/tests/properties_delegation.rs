@@ -206,6 +206,18 @@ proptest! {
     }
 
     #[test]
+    fn a_reservation_changes_nothing_but_its_sum(steps in prop::collection::vec(step(), 1..60), amount in some()) {
+        let mut model = Model::default();
+        for step in &steps {
+            let _ = model.apply(step);
+        }
+        let mut sums = model.stake.bond().unwrap();
+        let amount = Atoms(amount % (sums.free().unwrap().0 + 2));
+        prop_assert_eq!(sums.reserve(amount), model.stake.reserve(amount));
+        prop_assert_eq!(model.stake.bond().unwrap(), sums);
+    }
+
+    #[test]
     fn once_the_leases_are_closed_everybody_can_leave_and_nothing_is_left_over(
         steps in prop::collection::vec(step(), 1..80)
     ) {

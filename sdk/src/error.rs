@@ -77,7 +77,7 @@ const MARKET: [&str; 22] = [
 ];
 
 /// Refusals of the staking program, 6000 and up.
-const STAKING: [&str; 26] = [
+const STAKING: [&str; 25] = [
     "the mint is not a classic SPL Token mint with 6 decimals",
     "the insurance account is not the configured one",
     "the vault is not the bond's",
@@ -96,7 +96,6 @@ const STAKING: [&str; 26] = [
     "the signer is not the admin, nor the one named to become it",
     "nothing was proposed",
     "the bond takes no delegations; its operator has opened no pool",
-    "the bond's pool is open already",
     "the account is not the bond's revenue vault",
     "the signer is neither the delegator nor the bond's operator",
     "the delegation is of another bond or delegator",

@@ -51,6 +51,19 @@ impl Bond {
         Ok(())
     }
 
+    /// Reserves free stake. Only the sum of reservations changes: what can be reserved no more is as much as before where
+    /// anything was free, so the other sums need not be made anew (`a_reservation_changes_nothing_but_its_sum`).
+    ///
+    /// # Errors
+    /// [`StakingError::RuleZeroAmount`], [`StakingError::RuleInsufficientStake`].
+    pub fn reserve(&mut self, amount: Atoms) -> Result<()> {
+        let (reserved, unbonding) = (Atoms(self.reserved), Atoms(self.unbonding));
+        let mut sums = gridlease_core::bond::Bond { amount: Atoms(self.amount), reserved, unbonding };
+        sums.reserve(amount).or_rule()?;
+        self.reserved = sums.reserved.0;
+        Ok(())
+    }
+
     /// The stake as events tell it.
     pub fn totals(&self) -> Totals {
         Totals {

@@ -61,27 +61,24 @@ pub enum StakingError {
     #[msg("the bond takes no delegations; its operator has opened no pool")]
     PoolClosed,
     /// 6018
-    #[msg("the bond's pool is open already")]
-    PoolExists,
-    /// 6019
     #[msg("the account is not the bond's revenue vault")]
     WrongRevenue,
-    /// 6020
+    /// 6019
     #[msg("the signer is neither the delegator nor the bond's operator")]
     WrongDelegator,
-    /// 6021
+    /// 6020
     #[msg("the delegation is of another bond or delegator")]
     WrongDelegation,
-    /// 6022
+    /// 6021
     #[msg("tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults")]
     WrongDestination,
-    /// 6023
+    /// 6022
     #[msg("the request to unbond is of another bond, owner or kind")]
     WrongUnbonding,
-    /// 6024
+    /// 6023
     #[msg("the bond has no lamport to lend to another reservation; send it some")]
     NoSpareLamport,
-    /// 6025
+    /// 6024
     #[msg("the operator adds stake; it does not delegate to itself")]
     OwnDelegation,
 

@@ -270,7 +270,6 @@ fn the_program_s_own_errors_keep_their_numbers() {
         StakingError::WrongAdmin,
         StakingError::NothingProposed,
         StakingError::PoolClosed,
-        StakingError::PoolExists,
         StakingError::WrongRevenue,
         StakingError::WrongDelegator,
         StakingError::WrongDelegation,

@@ -346,6 +346,6 @@ fn a_zero_key_is_no_slasher() {
 
 #[test]
 fn both_programs_name_their_errors() {
-    assert_eq!(errors_of(&STAKING).len(), 26);
+    assert_eq!(errors_of(&STAKING).len(), 25);
     assert_eq!(errors_of(&MARKET).len(), 22);
 }

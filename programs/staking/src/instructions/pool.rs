@@ -59,8 +59,7 @@ impl OpenPool<'_> {
         let bond = self.bond.load()?;
         bond.header.check()?;
         require_keys_eq!(self.authority.key(), bond.authority, StakingError::WrongAuthority);
-        require!(!bond.has_pool(), StakingError::PoolExists);
-        // revenue: new, at its derived address.
+        // revenue: new, at its derived address; so the pool was not open.
         require_keys_eq!(self.usdc_mint.key(), config.usdc_mint, StakingError::WrongMint);
         require_keys_eq!(self.payout.mint, config.usdc_mint, StakingError::WrongMint);
         let outside = self.payout.key() != bond.vault && self.payout.key() != self.revenue.key();

@@ -6,7 +6,7 @@ use gridlease_core::Atoms;
 
 use crate::constants::{RESERVATION_SEED, SPARE_LAMPORTS};
 use crate::convert::write_new;
-use crate::error::{OrRule, StakingError};
+use crate::error::StakingError;
 use crate::event::Reserved;
 use crate::state::{Bond, Config, Header, Reservation};
 use crate::token;
@@ -71,10 +71,8 @@ impl Reserve<'_> {
         let lent = u64::from(accounts.reservation.lamports() == 0);
         let reserved = {
             let mut bond = accounts.bond.load_mut()?;
-            let mut stake = bond.stake();
-            stake.reserve(Atoms(amount)).or_rule()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
-            bond.set_stake(&stake)?;
+            bond.reserve(Atoms(amount))?;
             bond.count_reserved()?;
             Reserved {
                 bond: accounts.bond.key(),
