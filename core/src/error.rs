@@ -65,6 +65,28 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// The operator's own stake would be less than a fifth of what stands behind its leases.
+    OperatorShareTooSmall = 29,
+    /// The bond has as many delegators as it can have.
+    TooManyDelegators = 30,
+    /// A delegation, or what would be left of it, is below the least that the bond takes.
+    DelegationTooSmall = 31,
+    /// The commission is above its bound.
+    CommissionOutOfBounds = 32,
+    /// The stake behind the shares is slashed to next to nothing; its holders leave before anybody joins.
+    PoolSpent = 33,
+    /// As many requests to unbond are open as there can be.
+    TooManyRequests = 34,
+    /// The stake on its way out has not matured.
+    NotMatured = 35,
+    /// All of the stake that matured still stands behind leases.
+    StakeBound = 36,
+    /// There is nothing to pay out.
+    NothingToClaim = 37,
+    /// The least delegation that an operator takes is outside its bounds.
+    MinimumOutOfBounds = 38,
+    /// More was asked than the position holds.
+    PositionTooSmall = 39,
     /// The step is not one of this auction's mode.
     WrongMode = 40,
     /// Sealed bids can still be revealed.
@@ -133,6 +155,17 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::OperatorShareTooSmall,
+        Self::TooManyDelegators,
+        Self::DelegationTooSmall,
+        Self::CommissionOutOfBounds,
+        Self::PoolSpent,
+        Self::TooManyRequests,
+        Self::NotMatured,
+        Self::StakeBound,
+        Self::NothingToClaim,
+        Self::MinimumOutOfBounds,
+        Self::PositionTooSmall,
         Self::WrongMode,
         Self::RevealOpen,
         Self::RevealClosed,
@@ -195,6 +228,19 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::OperatorShareTooSmall => "the operator's own stake must be at least a fifth of the bond's",
+            Self::TooManyDelegators => "the bond has as many delegators as it can have",
+            Self::DelegationTooSmall => "the delegation, or what would be left of it, is below the bond's minimum",
+            Self::CommissionOutOfBounds => "the commission is above 30 per cent",
+            Self::PoolSpent => {
+                "the shares are slashed to next to nothing; whoever holds them must leave before anybody joins"
+            }
+            Self::TooManyRequests => "too many requests to unbond are open; withdraw one that has matured first",
+            Self::NotMatured => "the stake on its way out has not matured",
+            Self::StakeBound => "the stake that matured still stands behind leases; withdraw it when they are closed",
+            Self::NothingToClaim => "there is nothing to pay out",
+            Self::MinimumOutOfBounds => "the least delegation is outside its bounds",
+            Self::PositionTooSmall => "more was asked than the position holds",
             Self::TopUpTooSmall => "the top-up would not let the lease run for a minute",
             Self::NotDurable => "the job did not ask for checkpoints",
             Self::NoNotice => "no notice was agreed, or none was given",

@@ -12,6 +12,7 @@
 pub mod bidder;
 pub mod bond;
 pub mod book;
+pub mod delegation;
 pub mod error;
 pub mod governance;
 pub mod gpu;
@@ -27,12 +28,14 @@ pub mod purse;
 pub mod quantity;
 pub mod reputation;
 pub mod requirement;
+pub mod revenue;
 pub mod rounding;
 pub mod score;
 pub mod sealed;
 pub mod slash;
 pub mod spender;
 pub mod stream;
+pub mod timelock;
 pub mod tip;
 pub mod transition;
 

@@ -91,6 +91,26 @@ pub fn bond_vault(bond: &Pubkey) -> Pubkey {
     derive(&[b"vault", bond.as_ref()], &STAKING)
 }
 
+/// The token account that a bond's revenue arrives in; a provider that shares its revenue names it as payout account.
+pub fn bond_revenue(bond: &Pubkey) -> Pubkey {
+    derive(&[b"revenue", bond.as_ref()], &STAKING)
+}
+
+/// The delegation of `delegator` in a bond.
+pub fn delegation(bond: &Pubkey, delegator: &Pubkey) -> Pubkey {
+    derive(&[b"delegation", bond.as_ref(), delegator.as_ref()], &STAKING)
+}
+
+/// Request `number` of `owner` (the operator or a delegator) to unbond from a bond.
+pub fn unbonding(bond: &Pubkey, owner: &Pubkey, number: u32) -> Pubkey {
+    derive(&[b"unbonding", bond.as_ref(), owner.as_ref(), &number.to_le_bytes()], &STAKING)
+}
+
+/// The account that says who may upgrade `program`.
+pub fn program_data(program: &Pubkey) -> Pubkey {
+    derive(&[program.as_ref()], &solana_sdk_ids::bpf_loader_upgradeable::ID)
+}
+
 /// The stake reserved for a lease or a sealed bid.
 pub fn reservation(lease: &Pubkey) -> Pubkey {
     derive(&[b"reservation", lease.as_ref()], &STAKING)

@@ -49,6 +49,8 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::NumberOutOfBounds => "number the job one above the purse's last",
         RuleError::StillOwed => "settle the lease first",
         RuleError::NotATrade => "only paid leases of ten minutes or more enter the price index",
+        RuleError::OperatorShareTooSmall => "the operator adds stake, or delegators leave first",
+        RuleError::NotMatured => "stake can be withdrawn seven days after it was asked back",
         _ => return rule.to_string(),
     };
     format!("{rule}: {hint}")
@@ -116,6 +118,18 @@ const STAKING: &[(u32, &str)] = &[
     (6_010, "a slash cannot pay the vault that it takes from"),
     (6_011, "a key must not be zero"),
     (6_012, "the tokens did not move"),
+    (6_013, "the signer is not the program's upgrade authority; who deployed the program configures it"),
+    (6_014, "the accounts are not this program and its program data"),
+    (6_015, "the signer is not the admin, nor the one named to become it"),
+    (6_016, "nothing was proposed"),
+    (6_017, "the bond takes no delegations; its operator has opened no pool"),
+    (6_018, "the account is not the bond's revenue vault"),
+    (6_019, "the signer is neither the delegator nor the bond's operator"),
+    (6_020, "the delegation is of another bond or delegator"),
+    (6_021, "tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults"),
+    (6_022, "the request to unbond is of another bond, owner or kind"),
+    (6_023, "the bond has no lamport to lend to another reservation; send it some"),
+    (6_024, "the operator adds stake; it does not delegate to itself"),
 ];
 
 #[cfg(test)]

@@ -97,6 +97,22 @@ events!(
         Reserved(staking::Reserved),
         Released(staking::Released),
         Slashed(staking::Slashed),
+        PoolOpened(staking::PoolOpened),
+        PoolChanged(staking::PoolChanged),
+        RevenueDistributed(staking::RevenueDistributed),
+        Delegated(staking::Delegated),
+        UnbondingRequested(staking::UnbondingRequested),
+        StakeWithdrawn(staking::StakeWithdrawn),
+        RevenueClaimed(staking::RevenueClaimed),
+        CommissionClaimed(staking::CommissionClaimed),
+        DelegationClosed(staking::DelegationClosed),
+        DonationSwept(staking::DonationSwept),
+        InsurancePaid(staking::InsurancePaid),
+        BondClosed(staking::BondClosed),
+        ConfigWritten(staking::ConfigWritten),
+        ConfigProposed(staking::ConfigProposed),
+        AdminProposed(staking::AdminProposed),
+        AdminAccepted(staking::AdminAccepted),
     }
 );
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use gridlease_core::job::SEALED_UNCOUNTED;
-use gridlease_core::{Atoms, bond as bond_rules, invariant};
+use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
-    Bond, Commitment, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, decode,
+    Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
+    Unbonding, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -14,7 +15,7 @@ use solana_pubkey::Pubkey;
 use spl_token_interface::state::{Account as TokenAccount, Mint};
 
 use super::World;
-use super::ledger::{BondLine, JobLine, LeaseLine, PurseLine};
+use super::ledger::{BondLine, DelegationLine, JobLine, LeaseLine, PurseLine};
 
 impl World {
     /// All accounts of one kind.
@@ -67,21 +68,20 @@ impl World {
         let reservations = self.all::<Reservation>();
         let sealed = self.all::<Commitment>();
         for (key, bond) in self.all::<Bond>() {
-            let totals = bond_rules::Bond {
-                amount: Atoms(bond.amount),
-                reserved: Atoms(bond.reserved),
-                unbonding: Atoms(bond.unbonding),
-            };
-            invariant::bond(&totals, Atoms(self.tokens(&bond.vault))).unwrap();
+            let sums = bond.stake().bond().unwrap();
+            assert_eq!(sums, bond.amounts(), "the sums of bond {key}");
+            invariant::bond(&sums, Atoms(self.tokens(&bond.vault) - bond.insurance_owed)).unwrap();
             let own: Vec<_> = reservations.values().filter(|reservation| reservation.bond == key).collect();
             assert_eq!(own.iter().map(|own| own.amount).sum::<u64>(), bond.reserved, "reservations of bond {key}");
             assert_eq!(own.len(), usize::try_from(bond.leases).unwrap(), "number of reservations of bond {key}");
-            assert_eq!(bond.added_total, bond.amount + bond.slashed_total, "the counters of bond {key}");
+            let ever = bond.amount + bond.slashed_total + bond.withdrawn_total;
+            assert_eq!(bond.added_total, ever, "the counters of bond {key}");
+            self.audit_pool(&key, &bond);
         }
         // The market made exactly one reservation for each lease that is not closed.
         for (key, reservation) in &reservations {
             assert_eq!(*key, address::reservation(&reservation.lease));
-            if reservation.slasher == address::market_authority() && self.audited {
+            if reservation.slasher == address::market_authority() && self.audited && !self.made_up {
                 if let Some(sealed) = sealed.get(&reservation.lease) {
                     let recorded = (sealed.bond, sealed.rent_to, sealed.amount);
                     assert_eq!(recorded, (reservation.bond, reservation.rent_to, reservation.amount));
@@ -110,6 +110,37 @@ impl World {
                 usize::from(job.sealed) == of_round.count() || job.sealed == SEALED_UNCOUNTED || job.reveal_end == 0,
                 "sealed bids of job {key}"
             );
+        }
+    }
+
+    /// A bond's shares are exactly those of its delegations and requests, and what these could claim is in the vault.
+    fn audit_pool(&self, key: &Pubkey, bond: &Bond) {
+        let delegations: Vec<_> = self.all::<Delegation>().into_values().filter(|d| d.bond == *key).collect();
+        let requests: Vec<_> = self.all::<Unbonding>().into_values().filter(|r| r.bond == *key).collect();
+        let shares = |of_operator: bool| -> u64 {
+            requests.iter().filter(|r| r.is_operators() == of_operator).map(|r| r.shares).sum()
+        };
+        assert_eq!(shares(true), bond.exit_shares, "the operator's requests of bond {key}");
+        assert_eq!(shares(false), bond.leaving_shares, "the delegators' requests of bond {key}");
+        let staying: u64 = delegations.iter().map(|d| d.shares).sum();
+        assert_eq!(staying + bond.leaving_shares, bond.delegated_shares, "the delegators' shares of bond {key}");
+        for pool in [bond.stake().exit, bond.stake().delegated] {
+            assert!(pool.assets.0 <= pool.shares, "a share of bond {key} is worth more than an atom");
+        }
+        let open = |owner: &Pubkey| requests.iter().filter(|r| r.owner == *owner).count();
+        assert_eq!(usize::from(bond.requests), open(&bond.authority), "open requests of bond {key}");
+        let mut marks: Vec<_> = bond.delegator_marks().to_vec();
+        for delegation in &delegations {
+            assert_eq!(usize::from(delegation.requests), open(&delegation.delegator), "requests in bond {key}");
+            let at = marks.iter().position(|mark| delegation.delegator.as_ref().starts_with(mark));
+            marks.swap_remove(at.expect("a delegator has no mark"));
+        }
+        assert!(marks.is_empty(), "bond {key} has marks of nobody");
+        if bond.has_pool() {
+            let owed = bond.revenue_owed().owed().unwrap().0;
+            assert!(self.tokens(&bond.revenue) >= owed, "the revenue vault of bond {key} holds less than is owed");
+            let claims: u64 = delegations.iter().map(|d| d.claimable(bond).0).sum();
+            assert!(claims <= bond.delegators_owed, "delegators of bond {key} could claim more than is theirs");
         }
     }
 
@@ -159,10 +190,20 @@ impl World {
             (*key, LeaseLine { job: lease.job, purse: lease.purse, held })
         });
         assert_eq!(held.collect::<BTreeMap<_, _>>(), self.ledger.leases, "leases by their events");
-        let bonds = self
-            .all::<Bond>()
-            .into_iter()
-            .map(|(key, bond)| (key, BondLine { amount: bond.amount, reserved: bond.reserved, leases: bond.leases }));
+        let bonds = self.all::<Bond>().into_iter().map(|(key, bond)| {
+            let line = BondLine {
+                amount: bond.amount,
+                reserved: bond.reserved,
+                leases: bond.leases,
+                own: bond.own,
+                exit: (bond.exit_assets, bond.exit_shares),
+                delegated: (bond.delegated_assets, bond.delegated_shares),
+                leaving: bond.leaving_shares,
+                owed: (bond.operator_owed, bond.delegators_owed),
+                insurance_owed: bond.insurance_owed,
+            };
+            (key, line)
+        });
         assert_eq!(bonds.collect::<BTreeMap<_, _>>(), self.ledger.bonds, "bonds by their events");
         let indices = self.all::<PriceIndex>();
         assert_eq!(indices.len(), self.ledger.indices.len(), "price indices by their events");
@@ -172,6 +213,12 @@ impl World {
             assert_eq!(trades.collect::<BTreeMap<_, _>>(), line.trades, "trades of index {key} by their events");
             assert_eq!((index.price, index.len), (line.price, line.len), "index {key} by its events");
         }
+        let delegations = self.all::<Delegation>().into_values();
+        let delegations =
+            delegations.map(|d| ((d.bond, d.delegator), DelegationLine { shares: d.shares, owed: d.owed }));
+        assert_eq!(delegations.collect::<BTreeMap<_, _>>(), self.ledger.delegations, "delegations by their events");
+        let requests = self.all::<Unbonding>().into_values().map(|r| ((r.bond, r.owner, r.number), r.shares));
+        assert_eq!(requests.collect::<BTreeMap<_, _>>(), self.ledger.unbondings, "requests by their events");
     }
 
     /// All USDC is somewhere: the token accounts add up to the supply.

@@ -21,6 +21,10 @@ mod purse;
 mod reputation;
 mod spender;
 mod staking;
+mod staking_governance;
+mod staking_lockstep;
+mod staking_pool;
+mod staking_unbond;
 mod token_2022;
 mod walk;
 
