@@ -65,6 +65,20 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// The number of tasks, the quorum, the replicas or the parallel tasks of an array are outside their bounds.
+    ArrayShape = 60,
+    /// The budget of an array is below what one of its tasks can cost, or above what all of them can.
+    ArrayBudget = 61,
+    /// As many tasks of the array are open as may be at a time.
+    ArrayFull = 62,
+    /// Neither the array's reservation nor the purse's free balance covers another task.
+    ArrayShort = 63,
+    /// The tasks of an array are opened one after the other; this is not the next one.
+    TaskOutOfOrder = 64,
+    /// Tasks of the array are not closed.
+    TasksOpen = 65,
+    /// The provider shares its authority, node key, payout account or a delegator with the provider of another replica.
+    Kin = 66,
 }
 
 impl RuleError {
@@ -99,6 +113,13 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::ArrayShape,
+        Self::ArrayBudget,
+        Self::ArrayFull,
+        Self::ArrayShort,
+        Self::TaskOutOfOrder,
+        Self::TasksOpen,
+        Self::Kin,
     ];
 
     /// The stable number.
@@ -144,6 +165,13 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::ArrayShape => "the tasks, quorum, replicas or parallel tasks of the array are outside their bounds",
+            Self::ArrayBudget => "the array's budget is below what one task can cost, or above what all can",
+            Self::ArrayFull => "as many tasks of the array are open as may be at a time",
+            Self::ArrayShort => "the array's reservation and the purse's free balance do not cover another task",
+            Self::TaskOutOfOrder => "this is not the array's next task",
+            Self::TasksOpen => "tasks of the array are not closed",
+            Self::Kin => "the provider shares an owner, a key or a delegator with that of another replica",
         })
     }
 }
