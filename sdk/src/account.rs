@@ -2,6 +2,7 @@
 
 use anchor_lang::{Discriminator, Owner};
 use bytemuck::Pod;
+use gridlease_core::array::{Array as ArrayRules, ArrayEnd, ArrayState, Shape, Task};
 use gridlease_core::bond::Bond as BondAmounts;
 use gridlease_core::gpu::{model_name, region_name};
 use gridlease_core::job::{EndReason, JobState};
@@ -12,7 +13,7 @@ use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs};
 use solana_pubkey::Pubkey;
 
-pub use crate::program::market::accounts::{Config, Job, Lease, Offer, Provider, Purse};
+pub use crate::program::market::accounts::{Array, Config, Job, Lease, Offer, Provider, Purse, TaskGroup};
 pub use crate::program::market::types::{BookEntry, Header};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
 
@@ -78,7 +79,7 @@ macro_rules! kinds {
 
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
-    Lease => "lease", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
+    Lease => "lease", Array => "array", TaskGroup => "task group", StakingConfig => "staking configuration", Bond => "bond", Reservation => "reservation",
 );
 
 /// Decodes the account at `address`.
@@ -117,6 +118,56 @@ pub fn manifest_uri(address: &Pubkey, job: &Job, data: &[u8]) -> Result<Option<S
     let bytes = data.get(from..from + usize::from(job.uri_len)).ok_or_else(|| damaged("the URI is cut off"))?;
     let uri = core::str::from_utf8(bytes).map_err(|_| damaged("the URI is not UTF-8"))?;
     Ok(Some(uri.to_owned()))
+}
+
+impl Array {
+    /// State; `None` for a byte that this version does not know.
+    pub fn state(&self) -> Option<ArrayState> {
+        ArrayState::from_byte(self.header.state).ok()
+    }
+
+    /// Why it is over.
+    pub fn end_reason(&self) -> ArrayEnd {
+        ArrayEnd::from_byte(self.reason).unwrap_or(ArrayEnd::None)
+    }
+
+    /// The moving parts, for the rules; `None` for a state that this version does not know.
+    pub fn rules(&self) -> Option<ArrayRules> {
+        Some(ArrayRules {
+            state: self.state()?,
+            reason: self.end_reason(),
+            shape: Shape {
+                count: self.count,
+                quorum: self.quorum,
+                replicas: self.replicas,
+                parallel: self.parallel,
+                budget: Atoms(self.budget),
+            },
+            cap: Atoms(self.cap),
+            reserved: Atoms(self.reserved),
+            spent: Atoms(self.spent),
+            next: self.next,
+            open: self.open,
+            jobs: self.jobs,
+            completed: self.completed,
+            failed: self.failed,
+        })
+    }
+
+    /// Its tasks, in order, out of the account's data.
+    ///
+    /// # Errors
+    /// [`DecodeError::Damaged`] where the account is too short.
+    pub fn tasks(&self, address: &Pubkey, data: &[u8]) -> Result<Vec<Task>, DecodeError> {
+        let from = size::<Array>();
+        let bytes = data.get(from..from + usize::from(self.count));
+        let bytes = bytes.ok_or(DecodeError::Damaged {
+            address: *address,
+            kind: Array::KIND,
+            what: "the tasks are cut off",
+        })?;
+        Ok(bytes.iter().copied().map(Task).collect())
+    }
 }
 
 impl Purse {

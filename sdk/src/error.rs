@@ -40,6 +40,9 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::WindowClosed => "wait for the next job",
         RuleError::WindowOpen | RuleError::TooEarly => "try again when its time has come",
         RuleError::WrongState => "somebody was faster, or it is over already",
+        RuleError::ArrayFull => "close a task that is over first",
+        RuleError::ArrayShort => "deposit more with `gridlease purse deposit`",
+        RuleError::TasksOpen => "close its tasks first",
         RuleError::StillOwed => "settle the lease first",
         _ => return rule.to_string(),
     };
@@ -70,6 +73,9 @@ const MARKET: &[(u32, &str)] = &[
     (6_019, "the offer does not hold the rent of another lease"),
     (6_020, "the token account is not of the market's mint, or not the recorded one"),
     (6_021, "the account's layout version is not the one of the program"),
+    (6_045, "the job is a task of an array: close it with close_task"),
+    (6_046, "bids and awards of a replica need the group of its task before the other additional accounts"),
+    (6_047, "the array does not hold the rent of another task; close a task that is over, or send it SOL"),
 ];
 
 /// Refusals of the staking program, 6000 and up.

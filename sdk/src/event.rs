@@ -55,6 +55,11 @@ events!(
         GraceBegan(market::GraceBegan),
         LeaseClosed(market::LeaseClosed),
         JobClosed(market::JobClosed),
+        ArrayPosted(market::ArrayPosted),
+        TaskOpened(market::TaskOpened),
+        TaskClosed(market::TaskClosed),
+        ArrayEnded(market::ArrayEnded),
+        ArrayClosed(market::ArrayClosed),
     }
 );
 

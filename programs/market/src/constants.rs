@@ -16,6 +16,11 @@ pub const PROVIDER_SEED: &[u8] = b"provider";
 pub const OFFER_SEED: &[u8] = b"offer";
 /// Seed of a job, followed by its purse and number (8 bytes, little endian).
 pub const JOB_SEED: &[u8] = b"job";
+/// Seed of an array, followed by its purse and number (8 bytes, little endian). Its tasks' jobs are at [`JOB_SEED`], the
+/// array and task × replicas + replica (8 bytes, little endian).
+pub const ARRAY_SEED: &[u8] = b"array";
+/// Seed of a task group, followed by its array and task (2 bytes, little endian).
+pub const GROUP_SEED: &[u8] = b"group";
 /// Seed of a lease, followed by its job and number (1 byte).
 pub const LEASE_SEED: &[u8] = b"lease";
 /// Seed of a reservation in the staking program, followed by the lease.

@@ -72,6 +72,15 @@ pub enum MarketError {
     /// 6021
     #[msg("the account's layout version is not the one of this program")]
     WrongVersion,
+    /// 6045
+    #[msg("the job is a task of an array; close it with close_task")]
+    TaskOfArray = 45,
+    /// 6046
+    #[msg("bids and awards of a replica need the group of its task, before the other additional accounts")]
+    GroupMissing = 46,
+    /// 6047
+    #[msg("the array does not hold the rent of another task")]
+    NoTaskRent = 47,
 }
 
 /// Number of the first rule error.

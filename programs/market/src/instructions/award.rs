@@ -11,11 +11,12 @@ use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTE
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{JobAwarded, JobEnded, JobReopened};
+use crate::kin;
 use crate::lamports;
 use crate::staking_cpi::{self, Signing, read_bond};
-use crate::state::{Config, Header, Job, Lease, Offer, Provider, Purse, shard_of};
+use crate::state::{Config, Header, Job, Lease, Offer, Provider, Purse, TaskGroup, shard_of};
 
-/// Accounts of `award`. Behind them follow, for the bidders in the book's order and as many as the caller likes to pass,
+/// Accounts of `award`. Behind them follow, for a replica of a task the group of the task (writable), and for the bidders in the book's order and as many as the caller likes to pass,
 /// three accounts each: offer (writable), provider (writable), bond (writable).
 #[event_cpi]
 #[derive(Accounts)]
@@ -69,11 +70,14 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
         rules.check_award(now.ts).or_rule()?;
         let book = job.book()?;
         let mut winner = None;
-        let mut candidates = ctx.remaining_accounts.chunks_exact(3);
+        let (group, candidates) = kin::split(&job, ctx.remaining_accounts)?;
+        let mut candidates = candidates.chunks_exact(3);
         for entry in book.entries() {
             let Some([offer, provider, bond]) = candidates.next() else { break };
-            match good(&job, entry, &Candidate { offer, provider, bond }, now)? {
+            match good(&job, entry, &Candidate { offer, provider, bond }, group.as_ref(), now)? {
                 Some(stake) => {
+                    let record = AccountLoader::<Provider>::try_from(provider)?;
+                    kin::admit(group.as_ref(), &job, &*record.load()?, bond)?;
                     winner = Some((*entry, stake, Candidate { offer, provider, bond }));
                     break;
                 }
@@ -98,7 +102,13 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
 
 /// The stake to reserve where the candidate is still good, `None` where it is not; an error where the accounts are not
 /// the entry's, so that no caller can skip a good bidder.
-fn good(job: &Job, entry: &Entry, candidate: &Candidate, now: Now) -> Result<Option<Atoms>> {
+fn good(
+    job: &Job,
+    entry: &Entry,
+    candidate: &Candidate,
+    group: Option<&AccountLoader<TaskGroup>>,
+    now: Now,
+) -> Result<Option<Atoms>> {
     let provider_key = Pubkey::new_from_array(entry.provider);
     require_keys_eq!(*candidate.provider.key, provider_key, MarketError::CandidateMissing);
     let provider = AccountLoader::<Provider>::try_from(candidate.provider)?;
@@ -122,6 +132,9 @@ fn good(job: &Job, entry: &Entry, candidate: &Candidate, now: Now) -> Result<Opt
     }
     let bond = read_bond(candidate.bond, &provider.authority)?;
     let bidder = Bidder { provider_key, provider: &provider, offer: &offer, bond };
+    if kin::check(group, job, &provider, candidate.bond).is_err() {
+        return Ok(None); // it runs another replica of the task, or shares somebody with who does
+    }
     Ok(bidder.check(job, entry.price, now).ok())
 }
 

@@ -43,6 +43,7 @@ pub fn write_end(
     lease.has_exit = outcome.exit_code.is_some().into();
     job.exit_code = lease.exit_code;
     job.has_exit = lease.has_exit;
+    job.spent = job.spent.saturating_add(next.base.0);
     job.set_rules(&next_job, now);
     purse.set_amounts(amounts)?;
     let reason = next.reason as u8;

@@ -1,5 +1,10 @@
 //! One file an instruction, or a pair that shares its accounts.
 
+pub mod array_close;
+pub mod array_close_task;
+pub mod array_open_task;
+pub mod array_post;
+pub mod array_stop_task;
 pub mod award;
 pub mod close_job;
 pub mod close_lease;
@@ -21,6 +26,11 @@ pub mod sweep_fees;
 pub mod top_up;
 pub mod withdraw;
 
+pub use array_close::*;
+pub use array_close_task::*;
+pub use array_open_task::*;
+pub use array_post::*;
+pub use array_stop_task::*;
 pub use award::*;
 pub use close_job::*;
 pub use close_lease::*;

@@ -9,10 +9,11 @@ use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, bond};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidEntered;
+use crate::kin;
 use crate::staking_cpi::read_bond;
 use crate::state::{Config, Job, Offer, Provider, offer_state};
 
-/// Accounts of `place_bid`.
+/// Accounts of `place_bid`. For a replica of a task the group of the task follows behind them.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct PlaceBid<'info> {
@@ -33,7 +34,7 @@ pub struct PlaceBid<'info> {
     pub bond: UncheckedAccount<'info>,
 }
 
-/// Accounts of `enter_offer`. Anybody may call it.
+/// Accounts of `enter_offer`. Anybody may call it. For a replica of a task the group of the task follows behind them.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct EnterOffer<'info> {
@@ -54,7 +55,7 @@ pub struct EnterOffer<'info> {
 
 /// A bid shall enter the book where its offer is live, satisfies the requirement, has a free unit and can reserve its
 /// stake, and where its price is at most the job's. A second bid of a provider shall be lower than its first.
-pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
+pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
     let job_key = ctx.accounts.job.key();
@@ -68,6 +69,8 @@ pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
             offer: &offer,
             bond: read_bond(&ctx.accounts.bond, &provider.authority)?,
         };
+        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
+        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         enter(&mut job, job_key, &bidder, PricePerHour(price), false, now)?
     };
     emit_cpi!(event);
@@ -76,7 +79,7 @@ pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
 
 /// An offer that takes automatic bids shall be entered by anybody: at its ask where that leads, else at the highest price
 /// that beats the best bid of another provider, never below its floor. Where it already stands that low, nothing changes.
-pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
+pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
     let job_key = ctx.accounts.job.key();
@@ -104,6 +107,8 @@ pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
             return Ok(()); // it cannot go lower
         }
         let bond = read_bond(&ctx.accounts.bond, &provider.authority)?;
+        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
+        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         let bidder = Bidder { provider_key, provider: &provider, offer: &offer, bond };
         enter(&mut job, job_key, &bidder, price, true, now)?
     };

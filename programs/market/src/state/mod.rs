@@ -1,5 +1,6 @@
 //! The accounts of the market: zero-copy, each with the common header, a version byte and reserved space.
 
+mod array;
 mod config;
 mod header;
 mod job;
@@ -9,6 +10,7 @@ mod provider;
 mod purse;
 mod spec;
 
+pub use array::*;
 pub use config::*;
 pub use header::*;
 pub use job::*;

@@ -18,6 +18,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<BookEntry>(), 56);
     assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 616);
+    assert_eq!(size_of::<Array>(), 416);
+    assert_eq!(size_of::<TaskGroup>(), 896);
 }
 
 #[test]
@@ -29,6 +31,8 @@ fn discriminators_are_distinct() {
         Offer::DISCRIMINATOR,
         Job::DISCRIMINATOR,
         Lease::DISCRIMINATOR,
+        Array::DISCRIMINATOR,
+        TaskGroup::DISCRIMINATOR,
     ];
     for (at, one) in all.iter().enumerate() {
         assert_eq!(one.len(), 8);
