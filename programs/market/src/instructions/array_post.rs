@@ -72,7 +72,7 @@ pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: Arra
     check(uri_len, &args)?;
     let now = now()?;
     let reserved = write(&ctx, number, uri_len, &shape, &args, now)?;
-    write_uri(&ctx.accounts.array, args.manifest_uri.as_bytes())?;
+    write_uri(&ctx.accounts.array, shape.count, args.manifest_uri.as_bytes())?;
     emit_cpi!(ArrayPosted {
         array: ctx.accounts.array.key(),
         purse: ctx.accounts.purse.key(),
@@ -171,10 +171,10 @@ fn write(
     Ok(posted.reserved)
 }
 
-fn write_uri(array: &AccountLoader<Array>, uri: &[u8]) -> Result<()> {
-    let range = array.load()?.uri_range();
+fn write_uri(array: &AccountLoader<Array>, tasks: u16, uri: &[u8]) -> Result<()> {
     let info = array.to_account_info();
     let mut data = info.try_borrow_mut_data()?;
-    data.get_mut(range).ok_or(MarketError::BadString)?.copy_from_slice(uri);
+    let tail = data.get_mut(Array::space(tasks.into(), 0)..).filter(|tail| tail.len() == uri.len());
+    tail.ok_or(MarketError::BadString)?.copy_from_slice(uri);
     Ok(())
 }
