@@ -238,6 +238,8 @@ pub struct Closed {
     pub task: Task,
     /// The task has no open job any more.
     pub task_over: bool,
+    /// What counts as spent: at most the job's cap.
+    pub spent: Atoms,
     /// To reserve in the purse for the array.
     pub added: Atoms,
     /// To release from the array to the purse's free balance.
@@ -338,7 +340,8 @@ impl Array {
         let mut next = *self;
         let task = task.set(replica, if completed { Replica::Completed } else { Replica::Failed });
         next.jobs = next.jobs.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
-        next.spent = next.spent.add(spent.min(next.cap))?;
+        let spent = spent.min(next.cap);
+        next.spent = next.spent.add(spent)?;
         let task_over = task.count(Replica::Open) == 0;
         if task_over {
             next.open = next.open.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
@@ -351,7 +354,7 @@ impl Array {
         if !completed && task.count(Replica::Failed) == next.shape.replicas - majority + 1 {
             next.failed += 1;
         }
-        let mut closed = Closed { task, task_over, added: Atoms::ZERO, released: Atoms::ZERO, ended: false };
+        let mut closed = Closed { task, task_over, spent, added: Atoms::ZERO, released: Atoms::ZERO, ended: false };
         if next.state == ArrayState::Open {
             match next.reason_to_end()? {
                 ArrayEnd::None => {

@@ -341,7 +341,7 @@ pub struct TaskClosed {
     pub replica: u8,
     /// Its container ended with exit code 0.
     pub completed: bool,
-    /// Atoms that its leases owe and have paid, fee included.
+    /// Atoms that its leases owe and have paid, fee included; what the buyer added beyond the job's cap does not count.
     pub spent: u64,
     /// Atoms that the purse reserved for the array.
     pub added: u64,

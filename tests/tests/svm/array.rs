@@ -8,7 +8,7 @@ use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::job;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::{CAP, shape};
-use gridlease_tests::svm::parties::USDC;
+use gridlease_tests::svm::parties::{Supply, USDC};
 use solana_signer::Signer;
 
 use crate::{swapped, unsigned};
@@ -62,7 +62,7 @@ fn unspent_money_opens_further_tasks_until_the_budget_is_used_up() {
     while w.read::<Array>(&posted).state() == Some(ArrayState::Open) {
         let jobs = w.open_task(&posted);
         assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market ArrayShort", "the rest does not cover another");
-        w.refresh(&owner, gridlease_tests::svm::parties::Supply::default().terms(w.now().ts.0));
+        w.refresh(&owner, Supply::default().terms(w.now().ts.0));
         w.run_task(&owner, &jobs[0], 0);
         run += 1;
     }
@@ -343,4 +343,80 @@ fn a_pause_stops_posting_and_opening_but_no_exit() {
     w.close_lease(&keys);
     w.close_task(&jobs[0]);
     w.close_array(&posted);
+}
+
+#[test]
+fn what_a_buyer_adds_to_a_task_is_outside_of_the_budget() {
+    let mut w = World::new();
+    let buyer = w.buyer(100 * USDC);
+    let owner = w.provider(|_| {});
+    let (post, posted) = w.post_array(&buyer, ArrayShape { count: 2, quorum: 2, budget: 600_000, ..shape() }, |args| {
+        args.max_duration_s = 600;
+    });
+    w.ok(&[post], &[&buyer.key]);
+    let cap = w.read::<Array>(&posted).cap;
+    assert_eq!(cap, 300_000);
+    let job = w.open_task(&posted)[0];
+    let keys = w.start_task(&owner, &job);
+    w.top_up(&buyer, &keys, USDC);
+    w.pass(1_200);
+    w.finish_task(&owner, &keys, 0);
+    assert_eq!(w.read::<Job>(&job).spent, 600_000);
+    w.close_task(&job);
+    let state: Array = w.read(&posted);
+    assert_eq!((state.spent, state.reserved), (cap, cap), "the second task keeps its money");
+    let job = w.open_task(&posted)[0];
+    w.run_task(&owner, &job, 0);
+    w.close_array(&posted);
+}
+
+#[test]
+fn a_purse_full_of_jobs_takes_no_array_and_opens_no_task() {
+    let mut w = World::new();
+    let buyer = w.buyer(100 * USDC);
+    let posted = w.array(&buyer, ArrayShape { replicas: 2, ..shape() });
+    w.stop_auditing();
+    w.edit_as::<Purse>(&buyer.purse, |purse| purse.open_jobs = 4_095);
+    assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market TooMany");
+    w.edit_as::<Purse>(&buyer.purse, |purse| purse.open_jobs = 4_096);
+    let (post, _) = w.post_array(&buyer, shape(), |_| {});
+    assert_eq!(w.refuse(post, &[&buyer.key]), "market TooMany");
+    w.edit_as::<Purse>(&buyer.purse, |purse| purse.open_jobs = 4_094);
+    w.open_task(&posted);
+    assert_eq!(w.read::<Purse>(&buyer.purse).open_jobs, 4_096);
+}
+
+#[test]
+fn whoever_turns_the_cranks_of_two_arrays_of_one_purse_each_keeps_to_its_own_budget() {
+    let mut w = World::new();
+    let buyer = w.buyer(4 * CAP);
+    let owner = w.provider(|supply| supply.units = 8);
+    let small = ArrayShape { count: 6, quorum: 6, budget: 2 * CAP, parallel: 2, ..shape() };
+    let arrays = [w.array(&buyer, small), w.array(&buyer, small)];
+    assert_eq!(w.read::<Purse>(&buyer.purse).free().0, 0);
+    let mut rounds = 0;
+    while arrays.iter().any(|array| w.read::<Array>(array).state() == Some(ArrayState::Open)) {
+        rounds += 1;
+        assert!(rounds < 20, "they get in each other's way");
+        w.refresh(&owner, Supply { units: 8, ..Supply::default() }.terms(w.now().ts.0));
+        let mut jobs = Vec::new();
+        for array in &arrays {
+            while w.read::<Array>(array).rules().unwrap().openable() {
+                jobs.extend(w.open_task(array));
+            }
+        }
+        let tasks: Vec<_> = jobs.iter().map(|job| (&owner, job)).collect();
+        for keys in w.start_tasks(&tasks) {
+            w.pass(300);
+            w.finish_task(&owner, &keys, 0);
+            w.close_task(&keys.job);
+        }
+    }
+    for array in &arrays {
+        let over: Array = w.read(array);
+        assert_eq!((over.end_reason(), over.completed), (ArrayEnd::Quorum, 6));
+        assert!(over.spent <= over.budget);
+        w.close_array(array);
+    }
+    assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
 }

@@ -70,7 +70,7 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
         task: task_number as u16, // an array has at most 1,024 tasks
         replica,
         completed,
-        spent: spent.0,
+        spent: closed.spent.0,
         added: closed.added.0,
         tasks_completed: next.completed,
         tasks_failed: next.failed,
