@@ -46,6 +46,10 @@ pub const MAX_TASKS: u16 = 1_024;
 pub const MAX_REPLICAS: u8 = 3;
 /// Most tasks of an array that are open at a time.
 pub const MAX_PARALLEL: u8 = 64;
+/// An array whose task found no bidder opens no further one for this long; twice as long each time, ...
+pub const ARRAY_PAUSE: Seconds = Seconds(60);
+/// ... at most this long.
+pub const MAX_ARRAY_PAUSE: Seconds = Seconds(3_600);
 /// Delegators whose marks a bond holds.
 pub const DELEGATOR_MARKS: usize = 32;
 /// Time to start before the image's size is counted.

@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::amount;
-use gridlease_core::array::{Array, ArrayEnd, ArrayState, Replica, Shape, Task, kin};
-use gridlease_core::limits::{MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
+use common::{START, amount};
+use gridlease_core::array::{Array, ArrayEnd, ArrayState, Ended, Replica, Shape, Task, kin};
+use gridlease_core::job::EndReason;
+use gridlease_core::limits::{ARRAY_PAUSE, MAX_ARRAY_PAUSE, MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
 use gridlease_core::purse::Purse;
-use gridlease_core::{Atoms, RuleError, invariant};
+use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, invariant};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,9 @@ enum Step {
     End(usize, u16, bool),
     Close(usize),
     Cancel,
+    /// The job at this place ends without a bid.
+    NoBids(usize),
+    Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -28,6 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Open),
         8 => (any::<usize>(), 0u16..=1_200, prop::bool::weighted(0.8)).prop_map(|(at, part, ok)| Step::End(at, part, ok)),
         8 => any::<usize>().prop_map(Step::Close),
+        1 => any::<usize>().prop_map(Step::NoBids),
+        4 => (0u64..4_000).prop_map(Step::Wait),
     ]
 }
 
@@ -50,7 +56,7 @@ struct Job {
     task: usize,
     replica: u8,
     held: Atoms,
-    ended: Option<(Atoms, bool)>,
+    ended: Option<Ended>,
 }
 
 /// An array in its purse, with the jobs that are not closed.
@@ -62,6 +68,7 @@ struct World {
     opened: usize,
     ends: usize,
     paid: u64,
+    now: UnixTs,
 }
 
 impl World {
@@ -71,7 +78,7 @@ impl World {
         let array = Array::post(shape, cap).unwrap();
         purse.reserve(array.reserved).unwrap();
         let tasks = vec![Task::default(); shape.count.into()];
-        Self { purse, array, tasks, jobs: Vec::new(), opened: 0, ends: 0, paid: 0 }
+        Self { purse, array, tasks, jobs: Vec::new(), opened: 0, ends: 0, paid: 0, now: START.ts }
     }
 
     fn reserve(&mut self, added: Atoms) {
@@ -97,7 +104,21 @@ impl World {
                 self.purse.pay(own, Atoms::ZERO)?;
                 self.purse.release(job.held.sub(own)?)?;
                 self.paid += own.0;
-                (job.held, job.ended) = (Atoms::ZERO, Some((spent, well)));
+                (job.held, job.ended) = (Atoms::ZERO, Some(ended(well, spent)));
+                Ok(())
+            }
+            Step::NoBids(at) => {
+                let open: Vec<_> = (0..self.jobs.len()).filter(|job| self.jobs[*job].ended.is_none()).collect();
+                if open.is_empty() {
+                    return Err(RuleError::WrongState);
+                }
+                let job = &mut self.jobs[open[at % open.len()]];
+                self.purse.release(core::mem::take(&mut job.held))?;
+                job.ended = Some(no_bids());
+                Ok(())
+            }
+            Step::Wait(seconds) => {
+                self.now = self.now.after(Seconds(seconds))?;
                 Ok(())
             }
             Step::Close(at) => {
@@ -119,7 +140,7 @@ impl World {
 
     fn open(&mut self) -> Result<(), RuleError> {
         let task = self.array.next;
-        let Some(opened) = self.array.open_task(task, self.purse.free()?)? else { return Ok(()) };
+        let Some(opened) = self.array.open_task(task, self.purse.free()?, self.now)? else { return Ok(()) };
         self.reserve(opened.added);
         let replicas = self.array.shape.replicas;
         assert_eq!(opened.handed.0, self.array.cap.0 * u64::from(replicas));
@@ -133,15 +154,15 @@ impl World {
 
     fn close(&mut self, at: usize) -> Result<(), RuleError> {
         let Job { task, replica, ended, .. } = self.jobs.remove(at);
-        let (spent, well) = ended.unwrap();
+        let ended = ended.unwrap();
         let before = self.tasks[task];
-        let closed = self.array.close_job(before, replica, well, spent, self.purse.free()?)?;
+        let closed = self.array.close_job(before, replica, &ended, self.purse.free()?, self.now)?;
         self.reserve(closed.added);
         self.purse.release(closed.released)?;
         self.tasks[task] = closed.task;
         self.ends += usize::from(closed.ended);
         assert_eq!(closed.task_over, !self.jobs.iter().any(|job| job.task == task));
-        let again = self.array.clone().close_job(closed.task, replica, well, spent, Atoms::ZERO);
+        let again = self.array.clone().close_job(closed.task, replica, &ended, Atoms::ZERO, self.now);
         assert_eq!(again, Err(RuleError::WrongState), "a job was counted twice");
         Ok(())
     }
@@ -178,6 +199,7 @@ impl World {
             if self.array.state == ArrayState::Over {
                 break;
             }
+            self.now = self.now.max(self.array.not_before);
             prop_assert_eq!(self.apply(Step::Open), Ok(()), "nothing runs, nothing opens, and it is not over");
             self.check()?;
         }
@@ -185,6 +207,14 @@ impl World {
         prop_assert_eq!(self.purse.reserved, Atoms::ZERO);
         Ok(())
     }
+}
+
+fn ended(well: bool, spent: Atoms) -> Ended {
+    Ended { reason: EndReason::Completed, exit_code: Some(i32::from(!well)), spent }
+}
+
+fn no_bids() -> Ended {
+    Ended { reason: EndReason::NoBids, exit_code: None, spent: Atoms::ZERO }
 }
 
 fn walk(shape: Shape, cap: Atoms, steps: Vec<Step>) -> Result<(), TestCaseError> {
@@ -305,26 +335,30 @@ fn a_task_is_decided_by_the_majority_of_its_replicas() {
 fn each_door_of_an_array_opens_in_its_state_only() {
     let shape = Shape { count: 2, quorum: 1, replicas: 1, parallel: 1, budget: Atoms(200) };
     let mut array = Array::post(shape, Atoms(100)).unwrap();
-    let none = Atoms::ZERO;
+    let (none, now) = (Atoms::ZERO, START.ts);
     assert_eq!(array.check_close(), Err(RuleError::WrongState));
     assert_eq!(array.check_cancel_task(), Err(RuleError::WrongState));
     assert_eq!(array.check_stop_task(), Err(RuleError::WrongState));
-    assert_eq!(array.open_task(1, none), Err(RuleError::TaskOutOfOrder));
+    assert_eq!(array.open_task(1, none, now), Err(RuleError::TaskOutOfOrder));
     assert!(array.openable());
-    assert!(array.open_task(0, none).unwrap().is_some());
+    assert!(array.open_task(0, none, now).unwrap().is_some());
     assert!(!array.openable());
-    assert_eq!(array.open_task(0, none), Ok(None));
-    assert_eq!(array.open_task(1, none), Err(RuleError::ArrayFull));
+    assert_eq!(array.open_task(0, none, now), Ok(None));
+    assert_eq!(array.open_task(1, none, now), Err(RuleError::ArrayFull));
     let task = Task::opened(1);
-    assert_eq!(array.close_job(task, 1, true, none, none), Err(RuleError::WrongState), "it has no second replica");
+    assert_eq!(
+        array.close_job(task, 1, &ended(true, none), none, now),
+        Err(RuleError::WrongState),
+        "it has no second replica"
+    );
     let mut cancelled = array;
     assert_eq!(cancelled.cancel(), Some(Atoms(100)));
     assert_eq!(cancelled.cancel(), None);
-    assert_eq!(cancelled.open_task(1, none), Ok(None));
+    assert_eq!(cancelled.open_task(1, none, now), Ok(None));
     assert_eq!(cancelled.check_cancel_task(), Ok(()));
     assert_eq!(cancelled.check_stop_task(), Err(RuleError::WrongState), "its leases are the buyer's to stop");
     assert_eq!(cancelled.check_close(), Err(RuleError::TasksOpen));
-    let closed = array.close_job(task, 0, true, Atoms(40), none).unwrap();
+    let closed = array.close_job(task, 0, &ended(true, Atoms(40)), none, now).unwrap();
     assert_eq!((closed.released, closed.ended, closed.task_over), (Atoms(100), true, true));
     assert_eq!(array.check_stop_task(), Ok(()));
     assert_eq!(array.check_close(), Ok(()));
@@ -342,4 +376,36 @@ fn every_byte_of_state_and_reason_is_known_or_refused() {
         assert!(!reason.name().is_empty());
     }
     assert_eq!(ArrayEnd::from_byte(4), Err(RuleError::WrongState));
+}
+
+#[test]
+fn a_quiet_market_pauses_an_array_for_longer_each_time_until_a_provider_is_found() {
+    let shape = Shape { count: 40, quorum: 40, replicas: 1, parallel: 2, budget: Atoms(4_000) };
+    let mut array = Array::post(shape, Atoms(100)).unwrap();
+    let (mut now, free) = (START.ts, Atoms(1_000_000));
+    let mut next = 0;
+    let open = |array: &mut Array, next: &mut u16, now| {
+        let opened = array.open_task(*next, free, now);
+        *next += u16::from(opened.is_ok());
+        opened
+    };
+    for pause in [60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600] {
+        open(&mut array, &mut next, now).unwrap();
+        open(&mut array, &mut next, now).unwrap();
+        for _ in 0..2 {
+            // The second belongs to the same quiet moment.
+            array.close_job(Task::opened(1), 0, &no_bids(), free, now).unwrap();
+        }
+        assert_eq!(array.not_before, now.after(Seconds(pause)).unwrap());
+        now = array.not_before;
+        assert_eq!(open(&mut array, &mut next, UnixTs(now.0 - 1)), Err(RuleError::TooEarly));
+    }
+    open(&mut array, &mut next, now).unwrap();
+    let cancelled = Ended { reason: EndReason::Cancelled, ..no_bids() };
+    array.close_job(Task::opened(1), 0, &cancelled, free, now).unwrap();
+    assert_eq!(array.quiet, 9, "a cancellation says nothing about the market");
+    open(&mut array, &mut next, now).unwrap();
+    array.close_job(Task::opened(1), 0, &ended(false, Atoms(1)), free, now).unwrap();
+    assert_eq!((array.not_before, array.quiet), (UnixTs::ZERO, 0));
+    assert!(ARRAY_PAUSE < MAX_ARRAY_PAUSE);
 }

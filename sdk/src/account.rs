@@ -151,6 +151,8 @@ impl Array {
             jobs: self.jobs,
             completed: self.completed,
             failed: self.failed,
+            not_before: UnixTs(self.not_before),
+            quiet: self.quiet,
         })
     }
 

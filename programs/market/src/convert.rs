@@ -299,6 +299,8 @@ impl Array {
             jobs: self.jobs,
             completed: self.completed,
             failed: self.failed,
+            not_before: UnixTs(self.not_before),
+            quiet: self.quiet,
         })
     }
 
@@ -314,13 +316,15 @@ impl Array {
         self.jobs = next.jobs;
         self.completed = next.completed;
         self.failed = next.failed;
+        self.not_before = next.not_before.0;
+        self.quiet = next.quiet;
         if next.state == rules::array::ArrayState::Over {
             if self.ended_ts == 0 {
                 self.ended_ts = now.ts.0;
             }
             self.header.due_ts = self.ended_ts;
         } else {
-            self.header.due_ts = if next.openable() { now.ts.0 } else { 0 };
+            self.header.due_ts = if next.openable() { now.ts.max(next.not_before).0 } else { 0 };
         }
         Ok(())
     }

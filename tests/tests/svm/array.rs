@@ -283,6 +283,11 @@ fn a_nonzero_exit_and_an_ending_without_a_lease_count_as_failed() {
     w.close_window(&unwanted);
     w.ok(&[w.award_of(&unwanted)], &[]);
     w.close_task(&unwanted);
+    assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market TooEarly", "the market is quiet");
+    assert_eq!(w.read::<Array>(&posted).header.due_ts, w.now().ts.0 + 60);
+    w.pass(59);
+    assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market TooEarly");
+    w.pass(1);
     let taken_back = w.open_task(&posted)[0];
     w.ok(&[job::cancel(&buyer.key.pubkey(), &taken_back)], &[&buyer.key]);
     w.close_task(&taken_back);

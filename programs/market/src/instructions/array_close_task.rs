@@ -1,8 +1,7 @@
 //! Closes a task's job that is over, and counts it in its array.
 
 use anchor_lang::prelude::*;
-use gridlease_core::array::Task;
-use gridlease_core::job::EndReason;
+use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError};
 
 use crate::convert::now;
@@ -34,13 +33,14 @@ pub struct CloseTask<'info> {
 /// or end, where enough tasks completed or none is left, and return its reservation.
 pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
     let now = now()?;
-    let (task_number, replica, completed, spent) = {
+    let (task_number, replica, ended) = {
         let job = ctx.accounts.job.load()?;
         let rules = job.rules()?;
         rules.check_close().or_rule()?;
-        let completed = rules.reason == EndReason::Completed && job.has_exit == 1 && job.exit_code == 0;
+        let exit_code = (job.has_exit == 1).then_some(job.exit_code);
         check_group(&job, ctx.accounts.group.as_ref())?;
-        (job.task, job.replica.saturating_sub(1), completed, Atoms(job.spent))
+        let ended = Ended { reason: rules.reason, exit_code, spent: Atoms(job.spent) };
+        (job.task, job.replica.saturating_sub(1), ended)
     };
     let at = Array::space(usize::try_from(task_number).unwrap_or(usize::MAX), 0);
     let info = ctx.accounts.array.to_account_info();
@@ -51,7 +51,7 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         let mut next = array.rules()?;
-        let closed = next.close_job(Task(before), replica, completed, spent, amounts.free().or_rule()?).or_rule()?;
+        let closed = next.close_job(Task(before), replica, &ended, amounts.free().or_rule()?, now.ts).or_rule()?;
         if !closed.added.is_zero() {
             amounts.reserve(closed.added).or_rule()?;
         }
@@ -69,7 +69,7 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
         job: ctx.accounts.job.key(),
         task: task_number as u16, // an array has at most 1,024 tasks
         replica,
-        completed,
+        completed: ended.completed(),
         spent: closed.spent.0,
         added: closed.added.0,
         tasks_completed: next.completed,

@@ -39,7 +39,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         let array = ctx.accounts.array.load()?;
         let mut next = array.rules()?;
         let free = ctx.accounts.purse.load()?.amounts().free().or_rule()?;
-        let Some(opened) = next.open_task(task, free).or_rule()? else {
+        let Some(opened) = next.open_task(task, free, now.ts).or_rule()? else {
             return Ok(()); // stale: somebody was faster, or it is over
         };
         require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);

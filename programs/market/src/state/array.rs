@@ -6,7 +6,7 @@ use gridlease_core::limits::{DELEGATOR_MARKS, MAX_REPLICAS};
 use super::{Header, RequirementData};
 
 /// Array, at seeds `["array", purse, number]`; its number is one of the purse's job numbers. `header.state` is a
-/// `gridlease_core::array::ArrayState`; `header.due_ts` is not zero while a task can be opened, or the array is over.
+/// `gridlease_core::array::ArrayState`; `header.due_ts` is when the next task can be opened, or the array was over; zero where neither.
 /// Behind the fixed part follow a byte for each task (`gridlease_core::array::Task`), and `uri_len` bytes of the manifest's
 /// URI. Besides its own rent it holds that of `parallel` tasks.
 #[account(zero_copy)]
@@ -86,8 +86,12 @@ pub struct Array {
     pub uri_len: u8,
     /// Why it is over, see `gridlease_core::array::ArrayEnd`.
     pub reason: u8,
+    /// How often the pause was prolonged since a job found a provider.
+    pub quiet: u8,
     /// Zero.
-    pub pad: [u8; 2],
+    pub pad: [u8; 1],
+    /// No task is opened before this, because nobody bid; zero otherwise.
+    pub not_before: u64,
     /// Zero.
     pub reserved_space: [u8; 64],
 }

@@ -18,7 +18,7 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<BookEntry>(), 56);
     assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 616);
-    assert_eq!(size_of::<Array>(), 416);
+    assert_eq!(size_of::<Array>(), 424);
     assert_eq!(size_of::<TaskGroup>(), 896);
 }
 
