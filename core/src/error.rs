@@ -105,6 +105,20 @@ pub enum RuleError {
     GpusNotNeeded = 53,
     /// Fewer GPUs would stay claimed than the open leases use.
     GpusInUse = 54,
+    /// The number of tasks, the quorum, the replicas or the parallel tasks of an array are outside their bounds.
+    ArrayShape = 60,
+    /// The budget of an array is below what one of its tasks can cost, or above what all of them can.
+    ArrayBudget = 61,
+    /// As many tasks of the array are open as may be at a time.
+    ArrayFull = 62,
+    /// Neither the array's reservation nor the purse's free balance covers another task.
+    ArrayShort = 63,
+    /// The tasks of an array are opened one after the other; this is not the next one.
+    TaskOutOfOrder = 64,
+    /// Tasks of the array are not closed.
+    TasksOpen = 65,
+    /// The provider shares its authority, node key, payout account or a delegator with the provider of another replica.
+    Kin = 66,
     /// A lease that the price index does not count: it ended with a fault, or paid too little or for too short a time.
     NotATrade = 70,
     /// A top-up in the grace period that would not let the lease run for a minute.
@@ -175,6 +189,13 @@ impl RuleError {
         Self::GpusUnclaimed,
         Self::GpusNotNeeded,
         Self::GpusInUse,
+        Self::ArrayShape,
+        Self::ArrayBudget,
+        Self::ArrayFull,
+        Self::ArrayShort,
+        Self::TaskOutOfOrder,
+        Self::TasksOpen,
+        Self::Kin,
         Self::NotATrade,
         Self::TopUpTooSmall,
         Self::NotDurable,
@@ -252,6 +273,13 @@ impl core::fmt::Display for RuleError {
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",
             Self::WrongFate => "this sealed bid is to be resolved another way",
+            Self::ArrayShape => "the tasks, quorum, replicas or parallel tasks of the array are outside their bounds",
+            Self::ArrayBudget => "the array's budget is below what one task can cost, or above what all can",
+            Self::ArrayFull => "as many tasks of the array are open as may be at a time",
+            Self::ArrayShort => "the array's reservation and the purse's free balance do not cover another task",
+            Self::TaskOutOfOrder => "this is not the array's next task",
+            Self::TasksOpen => "tasks of the array are not closed",
+            Self::Kin => "the provider shares an owner, a key or a delegator with that of another replica",
             Self::NotATrade => "the lease is no trade that counts: a fault, too small a fee, or too short a time",
             Self::ParameterOutOfBounds => "a parameter of the market is outside its bounds",
             Self::NumberOutOfBounds => "the job's number is above those of the present slot",

@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod array;
 pub mod bidder;
 pub mod bond;
 pub mod book;

@@ -61,6 +61,18 @@ pub const BOOK_SIZE: usize = 8;
 pub const DEFAULT_ATTEMPTS: u8 = 3;
 /// Most attempts of a job; also the size of its exclusion list.
 pub const MAX_ATTEMPTS: u8 = 8;
+/// Most tasks of an array.
+pub const MAX_TASKS: u16 = 1_024;
+/// Most replicas of a task.
+pub const MAX_REPLICAS: u8 = 3;
+/// Most tasks of an array that are open at a time.
+pub const MAX_PARALLEL: u8 = 64;
+/// An array whose task found no bidder opens no further one for this long; twice as long each time, ...
+pub const ARRAY_PAUSE: Seconds = Seconds(60);
+/// ... at most this long.
+pub const MAX_ARRAY_PAUSE: Seconds = Seconds(3_600);
+/// Delegators whose marks a bond holds.
+pub const DELEGATOR_MARKS: usize = 32;
 /// Time to start before the image's size is counted.
 pub const START_BASE: Seconds = Seconds(120);
 /// Time to start for each gigabyte (10⁹ bytes) of image.

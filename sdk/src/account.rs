@@ -2,6 +2,7 @@
 
 use anchor_lang::{Discriminator, Owner};
 use bytemuck::Pod;
+use gridlease_core::array::{Array as ArrayRules, ArrayEnd, ArrayState, Shape, Task};
 use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond as BondAmounts;
 use gridlease_core::delegation::{SharePool, Stake};
@@ -16,7 +17,7 @@ use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
 pub use crate::program::market::accounts::{
-    Commitment, Config, GpuClaim, Job, Lease, Offer, PriceIndex, Provider, Purse,
+    Array, Commitment, Config, GpuClaim, Job, Lease, Offer, PriceIndex, Provider, Purse, TaskGroup,
 };
 pub use crate::program::market::types::{BookEntry, Header, TradeData};
 pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
@@ -87,7 +88,7 @@ kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
     Lease => "lease", PriceIndex => "price index", StakingConfig => "staking configuration", Bond => "bond",
     Reservation => "reservation", Commitment => "sealed bid", GpuClaim => "GPU claim", Delegation => "delegation",
-    Unbonding => "request to unbond",
+    Unbonding => "request to unbond", Array => "array", TaskGroup => "task group",
 );
 
 /// Decodes the account at `address`.
@@ -126,6 +127,58 @@ pub fn manifest_uri(address: &Pubkey, job: &Job, data: &[u8]) -> Result<Option<S
     let bytes = data.get(from..from + usize::from(job.uri_len)).ok_or_else(|| damaged("the URI is cut off"))?;
     let uri = core::str::from_utf8(bytes).map_err(|_| damaged("the URI is not UTF-8"))?;
     Ok(Some(uri.to_owned()))
+}
+
+impl Array {
+    /// State; `None` for a byte that this version does not know.
+    pub fn state(&self) -> Option<ArrayState> {
+        ArrayState::from_byte(self.header.state).ok()
+    }
+
+    /// Why it is over.
+    pub fn end_reason(&self) -> ArrayEnd {
+        ArrayEnd::from_byte(self.reason).unwrap_or(ArrayEnd::None)
+    }
+
+    /// The moving parts, for the rules; `None` for a state that this version does not know.
+    pub fn rules(&self) -> Option<ArrayRules> {
+        Some(ArrayRules {
+            state: self.state()?,
+            reason: self.end_reason(),
+            shape: Shape {
+                count: self.count,
+                quorum: self.quorum,
+                replicas: self.replicas,
+                parallel: self.parallel,
+                budget: Atoms(self.budget),
+            },
+            cap: Atoms(self.cap),
+            reserved: Atoms(self.reserved),
+            spent: Atoms(self.spent),
+            next: self.next,
+            open: self.open,
+            jobs: self.jobs,
+            completed: self.completed,
+            failed: self.failed,
+            not_before: UnixTs(self.not_before),
+            quiet: self.quiet,
+        })
+    }
+
+    /// Its tasks, in order, out of the account's data.
+    ///
+    /// # Errors
+    /// [`DecodeError::Damaged`] where the account is too short.
+    pub fn tasks(&self, address: &Pubkey, data: &[u8]) -> Result<Vec<Task>, DecodeError> {
+        let from = size::<Array>();
+        let bytes = data.get(from..from + usize::from(self.count));
+        let bytes = bytes.ok_or(DecodeError::Damaged {
+            address: *address,
+            kind: Array::KIND,
+            what: "the tasks are cut off",
+        })?;
+        Ok(bytes.iter().copied().map(Task).collect())
+    }
 }
 
 impl Purse {

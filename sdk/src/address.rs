@@ -61,6 +61,21 @@ pub fn job(purse: &Pubkey, number: u64) -> Pubkey {
     derive(&[b"job", purse.as_ref(), &number.to_le_bytes()], &MARKET)
 }
 
+/// Array `number` of a purse; arrays and jobs share the purse's numbers.
+pub fn array(purse: &Pubkey, number: u64) -> Pubkey {
+    derive(&[b"array", purse.as_ref(), &number.to_le_bytes()], &MARKET)
+}
+
+/// The job of replica `replica` (from 0) of a task of an array whose tasks have `replicas` each.
+pub fn task_job(array: &Pubkey, task: u16, replicas: u8, replica: u8) -> Pubkey {
+    job(array, u64::from(task) * u64::from(replicas) + u64::from(replica))
+}
+
+/// The group of a task with replicas.
+pub fn task_group(array: &Pubkey, task: u16) -> Pubkey {
+    derive(&[b"group", array.as_ref(), &task.to_le_bytes()], &MARKET)
+}
+
 /// Lease `number` of a job.
 pub fn lease(job: &Pubkey, number: u8) -> Pubkey {
     derive(&[b"lease", job.as_ref(), &[number]], &MARKET)

@@ -86,6 +86,11 @@ events!(
         GpusClaimed(market::GpusClaimed),
         GpusReleased(market::GpusReleased),
         BenchmarkRecorded(market::BenchmarkRecorded),
+        ArrayPosted(market::ArrayPosted),
+        TaskOpened(market::TaskOpened),
+        TaskClosed(market::TaskClosed),
+        ArrayEnded(market::ArrayEnded),
+        ArrayClosed(market::ArrayClosed),
     }
 );
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use gridlease_core::array::Replica;
 use gridlease_core::job::SEALED_UNCOUNTED;
 use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
-    Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
-    Unbonding, decode,
+    Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
+    TaskGroup, Unbonding, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -15,7 +16,7 @@ use solana_pubkey::Pubkey;
 use spl_token_interface::state::{Account as TokenAccount, Mint};
 
 use super::World;
-use super::ledger::{BondLine, DelegationLine, JobLine, LeaseLine, PurseLine};
+use super::ledger::{ArrayLine, BondLine, DelegationLine, JobLine, LeaseLine, PurseLine};
 
 impl World {
     /// All accounts of one kind.
@@ -47,13 +48,19 @@ impl World {
         for lease in leases.values() {
             invariant::lease(&lease.rules().unwrap()).unwrap();
         }
+        let arrays = self.all::<Array>();
+        for array in arrays.values() {
+            invariant::array(&array.rules().unwrap()).unwrap();
+        }
         for (key, purse) in self.all::<Purse>() {
             invariant::purse(&purse.amounts(), Atoms(self.tokens(&purse.vault))).unwrap();
             let of_jobs = jobs.values().filter(|job| job.purse == key).map(|job| Atoms(job.reserved));
             let of_leases = leases.values().filter(|lease| lease.purse == key);
-            let held = of_jobs.chain(of_leases.map(|lease| lease.rules().unwrap().held().unwrap()));
+            let of_arrays = arrays.values().filter(|array| array.purse == key).map(|array| Atoms(array.reserved));
+            let held = of_arrays.chain(of_jobs).chain(of_leases.map(|lease| lease.rules().unwrap().held().unwrap()));
             invariant::purse_holds(&purse.amounts(), held).unwrap();
-            let open = jobs.values().filter(|job| job.purse == key).count();
+            let open = jobs.values().filter(|job| job.purse == key).count()
+                + arrays.values().filter(|array| array.purse == key).count();
             assert_eq!(usize::try_from(purse.open_jobs).unwrap(), open, "jobs of purse {key}");
             assert_eq!(
                 purse.deposited + purse.compensated,
@@ -185,6 +192,11 @@ impl World {
             (key, line)
         });
         assert_eq!(jobs.collect::<BTreeMap<_, _>>(), self.ledger.jobs, "jobs by their events");
+        let arrays = self.all::<Array>().into_iter().map(|(key, array)| {
+            let line = ArrayLine { purse: array.purse, reserved: array.reserved, spent: array.spent, jobs: array.jobs };
+            (key, line)
+        });
+        assert_eq!(arrays.collect::<BTreeMap<_, _>>(), self.ledger.arrays, "arrays by their events");
         let held = leases.iter().map(|(key, lease)| {
             let held = lease.rules().unwrap().held().unwrap().0;
             (*key, LeaseLine { job: lease.job, purse: lease.purse, held })
@@ -221,6 +233,38 @@ impl World {
         assert_eq!(requests.collect::<BTreeMap<_, _>>(), self.ledger.unbondings, "requests by their events");
     }
 
+    /// An array: its jobs, tasks and groups are those that it counts, and with their rent it holds that of every task that
+    /// may be open at a time.
+    fn audit_array_rent(&self) {
+        let jobs = self.all::<Job>();
+        let groups = self.all::<TaskGroup>();
+        for (key, array) in self.all::<Array>() {
+            let own: Vec<_> = jobs.iter().filter(|(_, job)| job.array == key).collect();
+            assert_eq!(own.len(), usize::from(array.jobs), "jobs of array {key}");
+            let account = self.account(&key).unwrap();
+            let tasks = array.tasks(&key, &account.data).unwrap();
+            let open = tasks.iter().filter(|task| task.count(Replica::Open) > 0).count();
+            assert_eq!(open, usize::from(array.open), "open tasks of array {key}");
+            let its_groups = groups.values().filter(|group| group.array == key).count();
+            assert_eq!(its_groups, if array.replicas > 1 { open } else { 0 }, "groups of array {key}");
+            let opened = tasks.iter().filter(|task| task.count(Replica::Waiting) < 3).count();
+            assert_eq!(opened, usize::from(array.next), "opened tasks of array {key}");
+            for (address, job) in own {
+                let replica = job.replica.saturating_sub(1);
+                let task = u16::try_from(job.task).unwrap();
+                assert_eq!(*address, address::task_job(&key, task, array.replicas, replica));
+                assert_eq!(tasks[usize::from(task)].get(replica), Replica::Open);
+            }
+            let one_job = self.rent(8 + size_of::<Job>() + usize::from(array.uri_len)) * u64::from(array.replicas);
+            let group = if array.replicas > 1 { self.rent(8 + size_of::<TaskGroup>()) } else { 0 };
+            let in_group = groups.iter().filter(|(_, group)| group.array == key).map(|(at, _)| self.lamports(at));
+            let in_jobs = jobs.iter().filter(|(_, job)| job.array == key).map(|(at, _)| self.lamports(at));
+            let all: u64 = self.lamports(&key) + in_group.sum::<u64>() + in_jobs.sum::<u64>();
+            let least = self.rent(account.data.len()) + (one_job + group) * u64::from(array.parallel);
+            assert!(all >= least, "array {key} cannot pay the rent of its tasks");
+        }
+    }
+
     /// All USDC is somewhere: the token accounts add up to the supply.
     fn audit_tokens(&self) {
         let supply = Mint::unpack(&self.account(&self.mint).unwrap().data).unwrap().supply;
@@ -239,6 +283,7 @@ impl World {
                 assert!(account.lamports >= least, "account {key} holds less than its rent");
             }
         }
+        self.audit_array_rent();
         for (key, offer) in self.all::<Offer>() {
             // A lease that waits for money still has its rent, though its unit is free.
             let units = u64::from(offer.units_free.saturating_sub(offer.unpaid));

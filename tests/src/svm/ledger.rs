@@ -27,6 +27,19 @@ pub struct JobLine {
     pub reserved: u64,
 }
 
+/// An array as the events tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrayLine {
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// Held by the array itself.
+    pub reserved: u64,
+    /// Spent by its closed jobs, up to the cap of each.
+    pub spent: u64,
+    /// Jobs that are not closed.
+    pub jobs: u16,
+}
+
 /// A lease as the events tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseLine {
@@ -100,6 +113,8 @@ pub struct Ledger {
     pub purses: BTreeMap<Pubkey, PurseLine>,
     /// Jobs that are not closed.
     pub jobs: BTreeMap<Pubkey, JobLine>,
+    /// Arrays that are not closed.
+    pub arrays: BTreeMap<Pubkey, ArrayLine>,
     /// Leases that are not closed.
     pub leases: BTreeMap<Pubkey, LeaseLine>,
     /// Bonds.
@@ -138,6 +153,10 @@ impl Ledger {
 
     fn job(&mut self, key: &Pubkey) -> &mut JobLine {
         self.jobs.get_mut(key).expect("an event tells of an unknown job")
+    }
+
+    fn array(&mut self, key: &Pubkey) -> &mut ArrayLine {
+        self.arrays.get_mut(key).expect("an event tells of an unknown array")
     }
 
     fn market(&mut self, event: &MarketEvent) {
@@ -242,6 +261,44 @@ impl Ledger {
             MarketEvent::JobClosed(e) => {
                 let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
                 assert_eq!(line.reserved, 0, "a job was closed that held something");
+            }
+            MarketEvent::ArrayPosted(e) => {
+                self.purse(&e.purse).reserved += e.reserved;
+                let line = ArrayLine { purse: e.purse, reserved: e.reserved, spent: 0, jobs: 0 };
+                self.arrays.insert(e.array, line);
+            }
+            MarketEvent::TaskOpened(e) => {
+                self.purse(&e.purse).reserved += e.added;
+                let array = self.array(&e.array);
+                assert_eq!(array.purse, e.purse);
+                array.reserved += e.added;
+                for _ in &e.jobs {
+                    array.reserved -= e.reserved;
+                    array.jobs += 1;
+                }
+                for job in &e.jobs {
+                    let known = self.jobs.insert(*job, JobLine { purse: e.purse, reserved: e.reserved });
+                    assert!(known.is_none(), "a task's job was opened twice");
+                }
+            }
+            MarketEvent::TaskClosed(e) => {
+                let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
+                assert_eq!(line, JobLine { purse: e.purse, reserved: 0 }, "a job was closed that held something");
+                self.purse(&e.purse).reserved += e.added;
+                let array = self.array(&e.array);
+                array.reserved += e.added;
+                array.spent += e.spent;
+                array.jobs -= 1;
+            }
+            MarketEvent::ArrayEnded(e) => {
+                self.purse(&e.purse).reserved -= e.refunded;
+                let array = self.array(&e.array);
+                array.reserved -= e.refunded;
+                assert_eq!((array.reserved, array.jobs), (0, e.jobs));
+            }
+            MarketEvent::ArrayClosed(e) => {
+                let line = self.arrays.remove(&e.array).expect("an unknown array was closed");
+                assert_eq!((line.reserved, line.jobs, line.spent), (0, 0, e.spent), "an array was closed too early");
             }
             MarketEvent::PurseClosed(e) => {
                 let line = self.purses.remove(&e.purse).expect("an unknown purse was closed");

@@ -10,14 +10,13 @@ use gridlease_core::job::EndReason;
 use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
 use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{job, price_index, provider, purse, stake};
-use gridlease_sdk::instruction::{job, provider, purse, stake};
+use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
-use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
-use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
 use gridlease_tests::svm::{World, program};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
@@ -323,6 +322,64 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     m.run("settle + close_lease + close_job", "in one transaction", None, &wind_up, &keeper);
 }
 
+/// Arrays: single tasks, and a task with three replicas.
+fn arrays(m: &mut Meter) {
+    let keeper = m.world.payer.insecure_clone();
+    let buyer = m.world.buyer(100 * USDC);
+    let owner = m.world.provider(|supply| supply.units = 8);
+    let key = buyer.key.pubkey();
+    let (post, single) = m.world.post_array(&buyer, ArrayShape { quorum: 1, ..shape() }, |_| {});
+    m.run("post_array", "ten tasks, three at a time", goal(25), &[post], &buyer.key);
+    let open = m.world.opening_of(&single);
+    m.run("open_task", "one job", goal(20), &[open.clone()], &keeper);
+    m.run("open_task", "opened before", None, &[open], &keeper);
+    let more = [m.world.open_task(&single)[0], m.world.open_task(&single)[0]];
+    let first = address::task_job(&single, 0, 1, 0);
+    let started = m.world.start_tasks(&[(&owner, &first), (&owner, &more[0])]);
+    m.world.pass(100);
+    m.world.finish_task(&owner, &started[0], 0);
+    let close = m.world.closing_of(&first);
+    m.run("close_task", "the last that was needed", goal(12), &[close], &keeper);
+    let cancel = array::cancel_task(&more[1], &m.world.read(&more[1]));
+    m.run("cancel_task", "enough completed", goal(8), &[cancel], &keeper);
+    let stop = array::stop_task(&more[0], &m.world.read(&more[0]), &started[1].lease);
+    m.run("stop_task", "enough completed, running", goal(10), &[stop], &keeper);
+    for job in &more {
+        m.world.close_task(job);
+    }
+    let close = m.world.array_closing_of(&single);
+    m.run("close_array", "over", goal(8), &[close], &keeper);
+
+    let three = ArrayShape { count: 2, quorum: 2, replicas: 3, parallel: 2, budget: 3 * CAP };
+    let array = m.world.array(&buyer, three);
+    let rivals = [m.world.provider(|_| {}), m.world.provider(|_| {})];
+    for rival in &rivals {
+        // As many delegators as a bond of these tests has room for; none in common.
+        m.world.edit(&rival.bond, |data| {
+            data[133] = 16;
+            let mark = u8::try_from(data[24] % 100).unwrap();
+            for (at, byte) in data[136..264].iter_mut().enumerate() {
+                *byte = mark.wrapping_add(u8::try_from(at / 8).unwrap()) | 1;
+            }
+        });
+    }
+    let open = m.world.opening_of(&array);
+    m.run("open_task", "three replicas", goal(50), &[open], &keeper);
+    let jobs = [0, 1, 2].map(|replica| address::task_job(&array, 0, 3, replica));
+    m.world.bid(&owner, &jobs[0], 1_000_000);
+    m.world.bid(&rivals[0], &jobs[1], 1_000_000);
+    m.world.close_window(&jobs[0]);
+    let award = m.world.award_of(&jobs[0]);
+    m.run("award", "first replica of a task", None, &[award], &keeper);
+    let award = m.world.award_of(&jobs[1]);
+    m.run("award", "second replica, sixteen delegators", None, &[award], &keeper);
+    let cancel = array::cancel(&key, &array);
+    m.run("cancel_array", "three jobs open", goal(8), &[cancel], &buyer.key);
+    m.world.ok(&[array::cancel_task(&jobs[2], &m.world.read(&jobs[2]))], &[]);
+    let close = m.world.closing_of(&jobs[2]);
+    m.run("close_task", "one of three replicas", goal(12), &[close], &keeper);
+}
+
 fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
     [lease::settle(keys), lease::close(keys), job::close(&keys.job, &buyer.purse, &buyer.key.pubkey())]
 }
@@ -393,6 +450,7 @@ fn measure() -> (Meter, u64, u64) {
     governance(&mut m);
     insured(&mut m, &buyer);
     stakes(&mut m);
+    arrays(&mut m);
     (m, of_buyer, of_provider)
 }
 

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests end a test that goes wrong")]
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "one form for one instruction and for several")]
 
+mod array;
+mod array_end;
+mod array_replicas;
 mod auction;
 mod award;
 mod closing;
