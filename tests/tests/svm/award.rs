@@ -238,7 +238,7 @@ fn more_bad_bidders_than_fit_one_call_are_dropped_by_it_and_the_next_call_goes_o
     }
     let award = w.award_of(&job);
     assert_eq!(award.accounts.len(), 12 + 3 * AWARD_BIDDERS);
-    assert!(w.ok(&[award], &[]).told().is_empty(), "nobody yet");
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped"], "nobody yet");
     let state: Job = w.read(&job);
     assert_eq!((state.state(), state.bids().len()), (Some(JobState::Open), 3));
     let award = w.award_of(&job);
@@ -314,7 +314,7 @@ fn bidders_that_all_went_bad_count_as_none() {
     w.withdraw_offer(&owners[0]);
     w.withdraw_offer(&owners[1]);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
     assert_eq!(w.read::<Job>(&job).bids().len(), 0);
 }
 
@@ -365,7 +365,7 @@ fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
     account.lamports -= 1;
     w.put(owner.offer, account);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
     let terms: OfferTerms = Supply { units: 1, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&owner, terms);
     w.bid(&owner, &job, 1_000_000);

@@ -140,7 +140,7 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let cancel = job::cancel(&buyer.key.pubkey(), &entered);
     m.run("cancel_job", "one bid", None, &[cancel], &buyer.key);
 
-    let full = m.world.job(buyer, |args| args.window_s = 3_600);
+    let full = m.world.job(buyer, |args| args.window_s = 2_000);
     for (rival, price) in rivals[..7].iter().zip((1_300_000..).step_by(10_000)) {
         m.world.bid(rival, &full, price);
     }
