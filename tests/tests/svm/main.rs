@@ -9,9 +9,11 @@ mod cranks;
 mod cu;
 mod deadlines;
 mod faults;
+mod instant;
 mod lease;
 mod offer;
 mod purse;
+mod sealed;
 mod staking;
 mod walk;
 
