@@ -124,6 +124,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
 mod tests {
     use super::*;
     use bytemuck::Zeroable;
+    use gridlease_core::Bps;
     use gridlease_core::score::{Merit, score};
     use gridlease_sdk::account::{BookEntry, OFFER_LIVE};
 

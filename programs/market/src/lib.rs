@@ -7,6 +7,7 @@ use anchor_lang::prelude::*;
 
 pub mod constants;
 pub mod convert;
+pub mod derive;
 pub mod error;
 pub mod event;
 pub mod instructions;
