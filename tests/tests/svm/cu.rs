@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
-use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
+use gridlease_sdk::account::{Commitment, Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
+use gridlease_sdk::instruction::sealed::{self, SealedKeys};
 use gridlease_sdk::instruction::{job, price_index, provider, purse, stake};
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
@@ -251,7 +252,7 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let cancel = job::cancel(&buyer.key.pubkey(), &entered);
     m.run("cancel_job", "one bid", None, &[cancel], &buyer.key);
 
-    let full = m.world.job(buyer, |args| args.window_s = 3_600);
+    let full = m.world.job(buyer, |args| args.window_s = 2_000);
     for (rival, price) in rivals[..7].iter().zip((1_300_000..).step_by(10_000)) {
         m.world.bid(rival, &full, price);
     }
@@ -289,6 +290,46 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     m.run("award", "no bids, refunds", goal(25), &[award], &keeper);
     let withdraw = m.world.withdrawal_of(&rivals[8]);
     m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
+}
+
+/// Instant and sealed auctions.
+fn other_doors(m: &mut Meter, buyer: &Buyer) {
+    let keeper = m.world.payer.insecure_clone();
+    let owners: Vec<_> = (0..4).map(|_| m.world.provider(|_| {})).collect();
+    let offers: Vec<_> = owners.iter().map(Provider::bidder).collect();
+    let instant = job::JobArgs { mode: 1, ..job_args() };
+    let post = |m: &mut Meter, offers: &[job::Bidder]| {
+        job::post_instant(&buyer.key.pubkey(), m.world.next_number(), instant.clone(), offers)
+    };
+    let one = post(m, &offers[..1]);
+    m.run("post_instant", "the first offer fits", None, &[one], &buyer.key);
+    for owner in &owners[1..3] {
+        m.world.withdraw_offer(owner);
+    }
+    let four = post(m, &[offers[1], offers[2], offers[1], offers[3]]);
+    m.run("post_instant", "the fourth offer fits", None, &[four], &buyer.key);
+
+    let job = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let taken_back = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let commit = |job: &Pubkey, owner: &Provider| {
+        let hash = sealed::hash(job, &owner.bidder(), 900_000, &[1; 32]);
+        sealed::commit(&owner.node.pubkey(), job, &owner.bidder(), hash)
+    };
+    m.run("commit_bid", "sealed auction", None, &[commit(&job, &owners[0])], &owners[0].node);
+    m.world.ok(&[commit(&job, &owners[3])], &[&owners[3].node]);
+    m.world.ok(&[commit(&taken_back, &owners[3])], &[&owners[3].node]);
+    let keys = |m: &Meter, job: &Pubkey, owner: &Provider| {
+        SealedKeys::from(&m.world.read::<Commitment>(&address::commitment(job, &owner.record)))
+    };
+    m.world.close_window(&job);
+    let reveal = sealed::reveal(&keys(m, &job, &owners[0]), 1, 900_000, [1; 32]);
+    m.run("reveal_bid", "enters the book", None, &[reveal], &keeper);
+    m.world.ok(&[job::cancel(&buyer.key.pubkey(), &taken_back)], &[&buyer.key]);
+    let release = sealed::release(&keys(m, &taken_back, &owners[3]));
+    m.run("release_bid", "its job was taken back", None, &[release], &keeper);
+    m.world.pass(15);
+    let forfeit = sealed::forfeit(&keys(m, &job, &owners[3]), &m.world.insurance);
+    m.run("forfeit_bid", "not revealed", None, &[forfeit], &keeper);
 }
 
 fn ends(m: &mut Meter, buyer: &Buyer) {
@@ -445,6 +486,7 @@ fn measure() -> (Meter, u64, u64) {
     let owner = supply(&mut m);
     let (of_buyer, of_provider) = walk(&mut m, &buyer, &owner);
     auctions(&mut m, &buyer, &owner);
+    other_doors(&mut m, &buyer);
     ends(&mut m, &buyer);
     keeping(&mut m);
     governance(&mut m);
