@@ -5,11 +5,15 @@
 
 mod auction;
 mod award;
+mod batch;
+mod care;
 mod cranks;
 mod cu;
 mod deadlines;
 mod faults;
 mod lease;
+mod liveness;
+mod notice;
 mod offer;
 mod purse;
 mod staking;

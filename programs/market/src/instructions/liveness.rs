@@ -130,6 +130,12 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         (clear(&mut lease), outcome)
     };
     emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
+    // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
+    // offer: nobody shall hold up the end of a lease by emptying an account.
+    let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
+    if back < Rent::get()?.minimum_balance(ctx.accounts.challenger.data_len()) {
+        return Ok(());
+    }
     pay_bond(&ctx.accounts.lease, &ctx.accounts.challenger)
 }
 
