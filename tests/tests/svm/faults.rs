@@ -380,7 +380,8 @@ fn what_a_frozen_insurance_account_cannot_take_is_not_slashed() {
     let owner = w.provider(|_| {});
     let failed = w.starting(&buyer, &owner, 1_800_000, |_| {});
     let left = w.running(&buyer, &owner, 1_800_000, |_| {});
-    w.freeze(&w.insurance.clone());
+    let insurance = w.insurance;
+    w.freeze(&insurance);
     late(&mut w);
     assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed"], "nothing moves, and the job goes on");
     w.abandon(&owner, &left);

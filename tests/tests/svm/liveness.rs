@@ -125,7 +125,7 @@ fn anybody_may_challenge_a_running_node_once_at_a_time() {
         w.answer(&owner, &keys);
     }
     let poor = w.key();
-    w.airdrop(&poor.pubkey(), BOND - 1);
+    w.put(poor.pubkey(), Account { lamports: BOND - 1, ..Account::default() });
     assert!(w.refuse(care::challenge(&poor.pubkey(), &keys.lease), &[&poor]).starts_with("system"), "no bond");
     w.pass(600);
     assert_eq!(w.refuse(challenge.clone(), &[&asker]), "market WrongState", "its funds are used up");
@@ -202,7 +202,7 @@ fn a_challenger_that_emptied_its_account_holds_up_nothing_and_its_bond_goes_to_t
     let mut w = World::new();
     let (buyer, owner, keys, _) = running(&mut w);
     let poor = w.key();
-    w.airdrop(&poor.pubkey(), BOND);
+    w.put(poor.pubkey(), Account { lamports: BOND, ..Account::default() });
     let offer = w.lamports(&keys.offer) + w.lamports(&keys.lease) + w.lamports(&address::reservation(&keys.lease));
     w.take_down(&poor, &keys);
     assert_eq!((w.lamports(&poor.pubkey()), w.read::<Lease>(&keys.lease).challenger), (0, SYSTEM_PROGRAM));
@@ -306,7 +306,9 @@ fn a_day_of_downtime_is_credited_and_no_more() {
         let buyer = w.buyer(40 * USDC);
         let owner = w.provider(|supply| supply.floor = 1);
         let asker = w.person();
-        let keys = w.running(&buyer, &owner, 72_000, |args| args.max_duration_s = 300 * 3_600);
+        let keys = w.running(&buyer, &owner, 72_000, |args| {
+            (args.max_price, args.max_duration_s) = (72_000, 300 * 3_600);
+        });
         w.pass(100 * 3_600);
         w.take_down(&asker, &keys);
         w.pass(down - 61);
@@ -315,7 +317,7 @@ fn a_day_of_downtime_is_credited_and_no_more() {
         assert_eq!((lease.credited_s, lease.base), (credited, 7_200_000 - 40 * u64::from(credited)));
         let base = lease.base;
         w.take_down(&asker, &keys);
-        w.pass(u64::from(down));
+        w.pass(down);
         w.resume(&owner, &keys);
         let lease: Lease = w.read(&keys.lease);
         assert_eq!((lease.credited_s, lease.base), (86_400, base - 40 * u64::from(86_400 - credited)));
@@ -496,7 +498,8 @@ fn a_credit_that_a_frozen_vault_cannot_take_goes_to_insurance() {
         w.resume(&owner, &keys);
         w.freeze(&buyer.vault);
         if insurance_too {
-            w.freeze(&w.insurance.clone());
+            let insurance = w.insurance;
+            w.freeze(&insurance);
         }
         w.collect(&keys);
         assert_eq!((w.tokens(&w.insurance), w.read::<Purse>(&buyer.purse).compensated), (collected, 0));
