@@ -3,6 +3,7 @@
 use gridlease_core::job::EndReason;
 use gridlease_sdk::account::{Lease, Purse};
 use gridlease_sdk::event::MarketEvent;
+use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use gridlease_sdk::instruction::lease::{self, BATCH_LEASES, LeaseKeys};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::outcome::Done;
@@ -32,7 +33,8 @@ fn further(keys: &[LeaseKeys]) -> Vec<Pubkey> {
 }
 
 fn transfers(done: &Done) -> usize {
-    done.logs.iter().filter(|line| line.contains("Instruction: Transfer")).count()
+    let called = format!("Program {TOKEN_PROGRAM} invoke");
+    done.logs.iter().filter(|line| line.starts_with(&called)).count()
 }
 
 fn net(done: &Done) -> Vec<u64> {

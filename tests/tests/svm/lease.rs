@@ -7,7 +7,7 @@ use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys, Outcome};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, job};
+use gridlease_sdk::instruction::job;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
