@@ -508,8 +508,8 @@ fn the_lease_keeps_the_fee_and_payout_account_of_its_award() {
     let other = w.foreign_account();
     w.edit_as::<gridlease_sdk::account::Config>(&address::market_config(), |config| config.fee_bps = 500);
     w.edit_as::<Record>(&owner.record, |record| record.payout = other);
-    w.pass(60);
+    w.pass(100);
     w.settle(&keys);
-    assert_eq!((w.tokens(&owner.payout), w.tokens(&other)), (29_400, 0));
+    assert_eq!((w.tokens(&owner.payout), w.tokens(&other)), (49_000, 0));
     assert_eq!(IMAGE, w.read::<Job>(&keys.job).image_digest);
 }

@@ -242,10 +242,10 @@ fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
                     w.pass(at);
                 }
                 if first == "top-up" {
-                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 1_000);
+                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000);
                     assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "top-up at {at}");
                 } else if ends {
-                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded", "JobEnded"], "at {at}");
+                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "at {at}");
                 } else if noticed {
                     w.changes_nothing(lease::expire(&keys));
                 } else {
@@ -253,6 +253,32 @@ fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_top_up_in_grace_pays_for_a_minute_at_least() {
+    for (amount, expected) in [(29_999, "TopUpTooSmall"), (30_000, "ok"), (30_001, "ok")] {
+        let mut w = World::new();
+        let (buyer, _, keys) = running(&mut w);
+        w.pass(7_300);
+        let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount);
+        assert_eq!(answer(&mut w, instruction, &[&buyer.key]), expected, "{amount} atoms");
+    }
+}
+
+#[test]
+fn nothing_is_payable_until_ninety_seconds_after_ready() {
+    for (at, paid) in [(89, 0), (90, 90 * 490), (91, 91 * 490)] {
+        let mut w = World::new();
+        let (_, owner, keys) = running(&mut w);
+        w.pass(at);
+        if paid == 0 {
+            w.changes_nothing(lease::settle(&keys));
+        } else {
+            w.settle(&keys);
+        }
+        assert_eq!(w.tokens(&owner.payout), paid, "at {at}");
     }
 }
 
