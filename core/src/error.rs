@@ -65,6 +65,28 @@ pub enum RuleError {
     ReasonNotAllowed = 27,
     /// The purse still holds funds or has open jobs.
     NotEmpty = 28,
+    /// The operator's own stake would be less than a fifth of what stands behind its leases.
+    OperatorShareTooSmall = 29,
+    /// The bond has as many delegators as it can have.
+    TooManyDelegators = 30,
+    /// A delegation, or what would be left of it, is below the least that the bond takes.
+    DelegationTooSmall = 31,
+    /// The commission is above its bound.
+    CommissionOutOfBounds = 32,
+    /// The stake behind the shares is slashed to next to nothing; its holders leave before anybody joins.
+    PoolSpent = 33,
+    /// As many requests to unbond are open as there can be.
+    TooManyRequests = 34,
+    /// The stake on its way out has not matured.
+    NotMatured = 35,
+    /// All of the stake that matured still stands behind leases.
+    StakeBound = 36,
+    /// There is nothing to pay out.
+    NothingToClaim = 37,
+    /// The least delegation that an operator takes is outside its bounds.
+    MinimumOutOfBounds = 38,
+    /// More was asked than the position holds.
+    PositionTooSmall = 39,
     /// The step is not one of this auction's mode.
     WrongMode = 40,
     /// Sealed bids can still be revealed.
@@ -83,6 +105,20 @@ pub enum RuleError {
     GpusNotNeeded = 53,
     /// Fewer GPUs would stay claimed than the open leases use.
     GpusInUse = 54,
+    /// The number of tasks, the quorum, the replicas or the parallel tasks of an array are outside their bounds.
+    ArrayShape = 60,
+    /// The budget of an array is below what one of its tasks can cost, or above what all of them can.
+    ArrayBudget = 61,
+    /// As many tasks of the array are open as may be at a time.
+    ArrayFull = 62,
+    /// Neither the array's reservation nor the purse's free balance covers another task.
+    ArrayShort = 63,
+    /// The tasks of an array are opened one after the other; this is not the next one.
+    TaskOutOfOrder = 64,
+    /// Tasks of the array are not closed.
+    TasksOpen = 65,
+    /// The provider shares its authority, node key, payout account or a delegator with the provider of another replica.
+    Kin = 66,
     /// A lease that the price index does not count: it ended with a fault, or paid too little or for too short a time.
     NotATrade = 70,
     /// A top-up in the grace period that would not let the lease run for a minute.
@@ -133,6 +169,17 @@ impl RuleError {
         Self::InvariantBroken,
         Self::ReasonNotAllowed,
         Self::NotEmpty,
+        Self::OperatorShareTooSmall,
+        Self::TooManyDelegators,
+        Self::DelegationTooSmall,
+        Self::CommissionOutOfBounds,
+        Self::PoolSpent,
+        Self::TooManyRequests,
+        Self::NotMatured,
+        Self::StakeBound,
+        Self::NothingToClaim,
+        Self::MinimumOutOfBounds,
+        Self::PositionTooSmall,
         Self::WrongMode,
         Self::RevealOpen,
         Self::RevealClosed,
@@ -142,6 +189,13 @@ impl RuleError {
         Self::GpusUnclaimed,
         Self::GpusNotNeeded,
         Self::GpusInUse,
+        Self::ArrayShape,
+        Self::ArrayBudget,
+        Self::ArrayFull,
+        Self::ArrayShort,
+        Self::TaskOutOfOrder,
+        Self::TasksOpen,
+        Self::Kin,
         Self::NotATrade,
         Self::TopUpTooSmall,
         Self::NotDurable,
@@ -195,6 +249,19 @@ impl core::fmt::Display for RuleError {
             Self::InvariantBroken => "an invariant does not hold",
             Self::ReasonNotAllowed => "this signer may not give this reason",
             Self::NotEmpty => "the account is not empty",
+            Self::OperatorShareTooSmall => "the operator's own stake must be at least a fifth of the bond's",
+            Self::TooManyDelegators => "the bond has as many delegators as it can have",
+            Self::DelegationTooSmall => "the delegation, or what would be left of it, is below the bond's minimum",
+            Self::CommissionOutOfBounds => "the commission is above 30 per cent",
+            Self::PoolSpent => {
+                "the shares are slashed to next to nothing; whoever holds them must leave before anybody joins"
+            }
+            Self::TooManyRequests => "too many requests to unbond are open; withdraw one that has matured first",
+            Self::NotMatured => "the stake on its way out has not matured",
+            Self::StakeBound => "the stake that matured still stands behind leases; withdraw it when they are closed",
+            Self::NothingToClaim => "there is nothing to pay out",
+            Self::MinimumOutOfBounds => "the least delegation is outside its bounds",
+            Self::PositionTooSmall => "more was asked than the position holds",
             Self::TopUpTooSmall => "the top-up would not let the lease run for a minute",
             Self::NotDurable => "the job did not ask for checkpoints",
             Self::NoNotice => "no notice was agreed, or none was given",
@@ -206,6 +273,13 @@ impl core::fmt::Display for RuleError {
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",
             Self::WrongFate => "this sealed bid is to be resolved another way",
+            Self::ArrayShape => "the tasks, quorum, replicas or parallel tasks of the array are outside their bounds",
+            Self::ArrayBudget => "the array's budget is below what one task can cost, or above what all can",
+            Self::ArrayFull => "as many tasks of the array are open as may be at a time",
+            Self::ArrayShort => "the array's reservation and the purse's free balance do not cover another task",
+            Self::TaskOutOfOrder => "this is not the array's next task",
+            Self::TasksOpen => "tasks of the array are not closed",
+            Self::Kin => "the provider shares an owner, a key or a delegator with that of another replica",
             Self::NotATrade => "the lease is no trade that counts: a fault, too small a fee, or too short a time",
             Self::ParameterOutOfBounds => "a parameter of the market is outside its bounds",
             Self::NumberOutOfBounds => "the job's number is above those of the present slot",

@@ -1,5 +1,6 @@
 //! What always holds. One declaration, used by the programs, the tests, the fuzzer and the keeper's live audit.
 
+use crate::array::{Array, ArrayState};
 use crate::bond::Bond;
 use crate::error::{RuleError, RuleResult};
 use crate::lease::{Lease, LeaseState};
@@ -63,4 +64,22 @@ pub fn bond(bond: &Bond, vault: Atoms) -> RuleResult<()> {
 /// [`RuleError::InvariantBroken`].
 pub fn conservation(deposit: Atoms, paid: Atoms, fee: Atoms, refunded: Atoms, held: Atoms) -> RuleResult<()> {
     holds(paid.add(fee)?.add(refunded)?.add(held)? == deposit)
+}
+
+/// An array: what it holds, what its open jobs can cost and what the closed ones spent is never more than its budget; its
+/// counters are those of its tasks; once over it holds nothing.
+///
+/// # Errors
+/// [`RuleError::InvariantBroken`].
+pub fn array(array: &Array) -> RuleResult<()> {
+    let shape = &array.shape;
+    let in_jobs = array.cap.0.checked_mul(array.jobs.into()).map(Atoms).ok_or(RuleError::Overflow)?;
+    holds(array.reserved.add(in_jobs)?.add(array.spent)? <= shape.budget)?;
+    holds(array.next <= shape.count && array.open <= u16::from(shape.parallel))?;
+    holds(array.jobs >= array.open && array.jobs <= array.open * u16::from(shape.replicas))?;
+    holds(u32::from(array.completed) + u32::from(array.failed) <= u32::from(array.next))?;
+    match array.state {
+        ArrayState::Open => holds(array.completed < shape.quorum),
+        ArrayState::Over => holds(array.reserved.is_zero()),
+    }
 }

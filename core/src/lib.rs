@@ -9,9 +9,11 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod array;
 pub mod bidder;
 pub mod bond;
 pub mod book;
+pub mod delegation;
 pub mod error;
 pub mod governance;
 pub mod gpu;
@@ -27,12 +29,14 @@ pub mod purse;
 pub mod quantity;
 pub mod reputation;
 pub mod requirement;
+pub mod revenue;
 pub mod rounding;
 pub mod score;
 pub mod sealed;
 pub mod slash;
 pub mod spender;
 pub mod stream;
+pub mod timelock;
 pub mod tip;
 pub mod transition;
 

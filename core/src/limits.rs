@@ -61,6 +61,18 @@ pub const BOOK_SIZE: usize = 8;
 pub const DEFAULT_ATTEMPTS: u8 = 3;
 /// Most attempts of a job; also the size of its exclusion list.
 pub const MAX_ATTEMPTS: u8 = 8;
+/// Most tasks of an array.
+pub const MAX_TASKS: u16 = 1_024;
+/// Most replicas of a task.
+pub const MAX_REPLICAS: u8 = 3;
+/// Most tasks of an array that are open at a time.
+pub const MAX_PARALLEL: u8 = 64;
+/// An array whose task found no bidder opens no further one for this long; twice as long each time, ...
+pub const ARRAY_PAUSE: Seconds = Seconds(60);
+/// ... at most this long.
+pub const MAX_ARRAY_PAUSE: Seconds = Seconds(3_600);
+/// Delegators whose marks a bond holds.
+pub const DELEGATOR_MARKS: usize = 32;
 /// Time to start before the image's size is counted.
 pub const START_BASE: Seconds = Seconds(120);
 /// Time to start for each gigabyte (10⁹ bytes) of image.
@@ -77,6 +89,26 @@ pub const MIN_STAKE_RESERVATION: Atoms = Atoms(5_000_000);
 pub const STAKE_HORIZON: Seconds = Seconds(24 * 3_600);
 /// The stake reservation as a multiple of that revenue.
 pub const STAKE_MULTIPLE: u64 = 2;
+/// What stands behind leases is at most this many times the operator's own stake: its part is at least a fifth.
+pub const OPERATOR_MULTIPLE: u64 = 5;
+/// Most delegators of a bond.
+pub const MAX_DELEGATORS: u8 = 32;
+/// The least that an operator can ask of a delegator, and the least that a delegator can leave in a bond.
+pub const MIN_DELEGATION: Atoms = Atoms(1_000_000);
+/// The most that an operator can ask of a delegator at least: a million USDC.
+pub const MIN_DELEGATION_MAX: Atoms = Atoms(1_000_000_000_000);
+/// Nobody joins a pool of more shares than this for each atom.
+pub const MAX_SHARES_PER_ATOM: u64 = 1_000_000;
+/// The highest commission.
+pub const MAX_COMMISSION: Bps = Bps(3_000);
+/// A higher commission holds this long after it was announced.
+pub const COMMISSION_NOTICE: Seconds = Seconds(3 * 24 * 3_600);
+/// Stake is this long on its way out.
+pub const UNBONDING_TIME: Seconds = Seconds(7 * 24 * 3_600);
+/// Most open requests to unbond of one owner in one bond.
+pub const MAX_REQUESTS: u8 = 8;
+/// A change of a configuration waits this long between its proposal and its execution.
+pub const GOVERNANCE_DELAY: Seconds = Seconds(48 * 3_600);
 /// Slash for a lease that never started, of the stake reserved for it.
 pub const SLASH_NO_START: Bps = Bps(100);
 /// Slash for leaving a running lease without notice, of the stake reserved for it.
@@ -116,8 +148,6 @@ pub const SEALED_BOND_MOST: Atoms = Atoms(25_000_000);
 pub const FORFEIT_TO_BUYER: Bps = Bps(3_000);
 /// Offers that an instant posting may try.
 pub const INSTANT_OFFERS: usize = 4;
-/// A change of the market's configuration waits this long before it can be executed.
-pub const GOVERNANCE_DELAY: Seconds = Seconds(48 * 3_600);
 /// A change that nobody executed this long after it was due has lapsed.
 pub const GOVERNANCE_WINDOW: Seconds = Seconds(14 * 24 * 3_600);
 /// A provider's new payout account waits this long before it can take effect.

@@ -2,25 +2,30 @@
 
 use anchor_lang::{Discriminator, Owner};
 use bytemuck::Pod;
+use gridlease_core::array::{Array as ArrayRules, ArrayEnd, ArrayState, Shape, Task};
 use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond as BondAmounts;
+use gridlease_core::delegation::{SharePool, Stake};
 use gridlease_core::gpu::{model_name, region_name};
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::purse::Purse as PurseAmounts;
 use gridlease_core::reputation::Reputation;
+use gridlease_core::revenue::{Commission, Revenue};
 use gridlease_core::score::Merit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use solana_pubkey::Pubkey;
 
 pub use crate::program::market::accounts::{
-    Commitment, Config, GpuClaim, Job, Lease, Offer, PriceIndex, Provider, Purse,
+    Array, Commitment, Config, GpuClaim, Job, Lease, Offer, PriceIndex, Provider, Purse, TaskGroup,
 };
 pub use crate::program::market::types::{BookEntry, Header, TradeData};
-pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Reservation};
+pub use crate::program::staking::accounts::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
 
 /// The layout version that this SDK reads.
 pub const VERSION: u8 = 1;
+/// Kind byte of a request to unbond that is the operator's.
+pub const UNBONDING_OF_OPERATOR: u8 = 1;
 /// State byte of an offer that takes leases.
 pub const OFFER_LIVE: u8 = 1;
 /// State byte of an offer that was withdrawn.
@@ -82,7 +87,8 @@ macro_rules! kinds {
 kinds!(
     Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
     Lease => "lease", PriceIndex => "price index", StakingConfig => "staking configuration", Bond => "bond",
-    Reservation => "reservation", Commitment => "sealed bid", GpuClaim => "GPU claim",
+    Reservation => "reservation", Commitment => "sealed bid", GpuClaim => "GPU claim", Delegation => "delegation",
+    Unbonding => "request to unbond", Array => "array", TaskGroup => "task group",
 );
 
 /// Decodes the account at `address`.
@@ -121,6 +127,58 @@ pub fn manifest_uri(address: &Pubkey, job: &Job, data: &[u8]) -> Result<Option<S
     let bytes = data.get(from..from + usize::from(job.uri_len)).ok_or_else(|| damaged("the URI is cut off"))?;
     let uri = core::str::from_utf8(bytes).map_err(|_| damaged("the URI is not UTF-8"))?;
     Ok(Some(uri.to_owned()))
+}
+
+impl Array {
+    /// State; `None` for a byte that this version does not know.
+    pub fn state(&self) -> Option<ArrayState> {
+        ArrayState::from_byte(self.header.state).ok()
+    }
+
+    /// Why it is over.
+    pub fn end_reason(&self) -> ArrayEnd {
+        ArrayEnd::from_byte(self.reason).unwrap_or(ArrayEnd::None)
+    }
+
+    /// The moving parts, for the rules; `None` for a state that this version does not know.
+    pub fn rules(&self) -> Option<ArrayRules> {
+        Some(ArrayRules {
+            state: self.state()?,
+            reason: self.end_reason(),
+            shape: Shape {
+                count: self.count,
+                quorum: self.quorum,
+                replicas: self.replicas,
+                parallel: self.parallel,
+                budget: Atoms(self.budget),
+            },
+            cap: Atoms(self.cap),
+            reserved: Atoms(self.reserved),
+            spent: Atoms(self.spent),
+            next: self.next,
+            open: self.open,
+            jobs: self.jobs,
+            completed: self.completed,
+            failed: self.failed,
+            not_before: UnixTs(self.not_before),
+            quiet: self.quiet,
+        })
+    }
+
+    /// Its tasks, in order, out of the account's data.
+    ///
+    /// # Errors
+    /// [`DecodeError::Damaged`] where the account is too short.
+    pub fn tasks(&self, address: &Pubkey, data: &[u8]) -> Result<Vec<Task>, DecodeError> {
+        let from = size::<Array>();
+        let bytes = data.get(from..from + usize::from(self.count));
+        let bytes = bytes.ok_or(DecodeError::Damaged {
+            address: *address,
+            kind: Array::KIND,
+            what: "the tasks are cut off",
+        })?;
+        Ok(bytes.iter().copied().map(Task).collect())
+    }
 }
 
 impl Purse {
@@ -198,6 +256,79 @@ impl Bond {
     /// The bond's amounts, for the rules.
     pub fn amounts(&self) -> BondAmounts {
         BondAmounts { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
+    }
+
+    /// Whose stake is in it, for the rules.
+    pub fn stake(&self) -> Stake {
+        Stake {
+            own: Atoms(self.own),
+            exit: SharePool { assets: Atoms(self.exit_assets), shares: self.exit_shares },
+            delegated: SharePool { assets: Atoms(self.delegated_assets), shares: self.delegated_shares },
+            leaving: self.leaving_shares,
+            reserved: Atoms(self.reserved),
+        }
+    }
+
+    /// What of its revenue vault belongs to whom, for the rules.
+    pub fn revenue_owed(&self) -> Revenue {
+        Revenue {
+            operator_owed: Atoms(self.operator_owed),
+            delegators_owed: Atoms(self.delegators_owed),
+            per_share: u128::from_le_bytes(self.per_share),
+        }
+    }
+
+    /// What the operator keeps of the delegators' revenue, for the rules.
+    pub fn terms(&self) -> Commission {
+        Commission { rate: Bps(self.commission), next: Bps(self.next_commission), from: UnixTs(self.commission_from) }
+    }
+
+    /// Has its operator opened it to delegators?
+    pub fn has_pool(&self) -> bool {
+        self.revenue != Pubkey::default()
+    }
+
+    /// The first bytes of each delegator's address.
+    pub fn delegator_marks(&self) -> &[[u8; 8]] {
+        self.marks.get(..usize::from(self.delegators_len)).unwrap_or_default()
+    }
+
+    /// May two bonds not be taken for independent of each other: same operator, or a delegator with the same mark?
+    pub fn shares_anyone_with(&self, other: &Self) -> bool {
+        let marks = other.delegator_marks();
+        self.authority == other.authority || self.delegator_marks().iter().any(|mark| marks.contains(mark))
+    }
+}
+
+impl Delegation {
+    /// What its stake that is not on its way out is worth in `bond`; zero for a damaged account.
+    pub fn worth(&self, bond: &Bond) -> Atoms {
+        bond.stake().delegated.worth_down(self.shares).unwrap_or_default()
+    }
+
+    /// What it can claim once what arrived is distributed; zero for a damaged account.
+    pub fn claimable(&self, bond: &Bond) -> Atoms {
+        let earned = bond.revenue_owed().earned_down(self.shares, u128::from_le_bytes(self.entry));
+        earned.and_then(|earned| earned.add(Atoms(self.owed))).unwrap_or_default()
+    }
+}
+
+impl Unbonding {
+    /// Is it the operator's (and not a delegator's)?
+    pub fn is_operators(&self) -> bool {
+        self.kind == UNBONDING_OF_OPERATOR
+    }
+
+    /// What it is worth in `bond` now; slashes lower it until it is withdrawn. Zero for a damaged account.
+    pub fn worth(&self, bond: &Bond) -> Atoms {
+        let stake = bond.stake();
+        let pool = if self.is_operators() { stake.exit } else { stake.delegated };
+        pool.worth_down(self.shares).unwrap_or_default()
+    }
+
+    /// When it matures.
+    pub fn matures(&self) -> UnixTs {
+        UnixTs(self.header.due_ts)
     }
 }
 

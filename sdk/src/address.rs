@@ -61,6 +61,21 @@ pub fn job(purse: &Pubkey, number: u64) -> Pubkey {
     derive(&[b"job", purse.as_ref(), &number.to_le_bytes()], &MARKET)
 }
 
+/// Array `number` of a purse; arrays and jobs share the purse's numbers.
+pub fn array(purse: &Pubkey, number: u64) -> Pubkey {
+    derive(&[b"array", purse.as_ref(), &number.to_le_bytes()], &MARKET)
+}
+
+/// The job of replica `replica` (from 0) of a task of an array whose tasks have `replicas` each.
+pub fn task_job(array: &Pubkey, task: u16, replicas: u8, replica: u8) -> Pubkey {
+    job(array, u64::from(task) * u64::from(replicas) + u64::from(replica))
+}
+
+/// The group of a task with replicas.
+pub fn task_group(array: &Pubkey, task: u16) -> Pubkey {
+    derive(&[b"group", array.as_ref(), &task.to_le_bytes()], &MARKET)
+}
+
 /// Lease `number` of a job.
 pub fn lease(job: &Pubkey, number: u8) -> Pubkey {
     derive(&[b"lease", job.as_ref(), &[number]], &MARKET)
@@ -89,6 +104,26 @@ pub fn bond(authority: &Pubkey) -> Pubkey {
 /// The token account of a bond.
 pub fn bond_vault(bond: &Pubkey) -> Pubkey {
     derive(&[b"vault", bond.as_ref()], &STAKING)
+}
+
+/// The token account that a bond's revenue arrives in; a provider that shares its revenue names it as payout account.
+pub fn bond_revenue(bond: &Pubkey) -> Pubkey {
+    derive(&[b"revenue", bond.as_ref()], &STAKING)
+}
+
+/// The delegation of `delegator` in a bond.
+pub fn delegation(bond: &Pubkey, delegator: &Pubkey) -> Pubkey {
+    derive(&[b"delegation", bond.as_ref(), delegator.as_ref()], &STAKING)
+}
+
+/// Request `number` of `owner` (the operator or a delegator) to unbond from a bond.
+pub fn unbonding(bond: &Pubkey, owner: &Pubkey, number: u32) -> Pubkey {
+    derive(&[b"unbonding", bond.as_ref(), owner.as_ref(), &number.to_le_bytes()], &STAKING)
+}
+
+/// The account that says who may upgrade `program`.
+pub fn program_data(program: &Pubkey) -> Pubkey {
+    derive(&[program.as_ref()], &solana_sdk_ids::bpf_loader_upgradeable::ID)
 }
 
 /// The stake reserved for a lease or a sealed bid.

@@ -47,8 +47,13 @@ fn rule_in_words(rule: RuleError) -> String {
         RuleError::GpusUnclaimed => "the provider's node must claim the rest first",
         RuleError::GpusInUse => "release them when those leases are over",
         RuleError::NumberOutOfBounds => "number the job one above the purse's last",
+        RuleError::ArrayFull => "close a task that is over first",
+        RuleError::ArrayShort => "deposit more with `gridlease purse deposit`",
+        RuleError::TasksOpen => "close its tasks first",
         RuleError::StillOwed => "settle the lease first",
         RuleError::NotATrade => "only paid leases of ten minutes or more enter the price index",
+        RuleError::OperatorShareTooSmall => "the operator adds stake, or delegators leave first",
+        RuleError::NotMatured => "stake can be withdrawn seven days after it was asked back",
         _ => return rule.to_string(),
     };
     format!("{rule}: {hint}")
@@ -91,6 +96,9 @@ const MARKET: &[(u32, &str)] = &[
     (6_037, "the token account is frozen; name another one"),
     (6_038, "no other payout account is proposed"),
     (6_039, "a benchmark needs a result and the hash of its record"),
+    (6_045, "the job is a task of an array: close it with close_task"),
+    (6_046, "bids and awards of a replica need the group of its task before the other additional accounts"),
+    (6_047, "the array does not hold the rent of another task; close a task that is over, or send it SOL"),
     (6_055, "the buyer is the provider itself; such a lease does not count as a trade"),
     (6_056, "the price index is of another GPU model or region than the lease's offer"),
     (
@@ -116,6 +124,18 @@ const STAKING: &[(u32, &str)] = &[
     (6_010, "a slash cannot pay the vault that it takes from"),
     (6_011, "a key must not be zero"),
     (6_012, "the tokens did not move"),
+    (6_013, "the signer is not the program's upgrade authority; who deployed the program configures it"),
+    (6_014, "the accounts are not this program and its program data"),
+    (6_015, "the signer is not the admin, nor the one named to become it"),
+    (6_016, "nothing was proposed"),
+    (6_017, "the bond takes no delegations; its operator has opened no pool"),
+    (6_018, "the account is not the bond's revenue vault"),
+    (6_019, "the signer is neither the delegator nor the bond's operator"),
+    (6_020, "the delegation is of another bond or delegator"),
+    (6_021, "tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults"),
+    (6_022, "the request to unbond is of another bond, owner or kind"),
+    (6_023, "the bond has no lamport to lend to another reservation; send it some"),
+    (6_024, "the operator adds stake; it does not delegate to itself"),
 ];
 
 #[cfg(test)]

@@ -86,6 +86,11 @@ events!(
         GpusClaimed(market::GpusClaimed),
         GpusReleased(market::GpusReleased),
         BenchmarkRecorded(market::BenchmarkRecorded),
+        ArrayPosted(market::ArrayPosted),
+        TaskOpened(market::TaskOpened),
+        TaskClosed(market::TaskClosed),
+        ArrayEnded(market::ArrayEnded),
+        ArrayClosed(market::ArrayClosed),
     }
 );
 
@@ -97,6 +102,22 @@ events!(
         Reserved(staking::Reserved),
         Released(staking::Released),
         Slashed(staking::Slashed),
+        PoolOpened(staking::PoolOpened),
+        PoolChanged(staking::PoolChanged),
+        RevenueDistributed(staking::RevenueDistributed),
+        Delegated(staking::Delegated),
+        UnbondingRequested(staking::UnbondingRequested),
+        StakeWithdrawn(staking::StakeWithdrawn),
+        RevenueClaimed(staking::RevenueClaimed),
+        CommissionClaimed(staking::CommissionClaimed),
+        DelegationClosed(staking::DelegationClosed),
+        DonationSwept(staking::DonationSwept),
+        InsurancePaid(staking::InsurancePaid),
+        BondClosed(staking::BondClosed),
+        ConfigWritten(staking::ConfigWritten),
+        ConfigProposed(staking::ConfigProposed),
+        AdminProposed(staking::AdminProposed),
+        AdminAccepted(staking::AdminAccepted),
     }
 );
 

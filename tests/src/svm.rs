@@ -12,10 +12,12 @@
     reason = "a harness for tests: a step that goes wrong ends the test"
 )]
 
+pub mod arrays;
 pub mod books;
 pub mod ledger;
 pub mod outcome;
 pub mod parties;
+pub mod pools;
 pub mod steps;
 
 use std::collections::BTreeMap;
@@ -58,6 +60,7 @@ pub struct World {
     keys_made: u64,
     job_numbers: u64,
     audited: bool,
+    made_up: bool,
     ledger: Ledger,
     /// Pays the fee of every transaction that names no other payer, so that a party's lamports change by rent only.
     pub payer: Keypair,
@@ -128,6 +131,7 @@ impl World {
             keys_made: 4,
             job_numbers: 0,
             audited: true,
+            made_up: false,
             ledger: Ledger::default(),
             payer: made(0),
             admin: made(1),
@@ -281,6 +285,11 @@ impl World {
         after.remove(&payer);
         assert!(before == after, "it changed an account");
         done
+    }
+
+    /// Allows reservations of the market's for leases that it knows nothing of; everything else is audited.
+    pub fn make_leases_up(&mut self) {
+        self.made_up = true;
     }
 
     /// Sends transactions whose changes break the books on purpose.
@@ -447,6 +456,19 @@ impl World {
     pub fn foreign_account(&mut self) -> Pubkey {
         let owner = self.key().pubkey();
         self.token_account_of(self.mint, owner, TOKEN_PROGRAM)
+    }
+
+    /// Freezes the token account `account`, or thaws it.
+    pub fn freeze(&mut self, account: &Pubkey, frozen: bool) {
+        let authority = self.mint_authority.insecure_clone();
+        let (mint, key) = (self.mint, authority.pubkey());
+        let change = if frozen {
+            spl_token_interface::instruction::freeze_account
+        } else {
+            spl_token_interface::instruction::thaw_account
+        };
+        let instruction = change(&TOKEN_PROGRAM, account, &mint, &key, &[]).unwrap();
+        self.ok(&[instruction], &[&authority]);
     }
 
     /// Mints `atoms` to the token account `to`.

@@ -9,5 +9,8 @@ use super::Step;
 /// The step where the job, in the state `next`, is over.
 pub(super) fn step(address: &Pubkey, job: &Job, next: &rules::Job) -> Option<Step> {
     next.check_close().ok()?;
+    if job.array != Pubkey::default() {
+        return None; // a task: its array closes it
+    }
     Some(Step::CloseJob { job: *address, purse: job.purse, payer: job.payer })
 }

@@ -18,6 +18,11 @@ pub const OFFER_SEED: &[u8] = b"offer";
 pub const GPU_SEED: &[u8] = b"gpu";
 /// Seed of a job, followed by its purse and number (8 bytes, little endian).
 pub const JOB_SEED: &[u8] = b"job";
+/// Seed of an array, followed by its purse and number (8 bytes, little endian). Its tasks' jobs are at [`JOB_SEED`], the
+/// array and task × replicas + replica (8 bytes, little endian).
+pub const ARRAY_SEED: &[u8] = b"array";
+/// Seed of a task group, followed by its array and task (2 bytes, little endian).
+pub const GROUP_SEED: &[u8] = b"group";
 /// Seed of a lease, followed by its job and number (1 byte).
 pub const LEASE_SEED: &[u8] = b"lease";
 /// Seed of a price index, followed by GPU model and region (1 byte each).

@@ -12,7 +12,7 @@ use gridlease_core::score::{Merit, Weights};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 
 use crate::error::{OrRule, rule};
-use crate::state::{BookEntry, Job, Lease, Offer, Provider, Purse, RequirementData, SpecData, offer_state};
+use crate::state::{Array, BookEntry, Job, Lease, Offer, Provider, Purse, RequirementData, SpecData, offer_state};
 
 /// The present. A Clock before 1970 counts as zero.
 pub fn now() -> Result<Now> {
@@ -321,6 +321,70 @@ impl Lease {
         self.credit = next.credit.0;
         self.notice_s = u32::try_from(next.notice.0).map_err(|_| rule(RuleError::Overflow))?;
         self.notice_end = next.notice_end.0;
+        Ok(())
+    }
+}
+
+impl Array {
+    /// The terms of each of its jobs.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            max_price: PricePerHour(self.max_price),
+            max_duration: Seconds(self.max_duration_s.into()),
+            window: Seconds(self.window_s.into()),
+            attempts: self.attempts,
+            mode: Mode::Open,
+            reveal: Seconds::ZERO,
+        }
+    }
+
+    /// The array's moving parts.
+    pub fn rules(&self) -> Result<rules::array::Array> {
+        Ok(rules::array::Array {
+            state: rules::array::ArrayState::from_byte(self.header.state).or_rule()?,
+            reason: rules::array::ArrayEnd::from_byte(self.reason).or_rule()?,
+            shape: rules::array::Shape {
+                count: self.count,
+                quorum: self.quorum,
+                replicas: self.replicas,
+                parallel: self.parallel,
+                budget: Atoms(self.budget),
+            },
+            cap: Atoms(self.cap),
+            reserved: Atoms(self.reserved),
+            spent: Atoms(self.spent),
+            next: self.next,
+            open: self.open,
+            jobs: self.jobs,
+            completed: self.completed,
+            failed: self.failed,
+            not_before: UnixTs(self.not_before),
+            quiet: self.quiet,
+        })
+    }
+
+    /// Writes the array's moving parts back, after the invariant was checked.
+    pub fn set_rules(&mut self, next: &rules::array::Array, now: Now) -> Result<()> {
+        rules::invariant::array(next).or_rule()?;
+        self.header.state = next.state as u8;
+        self.reason = next.reason as u8;
+        self.reserved = next.reserved.0;
+        self.spent = next.spent.0;
+        self.next = next.next;
+        self.open = next.open;
+        self.jobs = next.jobs;
+        self.completed = next.completed;
+        self.failed = next.failed;
+        self.not_before = next.not_before.0;
+        self.quiet = next.quiet;
+        if next.state == rules::array::ArrayState::Over {
+            if self.ended_ts == 0 {
+                self.ended_ts = now.ts.0;
+            }
+            self.header.due_ts = self.ended_ts;
+        } else {
+            self.header.due_ts = if next.openable() { now.ts.max(next.not_before).0 } else { 0 };
+        }
         Ok(())
     }
 }

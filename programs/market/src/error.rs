@@ -111,6 +111,15 @@ pub enum MarketError {
     /// 6039
     #[msg("a benchmark needs a result and the hash of its record")]
     EmptyBenchmark = 39,
+    /// 6045
+    #[msg("the job is a task of an array; close it with close_task")]
+    TaskOfArray = 45,
+    /// 6046
+    #[msg("bids and awards of a replica need the group of its task, before the other additional accounts")]
+    GroupMissing = 46,
+    /// 6047
+    #[msg("the array does not hold the rent of another task")]
+    NoTaskRent = 47,
     /// 6055
     #[msg("the buyer is the provider's own authority or node key; such a lease is no trade")]
     SelfDealing = 55,

@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod history;
 pub mod instructions;
+pub mod kin;
 pub mod lamports;
 pub mod payout;
 pub mod peek;
@@ -85,12 +86,12 @@ pub mod market {
     }
 
     /// Bids `price` atoms per hour.
-    pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
+    pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
         instructions::place_bid::place_bid(ctx, price)
     }
 
     /// Enters an offer that takes automatic bids.
-    pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
+    pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
         instructions::place_bid::enter_offer(ctx)
     }
 
@@ -322,5 +323,46 @@ pub mod market {
     /// Records a benchmark of an offer.
     pub fn record_benchmark(ctx: Context<RecordBenchmark>, value: u64, hash: [u8; 32]) -> Result<()> {
         instructions::record_benchmark::record_benchmark(ctx, value, hash)
+    }
+
+    /// Posts an array of tasks.
+    pub fn post_array(
+        ctx: Context<PostArray>,
+        number: u64,
+        uri_len: u8,
+        shape: ArrayShape,
+        args: JobArgs,
+    ) -> Result<()> {
+        instructions::array_post::post_array(ctx, number, uri_len, shape, args)
+    }
+
+    /// Opens the next task of an array.
+    pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Result<()> {
+        instructions::array_open_task::open_task(ctx, task)
+    }
+
+    /// Closes a task's job that is over.
+    pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
+        instructions::array_close_task::close_task(ctx)
+    }
+
+    /// Cancels a task without a lease of an array that is over.
+    pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
+        instructions::array_stop_task::cancel_task(ctx)
+    }
+
+    /// Stops the lease of a task of an array of which enough tasks completed.
+    pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
+        instructions::array_stop_task::stop_task(ctx)
+    }
+
+    /// Opens no further task of an array.
+    pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
+        instructions::array_close::cancel_array(ctx)
+    }
+
+    /// Closes an array that is over.
+    pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
+        instructions::array_close::close_array(ctx)
     }
 }

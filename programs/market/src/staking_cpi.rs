@@ -25,6 +25,9 @@ const AUTHORITY_AT: usize = 24;
 const AMOUNT_AT: usize = 88;
 const RESERVED_AT: usize = 96;
 const UNBONDING_AT: usize = 104;
+/// Offset of the number of a bond's delegators, and of the first eight bytes of their addresses.
+const DELEGATORS_LEN_AT: usize = 133;
+const DELEGATORS_AT: usize = 136;
 /// Offset of the lease in a reservation.
 const RESERVED_FOR_AT: usize = 56;
 /// Offset of what is left of a reservation.
@@ -49,6 +52,21 @@ pub fn read_bond(account: &AccountInfo, authority: &Pubkey) -> Result<Bond> {
         reserved: Atoms(read_u64(&data, RESERVED_AT)?),
         unbonding: Atoms(read_u64(&data, UNBONDING_AT)?),
     })
+}
+
+/// Reads the marks of a bond's delegators into `marks`; the rest of it stays zero. The caller has checked the bond.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] where the account holds fewer than it says, or more than fit.
+pub fn read_delegators(account: &AccountInfo, marks: &mut [[u8; 8]]) -> Result<()> {
+    let data = account.try_borrow_data()?;
+    let len = usize::from(*data.get(DELEGATORS_LEN_AT).ok_or(MarketError::WrongBond)?);
+    let bytes = data.get(DELEGATORS_AT..DELEGATORS_AT + 8 * len).ok_or(MarketError::WrongBond)?;
+    let places = marks.get_mut(..len).ok_or(MarketError::WrongBond)?;
+    for (mark, bytes) in places.iter_mut().zip(bytes.chunks_exact(8)) {
+        mark.copy_from_slice(bytes);
+    }
+    Ok(())
 }
 
 /// The reservation is that of `lease`. The staking program proves that it is a reservation, but it is not told of which

@@ -45,6 +45,42 @@ pub enum StakingError {
     /// 6012
     #[msg("the tokens that moved are not the amount that was recorded")]
     NotMoved,
+    /// 6013
+    #[msg("the signer is not the program's upgrade authority; who deployed the program configures it")]
+    NotUpgradeAuthority,
+    /// 6014
+    #[msg("the accounts are not this program and its program data")]
+    WrongProgramData,
+    /// 6015
+    #[msg("the signer is not the admin, nor the one named to become it")]
+    WrongAdmin,
+    /// 6016
+    #[msg("nothing was proposed")]
+    NothingProposed,
+    /// 6017
+    #[msg("the bond takes no delegations; its operator has opened no pool")]
+    PoolClosed,
+    /// 6018
+    #[msg("the account is not the bond's revenue vault")]
+    WrongRevenue,
+    /// 6019
+    #[msg("the signer is neither the delegator nor the bond's operator")]
+    WrongDelegator,
+    /// 6020
+    #[msg("the delegation is of another bond or delegator")]
+    WrongDelegation,
+    /// 6021
+    #[msg("tokens go to the recorded account, or to another if their owner signs; never into the bond's own vaults")]
+    WrongDestination,
+    /// 6022
+    #[msg("the request to unbond is of another bond, owner or kind")]
+    WrongUnbonding,
+    /// 6023
+    #[msg("the bond has no lamport to lend to another reservation; send it some")]
+    NoSpareLamport,
+    /// 6024
+    #[msg("the operator adds stake; it does not delegate to itself")]
+    OwnDelegation,
 }
 
 /// Number of the first rule error.
@@ -53,6 +89,11 @@ pub const RULE_BASE: u32 = 6_100;
 /// A rule's refusal as a program error: `6100 + RuleError::code()`.
 pub fn rule(error: RuleError) -> Error {
     Error::from(ProgramError::Custom(RULE_BASE + u32::from(error.code())))
+}
+
+/// Refuses with a rule's error where a condition does not hold.
+pub fn check(holds: bool, error: RuleError) -> Result<()> {
+    if holds { Ok(()) } else { Err(rule(error)) }
 }
 
 /// `?` for results of rules.

@@ -5,7 +5,9 @@
 //! is reserved for one lease can never be slashed for another, and a slash moves tokens. Every amount is decided by
 //! `gridlease_core::bond`; this crate checks accounts, moves money and tells what happened.
 //!
-//! Delegations, unbonding and withdrawal are not part of this version: stake that was added stays in the bond.
+//! Others can delegate stake to a bond whose operator opens a pool for them; the operator's stake is lost first. What a
+//! bond earns arrives in its revenue vault and is divided there. Stake leaves seven days after it was asked back, and
+//! never while a lease needs it. Nothing that the configuration holds can keep it from leaving.
 
 #![allow(missing_docs, reason = "the macros of Anchor generate items without documentation")]
 
@@ -56,6 +58,106 @@ pub mod staking {
     /// Slashes a part of a lease's reservation. See [`Slash`].
     pub fn slash(ctx: Context<Slash>, victim: u64, insurance: u64) -> Result<()> {
         Slash::handle(ctx, victim, insurance)
+    }
+
+    /// Names who is to become the admin. See [`ProposeAdmin`].
+    pub fn propose_admin(ctx: Context<ProposeAdmin>, pending_admin: Pubkey) -> Result<()> {
+        ProposeAdmin::handle(ctx, pending_admin)
+    }
+
+    /// Makes the signer the admin. See [`AcceptAdmin`].
+    pub fn accept_admin(ctx: Context<AcceptAdmin>) -> Result<()> {
+        AcceptAdmin::handle(ctx)
+    }
+
+    /// Proposes another insurance account and other slashers. See [`ProposeConfig`].
+    pub fn propose_config(ctx: Context<ProposeConfig>, slashers: [Pubkey; 4]) -> Result<()> {
+        ProposeConfig::handle(ctx, slashers)
+    }
+
+    /// Takes the proposal back. See [`CancelConfig`].
+    pub fn cancel_config(ctx: Context<CancelConfig>) -> Result<()> {
+        CancelConfig::handle(ctx)
+    }
+
+    /// Executes the proposal. See [`ExecuteConfig`].
+    pub fn execute_config(ctx: Context<ExecuteConfig>) -> Result<()> {
+        ExecuteConfig::handle(ctx)
+    }
+
+    /// Opens the signer's bond to delegators. See [`OpenPool`].
+    pub fn open_pool(ctx: Context<OpenPool>, commission: u16, min_delegation: u64) -> Result<()> {
+        OpenPool::handle(ctx, commission, min_delegation)
+    }
+
+    /// Changes the terms of the signer's pool. See [`ChangePool`].
+    pub fn change_pool(ctx: Context<ChangePool>, commission: u16, min_delegation: u64) -> Result<()> {
+        ChangePool::handle(ctx, commission, min_delegation)
+    }
+
+    /// Opens the signer's delegation to a bond. See [`OpenDelegation`].
+    pub fn open_delegation(ctx: Context<OpenDelegation>, amount: u64) -> Result<()> {
+        OpenDelegation::handle(ctx, amount)
+    }
+
+    /// Adds stake to the signer's delegation. See [`Delegate`].
+    pub fn delegate(ctx: Context<Delegate>, amount: u64) -> Result<()> {
+        Delegate::handle(ctx, amount)
+    }
+
+    /// Puts stake of the operator on its way out. See [`Unbond`].
+    pub fn unbond(ctx: Context<Unbond>, amount: u64, number: u32) -> Result<()> {
+        Unbond::handle(ctx, amount, number)
+    }
+
+    /// Puts a delegator's stake on its way out. See [`Undelegate`].
+    pub fn undelegate(ctx: Context<Undelegate>, amount: u64, number: u32) -> Result<()> {
+        Undelegate::handle(ctx, amount, number)
+    }
+
+    /// Pays out a matured request of the operator. See [`WithdrawStake`].
+    pub fn withdraw_stake(ctx: Context<WithdrawStake>) -> Result<()> {
+        WithdrawStake::handle(ctx)
+    }
+
+    /// Pays out a matured request of a delegator. See [`WithdrawDelegation`].
+    pub fn withdraw_delegation(ctx: Context<WithdrawDelegation>) -> Result<()> {
+        WithdrawDelegation::handle(ctx)
+    }
+
+    /// Divides what arrived in the revenue vault. See [`Distribute`].
+    pub fn distribute(ctx: Context<Distribute>) -> Result<()> {
+        Distribute::handle(ctx)
+    }
+
+    /// Pays a delegator what it earned. See [`ClaimRevenue`].
+    pub fn claim_revenue(ctx: Context<ClaimRevenue>) -> Result<()> {
+        ClaimRevenue::handle(ctx)
+    }
+
+    /// Pays the operator its part of the revenue. See [`ClaimCommission`].
+    pub fn claim_commission(ctx: Context<ClaimCommission>) -> Result<()> {
+        ClaimCommission::handle(ctx)
+    }
+
+    /// Takes what nobody staked out of the vault. See [`SweepDonation`].
+    pub fn sweep_donation(ctx: Context<SweepDonation>) -> Result<()> {
+        SweepDonation::handle(ctx)
+    }
+
+    /// Pays the insurance fund what its account could not take before. See [`PayInsurance`].
+    pub fn pay_insurance(ctx: Context<PayInsurance>) -> Result<()> {
+        PayInsurance::handle(ctx)
+    }
+
+    /// Closes an empty delegation. See [`CloseDelegation`].
+    pub fn close_delegation(ctx: Context<CloseDelegation>) -> Result<()> {
+        CloseDelegation::handle(ctx)
+    }
+
+    /// Closes the signer's empty bond. See [`CloseBond`].
+    pub fn close_bond(ctx: Context<CloseBond>) -> Result<()> {
+        CloseBond::handle(ctx)
     }
 }
 

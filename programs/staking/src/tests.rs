@@ -5,12 +5,15 @@ use core::mem::offset_of;
 use anchor_lang::error::Error;
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, ZeroCopy};
-use gridlease_core::Atoms;
+use gridlease_core::delegation::{SharePool, Stake};
+use gridlease_core::{Atoms, RuleError};
 
-use crate::constants::{BOND_SEED, CONFIG_SEED, RESERVATION_SEED, VAULT_SEED};
+use crate::constants::{
+    BOND_SEED, CONFIG_SEED, DELEGATION_SEED, RESERVATION_SEED, REVENUE_SEED, UNBONDING_SEED, VAULT_SEED,
+};
 use crate::convert::write_new;
-use crate::error::{OrRule, StakingError};
-use crate::state::{Bond, Config, Header, Reservation};
+use crate::error::{OrRule, RULE_BASE, StakingError, rule};
+use crate::state::{Bond, Config, Delegation, Header, Reservation, Unbonding};
 use crate::{ID, event, instruction};
 
 /// Length of the discriminator, to which the offsets within the structs are added.
@@ -26,8 +29,11 @@ fn code(error: Error) -> u32 {
     }
 }
 
-fn bond(amount: u64, reserved: u64, unbonding: u64) -> Bond {
-    Bond { amount, reserved, unbonding, ..bytemuck::Zeroable::zeroed() }
+fn bond(own: u64, reserved: u64, leaving: u64) -> Bond {
+    let mut bond: Bond = bytemuck::Zeroable::zeroed();
+    let exit = SharePool { assets: Atoms(leaving), shares: leaving };
+    bond.set_stake(&Stake { own: Atoms(own), exit, reserved: Atoms(reserved), ..Stake::default() }).unwrap();
+    bond
 }
 
 #[test]
@@ -37,8 +43,10 @@ fn the_program_has_its_fixed_address() {
 
 #[test]
 fn every_account_has_its_size_and_discriminator() {
-    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (408, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
-    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (264, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (576, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
+    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (640, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Delegation::SPACE, Delegation::DISCRIMINATOR), (192, &[237, 90, 140, 159, 124, 255, 243, 80][..]));
+    assert_eq!((Unbonding::SPACE, Unbonding::DISCRIMINATOR), (192, &[95, 230, 238, 186, 158, 104, 194, 88][..]));
     assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (192, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
 }
 
@@ -53,6 +61,8 @@ fn every_account_begins_with_the_common_header() {
     assert_eq!(offset_of!(Config, header), 0);
     assert_eq!(offset_of!(Bond, header), 0);
     assert_eq!(offset_of!(Reservation, header), 0);
+    assert_eq!(offset_of!(Delegation, header), 0);
+    assert_eq!(offset_of!(Unbonding, header), 0);
 }
 
 #[test]
@@ -66,7 +76,53 @@ fn the_fields_of_a_bond_that_the_market_reads_stay_where_they_are() {
     assert_eq!(offset_of!(Bond, added_total) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Bond, leases) + DISCRIMINATOR, 128);
     assert_eq!(offset_of!(Bond, vault_bump) + DISCRIMINATOR, 132);
-    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 136);
+    assert_eq!(offset_of!(Bond, delegators_len) + DISCRIMINATOR, 133);
+    assert_eq!(offset_of!(Bond, marks) + DISCRIMINATOR, 136);
+    assert_eq!(size_of_val(&bond(0, 0, 0).marks), 32 * 8);
+}
+
+#[test]
+fn the_other_fields_of_a_bond_stay_where_they_are() {
+    assert_eq!(offset_of!(Bond, requests) + DISCRIMINATOR, 134);
+    assert_eq!(offset_of!(Bond, revenue_bump) + DISCRIMINATOR, 135);
+    assert_eq!(offset_of!(Bond, own) + DISCRIMINATOR, 392);
+    assert_eq!(offset_of!(Bond, exit_assets) + DISCRIMINATOR, 400);
+    assert_eq!(offset_of!(Bond, exit_shares) + DISCRIMINATOR, 408);
+    assert_eq!(offset_of!(Bond, delegated_assets) + DISCRIMINATOR, 416);
+    assert_eq!(offset_of!(Bond, delegated_shares) + DISCRIMINATOR, 424);
+    assert_eq!(offset_of!(Bond, leaving_shares) + DISCRIMINATOR, 432);
+    assert_eq!(offset_of!(Bond, operator_owed) + DISCRIMINATOR, 440);
+    assert_eq!(offset_of!(Bond, delegators_owed) + DISCRIMINATOR, 448);
+    assert_eq!(offset_of!(Bond, per_share) + DISCRIMINATOR, 456);
+    assert_eq!(offset_of!(Bond, insurance_owed) + DISCRIMINATOR, 472);
+    assert_eq!(offset_of!(Bond, withdrawn_total) + DISCRIMINATOR, 480);
+    assert_eq!(offset_of!(Bond, min_delegation) + DISCRIMINATOR, 488);
+    assert_eq!(offset_of!(Bond, commission_from) + DISCRIMINATOR, 496);
+    assert_eq!(offset_of!(Bond, commission) + DISCRIMINATOR, 504);
+    assert_eq!(offset_of!(Bond, next_commission) + DISCRIMINATOR, 506);
+    assert_eq!(offset_of!(Bond, next_number) + DISCRIMINATOR, 508);
+    assert_eq!(offset_of!(Bond, revenue) + DISCRIMINATOR, 512);
+    assert_eq!(offset_of!(Bond, payout) + DISCRIMINATOR, 544);
+    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 576);
+}
+
+#[test]
+fn the_fields_of_a_delegation_and_of_a_request_stay_where_they_are() {
+    assert_eq!(offset_of!(Delegation, bond) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Delegation, delegator) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Delegation, destination) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Delegation, shares) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Delegation, owed) + DISCRIMINATOR, 128);
+    assert_eq!(offset_of!(Delegation, entry) + DISCRIMINATOR, 136);
+    assert_eq!(offset_of!(Delegation, next_number) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Delegation, requests) + DISCRIMINATOR, 156);
+    assert_eq!(offset_of!(Unbonding, bond) + DISCRIMINATOR, 24);
+    assert_eq!(offset_of!(Unbonding, owner) + DISCRIMINATOR, 56);
+    assert_eq!(offset_of!(Unbonding, destination) + DISCRIMINATOR, 88);
+    assert_eq!(offset_of!(Unbonding, rent_to) + DISCRIMINATOR, 120);
+    assert_eq!(offset_of!(Unbonding, shares) + DISCRIMINATOR, 152);
+    assert_eq!(offset_of!(Unbonding, number) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Unbonding, kind) + DISCRIMINATOR, 164);
 }
 
 #[test]
@@ -76,7 +132,8 @@ fn the_fields_of_a_reservation_stay_where_they_are() {
     assert_eq!(offset_of!(Reservation, slasher) + DISCRIMINATOR, 88);
     assert_eq!(offset_of!(Reservation, rent_to) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Reservation, amount) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Reservation, lent) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 168);
 }
 
 #[test]
@@ -86,7 +143,10 @@ fn the_fields_of_the_configuration_stay_where_they_are() {
     assert_eq!(offset_of!(Config, usdc_mint) + DISCRIMINATOR, 88);
     assert_eq!(offset_of!(Config, insurance) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Config, slashers) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 280);
+    assert_eq!(offset_of!(Config, pending_insurance) + DISCRIMINATOR, 280);
+    assert_eq!(offset_of!(Config, pending_slashers) + DISCRIMINATOR, 312);
+    assert_eq!(offset_of!(Config, pending_from) + DISCRIMINATOR, 440);
+    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 448);
 }
 
 #[test]
@@ -97,6 +157,26 @@ fn every_instruction_has_its_discriminator() {
     assert_eq!(instruction::Reserve::DISCRIMINATOR, &[92, 99, 244, 209, 28, 65, 213, 157]);
     assert_eq!(instruction::Release::DISCRIMINATOR, &[253, 249, 15, 206, 28, 127, 193, 241]);
     assert_eq!(instruction::Slash::DISCRIMINATOR, &[204, 141, 18, 161, 8, 177, 92, 142]);
+    assert_eq!(instruction::AcceptAdmin::DISCRIMINATOR, &[112, 42, 45, 90, 116, 181, 13, 170]);
+    assert_eq!(instruction::CancelConfig::DISCRIMINATOR, &[91, 124, 207, 75, 179, 108, 227, 13]);
+    assert_eq!(instruction::ChangePool::DISCRIMINATOR, &[141, 221, 123, 235, 35, 9, 145, 201]);
+    assert_eq!(instruction::ClaimCommission::DISCRIMINATOR, &[12, 9, 15, 170, 155, 235, 124, 254]);
+    assert_eq!(instruction::ClaimRevenue::DISCRIMINATOR, &[4, 22, 151, 70, 183, 79, 73, 189]);
+    assert_eq!(instruction::CloseBond::DISCRIMINATOR, &[47, 18, 254, 114, 33, 116, 141, 41]);
+    assert_eq!(instruction::CloseDelegation::DISCRIMINATOR, &[41, 110, 46, 165, 0, 109, 193, 193]);
+    assert_eq!(instruction::Delegate::DISCRIMINATOR, &[90, 147, 75, 178, 85, 88, 4, 137]);
+    assert_eq!(instruction::Distribute::DISCRIMINATOR, &[191, 44, 223, 207, 164, 236, 126, 61]);
+    assert_eq!(instruction::ExecuteConfig::DISCRIMINATOR, &[189, 36, 99, 231, 117, 10, 8, 134]);
+    assert_eq!(instruction::OpenDelegation::DISCRIMINATOR, &[238, 71, 30, 247, 240, 93, 134, 141]);
+    assert_eq!(instruction::OpenPool::DISCRIMINATOR, &[96, 215, 110, 61, 1, 246, 205, 228]);
+    assert_eq!(instruction::PayInsurance::DISCRIMINATOR, &[144, 170, 105, 32, 236, 86, 72, 139]);
+    assert_eq!(instruction::ProposeAdmin::DISCRIMINATOR, &[121, 214, 199, 212, 87, 39, 117, 234]);
+    assert_eq!(instruction::ProposeConfig::DISCRIMINATOR, &[163, 247, 238, 160, 236, 129, 153, 160]);
+    assert_eq!(instruction::SweepDonation::DISCRIMINATOR, &[137, 169, 125, 232, 42, 147, 66, 175]);
+    assert_eq!(instruction::Unbond::DISCRIMINATOR, &[151, 129, 36, 46, 102, 195, 111, 122]);
+    assert_eq!(instruction::Undelegate::DISCRIMINATOR, &[131, 148, 180, 198, 91, 104, 42, 238]);
+    assert_eq!(instruction::WithdrawDelegation::DISCRIMINATOR, &[198, 233, 141, 169, 204, 178, 110, 250]);
+    assert_eq!(instruction::WithdrawStake::DISCRIMINATOR, &[153, 8, 22, 138, 105, 176, 87, 66]);
 }
 
 #[test]
@@ -106,12 +186,30 @@ fn every_event_has_its_discriminator() {
     assert_eq!(event::Reserved::DISCRIMINATOR, &[113, 14, 94, 126, 13, 203, 14, 65]);
     assert_eq!(event::Released::DISCRIMINATOR, &[232, 229, 255, 136, 101, 189, 15, 220]);
     assert_eq!(event::Slashed::DISCRIMINATOR, &[98, 59, 249, 154, 233, 53, 98, 194]);
+    assert_eq!(event::AdminAccepted::DISCRIMINATOR, &[174, 12, 76, 139, 158, 99, 110, 254]);
+    assert_eq!(event::AdminProposed::DISCRIMINATOR, &[129, 249, 226, 227, 199, 82, 110, 243]);
+    assert_eq!(event::BondClosed::DISCRIMINATOR, &[227, 55, 88, 183, 234, 17, 203, 66]);
+    assert_eq!(event::CommissionClaimed::DISCRIMINATOR, &[39, 106, 107, 183, 92, 78, 148, 99]);
+    assert_eq!(event::ConfigProposed::DISCRIMINATOR, &[148, 34, 23, 129, 45, 161, 66, 192]);
+    assert_eq!(event::ConfigWritten::DISCRIMINATOR, &[12, 81, 48, 53, 155, 145, 88, 93]);
+    assert_eq!(event::Delegated::DISCRIMINATOR, &[52, 201, 7, 194, 24, 79, 100, 159]);
+    assert_eq!(event::DelegationClosed::DISCRIMINATOR, &[225, 66, 187, 107, 192, 71, 85, 138]);
+    assert_eq!(event::DonationSwept::DISCRIMINATOR, &[167, 54, 255, 65, 46, 254, 188, 183]);
+    assert_eq!(event::InsurancePaid::DISCRIMINATOR, &[170, 6, 42, 247, 52, 247, 87, 104]);
+    assert_eq!(event::PoolChanged::DISCRIMINATOR, &[79, 81, 38, 228, 57, 200, 168, 142]);
+    assert_eq!(event::PoolOpened::DISCRIMINATOR, &[44, 53, 197, 215, 31, 61, 56, 170]);
+    assert_eq!(event::RevenueClaimed::DISCRIMINATOR, &[5, 254, 104, 87, 133, 137, 45, 116]);
+    assert_eq!(event::RevenueDistributed::DISCRIMINATOR, &[78, 195, 188, 214, 203, 219, 199, 87]);
+    assert_eq!(event::StakeWithdrawn::DISCRIMINATOR, &[33, 120, 159, 58, 140, 255, 174, 79]);
+    assert_eq!(event::UnbondingRequested::DISCRIMINATOR, &[35, 100, 228, 77, 118, 27, 223, 244]);
 }
 
 #[test]
 fn every_address_comes_from_its_seeds() {
     assert_eq!((CONFIG_SEED, BOND_SEED), (&b"config"[..], &b"bond"[..]));
     assert_eq!((VAULT_SEED, RESERVATION_SEED), (&b"vault"[..], &b"reservation"[..]));
+    assert_eq!((REVENUE_SEED, DELEGATION_SEED), (&b"revenue"[..], &b"delegation"[..]));
+    assert_eq!(UNBONDING_SEED, &b"unbonding"[..]);
 }
 
 #[test]
@@ -130,6 +228,18 @@ fn the_program_s_own_errors_keep_their_numbers() {
         StakingError::PaysItself,
         StakingError::ZeroKey,
         StakingError::NotMoved,
+        StakingError::NotUpgradeAuthority,
+        StakingError::WrongProgramData,
+        StakingError::WrongAdmin,
+        StakingError::NothingProposed,
+        StakingError::PoolClosed,
+        StakingError::WrongRevenue,
+        StakingError::WrongDelegator,
+        StakingError::WrongDelegation,
+        StakingError::WrongDestination,
+        StakingError::WrongUnbonding,
+        StakingError::NoSpareLamport,
+        StakingError::OwnDelegation,
     ];
     for (number, error) in (6_000..).zip(own) {
         assert_eq!(u32::from(error), number, "{error}");
@@ -138,20 +248,54 @@ fn the_program_s_own_errors_keep_their_numbers() {
 
 #[test]
 fn a_bond_that_binds_more_than_it_has_is_never_written() {
-    let mut account = bond(10, 4, 3);
-    let mut totals = account.totals();
-    assert_eq!(totals.free(), Ok(Atoms(3)));
-    totals.unbonding = Atoms(7);
-    assert_eq!(account.set_totals(&totals).map_err(code), Err(6_126));
-    assert_eq!(account.totals(), bond(10, 4, 3).totals());
+    let mut account = bond(7, 4, 3);
+    let mut stake = account.stake();
+    assert_eq!(stake.bond().unwrap().free(), Ok(Atoms(3)));
+    stake.reserved = Atoms(11);
+    assert_eq!(account.set_stake(&stake).map_err(code), Err(6_126));
+    assert_eq!(account.totals(), bond(7, 4, 3).totals());
 }
 
 #[test]
 fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
-    let account = bond(10, 4, 3);
+    let account = bond(7, 4, 3);
     assert_eq!(account.invariant(9).map_err(code), Err(6_126));
     assert_eq!(account.invariant(10), Ok(()));
     assert_eq!(account.invariant(11), Ok(()));
+    let account = Bond { insurance_owed: 2, ..account };
+    assert_eq!(account.invariant(11).map_err(code), Err(6_126), "what the insurance fund is owed is in there, too");
+    assert_eq!(account.invariant(12), Ok(()));
+}
+
+#[test]
+fn a_delegator_s_mark_is_noted_once_and_struck_again() {
+    let mut account = bond(0, 0, 0);
+    let keys: Vec<_> = (1..=33u8).map(|n| Pubkey::new_from_array([n; 32])).collect();
+    for key in &keys[..32] {
+        account.mark(key).unwrap();
+    }
+    assert_eq!(account.mark(&keys[32]).map_err(code), Err(6_130));
+    assert_eq!(account.unmark(&keys[32]).map_err(code), Err(6_126));
+    account.unmark(&keys[0]).unwrap();
+    assert_eq!((account.delegators_len, account.marks[0], account.marks[31]), (31, [32; 8], [0; 8]));
+    assert_eq!(account.unmark(&keys[0]).map_err(code), Err(6_126));
+    for key in &keys[1..32] {
+        account.unmark(key).unwrap();
+    }
+    assert_eq!((account.delegators_len, account.marks), (0, [[0; 8]; 32]));
+}
+
+#[test]
+fn a_list_of_slashers_names_one_at_least_and_none_twice() {
+    let (a, b, none) = (Pubkey::new_from_array([1; 32]), Pubkey::new_from_array([2; 32]), Pubkey::default());
+    assert_eq!(Config::check_list(&[none; 4]).map_err(code), Err(6_011));
+    assert_eq!(Config::check_list(&[a, none, a, none]).map_err(code), Err(6_004));
+    assert_eq!(Config::check_list(&[none, a, none, b]), Ok(()));
+    let mut config: Config = bytemuck::Zeroable::zeroed();
+    config.slashers[0] = a;
+    assert!(config.adds(&[b, none, none, none]));
+    assert!(config.adds(&[a, b, none, none]));
+    assert!(!config.adds(&[none, a, none, none]));
 }
 
 #[test]

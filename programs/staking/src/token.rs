@@ -1,10 +1,12 @@
 //! Moves money. Called after every check and every change of state.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{self, Token, TokenAccount, Transfer};
+use anchor_spl::token::{self, CloseAccount, Token, TokenAccount, Transfer};
+use gridlease_core::{Atoms, RuleError};
 
 use crate::constants::BOND_SEED;
-use crate::error::StakingError;
+use crate::error::{StakingError, rule};
+use crate::state::Bond;
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that
 /// they arrived.
@@ -50,5 +52,72 @@ pub fn out_of_vault<'info>(
     token::transfer(CpiContext::new_with_signer(token_program.key(), accounts, &[seeds]), amount)?;
     vault.reload()?;
     require!(vault.amount.checked_add(amount) == Some(before), StakingError::NotMoved);
+    Ok(())
+}
+
+/// Closes an empty token account of the bond; its rent goes to `rent_to`.
+pub fn close<'info>(
+    token_program: &Program<'info, Token>,
+    account: &AccountInfo<'info>,
+    rent_to: &AccountInfo<'info>,
+    signer: &BondSigner<'_, 'info>,
+) -> Result<()> {
+    let seeds: &[&[u8]] = &[BOND_SEED, signer.authority.as_ref(), &[signer.bump]];
+    let accounts =
+        CloseAccount { account: account.clone(), destination: rent_to.clone(), authority: signer.bond.clone() };
+    token::close_account(CpiContext::new_with_signer(token_program.key(), accounts, &[seeds]))
+}
+
+/// Can tokens of `mint` be paid into this account now? Not where it is frozen, closed, or of another mint.
+pub fn is_payable(account: &AccountInfo, mint: &Pubkey) -> bool {
+    /// Offset of a token account's state, and the state of one that is open and not frozen.
+    const STATE: (usize, u8) = (108, 1);
+    let Ok(data) = account.try_borrow_data() else { return false };
+    *account.owner == token::ID
+        && data.len() == TokenAccount::LEN
+        && data.get(..32) == Some(mint.as_ref())
+        && data.get(STATE.0) == Some(&STATE.1)
+}
+
+/// What the bond's revenue vault holds; nothing where the operator has opened no pool, whatever the account is.
+///
+/// # Errors
+/// [`StakingError::WrongRevenue`].
+pub fn revenue(bond: &Bond, account: &AccountInfo) -> Result<Atoms> {
+    /// Offset of a token account's amount.
+    const AMOUNT: usize = 64;
+    if !bond.has_pool() {
+        return Ok(Atoms::ZERO);
+    }
+    require_keys_eq!(account.key(), bond.revenue, StakingError::WrongRevenue);
+    let data = account.try_borrow_data()?;
+    let bytes = data.get(AMOUNT..).and_then(|rest| rest.first_chunk::<8>());
+    Ok(Atoms(u64::from_le_bytes(*bytes.ok_or(StakingError::WrongRevenue)?)))
+}
+
+/// Tokens of `owner` go to the account that is recorded for them, whoever asks, or to any that `owner` names by its
+/// signature; never into the bond's own vaults.
+///
+/// # Errors
+/// [`StakingError::WrongDestination`].
+pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, destination: &Pubkey) -> Result<()> {
+    let named = destination == recorded || owner.is_signer;
+    let outside = *destination != bond.vault && *destination != bond.revenue;
+    require!(named && outside, StakingError::WrongDestination);
+    Ok(())
+}
+
+/// Moves lamports between a bond and a reservation; `from` belongs to this program.
+///
+/// # Errors
+/// [`RuleError::Overflow`].
+pub fn lend(from: &AccountInfo, to: &AccountInfo, lamports: u64) -> Result<()> {
+    if lamports == 0 {
+        return Ok(());
+    }
+    let less = from.lamports().checked_sub(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
+    let more = to.lamports().checked_add(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
+    **from.try_borrow_mut_lamports()? = less;
+    **to.try_borrow_mut_lamports()? = more;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Typed builders: every instruction with its accounts filled in. They compute; they send nothing.
 
+pub mod array;
 pub mod care;
 pub mod governance;
 pub mod job;

@@ -7,7 +7,8 @@ use super::{SYSTEM_PROGRAM, TOKEN_PROGRAM, staking, staking_events};
 use crate::address;
 use crate::program::staking::client::{accounts, args};
 
-/// Writes the staking program's configuration: the market's authority PDA is the one that may reserve and slash.
+/// Writes the staking program's configuration: the market's authority PDA is the one that may reserve and slash. `admin`
+/// must be the program's upgrade authority, where it has one.
 pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, insurance: &Pubkey) -> Instruction {
     staking(
         &accounts::InitConfig {
@@ -16,6 +17,9 @@ pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, insurance: &Pubkey) -> In
             usdc_mint: *usdc_mint,
             insurance: *insurance,
             system_program: SYSTEM_PROGRAM,
+            program_data: address::program_data(&address::STAKING),
+            event_authority: staking_events(),
+            program: address::STAKING,
         },
         &args::InitConfig { slasher: address::market_authority() },
     )
@@ -50,9 +54,382 @@ pub fn add_stake(authority: &Pubkey, from: &Pubkey, amount: u64) -> Instruction 
             vault: address::bond_vault(&bond),
             from: *from,
             token_program: TOKEN_PROGRAM,
+            revenue: address::bond_revenue(&bond),
             event_authority: staking_events(),
             program: address::STAKING,
         },
         &args::AddStake { amount },
     )
+}
+
+/// Opens the bond of `authority` to delegators, for a `commission` in basis points and additions of at least
+/// `min_delegation` atoms; the operator's part of the revenue goes to `payout`.
+pub fn open_pool(
+    authority: &Pubkey,
+    usdc_mint: &Pubkey,
+    payout: &Pubkey,
+    commission: u16,
+    min_delegation: u64,
+) -> Instruction {
+    let bond = address::bond(authority);
+    staking(
+        &accounts::OpenPool {
+            authority: *authority,
+            config: address::staking_config(),
+            bond: bond,
+            revenue: address::bond_revenue(&bond),
+            payout: *payout,
+            usdc_mint: *usdc_mint,
+            token_program: TOKEN_PROGRAM,
+            system_program: SYSTEM_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::OpenPool { commission, min_delegation },
+    )
+}
+
+/// Changes the terms of the pool of `authority`. A higher commission holds three days later.
+pub fn change_pool(authority: &Pubkey, payout: &Pubkey, commission: u16, min_delegation: u64) -> Instruction {
+    let bond = address::bond(authority);
+    staking(
+        &accounts::ChangePool {
+            authority: *authority,
+            config: address::staking_config(),
+            bond: bond,
+            revenue: address::bond_revenue(&bond),
+            payout: *payout,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ChangePool { commission, min_delegation },
+    )
+}
+
+/// Opens the delegation of `delegator` to `bond` with `amount` atoms out of `from`. Revenue goes to `destination`.
+pub fn open_delegation(
+    delegator: &Pubkey,
+    bond: &Pubkey,
+    from: &Pubkey,
+    destination: &Pubkey,
+    amount: u64,
+) -> Instruction {
+    staking(
+        &accounts::OpenDelegation {
+            delegator: *delegator,
+            config: address::staking_config(),
+            bond: *bond,
+            delegation: address::delegation(bond, delegator),
+            vault: address::bond_vault(bond),
+            from: *from,
+            destination: *destination,
+            revenue: address::bond_revenue(bond),
+            token_program: TOKEN_PROGRAM,
+            system_program: SYSTEM_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::OpenDelegation { amount },
+    )
+}
+
+/// Adds `amount` atoms out of `from` to the open delegation of `delegator` to `bond`.
+pub fn delegate(delegator: &Pubkey, bond: &Pubkey, from: &Pubkey, amount: u64) -> Instruction {
+    staking(
+        &accounts::Delegate {
+            delegator: *delegator,
+            bond: *bond,
+            delegation: address::delegation(bond, delegator),
+            vault: address::bond_vault(bond),
+            from: *from,
+            revenue: address::bond_revenue(bond),
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::Delegate { amount },
+    )
+}
+
+/// Puts `amount` atoms of the stake of `authority` on their way out to `destination`; `number` is the bond's `next_number`.
+pub fn unbond(authority: &Pubkey, destination: &Pubkey, amount: u64, number: u32) -> Instruction {
+    let bond = address::bond(authority);
+    staking(
+        &accounts::Unbond {
+            authority: *authority,
+            config: address::staking_config(),
+            bond: bond,
+            unbonding: address::unbonding(&bond, authority, number),
+            destination: *destination,
+            revenue: address::bond_revenue(&bond),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::Unbond { amount, number },
+    )
+}
+
+/// Puts `amount` atoms of a delegator's stake on their way out to `destination` (all for [`u64::MAX`]); `number` is the
+/// delegation's `next_number`. `signer` is the delegator, or the bond's operator who sends it off whole.
+pub fn undelegate(
+    signer: &Pubkey,
+    bond: &Pubkey,
+    delegator: &Pubkey,
+    destination: &Pubkey,
+    amount: u64,
+    number: u32,
+) -> Instruction {
+    staking(
+        &accounts::Undelegate {
+            signer: *signer,
+            config: address::staking_config(),
+            bond: *bond,
+            delegation: address::delegation(bond, delegator),
+            delegator: *delegator,
+            unbonding: address::unbonding(bond, delegator, number),
+            destination: *destination,
+            revenue: address::bond_revenue(bond),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::Undelegate { amount, number },
+    )
+}
+
+/// Pays out the operator's matured request `number`. `rent_to` is who paid its rent. Where `destination` is not the
+/// recorded one, mark the owner as signer: [`signed_by_owner`].
+pub fn withdraw_stake(
+    bond: &Pubkey,
+    owner: &Pubkey,
+    number: u32,
+    destination: &Pubkey,
+    rent_to: &Pubkey,
+) -> Instruction {
+    staking(
+        &accounts::WithdrawStake {
+            owner: *owner,
+            bond: *bond,
+            unbonding: address::unbonding(bond, owner, number),
+            vault: address::bond_vault(bond),
+            destination: *destination,
+            rent_to: *rent_to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::WithdrawStake {},
+    )
+}
+
+/// Pays out a delegator's matured request `number`. `rent_to` is who paid its rent. Where `destination` is not the
+/// recorded one, mark the owner as signer: [`signed_by_owner`].
+pub fn withdraw_delegation(
+    bond: &Pubkey,
+    owner: &Pubkey,
+    number: u32,
+    destination: &Pubkey,
+    rent_to: &Pubkey,
+) -> Instruction {
+    staking(
+        &accounts::WithdrawDelegation {
+            owner: *owner,
+            bond: *bond,
+            delegation: address::delegation(bond, owner),
+            unbonding: address::unbonding(bond, owner, number),
+            vault: address::bond_vault(bond),
+            destination: *destination,
+            rent_to: *rent_to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::WithdrawDelegation {},
+    )
+}
+
+/// Divides what arrived in the revenue vault of `bond`.
+pub fn distribute(bond: &Pubkey) -> Instruction {
+    staking(
+        &accounts::Distribute {
+            bond: *bond,
+            revenue: address::bond_revenue(bond),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::Distribute {},
+    )
+}
+
+/// Pays a delegator what it earned. Where `destination` is not the recorded one, mark the delegator as signer:
+/// [`signed_by_owner`].
+pub fn claim_revenue(bond: &Pubkey, delegator: &Pubkey, destination: &Pubkey) -> Instruction {
+    staking(
+        &accounts::ClaimRevenue {
+            delegator: *delegator,
+            bond: *bond,
+            delegation: address::delegation(bond, delegator),
+            revenue: address::bond_revenue(bond),
+            destination: *destination,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ClaimRevenue {},
+    )
+}
+
+/// Pays the operator of `bond` its part of the revenue, to the `payout` account that the bond records.
+pub fn claim_commission(bond: &Pubkey, payout: &Pubkey) -> Instruction {
+    staking(
+        &accounts::ClaimCommission {
+            bond: *bond,
+            revenue: address::bond_revenue(bond),
+            payout: *payout,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ClaimCommission {},
+    )
+}
+
+/// Closes an empty delegation; its rent goes to the delegator.
+pub fn close_delegation(bond: &Pubkey, delegator: &Pubkey) -> Instruction {
+    staking(
+        &accounts::CloseDelegation {
+            bond: *bond,
+            delegation: address::delegation(bond, delegator),
+            delegator: *delegator,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::CloseDelegation {},
+    )
+}
+
+/// Closes the empty bond of `authority`; what is left in its vaults goes to `destination`. `has_pool`: it has a revenue vault.
+pub fn close_bond(authority: &Pubkey, destination: &Pubkey, has_pool: bool) -> Instruction {
+    let bond = address::bond(authority);
+    staking(
+        &accounts::CloseBond {
+            authority: *authority,
+            bond: bond,
+            vault: address::bond_vault(&bond),
+            revenue: has_pool.then(|| address::bond_revenue(&bond)),
+            destination: *destination,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::CloseBond {},
+    )
+}
+
+/// Takes what nobody staked out of the vault of the bond of `authority`.
+pub fn sweep_donation(authority: &Pubkey, destination: &Pubkey) -> Instruction {
+    let bond = address::bond(authority);
+    staking(
+        &accounts::SweepDonation {
+            authority: *authority,
+            bond: bond,
+            vault: address::bond_vault(&bond),
+            destination: *destination,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::SweepDonation {},
+    )
+}
+
+/// Pays the insurance fund what its account could not take when `bond` was slashed.
+pub fn pay_insurance(bond: &Pubkey, insurance: &Pubkey) -> Instruction {
+    staking(
+        &accounts::PayInsurance {
+            config: address::staking_config(),
+            bond: *bond,
+            vault: address::bond_vault(bond),
+            insurance_account: *insurance,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::PayInsurance {},
+    )
+}
+
+/// Names who is to become the admin; the zero key takes that back.
+pub fn propose_admin(admin: &Pubkey, pending_admin: &Pubkey) -> Instruction {
+    staking(
+        &accounts::ProposeAdmin {
+            admin: *admin,
+            config: address::staking_config(),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ProposeAdmin { pending_admin: *pending_admin },
+    )
+}
+
+/// Makes the one who was named the admin.
+pub fn accept_admin(pending_admin: &Pubkey) -> Instruction {
+    staking(
+        &accounts::AcceptAdmin {
+            pending_admin: *pending_admin,
+            config: address::staking_config(),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::AcceptAdmin {},
+    )
+}
+
+/// Proposes another insurance account and other slashers; the zero key is an unused place.
+pub fn propose_config(admin: &Pubkey, insurance: &Pubkey, slashers: [Pubkey; 4]) -> Instruction {
+    staking(
+        &accounts::ProposeConfig {
+            admin: *admin,
+            config: address::staking_config(),
+            insurance: *insurance,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ProposeConfig { slashers },
+    )
+}
+
+/// Takes the proposal back.
+pub fn cancel_config(admin: &Pubkey) -> Instruction {
+    staking(
+        &accounts::CancelConfig {
+            admin: *admin,
+            config: address::staking_config(),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::CancelConfig {},
+    )
+}
+
+/// Executes the proposal, whose `insurance` account this must be.
+pub fn execute_config(insurance: &Pubkey) -> Instruction {
+    staking(
+        &accounts::ExecuteConfig {
+            config: address::staking_config(),
+            insurance: *insurance,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::ExecuteConfig {},
+    )
+}
+
+/// The same instruction with `owner` as a signer, who then may name any destination.
+pub fn signed_by_owner(mut instruction: Instruction, owner: &Pubkey) -> Instruction {
+    for meta in instruction.accounts.iter_mut().filter(|meta| meta.pubkey == *owner) {
+        meta.is_signer = true;
+    }
+    instruction
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use gridlease_core::array::Replica;
 use gridlease_core::job::SEALED_UNCOUNTED;
-use gridlease_core::{Atoms, bond as bond_rules, invariant};
+use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
-    Bond, Commitment, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, decode,
+    Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
+    TaskGroup, Unbonding, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -14,7 +16,7 @@ use solana_pubkey::Pubkey;
 use spl_token_interface::state::{Account as TokenAccount, Mint};
 
 use super::World;
-use super::ledger::{BondLine, JobLine, LeaseLine, PurseLine};
+use super::ledger::{ArrayLine, BondLine, DelegationLine, JobLine, LeaseLine, PurseLine};
 
 impl World {
     /// All accounts of one kind.
@@ -46,13 +48,19 @@ impl World {
         for lease in leases.values() {
             invariant::lease(&lease.rules().unwrap()).unwrap();
         }
+        let arrays = self.all::<Array>();
+        for array in arrays.values() {
+            invariant::array(&array.rules().unwrap()).unwrap();
+        }
         for (key, purse) in self.all::<Purse>() {
             invariant::purse(&purse.amounts(), Atoms(self.tokens(&purse.vault))).unwrap();
             let of_jobs = jobs.values().filter(|job| job.purse == key).map(|job| Atoms(job.reserved));
             let of_leases = leases.values().filter(|lease| lease.purse == key);
-            let held = of_jobs.chain(of_leases.map(|lease| lease.rules().unwrap().held().unwrap()));
+            let of_arrays = arrays.values().filter(|array| array.purse == key).map(|array| Atoms(array.reserved));
+            let held = of_arrays.chain(of_jobs).chain(of_leases.map(|lease| lease.rules().unwrap().held().unwrap()));
             invariant::purse_holds(&purse.amounts(), held).unwrap();
-            let open = jobs.values().filter(|job| job.purse == key).count();
+            let open = jobs.values().filter(|job| job.purse == key).count()
+                + arrays.values().filter(|array| array.purse == key).count();
             assert_eq!(usize::try_from(purse.open_jobs).unwrap(), open, "jobs of purse {key}");
             assert_eq!(
                 purse.deposited + purse.compensated,
@@ -67,21 +75,20 @@ impl World {
         let reservations = self.all::<Reservation>();
         let sealed = self.all::<Commitment>();
         for (key, bond) in self.all::<Bond>() {
-            let totals = bond_rules::Bond {
-                amount: Atoms(bond.amount),
-                reserved: Atoms(bond.reserved),
-                unbonding: Atoms(bond.unbonding),
-            };
-            invariant::bond(&totals, Atoms(self.tokens(&bond.vault))).unwrap();
+            let sums = bond.stake().bond().unwrap();
+            assert_eq!(sums, bond.amounts(), "the sums of bond {key}");
+            invariant::bond(&sums, Atoms(self.tokens(&bond.vault) - bond.insurance_owed)).unwrap();
             let own: Vec<_> = reservations.values().filter(|reservation| reservation.bond == key).collect();
             assert_eq!(own.iter().map(|own| own.amount).sum::<u64>(), bond.reserved, "reservations of bond {key}");
             assert_eq!(own.len(), usize::try_from(bond.leases).unwrap(), "number of reservations of bond {key}");
-            assert_eq!(bond.added_total, bond.amount + bond.slashed_total, "the counters of bond {key}");
+            let ever = bond.amount + bond.slashed_total + bond.withdrawn_total;
+            assert_eq!(bond.added_total, ever, "the counters of bond {key}");
+            self.audit_pool(&key, &bond);
         }
         // The market made exactly one reservation for each lease that is not closed.
         for (key, reservation) in &reservations {
             assert_eq!(*key, address::reservation(&reservation.lease));
-            if reservation.slasher == address::market_authority() && self.audited {
+            if reservation.slasher == address::market_authority() && self.audited && !self.made_up {
                 if let Some(sealed) = sealed.get(&reservation.lease) {
                     let recorded = (sealed.bond, sealed.rent_to, sealed.amount);
                     assert_eq!(recorded, (reservation.bond, reservation.rent_to, reservation.amount));
@@ -110,6 +117,37 @@ impl World {
                 usize::from(job.sealed) == of_round.count() || job.sealed == SEALED_UNCOUNTED || job.reveal_end == 0,
                 "sealed bids of job {key}"
             );
+        }
+    }
+
+    /// A bond's shares are exactly those of its delegations and requests, and what these could claim is in the vault.
+    fn audit_pool(&self, key: &Pubkey, bond: &Bond) {
+        let delegations: Vec<_> = self.all::<Delegation>().into_values().filter(|d| d.bond == *key).collect();
+        let requests: Vec<_> = self.all::<Unbonding>().into_values().filter(|r| r.bond == *key).collect();
+        let shares = |of_operator: bool| -> u64 {
+            requests.iter().filter(|r| r.is_operators() == of_operator).map(|r| r.shares).sum()
+        };
+        assert_eq!(shares(true), bond.exit_shares, "the operator's requests of bond {key}");
+        assert_eq!(shares(false), bond.leaving_shares, "the delegators' requests of bond {key}");
+        let staying: u64 = delegations.iter().map(|d| d.shares).sum();
+        assert_eq!(staying + bond.leaving_shares, bond.delegated_shares, "the delegators' shares of bond {key}");
+        for pool in [bond.stake().exit, bond.stake().delegated] {
+            assert!(pool.assets.0 <= pool.shares, "a share of bond {key} is worth more than an atom");
+        }
+        let open = |owner: &Pubkey| requests.iter().filter(|r| r.owner == *owner).count();
+        assert_eq!(usize::from(bond.requests), open(&bond.authority), "open requests of bond {key}");
+        let mut marks: Vec<_> = bond.delegator_marks().to_vec();
+        for delegation in &delegations {
+            assert_eq!(usize::from(delegation.requests), open(&delegation.delegator), "requests in bond {key}");
+            let at = marks.iter().position(|mark| delegation.delegator.as_ref().starts_with(mark));
+            marks.swap_remove(at.expect("a delegator has no mark"));
+        }
+        assert!(marks.is_empty(), "bond {key} has marks of nobody");
+        if bond.has_pool() {
+            let owed = bond.revenue_owed().owed().unwrap().0;
+            assert!(self.tokens(&bond.revenue) >= owed, "the revenue vault of bond {key} holds less than is owed");
+            let claims: u64 = delegations.iter().map(|d| d.claimable(bond).0).sum();
+            assert!(claims <= bond.delegators_owed, "delegators of bond {key} could claim more than is theirs");
         }
     }
 
@@ -154,15 +192,30 @@ impl World {
             (key, line)
         });
         assert_eq!(jobs.collect::<BTreeMap<_, _>>(), self.ledger.jobs, "jobs by their events");
+        let arrays = self.all::<Array>().into_iter().map(|(key, array)| {
+            let line = ArrayLine { purse: array.purse, reserved: array.reserved, spent: array.spent, jobs: array.jobs };
+            (key, line)
+        });
+        assert_eq!(arrays.collect::<BTreeMap<_, _>>(), self.ledger.arrays, "arrays by their events");
         let held = leases.iter().map(|(key, lease)| {
             let held = lease.rules().unwrap().held().unwrap().0;
             (*key, LeaseLine { job: lease.job, purse: lease.purse, held })
         });
         assert_eq!(held.collect::<BTreeMap<_, _>>(), self.ledger.leases, "leases by their events");
-        let bonds = self
-            .all::<Bond>()
-            .into_iter()
-            .map(|(key, bond)| (key, BondLine { amount: bond.amount, reserved: bond.reserved, leases: bond.leases }));
+        let bonds = self.all::<Bond>().into_iter().map(|(key, bond)| {
+            let line = BondLine {
+                amount: bond.amount,
+                reserved: bond.reserved,
+                leases: bond.leases,
+                own: bond.own,
+                exit: (bond.exit_assets, bond.exit_shares),
+                delegated: (bond.delegated_assets, bond.delegated_shares),
+                leaving: bond.leaving_shares,
+                owed: (bond.operator_owed, bond.delegators_owed),
+                insurance_owed: bond.insurance_owed,
+            };
+            (key, line)
+        });
         assert_eq!(bonds.collect::<BTreeMap<_, _>>(), self.ledger.bonds, "bonds by their events");
         let indices = self.all::<PriceIndex>();
         assert_eq!(indices.len(), self.ledger.indices.len(), "price indices by their events");
@@ -171,6 +224,44 @@ impl World {
             let trades = (0..).zip(index.in_ring()).map(|(at, t)| (at, (t.price, t.ts, t.buyer.to_vec())));
             assert_eq!(trades.collect::<BTreeMap<_, _>>(), line.trades, "trades of index {key} by their events");
             assert_eq!((index.price, index.len), (line.price, line.len), "index {key} by its events");
+        }
+        let delegations = self.all::<Delegation>().into_values();
+        let delegations =
+            delegations.map(|d| ((d.bond, d.delegator), DelegationLine { shares: d.shares, owed: d.owed }));
+        assert_eq!(delegations.collect::<BTreeMap<_, _>>(), self.ledger.delegations, "delegations by their events");
+        let requests = self.all::<Unbonding>().into_values().map(|r| ((r.bond, r.owner, r.number), r.shares));
+        assert_eq!(requests.collect::<BTreeMap<_, _>>(), self.ledger.unbondings, "requests by their events");
+    }
+
+    /// An array: its jobs, tasks and groups are those that it counts, and with their rent it holds that of every task that
+    /// may be open at a time.
+    fn audit_array_rent(&self) {
+        let jobs = self.all::<Job>();
+        let groups = self.all::<TaskGroup>();
+        for (key, array) in self.all::<Array>() {
+            let own: Vec<_> = jobs.iter().filter(|(_, job)| job.array == key).collect();
+            assert_eq!(own.len(), usize::from(array.jobs), "jobs of array {key}");
+            let account = self.account(&key).unwrap();
+            let tasks = array.tasks(&key, &account.data).unwrap();
+            let open = tasks.iter().filter(|task| task.count(Replica::Open) > 0).count();
+            assert_eq!(open, usize::from(array.open), "open tasks of array {key}");
+            let its_groups = groups.values().filter(|group| group.array == key).count();
+            assert_eq!(its_groups, if array.replicas > 1 { open } else { 0 }, "groups of array {key}");
+            let opened = tasks.iter().filter(|task| task.count(Replica::Waiting) < 3).count();
+            assert_eq!(opened, usize::from(array.next), "opened tasks of array {key}");
+            for (address, job) in own {
+                let replica = job.replica.saturating_sub(1);
+                let task = u16::try_from(job.task).unwrap();
+                assert_eq!(*address, address::task_job(&key, task, array.replicas, replica));
+                assert_eq!(tasks[usize::from(task)].get(replica), Replica::Open);
+            }
+            let one_job = self.rent(8 + size_of::<Job>() + usize::from(array.uri_len)) * u64::from(array.replicas);
+            let group = if array.replicas > 1 { self.rent(8 + size_of::<TaskGroup>()) } else { 0 };
+            let in_group = groups.iter().filter(|(_, group)| group.array == key).map(|(at, _)| self.lamports(at));
+            let in_jobs = jobs.iter().filter(|(_, job)| job.array == key).map(|(at, _)| self.lamports(at));
+            let all: u64 = self.lamports(&key) + in_group.sum::<u64>() + in_jobs.sum::<u64>();
+            let least = self.rent(account.data.len()) + (one_job + group) * u64::from(array.parallel);
+            assert!(all >= least, "array {key} cannot pay the rent of its tasks");
         }
     }
 
@@ -192,6 +283,7 @@ impl World {
                 assert!(account.lamports >= least, "account {key} holds less than its rent");
             }
         }
+        self.audit_array_rent();
         for (key, offer) in self.all::<Offer>() {
             // A lease that waits for money still has its rent, though its unit is free.
             let units = u64::from(offer.units_free.saturating_sub(offer.unpaid));

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gridlease_sdk::account::UNBONDING_OF_OPERATOR;
 use gridlease_sdk::event::{Event, MarketEvent, StakingEvent};
+use gridlease_sdk::program::staking::types::Totals;
 use solana_pubkey::Pubkey;
 
 /// A purse as the events tell it.
@@ -25,6 +27,19 @@ pub struct JobLine {
     pub reserved: u64,
 }
 
+/// An array as the events tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrayLine {
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// Held by the array itself.
+    pub reserved: u64,
+    /// Spent by its closed jobs, up to the cap of each.
+    pub spent: u64,
+    /// Jobs that are not closed.
+    pub jobs: u16,
+}
+
 /// A lease as the events tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseLine {
@@ -45,6 +60,37 @@ pub struct BondLine {
     pub reserved: u64,
     /// Open reservations.
     pub leases: u32,
+    /// The operator's that stays.
+    pub own: u64,
+    /// The operator's on its way out: stake and shares.
+    pub exit: (u64, u64),
+    /// The delegators': stake and shares.
+    pub delegated: (u64, u64),
+    /// Delegators' shares on their way out.
+    pub leaving: u64,
+    /// The operator's and the delegators' revenue in the revenue vault.
+    pub owed: (u64, u64),
+    /// The insurance fund's in the vault.
+    pub insurance_owed: u64,
+}
+
+impl BondLine {
+    fn assert_totals(&self, told: &Totals) {
+        assert_eq!((self.amount, self.reserved, self.own), (told.amount, told.reserved, told.own));
+        assert_eq!(self.exit, (told.exit_assets, told.exit_shares));
+        assert_eq!(self.delegated, (told.delegated_assets, told.delegated_shares));
+        assert_eq!(self.leaving, told.leaving_shares);
+        assert_eq!(self.amount, self.own + self.exit.0 + self.delegated.0);
+    }
+}
+
+/// A delegation as the events tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelegationLine {
+    /// Shares that stay.
+    pub shares: u64,
+    /// Revenue booked for it.
+    pub owed: u64,
 }
 
 /// A price index as the events tell it.
@@ -67,6 +113,8 @@ pub struct Ledger {
     pub purses: BTreeMap<Pubkey, PurseLine>,
     /// Jobs that are not closed.
     pub jobs: BTreeMap<Pubkey, JobLine>,
+    /// Arrays that are not closed.
+    pub arrays: BTreeMap<Pubkey, ArrayLine>,
     /// Leases that are not closed.
     pub leases: BTreeMap<Pubkey, LeaseLine>,
     /// Bonds.
@@ -77,6 +125,10 @@ pub struct Ledger {
     pub indices: BTreeMap<Pubkey, IndexLine>,
     /// GPUs claimed, by offer.
     pub claims: BTreeMap<Pubkey, u16>,
+    /// Delegations, by bond and delegator.
+    pub delegations: BTreeMap<(Pubkey, Pubkey), DelegationLine>,
+    /// Shares of open requests to unbond, by bond, owner and number.
+    pub unbondings: BTreeMap<(Pubkey, Pubkey, u32), u64>,
 }
 
 impl Ledger {
@@ -101,6 +153,10 @@ impl Ledger {
 
     fn job(&mut self, key: &Pubkey) -> &mut JobLine {
         self.jobs.get_mut(key).expect("an event tells of an unknown job")
+    }
+
+    fn array(&mut self, key: &Pubkey) -> &mut ArrayLine {
+        self.arrays.get_mut(key).expect("an event tells of an unknown array")
     }
 
     fn market(&mut self, event: &MarketEvent) {
@@ -206,6 +262,44 @@ impl Ledger {
                 let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
                 assert_eq!(line.reserved, 0, "a job was closed that held something");
             }
+            MarketEvent::ArrayPosted(e) => {
+                self.purse(&e.purse).reserved += e.reserved;
+                let line = ArrayLine { purse: e.purse, reserved: e.reserved, spent: 0, jobs: 0 };
+                self.arrays.insert(e.array, line);
+            }
+            MarketEvent::TaskOpened(e) => {
+                self.purse(&e.purse).reserved += e.added;
+                let array = self.array(&e.array);
+                assert_eq!(array.purse, e.purse);
+                array.reserved += e.added;
+                for _ in &e.jobs {
+                    array.reserved -= e.reserved;
+                    array.jobs += 1;
+                }
+                for job in &e.jobs {
+                    let known = self.jobs.insert(*job, JobLine { purse: e.purse, reserved: e.reserved });
+                    assert!(known.is_none(), "a task's job was opened twice");
+                }
+            }
+            MarketEvent::TaskClosed(e) => {
+                let line = self.jobs.remove(&e.job).expect("an unknown job was closed");
+                assert_eq!(line, JobLine { purse: e.purse, reserved: 0 }, "a job was closed that held something");
+                self.purse(&e.purse).reserved += e.added;
+                let array = self.array(&e.array);
+                array.reserved += e.added;
+                array.spent += e.spent;
+                array.jobs -= 1;
+            }
+            MarketEvent::ArrayEnded(e) => {
+                self.purse(&e.purse).reserved -= e.refunded;
+                let array = self.array(&e.array);
+                array.reserved -= e.refunded;
+                assert_eq!((array.reserved, array.jobs), (0, e.jobs));
+            }
+            MarketEvent::ArrayClosed(e) => {
+                let line = self.arrays.remove(&e.array).expect("an unknown array was closed");
+                assert_eq!((line.reserved, line.jobs, line.spent), (0, 0, e.spent), "an array was closed too early");
+            }
             MarketEvent::PurseClosed(e) => {
                 let line = self.purses.remove(&e.purse).expect("an unknown purse was closed");
                 assert_eq!(line, PurseLine::default(), "a purse was closed that held something");
@@ -270,6 +364,7 @@ impl Ledger {
             StakingEvent::StakeAdded(e) => {
                 let bond = self.bonds.get_mut(&e.bond).unwrap();
                 bond.amount += e.added;
+                bond.own += e.added;
                 assert_eq!((bond.amount, bond.reserved), (e.amount, e.reserved));
             }
             StakingEvent::Reserved(e) => {
@@ -290,11 +385,96 @@ impl Ledger {
                 let bond = self.bonds.get_mut(&e.bond).unwrap();
                 bond.amount -= e.victim + e.insurance;
                 bond.reserved -= e.victim + e.insurance;
+                assert_eq!(e.of_operator + e.of_delegators, e.victim + e.insurance);
+                let of_own = e.of_operator.min(bond.own);
+                bond.own -= of_own;
+                bond.exit.0 -= e.of_operator - of_own;
+                bond.delegated.0 -= e.of_delegators;
+                bond.insurance_owed = e.insurance_owed;
                 assert_eq!((bond.amount, bond.reserved), (e.amount, e.reserved));
                 let left = self.reservations.get_mut(&e.lease).unwrap();
                 *left -= e.victim + e.insurance;
                 assert_eq!(*left, e.reservation);
             }
+            other => self.pool(other),
+        }
+    }
+
+    fn bond(&mut self, key: &Pubkey) -> &mut BondLine {
+        self.bonds.get_mut(key).expect("an event tells of an unknown bond")
+    }
+
+    fn pool(&mut self, event: &StakingEvent) {
+        match event {
+            StakingEvent::RevenueDistributed(e) => {
+                let bond = self.bond(&e.bond);
+                bond.owed = (bond.owed.0 + e.operator, bond.owed.1 + e.delegators);
+                assert_eq!(bond.owed, (e.operator_owed, e.delegators_owed));
+            }
+            StakingEvent::Delegated(e) => {
+                let line = self.delegations.entry((e.bond, e.delegator)).or_default();
+                line.shares += e.issued;
+                assert_eq!(line.shares, e.shares);
+                assert!(e.owed >= line.owed);
+                line.owed = e.owed;
+                let bond = self.bond(&e.bond);
+                bond.amount += e.added;
+                bond.delegated = (bond.delegated.0 + e.added, bond.delegated.1 + e.issued);
+                bond.assert_totals(&e.totals);
+            }
+            StakingEvent::UnbondingRequested(e) => {
+                self.unbondings.insert((e.bond, e.owner, e.number), e.shares);
+                if e.kind == UNBONDING_OF_OPERATOR {
+                    let bond = self.bond(&e.bond);
+                    let amount = bond.own - e.stays;
+                    bond.own = e.stays;
+                    bond.exit = (bond.exit.0 + amount, bond.exit.1 + e.shares);
+                } else {
+                    let line = self.delegations.get_mut(&(e.bond, e.owner)).expect("an unknown delegation");
+                    line.shares -= e.shares;
+                    assert_eq!(line.shares, e.stays);
+                    line.owed = e.owed;
+                    self.bond(&e.bond).leaving += e.shares;
+                }
+                self.bond(&e.bond).assert_totals(&e.totals);
+            }
+            StakingEvent::StakeWithdrawn(e) => {
+                let key = (e.bond, e.owner, e.number);
+                let left = self.unbondings.get_mut(&key).expect("an unknown request to unbond");
+                *left -= e.burned;
+                assert_eq!(*left, e.shares);
+                if e.shares == 0 {
+                    self.unbondings.remove(&key);
+                }
+                let bond = self.bond(&e.bond);
+                bond.amount -= e.paid;
+                if e.kind == UNBONDING_OF_OPERATOR {
+                    bond.exit = (bond.exit.0 - e.paid, bond.exit.1 - e.burned);
+                } else {
+                    bond.delegated = (bond.delegated.0 - e.paid, bond.delegated.1 - e.burned);
+                    bond.leaving -= e.burned;
+                }
+                bond.assert_totals(&e.totals);
+            }
+            StakingEvent::RevenueClaimed(e) => {
+                self.delegations.get_mut(&(e.bond, e.delegator)).expect("an unknown delegation").owed = 0;
+                let bond = self.bond(&e.bond);
+                bond.owed.1 -= e.amount;
+                assert_eq!(bond.owed.1, e.delegators_owed);
+            }
+            StakingEvent::CommissionClaimed(e) => self.bond(&e.bond).owed.0 -= e.amount,
+            StakingEvent::DelegationClosed(e) => {
+                let line = self.delegations.remove(&(e.bond, e.delegator));
+                assert_eq!(line, Some(DelegationLine::default()), "a delegation was closed that held something");
+            }
+            StakingEvent::InsurancePaid(e) => self.bond(&e.bond).insurance_owed -= e.amount,
+            StakingEvent::BondClosed(e) => {
+                let line = self.bonds.remove(&e.bond).expect("an unknown bond was closed");
+                let empty = BondLine { owed: line.owed, ..BondLine::default() };
+                assert_eq!(line, empty, "a bond was closed that held something");
+                assert!(line.owed.0 + line.owed.1 <= e.of_revenue);
+            }
+            _ => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
-use gridlease_sdk::instruction::{job, lease, provider, purse};
+use gridlease_sdk::instruction::{array, job, lease, provider, purse};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -84,7 +84,11 @@ impl World {
     /// The provider's bid of `price`.
     #[must_use]
     pub fn bid_of(&self, provider: &Provider, job: &Pubkey, price: u64) -> Instruction {
-        job::bid(&provider.node.pubkey(), job, &provider.bidder(), price)
+        let bid = job::bid(&provider.node.pubkey(), job, &provider.bidder(), price);
+        match self.find::<Job>(job) {
+            Some(state) => array::bid_with_group(bid, &state),
+            None => bid,
+        }
     }
 
     /// Bids.
@@ -118,7 +122,8 @@ impl World {
     #[track_caller]
     pub fn award_of(&self, job: &Pubkey) -> Instruction {
         let state: Job = self.read(job);
-        job::award(job, &state.purse, state.leases, &self.bidders(job))
+        let award = job::award(job, &state.purse, state.leases, &self.bidders(job));
+        array::award_with_group(award, &state)
     }
 
     /// Awards `job`, whose window is over; returns the lease.

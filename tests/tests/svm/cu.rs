@@ -10,14 +10,13 @@ use gridlease_core::job::EndReason;
 use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
 use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{job, price_index, provider, purse, stake};
-use gridlease_sdk::instruction::{job, provider, purse, stake};
+use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
-use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
-use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
 use gridlease_tests::svm::{World, program};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
@@ -95,6 +94,79 @@ fn configuration(m: &mut Meter) {
     m.run("market: init_config", "once", None, &[market], &admin);
     let staking = stake::init_config(&admin.pubkey(), &mint, &insurance);
     m.run("staking: init_config", "once", None, &[staking], &admin);
+}
+
+/// Governance of the staking program, and everything that its people send.
+fn stakes(m: &mut Meter) {
+    let (admin, keeper) = (m.world.admin.insecure_clone(), m.world.payer.insecure_clone());
+    let (key, fund) = (admin.pubkey(), m.world.insurance);
+    let slashers = [address::market_authority(), Pubkey::default(), Pubkey::default(), Pubkey::default()];
+    let propose = stake::propose_config(&key, &fund, slashers);
+    m.run("staking: propose_config", "same again", None, &[propose.clone()], &admin);
+    m.run("staking: cancel_config", "proposed", None, &[stake::cancel_config(&key)], &admin);
+    m.world.ok(&[propose], &[&admin]);
+    m.world.pass(gridlease_core::limits::GOVERNANCE_DELAY.0);
+    m.run("staking: execute_config", "due", None, &[stake::execute_config(&fund)], &keeper);
+    m.run("staking: propose_admin", "itself", None, &[stake::propose_admin(&key, &key)], &admin);
+    m.run("staking: accept_admin", "itself", None, &[stake::accept_admin(&key)], &admin);
+
+    let owner = m.world.registered(100 * USDC);
+    let (key, mint, bond) = (owner.authority.pubkey(), m.world.mint, owner.bond);
+    let open = stake::open_pool(&key, &mint, &owner.payout, 1_000, USDC);
+    m.run("staking: open_pool", "new pool", None, &[open], &owner.authority);
+    let change = stake::change_pool(&key, &owner.payout, 2_000, USDC);
+    m.run("staking: change_pool", "higher commission", None, &[change], &owner.authority);
+    for _ in 0..30 {
+        m.world.delegator(&owner, USDC);
+    }
+    let (who, wallet) = m.world.wallet(100 * USDC);
+    let me = who.pubkey();
+    let open = stake::open_delegation(&me, &bond, &wallet, &wallet, 10 * USDC);
+    m.run("staking: open_delegation", "31st delegator", None, &[open], &who);
+    let add = stake::delegate(&me, &bond, &wallet, 10 * USDC);
+    m.run("staking: delegate", "nothing arrived", None, &[add.clone()], &who);
+    m.world.mint_to(&address::bond_revenue(&bond), 100 * USDC);
+    m.run("staking: delegate", "distributes what arrived", None, &[add], &who);
+    m.world.mint_to(&address::bond_revenue(&bond), 100 * USDC);
+    m.run("staking: distribute", "31 delegators", None, &[stake::distribute(&bond)], &keeper);
+    m.run("staking: distribute", "nothing arrived", None, &[stake::distribute(&bond)], &keeper);
+    let claim = stake::claim_revenue(&bond, &me, &wallet);
+    m.run("staking: claim_revenue", "by anybody", None, &[claim], &keeper);
+    let claim = stake::claim_commission(&bond, &owner.payout);
+    m.run("staking: claim_commission", "by anybody", None, &[claim], &keeper);
+    let back = stake::undelegate(&me, &bond, &me, &wallet, u64::MAX, 0);
+    m.run("staking: undelegate", "all of it", None, &[back], &who);
+    let unbond = stake::unbond(&key, &owner.payout, 10 * USDC, 0);
+    m.run("staking: unbond", "a part", None, &[unbond], &owner.authority);
+    m.world.pass(gridlease_core::limits::UNBONDING_TIME.0);
+    let out = stake::withdraw_delegation(&bond, &me, 0, &wallet, &me);
+    m.run("staking: withdraw_delegation", "all of it", None, &[out], &keeper);
+    let out = stake::withdraw_stake(&bond, &key, 0, &owner.payout, &key);
+    m.run("staking: withdraw_stake", "all of it", None, &[out], &keeper);
+    m.run("staking: close_delegation", "31st of 31", None, &[stake::close_delegation(&bond, &me)], &keeper);
+    m.world.mint_to(&address::bond_vault(&bond), USDC);
+    let sweep = stake::sweep_donation(&key, &owner.payout);
+    m.run("staking: sweep_donation", "something to sweep", None, &[sweep], &owner.authority);
+
+    let empty = m.world.registered(0);
+    let key = empty.authority.pubkey();
+    let open = stake::open_pool(&key, &mint, &empty.payout, 0, USDC);
+    m.world.ok(&[open], &[&empty.authority]);
+    let close = stake::close_bond(&key, &empty.payout, true);
+    m.run("staking: close_bond", "with a pool", None, &[close], &empty.authority);
+}
+
+/// A slash that the insurance fund could not take is paid later.
+fn insured(m: &mut Meter, buyer: &Buyer) {
+    let (keeper, fund) = (m.world.payer.insecure_clone(), m.world.insurance);
+    // A lease dear in stake and cheap in price: what is slashed is more than the victim gets.
+    let owner = m.world.provider(|supply| supply.floor = 50_000);
+    let left = m.world.running(buyer, &owner, 100_000, |_| {});
+    m.world.freeze(&fund, true);
+    m.world.pass(100);
+    m.world.abandon(&owner, &left);
+    m.world.freeze(&fund, false);
+    m.run("staking: pay_insurance", "after a slash", None, &[stake::pay_insurance(&owner.bond, &fund)], &keeper);
 }
 
 fn buyer(m: &mut Meter) -> Buyer {
@@ -250,6 +322,64 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     m.run("settle + close_lease + close_job", "in one transaction", None, &wind_up, &keeper);
 }
 
+/// Arrays: single tasks, and a task with three replicas.
+fn arrays(m: &mut Meter) {
+    let keeper = m.world.payer.insecure_clone();
+    let buyer = m.world.buyer(100 * USDC);
+    let owner = m.world.provider(|supply| supply.units = 8);
+    let key = buyer.key.pubkey();
+    let (post, single) = m.world.post_array(&buyer, ArrayShape { quorum: 1, ..shape() }, |_| {});
+    m.run("post_array", "ten tasks, three at a time", goal(25), &[post], &buyer.key);
+    let open = m.world.opening_of(&single);
+    m.run("open_task", "one job", goal(20), &[open.clone()], &keeper);
+    m.run("open_task", "opened before", None, &[open], &keeper);
+    let more = [m.world.open_task(&single)[0], m.world.open_task(&single)[0]];
+    let first = address::task_job(&single, 0, 1, 0);
+    let started = m.world.start_tasks(&[(&owner, &first), (&owner, &more[0])]);
+    m.world.pass(100);
+    m.world.finish_task(&owner, &started[0], 0);
+    let close = m.world.closing_of(&first);
+    m.run("close_task", "the last that was needed", goal(12), &[close], &keeper);
+    let cancel = array::cancel_task(&more[1], &m.world.read(&more[1]));
+    m.run("cancel_task", "enough completed", goal(8), &[cancel], &keeper);
+    let stop = array::stop_task(&more[0], &m.world.read(&more[0]), &started[1].lease);
+    m.run("stop_task", "enough completed, running", goal(10), &[stop], &keeper);
+    for job in &more {
+        m.world.close_task(job);
+    }
+    let close = m.world.array_closing_of(&single);
+    m.run("close_array", "over", goal(8), &[close], &keeper);
+
+    let three = ArrayShape { count: 2, quorum: 2, replicas: 3, parallel: 2, budget: 3 * CAP };
+    let array = m.world.array(&buyer, three);
+    let rivals = [m.world.provider(|_| {}), m.world.provider(|_| {})];
+    for rival in &rivals {
+        // As many delegators as a bond of these tests has room for; none in common.
+        m.world.edit(&rival.bond, |data| {
+            data[133] = 16;
+            let mark = u8::try_from(data[24] % 100).unwrap();
+            for (at, byte) in data[136..264].iter_mut().enumerate() {
+                *byte = mark.wrapping_add(u8::try_from(at / 8).unwrap()) | 1;
+            }
+        });
+    }
+    let open = m.world.opening_of(&array);
+    m.run("open_task", "three replicas", goal(50), &[open], &keeper);
+    let jobs = [0, 1, 2].map(|replica| address::task_job(&array, 0, 3, replica));
+    m.world.bid(&owner, &jobs[0], 1_000_000);
+    m.world.bid(&rivals[0], &jobs[1], 1_000_000);
+    m.world.close_window(&jobs[0]);
+    let award = m.world.award_of(&jobs[0]);
+    m.run("award", "first replica of a task", None, &[award], &keeper);
+    let award = m.world.award_of(&jobs[1]);
+    m.run("award", "second replica, sixteen delegators", None, &[award], &keeper);
+    let cancel = array::cancel(&key, &array);
+    m.run("cancel_array", "three jobs open", goal(8), &[cancel], &buyer.key);
+    m.world.ok(&[array::cancel_task(&jobs[2], &m.world.read(&jobs[2]))], &[]);
+    let close = m.world.closing_of(&jobs[2]);
+    m.run("close_task", "one of three replicas", goal(12), &[close], &keeper);
+}
+
 fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
     [lease::settle(keys), lease::close(keys), job::close(&keys.job, &buyer.purse, &buyer.key.pubkey())]
 }
@@ -318,6 +448,9 @@ fn measure() -> (Meter, u64, u64) {
     ends(&mut m, &buyer);
     keeping(&mut m);
     governance(&mut m);
+    insured(&mut m, &buyer);
+    stakes(&mut m);
+    arrays(&mut m);
     (m, of_buyer, of_provider)
 }
 
@@ -380,7 +513,8 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
     }
     let job = w.rent(size::<Job>() + 35);
     let (lease, reservation) = (w.rent(size::<Lease>()), w.rent(size::<Reservation>()));
-    assert_eq!((of_buyer, of_provider), (job, lease + reservation), "the rent computed is the rent measured");
+    // The reservation's first lamport is the bond's.
+    assert_eq!((of_buyer, of_provider), (job, lease + reservation - 1), "the rent computed is the rent measured");
     let (purse, offer) = (w.rent(size::<Purse>()) + w.rent(165), w.rent(size::<Offer>()));
     let _ = writeln!(
         doc,

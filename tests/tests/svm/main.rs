@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests end a test that goes wrong")]
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "one form for one instruction and for several")]
 
+mod array;
+mod array_end;
+mod array_replicas;
 mod auction;
 mod award;
 mod closing;
@@ -21,6 +24,10 @@ mod purse;
 mod reputation;
 mod spender;
 mod staking;
+mod staking_governance;
+mod staking_lockstep;
+mod staking_pool;
+mod staking_unbond;
 mod token_2022;
 mod walk;
 

@@ -9,9 +9,10 @@ use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
+use crate::kin;
 use crate::state::{Config, Job, Purse};
 
-/// Accounts of `award`. Behind them follow, for the bidders in the book's order and as many as the caller likes to pass,
+/// Accounts of `award`. Behind them follow, for a replica of a task the group of the task (writable), and for the bidders in the book's order and as many as the caller likes to pass,
 /// three accounts each: offer (writable), provider (writable), bond (writable).
 #[event_cpi]
 #[derive(Accounts)]
@@ -74,8 +75,9 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
             return Ok(()); // stale: somebody was faster
         }
         moving.check_award(now.ts).or_rule()?;
-        let asked = Asked { job: &job, wanted: job.wanted(), rents, now };
-        let winner = choose(&asked, ctx.remaining_accounts, &mut dropped)?;
+        let (group, candidates) = kin::split(&job, ctx.remaining_accounts)?;
+        let asked = Asked { job: &job, wanted: job.wanted(), rents, now, group };
+        let winner = choose(&asked, candidates, &mut dropped)?;
         let unseen = usize::from(job.book_len) > dropped.len();
         let Asked { rents, .. } = asked;
         match winner {
@@ -140,7 +142,7 @@ enum Outcome<'info> {
 
 /// The first bidder that is good; those before it go into `dropped`.
 fn choose<'info>(
-    asked: &Asked,
+    asked: &Asked<'_, 'info>,
     accounts: &'info [AccountInfo<'info>],
     dropped: &mut Vec<DroppedBid>,
 ) -> Result<Option<Taken<'info>>> {

@@ -59,10 +59,12 @@ pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
     Ok(())
 }
 
-/// A job that is over shall be closed by anybody, and its rent returned to who paid it.
+/// A job that is over shall be closed by anybody, and its rent returned to who paid it. (A task of an array is closed by
+/// `close_task`, so that the array counts it.)
 pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
     {
         let job = ctx.accounts.job.load()?;
+        require_keys_eq!(job.array, Pubkey::default(), MarketError::TaskOfArray);
         job.rules()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);

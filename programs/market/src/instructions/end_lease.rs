@@ -50,6 +50,7 @@ impl Ending<'_> {
         lease.has_exit = outcome.exit_code.is_some().into();
         job.exit_code = lease.exit_code;
         job.has_exit = lease.has_exit;
+        job.spent = job.spent.saturating_add(next.base.0);
         if next.reason.is_retried() {
             job.exclude(&lease.provider);
         }

@@ -126,7 +126,7 @@ fn end_by_fault(
             charged: next.base,
             sealed_bond: Atoms(job.sealed_bond),
         });
-        let slash = divert(slash.or_rule()?, &ctx.accounts.vault, &ctx.accounts.insurance)?;
+        let slash = divert(slash.or_rule()?, &ctx.accounts.vault)?;
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
         compensate(&mut purse, slash.victim)?;
@@ -172,15 +172,11 @@ fn end_by_fault(
     token::check_vault(&accounts.purse, &mut accounts.vault)
 }
 
-/// Frozen accounts never hold up an end: what a frozen vault of the buyer cannot take goes to insurance, and what a frozen
-/// insurance account cannot take is not slashed.
-pub fn divert(slash: SlashSplit, vault: &TokenAccount, insurance: &TokenAccount) -> Result<SlashSplit> {
-    let mut slash = slash;
+/// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen
+/// insurance account cannot take, the staking program keeps for it.)
+pub fn divert(slash: SlashSplit, vault: &TokenAccount) -> Result<SlashSplit> {
     if vault.is_frozen() {
-        slash = SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? };
-    }
-    if insurance.is_frozen() {
-        slash.insurance = Atoms::ZERO;
+        return Ok(SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? });
     }
     Ok(slash)
 }

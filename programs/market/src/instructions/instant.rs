@@ -93,7 +93,7 @@ pub fn post_instant<'info>(
             reserve(&mut purse, &posting, posted.reserved, now)?;
             posted
         };
-        let asked = Asked { job: &job, wanted: job.wanted(), rents: Rents::get()?, now };
+        let asked = Asked { job: &job, wanted: job.wanted(), rents: Rents::get()?, now, group: None };
         let (taken, skipped) = choose(&asked, ctx.remaining_accounts)?;
         let Asked { rents, .. } = asked;
         let mut awarded = opening.open(&posting.job, &mut job, &posted, &taken, now)?;
@@ -107,7 +107,7 @@ pub fn post_instant<'info>(
 }
 
 /// The first offer that fits, and how many before it did not.
-fn choose<'info>(asked: &Asked, accounts: &'info [AccountInfo<'info>]) -> Result<(Taken<'info>, u8)> {
+fn choose<'info>(asked: &Asked<'_, 'info>, accounts: &'info [AccountInfo<'info>]) -> Result<(Taken<'info>, u8)> {
     for (three, skipped) in accounts.chunks_exact(3).zip(0u8..) {
         let Some(candidate) = Candidate::of(three) else { break };
         match candidate.take(asked, None)? {

@@ -1,5 +1,10 @@
 //! One file an instruction, or a pair that shares its accounts.
 
+pub mod array_close;
+pub mod array_close_task;
+pub mod array_open_task;
+pub mod array_post;
+pub mod array_stop_task;
 pub mod award;
 pub mod checkpoint;
 pub mod close_job;
@@ -37,6 +42,11 @@ pub use forfeit_bid::*;
 pub use instant::*;
 pub use reveal_bid::*;
 
+pub use array_close::*;
+pub use array_close_task::*;
+pub use array_open_task::*;
+pub use array_post::*;
+pub use array_stop_task::*;
 pub use award::*;
 pub use checkpoint::*;
 pub use close_job::*;

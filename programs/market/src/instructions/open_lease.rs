@@ -10,10 +10,11 @@ use super::place_bid::refusal_code;
 use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DroppedBid, JobAwarded};
+use crate::kin;
 use crate::lamports;
 use crate::peek::peek;
 use crate::staking_cpi::{self, Signing, read_bond};
-use crate::state::{BookEntry, Config, Header, Job, Lease, Offer, Provider, shard_of};
+use crate::state::{BookEntry, Config, Header, Job, Lease, Offer, Provider, TaskGroup, shard_of};
 
 /// The accounts of one candidate.
 #[derive(Clone, Copy)]
@@ -55,7 +56,7 @@ impl Rents {
 }
 
 /// What is asked of every candidate for one job.
-pub struct Asked<'a> {
+pub struct Asked<'a, 'info> {
     /// The job.
     pub job: &'a Job,
     /// What it wants.
@@ -64,6 +65,8 @@ pub struct Asked<'a> {
     pub rents: Rents,
     /// The present.
     pub now: Now,
+    /// For a replica, who has the other replicas of its task.
+    pub group: Option<AccountLoader<'info, TaskGroup>>,
 }
 
 impl<'info> Candidate<'info> {
@@ -81,7 +84,7 @@ impl<'info> Candidate<'info> {
     /// [`MarketError::Unrelated`] where they do not belong together.
     pub fn take(
         self,
-        asked: &Asked,
+        asked: &Asked<'_, 'info>,
         bid: Option<&BookEntry>,
     ) -> Result<core::result::Result<Taken<'info>, DroppedBid>> {
         if let Some(bid) = bid {
@@ -96,12 +99,19 @@ impl<'info> Candidate<'info> {
         let mut provider = loader.load_mut()?;
         let wrong = if bid.is_some() { MarketError::CandidateMissing } else { MarketError::Unrelated };
         require_keys_eq!(*self.bond.key, provider.bond, wrong);
+        let group = asked.group.as_ref();
+        if kin::check(group, asked.job, &provider, self.bond).is_err() {
+            // It runs another replica of the task, or shares somebody with who does.
+            let refused = refusal_code(&Refusal::Rule(RuleError::Kin));
+            return Ok(Err(DroppedBid { provider: *self.provider.key, refused, faulted: false }));
+        }
         match self.consider(asked, bid, &provider)? {
             Ok((price, stake, number)) => {
                 provider.leases = provider.leases.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
                 let offer = AccountLoader::<Offer>::try_from(self.offer)?;
                 let mut offer = offer.load_mut()?;
                 offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
+                kin::admit(group, asked.job, &provider, self.bond)?;
                 Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake }))
             }
             Err((refused, own_doing)) => {
@@ -120,7 +130,7 @@ impl<'info> Candidate<'info> {
     #[allow(clippy::type_complexity)] // two outcomes, used once
     fn consider(
         &self,
-        asked: &Asked,
+        asked: &Asked<'_, 'info>,
         bid: Option<&BookEntry>,
         provider: &Provider,
     ) -> Result<core::result::Result<(PricePerHour, Atoms, u32), (u32, bool)>> {

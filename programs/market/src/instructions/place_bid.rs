@@ -9,10 +9,11 @@ use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
+use crate::kin;
 use crate::staking_cpi::read_bond;
 use crate::state::{Config, Job, Offer, Provider};
 
-/// Accounts of `place_bid`.
+/// Accounts of `place_bid`. For a replica of a task the group of the task follows behind them.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct PlaceBid<'info> {
@@ -33,7 +34,7 @@ pub struct PlaceBid<'info> {
     pub bond: UncheckedAccount<'info>,
 }
 
-/// Accounts of `enter_offer`. Anybody may call it.
+/// Accounts of `enter_offer`. Anybody may call it. For a replica of a task the group of the task follows behind them.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct EnterOffer<'info> {
@@ -54,7 +55,7 @@ pub struct EnterOffer<'info> {
 
 /// A bid shall enter the book where its offer is live to the end of the window, satisfies the requirement, has a free unit and
 /// can reserve its stake, and where its price is at most the job's. A second bid of a provider shall be lower than its first.
-pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
+pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
     let price = PricePerHour(price);
@@ -71,6 +72,8 @@ pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
             offer: &offer,
             bond: read_bond(&ctx.accounts.bond, &provider.authority)?,
         };
+        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
+        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         let book = job.book()?;
         bidder.enter(&mut job, moving, book, price, false, now).map_err(refused)?
     };
@@ -81,7 +84,7 @@ pub fn place_bid(ctx: Context<PlaceBid>, price: u64) -> Result<()> {
 /// An offer that takes automatic bids shall be entered by anybody: at its ask where that leads, or where not even its floor
 /// does; else at the highest price that beats the best bid of another provider. Where the window is over, where it leads
 /// already or cannot improve its place, nothing changes.
-pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
+pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
     let event = {
@@ -113,6 +116,8 @@ pub fn enter_offer(ctx: Context<EnterOffer>) -> Result<()> {
             return Ok(()); // it cannot go lower
         }
         let bond = read_bond(&ctx.accounts.bond, &provider.authority)?;
+        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
+        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         let job_key = ctx.accounts.job.key();
         let bidder = Bidder { job_key, provider_key, provider: &provider, offer: &offer, bond };
         match bidder.enter(&mut job, moving, book, price, true, now) {

@@ -29,7 +29,7 @@ pub struct BookEntry {
     pub score: u32,
 }
 
-/// Job, at seeds `["job", purse, number]`. `header.state` is a `gridlease_core::job::JobState`, `header.due_ts` the end
+/// Job, at seeds `["job", purse, number]`, or `["job", array, number]` for a task. `header.state` is a `gridlease_core::job::JobState`, `header.due_ts` the end
 /// of the bidding window while it is open. Behind the fixed part follow `uri_len` bytes of the manifest's URI.
 #[account(zero_copy)]
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct Job {
     pub image_digest: [u8; 32],
     /// Hash of the last checkpoint, with which a next lease resumes; zero for none.
     pub checkpoint_hash: [u8; 32],
-    /// The job's number in its purse.
+    /// The job's number in its purse, or in its array.
     pub number: u64,
     /// The most it pays per hour, in atoms.
     pub max_price: u64,
@@ -116,7 +116,7 @@ pub struct Job {
     pub uri_len: u8,
     /// Starts that the buyer rejected.
     pub rejects: u8,
-    /// Number of the replica in its task.
+    /// Number of the replica in its task, from 1; zero for a task without replicas and a job of its own.
     pub replica: u8,
     /// Sealed bids that are not revealed.
     pub sealed: u8,
@@ -126,8 +126,8 @@ pub struct Job {
     pub excluded: [[u8; 8]; MAX_ATTEMPTS as usize],
     /// The bids, best first.
     pub book: [BookEntry; BOOK_SIZE],
-    /// Zero.
-    pub reserved_space: [u8; 8],
+    /// What its leases that are over owe and have paid, fee included, in atoms.
+    pub spent: u64,
 }
 
 impl Job {

@@ -1,5 +1,6 @@
 //! The accounts of the market: zero-copy, each with the common header, a version byte and reserved space.
 
+mod array;
 mod commitment;
 mod config;
 mod gpu_claim;
@@ -12,6 +13,7 @@ mod provider;
 mod purse;
 mod spec;
 
+pub use array::*;
 pub use commitment::*;
 pub use config::*;
 pub use gpu_claim::*;

@@ -22,6 +22,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);
     assert_eq!(size_of::<PriceIndex>(), 1_616);
+    assert_eq!(size_of::<Array>(), 424);
+    assert_eq!(size_of::<TaskGroup>(), 896);
 }
 
 #[test]
@@ -36,6 +38,8 @@ fn discriminators_are_distinct() {
         Lease::DISCRIMINATOR,
         Commitment::DISCRIMINATOR,
         PriceIndex::DISCRIMINATOR,
+        Array::DISCRIMINATOR,
+        TaskGroup::DISCRIMINATOR,
     ];
     for (at, one) in all.iter().enumerate() {
         assert_eq!(one.len(), 8);

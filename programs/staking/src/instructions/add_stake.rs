@@ -3,8 +3,9 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 
+use crate::convert::now;
 use crate::error::{OrRule, StakingError};
-use crate::event::StakeAdded;
+use crate::event::{RevenueDistributed, StakeAdded};
 use crate::state::Bond;
 use crate::token;
 use gridlease_core::Atoms;
@@ -14,6 +15,7 @@ use gridlease_core::Atoms;
 /// - Only the bond's authority shall add stake, from a token account that it may spend.
 /// - Exactly `amount` atoms, more than zero, shall move into the vault and count as stake, free to be reserved at once.
 /// - Tokens that reach the vault by any other way shall not count.
+/// - What arrived in the revenue vault before shall be divided by the stake as it was before.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct AddStake<'info> {
@@ -31,6 +33,9 @@ pub struct AddStake<'info> {
     pub from: UncheckedAccount<'info>,
     /// The classic SPL Token program.
     pub token_program: Program<'info, Token>,
+    /// The bond's revenue vault; any account where the operator has opened no pool.
+    /// CHECK: it is the one that the bond records.
+    pub revenue: UncheckedAccount<'info>,
 }
 
 impl AddStake<'_> {
@@ -40,20 +45,23 @@ impl AddStake<'_> {
         bond.header.check()?;
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
         // from: checked by SPL Token in the transfer.
-        // token_program: checked by its type.
+        // token_program: checked by its type. revenue: checked where it is read.
         Ok(())
     }
 
     pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
         ctx.accounts.validate()?;
         let accounts = &mut *ctx.accounts;
-        {
+        let distributed = {
             let mut bond = accounts.bond.load_mut()?;
-            let mut totals = bond.totals();
-            totals.add(Atoms(amount)).or_rule()?;
-            bond.set_totals(&totals)?;
+            let arrived = token::revenue(&bond, &accounts.revenue)?;
+            let parts = bond.distribute(arrived, now()?)?;
+            let mut stake = bond.stake();
+            stake.add(Atoms(amount)).or_rule()?;
+            bond.set_stake(&stake)?;
             bond.count_added(amount)?;
-        }
+            RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
+        };
         token::into_vault(
             &accounts.token_program,
             accounts.from.as_ref(),
@@ -74,6 +82,9 @@ impl AddStake<'_> {
                 added_total: bond.added_total,
             }
         };
+        if let Some(distributed) = distributed {
+            emit_cpi!(distributed);
+        }
         emit_cpi!(added);
         Ok(())
     }

@@ -3,18 +3,22 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, TokenAccount};
 
-use crate::constants::{CONFIG_SEED, MAX_SLASHERS, USDC_DECIMALS};
+use crate::constants::{CONFIG_SEED, FINAL_LOADERS, MAX_SLASHERS, UPGRADEABLE_LOADER, USDC_DECIMALS};
 use crate::error::StakingError;
+use crate::event::ConfigWritten;
 use crate::state::{Config, Header};
 
 /// Writes the configuration, once.
 ///
-/// - The first caller shall become the admin. A deployment calls this right after the program is deployed; binding it
-///   to the program's upgrade authority is left to a later version.
+/// - Only the program's upgrade authority shall do so, and become the admin: whoever deployed the program configures
+///   it, and nobody can come first. A program that nobody can upgrade any more (its authority was given up, or it is
+///   under a loader without upgrades) has nobody to ask for; then the first caller becomes the admin. So a deployment
+///   configures first and gives its upgrade authority up after.
 /// - The mint shall be a classic SPL Token mint with 6 decimals; a Token-2022 mint shall be refused.
 /// - The insurance account shall be a classic SPL Token account of that mint.
 /// - `slasher`, the PDA by which the market signs, shall not be zero, and shall be the only slasher.
 /// - A second call shall fail and change nothing.
+#[event_cpi]
 #[derive(Accounts)]
 pub struct InitConfig<'info> {
     /// Pays the rent and becomes the admin.
@@ -29,34 +33,68 @@ pub struct InitConfig<'info> {
     pub insurance: Box<Account<'info, TokenAccount>>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
+    /// This program's data, which says who may upgrade it.
+    /// CHECK: it is the one at the address that the loader derives from the program's.
+    pub program_data: UncheckedAccount<'info>,
 }
 
 impl InitConfig<'_> {
     fn validate(&self, slasher: &Pubkey) -> Result<()> {
-        // admin: whoever comes first.
+        // admin: checked against the program's data, below.
         // config: new, at its derived address.
         require!(self.usdc_mint.decimals == USDC_DECIMALS, StakingError::WrongMint);
         require_keys_eq!(self.insurance.mint, self.usdc_mint.key(), StakingError::WrongInsurance);
         // system_program: checked by its type.
+        if let Some(authority) = self.upgrade_authority()? {
+            require_keys_eq!(self.admin.key(), authority, StakingError::NotUpgradeAuthority);
+        }
         require_keys_neq!(*slasher, Pubkey::default(), StakingError::ZeroKey);
         Ok(())
     }
 
+    /// Who may upgrade this program; nobody where it is final.
+    fn upgrade_authority(&self) -> Result<Option<Pubkey>> {
+        /// The loader's tag of a program's data (u32), the slot (u64), and whether an authority follows (u8).
+        const TAG: &[u8] = &[3, 0, 0, 0];
+        const AUTHORITY: usize = 12;
+        require_keys_eq!(self.program.key(), crate::ID, StakingError::WrongProgramData);
+        if FINAL_LOADERS.contains(self.program.owner) {
+            return Ok(None);
+        }
+        require_keys_eq!(*self.program.owner, UPGRADEABLE_LOADER, StakingError::WrongProgramData);
+        let (expected, _) = Pubkey::find_program_address(&[crate::ID.as_ref()], &UPGRADEABLE_LOADER);
+        require_keys_eq!(self.program_data.key(), expected, StakingError::WrongProgramData);
+        let data = self.program_data.try_borrow_data()?;
+        require!(data.starts_with(TAG), StakingError::WrongProgramData);
+        match data.get(AUTHORITY) {
+            Some(0) => Ok(None),
+            Some(1) => {
+                let key = data.get(AUTHORITY + 1..).and_then(|rest| rest.first_chunk::<32>());
+                let key = Pubkey::new_from_array(*key.ok_or(StakingError::WrongProgramData)?);
+                // Nobody signs for the zero key, the System program's: it is nobody, too.
+                Ok(Some(key).filter(|key| *key != Pubkey::default()))
+            }
+            _ => Err(StakingError::WrongProgramData.into()),
+        }
+    }
+
     pub(crate) fn handle(ctx: Context<Self>, slasher: Pubkey) -> Result<()> {
-        let accounts = ctx.accounts;
+        let accounts = &ctx.accounts;
         accounts.validate(&slasher)?;
         let mut slashers = [Pubkey::default(); MAX_SLASHERS];
         let [first, ..] = &mut slashers;
         *first = slasher;
-        *accounts.config.load_init()? = Config {
-            header: Header::new(&accounts.config.key(), ctx.bumps.config),
-            admin: accounts.admin.key(),
-            pending_admin: Pubkey::default(),
-            usdc_mint: accounts.usdc_mint.key(),
-            insurance: accounts.insurance.key(),
-            slashers,
-            reserved_space: [0; 128],
-        };
+        let written = ConfigWritten { admin: accounts.admin.key(), insurance: accounts.insurance.key(), slashers };
+        {
+            // The account is new and all zero: what is not set here starts at zero.
+            let mut config = accounts.config.load_init()?;
+            config.header = Header::new(&accounts.config.key(), ctx.bumps.config);
+            config.admin = written.admin;
+            config.usdc_mint = accounts.usdc_mint.key();
+            config.insurance = written.insurance;
+            config.slashers = slashers;
+        }
+        emit_cpi!(written);
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! `open_bond`.
 
 use anchor_lang::prelude::*;
+use anchor_lang::system_program::{self, Transfer};
 use anchor_spl::token::{Mint, Token, TokenAccount};
 
-use crate::constants::{BOND_SEED, VAULT_SEED};
+use crate::constants::{BOND_SEED, SPARE_LAMPORTS, VAULT_SEED};
 use crate::error::StakingError;
 use crate::event::BondOpened;
 use crate::state::{Bond, Config, Header};
@@ -12,7 +13,7 @@ use crate::state::{Bond, Config, Header};
 ///
 /// - There shall be one bond per authority; a second call shall fail and change nothing.
 /// - The vault shall be a new token account of the configured mint, owned by the bond, at its derived address.
-/// - The signer shall pay the rent of both.
+/// - The signer shall pay the rent of both, and the bond's spare lamports, one of which each reservation borrows.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct OpenBond<'info> {
@@ -68,6 +69,8 @@ impl OpenBond<'_> {
             bond.vault_bump = ctx.bumps.vault;
             bond.invariant(accounts.vault.amount)?;
         }
+        let spare = Transfer { from: accounts.authority.to_account_info(), to: accounts.bond.to_account_info() };
+        system_program::transfer(CpiContext::new(accounts.system_program.key(), spare), SPARE_LAMPORTS)?;
         emit_cpi!(opened);
         Ok(())
     }

@@ -6,13 +6,14 @@ use gridlease_core::Atoms;
 use crate::error::{OrRule, StakingError};
 use crate::event::Released;
 use crate::state::{Bond, Reservation};
+use crate::token;
 
 /// Releases what is left of a lease's reservation. Called by the program that reserved it.
 ///
 /// - Only the slasher that made the reservation shall release it; it may do so even after the configuration has
 ///   stopped naming it, so that an exit is never blocked.
-/// - What is left shall become free stake of the bond, and the reservation shall be closed.
-/// - All its lamports shall go to the account that it records.
+/// - What is left shall become free stake of the bond, less what is on its way out and waited for it; and the reservation shall be closed.
+/// - The lamport that the bond lent it shall go back to the bond, all others to the account that it records.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Release<'info> {
@@ -44,13 +45,14 @@ impl Release<'_> {
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate()?;
+        let lent = accounts.reservation.load()?.lent;
         let released = {
             let reservation = accounts.reservation.load()?;
             let mut bond = accounts.bond.load_mut()?;
-            let mut totals = bond.totals();
-            totals.release(Atoms(reservation.amount)).or_rule()?;
+            let mut stake = bond.stake();
+            stake.release(Atoms(reservation.amount)).or_rule()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
-            bond.set_totals(&totals)?;
+            bond.set_stake(&stake)?;
             bond.count_released()?;
             Released {
                 bond: accounts.bond.key(),
@@ -64,6 +66,8 @@ impl Release<'_> {
             }
         };
         emit_cpi!(released);
+        let (bond, reservation) = (ctx.accounts.bond.as_ref(), ctx.accounts.reservation.as_ref());
+        token::lend(reservation, bond, lent)?;
         // Lamports move last. No data is left, and the address is the System program's again.
         ctx.accounts.reservation.close(ctx.accounts.rent_to.to_account_info())
     }

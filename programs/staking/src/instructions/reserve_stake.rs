@@ -4,11 +4,12 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program::{self, Assign};
 use gridlease_core::Atoms;
 
-use crate::constants::RESERVATION_SEED;
+use crate::constants::{RESERVATION_SEED, SPARE_LAMPORTS};
 use crate::convert::write_new;
-use crate::error::{OrRule, StakingError};
+use crate::error::StakingError;
 use crate::event::Reserved;
 use crate::state::{Bond, Config, Header, Reservation};
+use crate::token;
 
 /// Reserves free stake for one lease. Called by a program that the configuration names, signing with its PDA.
 ///
@@ -18,11 +19,12 @@ use crate::state::{Bond, Config, Header, Reservation};
 ///   slash it, and `rent_to`, who gets its lamports.
 /// - The reservation shall be created without lamports being asked of anyone; lamports that somebody sent to its
 ///   address before shall not hinder it.
-/// - **The caller shall credit the rent of [`Reservation::SPACE`] bytes to the reservation in the same instruction**,
-///   directly from an account that it owns (a program may credit any account): after this call; or before it, if that
-///   account is `rent_to`, because the runtime wants lamports balanced over the accounts that a call sees. An account
-///   without any lamports disappears at the end of the transaction, and its stake would stay reserved for ever; that
-///   is one reason why only configured programs may call this.
+/// - **The caller shall credit what the reservation lacks of the rent of [`Reservation::SPACE`] bytes in the same
+///   transaction**, directly from an account that it owns (a program may credit any account): after this call; or
+///   before it, if that account is `rent_to`, because the runtime wants lamports balanced over the accounts that a call
+///   sees. An account without any lamports would disappear at the end of the transaction, and its stake stay reserved
+///   for ever. So a reservation without lamports shall be lent one by the bond: the runtime refuses a transaction that
+///   leaves an account with lamports, but fewer than its rent, and a caller that forgets the rent changes nothing.
 /// - `lease` and `rent_to` are only recorded. `rent_to` shall be an account that can receive lamports, and not the
 ///   reservation itself.
 #[event_cpi]
@@ -66,12 +68,11 @@ impl Reserve<'_> {
     pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate()?;
+        let lent = u64::from(accounts.reservation.lamports() == 0);
         let reserved = {
             let mut bond = accounts.bond.load_mut()?;
-            let mut totals = bond.totals();
-            totals.reserve(Atoms(amount)).or_rule()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
-            bond.set_totals(&totals)?;
+            bond.reserve(Atoms(amount))?;
             bond.count_reserved()?;
             Reserved {
                 bond: accounts.bond.key(),
@@ -84,13 +85,23 @@ impl Reserve<'_> {
                 leases: bond.leases,
             }
         };
-        accounts.create(ctx.bumps.reservation, amount)?;
+        accounts.create(ctx.bumps.reservation, amount, lent)?;
         emit_cpi!(reserved);
-        Ok(())
+        ctx.accounts.lend(lent)
+    }
+
+    /// Lends the reservation its first lamport. What the bond keeps must be its rent; the runtime sees to that, and what
+    /// a bond is opened with lasts for so many leases that it is worth saying why only beyond them.
+    fn lend(&self, lent: u64) -> Result<()> {
+        if lent > 0 && u64::from(self.bond.load()?.leases()) > SPARE_LAMPORTS {
+            let keeps = self.bond.as_ref().lamports().saturating_sub(lent);
+            require!(keeps >= Rent::get()?.minimum_balance(Bond::SPACE), StakingError::NoSpareLamport);
+        }
+        token::lend(self.bond.as_ref(), &self.reservation, lent)
     }
 
     /// Takes the address over and writes the reservation. Once assigned, the program may size the account itself.
-    fn create(&self, bump: u8, amount: u64) -> Result<()> {
+    fn create(&self, bump: u8, amount: u64, lent: u64) -> Result<()> {
         let seeds: &[&[u8]] = &[RESERVATION_SEED, self.lease.key.as_ref(), &[bump]];
         let assigned = Assign { account_to_assign: self.reservation.to_account_info() };
         let signers = &[seeds];
@@ -103,7 +114,8 @@ impl Reserve<'_> {
             slasher: self.slasher.key(),
             rent_to: self.rent_to.key(),
             amount,
-            reserved_space: [0; 32],
+            lent,
+            reserved_space: [0; 24],
         };
         write_new(&self.reservation, &reservation)
     }

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::{Atoms, RuleError};
 
-use crate::error::{OrRule, StakingError, rule};
+use crate::error::{OrRule, StakingError, check};
 use crate::event::Slashed;
 use crate::state::{Bond, Config, Reservation};
 use crate::token::{self, BondSigner};
@@ -16,6 +16,9 @@ use crate::token::{self, BondSigner};
 ///   free stake shall not be touched.
 /// - `victim` atoms shall move to the victim's account, `insurance` atoms to the configured insurance account; a part
 ///   of zero shall move nothing, and its account need not even be a token account.
+/// - Where the insurance account cannot take tokens now (it is frozen or closed), its part shall be recorded as owed and
+///   stay in the vault, counted as stake no more, until anybody pays it out: see [`super::PayInsurance`].
+/// - The operator's stake shall be lost first, on its way out or not; then the delegators', each share alike.
 /// - The stake shall leave the vault: neither account shall be the vault itself.
 /// - The reservation shall stay open with what is left, possibly nothing, until it is released.
 #[event_cpi]
@@ -69,17 +72,18 @@ impl Slash<'_> {
         ctx.accounts.validate()?;
         let accounts = &mut *ctx.accounts;
         let slash = Atoms(victim).add(Atoms(insurance)).or_rule()?;
-        if slash.is_zero() {
-            return Err(rule(RuleError::ZeroAmount));
-        }
+        check(!slash.is_zero(), RuleError::ZeroAmount)?;
+        let takes = token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
+        let kept = if takes { 0 } else { insurance };
         let slashed = {
             let mut bond = accounts.bond.load_mut()?;
             let mut reservation = accounts.reservation.load_mut()?;
-            let mut totals = bond.totals();
-            let left = totals.slash(Atoms(reservation.amount), slash).or_rule()?;
-            bond.set_totals(&totals)?;
+            let mut stake = bond.stake();
+            let borne = stake.slash(Atoms(reservation.amount), slash).or_rule()?;
+            bond.set_stake(&stake)?;
             bond.count_slashed(slash)?;
-            reservation.amount = left.0;
+            bond.insurance_owed = Atoms(bond.insurance_owed).add(Atoms(kept)).or_rule()?.0;
+            reservation.amount = borne.left.0;
             Slashed {
                 bond: accounts.bond.key(),
                 lease: reservation.lease,
@@ -87,14 +91,17 @@ impl Slash<'_> {
                 victim_account: accounts.victim_account.key(),
                 victim,
                 insurance,
-                reservation: left.0,
+                reservation: borne.left.0,
                 amount: bond.amount,
                 reserved: bond.reserved,
                 unbonding: bond.unbonding,
                 slashed_total: bond.slashed_total,
+                of_operator: borne.operator.0,
+                of_delegators: borne.delegators.0,
+                insurance_owed: bond.insurance_owed,
             }
         };
-        accounts.pay(victim, insurance)?;
+        accounts.pay(victim, insurance.saturating_sub(kept))?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         emit_cpi!(slashed);
         Ok(())

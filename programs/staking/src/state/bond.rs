@@ -1,12 +1,17 @@
-//! A bond: the stake of one provider.
+//! A bond: the stake of one provider, its operator's and its delegators'.
 
 use anchor_lang::prelude::*;
+use gridlease_core::limits::MAX_DELEGATORS;
 
 use super::Header;
+use crate::constants::MARK_BYTES;
 
-/// Bond, at seeds `["bond", authority]`; its token account is at `["vault", bond]`.
+/// Places for marks of delegators.
+const PLACES: usize = MAX_DELEGATORS as usize;
+
+/// Bond, at seeds `["bond", authority]`; its token accounts are at `["vault", bond]` and `["revenue", bond]`.
 ///
-/// Other programs read the first fields straight from the account's data, so these offsets never change:
+/// Other programs read fields straight from the account's data, so these offsets never change:
 ///
 /// | offset | bytes | field |
 /// |---|---|---|
@@ -21,17 +26,31 @@ use super::Header;
 /// | 120 | 8 | added_total |
 /// | 128 | 4 | leases |
 /// | 132 | 1 | vault_bump |
-/// | 133 | 3 | padding |
-/// | 136 | 128 | reserved space, for delegations |
+/// | 133 | 1 | delegators_len |
+/// | 134 | 1 | requests |
+/// | 135 | 1 | revenue_bump |
+/// | 136 | 256 | marks: 32 × the first 8 bytes of a delegator's address; the first delegators_len count |
+/// | 392 | 8 | own |
+/// | 400 | 16 | exit_assets, exit_shares |
+/// | 416 | 24 | delegated_assets, delegated_shares, leaving_shares |
+/// | 440 | 32 | operator_owed, delegators_owed, per_share (16 bytes, little endian, 2⁻⁶⁴ atoms) |
+/// | 472 | 8 | insurance_owed |
+/// | 480 | 8 | withdrawn_total |
+/// | 488 | 8 | min_delegation |
+/// | 496 | 12 | commission_from (8), commission (2), next_commission (2) |
+/// | 508 | 4 | next_number |
+/// | 512 | 32 | revenue |
+/// | 544 | 32 | payout |
+/// | 576 | 64 | reserved space |
 ///
-/// `reserved + unbonding ≤ amount ≤ tokens in the vault`, always. The amounts are written only from checked values of
-/// `gridlease_core::bond` (see [`Bond::set_totals`]).
+/// `reserved + unbonding ≤ amount` and `amount + insurance_owed ≤ tokens in the vault`, always. The amounts are written
+/// only from checked values of `gridlease_core::delegation` (see [`Bond::set_stake`]).
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Bond {
     /// Common header.
     pub header: Header,
-    /// Who opened the bond and may add stake: the provider's cold key.
+    /// The operator: who opened the bond and may add stake; the provider's cold key.
     pub authority: Pubkey,
     /// The token account that holds the stake.
     pub vault: Pubkey,
@@ -39,20 +58,62 @@ pub struct Bond {
     pub(crate) amount: u64,
     /// Σ of what is left of the open reservations, in atoms.
     pub(crate) reserved: u64,
-    /// Stake on its way out, in atoms: still slashable, no longer reservable.
+    /// Stake that can be reserved no more, in atoms: on its way out, or beyond five times the operator's; still slashable.
     pub(crate) unbonding: u64,
     /// Ever slashed, in atoms.
     pub(crate) slashed_total: u64,
-    /// Ever added, in atoms.
+    /// Ever added, in atoms, by operator and delegators.
     pub(crate) added_total: u64,
     /// Open reservations.
     pub(crate) leases: u32,
     /// Bump of the vault's address.
     pub vault_bump: u8,
+    /// Delegators with an open delegation.
+    pub(crate) delegators_len: u8,
+    /// The operator's open requests to unbond.
+    pub(crate) requests: u8,
+    /// Bump of the revenue vault's address; zero where there is none.
+    pub revenue_bump: u8,
+    /// First bytes of each delegator's address, in no order; those beyond `delegators_len` are zero.
+    pub(crate) marks: [[u8; MARK_BYTES]; PLACES],
+    /// The operator's stake that is not on its way out, in atoms.
+    pub(crate) own: u64,
+    /// The operator's stake on its way out, in atoms.
+    pub(crate) exit_assets: u64,
+    /// Shares of it, in open requests.
+    pub(crate) exit_shares: u64,
+    /// The delegators' stake, in atoms.
+    pub(crate) delegated_assets: u64,
+    /// Shares of it.
+    pub(crate) delegated_shares: u64,
+    /// Those of the delegators' shares that are in open requests.
+    pub(crate) leaving_shares: u64,
+    /// Tokens in the revenue vault that are the operator's, in atoms.
+    pub(crate) operator_owed: u64,
+    /// Tokens in the revenue vault that are the delegators', in atoms.
+    pub(crate) delegators_owed: u64,
+    /// What one share earned since the pool was opened, in 2⁻⁶⁴ atoms; 16 bytes, little endian.
+    pub(crate) per_share: [u8; 16],
+    /// Slashed for the insurance fund and still in the vault, because its account could not take it, in atoms.
+    pub(crate) insurance_owed: u64,
+    /// Ever withdrawn, in atoms.
+    pub(crate) withdrawn_total: u64,
+    /// The least that a delegator can add, in atoms.
+    pub(crate) min_delegation: u64,
+    /// From when on `next_commission` holds; zero where no change is announced.
+    pub(crate) commission_from: u64,
+    /// What the operator keeps of the delegators' revenue, in basis points.
+    pub(crate) commission: u16,
+    /// What it will keep.
+    pub(crate) next_commission: u16,
+    /// Number of the operator's next request to unbond.
+    pub(crate) next_number: u32,
+    /// Token account that revenue arrives in; zero where the operator has opened no pool.
+    pub revenue: Pubkey,
+    /// Token account that the operator's part of the revenue goes to.
+    pub(crate) payout: Pubkey,
     /// Zero.
-    pub padding: [u8; 3],
-    /// Zero; kept for delegations.
-    pub reserved_space: [u8; 128],
+    pub reserved_space: [u8; 64],
 }
 
 impl Bond {
@@ -69,7 +130,7 @@ impl Bond {
         self.slashed_total
     }
 
-    /// Ever added, in atoms. `added_total = amount + slashed_total` as long as nothing was withdrawn.
+    /// Ever added, in atoms. `added_total = amount + slashed_total + withdrawn_total`.
     pub fn added_total(&self) -> u64 {
         self.added_total
     }

@@ -17,7 +17,10 @@ use crate::error::StakingError;
 /// | 88 | 32 | usdc_mint |
 /// | 120 | 32 | insurance |
 /// | 152 | 128 | slashers |
-/// | 280 | 128 | reserved space |
+/// | 280 | 32 | pending_insurance |
+/// | 312 | 128 | pending_slashers |
+/// | 440 | 8 | pending_from |
+/// | 448 | 128 | reserved space |
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Config {
@@ -33,6 +36,12 @@ pub struct Config {
     pub insurance: Pubkey,
     /// PDAs of other programs that may reserve, release and slash; zero for an unused place.
     pub slashers: [Pubkey; MAX_SLASHERS],
+    /// The insurance account that was proposed.
+    pub pending_insurance: Pubkey,
+    /// The slashers that were proposed.
+    pub pending_slashers: [Pubkey; MAX_SLASHERS],
+    /// From when on the proposal may be executed; zero where nothing is proposed.
+    pub pending_from: u64,
     /// Zero.
     pub reserved_space: [u8; 128],
 }
@@ -48,6 +57,23 @@ impl Config {
     pub fn check_slasher(&self, key: &Pubkey) -> Result<()> {
         let named = *key != Pubkey::default() && self.slashers.contains(key);
         require!(named, StakingError::UnknownSlasher);
+        Ok(())
+    }
+
+    /// Does this list name a slasher that the configuration does not?
+    pub fn adds(&self, slashers: &[Pubkey; MAX_SLASHERS]) -> bool {
+        slashers.iter().any(|key| self.check_slasher(key).is_err() && *key != Pubkey::default())
+    }
+
+    /// Is this a list of slashers: at least one, none twice?
+    ///
+    /// # Errors
+    /// [`StakingError::ZeroKey`] for an empty list, [`StakingError::UnknownSlasher`] for one that is named twice.
+    pub fn check_list(slashers: &[Pubkey; MAX_SLASHERS]) -> Result<()> {
+        let named = || slashers.iter().filter(|key| **key != Pubkey::default());
+        require!(named().next().is_some(), StakingError::ZeroKey);
+        let once = named().all(|key| named().filter(|other| *other == key).count() == 1);
+        require!(once, StakingError::UnknownSlasher);
         Ok(())
     }
 }

@@ -5,10 +5,14 @@
 
 mod bond;
 mod config;
+mod delegation;
 mod header;
 mod reservation;
+mod unbonding;
 
 pub use bond::Bond;
 pub use config::Config;
+pub use delegation::Delegation;
 pub use header::Header;
 pub use reservation::Reservation;
+pub use unbonding::{DELEGATOR, OPERATOR, Unbonding};

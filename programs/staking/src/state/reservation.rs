@@ -15,7 +15,8 @@ use super::Header;
 /// | 88 | 32 | slasher |
 /// | 120 | 32 | rent_to |
 /// | 152 | 8 | amount, little endian |
-/// | 160 | 32 | reserved space |
+/// | 160 | 8 | lent |
+/// | 168 | 24 | reserved space |
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Reservation {
@@ -31,8 +32,10 @@ pub struct Reservation {
     pub rent_to: Pubkey,
     /// What is left of the reservation, in atoms.
     pub amount: u64,
+    /// Lamports that the bond lent it, and gets back on release.
+    pub lent: u64,
     /// Zero.
-    pub reserved_space: [u8; 32],
+    pub reserved_space: [u8; 24],
 }
 
 impl Reservation {

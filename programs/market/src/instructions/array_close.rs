@@ -1,0 +1,79 @@
+//! The end of an array: the buyer opens no further task, and anybody closes it once its jobs are closed.
+
+use anchor_lang::prelude::*;
+
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::{ArrayClosed, ArrayEnded};
+use crate::lamports;
+use crate::state::{Array, Purse};
+
+/// Accounts of `cancel_array`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelArray<'info> {
+    /// The purse's owner.
+    pub owner: Signer<'info>,
+    /// Gets the reservation back.
+    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    pub array: AccountLoader<'info, Array>,
+}
+
+/// Accounts of `close_array`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CloseArray<'info> {
+    /// Counts its jobs.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Closed.
+    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    pub array: AccountLoader<'info, Array>,
+    /// CHECK: the recorded payer; gets all lamports.
+    #[account(mut)]
+    pub payer: UncheckedAccount<'info>,
+}
+
+/// The buyer shall be able to end an array at any time: no further task opens, what the array itself reserved returns to
+/// the purse, and anybody may cancel its tasks without a lease. Leases run on until they end or the buyer stops them. On
+/// an array that is over, nothing changes.
+pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
+    let now = now()?;
+    let event = {
+        let mut array = ctx.accounts.array.load_mut()?;
+        let mut next = array.rules()?;
+        let Some(back) = next.cancel() else {
+            return Ok(()); // stale
+        };
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut amounts = purse.amounts();
+        amounts.release(back).or_rule()?;
+        array.set_rules(&next, now)?;
+        purse.set_amounts(amounts)?;
+        ArrayEnded {
+            array: ctx.accounts.array.key(),
+            purse: ctx.accounts.purse.key(),
+            reason: next.reason as u8,
+            refunded: back.0,
+            jobs: next.jobs,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// An array that is over and has no open job shall be closed by anybody, and all rent returned to who paid it.
+pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
+    let event = {
+        let array = ctx.accounts.array.load()?;
+        array.rules()?.check_close().or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        purse.open_jobs = purse.open_jobs.saturating_sub(1);
+        ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent }
+    };
+    emit_cpi!(event);
+    lamports::close(&ctx.accounts.array.to_account_info(), &ctx.accounts.payer.to_account_info())
+}

@@ -1,0 +1,200 @@
+//! Opens the next task of an array: a job for each of its replicas.
+
+use anchor_lang::Discriminator;
+use anchor_lang::prelude::*;
+use gridlease_core::array::Task;
+use gridlease_core::job as rules;
+use gridlease_core::{Now, RuleError};
+
+use super::array_post::task_rent;
+use crate::constants::{ACCOUNT_VERSION, GROUP_SEED, JOB_SEED, MAX_OPEN_JOBS};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule, rule};
+use crate::event::TaskOpened;
+use crate::lamports;
+use crate::state::{Array, Config, Header, Job, Purse, TaskGroup, shard_of};
+
+/// Accounts of `open_task`. Anybody may call it. Behind them follow the task's jobs in the order of its replicas
+/// (writable), and, where it has several, its group (writable); none of them exists yet.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct OpenTask<'info> {
+    /// Tells whether intake is paused.
+    pub config: AccountLoader<'info, Config>,
+    /// Counts its jobs; what the array's budget still allows is reserved again.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written; pays the rent of the task.
+    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    pub array: AccountLoader<'info, Array>,
+    /// Creates the accounts.
+    pub system_program: Program<'info, System>,
+}
+
+/// The next task of an array shall be opened by anybody: a job for each replica, with the cap reserved that the array held
+/// for it, and a bidding window that begins now. A task that was opened before, and an array that is over, stay as they are.
+pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Result<()> {
+    let now = now()?;
+    let (opened, replicas, uri_len, bytes) = {
+        let array = ctx.accounts.array.load()?;
+        let mut next = array.rules()?;
+        let free = ctx.accounts.purse.load()?.amounts().free().or_rule()?;
+        let Some(opened) = next.open_task(task, free, now.ts).or_rule()? else {
+            return Ok(()); // stale: somebody was faster, or it is over
+        };
+        require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+        drop(array);
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let replicas = next.shape.replicas;
+        let open_jobs = purse.open_jobs.saturating_add(replicas.into());
+        require!(open_jobs <= MAX_OPEN_JOBS, MarketError::TooMany);
+        purse.open_jobs = open_jobs;
+        if !opened.added.is_zero() {
+            let mut amounts = purse.amounts();
+            amounts.reserve(opened.added).or_rule()?;
+            purse.set_amounts(amounts)?;
+        }
+        let mut array = ctx.accounts.array.load_mut()?;
+        array.set_rules(&next, now)?;
+        (opened, replicas, array.uri_len, Array::space(task.into(), 0))
+    };
+    {
+        let array = ctx.accounts.array.to_account_info();
+        let mut data = array.try_borrow_mut_data()?;
+        *data.get_mut(bytes).ok_or_else(|| rule(RuleError::InvariantBroken))? = Task::opened(replicas).0;
+    }
+    let (jobs, close_ts) = open_jobs(&ctx, task, replicas, uri_len, now)?;
+    if replicas > 1 {
+        open_group(&ctx, task, replicas)?;
+    }
+    emit_cpi!(TaskOpened {
+        array: ctx.accounts.array.key(),
+        purse: ctx.accounts.purse.key(),
+        task,
+        added: opened.added.0,
+        reserved: opened.handed.0 / u64::from(replicas),
+        jobs,
+        close_ts,
+    });
+    pay_rent(&ctx, replicas, uri_len)
+}
+
+fn open_jobs<'info>(
+    ctx: &Context<'info, OpenTask<'info>>,
+    task: u16,
+    replicas: u8,
+    uri_len: u8,
+    now: Now,
+) -> Result<(Vec<Pubkey>, u64)> {
+    let mut jobs = Vec::with_capacity(replicas.into());
+    let mut close_ts = 0;
+    for replica in 0..replicas {
+        let info = new_account(ctx, replica)?;
+        let number = u64::from(task) * u64::from(replicas) + u64::from(replica);
+        let (array_key, number_bytes) = (ctx.accounts.array.key(), number.to_le_bytes());
+        let (address, bump) = Pubkey::find_program_address(&[JOB_SEED, array_key.as_ref(), &number_bytes], &crate::ID);
+        require_keys_eq!(info.key(), address, MarketError::Unrelated);
+        let system = ctx.accounts.system_program.to_account_info();
+        let seeds: &[&[u8]] = &[JOB_SEED, array_key.as_ref(), &number_bytes, &[bump]];
+        lamports::open_unfunded(info, &system, Job::space(uri_len.into()), seeds)?;
+        close_ts = write_job(&ctx.accounts.array, info, Place { task, replica, number, bump }, now)?;
+        jobs.push(address);
+    }
+    Ok((jobs, close_ts))
+}
+
+/// Where a job stands in its array.
+struct Place {
+    task: u16,
+    replica: u8,
+    number: u64,
+    bump: u8,
+}
+
+/// Additional account number `at`, which must not exist yet.
+fn new_account<'info>(ctx: &Context<'info, OpenTask<'info>>, at: u8) -> Result<&'info AccountInfo<'info>> {
+    let info = ctx.remaining_accounts.get(usize::from(at)).ok_or(ErrorCode::AccountNotEnoughKeys)?;
+    require_keys_eq!(*info.owner, anchor_lang::system_program::ID, MarketError::Unrelated);
+    Ok(info)
+}
+
+/// Writes the job from the array's template; returns the end of its window.
+fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now: Now) -> Result<u64> {
+    let array_key = array.key();
+    let of_array = array.to_account_info();
+    let template = array.load()?;
+    let mut data = info.try_borrow_mut_data()?;
+    let (discriminator, body) = data.split_at_mut(8);
+    let (body, uri) = body.split_at_mut(core::mem::size_of::<Job>());
+    discriminator.copy_from_slice(Job::DISCRIMINATOR);
+    let job: &mut Job = bytemuck::from_bytes_mut(body);
+    job.header = Header { version: ACCOUNT_VERSION, shard: shard_of(info.key), bump: place.bump, ..Header::default() };
+    job.owner = template.owner;
+    job.purse = template.purse;
+    job.payer = array_key;
+    job.array = array_key;
+    job.manifest_hash = template.manifest_hash;
+    job.image_digest = template.image_digest;
+    job.number = place.number;
+    job.max_price = template.max_price;
+    job.posted_ts = now.ts.0;
+    job.requirement = template.requirement;
+    job.weights = template.weights;
+    job.max_duration_s = template.max_duration_s;
+    job.window_s = template.window_s;
+    job.reveal_s = template.reveal_s;
+    job.notice_s = template.notice_s;
+    job.checkpoint_s = template.checkpoint_s;
+    job.image_mb = template.image_mb;
+    job.task = place.task.into();
+    job.replica = if template.replicas > 1 { place.replica + 1 } else { 0 };
+    job.attempts = template.attempts;
+    job.mode = template.mode;
+    job.verify_class = template.verify_class;
+    job.manifest_place = template.manifest_place;
+    job.uri_len = template.uri_len;
+
+    let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
+    require!(posted.reserved.0 == template.cap, MarketError::Unrelated); // the array handed out its cap
+    job.set_rules(&posted, now);
+    let range = template.uri_range();
+    drop(template);
+    let of_array = of_array.try_borrow_data()?;
+    let text = of_array.get(range).ok_or(MarketError::BadString)?;
+    uri.get_mut(..text.len()).ok_or(MarketError::BadString)?.copy_from_slice(text);
+    Ok(posted.close_ts.0)
+}
+
+fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas: u8) -> Result<()> {
+    let info = new_account(ctx, replicas)?;
+    let (array_key, number) = (ctx.accounts.array.key(), task.to_le_bytes());
+    let (address, bump) = Pubkey::find_program_address(&[GROUP_SEED, array_key.as_ref(), &number], &crate::ID);
+    require_keys_eq!(info.key(), address, MarketError::Unrelated);
+    let system = ctx.accounts.system_program.to_account_info();
+    let seeds: &[&[u8]] = &[GROUP_SEED, array_key.as_ref(), &number, &[bump]];
+    lamports::open_unfunded(info, &system, TaskGroup::SPACE, seeds)?;
+    let mut data = info.try_borrow_mut_data()?;
+    let (discriminator, body) = data.split_at_mut(8);
+    discriminator.copy_from_slice(TaskGroup::DISCRIMINATOR);
+    let group: &mut TaskGroup = bytemuck::from_bytes_mut(body);
+    group.header =
+        Header { version: ACCOUNT_VERSION, state: replicas, shard: shard_of(&address), bump, ..Header::default() };
+    group.array = array_key;
+    group.task = task.into();
+    Ok(())
+}
+
+/// The array pays the rent of the task's accounts, and keeps its own.
+fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, replicas: u8, uri_len: u8) -> Result<()> {
+    let array = ctx.accounts.array.to_account_info();
+    let rent = Rent::get()?;
+    let own = rent.minimum_balance(array.data_len());
+    let left = array.lamports().checked_sub(task_rent(&rent, replicas, uri_len)?);
+    require!(left.is_some_and(|left| left >= own), MarketError::NoTaskRent);
+    let accounts = usize::from(replicas) + usize::from(replicas > 1);
+    for info in ctx.remaining_accounts.iter().take(accounts) {
+        let needed = rent.minimum_balance(info.data_len());
+        lamports::shift(&array, info, needed.saturating_sub(info.lamports()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Ends what still runs of an array that is over: tasks without a lease, and, once enough tasks completed, leases too.
+
+use anchor_lang::prelude::*;
+use gridlease_core::job::JobState;
+
+use super::end_lease::{Ending, Outcome};
+use crate::convert::now;
+use crate::error::{MarketError, OrRule};
+use crate::event::JobEnded;
+use crate::state::{Array, Job, Lease, Purse};
+
+/// Accounts of `cancel_task`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelTask<'info> {
+    /// Tells whether it is over.
+    #[account(has_one = purse @ MarketError::Unrelated)]
+    pub array: AccountLoader<'info, Array>,
+    /// Gets the reservation back.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Written.
+    #[account(mut, has_one = array @ MarketError::Unrelated)]
+    pub job: AccountLoader<'info, Job>,
+}
+
+/// Accounts of `stop_task`. Anybody may call it.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct StopTask<'info> {
+    /// Tells whether enough of its tasks completed.
+    #[account(has_one = purse @ MarketError::Unrelated)]
+    pub array: AccountLoader<'info, Array>,
+    /// Gets the rest of the reservation back.
+    #[account(mut)]
+    pub purse: AccountLoader<'info, Purse>,
+    /// Ends with the lease.
+    #[account(mut, has_one = array @ MarketError::Unrelated)]
+    pub job: AccountLoader<'info, Job>,
+    /// Written.
+    #[account(mut, has_one = job @ MarketError::Unrelated)]
+    pub lease: AccountLoader<'info, Lease>,
+}
+
+/// Of an array that is over, a task without a lease shall be cancelled by anybody; all that it reserved returns to the
+/// purse. On a task that is leased or has ended, nothing changes.
+pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
+    let now = now()?;
+    ctx.accounts.array.load()?.rules()?.check_cancel_task().or_rule()?;
+    let event = {
+        let mut job = ctx.accounts.job.load_mut()?;
+        let mut next = job.rules()?;
+        if next.state != JobState::Open {
+            return Ok(()); // stale
+        }
+        let back = next.cancel().or_rule()?;
+        let mut purse = ctx.accounts.purse.load_mut()?;
+        let mut amounts = purse.amounts();
+        amounts.release(back).or_rule()?;
+        job.set_rules(&next, now);
+        purse.set_amounts(amounts)?;
+        JobEnded {
+            job: ctx.accounts.job.key(),
+            purse: ctx.accounts.purse.key(),
+            reason: next.reason as u8,
+            refunded: back.0,
+        }
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// Of an array of which enough tasks completed, the lease of any other shall be stopped by anybody, as its buyer would:
+/// what is owed is fixed, and the rest returned to the purse. On a lease that is over, nothing changes.
+pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
+    let now = now()?;
+    ctx.accounts.array.load()?.rules()?.check_stop_task().or_rule()?;
+    let event = {
+        let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut next = lease.rules()?;
+        if next.state.is_over() {
+            return Ok(()); // stale
+        }
+        let back = next.stop(now).or_rule()?;
+        Ending {
+            lease_key: ctx.accounts.lease.key(),
+            lease: &mut lease,
+            job_key: ctx.accounts.job.key(),
+            job: &mut *ctx.accounts.job.load_mut()?,
+            purse: &mut *ctx.accounts.purse.load_mut()?,
+        }
+        .write(&next, back, &Outcome::default(), now)?
+    };
+    emit_cpi!(event);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `propose_admin` and `accept_admin`: the admin hands over in two steps, so that no key is named that nobody holds.
+
+use anchor_lang::prelude::*;
+
+use crate::error::StakingError;
+use crate::event::{AdminAccepted, AdminProposed};
+use crate::state::Config;
+
+/// Names who is to become the admin; the zero key takes that back.
+///
+/// - Only the admin shall name its successor. Nothing else shall change before that one accepts.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ProposeAdmin<'info> {
+    /// The admin.
+    pub admin: Signer<'info>,
+    /// The configuration.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+}
+
+impl ProposeAdmin<'_> {
+    pub(crate) fn handle(ctx: Context<Self>, pending_admin: Pubkey) -> Result<()> {
+        let accounts = &ctx.accounts;
+        {
+            let mut config = accounts.config.load_mut()?;
+            config.header.check()?;
+            require_keys_eq!(accounts.admin.key(), config.admin, StakingError::WrongAdmin);
+            config.pending_admin = pending_admin;
+        }
+        let proposed = AdminProposed { admin: accounts.admin.key(), pending_admin };
+        emit_cpi!(proposed);
+        Ok(())
+    }
+}
+
+/// Makes the signer the admin.
+///
+/// - Only the one whom the admin named shall accept. The old admin shall have no right any more.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct AcceptAdmin<'info> {
+    /// The one whom the admin named.
+    pub pending_admin: Signer<'info>,
+    /// The configuration.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+}
+
+impl AcceptAdmin<'_> {
+    pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
+        let accounts = &ctx.accounts;
+        {
+            let mut config = accounts.config.load_mut()?;
+            config.header.check()?;
+            require_keys_neq!(config.pending_admin, Pubkey::default(), StakingError::NothingProposed);
+            require_keys_eq!(accounts.pending_admin.key(), config.pending_admin, StakingError::WrongAdmin);
+            config.admin = config.pending_admin;
+            config.pending_admin = Pubkey::default();
+        }
+        let accepted = AdminAccepted { admin: accounts.pending_admin.key() };
+        emit_cpi!(accepted);
+        Ok(())
+    }
+}

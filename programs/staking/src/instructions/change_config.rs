@@ -1,0 +1,125 @@
+//! `propose_config`, `cancel_config` and `execute_config`: a change is proposed, waits, and is executed by anybody.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::TokenAccount;
+use gridlease_core::timelock;
+
+use crate::constants::MAX_SLASHERS;
+use crate::convert::now;
+use crate::error::{OrRule, StakingError};
+use crate::event::{ConfigProposed, ConfigWritten};
+use crate::state::Config;
+
+/// Proposes another insurance account and other slashers, in place of what was proposed before.
+///
+/// - Only the admin shall propose.
+/// - The insurance account shall be a classic SPL Token account of the configured mint; the list shall name at least one
+///   slasher and none twice, zero keys being unused places.
+/// - The proposal shall wait 48 hours; where it names a new slasher, seven days more, so that whoever does not trust that
+///   slasher can have all of its stake out before.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ProposeConfig<'info> {
+    /// The admin.
+    pub admin: Signer<'info>,
+    /// The configuration.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+    /// The insurance account that is proposed.
+    pub insurance: Box<Account<'info, TokenAccount>>,
+}
+
+impl ProposeConfig<'_> {
+    pub(crate) fn handle(ctx: Context<Self>, slashers: [Pubkey; MAX_SLASHERS]) -> Result<()> {
+        let accounts = &ctx.accounts;
+        let now = now()?;
+        let proposed = {
+            let mut config = accounts.config.load_mut()?;
+            config.header.check()?;
+            require_keys_eq!(accounts.admin.key(), config.admin, StakingError::WrongAdmin);
+            require_keys_eq!(accounts.insurance.mint, config.usdc_mint, StakingError::WrongInsurance);
+            Config::check_list(&slashers)?;
+            let from =
+                if config.adds(&slashers) { timelock::slasher_from(now) } else { timelock::executable_from(now) };
+            let from = from.or_rule()?.0;
+            config.pending_insurance = accounts.insurance.key();
+            config.pending_slashers = slashers;
+            config.pending_from = from;
+            config.header.due_ts = from;
+            ConfigProposed { insurance: accounts.insurance.key(), slashers, from }
+        };
+        emit_cpi!(proposed);
+        Ok(())
+    }
+}
+
+/// Takes the proposal back.
+///
+/// - Only the admin shall take it back. Where nothing is proposed, nothing shall change.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct CancelConfig<'info> {
+    /// The admin.
+    pub admin: Signer<'info>,
+    /// The configuration.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+}
+
+impl CancelConfig<'_> {
+    pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
+        let accounts = &ctx.accounts;
+        {
+            let mut config = accounts.config.load_mut()?;
+            config.header.check()?;
+            require_keys_eq!(accounts.admin.key(), config.admin, StakingError::WrongAdmin);
+            require!(config.pending_from != 0, StakingError::NothingProposed);
+            clear(&mut config);
+        }
+        let none = ConfigProposed { insurance: Pubkey::default(), slashers: Default::default(), from: 0 };
+        emit_cpi!(none);
+        Ok(())
+    }
+}
+
+/// Executes the proposal.
+///
+/// - Anybody shall execute it, not before its time. The insurance account shall still be one of the configured mint.
+/// - What is reserved stays with the slasher that reserved it: one that is named no more can release, and not slash.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ExecuteConfig<'info> {
+    /// The configuration.
+    #[account(mut)]
+    pub config: AccountLoader<'info, Config>,
+    /// The insurance account that was proposed.
+    pub insurance: Box<Account<'info, TokenAccount>>,
+}
+
+impl ExecuteConfig<'_> {
+    pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
+        let accounts = &ctx.accounts;
+        let now = now()?;
+        let written = {
+            let mut config = accounts.config.load_mut()?;
+            config.header.check()?;
+            require!(config.pending_from != 0, StakingError::NothingProposed);
+            timelock::check_due(gridlease_core::UnixTs(config.pending_from), now).or_rule()?;
+            require_keys_eq!(accounts.insurance.key(), config.pending_insurance, StakingError::WrongInsurance);
+            require_keys_eq!(accounts.insurance.mint, config.usdc_mint, StakingError::WrongInsurance);
+            config.insurance = config.pending_insurance;
+            config.slashers = config.pending_slashers;
+            clear(&mut config);
+            ConfigWritten { admin: config.admin, insurance: config.insurance, slashers: config.slashers }
+        };
+        emit_cpi!(written);
+        Ok(())
+    }
+}
+
+fn clear(config: &mut Config) {
+    config.pending_insurance = Pubkey::default();
+    config.pending_slashers = Default::default();
+    config.pending_from = 0;
+    config.header.due_ts = 0;
+}

@@ -1,0 +1,196 @@
+//! `open_delegation` and `delegate`: somebody adds stake to another's bond.
+
+use anchor_lang::prelude::*;
+use anchor_spl::token::{Token, TokenAccount};
+use gridlease_core::Atoms;
+
+use crate::constants::DELEGATION_SEED;
+use crate::convert::now;
+use crate::error::{OrRule, StakingError};
+use crate::event::{Delegated, RevenueDistributed};
+use crate::state::{Bond, Config, Delegation, Header};
+use crate::token;
+
+/// Opens the signer's delegation to a bond, with its first stake.
+///
+/// - The bond shall have a pool, and a place: 32 delegators at most. Its operator shall not delegate to itself.
+/// - At least the operator's least delegation shall move into the vault; the operator's own stake shall be at least a
+///   fifth of all stake that is not its own on the way out.
+/// - Shares shall be given for it, rounded down. It earns from now on: what arrived in the revenue vault before shall be
+///   divided before.
+/// - The bond shall keep a mark of the delegator, by which others see who shares delegators with whom.
+/// - `destination`, of the configured mint and neither of the bond's vaults, shall be recorded: anybody may have revenue
+///   paid to it, and stake after the operator sent the delegator off.
+/// - The signer shall pay the rent.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct OpenDelegation<'info> {
+    /// The delegator; may spend `from`, and pays the rent.
+    #[account(mut)]
+    pub delegator: Signer<'info>,
+    /// The configuration.
+    pub config: AccountLoader<'info, Config>,
+    /// The bond.
+    #[account(mut)]
+    pub bond: AccountLoader<'info, Bond>,
+    /// The delegation, new.
+    #[account(
+        init,
+        payer = delegator,
+        space = Delegation::SPACE,
+        seeds = [DELEGATION_SEED, bond.key().as_ref(), delegator.key().as_ref()],
+        bump
+    )]
+    pub delegation: AccountLoader<'info, Delegation>,
+    /// The bond's token account.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Where the stake comes from.
+    /// CHECK: SPL Token checks that it is a token account of the vault's mint which the delegator may spend.
+    #[account(mut)]
+    pub from: UncheckedAccount<'info>,
+    /// Token account that revenue goes to.
+    pub destination: Box<Account<'info, TokenAccount>>,
+    /// The bond's revenue vault.
+    /// CHECK: it is the one that the bond records.
+    pub revenue: UncheckedAccount<'info>,
+    /// The classic SPL Token program.
+    pub token_program: Program<'info, Token>,
+    /// Creates the account.
+    pub system_program: Program<'info, System>,
+}
+
+impl OpenDelegation<'_> {
+    fn validate(&self) -> Result<()> {
+        let config = self.config.load()?;
+        config.header.check()?;
+        let bond = self.bond.load()?;
+        bond.header.check()?;
+        require!(bond.has_pool(), StakingError::PoolClosed);
+        require_keys_neq!(self.delegator.key(), bond.authority, StakingError::OwnDelegation);
+        // delegation: new, at its derived address.
+        require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
+        // from: checked by SPL Token in the transfer.
+        require_keys_eq!(self.destination.mint, config.usdc_mint, StakingError::WrongMint);
+        let outside = self.destination.key() != bond.vault && self.destination.key() != bond.revenue;
+        require!(outside, StakingError::WrongDestination);
+        // revenue: checked where it is read. token_program, system_program: checked by their types.
+        Ok(())
+    }
+
+    pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
+        ctx.accounts.validate()?;
+        let bump = ctx.bumps.delegation;
+        let accounts = &mut *ctx.accounts;
+        let (distributed, delegated) = {
+            let (key, delegator) = (accounts.bond.key(), accounts.delegator.key());
+            let mut bond = accounts.bond.load_mut()?;
+            let mut delegation = accounts.delegation.load_init()?;
+            delegation.header = Header::new(&accounts.delegation.key(), bump);
+            delegation.bond = key;
+            delegation.delegator = delegator;
+            delegation.destination = accounts.destination.key();
+            bond.mark(&delegator)?;
+            let arrived = token::revenue(&bond, &accounts.revenue)?;
+            join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
+        };
+        let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
+        token::into_vault(&accounts.token_program, from, &mut accounts.vault, by, amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        if let Some(distributed) = distributed {
+            emit_cpi!(distributed);
+        }
+        emit_cpi!(delegated);
+        Ok(())
+    }
+}
+
+/// Adds stake to the signer's delegation.
+///
+/// - As [`OpenDelegation`], for a delegation that is open, even one that is empty.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct Delegate<'info> {
+    /// The delegator; may spend `from`.
+    pub delegator: Signer<'info>,
+    /// The bond.
+    #[account(mut)]
+    pub bond: AccountLoader<'info, Bond>,
+    /// The delegation.
+    #[account(mut)]
+    pub delegation: AccountLoader<'info, Delegation>,
+    /// The bond's token account.
+    #[account(mut)]
+    pub vault: Box<Account<'info, TokenAccount>>,
+    /// Where the stake comes from.
+    /// CHECK: SPL Token checks that it is a token account of the vault's mint which the delegator may spend.
+    #[account(mut)]
+    pub from: UncheckedAccount<'info>,
+    /// The bond's revenue vault.
+    /// CHECK: it is the one that the bond records.
+    pub revenue: UncheckedAccount<'info>,
+    /// The classic SPL Token program.
+    pub token_program: Program<'info, Token>,
+}
+
+impl Delegate<'_> {
+    fn validate(&self) -> Result<()> {
+        let bond = self.bond.load()?;
+        bond.header.check()?;
+        let delegation = self.delegation.load()?;
+        delegation.header.check()?;
+        require_keys_eq!(delegation.bond, self.bond.key(), StakingError::WrongDelegation);
+        require_keys_eq!(self.delegator.key(), delegation.delegator, StakingError::WrongDelegator);
+        require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
+        // from: checked by SPL Token in the transfer. revenue: checked where it is read.
+        // token_program: checked by its type.
+        Ok(())
+    }
+
+    pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
+        ctx.accounts.validate()?;
+        let accounts = &mut *ctx.accounts;
+        let (distributed, delegated) = {
+            let mut bond = accounts.bond.load_mut()?;
+            let mut delegation = accounts.delegation.load_mut()?;
+            let arrived = token::revenue(&bond, &accounts.revenue)?;
+            join(accounts.bond.key(), &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
+        };
+        let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
+        token::into_vault(&accounts.token_program, from, &mut accounts.vault, by, amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        if let Some(distributed) = distributed {
+            emit_cpi!(distributed);
+        }
+        emit_cpi!(delegated);
+        Ok(())
+    }
+}
+
+fn join(
+    key: Pubkey,
+    bond: &mut Bond,
+    delegation: &mut Delegation,
+    arrived: Atoms,
+    from: Pubkey,
+    amount: u64,
+) -> Result<(Option<RevenueDistributed>, Delegated)> {
+    let parts = bond.distribute(arrived, now()?)?;
+    delegation.settle(&bond.revenue_owed())?;
+    let (mut stake, mut position) = (bond.stake(), delegation.position());
+    let issued = position.add(&mut stake, Atoms(amount), Atoms(bond.min_delegation)).or_rule()?;
+    bond.set_stake(&stake)?;
+    bond.count_added(amount)?;
+    delegation.set_position(&position);
+    let delegated = Delegated {
+        bond: key,
+        delegator: delegation.delegator,
+        from,
+        added: amount,
+        issued,
+        shares: delegation.shares,
+        owed: delegation.owed,
+        totals: bond.totals(),
+    };
+    Ok((RevenueDistributed::of(key, bond, &parts), delegated))
+}

@@ -1,0 +1,53 @@
+//! A delegation: what one delegator has in one bond.
+
+use anchor_lang::prelude::*;
+
+use super::Header;
+
+/// Delegation, at seeds `["delegation", bond, delegator]`.
+///
+/// | offset | bytes | field |
+/// |---|---|---|
+/// | 0 | 8 | discriminator |
+/// | 8 | 16 | header |
+/// | 24 | 32 | bond |
+/// | 56 | 32 | delegator |
+/// | 88 | 32 | destination |
+/// | 120 | 8 | shares |
+/// | 128 | 8 | owed |
+/// | 136 | 16 | entry |
+/// | 152 | 4 | next_number |
+/// | 156 | 1 | requests |
+/// | 157 | 3 | padding |
+/// | 160 | 32 | reserved space |
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Delegation {
+    /// Common header.
+    pub header: Header,
+    /// The bond.
+    pub bond: Pubkey,
+    /// Whose it is; paid the rent and gets it back.
+    pub delegator: Pubkey,
+    /// Token account that anybody may have its revenue paid to, and its stake where the operator sends it off.
+    pub destination: Pubkey,
+    /// Its shares of the delegators' stake that are not on their way out.
+    pub(crate) shares: u64,
+    /// Revenue that it earned until its shares last changed and has not claimed, in atoms.
+    pub(crate) owed: u64,
+    /// What one share had earned then, in 2⁻⁶⁴ atoms; 16 bytes, little endian.
+    pub(crate) entry: [u8; 16],
+    /// Number of its next request to unbond.
+    pub(crate) next_number: u32,
+    /// Its open requests to unbond.
+    pub(crate) requests: u8,
+    /// Zero.
+    pub padding: [u8; 3],
+    /// Zero.
+    pub reserved_space: [u8; 32],
+}
+
+impl Delegation {
+    /// Length of the account, discriminator included.
+    pub const SPACE: usize = Self::DISCRIMINATOR.len() + size_of::<Self>();
+}
