@@ -12,6 +12,7 @@
     reason = "a harness for tests: a step that goes wrong ends the test"
 )]
 
+pub mod attempt;
 pub mod books;
 pub mod ledger;
 pub mod outcome;
