@@ -106,3 +106,56 @@ impl World {
         self.put(address, account.unwrap_or_default());
     }
 }
+
+/// What the accounts of one instruction were before it.
+struct Touched(Vec<(Pubkey, Option<Account>)>);
+
+impl World {
+    /// As [`World::attempt`], but what went through stays, and only the instruction's own accounts are looked at: no byte of
+    /// them may change where it is refused, and no lamport may be lost where it is not. The books are not audited; call
+    /// [`World::assert_books`] now and then.
+    ///
+    /// # Errors
+    /// What the programs refused, and why.
+    ///
+    /// # Panics
+    /// Where a refused transaction changed an account, or lamports were made or lost.
+    pub fn send_light(&mut self, instruction: &Instruction) -> Result<Done, Refused> {
+        self.svm.expire_blockhash();
+        let payer = self.payer.pubkey();
+        let message = Message::new(core::slice::from_ref(instruction), Some(&payer));
+        let mut transaction = Transaction::new_unsigned(message);
+        transaction.partial_sign(&[&self.payer], self.svm.latest_blockhash());
+        let keys = transaction.message.account_keys.clone();
+        let before = self.touched(&keys);
+        let sent = self.svm.send_transaction(transaction);
+        let after = self.touched(&keys);
+        match sent {
+            Ok(meta) => {
+                let done = Done::new(meta, &keys, 0);
+                assert_eq!(after.lamports() + u128::from(done.fee), before.lamports(), "lamports were made or lost");
+                for event in &done.events {
+                    self.ledger.apply(event);
+                }
+                Ok(done)
+            }
+            Err(failed) => {
+                let same =
+                    before.0.iter().zip(&after.0).filter(|((key, _), _)| *key != payer).all(|(was, is)| was == is);
+                assert!(same, "a refused transaction changed an account: {instruction:?}");
+                Err(Refused::new(failed, &keys))
+            }
+        }
+    }
+
+    fn touched(&self, keys: &[Pubkey]) -> Touched {
+        let unless_program = |account: &Account| !account.executable;
+        Touched(keys.iter().map(|key| (*key, self.svm.get_account(key).filter(unless_program))).collect())
+    }
+}
+
+impl Touched {
+    fn lamports(&self) -> u128 {
+        self.0.iter().filter_map(|(_, account)| account.as_ref()).map(|account| u128::from(account.lamports)).sum()
+    }
+}
