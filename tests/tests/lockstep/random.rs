@@ -45,6 +45,12 @@ impl Random {
         from[self.index(from.len())]
     }
 
+    /// A number above zero of any length up to `bits`, the long ones rather than the short ones.
+    pub fn length(&mut self, bits: u64) -> u64 {
+        let bits = self.below(bits).max(self.below(bits));
+        1 + self.below(2 << bits)
+    }
+
     /// An amount of any length below 2^`bits`, often a corner.
     pub fn amount(&mut self, bits: u32) -> u64 {
         match self.below(20) {

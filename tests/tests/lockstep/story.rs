@@ -169,7 +169,7 @@ fn person(at: usize) -> u8 {
 
 fn offer_terms(random: &mut Random) -> OfferTerms {
     let strange = random.once_in(20);
-    let floor = if strange { random.amount(40) } else { 1 + random.below(1_000_000) };
+    let floor = if strange { random.amount(40) } else { random.length(20) };
     OfferTerms {
         floor,
         ask: if strange { random.amount(40) } else { floor + random.below(2_000_000) },
@@ -182,7 +182,7 @@ fn offer_terms(random: &mut Random) -> OfferTerms {
 fn job_terms(random: &mut Random) -> JobTerms {
     let strange = random.once_in(20);
     JobTerms {
-        max_price: if strange { random.amount(40) } else { 1_000 + random.below(4_000_000) },
+        max_price: if strange { random.amount(40) } else { random.length(22) },
         max_duration_s: if strange {
             random.pick(&[0, 59, 60, 720 * 3_600, 720 * 3_600 + 1])
         } else {
