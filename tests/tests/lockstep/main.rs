@@ -1,6 +1,7 @@
 //! Lockstep: long random stories told to the rules of `gridlease-core` alone and to the built programs. After every command
 //! both must have given the same answer, refusals included, and every account, balance and rent must hold the same; every
-//! few hundred commands all books are audited, and the events must rebuild them.
+//! few hundred commands all books are audited, and the events must rebuild them. At the end of every story nobody acts any more but
+//! for cranks: everything must come to its end, and every buyer get the rest of its money.
 //!
 //! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing). Where the two sides
 //! go apart, the story's seed is told, and the shortest story found that still goes apart; `GRIDLEASE_LOCKSTEP_SEED` tells
@@ -11,6 +12,7 @@
 
 mod chain;
 mod command;
+mod ending;
 mod model;
 mod random;
 mod story;

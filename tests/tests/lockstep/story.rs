@@ -11,6 +11,7 @@ use solana_pubkey::Pubkey;
 
 use crate::chain::{self, BUYERS, PEOPLE, PROVIDERS};
 use crate::command::{Command, JobTerms, OfferTerms};
+use crate::ending;
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
 
@@ -90,8 +91,17 @@ impl Stage {
                 Err(panic) => return Some(Apart { at, how: words(&panic) }),
             }
         }
-        let books = catch_unwind(AssertUnwindSafe(|| world.assert_books()));
-        books.err().map(|panic| Apart { at, how: words(&panic) })
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            ending::tell(&mut model, |model, command| step(&mut world, model, command, tally).map(drop))?;
+            world.assert_books();
+            Ok(())
+        }));
+        let last = at.saturating_sub(1);
+        match end {
+            Ok(Ok(())) => None,
+            Ok(Err(how)) => Some(Apart { at: last, how }),
+            Err(panic) => Some(Apart { at: last, how: words(&panic) }),
+        }
     }
 
     /// Leaves out what is not needed for the two sides to go apart.
