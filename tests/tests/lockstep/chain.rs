@@ -178,6 +178,7 @@ pub fn scene() -> (World, Model) {
         jobs: [const { None }; JOBS],
         tokens,
         frozen: Default::default(),
+        prefunded: Default::default(),
         freezable,
         treasury,
         insurance,
@@ -215,7 +216,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         instruction
     };
     Some(match *command {
-        Command::Clock { .. } => return None,
+        Command::Clock { .. } | Command::Prefund { .. } => return None,
         Command::Donate { buyer: at, amount } => {
             buyer(at).purse?;
             token::mint_to(&TOKEN_PROGRAM, &mint, &buyer(at).vault, &authority, &[], amount).ok()?

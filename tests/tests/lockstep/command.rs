@@ -51,6 +51,11 @@ pub enum Command {
         buyer: usize,
         amount: u64,
     },
+    /// Somebody sends SOL to the address of the job's next lease, and as much to that of its reservation.
+    Prefund {
+        job: usize,
+        lamports: u64,
+    },
     /// The mint's authority freezes (or thaws) a token account.
     Freeze {
         place: usize,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
+use gridlease_sdk::address;
 use gridlease_tests::svm::World;
 use solana_pubkey::Pubkey;
 
@@ -142,6 +143,13 @@ fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tal
     if let Command::Clock { .. } = command {
         let _ = model.step(command);
         world.set_clock(model.now);
+        return Ok(true);
+    }
+    if let Command::Prefund { job, lamports } = *command {
+        let Some(lease) = model.next_lease(job) else { return Ok(false) };
+        model.step(command)?;
+        world.airdrop(&lease, lamports);
+        world.airdrop(&address::reservation(&lease), lamports);
         return Ok(true);
     }
     let Some(instruction) = chain::build(world, model, command) else { return Ok(false) };
@@ -364,6 +372,9 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
     };
     let (provider, offer) = an_offer(random, |provider, offer| is_live(model, provider, offer));
     match (posted.rules.state, posted.leases.last().map(|current| current.rules.state)) {
+        (JobState::Open, _) if random.once_in(60) => {
+            Command::Prefund { job, lamports: 890_880 + random.below(8_000_000) }
+        }
         (JobState::Open, _) if model.now.ts < posted.rules.close_ts => match random.below(20) {
             0 => Command::CancelJob { job, by: who },
             1 => Command::Award { job, given: 5 },

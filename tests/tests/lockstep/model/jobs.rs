@@ -225,12 +225,14 @@ impl Model {
         winner.record.as_mut().ok_or(GONE)?.leases += 1;
         let used = winner.offers[offer].as_mut().ok_or(GONE)?;
         used.free -= 1;
-        used.lamports -= rents.lease + rents.reservation;
+        let lease_key = address::lease(&posted.key, number);
+        let before = self.prefunded.remove(&lease_key).unwrap_or(0);
+        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before);
         let bond = winner.bond.as_mut().ok_or(GONE)?;
         bond.totals.reserve(stake).staking()?;
         bond.leases += 1;
         let keys = LeaseKeys {
-            lease: address::lease(&posted.key, number),
+            lease: lease_key,
             job: posted.key,
             purse,
             provider: winner.record_key,
@@ -247,6 +249,7 @@ impl Model {
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,
+            lamports: rents.lease.max(before) + rents.reservation.max(before),
         });
         Ok(())
     }

@@ -176,12 +176,11 @@ impl Model {
     }
 
     pub(super) fn close_lease(&mut self, job: usize, lease: usize) -> Answer {
-        let rents = self.rents;
         let (_, over) = self.let_alone(job, lease)?;
         over.rules.check_close().market()?;
         over.open = false;
         let stake = core::mem::take(&mut over.reservation);
-        let (rules, provider, offer) = (over.rules, over.provider, over.offer);
+        let (rules, provider, offer, lamports) = (over.rules, over.provider, over.offer, over.lamports);
         let provider = &mut self.providers[provider];
         let record = provider.record.as_mut().ok_or(GONE)?;
         record.leases -= 1;
@@ -192,7 +191,7 @@ impl Model {
         }
         let offer = provider.offers[offer].as_mut().ok_or(GONE)?;
         offer.free += 1;
-        offer.lamports += rents.lease + rents.reservation;
+        offer.lamports += lamports;
         let bond = provider.bond.as_mut().ok_or(GONE)?;
         bond.leases -= 1;
         let totals: &mut Bond = &mut bond.totals;

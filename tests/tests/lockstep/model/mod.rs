@@ -15,6 +15,7 @@ use gridlease_core::purse::Purse;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::{Atoms, Now, RuleError, RuleResult, job, lease};
+use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
@@ -131,6 +132,8 @@ pub struct Let {
     pub stake: Atoms,
     pub reservation: Atoms,
     pub awarded_ts: u64,
+    /// What the accounts of lease and reservation hold together.
+    pub lamports: u64,
 }
 
 /// Lamports that accounts hold so that they may stand.
@@ -151,6 +154,8 @@ pub struct Model {
     pub jobs: [Option<Posted>; JOBS],
     pub tokens: BTreeMap<Pubkey, u64>,
     pub frozen: BTreeSet<Pubkey>,
+    /// Lamports that were sent to addresses of leases and of their reservations, to each alike, before there was one.
+    pub prefunded: BTreeMap<Pubkey, u64>,
     /// Token accounts that may be frozen.
     pub freezable: Vec<Pubkey>,
     pub treasury: Pubkey,
@@ -203,6 +208,11 @@ impl Model {
                 *self.tokens.entry(vault).or_default() += amount;
                 Ok(())
             }
+            Command::Prefund { job, lamports } => {
+                let next = self.next_lease(job).ok_or(GONE)?;
+                *self.prefunded.entry(next).or_default() += lamports;
+                Ok(())
+            }
             Command::Freeze { place, frozen } => {
                 let account = self.freezable[place % self.freezable.len()];
                 require(self.tokens.contains_key(&account), "token InvalidAccountData")?;
@@ -244,6 +254,12 @@ impl Model {
             Some(person) => self.people[person % self.people.len()],
             None => right,
         }
+    }
+
+    /// The address of the job's next lease, where its account is there.
+    pub fn next_lease(&self, job: usize) -> Option<Pubkey> {
+        let posted = self.jobs[job].as_ref().filter(|posted| posted.open)?;
+        Some(address::lease(&posted.key, posted.rules.leases))
     }
 
     /// The number of the lease that a command means, where the job in that place ever had one.
