@@ -61,11 +61,8 @@ impl SyscallStubs for Stubs {
 }
 
 static PREPARED: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
-    let idls = [
-        (MARKET, include_str!("../../idl/market.json")),
-        (STAKING, include_str!("../../idl/staking.json")),
-    ]
-    .map(|(program, text)| (program, serde_json::from_str::<Value>(text).unwrap()));
+    let idls = [(MARKET, include_str!("../../idl/market.json")), (STAKING, include_str!("../../idl/staking.json"))]
+        .map(|(program, text)| (program, serde_json::from_str::<Value>(text).unwrap()));
     let mut all = Vec::new();
     for (program, idl) in &idls {
         for instruction in list(&idl["instructions"]) {
@@ -151,10 +148,7 @@ fn given(idls: &[(Pubkey, Value); 2], program: Pubkey, spec: &Value, keys: &BTre
         lamports: 1_000_000_000,
         data: Vec::new(),
     };
-    let camel: String = name
-        .split('_')
-        .map(|word| word[..1].to_uppercase() + &word[1..])
-        .collect();
+    let camel: String = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
     let (camel, only) = match camel.strip_prefix("Staking") {
         Some(rest) if !rest.is_empty() => (rest.to_owned(), Some(STAKING)),
         _ => (camel, None),
@@ -216,7 +210,11 @@ fn value(idl: &Value, name: &str, kind: &Value, keys: &BTreeMap<String, Pubkey>,
     }
     match kind.as_str() {
         Some("pubkey") => {
-            let key = if name.is_empty() { Pubkey::default() } else { keys.get(name).copied().unwrap_or_else(|| key_of(name)) };
+            let key = if name.is_empty() {
+                Pubkey::default()
+            } else {
+                keys.get(name).copied().unwrap_or_else(|| key_of(name))
+            };
             to.extend_from_slice(key.as_ref());
         }
         Some("u64" | "i64") => {
@@ -331,11 +329,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let before = sum(&infos);
     // The accounts live as long as the buffer; the program wants one lifetime for everything.
     let kept: &'static [AccountInfo<'static>] = unsafe { core::mem::transmute(infos.as_slice()) };
-    let done = if *program == MARKET {
-        market::entry(program, kept, call)
-    } else {
-        staking::entry(program, kept, call)
-    };
+    let done =
+        if *program == MARKET { market::entry(program, kept, call) } else { staking::entry(program, kept, call) };
     if done.is_ok() {
         assert_eq!(sum(&infos), before, "lamports were made or lost");
         for (at, (was, is)) in accounts.iter().zip(infos.iter()).enumerate() {

@@ -72,7 +72,8 @@ fn the_programs_do_what_the_rules_say_command_by_command() {
     });
     let (tally, seconds) = (tally.into_inner().unwrap(), began.elapsed().as_secs_f64());
     let told = stories * LENGTH as u64;
-    println!("{told} commands in {stories} stories (seeds 1 to {stories}), {} sent, {seconds:.1} s", tally.sent);
+    let seeds = one.map_or_else(|| format!("seeds 1 to {stories}"), |seed| format!("seed {seed}"));
+    println!("{told} commands in {stories} stories ({seeds}), {} sent to the programs, {seconds:.1} s", tally.sent);
     if let Some((seed, story, apart)) = failed.into_inner().unwrap() {
         let (short, how) = Stage::new().shrink(story, apart);
         let listed: Vec<_> = short.iter().map(|command| format!("    {command:?}")).collect();
