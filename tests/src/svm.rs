@@ -13,6 +13,7 @@
 )]
 
 pub mod arrays;
+pub mod attempt;
 pub mod books;
 pub mod care;
 pub mod ledger;
