@@ -121,11 +121,6 @@ pub fn unbonding(bond: &Pubkey, owner: &Pubkey, number: u32) -> Pubkey {
     derive(&[b"unbonding", bond.as_ref(), owner.as_ref(), &number.to_le_bytes()], &STAKING)
 }
 
-/// The account that says who may upgrade `program`.
-pub fn program_data(program: &Pubkey) -> Pubkey {
-    derive(&[program.as_ref()], &solana_sdk_ids::bpf_loader_upgradeable::ID)
-}
-
 /// The stake reserved for a lease or a sealed bid.
 pub fn reservation(lease: &Pubkey) -> Pubkey {
     derive(&[b"reservation", lease.as_ref()], &STAKING)

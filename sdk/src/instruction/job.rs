@@ -47,7 +47,7 @@ pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]
     let uri_len = u8::try_from(job.manifest_uri.len()).unwrap_or(u8::MAX);
     let mut instruction = market(
         &accounts::PostInstant {
-            owner: *owner,
+            signer: *owner,
             config: address::market_config(),
             purse,
             job: address,
