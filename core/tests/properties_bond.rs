@@ -5,7 +5,7 @@ mod common;
 use common::{amount, any_u64, price};
 use gridlease_core::bond::{Bond, lease_reservation};
 use gridlease_core::limits::{MIN_STAKE_RESERVATION, STAKE_HORIZON};
-use gridlease_core::slash::{Case, Fault, slash_for};
+use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, invariant};
 use proptest::prelude::*;
 
@@ -147,4 +147,28 @@ fn unbonding_stake_stays_slashable_and_is_not_reservable() {
     assert_eq!(bond.reserve(Atoms(1)), Err(RuleError::InsufficientStake));
     assert_eq!(bond.slash(Atoms(60), Atoms(60)), Ok(Atoms::ZERO));
     assert_eq!(bond.free(), Ok(Atoms::ZERO));
+}
+
+proptest! {
+    #[test]
+    fn a_slash_takes_no_more_than_is_left_of_the_reservation_and_the_victim_comes_first(
+        victim in 0u64..1_000, insurance in 0u64..1_000, left in 0u64..2_500,
+    ) {
+        let whole = SlashSplit { victim: Atoms(victim), insurance: Atoms(insurance) };
+        let cut = whole.at_most(Atoms(left));
+        prop_assert_eq!(cut.total().unwrap(), Atoms(left.min(victim + insurance)));
+        prop_assert_eq!(cut.victim, Atoms(victim.min(left)));
+        prop_assert!(cut.insurance <= whole.insurance);
+    }
+}
+
+#[test]
+fn a_slash_just_below_at_and_above_what_is_left() {
+    let slash = SlashSplit { victim: Atoms(10), insurance: Atoms(5) };
+    let cut = |left| {
+        let cut = slash.at_most(Atoms(left));
+        (cut.victim.0, cut.insurance.0)
+    };
+    assert_eq!([cut(16), cut(15), cut(14)], [(10, 5), (10, 5), (10, 4)]);
+    assert_eq!([cut(11), cut(10), cut(9), cut(0)], [(10, 1), (10, 0), (9, 0), (0, 0)]);
 }

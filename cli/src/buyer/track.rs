@@ -278,7 +278,8 @@ impl Tracker {
         let over = state.is_over();
         if over && !matches!(thread.told, Told::Finished | Told::Settled | Told::Closed) {
             thread.told = Told::Finished;
-            if state == LeaseState::Failed {
+            // A start that the buyer rejected is no fault: it is told as an end like any other.
+            if lease.end_reason() == EndReason::NoStart {
                 thread.told = Told::Settled;
                 events.push(JobEvent::StartFailed { lease: address, provider: lease.provider, attempts_left });
             } else {

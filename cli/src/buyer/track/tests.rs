@@ -217,3 +217,13 @@ fn a_lease_settled_and_closed_between_two_looks_is_told_to_be_paid_in_full() {
     };
     assert_eq!((money.paid, money.fee, money.refunded), (Usdc(98_000), Usdc(2_000), Usdc(500_000)));
 }
+
+#[test]
+fn a_start_that_the_buyer_rejected_is_told_as_an_end_and_not_as_a_fault() {
+    let mut tracker = Tracker::new(JOB);
+    tell(&mut tracker, &look(Some(job(JobState::Leased, 1)), &[lease(LeaseState::Running, ALPHA)]));
+    let mut rejected = lease(LeaseState::Failed, ALPHA);
+    (rejected.ready_ts, rejected.reason) = (100, EndReason::Rejected as u8);
+    let told = tell(&mut tracker, &look(Some(job(JobState::Open, 1)), &[rejected]));
+    assert_eq!(told, ["finished", "settled"]);
+}

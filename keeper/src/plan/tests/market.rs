@@ -390,4 +390,9 @@ fn write_lease(lease: &mut Lease, rules: &lease_rules::Lease) {
     (lease.segment_slot, lease.segment_ts) = (rules.segment.slot, rules.segment.ts.0);
     (lease.start_deadline, lease.ready_ts) = (rules.start_deadline.0, rules.ready_ts.0);
     (lease.runway_end, lease.grace_end, lease.ended_ts) = (rules.runway_end.0, rules.grace_end.0, rules.ended_ts.0);
+    (lease.durable, lease.confirmed, lease.notice_end) = (rules.durable.into(), rules.confirmed.0, rules.notice_end.0);
+    (lease.challenge_end, lease.challenge_gross) = (rules.challenge_end.0, rules.challenge_gross.0);
+    (lease.down_since, lease.credited_s) = (rules.down_since.0, u32::try_from(rules.credited.0).unwrap());
+    (lease.credit, lease.collected) = (rules.credit.0, rules.collected.0);
+    lease.notice_s = u32::try_from(rules.notice.0).unwrap();
 }
