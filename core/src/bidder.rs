@@ -94,8 +94,8 @@ impl Refusal {
 }
 
 impl Bidder {
-    /// Can it take the job at `price`? Its offer must be live beyond `until`: the end of the auction when it bids, the
-    /// present at the award. Returns the stake that the lease would reserve.
+    /// Can it take the job at `price`? Its offer must be live beyond `until`: the present; the end of the auction where
+    /// somebody else enters it. Returns the stake that the lease would reserve.
     ///
     /// # Errors
     /// The first [`Refusal`], in the order of its variants.

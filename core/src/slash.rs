@@ -25,7 +25,8 @@ pub struct Case {
     pub reservation: Atoms,
     /// The lease's price.
     pub price: PricePerHour,
-    /// What the buyer is charged for the lease, fee included.
+    /// What the buyer is charged for the lease, fee included, less what the stake gave back already
+    /// ([`crate::lease::Lease::compensable`]).
     pub charged: Atoms,
     /// The bond of a sealed bid that won the job, forfeited by a failed start; zero in other auctions.
     pub sealed_bond: Atoms,
@@ -47,6 +48,13 @@ impl SlashSplit {
     /// [`RuleError::Overflow`].
     pub fn total(&self) -> RuleResult<Atoms> {
         self.victim.add(self.insurance)
+    }
+
+    /// No more than `stake`, what is left of the reservation after credits were taken from it; the victim comes first.
+    #[must_use]
+    pub fn at_most(self, stake: Atoms) -> Self {
+        let victim = self.victim.min(stake);
+        Self { victim, insurance: self.insurance.min(stake.saturating_sub(victim)) }
     }
 }
 

@@ -209,7 +209,9 @@ proptest! {
         for (tick, step) in steps {
             now = tick.from(now);
             let _ = apply(&mut lease, step, now);
-            prop_assert!(lease.credit <= lease.paid.add(lease.fee).unwrap());
+            let from_stake = lease.credit.add(lease.collected).unwrap();
+            prop_assert!(from_stake <= lease.paid.add(lease.fee).unwrap(), "however often it was down and collected");
+            prop_assert!(from_stake.add(lease.compensable()).unwrap() <= lease.base, "and a fault's slash adds no more");
             prop_assert!(lease.credited <= Seconds(24 * 3_600));
             prop_assert!(lease.confirmed <= lease.base.max(lease.gross(now).unwrap()));
             prop_assert_eq!(lease.state == LeaseState::Paused, !lease.down_since.is_zero());

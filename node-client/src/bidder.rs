@@ -39,7 +39,7 @@ pub enum Reason {
     NotOpen,
     /// It takes sealed bids.
     Sealed,
-    /// The offer was withdrawn, or does not live to the end of the auction.
+    /// The offer has expired or was withdrawn.
     OfferNotLive,
     /// Every unit is taken.
     Full,
@@ -95,7 +95,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
         return Err(Reason::Full);
     }
     let bidder = side.provider.bidder(side.provider_key, side.offer, side.bond, job);
-    let check = |price| bidder.check(&job.wanted(), price, job.award_ts()).map(drop).map_err(Reason::from);
+    let check = |price| bidder.check(&job.wanted(), price, now).map(drop).map_err(Reason::from);
     // What hangs on no price first: the cheapest bid that there is asks for the least stake.
     check(PricePerHour(1))?;
     let weights = Weights::new(job.weights).map_err(|_| Reason::Unknown)?;
@@ -124,6 +124,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
 mod tests {
     use super::*;
     use bytemuck::Zeroable;
+    use gridlease_core::Bps;
     use gridlease_core::score::{Merit, score};
     use gridlease_sdk::account::{BookEntry, OFFER_LIVE};
 

@@ -504,6 +504,7 @@ impl Lease {
             down_since: UnixTs(self.down_since),
             credited: Seconds(self.credited_s.into()),
             credit: Atoms(self.credit),
+            collected: Atoms(self.collected),
             notice: Seconds(self.notice_s.into()),
             notice_end: UnixTs(self.notice_end),
         })

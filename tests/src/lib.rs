@@ -1,3 +1,4 @@
 //! What the tests share. The tests themselves are in `tests/`.
 
+pub mod idl;
 pub mod svm;

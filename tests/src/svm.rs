@@ -13,7 +13,9 @@
 )]
 
 pub mod arrays;
+pub mod attempt;
 pub mod books;
+pub mod care;
 pub mod ledger;
 pub mod outcome;
 pub mod parties;
@@ -312,6 +314,7 @@ impl World {
         clock.slot = now.slot;
         clock.unix_timestamp = i64::try_from(now.ts.0).unwrap();
         self.svm.set_sysvar(&clock);
+        self.set_slot_hashes(now.slot);
     }
 
     /// Lets `seconds` pass, with as many slots of 400 ms as fit, rounded up: the wall clock decides what is billed.

@@ -106,9 +106,10 @@ impl Lease {
         if self.credit.is_zero() {
             return Err(RuleError::ZeroAmount);
         }
-        let collected = self.credit.min(stake);
+        let taken = self.credit.min(stake);
+        self.collected = self.collected.add(taken)?;
         self.credit = Atoms::ZERO;
-        Ok(collected)
+        Ok(taken)
     }
 
     /// Credits the downtime until `now` and ends it.
@@ -121,8 +122,9 @@ impl Lease {
         let rest = credit.sub(held_back)?;
         self.base = self.base.sub(held_back)?;
         self.confirmed = self.confirmed.min(self.base);
-        // Stake makes good what was paid for this lease and no more: a node and a buyer in one hand gain nothing by it.
-        self.credit = self.credit.add(rest)?.min(settled);
+        // Stake makes good what was paid for this lease and no more, however often it was down: a node and a buyer in one
+        // hand gain nothing by it.
+        self.credit = self.credit.add(rest)?.min(settled.saturating_sub(self.collected));
         self.credited = self.credited.add(down)?;
         self.down_since = UnixTs::ZERO;
         Ok(())

@@ -147,6 +147,8 @@ pub struct Lease {
     pub credited: Seconds,
     /// Credit for downtime that is to be taken from the stake, because what was held back did not cover it.
     pub credit: Atoms,
+    /// Credit that was taken from the stake so far.
+    pub collected: Atoms,
     /// Notice with which the provider may leave; zero: it may not.
     pub notice: Seconds,
     /// When the provider may leave without fault; zero without a notice.
@@ -210,6 +212,12 @@ impl Lease {
         // The fee is taken of the whole life's gross, so that splitting a payment into thousands changes neither part.
         let due = split(self.releasable(now)?, self.fee_bps)?;
         Ok(Split { net: due.net.saturating_sub(self.paid), fee: due.fee.saturating_sub(self.fee) })
+    }
+
+    /// What the stake may still give back to the buyer for a fault: what it is charged, less what it was or will be credited
+    /// out of the stake. Credit and slash together never give back more than was charged.
+    pub fn compensable(&self) -> Atoms {
+        self.base.saturating_sub(self.credit).saturating_sub(self.collected)
     }
 
     /// Is it ready for so short a time that the buyer may still reject the start?

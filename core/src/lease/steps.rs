@@ -34,6 +34,7 @@ impl Lease {
             down_since: UnixTs::ZERO,
             credited: Seconds::ZERO,
             credit: Atoms::ZERO,
+            collected: Atoms::ZERO,
             notice: Seconds::ZERO,
             notice_end: UnixTs::ZERO,
         }

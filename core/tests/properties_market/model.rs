@@ -253,7 +253,7 @@ impl Market {
     fn slash(&mut self, job: usize, fault: Fault) -> RuleResult<()> {
         let posted = place(&mut self.jobs, job)?;
         let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
-        let Lease { price, base: charged, .. } = current.lease;
+        let (price, charged) = (current.lease.price, current.lease.compensable());
         let parts = slash_for(&Case { fault, reservation: current.stake, price, charged, sealed_bond: Atoms::ZERO })?;
         current.stake = self.bonds[current.provider].slash(current.stake, parts.total()?)?;
         self.records[current.provider].on_fault();

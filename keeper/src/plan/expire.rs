@@ -13,7 +13,12 @@ pub(super) fn step(
     job: Option<&mut job_rules::Job>,
     now: Now,
 ) -> Option<Step> {
-    let back = lease.expire(now).ok()??;
+    let mut next = *lease;
+    let back = next.expire(now).ok()??;
+    if next.state == LeaseState::Paused {
+        return None; // the market's `expire` leaves a missed challenge to `resolve_challenge`
+    }
+    *lease = next;
     if let Some(job) = job.filter(|_| lease.state == LeaseState::Ended) {
         // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.
         job.on_lease_end(lease.reason, back, lease.price, 0, now.ts).ok();

@@ -150,7 +150,8 @@ fn a_lease_that_is_not_ready_after_its_deadline_is_failed_and_closed_and_its_job
     let actions = plan(&market.view(), at(deadline + 1), &Policy::default());
     assert_eq!(verbs(&actions), [[Verb::FailStart, Verb::CloseLease]]);
     market.carry_out(&actions, at(deadline + 1));
-    assert_eq!(due(&market, at(deadline + 1)), [[Verb::Award]]);
+    assert_eq!(due(&market, at(deadline + WINDOW)), NOTHING, "nobody is left in the book: a new window");
+    assert_eq!(due(&market, at(deadline + 1 + WINDOW)), [[Verb::Award]]);
 }
 
 #[test]
@@ -176,20 +177,24 @@ fn a_running_lease_is_settled_by_amount_or_by_time_and_not_for_dust() {
         |market: &Market, policy: &Policy, seconds: u64| !plan(&market.view(), at(start + seconds), policy).is_empty();
     assert!(!settles(&market, &hour, 3_599));
     assert!(settles(&market, &hour, 3_600));
-    // By amount: a minute's worth.
-    let minute = Policy { settle_above: Atoms(price / 60), ..Policy::default() };
-    assert!(!settles(&market, &minute, 59));
-    assert!(settles(&market, &minute, 60));
+    // By amount: two minutes' worth.
+    let minutes = Policy { settle_above: Atoms(price / 30), ..Policy::default() };
+    assert!(!settles(&market, &minutes, 119));
+    assert!(settles(&market, &minutes, 120));
     // Whatever the two say, not for less than the least.
-    let dust = Policy { settle_every: Seconds(0), settle_least: Atoms(price / 60), ..Policy::default() };
-    assert!(!settles(&market, &dust, 59));
-    assert!(settles(&market, &dust, 60));
+    let dust = Policy { settle_every: Seconds(0), settle_least: Atoms(price / 30), ..Policy::default() };
+    assert!(!settles(&market, &dust, 119));
+    assert!(settles(&market, &dust, 120));
+    // And nothing in the time in which the buyer may reject the start.
+    let eager = Policy { settle_above: Atoms(1), settle_least: Atoms(0), ..Policy::default() };
+    assert!(!settles(&market, &eager, 89));
+    assert!(settles(&market, &eager, 90));
     let nothing_owed = Policy { settle_above: Atoms(0), settle_every: Seconds(0), settle_least: Atoms(0), ..dust };
     assert!(!settles(&market, &nothing_owed, 0));
-    let actions = plan(&market.view(), at(start + 60), &minute);
+    let actions = plan(&market.view(), at(start + 120), &minutes);
     assert_eq!(verbs(&actions), [[Verb::Settle]]);
-    market.carry_out(&actions, at(start + 60));
-    assert!(plan(&market.view(), at(start + 60), &minute).is_empty());
+    market.carry_out(&actions, at(start + 120));
+    assert!(plan(&market.view(), at(start + 120), &minutes).is_empty());
 }
 
 #[test]
@@ -228,6 +233,18 @@ fn a_lease_whose_runway_has_ended_is_paid_and_one_whose_grace_has_ended_is_over(
     market.carry_out(&actions, at(grace_end + 1));
     assert_eq!(due(&market, at(grace_end + 1)), NOTHING);
     market.check();
+}
+
+#[test]
+fn a_lease_whose_node_missed_a_challenge_is_not_expired_over_and_over() {
+    let mut market = Market::running();
+    let now = at(market.lease_of(1).ready_ts + 100);
+    market.change_lease(1, |lease| lease.challenge(now).unwrap());
+    let patient = Policy { settle_above: Atoms(u64::MAX), settle_every: Seconds(1_000_000), ..Policy::default() };
+    for seconds in [60, 61, 10_000] {
+        let verbs = verbs(&plan(&market.view(), at(now.ts.0 + seconds), &patient));
+        assert!(!verbs.concat().contains(&Verb::Expire), "{seconds} s after the challenge");
+    }
 }
 
 #[test]

@@ -285,6 +285,7 @@ impl Lease {
             down_since: UnixTs(self.down_since),
             credited: Seconds(self.credited_s.into()),
             credit: Atoms(self.credit),
+            collected: Atoms(self.collected),
             notice: Seconds(self.notice_s.into()),
             notice_end: UnixTs(self.notice_end),
         })
@@ -319,6 +320,7 @@ impl Lease {
         // Both are bounded far below 32 bits: a day of credit, 720 hours of notice.
         self.credited_s = u32::try_from(next.credited.0).map_err(|_| rule(RuleError::Overflow))?;
         self.credit = next.credit.0;
+        self.collected = next.collected.0;
         self.notice_s = u32::try_from(next.notice.0).map_err(|_| rule(RuleError::Overflow))?;
         self.notice_end = next.notice_end.0;
         Ok(())

@@ -8,6 +8,7 @@ use anchor_lang::prelude::*;
 pub mod constants;
 pub mod convert;
 pub mod deployer;
+pub mod derive;
 mod entrypoint;
 pub mod error;
 pub mod event;

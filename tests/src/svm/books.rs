@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gridlease_core::array::Replica;
-use gridlease_core::job::SEALED_UNCOUNTED;
+use gridlease_core::job::{JobState, SEALED_UNCOUNTED};
 use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
     Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
@@ -111,7 +111,8 @@ impl World {
             assert_eq!(*key, address::commitment(&bid.job, &bid.provider));
             assert!(reservations.contains_key(&address::reservation(key)), "sealed bid {key} has no bond behind it");
         }
-        for (key, job) in self.all::<Job>() {
+        let open = self.all::<Job>().into_iter().filter(|(_, job)| job.state() == Some(JobState::Open));
+        for (key, job) in open {
             let of_round = sealed.values().filter(|bid| bid.job == key && bid.header.due_ts == job.reveal_end);
             assert!(
                 usize::from(job.sealed) == of_round.count() || job.sealed == SEALED_UNCOUNTED || job.reveal_end == 0,

@@ -123,4 +123,13 @@ impl Story {
     pub fn count(&self, such: impl Fn(&JobEvent) -> bool) -> usize {
         self.told.iter().filter(|event| such(event)).count()
     }
+
+    /// What the lease that finished owed in all, as the story told it.
+    pub fn accrued(&self) -> u64 {
+        let mut finished = self.told.iter().filter_map(|event| match event {
+            JobEvent::Finished { money, .. } => Some(money.accrued.0),
+            _ => None,
+        });
+        finished.next().expect("no lease finished")
+    }
 }

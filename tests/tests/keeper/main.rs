@@ -13,7 +13,7 @@ use gridlease_keeper::{
     CancellationToken, Keeper, KeeperConfig, KeeperError, KeeperEvent, Mode, OutcomeKind, Summary, Verb,
 };
 use gridlease_localnet::{Localnet, LocalnetConfig};
-use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::account::{Bond, Job, Lease};
 use gridlease_sdk::address;
 use serde_json::json;
 use solana_keypair::Keypair;
@@ -31,13 +31,14 @@ fn count(summary: &Summary, verb: Verb, outcome: OutcomeKind) -> u64 {
 async fn balances(world: &World, payouts: &[&Provider]) {
     let purse = world.purse().await;
     assert_eq!((purse.reserved, purse.open_jobs), (0, 0));
-    let mut paid = 0;
+    let (mut paid, mut slashed) = (0, 0);
     for provider in payouts {
         paid += world.tokens(&provider.payout).await;
+        slashed += world.find::<Bond>(&provider.bond).await.unwrap().slashed_total;
     }
     let swept = world.tokens(&world.treasury).await + world.tokens(&world.insurance).await;
     assert!(paid > 0);
-    assert_eq!(paid + swept + purse.balance, DEPOSIT + purse.compensated);
+    assert_eq!(paid + swept + purse.balance, DEPOSIT + slashed, "what was slashed is in the purse or insured");
     assert_eq!(world.tokens(&purse.vault).await, purse.balance);
 }
 
@@ -127,12 +128,14 @@ async fn a_frozen_payout_account_holds_up_its_own_lease_and_nothing_else_until_i
     world.ready(&leases[0], &frozen).await;
     world.ready(&leases[1], &other).await;
     world.freeze(&frozen.payout, true).await;
+    world.pass(world.now().await + 60).await;
     world.finish(&leases[0], &frozen).await;
     world.finish(&leases[1], &other).await;
 
     closed(&world, &[&jobs[0], &jobs[1], &leases[1]]).await;
     let held: Lease = world.find(&leases[0]).await.unwrap();
     assert_eq!((held.state(), held.paid), (Some(LeaseState::Ended), 0));
+    assert!(held.base > 0, "it waits for its pay");
     world.freeze(&frozen.payout, false).await;
     closed(&world, &[&leases[0]]).await;
     until("the fees are swept", async || (world.purse().await.fees_owed == 0).then_some(())).await;
@@ -156,6 +159,7 @@ async fn two_keepers_that_race_for_the_same_work_do_each_step_once_and_take_no_h
         let record: Lease = world.find(&lease).await.unwrap();
         let winner = providers.iter().find(|provider| provider.record == record.provider).unwrap();
         world.ready(&lease, winner).await;
+        world.pass(world.now().await + 60).await;
         world.finish(&lease, winner).await;
         closed(&world, &[&lease, job]).await;
     }

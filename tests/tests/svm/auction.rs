@@ -56,7 +56,7 @@ fn a_posting_outside_its_bounds_is_refused() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     type Edit = fn(&mut JobArgs);
-    let cases: [(&str, Edit, &str); 26] = [
+    let cases: [(&str, Edit, &str); 29] = [
         ("price of zero", |a| a.max_price = 0, "PriceOutOfBounds"),
         ("price above the ceiling", |a| a.max_price = MAX_PRICE.0 + 1, "PriceOutOfBounds"),
         ("largest price", |a| a.max_price = u64::MAX, "PriceOutOfBounds"),
@@ -68,7 +68,10 @@ fn a_posting_outside_its_bounds_is_refused() {
         ("nine attempts", |a| a.attempts = 9, "AttemptsOutOfBounds"),
         ("weights below the whole", |a| a.weights = [4_000, 3_000, 2_000, 999], "WeightsNotWhole"),
         ("weights above the whole", |a| a.weights = [u16::MAX; 4], "WeightsNotWhole"),
-        ("sealed auction", |a| a.mode = 1, "NotTaken"),
+        ("instant by this door", |a| a.mode = 1, "WrongMode"),
+        ("unknown mode", |a| a.mode = 3, "WrongMode"),
+        ("sealed auction without a time to reveal", |a| a.mode = 2, "DurationOutOfBounds"),
+        ("open auction with a time to reveal", |a| a.reveal_s = 15, "DurationOutOfBounds"),
         ("verification", |a| a.verify_class = 1, "NotTaken"),
         ("URI too long", |a| a.manifest_uri = "u".repeat(MAX_URI + 1), "BadString"),
         ("URI with a blank", |a| a.manifest_uri = "https://a b".to_owned(), "BadString"),
@@ -81,7 +84,7 @@ fn a_posting_outside_its_bounds_is_refused() {
         ("reputation above the whole", |a| a.requirement.min_reputation = 10_001, "BpsOutOfBounds"),
         ("more than the free balance", |a| a.max_price = 5_000_001, "InsufficientFree"),
         ("more than 64 bits of money", |a| a.max_duration_s = 720 * 3_600, "InsufficientFree"),
-        ("mode and price", |a| (a.mode, a.max_price) = (1, 0), "NotTaken"),
+        ("verification and price", |a| (a.verify_class, a.max_price) = (1, 0), "NotTaken"),
         (
             "everything wrong",
             |a| *a = JobArgs { manifest_hash: a.manifest_hash, ..JobArgs::default() },
@@ -401,7 +404,7 @@ fn an_automatic_bid_enters_at_the_ask_and_goes_down_to_the_floor_to_beat_the_boo
     let buyer = w.buyer(10 * USDC);
     let auto = w.provider(|supply| supply.auto_bid = true);
     let rival = w.provider(|_| {});
-    let job = w.job(&buyer, |args| args.window_s = 3_600);
+    let job = w.job(&buyer, |args| args.window_s = 3_000);
     let enter = job::enter_offer(&job, &auto.bidder());
     let done = w.ok(&[enter.clone()], &[]);
     let Some(MarketEvent::BidEntered(entered)) = done.market().next() else { panic!("no bid was told") };
@@ -417,10 +420,10 @@ fn an_automatic_bid_enters_at_the_ask_and_goes_down_to_the_floor_to_beat_the_boo
     w.changes_nothing(enter.clone());
 
     w.bid(&rival, &job, 500_000);
-    w.ok(&[enter.clone()], &[]);
+    w.changes_nothing(enter.clone());
     let entries = book(&w, &job);
     let own = entries.iter().find(|entry| entry.provider == auto.record.to_bytes()).unwrap();
-    assert_eq!(own.price.0, 500_000, "never below its floor");
+    assert_eq!(own.price, best.price, "it cannot lead at its floor, so it is not lowered");
     w.changes_nothing(enter);
 }
 
@@ -430,7 +433,7 @@ fn two_automatic_offers_bid_each_other_down_to_a_floor_and_stop() {
     let buyer = w.buyer(10 * USDC);
     let low = w.provider(|supply| (supply.auto_bid, supply.floor) = (true, 600_000));
     let high = w.provider(|supply| (supply.auto_bid, supply.floor) = (true, 800_000));
-    let job = w.job(&buyer, |args| args.window_s = 3_600);
+    let job = w.job(&buyer, |args| args.window_s = 3_000);
     for _ in 0..400 {
         let before = book(&w, &job);
         for owner in [&low, &high] {
@@ -443,7 +446,7 @@ fn two_automatic_offers_bid_each_other_down_to_a_floor_and_stop() {
     let entries = book(&w, &job);
     assert_eq!(entries[0].provider, low.record.to_bytes());
     assert!((600_000..=800_000).contains(&entries[0].price.0), "{}", entries[0].price.0);
-    assert_eq!(entries[1].price.0, 800_000);
+    assert!((800_000..900_000).contains(&entries[1].price.0), "{}", entries[1].price.0);
     for owner in [&low, &high] {
         w.changes_nothing(job::enter_offer(&job, &owner.bidder()));
     }
@@ -479,9 +482,9 @@ fn an_offer_enters_by_itself_only_where_it_says_so_and_where_it_could_bid() {
     w.ok(&[enter(&auto)], &[]);
     w.pass(12);
     let late = w.provider(|supply| supply.auto_bid = true);
-    assert_eq!(w.refuse(enter(&late), &[]), "market WindowClosed");
+    w.changes_nothing(enter(&late));
     w.award(&job);
-    assert_eq!(w.refuse(enter(&late), &[]), "market WrongState");
+    w.changes_nothing(enter(&late));
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn more_bad_bidders_than_fit_one_call_are_dropped_by_it_and_the_next_call_goes_o
     }
     let award = w.award_of(&job);
     assert_eq!(award.accounts.len(), 12 + 3 * AWARD_BIDDERS);
-    assert!(w.ok(&[award], &[]).told().is_empty(), "nobody yet");
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped"], "nobody yet");
     let state: Job = w.read(&job);
     assert_eq!((state.state(), state.bids().len()), (Some(JobState::Open), 3));
     let award = w.award_of(&job);
@@ -305,6 +305,132 @@ fn a_reopened_job_can_still_be_won() {
     assert_eq!(w.read::<Lease>(&lease).provider, owner.record);
 }
 
+/// The provider's faults and standing.
+fn faults(w: &World, owner: &Provider) -> (u32, u16) {
+    let record: Record = w.read(&owner.record);
+    (record.faulted, record.standing)
+}
+
+#[test]
+fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_that_was_outrun_is_not() {
+    let mut w = World::new();
+    let buyer = w.buyer(30 * USDC);
+    let withdrawn = w.provider(|_| {});
+    let leaving = w.provider(|_| {});
+    let expired = w.provider(|_| {});
+    let unstaked = w.provider(|_| {});
+    let full = w.provider(|supply| supply.units = 1);
+    let bound = w.provider(|supply| supply.stake = 5 * USDC);
+    let good = w.provider(|_| {});
+    w.starting(&buyer, &leaving, 1_000_000, |_| {});
+    let short = Supply { life: 12, ..Supply::default() }.terms(w.now().ts.0);
+    w.refresh(&expired, short);
+    let job = w.job(&buyer, |_| {});
+    for (owner, price) in [&withdrawn, &leaving, &expired, &unstaked, &full, &bound, &good].into_iter().zip(1_000_001..)
+    {
+        w.bid(owner, &job, price);
+    }
+    for outrun in [&full, &bound] {
+        let other = w.job(&buyer, |args| args.window_s = 6);
+        w.bid(outrun, &other, 900_000);
+        w.at(w.read::<Job>(&job).close_ts.min(w.read::<Job>(&other).close_ts));
+        w.award(&other);
+        w.at(w.now().ts.0 - 6);
+    }
+    w.withdraw_offer(&withdrawn);
+    w.withdraw_offer(&leaving);
+    w.close_window(&job);
+    w.stop_auditing();
+    w.edit_as::<Bond>(&unstaked.bond, |bond| bond.unbonding = 100 * USDC - 4_999_999);
+    let first = w.award_of(&job);
+    let done = w.ok(&[first], &[]);
+    let Some(MarketEvent::BidsDropped(told)) = done.market().next() else { panic!("{:?}", done.told()) };
+    let told: Vec<_> = told.bids.iter().map(|bid| (bid.provider, bid.refused, bid.faulted)).collect();
+    let expected = [
+        (withdrawn.record, 6_006, true),
+        (leaving.record, 6_006, true),
+        (expired.record, 6_006, true),
+        (unstaked.record, 6_105, true),
+        (full.record, 6_125, false),
+    ];
+    assert_eq!(told, expected);
+    let second = w.award_of(&job);
+    assert_eq!(skipped(&w.ok(&[second], &[])), Some(1));
+    assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, good.record);
+    for owner in [&withdrawn, &leaving, &expired, &unstaked] {
+        assert_eq!(faults(&w, owner), (1, 3_333));
+    }
+    for owner in [&full, &bound, &good] {
+        assert_eq!(faults(&w, owner), (0, 5_000), "it was won elsewhere in the meantime");
+    }
+}
+
+#[test]
+fn junk_bids_that_fill_the_book_are_displaced_by_any_better_one_and_cost_their_bidders_a_fault() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let junk = providers(&mut w, 8);
+    let honest = w.provider(|_| {});
+    let job = w.job(&buyer, |_| {});
+    for (owner, price) in junk.iter().zip(500_000..) {
+        w.bid(owner, &job, price);
+    }
+    let bid = w.bid_of(&honest, &job, 900_000);
+    assert_eq!(w.refuse(bid, &[&honest.node]), "market BookFull", "better bids stand");
+    for owner in &junk {
+        w.withdraw_offer(owner);
+    }
+    w.close_window(&job);
+    for _ in 0..2 {
+        let award = w.award_of(&job);
+        w.ok(&[award], &[]);
+    }
+    assert_eq!(w.read::<Job>(&job).attempts_left, 2, "filling and emptying a book costs the buyer one window");
+    for owner in &junk {
+        assert_eq!(faults(&w, owner), (1, 3_333), "and each of them a third of its standing");
+    }
+    w.bid(&honest, &job, 900_000);
+    w.close_window(&job);
+    let lease = w.award(&job);
+    assert_eq!(w.read::<Lease>(&lease).provider, honest.record);
+}
+
+#[test]
+fn a_bid_that_changes_between_building_and_sending_an_award_cannot_change_who_wins() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 2);
+    let job = w.job(&buyer, |_| {});
+    w.bid(&owners[0], &job, 1_000_000);
+    w.bid(&owners[1], &job, 1_100_000);
+    let stale = w.award_of(&job);
+    w.bid(&owners[1], &job, 900_000);
+    w.close_window(&job);
+    assert_eq!(w.refuse(stale, &[]), "market CandidateMissing", "the book's order is the only one");
+    let lease = w.award(&job);
+    assert_eq!(w.read::<Lease>(&lease).provider, owners[1].record);
+}
+
+#[test]
+fn a_failed_start_with_nobody_behind_it_costs_one_attempt() {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owners = providers(&mut w, 2);
+    let job = bid_for(&mut w, &buyer, &owners);
+    let lease = w.award(&job);
+    let keys = w.keys(&lease);
+    w.withdraw_offer(&owners[1]);
+    w.pass(141);
+    w.fail_start(&keys);
+    let award = w.award_of(&job);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.read::<Job>(&job).attempts_left, 2);
+    w.close_window(&job);
+    let award = w.award_of(&job);
+    w.ok(&[award], &[]);
+    assert_eq!(w.read::<Job>(&job).attempts_left, 1, "a window without a bidder costs one again");
+}
+
 #[test]
 fn bidders_that_all_went_bad_count_as_none() {
     let mut w = World::new();
@@ -314,7 +440,7 @@ fn bidders_that_all_went_bad_count_as_none() {
     w.withdraw_offer(&owners[0]);
     w.withdraw_offer(&owners[1]);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
     assert_eq!(w.read::<Job>(&job).bids().len(), 0);
 }
 
@@ -365,7 +491,7 @@ fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
     account.lamports -= 1;
     w.put(owner.offer, account);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
     let terms: OfferTerms = Supply { units: 1, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&owner, terms);
     w.bid(&owner, &job, 1_000_000);
@@ -382,8 +508,8 @@ fn the_lease_keeps_the_fee_and_payout_account_of_its_award() {
     let other = w.foreign_account();
     w.edit_as::<gridlease_sdk::account::Config>(&address::market_config(), |config| config.fee_bps = 500);
     w.edit_as::<Record>(&owner.record, |record| record.payout = other);
-    w.pass(60);
+    w.pass(100);
     w.settle(&keys);
-    assert_eq!((w.tokens(&owner.payout), w.tokens(&other)), (29_400, 0));
+    assert_eq!((w.tokens(&owner.payout), w.tokens(&other)), (49_000, 0));
     assert_eq!(IMAGE, w.read::<Job>(&keys.job).image_digest);
 }

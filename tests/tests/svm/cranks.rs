@@ -122,7 +122,7 @@ fn everything_closed_everybody_has_back_what_it_locked() {
     let parties: Vec<_> = std::iter::once(buyer.key.pubkey()).chain(owners.iter().map(|o| o.node.pubkey())).collect();
     let offers: u64 = owners.iter().map(|owner| w.lamports(&owner.offer) + w.claim_rent(&owner.offer)).sum();
     let before: u64 = parties.iter().map(|key| w.lamports(key)).sum();
-    let job = w.job(&buyer, |_| {});
+    let job = w.job(&buyer, |args| args.attempts = 2);
     for (owner, price) in owners.iter().zip(1_000_000..) {
         w.bid(owner, &job, price);
     }

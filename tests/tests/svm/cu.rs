@@ -8,16 +8,18 @@ use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
-use gridlease_sdk::account::{Job, Lease, Offer, Purse, Reservation, size};
+use gridlease_sdk::account::{Commitment, Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{job, price_index, provider, purse, stake};
+use gridlease_sdk::instruction::sealed::{self, SealedKeys};
+use gridlease_sdk::instruction::{care, job, price_index, provider, purse, stake};
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
 use gridlease_tests::svm::{World, program};
+use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -251,7 +253,7 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let cancel = job::cancel(&buyer.key.pubkey(), &entered);
     m.run("cancel_job", "one bid", None, &[cancel], &buyer.key);
 
-    let full = m.world.job(buyer, |args| args.window_s = 3_600);
+    let full = m.world.job(buyer, |args| args.window_s = 2_000);
     for (rival, price) in rivals[..7].iter().zip((1_300_000..).step_by(10_000)) {
         m.world.bid(rival, &full, price);
     }
@@ -289,6 +291,46 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     m.run("award", "no bids, refunds", goal(25), &[award], &keeper);
     let withdraw = m.world.withdrawal_of(&rivals[8]);
     m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
+}
+
+/// Instant and sealed auctions.
+fn other_doors(m: &mut Meter, buyer: &Buyer) {
+    let keeper = m.world.payer.insecure_clone();
+    let owners: Vec<_> = (0..4).map(|_| m.world.provider(|_| {})).collect();
+    let offers: Vec<_> = owners.iter().map(Provider::bidder).collect();
+    let instant = job::JobArgs { mode: 1, ..job_args() };
+    let post = |m: &mut Meter, offers: &[job::Bidder]| {
+        job::post_instant(&buyer.key.pubkey(), m.world.next_number(), instant.clone(), offers)
+    };
+    let one = post(m, &offers[..1]);
+    m.run("post_instant", "the first offer fits", None, &[one], &buyer.key);
+    for owner in &owners[1..3] {
+        m.world.withdraw_offer(owner);
+    }
+    let four = post(m, &[offers[1], offers[2], offers[1], offers[3]]);
+    m.run("post_instant", "the fourth offer fits", None, &[four], &buyer.key);
+
+    let job = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let taken_back = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let commit = |job: &Pubkey, owner: &Provider| {
+        let hash = sealed::hash(job, &owner.bidder(), 900_000, &[1; 32]);
+        sealed::commit(&owner.node.pubkey(), job, &owner.bidder(), hash)
+    };
+    m.run("commit_bid", "sealed auction", None, &[commit(&job, &owners[0])], &owners[0].node);
+    m.world.ok(&[commit(&job, &owners[3])], &[&owners[3].node]);
+    m.world.ok(&[commit(&taken_back, &owners[3])], &[&owners[3].node]);
+    let keys = |m: &Meter, job: &Pubkey, owner: &Provider| {
+        SealedKeys::from(&m.world.read::<Commitment>(&address::commitment(job, &owner.record)))
+    };
+    m.world.close_window(&job);
+    let reveal = sealed::reveal(&keys(m, &job, &owners[0]), 1, 900_000, [1; 32]);
+    m.run("reveal_bid", "enters the book", None, &[reveal], &keeper);
+    m.world.ok(&[job::cancel(&buyer.key.pubkey(), &taken_back)], &[&buyer.key]);
+    let release = sealed::release(&keys(m, &taken_back, &owners[3]));
+    m.run("release_bid", "its job was taken back", None, &[release], &keeper);
+    m.world.pass(15);
+    let forfeit = sealed::forfeit(&keys(m, &job, &owners[3]), &m.world.insurance);
+    m.run("forfeit_bid", "not revealed", None, &[forfeit], &keeper);
 }
 
 fn ends(m: &mut Meter, buyer: &Buyer) {
@@ -380,6 +422,61 @@ fn arrays(m: &mut Meter) {
     m.run("close_task", "one of three replicas", goal(12), &[close], &keeper);
 }
 
+/// What happens to a lease beside its meter.
+fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
+    let keeper = m.world.payer.insecure_clone();
+    let owner = m.world.provider(|supply| (supply.units, supply.life, supply.stake) = (16, 3_600, 200 * USDC));
+    let insurance = m.world.insurance;
+    let node = owner.node.pubkey();
+    let rejected = m.world.running(buyer, &owner, 1_200_000, |_| {});
+    let reject = care::reject_ready(&buyer.key.pubkey(), &rejected);
+    m.run("reject_ready", "at once, attempts left", None, &[reject], &buyer.key);
+
+    let keys = m.world.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (60, 60));
+    m.run("give_notice", "first", None, &[care::give_notice(&node, &keys)], &owner.node);
+    m.world.pass(100);
+    m.run("checkpoint", "first", None, &[care::checkpoint(&node, &keys, 1, [1; 32], 9)], &owner.node);
+    let challenge = |keys: &LeaseKeys| care::challenge(&keeper.pubkey(), &keys.lease);
+    m.run("challenge", "running", None, &[challenge(&keys)], &keeper);
+    let nonce = m.world.read::<Lease>(&keys.lease).challenge_nonce;
+    m.run("answer_challenge", "in time", None, &[care::answer_challenge(&node, &keys, nonce)], &owner.node);
+    m.world.settle(&keys);
+    m.world.challenge(&keeper, &keys);
+    m.world.pass(61);
+    let resolve = care::resolve_challenge(&keys, &keeper.pubkey());
+    m.run("resolve_challenge", "missed", None, &[resolve], &keeper);
+    m.run("resume", "after downtime", None, &[care::resume(&node, &keys)], &owner.node);
+    m.run("collect_credit", "from the stake", None, &[care::collect_credit(&keys, &insurance)], &keeper);
+    m.world.take_down(&keeper, &keys);
+    m.world.pass(600);
+    let declare = lease::declare_unreachable(&keeper.pubkey(), &keys, &insurance);
+    m.run("declare_unreachable", "ten minutes down", None, &[declare], &keeper);
+
+    let frozen = m.world.running(buyer, &owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.world.stop(buyer, &frozen);
+    m.run("close_lease", "not paid, releases the stake", goal(10), &[lease::close(&frozen)], &keeper);
+    m.world.settle(&frozen);
+    m.run("close_lease", "paid after its stake was released", goal(10), &[lease::close(&frozen)], &keeper);
+
+    let leases: Vec<_> = (0..3).map(|_| m.world.running(buyer, &owner, 1_200_000, |_| {})).collect();
+    m.world.pass(100);
+    let batch = lease::settle_batch(&leases[0], &[leases[1].lease, leases[2].lease]);
+    // The goal of one, and 3,000 for each further.
+    m.run("settle", "three leases in one batch", goal(14), &[batch], &keeper);
+
+    // The purse cannot be closed while a lease is open; the account is taken away.
+    let other = m.world.buyer(10 * USDC);
+    let waived = m.world.running(&other, &owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.world.settle(&waived);
+    m.world.take_down(&keeper, &waived);
+    m.world.resume(&owner, &waived);
+    m.world.stop_auditing();
+    m.world.put(other.purse, Account::default());
+    m.run("waive_credit", "purse closed", None, &[care::waive_credit(&waived)], &keeper);
+}
+
 fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
     [lease::settle(keys), lease::close(keys), job::close(&keys.job, &buyer.purse, &buyer.key.pubkey())]
 }
@@ -445,12 +542,14 @@ fn measure() -> (Meter, u64, u64) {
     let owner = supply(&mut m);
     let (of_buyer, of_provider) = walk(&mut m, &buyer, &owner);
     auctions(&mut m, &buyer, &owner);
+    other_doors(&mut m, &buyer);
     ends(&mut m, &buyer);
     keeping(&mut m);
     governance(&mut m);
     insured(&mut m, &buyer);
     stakes(&mut m);
     arrays(&mut m);
+    care_of_leases(&mut m, &buyer);
     (m, of_buyer, of_provider)
 }
 

@@ -53,13 +53,14 @@ fn bids_end_and_the_award_begins_at_the_close_of_the_window() {
 
 #[test]
 fn an_automatic_entry_ends_with_the_window_too() {
-    for (at, enter) in [(11, "ok"), (12, "WindowClosed"), (13, "WindowClosed")] {
+    for (at, enter) in [(11, 1), (12, 0), (13, 0)] {
         let mut w = World::new();
         let buyer = w.buyer(10 * USDC);
         let auto = w.provider(|supply| supply.auto_bid = true);
         let job = w.job(&buyer, |_| {});
         w.pass(at);
-        assert_eq!(answer(&mut w, job::enter_offer(&job, &auto.bidder()), &[]), enter, "at {at}");
+        w.ok(&[job::enter_offer(&job, &auto.bidder())], &[]);
+        assert_eq!(w.read::<Job>(&job).bids().len(), enter, "at {at}");
     }
 }
 
@@ -241,10 +242,10 @@ fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
                     w.pass(at);
                 }
                 if first == "top-up" {
-                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 1_000);
+                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000);
                     assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "top-up at {at}");
                 } else if ends {
-                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded", "JobEnded"], "at {at}");
+                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "at {at}");
                 } else if noticed {
                     w.changes_nothing(lease::expire(&keys));
                 } else {
@@ -252,6 +253,32 @@ fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_top_up_in_grace_pays_for_a_minute_at_least() {
+    for (amount, expected) in [(29_999, "TopUpTooSmall"), (30_000, "ok"), (30_001, "ok")] {
+        let mut w = World::new();
+        let (buyer, _, keys) = running(&mut w);
+        w.pass(7_300);
+        let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount);
+        assert_eq!(answer(&mut w, instruction, &[&buyer.key]), expected, "{amount} atoms");
+    }
+}
+
+#[test]
+fn nothing_is_payable_until_ninety_seconds_after_ready() {
+    for (at, paid) in [(89, 0), (90, 90 * 490), (91, 91 * 490)] {
+        let mut w = World::new();
+        let (_, owner, keys) = running(&mut w);
+        w.pass(at);
+        if paid == 0 {
+            w.changes_nothing(lease::settle(&keys));
+        } else {
+            w.settle(&keys);
+        }
+        assert_eq!(w.tokens(&owner.payout), paid, "at {at}");
     }
 }
 

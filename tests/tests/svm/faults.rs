@@ -19,7 +19,7 @@ fn late(w: &mut World) {
 }
 
 #[test]
-fn a_lease_that_never_started_costs_one_per_cent_of_its_stake_to_the_buyer() {
+fn a_lease_that_never_started_costs_one_per_cent_of_its_stake_and_all_of_it_goes_to_insurance() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
@@ -27,13 +27,14 @@ fn a_lease_that_never_started_costs_one_per_cent_of_its_stake_to_the_buyer() {
     // Twice the revenue of two hours: 7.20 USDC are reserved, 72,000 atoms are lost.
     late(&mut w);
     let done = w.fail_start(&keys);
-    assert_eq!(done.told(), ["LeaseEnded", "JobEnded", "FaultSlashed", "Slashed"]);
+    assert_eq!(done.told(), ["LeaseEnded", "FaultSlashed", "Slashed"]);
     let bond: Bond = w.read(&owner.bond);
     assert_eq!((bond.amount, bond.slashed_total, bond.reserved), (99_928_000, 72_000, 7_128_000));
     let vault = address::bond_vault(&owner.bond);
-    assert_eq!((w.tokens(&vault), w.tokens(&buyer.vault)), (99_928_000, 10 * USDC + 72_000), "tokens really moved");
+    assert_eq!((w.tokens(&vault), w.tokens(&w.insurance)), (99_928_000, 72_000), "tokens really moved");
+    assert_eq!(w.tokens(&buyer.vault), 10 * USDC, "a buyer that was charged nothing gets nothing: it could stage this");
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated, purse.reserved), (10_072_000, 72_000, 0));
+    assert_eq!((purse.balance, purse.compensated, purse.reserved), (10_000_000, 0, 0));
     let ended: Job = w.read(&keys.job);
     assert_eq!((ended.state(), ended.end_reason()), (Some(JobState::Ended), EndReason::NoStart));
     let record: Record = w.read(&owner.record);
@@ -44,7 +45,7 @@ fn a_lease_that_never_started_costs_one_per_cent_of_its_stake_to_the_buyer() {
     assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0);
     let record: Record = w.read(&owner.record);
     assert_eq!((record.leases, record.completed, record.earned), (0, 0, 0));
-    w.withdraw(&buyer, 10_072_000);
+    w.withdraw(&buyer, 10_000_000);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn the_runner_up_takes_over_at_its_own_higher_price_and_the_failed_provider_is_e
 }
 
 #[test]
-fn an_excluded_provider_cannot_bid_again_when_the_job_reopens() {
+fn with_an_empty_book_a_new_window_opens_at_once_and_the_excluded_provider_cannot_bid_in_it() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|supply| supply.auto_bid = true);
@@ -93,8 +94,9 @@ fn an_excluded_provider_cannot_bid_again_when_the_job_reopens() {
     let keys = w.starting(&buyer, &owner, 1_000_000, |_| {});
     late(&mut w);
     w.fail_start(&keys);
-    let award = w.award_of(&keys.job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"], "nobody is left in the book");
+    let open: Job = w.read(&keys.job);
+    assert_eq!((open.state(), open.attempts_left), (Some(JobState::Open), 2), "one attempt, not two");
+    assert_eq!(open.close_ts, w.now().ts.0 + 12, "nobody is left in the book: a new window");
     let bid = w.bid_of(&owner, &keys.job, 900_000);
     assert_eq!(w.refuse(bid, &[&owner.node]), "market Excluded");
     assert_eq!(w.refuse(job::enter_offer(&keys.job, &owner.bidder()), &[]), "market Excluded");
@@ -162,23 +164,62 @@ fn eight_attempts_exclude_eight_providers() {
 }
 
 #[test]
-fn abandoning_costs_ten_per_cent_and_is_paid_to_the_second_without_a_minimum() {
+fn abandoning_costs_ten_per_cent_of_which_the_buyer_gets_back_what_it_is_charged_and_the_job_goes_on() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
     let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
     w.pass(20);
     let done = w.abandon(&owner, &keys);
-    assert_eq!(done.told(), ["LeaseEnded", "JobEnded", "FaultSlashed", "Slashed"]);
+    assert_eq!(done.told(), ["LeaseEnded", "FaultSlashed", "Slashed"]);
     assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 720_000);
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.reserved), (10_720_000, 10_000), "20 s at 500 atoms");
-    let ended: Job = w.read(&keys.job);
-    assert_eq!((ended.end_reason(), ended.exit()), (EndReason::Abandoned, Some(0)));
-    w.wind_up(&buyer, &keys);
+    assert_eq!((purse.balance, purse.compensated), (10_010_000, 10_000), "20 s at 500 atoms, without a minimum");
+    assert_eq!(purse.reserved, 3_600_000, "what is owed, and the rest for the next provider");
+    assert_eq!(w.tokens(&w.insurance), 710_000);
+    let open: Job = w.read(&keys.job);
+    assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Open), 2, 3_590_000));
+    assert_eq!((open.close_ts, open.exit()), (w.now().ts.0 + 12, Some(0)));
+    assert!(open.excludes(&owner.record));
+    w.settle(&keys);
+    w.close_lease(&keys);
     assert_eq!(w.tokens(&owner.payout), 9_800);
     let record: Record = w.read(&owner.record);
     assert_eq!((record.faulted, record.completed, record.standing), (1, 0, 3_333));
+
+    let next = w.provider(|_| {});
+    w.bid(&next, &keys.job, 1_800_000);
+    w.close_window(&keys.job);
+    let lease = w.award(&keys.job);
+    let keys = w.keys(&lease);
+    assert_eq!(w.read::<Lease>(&lease).reserved, 3_590_000, "no more than is left");
+    w.ready(&next, &keys);
+    w.pass(100);
+    w.finish(&next, &keys, EndReason::Completed);
+    w.wind_up(&buyer, &keys);
+    assert_eq!((w.tokens(&next.payout), w.read::<Purse>(&buyer.purse).reserved), (49_000, 0));
+}
+
+#[test]
+fn an_abandoned_job_ends_where_no_attempt_or_too_little_money_is_left() {
+    for (attempts, seconds, state) in
+        [(1, 20, JobState::Ended), (2, 6_600, JobState::Open), (2, 6_601, JobState::Ended)]
+    {
+        let mut w = World::new();
+        let buyer = w.buyer(10 * USDC);
+        let owner = w.provider(|_| {});
+        let keys = w.running(&buyer, &owner, 1_800_000, |args| args.attempts = attempts);
+        w.pass(seconds);
+        w.abandon(&owner, &keys);
+        let job: Job = w.read(&keys.job);
+        assert_eq!(
+            job.state(),
+            Some(state),
+            "{attempts} attempts, {seconds} s: money for ten minutes more must be left"
+        );
+        let reason = if state == JobState::Ended { EndReason::Abandoned } else { EndReason::None };
+        assert_eq!(job.end_reason(), reason);
+    }
 }
 
 #[test]
@@ -187,7 +228,8 @@ fn the_victim_gets_three_hours_of_the_price_and_insurance_the_rest() {
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|supply| supply.floor = 1_000);
     // 5 USDC are reserved at least; ten per cent of that are 500,000 atoms, three hours cost 30,000.
-    let keys = w.running(&buyer, &owner, 10_000, |_| {});
+    let keys = w.running(&buyer, &owner, 10_000, |args| args.max_duration_s = 5 * 3_600);
+    w.pass(4 * 3_600);
     let done = w.abandon(&owner, &keys);
     let slashed = done.market().find_map(|event| match event {
         MarketEvent::FaultSlashed(slashed) => Some((slashed.victim, slashed.insurance)),
@@ -312,27 +354,40 @@ fn every_lease_of_one_bond_can_fail_and_each_pays_its_own_part() {
 }
 
 #[test]
-fn a_frozen_vault_of_the_buyer_delays_the_slash_but_not_the_stop() {
+fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_part_goes_to_insurance() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
-    let keys = w.starting(&buyer, &owner, 1_000_000, |_| {});
-    let authority = w.mint_authority.insecure_clone();
-    let freeze = spl_token_interface::instruction::freeze_account(
-        &TOKEN_PROGRAM,
-        &buyer.vault,
-        &w.mint,
-        &authority.pubkey(),
-        &[],
-    );
-    w.ok(&[freeze.unwrap()], &[&authority]);
-    late(&mut w);
-    let fail = lease::fail_start(&w.payer.pubkey(), &keys, &w.insurance);
-    assert_eq!(w.refuse(fail, &[]), "token 17");
-    w.stop(&buyer, &keys);
-    assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(100);
+    w.freeze(&buyer.vault);
+    w.abandon(&owner, &keys);
+    let purse: Purse = w.read(&buyer.purse);
+    assert_eq!((purse.balance, purse.compensated), (10 * USDC, 0));
+    assert_eq!((w.tokens(&buyer.vault), w.tokens(&w.insurance)), (10 * USDC, 720_000), "the buyer's 50,000 too");
     w.close_lease(&keys);
-    assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0);
+    assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0, "the stake is free before the pay can move");
+    w.thaw(&buyer.vault);
+    w.settle(&keys);
+    w.close_lease(&keys);
+    assert_eq!(w.tokens(&owner.payout), 49_000);
+}
+
+#[test]
+fn what_a_frozen_insurance_account_cannot_take_is_not_slashed() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owner = w.provider(|_| {});
+    let failed = w.starting(&buyer, &owner, 1_800_000, |_| {});
+    let left = w.running(&buyer, &owner, 1_800_000, |_| {});
+    let insurance = w.insurance;
+    w.freeze(&insurance);
+    late(&mut w);
+    assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed"], "nothing moves, and the job goes on");
+    w.abandon(&owner, &left);
+    assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 141 * 500, "the buyer's part alone");
+    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 141 * 500);
+    assert_eq!(w.read::<Record>(&owner.record).faulted, 2);
 }
 
 #[test]

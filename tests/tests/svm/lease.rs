@@ -6,8 +6,8 @@ use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::job;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys, Outcome};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, job};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
@@ -66,10 +66,15 @@ fn a_settlement_pays_the_smaller_of_slots_and_wall_clock() {
     let mut w = World::new();
     let (_, owner, keys) = running(&mut w);
     let start = w.now();
-    // 500 atoms a second are 200 a slot, of which two per cent are the fee.
-    for (slots, seconds, gross) in
-        [(1, 1, 200_u64), (2, 1, 400), (3, 1, 500), (1_000, 1, 500), (1_000, 399, 199_500), (1_000, 401, 200_000)]
-    {
+    // 500 atoms a second are 200 a slot, of which two per cent are the fee. Nothing is paid in the first 90 seconds.
+    for (slots, seconds, gross) in [
+        (1_000, 89, 0_u64),
+        (1, 90, 200),
+        (2, 90, 400),
+        (225, 90, 45_000),
+        (1_000, 399, 199_500),
+        (1_000, 401, 200_000),
+    ] {
         w.set_clock(Now { slot: start.slot + slots, ts: UnixTs(start.ts.0 + seconds) });
         w.settle(&keys);
         assert_eq!(w.tokens(&owner.payout), gross - gross.div_ceil(50), "{slots} slots, {seconds} s");
@@ -125,7 +130,7 @@ fn a_stop_returns_the_rest_at_once_and_moves_no_token() {
     w.pass(100);
     let vault = w.tokens(&buyer.vault);
     let done = w.stop(&buyer, &keys);
-    assert_eq!(done.told(), ["LeaseEnded", "JobEnded"]);
+    assert_eq!(done.told(), ["LeaseEnded"]);
     assert_eq!((w.tokens(&buyer.vault), w.tokens(&owner.payout)), (vault, 0));
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 50_000, "only what is owed stays reserved");
     let free = w.read::<Purse>(&buyer.purse).free().0;
@@ -139,7 +144,7 @@ fn a_stop_returns_the_rest_at_once_and_moves_no_token() {
 }
 
 #[test]
-fn a_lease_that_was_ready_owes_a_minute_at_least_and_one_that_was_not_owes_nothing() {
+fn a_buyer_that_stops_owes_a_minute_at_least_and_nothing_once_the_start_has_failed() {
     for (seconds, gross) in [(0, 30_000), (59, 30_000), (60, 30_000), (61, 30_500)] {
         let mut w = World::new();
         let (buyer, owner, keys) = running(&mut w);
@@ -148,20 +153,34 @@ fn a_lease_that_was_ready_owes_a_minute_at_least_and_one_that_was_not_owes_nothi
         w.wind_up(&buyer, &keys);
         assert_eq!(w.tokens(&owner.payout), gross - gross / 50, "{seconds} s");
     }
+    for (seconds, gross) in [(0, 30_000), (139, 30_000), (140, 30_000), (141, 0)] {
+        let mut w = World::new();
+        let buyer = w.buyer(20 * USDC);
+        let owner = w.provider(|_| {});
+        let keys = w.starting(&buyer, &owner, 1_800_000, |_| {});
+        w.pass(seconds);
+        w.stop(&buyer, &keys);
+        let purse: Purse = w.read(&buyer.purse);
+        assert_eq!((purse.reserved, purse.balance), (gross, 20 * USDC), "{seconds} s after the award");
+        w.wind_up(&buyer, &keys);
+        assert_eq!(w.tokens(&owner.payout), gross - gross / 50, "the provider was bound");
+        assert_eq!(w.read::<Bond>(&owner.bond).amount, 100 * USDC, "no fault: no slash");
+        let record: Record = w.read(&owner.record);
+        assert_eq!((record.completed, record.faulted, record.standing), (0, 0, 5_000));
+    }
+}
+
+#[test]
+fn only_the_buyer_s_stop_owes_a_minute() {
     let mut w = World::new();
-    let buyer = w.buyer(20 * USDC);
-    let owner = w.provider(|_| {});
-    let keys = w.starting(&buyer, &owner, 1_800_000, |_| {});
-    w.pass(100);
-    w.stop(&buyer, &keys);
-    let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.reserved, purse.balance), (0, 20 * USDC));
-    w.changes_nothing(lease::settle(&keys));
-    w.close_lease(&keys);
-    w.close_job(&buyer, &keys.job);
-    assert_eq!(w.read::<Bond>(&owner.bond).amount, 100 * USDC, "no fault: no slash");
+    let (buyer, owner, keys) = running(&mut w);
+    w.pass(3);
+    w.finish(&owner, &keys, EndReason::Completed);
+    assert_eq!(w.read::<Lease>(&keys.lease).base, 1_500, "who completes in three seconds is owed three");
+    w.wind_up(&buyer, &keys);
+    assert_eq!(w.read::<Bond>(&owner.bond).amount, 100 * USDC);
     let record: Record = w.read(&owner.record);
-    assert_eq!((record.completed, record.faulted, record.standing), (0, 0, 5_000));
+    assert_eq!((record.completed, record.faulted), (1, 0));
 }
 
 #[test]
@@ -211,6 +230,7 @@ fn only_the_node_finishes_and_only_for_a_reason_that_it_may_give() {
         let expected = match reason {
             EndReason::Completed => continue,
             EndReason::OutOfFunds => "market TooEarly",
+            EndReason::Notice => "market NoNotice",
             _ => "market ReasonNotAllowed",
         };
         let finish = lease::finish(&node, &keys, reason, outcome());
@@ -245,7 +265,6 @@ fn a_lease_that_is_over_refuses_every_step_but_settling_and_closing() {
     }
     w.changes_nothing(lease::expire(&keys));
     w.changes_nothing(lease::fail_start(&w.payer.pubkey(), &keys, &w.insurance));
-    assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed");
     w.settle(&keys);
     w.close_lease(&keys);
     assert_eq!(w.refuse(lease::settle(&keys), &[]), "market AccountOwnedByWrongProgram", "it is gone");
@@ -307,14 +326,10 @@ fn the_reservation_of_another_lease_cannot_be_released_by_closing_this_one() {
 }
 
 #[test]
-fn a_frozen_payout_account_holds_up_nobody_but_its_owner() {
+fn a_frozen_payout_account_holds_up_nobody_but_its_owner_s_pay() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
-    let authority = w.mint_authority.insecure_clone();
-    let (mint, key) = (w.mint, authority.pubkey());
-    let freeze =
-        spl_token_interface::instruction::freeze_account(&TOKEN_PROGRAM, &owner.payout, &mint, &key, &[]).unwrap();
-    w.ok(&[freeze], &[&authority]);
+    w.freeze(&owner.payout);
     w.pass(100);
     assert_eq!(w.refuse(lease::settle(&keys), &[]), "token 17");
     w.stop(&buyer, &keys);
@@ -323,12 +338,16 @@ fn a_frozen_payout_account_holds_up_nobody_but_its_owner() {
     assert_eq!(free, 20 * USDC - 50_000);
     w.withdraw(&buyer, free);
     assert_eq!(w.refuse(lease::settle(&keys), &[]), "token 17");
-    assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed");
-    let thaw = spl_token_interface::instruction::thaw_account(&TOKEN_PROGRAM, &owner.payout, &mint, &key, &[]).unwrap();
-    w.ok(&[thaw], &[&authority]);
+    assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseReleased"], "the stake and the unit are free");
+    let (bond, offer): (Bond, Offer) = (w.read(&owner.bond), w.read(&owner.offer));
+    assert_eq!((bond.reserved, offer.units_free, offer.unpaid), (0, 2, 1));
+    w.changes_nothing(lease::close(&keys));
+    w.thaw(&owner.payout);
     w.settle(&keys);
     assert_eq!(w.tokens(&owner.payout), 49_000);
-    w.close_lease(&keys);
+    assert_eq!(w.close_lease(&keys).told(), ["LeaseClosed"]);
+    let offer: Offer = w.read(&owner.offer);
+    assert_eq!((offer.units_free, offer.unpaid), (2, 0));
 }
 
 #[test]
@@ -401,7 +420,7 @@ fn an_escrow_that_runs_out_ends_the_lease_after_grace_and_pays_it_in_full() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
     w.pass(7_200 + 601);
-    assert_eq!(w.expire(&keys).told(), ["LeaseEnded", "JobEnded"], "both steps at once where nobody noticed");
+    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "both steps at once where nobody noticed");
     let lease: Lease = w.read(&keys.lease);
     assert_eq!((lease.end_reason(), lease.refunded), (EndReason::OutOfFunds, 0));
     w.changes_nothing(lease::expire(&keys));

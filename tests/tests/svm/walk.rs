@@ -38,7 +38,7 @@ fn a_job_runs_from_post_to_close_and_every_atom_and_lamport_is_accounted_for() {
     assert_eq!(w.tokens(&provider.payout), 294_000, "a quarter of an hour less two per cent");
     w.pass(900);
     let finished = w.finish(&provider, &keys, EndReason::Completed);
-    assert_eq!(finished.told(), ["LeaseEnded", "JobEnded"]);
+    assert_eq!(finished.told(), ["LeaseEnded"]);
     assert_eq!(w.settle(&keys).told(), ["Settled"]);
     assert_eq!(w.tokens(&provider.payout), 588_000);
     assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseClosed"]);

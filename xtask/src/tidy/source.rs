@@ -61,7 +61,9 @@ fn allows(line: &str, rule: &str) -> bool {
 fn is_test_path(path: &str) -> bool {
     let mut parts: Vec<&str> = path.split('/').collect();
     let file = parts.pop().unwrap_or_default();
-    parts.contains(&"tests") || parts.contains(&"benches") || file == "tests.rs" || file.ends_with("_tests.rs")
+    parts.iter().any(|part| ["tests", "benches", "fuzz"].contains(part))
+        || file == "tests.rs"
+        || file.ends_with("_tests.rs")
 }
 
 /// Which lines belong to `#[cfg(test)]` items. The files are formatted, so an item ends at the first line that closes it

@@ -187,7 +187,7 @@ impl Market {
     pub(super) fn finish(&mut self, job: u8, reason: EndReason, now: Now) {
         let mut back = Atoms::ZERO;
         self.change_lease(job, |lease| back = lease.finish(reason, now).unwrap());
-        self.end_job(key("job", job), reason, back, now);
+        self.end_job(&address::lease(&key("job", job), 0), reason, back, now);
     }
 
     /// The market as a view.
@@ -227,20 +227,18 @@ impl Market {
             Step::FailStart { keys, .. } => {
                 let mut back = Atoms::ZERO;
                 self.change(&keys.lease, |lease| back = lease.fail_start(false, now).unwrap());
+                self.end_job(&keys.lease, EndReason::NoStart, back, now);
                 let job = self.jobs.get_mut(&keys.job).unwrap();
-                let mut rules = convert::job(job).unwrap();
-                let refund = rules.on_no_start(back, now.ts).unwrap();
-                write_job(job, &rules, now);
-                let mut amounts = self.purse.amounts();
-                amounts.release(refund).unwrap();
-                self.write_purse(amounts);
+                let (at, mark) = (usize::from(job.excluded_len), &keys.provider.as_ref()[..8]);
+                job.excluded[at].copy_from_slice(mark);
+                job.excluded_len += 1;
             }
             Step::Expire(keys) => {
                 let mut back = None;
                 self.change(&keys.lease, |lease| back = lease.expire(now).unwrap());
                 let reason = self.leases[&keys.lease].end_reason();
                 if self.leases[&keys.lease].state().unwrap().is_over() {
-                    self.end_job(keys.job, reason, back.unwrap(), now);
+                    self.end_job(&keys.lease, reason, back.unwrap(), now);
                 }
             }
             Step::Settle(keys) => {
@@ -320,17 +318,20 @@ impl Market {
         write_book(job, &book);
     }
 
-    fn end_job(&mut self, address: Pubkey, reason: EndReason, back: Atoms, now: Now) {
-        let job = self.jobs.get_mut(&address).unwrap();
+    /// What `lease` returned goes to its job, which goes on or ends.
+    fn end_job(&mut self, lease: &Pubkey, reason: EndReason, back: Atoms, now: Now) {
+        let lease = self.leases[lease];
+        let job = self.jobs.get_mut(&lease.job).unwrap();
         let mut rules = convert::job(job).unwrap();
-        let from_job = rules.on_lease_end(reason).unwrap();
+        let bidders = job.bids().len();
+        let released = rules.on_lease_end(reason, back, PricePerHour(lease.price), bidders, now.ts).unwrap();
         write_job(job, &rules, now);
         let mut amounts = self.purse.amounts();
-        amounts.release(back.add(from_job).unwrap()).unwrap();
+        amounts.release(released).unwrap();
         self.write_purse(amounts);
     }
 
-    fn change_lease(&mut self, job: u8, change: impl FnOnce(&mut lease_rules::Lease)) {
+    pub(super) fn change_lease(&mut self, job: u8, change: impl FnOnce(&mut lease_rules::Lease)) {
         self.change(&address::lease(&key("job", job), 0), change);
     }
 

@@ -115,6 +115,8 @@ fn end_by_fault(
     now: Now,
 ) -> Result<()> {
     let (lease_key, job_key) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
+    staking_cpi::check_reservation(&ctx.accounts.reservation, &lease_key)?;
+    let stake = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
     let (slash, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut job = ctx.accounts.job.load_mut()?;
@@ -123,10 +125,11 @@ fn end_by_fault(
             fault,
             reservation: Atoms(lease.stake),
             price: next.price,
-            charged: next.base,
+            charged: next.compensable(),
             sealed_bond: Atoms(job.sealed_bond),
         });
-        let slash = divert(slash.or_rule()?, &ctx.accounts.vault)?;
+        // Credits may have taken most of it: then the fault takes the rest.
+        let slash = divert(slash.or_rule()?.at_most(stake), &ctx.accounts.vault)?;
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
         compensate(&mut purse, slash.victim)?;
@@ -149,7 +152,6 @@ fn end_by_fault(
     }
     let accounts = ctx.accounts;
     let bump = accounts.config.load()?.authority_bump;
-    staking_cpi::check_reservation(&accounts.reservation, &lease_key)?;
     staking_cpi::slash(
         &SlashAccounts {
             bond: &accounts.bond,

@@ -61,9 +61,9 @@ pub struct ResolveChallenge<'info> {
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = challenger @ MarketError::Unrelated)]
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: who put up the bond, as the lease records; gets it back.
+    /// CHECK: who put up the bond, as the lease records while the challenge is open; gets it back.
     #[account(mut)]
     pub challenger: UncheckedAccount<'info>,
 }
@@ -118,6 +118,7 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         if next.challenge_end.is_zero() {
             return Ok(()); // stale
         }
+        require_keys_eq!(lease.challenger, ctx.accounts.challenger.key(), MarketError::Unrelated);
         let Some(missing) = next.resolve_challenge(now).or_rule()? else { return Ok(()) };
         lease.set_rules(&next)?;
         let outcome = match missing {
@@ -130,6 +131,12 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         (clear(&mut lease), outcome)
     };
     emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
+    // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
+    // offer: nobody shall hold up the end of a lease by emptying an account.
+    let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
+    if back < Rent::get()?.minimum_balance(ctx.accounts.challenger.data_len()) {
+        return Ok(());
+    }
     pay_bond(&ctx.accounts.lease, &ctx.accounts.challenger)
 }
 

@@ -8,6 +8,7 @@ use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as
 
 use super::place_bid::refusal_code;
 use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
+use crate::derive;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DroppedBid, JobAwarded};
 use crate::kin;
@@ -138,8 +139,7 @@ impl<'info> Candidate<'info> {
         let Some(offer) = peek::<Offer>(self.offer) else {
             let Some(bid) = bid else { return not_live };
             // Gone: then it must be the very address at which it was.
-            let seeds: &[&[u8]] = &[OFFER_SEED, bid.provider.as_ref(), &bid.offer.to_le_bytes()];
-            let (address, _) = Pubkey::find_program_address(seeds, &crate::ID);
+            let (address, _) = derive::find([OFFER_SEED, bid.provider.as_ref(), &bid.offer.to_le_bytes()]);
             require_keys_eq!(*self.offer.key, address, MarketError::CandidateMissing);
             return not_live;
         };
@@ -210,7 +210,7 @@ impl<'info> Opening<'_, 'info> {
         let deadline = start_deadline(now.ts, job.image_mb).or_rule()?;
         job.set_rules(&next, now);
 
-        let (expected, bump) = Pubkey::find_program_address(&[LEASE_SEED, job_key.as_ref(), &[number]], &crate::ID);
+        let (expected, bump) = derive::find([LEASE_SEED, job_key.as_ref(), &[number]]);
         require_keys_eq!(*self.lease.key, expected, MarketError::Unrelated);
         require_keys_eq!(*self.lease.owner, anchor_lang::system_program::ID, MarketError::Unrelated);
         let space = 8 + size_of::<Lease>();

@@ -53,8 +53,8 @@ pub struct EnterOffer<'info> {
     pub bond: UncheckedAccount<'info>,
 }
 
-/// A bid shall enter the book where its offer is live to the end of the window, satisfies the requirement, has a free unit and
-/// can reserve its stake, and where its price is at most the job's. A second bid of a provider shall be lower than its first.
+/// A bid shall enter the book where its offer is live, satisfies the requirement, has a free unit and can reserve its stake, and
+/// where its price is at most the job's. A second bid of a provider shall be lower than its first.
 pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
@@ -82,8 +82,9 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
 }
 
 /// An offer that takes automatic bids shall be entered by anybody: at its ask where that leads, or where not even its floor
-/// does; else at the highest price that beats the best bid of another provider. Where the window is over, where it leads
-/// already or cannot improve its place, nothing changes.
+/// does; else at the highest price that beats the best bid of another provider. It shall live to the end of the window, so that
+/// nobody else can make it break its word. Where the window is over, where it leads already or cannot improve its place,
+/// nothing changes.
 pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     let now = now()?;
@@ -177,9 +178,11 @@ impl Bidder<'_> {
         if price.0 < self.offer.floor {
             return Err(Refusal::Rule(RuleError::BidBelowFloor));
         }
-        // The offer must outlive the auction: whoever stands in a book is charged a fault if it cannot take the job.
+        // Whoever stands in a book and withdraws or lets its offer expire is charged a fault; so only the node itself can bid
+        // on an offer that does not live to the end of the auction.
+        let until = if automatic { moving.award_ts() } else { now.ts };
         let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
-        bidder.check(&job.wanted(), price, moving.award_ts())?;
+        bidder.check(&job.wanted(), price, until)?;
         let weights = gridlease_core::score::Weights::new(job.weights)?;
         let score = score(&weights, &self.provider.merit(), price, moving.terms.max_price)?;
         let entry = Entry {

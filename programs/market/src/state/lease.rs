@@ -98,6 +98,8 @@ pub struct Lease {
     pub indexed: u8,
     /// 1 where its stake and its unit are free again, while the provider still waits for money.
     pub released: u8,
+    /// Credit that was taken from the stake so far, in atoms.
+    pub collected: u64,
     /// Zero.
-    pub reserved_space: [u8; 24],
+    pub reserved_space: [u8; 16],
 }

@@ -24,6 +24,9 @@ use crate::rpc::Client;
 /// Room above the simulated compute units: the state may differ a little when the transaction runs.
 const MARGIN_PERCENT: u64 = 15;
 const MARGIN_UNITS: u64 = 2_000;
+/// No limit is lower: a crank that is stale on the present state costs little in the simulation, and all of its price where
+/// the state has moved on by the time it runs (two keepers that enter rival offers by turns, for one).
+const LEAST_UNITS: u64 = 20_000;
 /// By how much the limit of equal transactions differs, in units. See the module's documentation.
 const DISTINCT: u32 = 1_000;
 /// Which of the recent priority fees is paid, in percent from below.
@@ -274,7 +277,7 @@ fn sign(transaction: &mut VersionedTransaction, keys: &[(Pubkey, &AnySigner)]) -
 /// The compute limit for `used` units, distinct for a thousand values of `sequence` in a row.
 fn unit_limit(used: u64, sequence: u32) -> u32 {
     let with_margin = used.saturating_add(used.saturating_mul(MARGIN_PERCENT) / 100).saturating_add(MARGIN_UNITS);
-    let base = u32::try_from(with_margin).unwrap_or(u32::MAX);
+    let base = u32::try_from(with_margin.max(LEAST_UNITS)).unwrap_or(u32::MAX);
     let step = sequence % DISTINCT;
     if base > MAX_COMPUTE_UNITS - DISTINCT { MAX_COMPUTE_UNITS - step } else { base + step }
 }
@@ -301,8 +304,8 @@ mod tests {
 
     #[test]
     fn the_limit_has_room_is_bounded_and_differs_between_equal_transactions() {
-        assert_eq!(unit_limit(10_000, 0), 13_500);
-        assert_eq!(unit_limit(0, 0), 2_000);
+        assert_eq!(unit_limit(20_000, 0), 25_000);
+        assert_eq!(unit_limit(0, 0), 20_000);
         assert_eq!(unit_limit(u64::MAX, 0), MAX_COMPUTE_UNITS);
         for used in [0, 150, 1_216_000, 1_400_000] {
             let limits: HashSet<u32> = (0..DISTINCT).map(|step| unit_limit(used, step)).collect();

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# rustc for the fuzz targets: counts the edges and tells libFuzzer of the comparisons in this project's own crates, and
+# leaves those of others as they are. These are the flags that cargo-fuzz gives a nightly compiler; the stable one takes them too.
+rustc=$1
+shift
+name=
+previous=
+for argument in "$@"; do
+  [ "$previous" = --crate-name ] && name=$argument
+  previous=$argument
+done
+case $name in
+  gridlease_core | gridlease_sdk | market | staking | accounts | instructions | market_rules)
+    exec "$rustc" "$@" --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
+      -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+      -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+    ;;
+  *) exec "$rustc" "$@" ;;
+esac

@@ -1,0 +1,187 @@
+//! What may happen. A command names places, not addresses, so that a story stays meaningful where some of it is left out.
+//!
+//! A new instruction is a new variant here, an arm in `chain.rs` that builds it, an arm in `model/` that says what it does,
+//! and a line in `story.rs` that chooses it.
+
+/// Who signs: 0 is the one who should; the others are people, by their number less one.
+pub type By = u8;
+
+/// Terms of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferTerms {
+    pub ask: u64,
+    pub floor: u64,
+    /// Seconds from now to its expiry.
+    pub life: i64,
+    pub units: u16,
+    pub auto_bid: bool,
+}
+
+/// What a job asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobTerms {
+    pub max_price: u64,
+    pub max_duration_s: u32,
+    pub window_s: u32,
+    pub image_mb: u32,
+    pub attempts: u8,
+    /// Which of `WEIGHTS`.
+    pub weights: u8,
+    pub min_stake: u64,
+    pub min_reputation: u16,
+    pub gpu_count: u8,
+    /// Added to the number that the job should have: a number is used again where it is negative.
+    pub number_off: i8,
+}
+
+/// Score weights of jobs; the last are not whole.
+pub const WEIGHTS: [[u16; 4]; 5] =
+    [[4_000, 3_000, 2_000, 1_000], [0, 10_000, 0, 0], [10_000, 0, 0, 0], [2_500, 2_500, 2_500, 2_500], [1, 2, 3, 4]];
+
+/// One command. `job` is a place for a job; `lease` counts that job's leases from the last one backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The clock moves; not forward where negative.
+    Clock {
+        slots: u64,
+        seconds: i64,
+    },
+    /// Somebody sends USDC to a purse's vault.
+    Donate {
+        buyer: usize,
+        amount: u64,
+    },
+    /// Somebody sends SOL to the address of the job's next lease, and as much to that of its reservation.
+    Prefund {
+        job: usize,
+        lamports: u64,
+    },
+    /// The mint's authority freezes (or thaws) a token account.
+    Freeze {
+        place: usize,
+        frozen: bool,
+    },
+    OpenPurse {
+        buyer: usize,
+    },
+    Deposit {
+        buyer: usize,
+        by: By,
+        amount: u64,
+    },
+    Withdraw {
+        buyer: usize,
+        by: By,
+        amount: u64,
+    },
+    SweepFees {
+        buyer: usize,
+    },
+    OpenBond {
+        provider: usize,
+    },
+    AddStake {
+        provider: usize,
+        by: By,
+        amount: u64,
+    },
+    Register {
+        provider: usize,
+    },
+    UpdateNode {
+        provider: usize,
+        by: By,
+        node: u8,
+    },
+    PostOffer {
+        provider: usize,
+        by: By,
+        offer: usize,
+        terms: OfferTerms,
+    },
+    RefreshOffer {
+        provider: usize,
+        by: By,
+        offer: usize,
+        terms: OfferTerms,
+    },
+    WithdrawOffer {
+        provider: usize,
+        by: By,
+        offer: usize,
+    },
+    PostJob {
+        job: usize,
+        by: By,
+        terms: JobTerms,
+    },
+    PlaceBid {
+        job: usize,
+        provider: usize,
+        by: By,
+        offer: usize,
+        price: u64,
+    },
+    EnterOffer {
+        job: usize,
+        provider: usize,
+        offer: usize,
+    },
+    /// With the accounts of the first `given` bidders.
+    Award {
+        job: usize,
+        given: usize,
+    },
+    CancelJob {
+        job: usize,
+        by: By,
+    },
+    Ready {
+        job: usize,
+        lease: usize,
+        by: By,
+        image: bool,
+    },
+    Settle {
+        job: usize,
+        lease: usize,
+    },
+    TopUp {
+        job: usize,
+        lease: usize,
+        by: By,
+        amount: u64,
+    },
+    Stop {
+        job: usize,
+        lease: usize,
+        by: By,
+    },
+    Finish {
+        job: usize,
+        lease: usize,
+        by: By,
+        reason: u8,
+    },
+    Abandon {
+        job: usize,
+        lease: usize,
+        by: By,
+    },
+    FailStart {
+        job: usize,
+        lease: usize,
+        by: By,
+    },
+    Expire {
+        job: usize,
+        lease: usize,
+    },
+    CloseLease {
+        job: usize,
+        lease: usize,
+    },
+    CloseJob {
+        job: usize,
+    },
+}

@@ -1,0 +1,89 @@
+//! The end of every story: the parties are gone and time passes; whoever likes turns the cranks. Everything must be closed
+//! after that, no stake be bound, and every buyer be able to take the rest of its money.
+
+use gridlease_core::job::JobState;
+
+use crate::chain::{BUYERS, PEOPLE};
+use crate::command::Command;
+use crate::model::{JOBS, Model};
+
+/// Attempts of a job, and the end of its last lease, with some to spare.
+const ROUNDS: usize = 14;
+
+/// Tells the end by `step`, which takes one command.
+pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
+    for place in 0..model.freezable.len() {
+        if model.frozen.contains(&model.freezable[place]) {
+            step(model, &Command::Freeze { place, frozen: false })?;
+        }
+    }
+    for _ in 0..ROUNDS {
+        if (0..JOBS).all(|job| model.is_free(job)) {
+            break;
+        }
+        round(model, &mut step)?;
+    }
+    for buyer in 0..BUYERS {
+        if model.buyers[buyer].purse.is_some() {
+            step(model, &Command::SweepFees { buyer })?;
+        }
+        let free = model.buyers[buyer].purse.map_or(0, |purse| purse.amounts.free().map_or(0, |free| free.0));
+        if free > 0 {
+            step(model, &Command::Withdraw { buyer, by: 0, amount: free })?;
+        }
+    }
+    check(model)
+}
+
+/// Waits until everything that is open is due, and turns every crank.
+fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
+    let dues = model.jobs.iter().flatten().filter(|posted| posted.open).map(|posted| {
+        let lease = posted.leases.last().map_or(0, |current| current.rules.due().0);
+        posted.rules.close_ts.0.max(lease)
+    });
+    let due = dues.max().unwrap_or(0).max(model.now.ts.0);
+    // Longer than any start deadline, grace period or life of an offer.
+    let seconds = i64::try_from(due - model.now.ts.0 + 4_000).map_err(|_| "time is too far off".to_owned())?;
+    step(model, &Command::Clock { slots: 1, seconds })?;
+    let by = u8::try_from(PEOPLE).unwrap_or(u8::MAX);
+    for job in 0..JOBS {
+        let Some(posted) = &model.jobs[job] else { continue };
+        let (state, leases) = (posted.rules.state, posted.leases.len());
+        match state {
+            JobState::Open => step(model, &Command::Award { job, given: 5 })?,
+            JobState::Leased => {
+                step(model, &Command::FailStart { job, lease: 0, by })?;
+                step(model, &Command::Expire { job, lease: 0 })?;
+            }
+            JobState::Ended => {}
+        }
+        for lease in 0..leases {
+            step(model, &Command::Settle { job, lease })?;
+            step(model, &Command::CloseLease { job, lease })?;
+        }
+        step(model, &Command::CloseJob { job })?;
+    }
+    Ok(())
+}
+
+fn check(model: &Model) -> Result<(), String> {
+    for job in 0..JOBS {
+        if !model.is_free(job) {
+            return Err(format!("job {job} did not come to its end: {:?}", model.jobs[job]));
+        }
+    }
+    for (at, buyer) in model.buyers.iter().enumerate() {
+        if buyer.purse.is_some_and(|purse| purse.amounts.balance.0 != 0) {
+            return Err(format!("purse {at} kept something: {:?}", buyer.purse));
+        }
+    }
+    for (at, provider) in model.providers.iter().enumerate() {
+        if provider.bond.is_some_and(|bond| bond.totals.reserved.0 != 0 || bond.leases != 0) {
+            return Err(format!("bond {at} is still bound: {:?}", provider.bond));
+        }
+        if provider.offers.iter().flatten().any(|offer| offer.free != offer.units) {
+            return Err(format!("an offer of provider {at} is still let: {:?}", provider.offers));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! Jobs, bids, awards.
+
+use gridlease_core::bond::lease_reservation;
+use gridlease_core::book::{Book, Entry};
+use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded, start_deadline};
+use gridlease_core::limits::{FEE_BPS, SLOT_MS};
+use gridlease_core::reputation::Reputation;
+use gridlease_core::requirement::{Standing, satisfies};
+use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, lease};
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::lease::LeaseKeys;
+use sha2::{Digest, Sha256};
+use solana_pubkey::Pubkey;
+
+use super::{Answer, GONE, InMarket, JOBS, Let, Model, Posted, THERE_ALREADY, require};
+use crate::chain;
+use crate::command::{By, JobTerms, WEIGHTS};
+
+fn merit(history: &Reputation) -> Merit {
+    Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
+}
+
+/// First eight bytes of SHA-256(job ‖ provider), big endian.
+fn tie(job: &Pubkey, provider: &Pubkey) -> u64 {
+    let hash: [u8; 32] = Sha256::new().chain_update(job).chain_update(provider).finalize().into();
+    u64::from_be_bytes(hash[..8].try_into().unwrap())
+}
+
+impl Posted {
+    fn drop_best(&mut self) {
+        self.book.pop_best();
+    }
+
+    /// Writes the rules back, and notes when the job ended.
+    pub(super) fn set_rules(&mut self, next: &Job, now: Now) {
+        self.rules = *next;
+        if next.state == JobState::Ended && self.ended_ts == 0 {
+            self.ended_ts = now.ts.0;
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn post_job(&mut self, job: usize, by: By, terms: &JobTerms) -> Answer {
+        let buyer = job % self.buyers.len();
+        let (owner, purse_key) = (self.buyers[buyer].key, self.buyers[buyer].purse_key);
+        let signer = self.signer(by, owner);
+        let now = self.now;
+        let number = chain::job_number(self, job, terms);
+        let key = address::job(&purse_key, number);
+        require(self.buyers[buyer].purse.is_some(), GONE)?;
+        require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
+        require(signer == owner, "market NotBuyer")?;
+        let need = chain::need(terms);
+        need.check().market()?;
+        Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
+        let purse = self.purse(buyer)?;
+        require(number > purse.last_job, "market NumberUsed")?;
+        let asked = Terms {
+            max_price: PricePerHour(terms.max_price),
+            max_duration: Seconds(terms.max_duration_s.into()),
+            window: Seconds(terms.window_s.into()),
+            attempts: terms.attempts,
+        };
+        let rules = Job::post(asked, now.ts).market()?;
+        purse.amounts.reserve(rules.reserved).market()?;
+        purse.last_job = number;
+        purse.open_jobs += 1;
+        self.jobs[job] = Some(Posted {
+            key,
+            buyer,
+            open: true,
+            rules,
+            need,
+            weights: WEIGHTS[usize::from(terms.weights)],
+            image_mb: terms.image_mb,
+            book: Book::new(),
+            excluded: Vec::new(),
+            ended_ts: 0,
+            leases: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Can the provider's offer take the job at this price? The stake that the lease would reserve.
+    fn check(&self, posted: &Posted, provider: usize, offer: usize, price: PricePerHour) -> Result<Atoms, String> {
+        let index = provider;
+        let provider = &self.providers[provider];
+        let (record, offer) = (provider.record.as_ref().ok_or(GONE)?, provider.offers[offer].as_ref().ok_or(GONE)?);
+        let stake = provider.bond.as_ref().ok_or("market WrongBond")?;
+        require(offer.live && offer.due > self.now.ts.0, "market OfferNotLive")?;
+        require(offer.free > 0, "market NoFreeUnit")?;
+        require(!posted.excluded.contains(&index), "market Excluded")?;
+        let standing = Standing { stake: stake.totals.amount, reputation: record.history.standing };
+        let fits = satisfies(&chain::unit(), &standing, &posted.need);
+        require(fits.is_ok(), "market Unsatisfied")?;
+        let needed = lease_reservation(price, posted.rules.terms.max_duration).market()?;
+        require(stake.totals.free().market()? >= needed, "market InsufficientStake")?;
+        Ok(needed)
+    }
+
+    pub(super) fn place_bid(&mut self, job: usize, provider: usize, by: By, offer: usize, price: u64) -> Answer {
+        let posted = self.posted(job)?.clone();
+        let bidder = &self.providers[provider];
+        let node = bidder.record.as_ref().ok_or(GONE)?.node;
+        require(bidder.offers[offer].is_some(), GONE)?;
+        require(self.signer(by, node) == node, "market NotNodeKey")?;
+        require(bidder.bond.is_some(), "market WrongBond")?;
+        self.enter(job, posted, provider, offer, PricePerHour(price))
+    }
+
+    pub(super) fn enter_offer(&mut self, job: usize, provider: usize, offer: usize) -> Answer {
+        let posted = self.posted(job)?.clone();
+        let bidder = &self.providers[provider];
+        let record = bidder.record.as_ref().ok_or(GONE)?;
+        let terms = bidder.offers[offer].as_ref().ok_or(GONE)?;
+        require(terms.auto_bid, "market NoAutoBid")?;
+        let address = bidder.record_key.to_bytes();
+        let standing = posted.book.entries().iter().find(|entry| entry.provider == address);
+        if standing.is_some() && standing == posted.book.best() {
+            return Ok(());
+        }
+        let price = auto_bid_price(
+            &Weights::new(posted.weights).market()?,
+            &merit(&record.history),
+            PricePerHour(terms.ask),
+            PricePerHour(terms.floor),
+            posted.rules.terms.max_price,
+            posted.book.best_other(&address).map(|entry| entry.score),
+        )
+        .market()?;
+        if standing.is_some_and(|entry| entry.price <= price) {
+            return Ok(());
+        }
+        require(bidder.bond.is_some(), "market WrongBond")?;
+        self.enter(job, posted, provider, offer, price)
+    }
+
+    fn enter(&mut self, job: usize, mut posted: Posted, provider: usize, offer: usize, price: PricePerHour) -> Answer {
+        let (now, bidder) = (self.now, &self.providers[provider]);
+        let (record, terms) = (bidder.record.as_ref().ok_or(GONE)?, bidder.offers[offer].as_ref().ok_or(GONE)?);
+        let mut rules = posted.rules;
+        rules.check_bid(price, now.ts).market()?;
+        require(price.0 >= terms.floor, "market BidBelowFloor")?;
+        self.check(&posted, provider, offer, price)?;
+        let weights = Weights::new(posted.weights).market()?;
+        let entry = Entry {
+            provider: bidder.record_key.to_bytes(),
+            offer: chain::offer_number(offer),
+            score: score(&weights, &merit(&record.history), price, rules.terms.max_price).market()?,
+            price,
+            tie: tie(&posted.key, &bidder.record_key),
+        };
+        if posted.book.insert(entry).market()?.leads {
+            rules.on_lead(now.ts).market()?;
+        }
+        posted.set_rules(&rules, now);
+        self.jobs[job] = Some(posted);
+        Ok(())
+    }
+
+    /// Which provider and offer an entry of a book is of.
+    pub fn bidder(&self, entry: &Entry) -> (usize, usize) {
+        let provider = self.providers.iter().position(|one| one.record_key.to_bytes() == entry.provider).unwrap();
+        (provider, chain::offer_place(entry.offer))
+    }
+
+    pub(super) fn award(&mut self, job: usize, given: usize) -> Answer {
+        let now = self.now;
+        let mut posted = self.posted(job)?.clone();
+        if posted.rules.state != JobState::Open {
+            return Ok(());
+        }
+        posted.rules.check_award(now.ts).market()?;
+        let bids = posted.book.entries().len();
+        let mut dropped = 0;
+        let mut winner = None;
+        for entry in posted.book.entries().iter().take(given) {
+            let (provider, offer) = self.bidder(entry);
+            let rent =
+                self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_offer(1));
+            match self.check(&posted, provider, offer, entry.price) {
+                Ok(stake) if rent => {
+                    winner = Some((*entry, provider, offer, stake));
+                    break;
+                }
+                _ => dropped += 1,
+            }
+        }
+        if let Some((entry, provider, offer, stake)) = winner {
+            (0..=dropped).for_each(|_| posted.drop_best());
+            self.open_lease(&mut posted, &entry, provider, offer, stake)?;
+        } else if dropped < bids {
+            require(dropped > 0, "market CandidateMissing")?;
+            (0..dropped).for_each(|_| posted.drop_best());
+        } else {
+            (0..dropped).for_each(|_| posted.drop_best());
+            let mut rules = posted.rules;
+            if let Unawarded::Refunded(back) = rules.unawarded(now.ts).market()? {
+                self.purse(posted.buyer)?.amounts.release(back).market()?;
+            }
+            posted.set_rules(&rules, now);
+        }
+        self.jobs[job] = Some(posted);
+        Ok(())
+    }
+
+    fn open_lease(
+        &mut self,
+        posted: &mut Posted,
+        entry: &Entry,
+        provider: usize,
+        offer: usize,
+        stake: Atoms,
+    ) -> Answer {
+        let (now, rents) = (self.now, self.rents);
+        let mut rules = posted.rules;
+        let number = rules.leases;
+        let reserved = rules.award(entry.price, now.ts).market()?;
+        let deadline = start_deadline(now.ts, posted.image_mb).market()?;
+        posted.set_rules(&rules, now);
+        let purse = self.buyers[posted.buyer].purse_key;
+        let winner = &mut self.providers[provider];
+        winner.record.as_mut().ok_or(GONE)?.leases += 1;
+        let used = winner.offers[offer].as_mut().ok_or(GONE)?;
+        used.free -= 1;
+        let lease_key = address::lease(&posted.key, number);
+        let before = self.prefunded.remove(&lease_key).unwrap_or(0);
+        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before);
+        let bond = winner.bond.as_mut().ok_or(GONE)?;
+        bond.totals.reserve(stake).staking()?;
+        bond.leases += 1;
+        let keys = LeaseKeys {
+            lease: lease_key,
+            job: posted.key,
+            purse,
+            provider: winner.record_key,
+            offer: address::offer(&winner.record_key, chain::offer_number(offer)),
+            bond: winner.bond_key,
+            payout: winner.payout,
+        };
+        posted.leases.push(Let {
+            keys,
+            provider,
+            offer,
+            open: true,
+            rules: lease::Lease::open(entry.price, reserved, SLOT_MS, Bps(FEE_BPS.0), deadline),
+            stake,
+            reservation: stake,
+            awarded_ts: now.ts.0,
+            lamports: rents.lease.max(before) + rents.reservation.max(before),
+        });
+        Ok(())
+    }
+
+    pub(super) fn cancel_job(&mut self, job: usize, by: By) -> Answer {
+        let now = self.now;
+        let owner = self.buyers[job % self.buyers.len()].key;
+        let signer = self.signer(by, owner);
+        require(self.buyers[job % self.buyers.len()].purse.is_some(), GONE)?;
+        let posted = self.posted(job)?;
+        require(signer == owner, "market NotBuyer")?;
+        let mut rules = posted.rules;
+        let back = rules.cancel().market()?;
+        posted.set_rules(&rules, now);
+        let buyer = posted.buyer;
+        self.purse(buyer)?.amounts.release(back).market()
+    }
+
+    pub(super) fn close_job(&mut self, job: usize) -> Answer {
+        let posted = self.posted(job)?;
+        posted.rules.check_close().market()?;
+        posted.open = false;
+        let buyer = posted.buyer;
+        self.purse(buyer)?.open_jobs -= 1;
+        Ok(())
+    }
+
+    /// May another job be posted in this place? Only when everything of the last one is closed, so that nothing is lost of
+    /// sight.
+    pub fn is_free(&self, job: usize) -> bool {
+        debug_assert!(job < JOBS);
+        self.jobs[job].as_ref().is_none_or(|posted| !posted.open && posted.leases.iter().all(|over| !over.open))
+    }
+
+    /// The reason with which a job ends where its lease does.
+    pub(super) fn end_job(posted: &mut Posted, reason: EndReason, now: Now) -> Result<Atoms, String> {
+        let mut rules = posted.rules;
+        let back = rules.on_lease_end(reason).market()?;
+        posted.set_rules(&rules, now);
+        Ok(back)
+    }
+}

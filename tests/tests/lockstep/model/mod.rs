@@ -1,0 +1,290 @@
+//! The market made of nothing but the rules of `gridlease-core`: what every account should hold, and which error every
+//! command should meet.
+//!
+//! An error is told as the harness shows it: the program that refuses and the name of its reason.
+
+mod jobs;
+mod leases;
+mod parties;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridlease_core::bond::Bond;
+use gridlease_core::book::Book;
+use gridlease_core::purse::Purse;
+use gridlease_core::reputation::Reputation;
+use gridlease_core::requirement::Requirement;
+use gridlease_core::{Atoms, Now, RuleError, RuleResult, job, lease};
+use gridlease_sdk::address;
+use gridlease_sdk::instruction::lease::LeaseKeys;
+use solana_pubkey::Pubkey;
+
+use crate::command::{By, Command};
+
+/// Places for jobs; the buyer of each is its number modulo the buyers.
+pub const JOBS: usize = 6;
+/// Places for offers of each provider.
+pub const OFFERS: usize = 2;
+
+/// What came of a command: nothing wrong, or the refusal.
+pub type Answer = Result<(), String>;
+
+/// An account of the market that a command needs and that is not there (any more).
+pub const GONE: &str = "market AccountOwnedByWrongProgram";
+/// As [`GONE`], told by the staking program.
+pub const GONE_IN_STAKING: &str = "staking AccountOwnedByWrongProgram";
+/// An account that is to be made is there already.
+pub const THERE_ALREADY: &str = "system 0";
+
+/// A buyer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buyer {
+    pub key: Pubkey,
+    pub wallet: Pubkey,
+    pub purse_key: Pubkey,
+    pub vault: Pubkey,
+    pub purse: Option<Pouch>,
+}
+
+/// A purse that is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pouch {
+    pub amounts: Purse,
+    pub deposited: u64,
+    pub withdrawn: u64,
+    pub paid: u64,
+    pub fees: u64,
+    pub compensated: u64,
+    pub last_job: u64,
+    pub open_jobs: u32,
+}
+
+/// A provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    pub authority: Pubkey,
+    pub payout: Pubkey,
+    pub record_key: Pubkey,
+    pub bond_key: Pubkey,
+    pub bond_vault: Pubkey,
+    pub bond: Option<Stake>,
+    pub record: Option<Record>,
+    pub offers: [Option<Offer>; OFFERS],
+}
+
+/// A bond that is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stake {
+    pub totals: Bond,
+    pub slashed: u64,
+    pub added: u64,
+    pub leases: u32,
+}
+
+/// A provider's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub node: Pubkey,
+    pub history: Reputation,
+    pub earned: u64,
+    pub offers: u32,
+    pub leases: u32,
+}
+
+/// An offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub live: bool,
+    pub due: u64,
+    pub ask: u64,
+    pub floor: u64,
+    pub units: u16,
+    pub free: u16,
+    pub auto_bid: bool,
+    pub payer: Pubkey,
+    pub lamports: u64,
+}
+
+/// A job, and whether its account is still there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posted {
+    pub key: Pubkey,
+    pub buyer: usize,
+    pub open: bool,
+    pub rules: job::Job,
+    pub need: Requirement,
+    pub weights: [u16; 4],
+    pub image_mb: u32,
+    pub book: Book,
+    pub excluded: Vec<usize>,
+    pub ended_ts: u64,
+    pub leases: Vec<Let>,
+}
+
+/// A lease, and whether its account is still there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    pub keys: LeaseKeys,
+    pub provider: usize,
+    pub offer: usize,
+    pub open: bool,
+    pub rules: lease::Lease,
+    pub stake: Atoms,
+    pub reservation: Atoms,
+    pub awarded_ts: u64,
+    /// What the accounts of lease and reservation hold together.
+    pub lamports: u64,
+}
+
+/// Lamports that accounts hold so that they may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rents {
+    pub offer: u64,
+    pub lease: u64,
+    pub reservation: u64,
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub now: Now,
+    pub people: Vec<Pubkey>,
+    pub buyers: Vec<Buyer>,
+    pub providers: Vec<Provider>,
+    pub jobs: [Option<Posted>; JOBS],
+    pub tokens: BTreeMap<Pubkey, u64>,
+    pub frozen: BTreeSet<Pubkey>,
+    /// Lamports that were sent to addresses of leases and of their reservations, to each alike, before there was one.
+    pub prefunded: BTreeMap<Pubkey, u64>,
+    /// Token accounts that may be frozen.
+    pub freezable: Vec<Pubkey>,
+    pub treasury: Pubkey,
+    pub insurance: Pubkey,
+    pub rents: Rents,
+}
+
+/// A rule's refusal, told by the market.
+pub trait InMarket<T> {
+    fn market(self) -> Result<T, String>;
+    fn staking(self) -> Result<T, String>;
+}
+
+impl<T> InMarket<T> for RuleResult<T> {
+    fn market(self) -> Result<T, String> {
+        self.map_err(|rule: RuleError| format!("market {rule:?}"))
+    }
+
+    fn staking(self) -> Result<T, String> {
+        self.map_err(|rule: RuleError| format!("staking {rule:?}"))
+    }
+}
+
+/// `Err` with this text unless the condition holds.
+pub fn require(condition: bool, reason: &str) -> Answer {
+    if condition { Ok(()) } else { Err(reason.to_owned()) }
+}
+
+impl Model {
+    /// One command: done wholly or not at all.
+    pub fn step(&mut self, command: &Command) -> Answer {
+        let mut next = self.clone();
+        next.apply(command)?;
+        *self = next;
+        Ok(())
+    }
+
+    fn apply(&mut self, command: &Command) -> Answer {
+        match *command {
+            Command::Clock { slots, seconds } => {
+                self.now = crate::chain::moved(self.now, slots, seconds);
+                Ok(())
+            }
+            Command::Donate { buyer, amount } => {
+                let vault = self.buyers[buyer].vault;
+                require(self.buyers[buyer].purse.is_some(), "token InvalidAccountData")?;
+                require(!self.frozen.contains(&vault), "token 17")?;
+                let sum: u64 = self.tokens.values().sum();
+                require(sum.checked_add(amount).is_some(), "token 14")?;
+                *self.tokens.entry(vault).or_default() += amount;
+                Ok(())
+            }
+            Command::Prefund { job, lamports } => {
+                let next = self.next_lease(job).ok_or(GONE)?;
+                *self.prefunded.entry(next).or_default() += lamports;
+                Ok(())
+            }
+            Command::Freeze { place, frozen } => {
+                let account = self.freezable[place % self.freezable.len()];
+                require(self.tokens.contains_key(&account), "token InvalidAccountData")?;
+                let changed = if frozen { self.frozen.insert(account) } else { self.frozen.remove(&account) };
+                require(changed, "token 13")
+            }
+            Command::OpenPurse { buyer } => self.open_purse(buyer),
+            Command::Deposit { buyer, by, amount } => self.deposit(buyer, by, amount),
+            Command::Withdraw { buyer, by, amount } => self.withdraw(buyer, by, amount),
+            Command::SweepFees { buyer } => self.sweep_fees(buyer),
+            Command::OpenBond { provider } => self.open_bond(provider),
+            Command::AddStake { provider, by, amount } => self.add_stake(provider, by, amount),
+            Command::Register { provider } => self.register(provider),
+            Command::UpdateNode { provider, by, node } => self.update_node(provider, by, node),
+            Command::PostOffer { provider, by, offer, terms } => self.post_offer(provider, by, offer, &terms),
+            Command::RefreshOffer { provider, by, offer, terms } => self.refresh_offer(provider, by, offer, &terms),
+            Command::WithdrawOffer { provider, by, offer } => self.withdraw_offer(provider, by, offer),
+            Command::PostJob { job, by, terms } => self.post_job(job, by, &terms),
+            Command::PlaceBid { job, provider, by, offer, price } => self.place_bid(job, provider, by, offer, price),
+            Command::EnterOffer { job, provider, offer } => self.enter_offer(job, provider, offer),
+            Command::Award { job, given } => self.award(job, given),
+            Command::CancelJob { job, by } => self.cancel_job(job, by),
+            Command::Ready { job, lease, by, image } => self.ready(job, lease, by, image),
+            Command::Settle { job, lease } => self.settle(job, lease),
+            Command::TopUp { job, lease, by, amount } => self.top_up(job, lease, by, amount),
+            Command::Stop { job, lease, by } => self.stop(job, lease, by),
+            Command::Finish { job, lease, by, reason } => self.finish(job, lease, by, reason),
+            Command::Abandon { job, lease, by } => self.abandon(job, lease, by),
+            Command::FailStart { job, lease, by } => self.fail_start(job, lease, by),
+            Command::Expire { job, lease } => self.expire(job, lease),
+            Command::CloseLease { job, lease } => self.close_lease(job, lease),
+            Command::CloseJob { job } => self.close_job(job),
+        }
+    }
+
+    /// Who signs where `right` should.
+    pub fn signer(&self, by: By, right: Pubkey) -> Pubkey {
+        match usize::from(by).checked_sub(1) {
+            Some(person) => self.people[person % self.people.len()],
+            None => right,
+        }
+    }
+
+    /// The address of the job's next lease, where its account is there.
+    pub fn next_lease(&self, job: usize) -> Option<Pubkey> {
+        let posted = self.jobs[job].as_ref().filter(|posted| posted.open)?;
+        Some(address::lease(&posted.key, posted.rules.leases))
+    }
+
+    /// The number of the lease that a command means, where the job in that place ever had one.
+    pub fn lease_at(&self, job: usize, lease: usize) -> Option<usize> {
+        let count = self.jobs[job].as_ref()?.leases.len();
+        (count > 0).then(|| count - 1 - lease % count)
+    }
+
+    /// Tokens move, as SPL Token does it: `signed` by an account's owner.
+    fn transfer(&mut self, from: Pubkey, to: Pubkey, amount: u64, signed: bool) -> Answer {
+        require(!self.frozen.contains(&from) && !self.frozen.contains(&to), "token 17")?;
+        let left = self.tokens[&from].checked_sub(amount).ok_or("token 1")?;
+        require(signed, "token 4")?;
+        self.tokens.insert(from, left);
+        *self.tokens.entry(to).or_default() += amount;
+        Ok(())
+    }
+
+    /// As [`Model::transfer`], out of a vault; nothing is moved where there is nothing to move.
+    fn pay_out(&mut self, from: Pubkey, to: Pubkey, amount: Atoms) -> Answer {
+        if amount.is_zero() { Ok(()) } else { self.transfer(from, to, amount.0, true) }
+    }
+
+    /// Takes a job out of its place while it is worked on; every step either puts it back or is undone.
+    fn posted(&mut self, job: usize) -> Result<&mut Posted, String> {
+        self.jobs[job].as_mut().filter(|posted| posted.open).ok_or_else(|| GONE.to_owned())
+    }
+}

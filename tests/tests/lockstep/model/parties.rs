@@ -1,0 +1,167 @@
+//! Purses, bonds, provider records, offers.
+
+use gridlease_core::job::check_price;
+use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
+use gridlease_core::reputation::Reputation;
+use gridlease_core::rounding::share_down;
+use gridlease_core::{Atoms, PricePerHour};
+
+use super::{
+    Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Rents, Stake, THERE_ALREADY, require,
+};
+use crate::command::{By, OfferTerms};
+
+impl Rents {
+    /// What an offer must hold so that `units` more leases can be opened.
+    pub fn of_offer(&self, units: u16) -> u64 {
+        self.offer + (self.lease + self.reservation) * u64::from(units)
+    }
+}
+
+impl Offer {
+    fn set_terms(&mut self, terms: &OfferTerms, now: u64) -> Answer {
+        check_price(PricePerHour(terms.ask)).market()?;
+        check_price(PricePerHour(terms.floor)).market()?;
+        require(terms.ask >= terms.floor, "market AskBelowFloor")?;
+        let expires = now.saturating_add_signed(terms.life);
+        require(expires > now && expires - now <= MAX_OFFER_LIFE.0, "market BadExpiry")?;
+        let open = self.units - self.free;
+        require(terms.units > 0 && terms.units <= MAX_UNITS && terms.units >= open, "market BadUnits")?;
+        (self.ask, self.floor, self.due) = (terms.ask, terms.floor, expires);
+        (self.units, self.free, self.auto_bid) = (terms.units, terms.units - open, terms.auto_bid);
+        Ok(())
+    }
+}
+
+impl Model {
+    /// The purse of a buyer, and changes in it.
+    pub(super) fn purse(&mut self, buyer: usize) -> Result<&mut Pouch, String> {
+        self.buyers[buyer].purse.as_mut().ok_or_else(|| GONE.to_owned())
+    }
+
+    pub(super) fn open_purse(&mut self, buyer: usize) -> Answer {
+        let buyer = &mut self.buyers[buyer];
+        require(buyer.purse.is_none(), THERE_ALREADY)?;
+        buyer.purse = Some(Pouch::default());
+        self.tokens.insert(buyer.vault, 0);
+        Ok(())
+    }
+
+    pub(super) fn deposit(&mut self, buyer: usize, by: By, amount: u64) -> Answer {
+        let (key, wallet, vault) = (self.buyers[buyer].key, self.buyers[buyer].wallet, self.buyers[buyer].vault);
+        let signed = self.signer(by, key) == key;
+        let purse = self.purse(buyer)?;
+        purse.amounts.deposit(Atoms(amount)).market()?;
+        purse.amounts.free().market()?;
+        purse.deposited = purse.deposited.saturating_add(amount);
+        self.transfer(wallet, vault, amount, signed)
+    }
+
+    pub(super) fn withdraw(&mut self, buyer: usize, by: By, amount: u64) -> Answer {
+        let (key, wallet, vault) = (self.buyers[buyer].key, self.buyers[buyer].wallet, self.buyers[buyer].vault);
+        let signer = self.signer(by, key);
+        let purse = self.purse(buyer)?;
+        require(signer == key, "market NotBuyer")?;
+        purse.amounts.withdraw(Atoms(amount)).market()?;
+        purse.withdrawn = purse.withdrawn.saturating_add(amount);
+        self.pay_out(vault, wallet, Atoms(amount))
+    }
+
+    pub(super) fn sweep_fees(&mut self, buyer: usize) -> Answer {
+        let fees = self.purse(buyer)?.amounts.sweep_fees().market()?;
+        let insurance = share_down(fees, INSURANCE_SHARE_OF_FEE).market()?;
+        let vault = self.buyers[buyer].vault;
+        self.pay_out(vault, self.treasury, fees.sub(insurance).market()?)?;
+        self.pay_out(vault, self.insurance, insurance)
+    }
+
+    pub(super) fn open_bond(&mut self, provider: usize) -> Answer {
+        let provider = &mut self.providers[provider];
+        require(provider.bond.is_none(), THERE_ALREADY)?;
+        provider.bond = Some(Stake::default());
+        self.tokens.insert(provider.bond_vault, 0);
+        Ok(())
+    }
+
+    pub(super) fn add_stake(&mut self, provider: usize, by: By, amount: u64) -> Answer {
+        let authority = self.providers[provider].authority;
+        let signer = self.signer(by, authority);
+        let provider = &mut self.providers[provider];
+        let stake = provider.bond.as_mut().ok_or(GONE_IN_STAKING)?;
+        require(signer == authority, "staking WrongAuthority")?;
+        stake.totals.add(Atoms(amount)).staking()?;
+        stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
+        let (from, to) = (provider.payout, provider.bond_vault);
+        self.transfer(from, to, amount, true)
+    }
+
+    pub(super) fn register(&mut self, provider: usize) -> Answer {
+        let node = self.people[crate::chain::node_of(provider)];
+        let provider = &mut self.providers[provider];
+        require(provider.record.is_none(), THERE_ALREADY)?;
+        provider.record = Some(Record { node, history: Reputation::default(), earned: 0, offers: 0, leases: 0 });
+        Ok(())
+    }
+
+    pub(super) fn update_node(&mut self, provider: usize, by: By, node: u8) -> Answer {
+        let authority = self.providers[provider].authority;
+        let signer = self.signer(by, authority);
+        let node = self.people[usize::from(node) % self.people.len()];
+        let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
+        require(signer == authority, "market NotAuthority")?;
+        record.node = node;
+        Ok(())
+    }
+
+    pub(super) fn post_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
+        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let signer = self.signer(by, node);
+        let (now, rents) = (self.now.ts.0, self.rents);
+        let provider = &mut self.providers[provider];
+        require(provider.offers[offer].is_none(), THERE_ALREADY)?;
+        require(signer == node, "market NotNodeKey")?;
+        let mut new = Offer {
+            live: true,
+            due: 0,
+            ask: 0,
+            floor: 0,
+            units: 0,
+            free: 0,
+            auto_bid: false,
+            payer: signer,
+            lamports: 0,
+        };
+        new.set_terms(terms, now)?;
+        new.lamports = rents.of_offer(new.free);
+        provider.offers[offer] = Some(new);
+        provider.record.as_mut().ok_or(GONE)?.offers += 1;
+        Ok(())
+    }
+
+    pub(super) fn refresh_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
+        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let signer = self.signer(by, node);
+        let (now, rents) = (self.now.ts.0, self.rents);
+        let offer = self.providers[provider].offers[offer].as_mut().ok_or(GONE)?;
+        require(signer == node, "market NotNodeKey")?;
+        require(offer.live, "market OfferNotLive")?;
+        offer.set_terms(terms, now)?;
+        offer.lamports = offer.lamports.max(rents.of_offer(offer.free));
+        Ok(())
+    }
+
+    pub(super) fn withdraw_offer(&mut self, provider: usize, by: By, offer: usize) -> Answer {
+        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let signer = self.signer(by, node);
+        let provider = &mut self.providers[provider];
+        let place = &mut provider.offers[offer];
+        let old = place.as_mut().ok_or(GONE)?;
+        require(signer == node || signer == provider.authority, "market NotNodeKey")?;
+        (old.live, old.due) = (false, 0);
+        if old.free == old.units {
+            *place = None;
+            provider.record.as_mut().ok_or(GONE)?.offers -= 1;
+        }
+        Ok(())
+    }
+}
