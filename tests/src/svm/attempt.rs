@@ -34,6 +34,7 @@ impl World {
             keys_made: self.keys_made,
             job_numbers: self.job_numbers,
             audited: self.audited,
+            made_up: self.made_up,
             ledger: self.ledger.clone(),
             payer: self.payer.insecure_clone(),
             admin: self.admin.insecure_clone(),

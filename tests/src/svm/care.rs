@@ -2,13 +2,11 @@
 
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_sdk::account::Lease;
+use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, care};
 use solana_account::Account;
 use solana_keypair::Keypair;
-use solana_pubkey::Pubkey;
 use solana_signer::Signer;
-use spl_token_interface::instruction::{freeze_account, thaw_account};
 
 use super::World;
 use super::outcome::Done;
@@ -44,20 +42,6 @@ impl World {
         let lamports = old.lamports.max(self.rent(data.len()));
         let account = Account { data, lamports, owner: solana_sdk_ids::sysvar::ID, ..old };
         self.put(care::SLOT_HASHES, account);
-    }
-
-    /// The issuer of the USDC freezes a token account.
-    pub fn freeze(&mut self, account: &Pubkey) {
-        let authority = self.mint_authority.insecure_clone();
-        let freeze = freeze_account(&TOKEN_PROGRAM, account, &self.mint, &authority.pubkey(), &[]).unwrap();
-        self.ok(&[freeze], &[&authority]);
-    }
-
-    /// The issuer of the USDC lets it move again.
-    pub fn thaw(&mut self, account: &Pubkey) {
-        let authority = self.mint_authority.insecure_clone();
-        let thaw = thaw_account(&TOKEN_PROGRAM, account, &self.mint, &authority.pubkey(), &[]).unwrap();
-        self.ok(&[thaw], &[&authority]);
     }
 
     /// The buyer rejects the start.

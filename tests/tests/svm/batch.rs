@@ -126,7 +126,7 @@ fn a_batch_of_several_buyers_or_payout_accounts_is_refused() {
     let mut read_only = lease::settle_batch(&keys[0], &further(&keys));
     read_only.accounts.last_mut().unwrap().is_writable = false;
     assert_eq!(w.refuse(read_only, &[]), "market ConstraintMut");
-    w.freeze(&owner.payout);
+    w.freeze(&owner.payout, true);
     assert_eq!(w.refuse(lease::settle_batch(&keys[0], &further(&keys)), &[]), "token 17");
 }
 

@@ -233,7 +233,7 @@ fn a_provider_whose_pay_is_frozen_lets_its_unit_again_and_gets_pay_and_rent_when
     let owner = w.provider(|supply| supply.units = 1);
     let sol = w.lamports(&owner.offer) + w.lamports(&owner.node.pubkey());
     let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
-    w.freeze(&owner.payout);
+    w.freeze(&owner.payout, true);
     w.pass(100);
     w.stop(&buyer, &keys);
     assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseReleased"]);
@@ -249,7 +249,7 @@ fn a_provider_whose_pay_is_frozen_lets_its_unit_again_and_gets_pay_and_rent_when
     assert_eq!(w.read::<Offer>(&owner.offer).unpaid, 2);
     w.withdraw_offer(&owner);
     assert!(w.find::<Offer>(&owner.offer).is_some(), "it waits for its unpaid leases");
-    w.thaw(&owner.payout);
+    w.freeze(&owner.payout, false);
     w.ok(&[lease::settle_batch(&keys, &[again.lease])], &[]);
     assert_eq!(w.tokens(&owner.payout), 98_000);
     for keys in [&keys, &again] {

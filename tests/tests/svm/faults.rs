@@ -360,14 +360,14 @@ fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_part_goes_to_insurance(
     let owner = w.provider(|_| {});
     let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
     w.pass(100);
-    w.freeze(&buyer.vault);
+    w.freeze(&buyer.vault, true);
     w.abandon(&owner, &keys);
     let purse: Purse = w.read(&buyer.purse);
     assert_eq!((purse.balance, purse.compensated), (10 * USDC, 0));
     assert_eq!((w.tokens(&buyer.vault), w.tokens(&w.insurance)), (10 * USDC, 720_000), "the buyer's 50,000 too");
     w.close_lease(&keys);
     assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0, "the stake is free before the pay can move");
-    w.thaw(&buyer.vault);
+    w.freeze(&buyer.vault, false);
     w.settle(&keys);
     w.close_lease(&keys);
     assert_eq!(w.tokens(&owner.payout), 49_000);
@@ -381,7 +381,7 @@ fn what_a_frozen_insurance_account_cannot_take_is_not_slashed() {
     let failed = w.starting(&buyer, &owner, 1_800_000, |_| {});
     let left = w.running(&buyer, &owner, 1_800_000, |_| {});
     let insurance = w.insurance;
-    w.freeze(&insurance);
+    w.freeze(&insurance, true);
     late(&mut w);
     assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed"], "nothing moves, and the job goes on");
     w.abandon(&owner, &left);

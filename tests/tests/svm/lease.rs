@@ -329,7 +329,7 @@ fn the_reservation_of_another_lease_cannot_be_released_by_closing_this_one() {
 fn a_frozen_payout_account_holds_up_nobody_but_its_owner_s_pay() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
-    w.freeze(&owner.payout);
+    w.freeze(&owner.payout, true);
     w.pass(100);
     assert_eq!(w.refuse(lease::settle(&keys), &[]), "token 17");
     w.stop(&buyer, &keys);
@@ -342,7 +342,7 @@ fn a_frozen_payout_account_holds_up_nobody_but_its_owner_s_pay() {
     let (bond, offer): (Bond, Offer) = (w.read(&owner.bond), w.read(&owner.offer));
     assert_eq!((bond.reserved, offer.units_free, offer.unpaid), (0, 2, 1));
     w.changes_nothing(lease::close(&keys));
-    w.thaw(&owner.payout);
+    w.freeze(&owner.payout, false);
     w.settle(&keys);
     assert_eq!(w.tokens(&owner.payout), 49_000);
     assert_eq!(w.close_lease(&keys).told(), ["LeaseClosed"]);

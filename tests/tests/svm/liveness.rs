@@ -496,10 +496,10 @@ fn a_credit_that_a_frozen_vault_cannot_take_goes_to_insurance() {
         w.take_down(&asker, &keys);
         w.pass(39);
         w.resume(&owner, &keys);
-        w.freeze(&buyer.vault);
+        w.freeze(&buyer.vault, true);
         if insurance_too {
             let insurance = w.insurance;
-            w.freeze(&insurance);
+            w.freeze(&insurance, true);
         }
         w.collect(&keys);
         assert_eq!((w.tokens(&w.insurance), w.read::<Purse>(&buyer.purse).compensated), (collected, 0));
