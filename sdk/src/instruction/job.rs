@@ -40,6 +40,11 @@ pub const INSTANT_OFFERS: usize = gridlease_core::limits::INSTANT_OFFERS;
 /// ask; where none does, nothing is posted. Only the first [`INSTANT_OFFERS`] are passed. Beside four offers, a URI of some
 /// 80 bytes still fits into a transaction.
 pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
+    post_instant_by(owner, owner, number, job, offers)
+}
+
+/// As [`post_instant`], signed and paid by `signer`: the owner, or the purse's spender.
+pub fn post_instant_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
     let purse = address::purse(owner);
     let address = address::job(&purse, number);
     let lease = address::lease(&address, 0);
@@ -47,7 +52,7 @@ pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]
     let uri_len = u8::try_from(job.manifest_uri.len()).unwrap_or(u8::MAX);
     let mut instruction = market(
         &accounts::PostInstant {
-            signer: *owner,
+            signer: *signer,
             config: address::market_config(),
             purse,
             job: address,

@@ -195,16 +195,17 @@ fn arrays_and_jobs_share_the_numbers_of_their_purse() {
     let buyer = w.buyer(100 * USDC);
     let key = buyer.key.pubkey();
     let job_args = gridlease_tests::svm::steps::job_args;
+    let first = gridlease_core::number::first(w.now().slot).unwrap();
     let small = ArrayShape { count: 1, quorum: 1, budget: CAP, ..shape() };
-    w.ok(&[array::post(&key, 5, small, job_args())], &[&buyer.key]);
-    for again in [array::post(&key, 4, small, job_args()), job::post(&key, 5, job_args())] {
+    w.ok(&[array::post(&key, first + 5, small, job_args())], &[&buyer.key]);
+    for again in [array::post(&key, first + 4, small, job_args()), job::post(&key, first + 5, job_args())] {
         assert_eq!(w.refuse(again, &[&buyer.key]), "market NumberUsed");
     }
-    w.ok(&[job::post(&key, 6, job_args())], &[&buyer.key]);
-    let posted = address::array(&buyer.purse, 5);
+    w.ok(&[job::post(&key, first + 6, job_args())], &[&buyer.key]);
+    let posted = address::array(&buyer.purse, first + 5);
     w.cancel_array(&buyer, &posted);
     w.close_array(&posted);
-    let revived = array::post(&key, 5, small, job_args());
+    let revived = array::post(&key, first + 5, small, job_args());
     assert_eq!(w.refuse(revived, &[&buyer.key]), "market NumberUsed");
 }
 
