@@ -289,7 +289,8 @@ impl World {
         done
     }
 
-    /// Allows reservations of the market's for leases that it knows nothing of; everything else is audited.
+    /// Allows reservations of the market's for leases that it knows nothing of, and marks of delegators that a test wrote into
+    /// a bond by hand; everything else is audited.
     pub fn make_leases_up(&mut self) {
         self.made_up = true;
     }

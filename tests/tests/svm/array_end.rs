@@ -36,7 +36,7 @@ fn once_enough_tasks_completed_anybody_ends_the_stragglers_and_all_money_returns
 
     assert_eq!(w.ok(&[cancel.clone()], &[]).told(), ["JobEnded"]);
     w.changes_nothing(cancel);
-    assert_eq!(w.ok(&[stop.clone()], &[]).told(), ["LeaseEnded", "JobEnded"]);
+    assert_eq!(w.ok(&[stop.clone()], &[]).told(), ["LeaseEnded"]);
     w.changes_nothing(stop);
     assert_eq!(w.read::<Job>(&jobs[1]).end_reason(), EndReason::Stopped);
     w.settle(&second);

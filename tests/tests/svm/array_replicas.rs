@@ -150,6 +150,7 @@ fn a_node_key_of_zeros_hides_nobody_behind_it() {
 
 /// Writes the marks of a bond's delegators.
 fn delegated(w: &mut World, bond: &Pubkey, marks: &[[u8; 8]]) {
+    w.make_leases_up(); // the marks of delegators that there are not
     w.edit(bond, |data| {
         data[133] = u8::try_from(marks.len()).unwrap();
         data[136..136 + 8 * marks.len()].copy_from_slice(marks.as_flattened());

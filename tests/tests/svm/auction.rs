@@ -506,6 +506,7 @@ fn one_provider_may_bid_with_any_of_its_offers_but_stands_once() {
     let node = owner.node.pubkey();
     let post = provider::post_offer(&node, &owner.record, 2, supply.machine(), supply.terms(w.now().ts.0));
     w.ok(&[post], &[&owner.node]);
+    w.claim_all(&owner, 2);
     let job = w.job(&buyer, |_| {});
     w.bid(&owner, &job, 1_000_000);
     let second = job::Bidder { offer: 2, ..owner.bidder() };

@@ -374,7 +374,7 @@ fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_part_goes_to_insurance(
 }
 
 #[test]
-fn what_a_frozen_insurance_account_cannot_take_is_not_slashed() {
+fn what_a_frozen_insurance_account_cannot_take_waits_in_the_bond_and_holds_up_no_fault() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let owner = w.provider(|_| {});
@@ -383,9 +383,11 @@ fn what_a_frozen_insurance_account_cannot_take_is_not_slashed() {
     let insurance = w.insurance;
     w.freeze(&insurance, true);
     late(&mut w);
-    assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed"], "nothing moves, and the job goes on");
+    assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed", "Slashed"]);
     w.abandon(&owner, &left);
-    assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 141 * 500, "the buyer's part alone");
+    let bond: Bond = w.read(&owner.bond);
+    assert_eq!(bond.slashed_total, 141 * 500 + bond.insurance_owed, "the buyer's part moved, the fund's waits");
+    assert!(bond.insurance_owed > 0);
     assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 141 * 500);
     assert_eq!(w.read::<Record>(&owner.record).faulted, 2);
 }

@@ -75,7 +75,11 @@ fn a_node_answers_within_sixty_seconds_and_keeps_the_bond() {
         let lease: Lease = w.read(&keys.lease);
         assert_eq!((lease.challenge_end, lease.challenge_gross, lease.challenge_nonce), (0, 0, [0; 32]));
         assert_eq!((lease.challenger, lease.header.due_ts), (SYSTEM_PROGRAM, lease.runway_end));
-        assert_eq!(w.read::<Record>(&owner.record).uptime, 5_625, "an eighth of the way to full marks");
+        assert_eq!(
+            w.read::<Record>(&owner.record).uptime,
+            5_000,
+            "answers are free to make, so they count at the close"
+        );
     }
 }
 
@@ -208,7 +212,8 @@ fn a_challenger_that_emptied_its_account_holds_up_nothing_and_its_bond_goes_to_t
     assert_eq!((w.lamports(&poor.pubkey()), w.read::<Lease>(&keys.lease).challenger), (0, SYSTEM_PROGRAM));
     w.finish(&owner, &keys, EndReason::Completed);
     w.wind_up(&buyer, &keys);
-    assert_eq!(w.lamports(&keys.offer), offer + BOND);
+    // One lamport of the reservation was lent by the bond.
+    assert_eq!(w.lamports(&keys.offer), offer + BOND - 1);
 }
 
 #[test]

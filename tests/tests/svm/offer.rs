@@ -209,6 +209,7 @@ fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_b
     assert_eq!(w.lamports(&owner.offer), own + 3 * lease_rent);
     assert_eq!(w.lamports(&node), had - own - 3 * lease_rent);
 
+    w.claim_all(&owner, 1);
     let keys = w.starting(&buyer, &owner, 1_000_000, |_| {});
     assert_eq!(w.lamports(&owner.offer), own + 2 * lease_rent + 1, "the bond lent the reservation its first lamport");
     w.refresh(&owner, OfferTerms { units: 5, ..supply.terms(w.now().ts.0) });

@@ -264,6 +264,7 @@ fn a_provider_that_names_its_revenue_vault_shares_what_its_leases_earn() {
     let post =
         provider::post_offer(&owner.node.pubkey(), &owner.record, 1, supply.machine(), supply.terms(w.now().ts.0));
     w.ok(&[post], &[&owner.node]);
+    w.claim_all(&owner, 1);
     // The record was made before the pool: a second provider names the vault from the start.
     let (authority, _) = w.wallet(0);
     let register = provider::register(&authority.pubkey(), &revenue, node_args(&owner.node.pubkey()));
