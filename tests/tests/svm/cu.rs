@@ -33,7 +33,7 @@ const ABOVE_GOAL: &[(&str, &str, u64)] = &[
     // Checks three foreign accounts for each candidate, opens a lease and has the staking program open a reservation (about 9,000).
     ("award", "one bidder", 28_000),
     // The same, after reading twelve accounts of four bidders that are good no more (about 4,800 each).
-    ("award", "fifth of the book, four bad ones before it", 38_000),
+    ("award", "fifth of the book, four bad ones before it", 40_000),
     // Five accounts of the market and an event by self-CPI (about 1,700).
     ("ready", "in time", 6_500),
     // A transfer by SPL Token (about 1,300), an event, and two token accounts read whole.
