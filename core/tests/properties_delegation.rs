@@ -1,5 +1,6 @@
 //! Delegated stake: shares conserve, rounding is against who asks, the operator loses first, and whoever leaves leaves
 //! fairly.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 mod common;
 

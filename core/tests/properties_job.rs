@@ -102,7 +102,7 @@ impl World {
             }
             _ => {}
         }
-        let bidders = usize::from(now.slot % 2 == 0);
+        let bidders = usize::from(now.slot.is_multiple_of(2));
         let Some(lease) = self.leases.last_mut() else {
             return Ok(());
         };

@@ -1,4 +1,5 @@
 //! Revenue: what arrives is divided without a leak, whoever claims when, and a commission has its notice.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 mod common;
 

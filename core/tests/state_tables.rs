@@ -1,5 +1,5 @@
 //! Every step in every situation of a job and of a lease, against tables written out by hand.
-#![allow(clippy::unwrap_used)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded};
 use gridlease_core::lease::{Lease, LeaseState};

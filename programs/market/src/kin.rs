@@ -31,8 +31,8 @@ pub fn split<'info>(
 
 /// Who stands behind a provider: authority, node key, payout account, and the delegators of `bond`, which is its own.
 fn behind(provider: &Provider, bond: &AccountInfo) -> Result<KinData> {
-    let mut data = KinData::default();
-    data.own = [first_eight(&provider.authority), first_eight(&provider.node_key), first_eight(&provider.payout)];
+    let own = [first_eight(&provider.authority), first_eight(&provider.node_key), first_eight(&provider.payout)];
+    let mut data = KinData { own, ..KinData::default() };
     read_delegators(bond, &mut data.delegators)?;
     Ok(data)
 }

@@ -5,14 +5,14 @@ use core::mem::offset_of;
 use anchor_lang::error::Error;
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, ZeroCopy};
+use gridlease_core::Atoms;
 use gridlease_core::delegation::{SharePool, Stake};
-use gridlease_core::{Atoms, RuleError};
 
 use crate::constants::{
     BOND_SEED, CONFIG_SEED, DELEGATION_SEED, RESERVATION_SEED, REVENUE_SEED, UNBONDING_SEED, VAULT_SEED,
 };
 use crate::convert::write_new;
-use crate::error::{OrRule, RULE_BASE, StakingError, rule};
+use crate::error::{OrRule, StakingError};
 use crate::state::{Bond, Config, Delegation, Header, Reservation, Unbonding};
 use crate::{ID, event, instruction};
 

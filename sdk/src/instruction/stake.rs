@@ -76,7 +76,7 @@ pub fn open_pool(
         &accounts::OpenPool {
             authority: *authority,
             config: address::staking_config(),
-            bond: bond,
+            bond,
             revenue: address::bond_revenue(&bond),
             payout: *payout,
             usdc_mint: *usdc_mint,
@@ -96,7 +96,7 @@ pub fn change_pool(authority: &Pubkey, payout: &Pubkey, commission: u16, min_del
         &accounts::ChangePool {
             authority: *authority,
             config: address::staking_config(),
-            bond: bond,
+            bond,
             revenue: address::bond_revenue(&bond),
             payout: *payout,
             event_authority: staking_events(),
@@ -158,7 +158,7 @@ pub fn unbond(authority: &Pubkey, destination: &Pubkey, amount: u64, number: u32
         &accounts::Unbond {
             authority: *authority,
             config: address::staking_config(),
-            bond: bond,
+            bond,
             unbonding: address::unbonding(&bond, authority, number),
             destination: *destination,
             revenue: address::bond_revenue(&bond),
@@ -315,7 +315,7 @@ pub fn close_bond(authority: &Pubkey, destination: &Pubkey, has_pool: bool) -> I
     staking(
         &accounts::CloseBond {
             authority: *authority,
-            bond: bond,
+            bond,
             vault: address::bond_vault(&bond),
             revenue: has_pool.then(|| address::bond_revenue(&bond)),
             destination: *destination,
@@ -333,7 +333,7 @@ pub fn sweep_donation(authority: &Pubkey, destination: &Pubkey) -> Instruction {
     staking(
         &accounts::SweepDonation {
             authority: *authority,
-            bond: bond,
+            bond,
             vault: address::bond_vault(&bond),
             destination: *destination,
             token_program: TOKEN_PROGRAM,

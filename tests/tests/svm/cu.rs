@@ -398,7 +398,7 @@ fn arrays(m: &mut Meter) {
         m.world.make_leases_up(); // the marks of delegators that there are not
         m.world.edit(&rival.bond, |data| {
             data[133] = 16;
-            let mark = u8::try_from(data[24] % 100).unwrap();
+            let mark = data[24] % 100;
             for (at, byte) in data[136..264].iter_mut().enumerate() {
                 *byte = mark.wrapping_add(u8::try_from(at / 8).unwrap()) | 1;
             }

@@ -119,6 +119,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
 }
 
 /// What an award does.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and a box would cost the heap")]
 enum Outcome<'info> {
     /// A lease was opened.
     Awarded(crate::event::JobAwarded, Taken<'info>, Rents),
