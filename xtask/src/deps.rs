@@ -47,8 +47,8 @@ const OUTSIDE: [(&str, &[&str]); 3] = [
     ("gridlease-core", &[]),
     (
         "gridlease-market",
-        // The hasher is the SHA-256 system call, which Anchor does not pass on.
-        &["anchor-lang", "anchor-spl", "bytemuck", "solana-sha256-hasher"],
+        // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"],
     ),
     ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck"]),
 ];

@@ -1,0 +1,408 @@
+//! What the market tells the world, by self-CPI. Together the events suffice to rebuild every balance.
+
+use anchor_lang::prelude::*;
+
+mod array;
+mod governance;
+mod index;
+mod sealed;
+
+pub use array::*;
+pub use governance::*;
+pub use index::*;
+pub use sealed::*;
+
+/// A purse was opened.
+#[event]
+pub struct PurseOpened {
+    /// The purse.
+    pub purse: Pubkey,
+    /// Its owner.
+    pub owner: Pubkey,
+}
+
+/// Money came into a purse.
+#[event]
+pub struct Deposited {
+    /// The purse.
+    pub purse: Pubkey,
+    /// Atoms.
+    pub amount: u64,
+    /// Balance after.
+    pub balance: u64,
+}
+
+/// Money left a purse for its owner.
+#[event]
+pub struct Withdrawn {
+    /// The purse.
+    pub purse: Pubkey,
+    /// Atoms.
+    pub amount: u64,
+    /// Balance after.
+    pub balance: u64,
+}
+
+/// Fees went from a purse to the treasury and the insurance fund.
+#[event]
+pub struct FeesSwept {
+    /// The purse.
+    pub purse: Pubkey,
+    /// Atoms to the treasury.
+    pub treasury: u64,
+    /// Atoms to the insurance fund.
+    pub insurance: u64,
+}
+
+/// A provider registered or changed its record.
+#[event]
+pub struct ProviderRecorded {
+    /// The provider record.
+    pub provider: Pubkey,
+    /// Its node key.
+    pub node_key: Pubkey,
+    /// Its payout account.
+    pub payout: Pubkey,
+    /// SHA-256 of its TLS certificate.
+    pub cert_fingerprint: [u8; 32],
+    /// URL of its API.
+    pub endpoint: String,
+    /// X25519 key for sealed secrets; zero for none.
+    pub x25519: [u8; 32],
+}
+
+/// An offer was posted or refreshed.
+#[event]
+pub struct OfferRecorded {
+    /// The offer.
+    pub offer: Pubkey,
+    /// Its provider.
+    pub provider: Pubkey,
+    /// Price per hour at which it stands.
+    pub ask: u64,
+    /// Lowest automatic bid.
+    pub floor: u64,
+    /// Units.
+    pub units: u16,
+    /// Free units.
+    pub units_free: u16,
+    /// Expiry.
+    pub expires_ts: u64,
+}
+
+/// An offer was withdrawn.
+#[event]
+pub struct OfferWithdrawn {
+    /// The offer.
+    pub offer: Pubkey,
+    /// Its account is gone; otherwise it waits for its open leases.
+    pub closed: bool,
+}
+
+/// A job was posted.
+#[event]
+pub struct JobPosted {
+    /// The job.
+    pub job: Pubkey,
+    /// The purse that pays.
+    pub purse: Pubkey,
+    /// The most it pays per hour.
+    pub max_price: u64,
+    /// Atoms reserved.
+    pub reserved: u64,
+    /// SHA-256 of the manifest.
+    pub manifest_hash: [u8; 32],
+    /// End of the bidding window.
+    pub close_ts: u64,
+}
+
+/// A bid entered the book.
+#[event]
+pub struct BidEntered {
+    /// The job.
+    pub job: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
+    /// Number of its offer.
+    pub offer: u32,
+    /// Price per hour.
+    pub price: u64,
+    /// Score in 10⁻⁸ of the scale.
+    pub score: u32,
+    /// Rank in the book, 0 the best.
+    pub rank: u8,
+    /// Entered for an `auto_bid` offer.
+    pub automatic: bool,
+    /// End of the bidding window after it.
+    pub close_ts: u64,
+}
+
+/// A lease was opened.
+#[event]
+pub struct JobAwarded {
+    /// The job.
+    pub job: Pubkey,
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
+    /// Number of its offer.
+    pub offer: u32,
+    /// Price per hour.
+    pub price: u64,
+    /// Atoms handed to the lease.
+    pub reserved: u64,
+    /// Stake reserved.
+    pub stake: u64,
+    /// Bids skipped because they were no longer good.
+    pub skipped: u8,
+    /// Deadline for ready.
+    pub start_deadline: u64,
+}
+
+/// Nobody took the job; it takes bids again.
+#[event]
+pub struct JobReopened {
+    /// The job.
+    pub job: Pubkey,
+    /// Attempts left.
+    pub attempts_left: u8,
+    /// End of the new window.
+    pub close_ts: u64,
+}
+
+/// A job ended.
+#[event]
+pub struct JobEnded {
+    /// The job.
+    pub job: Pubkey,
+    /// The purse.
+    pub purse: Pubkey,
+    /// Reason, see `gridlease_core::job::EndReason`.
+    pub reason: u8,
+    /// Atoms that the job itself returned to the purse.
+    pub refunded: u64,
+}
+
+/// A lease became ready; its meter runs.
+#[event]
+pub struct LeaseReady {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The job.
+    pub job: Pubkey,
+    /// When the reservation is used up.
+    pub runway_end: u64,
+    /// Atoms that the job held beside the lease and returned to the purse.
+    pub released: u64,
+}
+
+/// Money moved to a provider.
+#[event]
+pub struct Settled {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The purse.
+    pub purse: Pubkey,
+    /// Atoms paid now.
+    pub net: u64,
+    /// Atoms recorded as fee now.
+    pub fee: u64,
+    /// Atoms paid in all.
+    pub paid: u64,
+    /// Atoms recorded as fee in all.
+    pub fees: u64,
+    /// State after.
+    pub state: u8,
+}
+
+/// A reservation was topped up.
+#[event]
+pub struct ToppedUp {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Atoms added.
+    pub amount: u64,
+    /// When the reservation is used up now.
+    pub runway_end: u64,
+}
+
+/// A lease ended after it had been awarded. What it returned went to its job, which goes on or ends with it.
+#[event]
+pub struct LeaseEnded {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The job.
+    pub job: Pubkey,
+    /// Reason, see `gridlease_core::job::EndReason`; also the job's, where that ended too.
+    pub reason: u8,
+    /// Exit code, where one was reported.
+    pub exit_code: Option<i32>,
+    /// Everything it owes or has paid, fee included.
+    pub gross: u64,
+    /// Atoms that the lease returned to its job.
+    pub refunded: u64,
+    /// Atoms that the job returned to the purse; zero where it goes on.
+    pub released: u64,
+    /// State of the job after, see `gridlease_core::job::JobState`.
+    pub job_state: u8,
+    /// Where the job takes bids again, the end of its window.
+    pub close_ts: u64,
+    /// Root over the outputs.
+    pub result_hash: [u8; 32],
+    /// Last link of the log's hash chain.
+    pub log_hash: [u8; 32],
+}
+
+/// What one of several settlements moved.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
+pub struct SettledLease {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Atoms paid now.
+    pub net: u64,
+    /// Atoms recorded as fee now.
+    pub fee: u64,
+    /// State after.
+    pub state: u8,
+}
+
+/// Money moved to a provider for several leases at once.
+#[event]
+pub struct BatchSettled {
+    /// The purse.
+    pub purse: Pubkey,
+    /// What moved for each lease.
+    pub leases: Vec<SettledLease>,
+}
+
+/// A liveness challenge was made.
+#[event]
+pub struct LivenessChallenged {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Who made it.
+    pub challenger: Pubkey,
+    /// What the node is to sign.
+    pub nonce: [u8; 32],
+    /// Until when it may answer.
+    pub deadline: u64,
+}
+
+/// A liveness challenge is over.
+#[event]
+pub struct ChallengeResolved {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Who made it.
+    pub challenger: Pubkey,
+    /// 0: answered, the node keeps the bond; 1: missed, the lease is down since the challenge; 2: moot, the lease was over.
+    pub outcome: u8,
+}
+
+/// A lease that was down runs again.
+#[event]
+pub struct LeaseResumed {
+    /// The lease.
+    pub lease: Pubkey,
+    /// When the reservation is used up now.
+    pub runway_end: u64,
+    /// Seconds of downtime that were credited so far.
+    pub credited_s: u32,
+    /// Credit that is to be taken from the stake, in atoms.
+    pub credit: u64,
+}
+
+/// Credit for downtime was taken from the stake.
+#[event]
+pub struct CreditCollected {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Atoms to the buyer's purse.
+    pub victim: u64,
+    /// Atoms to the insurance fund, where the purse could not take them.
+    pub insurance: u64,
+}
+
+/// A checkpoint was written.
+#[event]
+pub struct CheckpointWritten {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The job.
+    pub job: Pubkey,
+    /// Number of the checkpoint.
+    pub seq: u32,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Its bytes.
+    pub bytes: u64,
+    /// What was accrued by then, in atoms.
+    pub confirmed: u64,
+}
+
+/// The provider gave notice.
+#[event]
+pub struct NoticeGiven {
+    /// The lease.
+    pub lease: Pubkey,
+    /// When it may leave without fault.
+    pub notice_end: u64,
+}
+
+/// The stake of a lease that is over is free again, while the provider still waits for money.
+#[event]
+pub struct LeaseReleased {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
+}
+
+/// A provider's stake was slashed.
+#[event]
+pub struct FaultSlashed {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
+    /// Reason, see `gridlease_core::job::EndReason`.
+    pub reason: u8,
+    /// Atoms to the buyer's purse.
+    pub victim: u64,
+    /// Atoms to the insurance fund.
+    pub insurance: u64,
+}
+
+/// A lease's reservation is used up; it waits for a top-up.
+#[event]
+pub struct GraceBegan {
+    /// The lease.
+    pub lease: Pubkey,
+    /// When it ends without one.
+    pub grace_end: u64,
+}
+
+/// A lease's account is gone.
+#[event]
+pub struct LeaseClosed {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider.
+    pub provider: Pubkey,
+    /// Atoms paid over its life.
+    pub paid: u64,
+    /// Atoms recorded as fee over its life.
+    pub fee: u64,
+    /// Atoms returned over its life.
+    pub refunded: u64,
+}
+
+/// A job's account is gone.
+#[event]
+pub struct JobClosed {
+    /// The job.
+    pub job: Pubkey,
+    /// The purse.
+    pub purse: Pubkey,
+}
