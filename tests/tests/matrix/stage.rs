@@ -62,6 +62,7 @@ impl Stage {
             let terms = supply.terms(w.now().ts.0);
             let second = provider::post_offer(&owner.node.pubkey(), &owner.record, 2, supply.machine(), terms);
             w.ok(&[second], &[&owner.node]);
+            w.claim_all(&owner, 2);
             owner
         };
         let (owner, other_owner) = (supply(), supply());
