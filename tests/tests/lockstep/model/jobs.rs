@@ -259,7 +259,8 @@ impl Model {
         used.free -= 1;
         let lease_key = address::lease(&posted.key, number);
         let before = self.prefunded.remove(&lease_key).unwrap_or(0);
-        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before);
+        // A reservation without lamports is lent its first one by the bond.
+        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before.max(1));
         let bond = winner.bond.as_mut().ok_or(GONE)?;
         bond.totals.reserve(stake).staking()?;
         bond.leases += 1;
@@ -283,7 +284,7 @@ impl Model {
             awarded_ts: now.ts.0,
             released: false,
             lamports: rents.lease.max(before),
-            reservation_lamports: rents.reservation.max(before),
+            reservation_lamports: rents.reservation.max(before) - u64::from(before == 0),
         });
         Ok(())
     }

@@ -140,7 +140,7 @@ pub struct Let {
     /// Its stake and its unit are free again.
     pub released: bool,
     pub lamports: u64,
-    /// What the account of the reservation holds.
+    /// What the account of the reservation holds, less what the bond lent it.
     pub reservation_lamports: u64,
 }
 
