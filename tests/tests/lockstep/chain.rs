@@ -163,7 +163,14 @@ pub fn scene() -> (World, Model) {
     for (at, provider) in providers[..PROVIDERS - 1].iter_mut().enumerate() {
         let node = people[node_of(at)];
         w.ok(&[provider::register(&provider.authority, &provider.payout, node_args(&node))], &[]);
-        provider.record = Some(Record { node, history: Default::default(), recent: Default::default(), earned: 0, offers: 0, leases: 0 });
+        provider.record = Some(Record {
+            node,
+            history: Default::default(),
+            recent: Default::default(),
+            earned: 0,
+            offers: 0,
+            leases: 0,
+        });
     }
     for person in &people {
         w.airdrop(person, 1_000_000_000_000);
@@ -266,12 +273,16 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             Supply::default().machine(),
             terms(&said),
         ),
-        Command::RefreshOffer { provider, by, offer, terms: said } => provider::refresh_offer(
-            &who(by, node(provider)?),
-            &owner(provider).record_key,
-            offer_number(offer),
-            terms(&said),
-        ),
+        Command::RefreshOffer { provider, by, offer, terms: said } => {
+            // Not told: more units while a lease is open. The first lamport of its reservation is lent by the bond, so the
+            // offer kept one more than it needs for the others, pays one less for the new units, and is one short of the
+            // rent of its last unit once the lease is closed, until it is refreshed again: the audit refuses that.
+            if owner(provider).offers[offer].is_some_and(|old| old.free < old.units && said.units > old.units) {
+                return None;
+            }
+            let key = owner(provider).record_key;
+            provider::refresh_offer(&who(by, node(provider)?), &key, offer_number(offer), terms(&said))
+        }
         Command::WithdrawOffer { provider, by, offer } => {
             let signer = who(by, node(provider)?);
             let payer = owner(provider).offers[offer].map_or(signer, |offer| offer.payer);

@@ -366,7 +366,8 @@ fn supply(random: &mut Random, model: &Model) -> Command {
                 }
                 Some(old) if !old.live => Command::WithdrawOffer { provider, by: who, offer },
                 Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(chain::unit().gpu_count) => {
-                    let missing = (u32::from(new.units) * u32::from(chain::unit().gpu_count)).saturating_sub(new.claimed.into());
+                    let missing =
+                        (u32::from(new.units) * u32::from(chain::unit().gpu_count)).saturating_sub(new.claimed.into());
                     let count = if random.once_in(20) { random.below(9) as u8 } else { missing.min(8) as u8 };
                     Command::ClaimGpus { provider, by: who, offer, count }
                 }

@@ -164,7 +164,15 @@ impl Model {
         }
     }
 
-    fn enter(&mut self, job: usize, mut posted: Posted, provider: usize, offer: usize, price: PricePerHour, until: UnixTs) -> Answer {
+    fn enter(
+        &mut self,
+        job: usize,
+        mut posted: Posted,
+        provider: usize,
+        offer: usize,
+        price: PricePerHour,
+        until: UnixTs,
+    ) -> Answer {
         let (now, bidder) = (self.now, &self.providers[provider]);
         let (record, terms) = (bidder.record.as_ref().ok_or(GONE)?, bidder.offers[offer].as_ref().ok_or(GONE)?);
         let mut rules = posted.rules;

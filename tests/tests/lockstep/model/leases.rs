@@ -1,8 +1,8 @@
 //! Leases.
 
-use gridlease_core::reputation::Closed;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::reputation::Closed;
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, RuleError, UnixTs, lease};
 use solana_pubkey::Pubkey;

@@ -106,7 +106,14 @@ impl Model {
         let node = self.people[crate::chain::node_of(provider)];
         let provider = &mut self.providers[provider];
         require(provider.record.is_none(), THERE_ALREADY)?;
-        provider.record = Some(Record { node, history: Reputation::default(), recent: Default::default(), earned: 0, offers: 0, leases: 0 });
+        provider.record = Some(Record {
+            node,
+            history: Reputation::default(),
+            recent: Default::default(),
+            earned: 0,
+            offers: 0,
+            leases: 0,
+        });
         Ok(())
     }
 
