@@ -37,6 +37,13 @@ pub fn offer_number(place: usize) -> u32 {
     u32::try_from(place).unwrap() + 1
 }
 
+/// The hash of a GPU.
+fn gpu(provider: usize, offer: usize, at: usize) -> [u8; 32] {
+    let mut hash = [7; 32];
+    (hash[0], hash[1], hash[2]) = (provider as u8, offer as u8, at as u8);
+    hash
+}
+
 /// The place of the offer with a number.
 pub fn offer_place(number: u32) -> usize {
     usize::try_from(number).unwrap() - 1
@@ -122,7 +129,9 @@ pub fn scene() -> (World, Model) {
             w.ok(&[purse::open(&key, &mint)], &[]);
         }
         let vault = address::purse_vault(&purse_key);
-        buyers.push(Buyer { key, wallet, purse_key, vault, purse: opened.then(Pouch::default) });
+        let last_job = |purse: account::Purse| Pouch { last_job: purse.last_job, ..Pouch::default() };
+        let purse = w.find::<account::Purse>(&purse_key).map(last_job);
+        buyers.push(Buyer { key, wallet, purse_key, vault, purse });
         people.push(key);
     }
     let mut providers = Vec::new();
@@ -143,6 +152,7 @@ pub fn scene() -> (World, Model) {
             bond: opened.then(Stake::default),
             record: None,
             offers: [None; OFFERS],
+            claims: Default::default(),
         });
         people.push(authority);
     }
@@ -153,7 +163,14 @@ pub fn scene() -> (World, Model) {
     for (at, provider) in providers[..PROVIDERS - 1].iter_mut().enumerate() {
         let node = people[node_of(at)];
         w.ok(&[provider::register(&provider.authority, &provider.payout, node_args(&node))], &[]);
-        provider.record = Some(Record { node, history: Default::default(), earned: 0, offers: 0, leases: 0 });
+        provider.record = Some(Record {
+            node,
+            history: Default::default(),
+            recent: Default::default(),
+            earned: 0,
+            offers: 0,
+            leases: 0,
+        });
     }
     for person in &people {
         w.airdrop(person, 1_000_000_000_000);
@@ -256,16 +273,34 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             Supply::default().machine(),
             terms(&said),
         ),
-        Command::RefreshOffer { provider, by, offer, terms: said } => provider::refresh_offer(
-            &who(by, node(provider)?),
-            &owner(provider).record_key,
-            offer_number(offer),
-            terms(&said),
-        ),
+        Command::RefreshOffer { provider, by, offer, terms: said } => {
+            // Not told: more units while a lease is open. The first lamport of its reservation is lent by the bond, so the
+            // offer kept one more than it needs for the others, pays one less for the new units, and is one short of the
+            // rent of its last unit once the lease is closed, until it is refreshed again: the audit refuses that.
+            if owner(provider).offers[offer].is_some_and(|old| old.free < old.units && said.units > old.units) {
+                return None;
+            }
+            let key = owner(provider).record_key;
+            provider::refresh_offer(&who(by, node(provider)?), &key, offer_number(offer), terms(&said))
+        }
         Command::WithdrawOffer { provider, by, offer } => {
             let signer = who(by, node(provider)?);
             let payer = owner(provider).offers[offer].map_or(signer, |offer| offer.payer);
             provider::withdraw_offer(&signer, &owner(provider).record_key, offer_number(offer), &payer)
+        }
+        Command::ClaimGpus { provider, by, offer, count } => {
+            let from = owner(provider).claims[offer].len();
+            let hashes: Vec<_> = (from..from + usize::from(count)).map(|at| gpu(provider, offer, at)).collect();
+            let signer = who(by, node(provider)?);
+            provider::claim_gpus(&signer, &owner(provider).record_key, offer_number(offer), &hashes)
+        }
+        Command::ReleaseGpus { provider, by, offer, count } => {
+            let claims = &owner(provider).claims[offer];
+            let from = claims.len().checked_sub(count.into())?;
+            let given: Vec<_> = (from..claims.len()).map(|at| (gpu(provider, offer, at), claims[at])).collect();
+            let (first, more) = given.split_first()?;
+            let signer = who(by, node(provider)?);
+            provider::release_gpus(&signer, &owner(provider).record_key, offer_number(offer), first, more)
         }
         Command::PostJob { job: at, by, terms } => {
             if !model.is_free(at) {
@@ -375,6 +410,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
                 completed: record.completed,
                 faulted: record.faulted,
             },
+            recent: gridlease_core::reputation::RecentBuyers { marks: record.buyers, next: record.next_buyer },
             earned: record.earned,
             offers: record.offers,
             leases: record.leases,
@@ -411,6 +447,8 @@ fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
         units: offer.units,
         free: offer.units_free,
         auto_bid: offer.auto_bid == 1,
+        unpaid: offer.unpaid,
+        claimed: offer.claimed,
         payer: offer.payer,
         lamports: world.lamports(key),
     })
@@ -448,12 +486,14 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
         let chain: Option<account::Lease> = world.find(&one.keys.lease);
         same!(format!("lease {at} open"), chain.is_some(), one.open);
         let reservation: Option<account::Reservation> = world.find(&address::reservation(&one.keys.lease));
-        same!(format!("reservation {at} open"), reservation.is_some(), one.open);
-        if let (Some(chain), Some(reservation)) = (chain, reservation) {
+        same!(format!("reservation {at} open"), reservation.is_some(), one.open && !one.released);
+        if let Some(chain) = chain {
             same!(format!("lease {at}"), chain.rules(), Some(one.rules));
             same!(format!("lease {at} due"), chain.header.due_ts, one.rules.due().0);
             same!(format!("stake {at}"), (chain.stake, chain.awarded_ts), (one.stake.0, one.awarded_ts));
-            same!(format!("reservation {at}"), reservation.amount, one.reservation.0);
+            let left = reservation.map_or(0, |reservation| reservation.amount);
+            same!(format!("reservation {at}"), left, one.reservation.0);
+            same!(format!("released {at}"), chain.released == 1, one.released);
         }
     }
     Ok(())

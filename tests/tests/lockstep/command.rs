@@ -110,6 +110,20 @@ pub enum Command {
         by: By,
         offer: usize,
     },
+    /// The offer's next GPUs are claimed.
+    ClaimGpus {
+        provider: usize,
+        by: By,
+        offer: usize,
+        count: u8,
+    },
+    /// The offer's last claims are given up.
+    ReleaseGpus {
+        provider: usize,
+        by: By,
+        offer: usize,
+        count: u8,
+    },
     PostJob {
         job: usize,
         by: By,

@@ -3,7 +3,8 @@
 //! few hundred commands all books are audited, and the events must rebuild them. At the end of every story nobody acts any more but
 //! for cranks: everything must come to its end, and every buyer get the rest of its money.
 //!
-//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing). Where the two sides
+//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing: half a minute on two
+//! cores). Where the two sides
 //! go apart, the story's seed is told, and the shortest story found that still goes apart; `GRIDLEASE_LOCKSTEP_SEED` tells
 //! that one story again.
 
@@ -30,12 +31,70 @@ const LENGTH: usize = 2_000;
 const ENOUGH: u64 = 50_000;
 
 /// Instructions that no command sends, and why.
-const NOT_SENT: [(&str, &str); 5] = [
+const NOT_SENT: &[(&str, &str)] = &[
     ("market::init_config", "sent once, when the scene is set"),
     ("staking::init_config", "sent once, when the scene is set"),
     ("staking::reserve", "the market sends it: every award"),
     ("staking::release", "the market sends it: every closed lease"),
     ("staking::slash", "the market sends it: every fault"),
+    ("market::answer_challenge", "not told yet: liveness and credit"),
+    ("market::challenge", "not told yet: liveness and credit"),
+    ("market::collect_credit", "not told yet: liveness and credit"),
+    ("market::declare_unreachable", "not told yet: liveness and credit"),
+    ("market::resolve_challenge", "not told yet: liveness and credit"),
+    ("market::resume", "not told yet: liveness and credit"),
+    ("market::waive_credit", "not told yet: liveness and credit"),
+    ("market::checkpoint", "not told yet: no job of a story asks for checkpoints"),
+    ("market::give_notice", "not told yet: no job of a story takes notice"),
+    ("market::reject_ready", "not told yet: the rejection of a start"),
+    ("market::commit_bid", "not told yet: sealed auctions"),
+    ("market::forfeit_bid", "not told yet: sealed auctions"),
+    ("market::release_bid", "not told yet: sealed auctions"),
+    ("market::reveal_bid", "not told yet: sealed auctions"),
+    ("market::post_instant", "not told yet: instant jobs"),
+    ("market::cancel_array", "not told yet: arrays"),
+    ("market::cancel_task", "not told yet: arrays"),
+    ("market::close_array", "not told yet: arrays"),
+    ("market::close_task", "not told yet: arrays"),
+    ("market::open_task", "not told yet: arrays"),
+    ("market::post_array", "not told yet: arrays"),
+    ("market::stop_task", "not told yet: arrays"),
+    ("market::accept_admin", "not told yet: governance"),
+    ("market::cancel_change", "not told yet: governance"),
+    ("market::execute_change", "not told yet: governance"),
+    ("market::propose_admin", "not told yet: governance"),
+    ("market::propose_change", "not told yet: governance"),
+    ("market::set_paused", "not told yet: governance"),
+    ("market::apply_payout", "not told yet: the change of a payout account"),
+    ("market::cancel_payout", "not told yet: the change of a payout account"),
+    ("market::propose_payout", "not told yet: the change of a payout account"),
+    ("market::close_provider", "not told yet: no purse and no record is closed"),
+    ("market::close_purse", "not told yet: no purse and no record is closed"),
+    ("market::open_index", "not told yet: the price index"),
+    ("market::record_trade", "not told yet: the price index"),
+    ("market::record_benchmark", "not told yet: benchmarks"),
+    ("market::set_spender", "not told yet: spenders"),
+    ("market::sweep_donation", "not told yet: donations are sent, but not swept"),
+    ("staking::close_delegation", "not told yet: delegations"),
+    ("staking::delegate", "not told yet: delegations"),
+    ("staking::open_delegation", "not told yet: delegations"),
+    ("staking::undelegate", "not told yet: delegations"),
+    ("staking::withdraw_delegation", "not told yet: delegations"),
+    ("staking::change_pool", "not told yet: pools and their revenue"),
+    ("staking::claim_commission", "not told yet: pools and their revenue"),
+    ("staking::claim_revenue", "not told yet: pools and their revenue"),
+    ("staking::distribute", "not told yet: pools and their revenue"),
+    ("staking::open_pool", "not told yet: pools and their revenue"),
+    ("staking::pay_insurance", "not told yet: what a frozen insurance account is owed stays owed"),
+    ("staking::accept_admin", "not told yet: governance"),
+    ("staking::cancel_config", "not told yet: governance"),
+    ("staking::execute_config", "not told yet: governance"),
+    ("staking::propose_admin", "not told yet: governance"),
+    ("staking::propose_config", "not told yet: governance"),
+    ("staking::close_bond", "not told yet: no stake is taken out"),
+    ("staking::unbond", "not told yet: no stake is taken out"),
+    ("staking::withdraw_stake", "not told yet: no stake is taken out"),
+    ("staking::sweep_donation", "not told yet: donations are sent, but not swept"),
 ];
 
 fn number(variable: &str) -> Option<u64> {

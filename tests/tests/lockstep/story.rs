@@ -336,7 +336,10 @@ fn is_live(model: &Model, provider: usize, offer: usize) -> bool {
 fn supply(random: &mut Random, model: &Model) -> Command {
     let who = by(random);
     // One that is off the market, rather than one that is on it.
-    let (provider, offer) = an_offer(random, |provider, offer| !is_live(model, provider, offer));
+    let (provider, offer) = an_offer(random, |provider, offer| {
+        let place = model.providers[provider].offers[offer];
+        !is_live(model, provider, offer) || place.is_some_and(|offer| offer.claimed < offer.units)
+    });
     let owner = &model.providers[provider];
     if owner.record.is_none() {
         return if random.once_in(3) { Command::Register { provider } } else { Command::OpenBond { provider } };
@@ -357,7 +360,17 @@ fn supply(random: &mut Random, model: &Model) -> Command {
             let terms = offer_terms(random);
             match &owner.offers[offer] {
                 None => Command::PostOffer { provider, by: who, offer, terms },
+                Some(old) if !old.live && old.claimed > 0 && random.once_in(2) => {
+                    let count = if random.once_in(3) { 1 } else { old.claimed.min(8) as u8 };
+                    Command::ReleaseGpus { provider, by: who, offer, count }
+                }
                 Some(old) if !old.live => Command::WithdrawOffer { provider, by: who, offer },
+                Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(chain::unit().gpu_count) => {
+                    let missing =
+                        (u32::from(new.units) * u32::from(chain::unit().gpu_count)).saturating_sub(new.claimed.into());
+                    let count = if random.once_in(20) { random.below(9) as u8 } else { missing.min(8) as u8 };
+                    Command::ClaimGpus { provider, by: who, offer, count }
+                }
                 Some(_) => Command::RefreshOffer { provider, by: who, offer, terms },
             }
         }

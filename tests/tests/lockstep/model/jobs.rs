@@ -1,13 +1,12 @@
 //! Jobs, bids, awards.
 
-use gridlease_core::bond::lease_reservation;
+use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{EndReason, Job, JobState, Terms, Unawarded, start_deadline};
+use gridlease_core::job::{Job, JobState, Terms, Unawarded, start_deadline};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::reputation::Reputation;
-use gridlease_core::requirement::{Standing, satisfies};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, lease};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use sha2::{Digest, Sha256};
@@ -25,6 +24,13 @@ fn merit(history: &Reputation) -> Merit {
 fn tie(job: &Pubkey, provider: &Pubkey) -> u64 {
     let hash: [u8; 32] = Sha256::new().chain_update(job).chain_update(provider).finalize().into();
     u64::from_be_bytes(hash[..8].try_into().unwrap())
+}
+
+fn refused(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::NotLive => "market OfferNotLive".to_owned(),
+        other => format!("market {:?}", RuleError::from(other)),
+    }
 }
 
 impl Posted {
@@ -51,19 +57,22 @@ impl Model {
         let key = address::job(&purse_key, number);
         require(self.buyers[buyer].purse.is_some(), GONE)?;
         require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
-        require(signer == owner, "market NotBuyer")?;
         let need = chain::need(terms);
         need.check().market()?;
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
         let purse = self.purse(buyer)?;
-        require(number > purse.last_job, "market NumberUsed")?;
         let asked = Terms {
             max_price: PricePerHour(terms.max_price),
             max_duration: Seconds(terms.max_duration_s.into()),
             window: Seconds(terms.window_s.into()),
             attempts: terms.attempts,
+            mode: Default::default(),
+            reveal: Seconds::ZERO,
         };
         let rules = Job::post(asked, now.ts).market()?;
+        require(number > purse.last_job, "market NumberUsed")?;
+        numbers::check(number, now.slot).market()?;
+        require(signer == owner, "market NotBuyer")?;
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;
@@ -84,20 +93,29 @@ impl Model {
     }
 
     /// Can the provider's offer take the job at this price? The stake that the lease would reserve.
-    fn check(&self, posted: &Posted, provider: usize, offer: usize, price: PricePerHour) -> Result<Atoms, String> {
-        let index = provider;
-        let provider = &self.providers[provider];
-        let (record, offer) = (provider.record.as_ref().ok_or(GONE)?, provider.offers[offer].as_ref().ok_or(GONE)?);
-        let stake = provider.bond.as_ref().ok_or("market WrongBond")?;
-        require(offer.live && offer.due > self.now.ts.0, "market OfferNotLive")?;
-        require(offer.free > 0, "market NoFreeUnit")?;
-        require(!posted.excluded.contains(&index), "market Excluded")?;
-        let standing = Standing { stake: stake.totals.amount, reputation: record.history.standing };
-        let fits = satisfies(&chain::unit(), &standing, &posted.need);
-        require(fits.is_ok(), "market Unsatisfied")?;
-        let needed = lease_reservation(price, posted.rules.terms.max_duration).market()?;
-        require(stake.totals.free().market()? >= needed, "market InsufficientStake")?;
-        Ok(needed)
+    fn check(
+        &self,
+        posted: &Posted,
+        index: usize,
+        offer: usize,
+        price: PricePerHour,
+        until: UnixTs,
+    ) -> Result<Atoms, Refusal> {
+        let provider = &self.providers[index];
+        let (Some(record), Some(offer)) = (&provider.record, &provider.offers[offer]) else {
+            return Err(Refusal::NotLive);
+        };
+        let bidder = Bidder {
+            live_until: UnixTs(if offer.live { offer.due } else { 0 }),
+            units_free: offer.free,
+            excluded: posted.excluded.contains(&index),
+            claims: offer.claims(),
+            unit: chain::unit(),
+            reputation: record.history.standing,
+            bond: provider.bond.map(|bond| bond.totals).unwrap_or_default(),
+        };
+        let wanted = Wanted { need: posted.need, max_duration: posted.rules.terms.max_duration };
+        bidder.check(&wanted, price, until)
     }
 
     pub(super) fn place_bid(&mut self, job: usize, provider: usize, by: By, offer: usize, price: u64) -> Answer {
@@ -106,8 +124,9 @@ impl Model {
         let node = bidder.record.as_ref().ok_or(GONE)?.node;
         require(bidder.offers[offer].is_some(), GONE)?;
         require(self.signer(by, node) == node, "market NotNodeKey")?;
+        posted.rules.check_bid(PricePerHour(price), self.now.ts).market()?;
         require(bidder.bond.is_some(), "market WrongBond")?;
-        self.enter(job, posted, provider, offer, PricePerHour(price))
+        self.enter(job, posted, provider, offer, PricePerHour(price), self.now.ts)
     }
 
     pub(super) fn enter_offer(&mut self, job: usize, provider: usize, offer: usize) -> Answer {
@@ -116,6 +135,10 @@ impl Model {
         let record = bidder.record.as_ref().ok_or(GONE)?;
         let terms = bidder.offers[offer].as_ref().ok_or(GONE)?;
         require(terms.auto_bid, "market NoAutoBid")?;
+        match posted.rules.check_bid(posted.rules.terms.max_price, self.now.ts) {
+            Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()),
+            checked => checked.market()?,
+        }
         let address = bidder.record_key.to_bytes();
         let standing = posted.book.entries().iter().find(|entry| entry.provider == address);
         if standing.is_some() && standing == posted.book.best() {
@@ -134,16 +157,27 @@ impl Model {
             return Ok(());
         }
         require(bidder.bond.is_some(), "market WrongBond")?;
-        self.enter(job, posted, provider, offer, price)
+        let until = posted.rules.award_ts();
+        match self.enter(job, posted, provider, offer, price, until) {
+            Err(full) if full == "market BookFull" => Ok(()),
+            entered => entered,
+        }
     }
 
-    fn enter(&mut self, job: usize, mut posted: Posted, provider: usize, offer: usize, price: PricePerHour) -> Answer {
+    fn enter(
+        &mut self,
+        job: usize,
+        mut posted: Posted,
+        provider: usize,
+        offer: usize,
+        price: PricePerHour,
+        until: UnixTs,
+    ) -> Answer {
         let (now, bidder) = (self.now, &self.providers[provider]);
         let (record, terms) = (bidder.record.as_ref().ok_or(GONE)?, bidder.offers[offer].as_ref().ok_or(GONE)?);
         let mut rules = posted.rules;
-        rules.check_bid(price, now.ts).market()?;
         require(price.0 >= terms.floor, "market BidBelowFloor")?;
-        self.check(&posted, provider, offer, price)?;
+        self.check(&posted, provider, offer, price, until).map_err(refused)?;
         let weights = Weights::new(posted.weights).market()?;
         let entry = Entry {
             provider: bidder.record_key.to_bytes(),
@@ -176,17 +210,23 @@ impl Model {
         let bids = posted.book.entries().len();
         let mut dropped = 0;
         let mut winner = None;
+        let mut faulted = Vec::new();
         for entry in posted.book.entries().iter().take(given) {
             let (provider, offer) = self.bidder(entry);
             let rent =
                 self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_offer(1));
-            match self.check(&posted, provider, offer, entry.price) {
+            match self.check(&posted, provider, offer, entry.price, now.ts) {
                 Ok(stake) if rent => {
                     winner = Some((*entry, provider, offer, stake));
                     break;
                 }
-                _ => dropped += 1,
+                Err(refusal) if refusal.own_doing() => faulted.push(provider),
+                _ => {}
             }
+            dropped += 1;
+        }
+        for provider in faulted {
+            self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_fault();
         }
         if let Some((entry, provider, offer, stake)) = winner {
             (0..=dropped).for_each(|_| posted.drop_best());
@@ -227,7 +267,8 @@ impl Model {
         used.free -= 1;
         let lease_key = address::lease(&posted.key, number);
         let before = self.prefunded.remove(&lease_key).unwrap_or(0);
-        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before);
+        // A reservation without lamports is lent its first one by the bond.
+        used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before.max(1));
         let bond = winner.bond.as_mut().ok_or(GONE)?;
         bond.totals.reserve(stake).staking()?;
         bond.leases += 1;
@@ -249,7 +290,9 @@ impl Model {
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,
-            lamports: rents.lease.max(before) + rents.reservation.max(before),
+            released: false,
+            lamports: rents.lease.max(before),
+            reservation_lamports: rents.reservation.max(before) - u64::from(before == 0),
         });
         Ok(())
     }
@@ -284,10 +327,15 @@ impl Model {
         self.jobs[job].as_ref().is_none_or(|posted| !posted.open && posted.leases.iter().all(|over| !over.open))
     }
 
-    /// The reason with which a job ends where its lease does.
-    pub(super) fn end_job(posted: &mut Posted, reason: EndReason, now: Now) -> Result<Atoms, String> {
+    /// What the end of its last lease does to a job; what goes back to the purse.
+    pub(super) fn end_job(posted: &mut Posted, at: usize, back: Atoms, now: Now) -> Result<Atoms, String> {
+        let over = &posted.leases[at];
+        let (reason, price, provider) = (over.rules.reason, over.rules.price, over.provider);
         let mut rules = posted.rules;
-        let back = rules.on_lease_end(reason).market()?;
+        let back = rules.on_lease_end(reason, back, price, posted.book.entries().len(), now.ts).market()?;
+        if reason.is_retried() {
+            posted.excluded.push(provider);
+        }
         posted.set_rules(&rules, now);
         Ok(back)
     }

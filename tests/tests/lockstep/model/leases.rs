@@ -1,10 +1,10 @@
 //! Leases.
 
-use gridlease_core::bond::Bond;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
-use gridlease_core::slash::{Fault, slash_for};
-use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, lease};
+use gridlease_core::reputation::Closed;
+use gridlease_core::slash::{Case, Fault, slash_for};
+use gridlease_core::{Atoms, RuleError, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
@@ -41,9 +41,6 @@ impl Model {
         require(signer == node, "market NotNodeKey")?;
         require(image, "market WrongImage")?;
         current.rules.ready(now).market()?;
-        let taken: Seconds = now.ts.since(UnixTs(current.awarded_ts));
-        let record = self.providers[current.provider].record.as_mut().ok_or(GONE)?;
-        record.history.on_ready(taken);
         let mut rules = posted.rules;
         let back = rules.on_ready().market()?;
         posted.set_rules(&rules, now);
@@ -88,9 +85,8 @@ impl Model {
     ) -> Answer {
         let now = self.now;
         let back = how(&mut posted.leases[at].rules).market()?;
-        let reason = posted.leases[at].rules.reason;
-        let from_job = Self::end_job(&mut posted, reason, now)?;
-        self.purse(posted.buyer)?.amounts.release(back.add(from_job).market()?).market()?;
+        let back = Self::end_job(&mut posted, at, back, now)?;
+        self.purse(posted.buyer)?.amounts.release(back).market()?;
         self.jobs[job] = Some(posted);
         Ok(())
     }
@@ -125,20 +121,14 @@ impl Model {
 
     pub(super) fn fail_start(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let (mut posted, at) = self.let_with_job(job, lease)?;
-        let current = &mut posted.leases[at];
+        let (posted, at) = self.let_with_job(job, lease)?;
+        let current = &posted.leases[at];
         if current.rules.state != LeaseState::Starting {
             return Ok(());
         }
-        let provider = current.provider;
-        let (signer, node) = self.by_node(by, provider)?;
-        let back = current.rules.fail_start(signer == node, now).market()?;
-        let mut rules = posted.rules;
-        let refunded = rules.on_no_start(back, now.ts).market()?;
-        posted.set_rules(&rules, now);
-        posted.excluded.push(provider);
-        self.purse(posted.buyer)?.amounts.release(refunded).market()?;
-        self.jobs[job] = Some(posted);
+        let (signer, node) = self.by_node(by, current.provider)?;
+        let given_up = signer == node;
+        self.end(posted, at, job, |lease| lease.fail_start(given_up, now))?;
         self.slash(job, at, Fault::NoStart)
     }
 
@@ -146,7 +136,19 @@ impl Model {
     fn slash(&mut self, job: usize, at: usize, fault: Fault) -> Answer {
         let posted = self.jobs[job].as_mut().ok_or(GONE)?;
         let (buyer, current) = (posted.buyer, &mut posted.leases[at]);
-        let parts = slash_for(fault, current.stake, current.rules.price).market()?;
+        let case = Case {
+            fault,
+            reservation: current.stake,
+            price: current.rules.price,
+            charged: current.rules.compensable(),
+            sealed_bond: Atoms::ZERO,
+        };
+        let mut parts = slash_for(&case).market()?.at_most(current.reservation);
+        if self.frozen.contains(&self.buyers[buyer].vault) {
+            // The buyer's part goes to insurance where its vault takes nothing.
+            parts.insurance = parts.total().market()?;
+            parts.victim = Atoms::ZERO;
+        }
         let provider = &mut self.providers[current.provider];
         let bond = provider.bond.as_mut().ok_or(GONE)?;
         current.reservation = bond.totals.slash(current.reservation, parts.total().market()?).staking()?;
@@ -159,6 +161,10 @@ impl Model {
             purse.compensated += parts.victim.0;
         }
         self.pay_out(from, victim, parts.victim)?;
+        // What a frozen insurance account cannot take stays in the bond's vault, owed to it.
+        if self.frozen.contains(&self.insurance) {
+            return Ok(());
+        }
         self.pay_out(from, self.insurance, parts.insurance)
     }
 
@@ -176,25 +182,49 @@ impl Model {
     }
 
     pub(super) fn close_lease(&mut self, job: usize, lease: usize) -> Answer {
-        let (_, over) = self.let_alone(job, lease)?;
-        over.rules.check_close().market()?;
-        over.open = false;
-        let stake = core::mem::take(&mut over.reservation);
-        let (rules, provider, offer, lamports) = (over.rules, over.provider, over.offer, over.lamports);
-        let provider = &mut self.providers[provider];
-        let record = provider.record.as_mut().ok_or(GONE)?;
-        record.leases -= 1;
-        record.earned += rules.paid.0;
-        let fulfilled = matches!(rules.reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds);
-        if fulfilled && rules.ready_ts != UnixTs::ZERO {
-            record.history.on_completed(!rules.fee.is_zero());
+        let (buyer, over) = self.let_alone(job, lease)?;
+        over.rules.check_release().market()?;
+        let closes = over.rules.check_close().is_ok();
+        let releases = !over.released;
+        if !closes && !releases {
+            return Ok(());
         }
-        let offer = provider.offers[offer].as_mut().ok_or(GONE)?;
-        offer.free += 1;
-        offer.lamports += lamports;
-        let bond = provider.bond.as_mut().ok_or(GONE)?;
-        bond.leases -= 1;
-        let totals: &mut Bond = &mut bond.totals;
-        totals.release(stake).staking()
+        over.released = true;
+        over.open = !closes;
+        let stake = core::mem::take(&mut over.reservation);
+        let over = over.clone();
+        let buyer = self.buyers[buyer].key;
+        let provider = &mut self.providers[over.provider];
+        let record = provider.record.as_mut().ok_or(GONE)?;
+        let offer = provider.offers[over.offer].as_mut().ok_or(GONE)?;
+        if releases {
+            offer.free += 1;
+            offer.lamports += over.reservation_lamports;
+            let bond = provider.bond.as_mut().ok_or(GONE)?;
+            bond.leases -= 1;
+            bond.totals.release(stake).staking()?;
+        }
+        if !closes {
+            offer.unpaid += 1;
+            return Ok(());
+        }
+        if !releases {
+            offer.unpaid -= 1;
+        }
+        offer.lamports += over.lamports;
+        record.leases -= 1;
+        record.earned += over.rules.paid.0;
+        if over.rules.ready_ts != UnixTs::ZERO {
+            let own = buyer == provider.authority || buyer == record.node;
+            let closed = Closed {
+                reason: over.rules.reason,
+                fee: over.rules.fee,
+                start: over.rules.ready_ts.since(UnixTs(over.awarded_ts)),
+                buyer: if own { None } else { buyer.as_ref().first_chunk().copied() },
+                went_silent: over.rules.credited.0 != 0,
+            };
+            record.history.on_closed(&mut record.recent, &closed);
+        }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridlease_core::bond::Bond;
 use gridlease_core::book::Book;
 use gridlease_core::purse::Purse;
-use gridlease_core::reputation::Reputation;
+use gridlease_core::reputation::{RecentBuyers, Reputation};
 use gridlease_core::requirement::Requirement;
 use gridlease_core::{Atoms, Now, RuleError, RuleResult, job, lease};
 use gridlease_sdk::address;
@@ -70,6 +70,8 @@ pub struct Provider {
     pub bond: Option<Stake>,
     pub record: Option<Record>,
     pub offers: [Option<Offer>; OFFERS],
+    /// Who paid for each GPU claim of the offers, first to last.
+    pub claims: [Vec<Pubkey>; OFFERS],
 }
 
 /// A bond that is open.
@@ -86,6 +88,7 @@ pub struct Stake {
 pub struct Record {
     pub node: Pubkey,
     pub history: Reputation,
+    pub recent: RecentBuyers,
     pub earned: u64,
     pub offers: u32,
     pub leases: u32,
@@ -101,6 +104,8 @@ pub struct Offer {
     pub units: u16,
     pub free: u16,
     pub auto_bid: bool,
+    pub unpaid: u16,
+    pub claimed: u16,
     pub payer: Pubkey,
     pub lamports: u64,
 }
@@ -132,8 +137,11 @@ pub struct Let {
     pub stake: Atoms,
     pub reservation: Atoms,
     pub awarded_ts: u64,
-    /// What the accounts of lease and reservation hold together.
+    /// Its stake and its unit are free again.
+    pub released: bool,
     pub lamports: u64,
+    /// What the account of the reservation holds, less what the bond lent it.
+    pub reservation_lamports: u64,
 }
 
 /// Lamports that accounts hold so that they may stand.
@@ -230,6 +238,8 @@ impl Model {
             Command::PostOffer { provider, by, offer, terms } => self.post_offer(provider, by, offer, &terms),
             Command::RefreshOffer { provider, by, offer, terms } => self.refresh_offer(provider, by, offer, &terms),
             Command::WithdrawOffer { provider, by, offer } => self.withdraw_offer(provider, by, offer),
+            Command::ClaimGpus { provider, by, offer, count } => self.claim_gpus(provider, by, offer, count),
+            Command::ReleaseGpus { provider, by, offer, count } => self.release_gpus(provider, by, offer, count),
             Command::PostJob { job, by, terms } => self.post_job(job, by, &terms),
             Command::PlaceBid { job, provider, by, offer, price } => self.place_bid(job, provider, by, offer, price),
             Command::EnterOffer { job, provider, offer } => self.enter_offer(job, provider, offer),

@@ -1,10 +1,11 @@
 //! Purses, bonds, provider records, offers.
 
+use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::check_price;
 use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::rounding::share_down;
-use gridlease_core::{Atoms, PricePerHour};
+use gridlease_core::{Atoms, PricePerHour, UnixTs, number};
 
 use super::{
     Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Rents, Stake, THERE_ALREADY, require,
@@ -19,6 +20,11 @@ impl Rents {
 }
 
 impl Offer {
+    pub(super) fn claims(&self) -> Claims {
+        let gpu_count = crate::chain::unit().gpu_count;
+        Claims { units: self.units, units_free: self.free, gpu_count, claimed: self.claimed }
+    }
+
     fn set_terms(&mut self, terms: &OfferTerms, now: u64) -> Answer {
         check_price(PricePerHour(terms.ask)).market()?;
         check_price(PricePerHour(terms.floor)).market()?;
@@ -40,9 +46,10 @@ impl Model {
     }
 
     pub(super) fn open_purse(&mut self, buyer: usize) -> Answer {
+        let slot = self.now.slot;
         let buyer = &mut self.buyers[buyer];
         require(buyer.purse.is_none(), THERE_ALREADY)?;
-        buyer.purse = Some(Pouch::default());
+        buyer.purse = Some(Pouch { last_job: number::first(slot).market()?, ..Pouch::default() });
         self.tokens.insert(buyer.vault, 0);
         Ok(())
     }
@@ -99,7 +106,14 @@ impl Model {
         let node = self.people[crate::chain::node_of(provider)];
         let provider = &mut self.providers[provider];
         require(provider.record.is_none(), THERE_ALREADY)?;
-        provider.record = Some(Record { node, history: Reputation::default(), earned: 0, offers: 0, leases: 0 });
+        provider.record = Some(Record {
+            node,
+            history: Reputation::default(),
+            recent: Default::default(),
+            earned: 0,
+            offers: 0,
+            leases: 0,
+        });
         Ok(())
     }
 
@@ -128,6 +142,8 @@ impl Model {
             units: 0,
             free: 0,
             auto_bid: false,
+            unpaid: 0,
+            claimed: 0,
             payer: signer,
             lamports: 0,
         };
@@ -158,10 +174,34 @@ impl Model {
         let old = place.as_mut().ok_or(GONE)?;
         require(signer == node || signer == provider.authority, "market NotNodeKey")?;
         (old.live, old.due) = (false, 0);
-        if old.free == old.units {
+        if old.free == old.units && old.unpaid == 0 && old.claimed == 0 {
             *place = None;
             provider.record.as_mut().ok_or(GONE)?.offers -= 1;
         }
+        Ok(())
+    }
+
+    pub(super) fn claim_gpus(&mut self, provider: usize, by: By, offer: usize, count: u8) -> Answer {
+        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let signer = self.signer(by, node);
+        let provider = &mut self.providers[provider];
+        let place = provider.offers[offer].as_mut().ok_or(GONE)?;
+        require(signer == node, "market NotNodeKey")?;
+        require(place.live, "market OfferNotLive")?;
+        place.claimed = place.claims().claim(count.into()).market()?;
+        provider.claims[offer].extend((0..count).map(|_| signer));
+        Ok(())
+    }
+
+    pub(super) fn release_gpus(&mut self, provider: usize, by: By, offer: usize, count: u8) -> Answer {
+        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let (signer, now) = (self.signer(by, node), self.now.ts);
+        let provider = &mut self.providers[provider];
+        let place = provider.offers[offer].as_mut().ok_or(GONE)?;
+        let own = signer == node || signer == provider.authority;
+        require(own || place.claims().is_stale(UnixTs(place.due), now), "market NotNodeKey")?;
+        place.claimed = place.claims().release(count.into()).market()?;
+        provider.claims[offer].truncate(place.claimed.into());
         Ok(())
     }
 }
