@@ -10,7 +10,7 @@ use gridlease_cli::error::{CliError, Kind};
 use gridlease_cli::{purse, steps};
 use gridlease_core::job::EndReason;
 use gridlease_demo::registry::Registry;
-use gridlease_sdk::account::Job;
+use gridlease_sdk::account::{Job, Purse};
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
@@ -31,6 +31,12 @@ async fn ready() -> (World, Registry, Buyer, PreparedJob) {
 
 async fn jobs_on_chain(world: &World) -> usize {
     world.chain.client().all::<Job>(&[]).await.unwrap().len()
+}
+
+/// A number that the only purse may use next, and would not by itself.
+async fn later_number(world: &World) -> u64 {
+    let purses = world.chain.client().all::<Purse>(&[]).await.unwrap();
+    purses[0].1.last_job + 1_000
 }
 
 async fn free(buyer: &Buyer) -> Usdc {
@@ -107,20 +113,21 @@ fn cut_off(buyer: &Buyer, prepared: &PreparedJob, number: u64) -> Pubkey {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_that_was_cut_off_is_taken_up_and_not_made_twice() {
     let (world, registry, buyer, prepared) = ready().await;
+    let later = later_number(&world).await;
     // Cut off before anything was sent: the same number is used.
-    let job = cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let job = cut_off(&buyer, &prepared, later);
     let posted = buyer.post(&prepared, &ONCE).await.unwrap();
     assert_eq!((posted.job, posted.transaction.is_some()), (job, true));
 
     // Cut off after it was sent: it is found.
-    cut_off(&buyer, &prepared, 4_000_000_000_000);
+    cut_off(&buyer, &prepared, later);
     let found = buyer.post(&prepared, &ONCE).await.unwrap();
     assert_eq!((found.job, found.transaction), (job, None));
     assert_eq!(jobs_on_chain(&world).await, 1);
     assert!(matches!(buyer.record(&job).unwrap().posting, Posting::Posted { .. }));
 
     // Asked to, or with nothing unfinished, it is posted once more.
-    cut_off(&buyer, &prepared, 4_000_000_000_000);
+    cut_off(&buyer, &prepared, later);
     let again = buyer.post(&prepared, &PostOptions { again: true }).await.unwrap();
     assert!(again.number > posted.number, "{} {}", again.number, posted.number);
     assert_eq!(jobs_on_chain(&world).await, 2);
@@ -144,7 +151,7 @@ async fn a_post_that_was_cut_off_is_taken_up_and_not_made_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_that_another_process_is_at_is_another_job() {
     let (world, registry, buyer, prepared) = ready().await;
-    let job = cut_off(&buyer, &prepared, 4_000_000_000_000);
+    let job = cut_off(&buyer, &prepared, later_number(&world).await);
     let held = buyer.store().lock(&job).unwrap().unwrap();
     let posted = buyer.post(&prepared, &ONCE).await.unwrap();
     assert_ne!(posted.job, job);
