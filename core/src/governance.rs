@@ -1,8 +1,9 @@
 //! What governance may set, between which bounds, and when a change that was proposed may take effect.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::{FEE_BPS, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS, SLOT_MS_BOUNDS};
+use crate::limits::{FEE_BPS, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS, SLOT_MS_BOUNDS};
 use crate::quantity::{Bps, UnixTs};
+use crate::timelock;
 
 /// The numbers of the market that can be changed. A lease copies them when it opens: a change never reaches one that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Parameters {
 /// # Errors
 /// [`RuleError::Overflow`] at the end of time.
 pub const fn due(now: UnixTs) -> RuleResult<UnixTs> {
-    now.after(GOVERNANCE_DELAY)
+    timelock::executable_from(now)
 }
 
 /// Does a proposal that is due at `due` (zero: there is none) still stand at `now`? One that nobody executed within
@@ -51,10 +52,8 @@ pub const fn stands(due: UnixTs, now: UnixTs) -> bool {
 ///
 /// # Errors
 /// [`RuleError::TooEarly`] before it is due, [`RuleError::TooLate`] once it has lapsed.
-pub const fn check_execute(due: UnixTs, now: UnixTs) -> RuleResult<()> {
-    if now.0 < due.0 {
-        return Err(RuleError::TooEarly);
-    }
+pub fn check_execute(due: UnixTs, now: UnixTs) -> RuleResult<()> {
+    timelock::check_due(due, now)?;
     if !stands(due, now) {
         return Err(RuleError::TooLate);
     }

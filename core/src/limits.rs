@@ -72,7 +72,7 @@ pub const ARRAY_PAUSE: Seconds = Seconds(60);
 /// ... at most this long.
 pub const MAX_ARRAY_PAUSE: Seconds = Seconds(3_600);
 /// Delegators whose marks a bond holds.
-pub const DELEGATOR_MARKS: usize = 32;
+pub const DELEGATOR_MARKS: usize = MAX_DELEGATORS as usize;
 /// Time to start before the image's size is counted.
 pub const START_BASE: Seconds = Seconds(120);
 /// Time to start for each gigabyte (10⁹ bytes) of image.

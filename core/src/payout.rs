@@ -1,8 +1,9 @@
 //! The account that a provider is paid to: how it changes, and where the money goes when it cannot be paid.
 
-use crate::error::{RuleError, RuleResult};
+use crate::error::RuleResult;
 use crate::limits::PAYOUT_DELAY;
 use crate::quantity::UnixTs;
+use crate::timelock;
 
 /// When a payout account that is proposed at `now` may take effect.
 ///
@@ -17,7 +18,7 @@ pub const fn due(now: UnixTs) -> RuleResult<UnixTs> {
 /// # Errors
 /// [`RuleError::TooEarly`].
 pub const fn check_apply(due: UnixTs, now: UnixTs) -> RuleResult<()> {
-    if now.0 < due.0 { Err(RuleError::TooEarly) } else { Ok(()) }
+    timelock::check_due(due, now)
 }
 
 /// Where a lease is paid: to the account that it recorded when it opened, and only where that one cannot take money (it is

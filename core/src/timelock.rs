@@ -8,7 +8,7 @@ use crate::quantity::UnixTs;
 ///
 /// # Errors
 /// [`RuleError::Overflow`] at the end of time.
-pub fn executable_from(now: UnixTs) -> RuleResult<UnixTs> {
+pub const fn executable_from(now: UnixTs) -> RuleResult<UnixTs> {
     now.after(GOVERNANCE_DELAY)
 }
 
@@ -25,8 +25,8 @@ pub fn slasher_from(now: UnixTs) -> RuleResult<UnixTs> {
 ///
 /// # Errors
 /// [`RuleError::TooEarly`].
-pub fn check_due(from: UnixTs, now: UnixTs) -> RuleResult<()> {
-    if now < from { Err(RuleError::TooEarly) } else { Ok(()) }
+pub const fn check_due(from: UnixTs, now: UnixTs) -> RuleResult<()> {
+    if now.0 < from.0 { Err(RuleError::TooEarly) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use anchor_lang::prelude::*;
 
+pub mod compensation;
 pub mod constants;
 pub mod convert;
 pub mod deployer;

@@ -1,5 +1,6 @@
 //! The life of a lease.
 
+use anchor_lang::InstructionData;
 use gridlease_core::job::EndReason;
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
@@ -135,6 +136,21 @@ pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: O
 
 /// Fails a lease that is not ready: anybody after its start deadline, the node key at any time before.
 pub fn fail_start(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    by_fault(caller, keys, insurance, &args::FailStart {})
+}
+
+/// Ends a lease whose node has been down for ten minutes. `caller` signs and may be anybody.
+pub fn declare_unreachable(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    by_fault(caller, keys, insurance, &args::DeclareUnreachable {})
+}
+
+/// The node leaves a running lease without notice, and is slashed for it.
+pub fn abandon(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, outcome: Outcome) -> Instruction {
+    by_fault(node_key, keys, insurance, &args::Abandon { outcome })
+}
+
+/// An end that slashes: the three have the same accounts.
+fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl InstructionData) -> Instruction {
     market(
         &accounts::FailStart {
             caller: *caller,
@@ -156,61 +172,7 @@ pub fn fail_start(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Inst
             event_authority: market_events(),
             program: address::MARKET,
         },
-        &args::FailStart {},
-    )
-}
-
-/// Ends a lease whose node has been down for ten minutes. `caller` signs and may be anybody.
-pub fn declare_unreachable(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
-    market(
-        &accounts::DeclareUnreachable {
-            caller: *caller,
-            config: address::market_config(),
-            provider: keys.provider,
-            job: keys.job,
-            purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
-            lease: keys.lease,
-            authority: address::market_authority(),
-            staking_config: address::staking_config(),
-            bond: keys.bond,
-            reservation: address::reservation(&keys.lease),
-            bond_vault: address::bond_vault(&keys.bond),
-            insurance: *insurance,
-            staking_program: address::STAKING,
-            staking_events: staking_events(),
-            token_program: TOKEN_PROGRAM,
-            event_authority: market_events(),
-            program: address::MARKET,
-        },
-        &args::DeclareUnreachable {},
-    )
-}
-
-/// The node leaves a running lease without notice, and is slashed for it.
-pub fn abandon(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, outcome: Outcome) -> Instruction {
-    market(
-        &accounts::Abandon {
-            caller: *node_key,
-            config: address::market_config(),
-            provider: keys.provider,
-            job: keys.job,
-            purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
-            lease: keys.lease,
-            authority: address::market_authority(),
-            staking_config: address::staking_config(),
-            bond: keys.bond,
-            reservation: address::reservation(&keys.lease),
-            bond_vault: address::bond_vault(&keys.bond),
-            insurance: *insurance,
-            staking_program: address::STAKING,
-            staking_events: staking_events(),
-            token_program: TOKEN_PROGRAM,
-            event_authority: market_events(),
-            program: address::MARKET,
-        },
-        &args::Abandon { outcome },
+        args,
     )
 }
 

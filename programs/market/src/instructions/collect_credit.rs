@@ -5,7 +5,7 @@ use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, RuleError};
 
-use super::fail_start::{compensate, divert};
+use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::CreditCollected;

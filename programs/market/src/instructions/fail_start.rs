@@ -4,10 +4,11 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
-use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now};
 
 use super::end_lease::{Ending, Outcome};
+use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
@@ -172,24 +173,4 @@ fn end_by_fault(
         slash.insurance,
     )?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
-}
-
-/// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen
-/// insurance account cannot take, the staking program keeps for it.)
-pub fn divert(slash: SlashSplit, vault: &TokenAccount) -> Result<SlashSplit> {
-    if vault.is_frozen() {
-        return Ok(SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? });
-    }
-    Ok(slash)
-}
-
-/// Records what comes into the purse's vault.
-pub fn compensate(purse: &mut Purse, victim: Atoms) -> Result<()> {
-    if victim.is_zero() {
-        return Ok(());
-    }
-    let mut amounts = purse.amounts();
-    amounts.deposit(victim).or_rule()?;
-    purse.compensated = purse.compensated.saturating_add(victim.0);
-    purse.set_amounts(amounts)
 }

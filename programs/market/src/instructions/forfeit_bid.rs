@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::sealed::{Fate, fate, forfeit};
-use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
+use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
@@ -119,19 +119,10 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             Fate::Release => return Err(rule(RuleError::WrongFate)),
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
         }
-        let mut split = forfeit(Atoms(commitment.amount)).or_rule()?;
-        if accounts.vault.is_frozen() {
-            split = SlashSplit { victim: Atoms::ZERO, insurance: split.total().or_rule()? };
-        }
+        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, &accounts.vault)?;
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
-        if !split.victim.is_zero() {
-            let mut purse = accounts.purse.load_mut()?;
-            let mut amounts = purse.amounts();
-            amounts.deposit(split.victim).or_rule()?;
-            purse.set_amounts(amounts)?;
-            purse.compensated = purse.compensated.saturating_add(split.victim.0);
-        }
+        compensate(&mut *accounts.purse.load_mut()?, split.victim)?;
         let event = BidForfeited {
             job: commitment.job,
             provider: commitment.provider,
