@@ -1,17 +1,17 @@
 //! What a buyer's purse gets of a slash.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::Atoms;
 use gridlease_core::slash::SlashSplit;
 
 use crate::error::OrRule;
 use crate::state::Purse;
 
-/// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen
-/// insurance account cannot take, the staking program keeps for it.)
-pub fn divert(slash: SlashSplit, vault: &TokenAccount) -> Result<SlashSplit> {
-    if vault.is_frozen() {
+/// A frozen account never holds up an end: where nothing can move into the buyer's vault now, or out of the bond's, all goes to
+/// insurance. (What a frozen insurance account cannot take, or a frozen vault of the bond cannot give, the staking program
+/// keeps for it.)
+pub fn divert(slash: SlashSplit, frozen: bool) -> Result<SlashSplit> {
+    if frozen {
         return Ok(SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? });
     }
     Ok(slash)
