@@ -6,15 +6,14 @@ use gridlease_core::Atoms;
 use gridlease_core::slash::SlashSplit;
 
 use crate::error::OrRule;
+use crate::staking_cpi::read_operators;
 use crate::state::Purse;
 
 /// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen
-/// insurance account cannot take, the staking program keeps for it.)
-pub fn divert(slash: SlashSplit, vault: &TokenAccount) -> Result<SlashSplit> {
-    if vault.is_frozen() {
-        return Ok(SlashSplit { victim: Atoms::ZERO, insurance: slash.total().or_rule()? });
-    }
-    Ok(slash)
+/// insurance account cannot take, the staking program keeps for it.) And no buyer is paid out of delegators' stake.
+pub fn divert(slash: SlashSplit, vault: &TokenAccount, bond: &AccountInfo) -> Result<SlashSplit> {
+    let operator = if vault.is_frozen() { Atoms::ZERO } else { read_operators(bond)? };
+    slash.out_of(operator).or_rule()
 }
 
 /// Records what comes into the purse's vault.

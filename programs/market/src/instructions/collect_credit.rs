@@ -96,7 +96,7 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
         }
         let victim = next.collect_credit(stake).or_rule()?;
         let slash = SlashSplit { victim, insurance: Atoms::ZERO };
-        let slash = divert(slash, &ctx.accounts.vault)?;
+        let slash = divert(slash, &ctx.accounts.vault, &ctx.accounts.bond)?;
         lease.set_rules(&next)?;
         compensate(&mut *ctx.accounts.purse.load_mut()?, slash.victim)?;
         slash

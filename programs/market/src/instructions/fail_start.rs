@@ -130,7 +130,7 @@ fn end_by_fault(
             sealed_bond: Atoms(job.sealed_bond),
         });
         // Credits may have taken most of it: then the fault takes the rest.
-        let slash = divert(slash.or_rule()?.at_most(stake), &ctx.accounts.vault)?;
+        let slash = divert(slash.or_rule()?.at_most(stake), &ctx.accounts.vault, &ctx.accounts.bond)?;
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
         compensate(&mut purse, slash.victim)?;

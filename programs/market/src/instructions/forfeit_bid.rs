@@ -119,7 +119,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             Fate::Release => return Err(rule(RuleError::WrongFate)),
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
         }
-        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, &accounts.vault)?;
+        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, &accounts.vault, &accounts.bond)?;
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
         compensate(&mut *accounts.purse.load_mut()?, split.victim)?;
