@@ -34,7 +34,8 @@ fn book(bids: &[Entry]) -> Book {
 #[test]
 fn every_order_of_nine_bids_gives_one_book_of_the_best_eight() {
     // Two meet in their score, and two of those in their tie as well.
-    let bids = [(1, 10, 5), (2, 20, 1), (3, 20, 9), (4, 20, 9), (5, 50, 3), (6, 5, 7), (7, 70, 7), (8, 6, 2), (9, 90, 4)];
+    let bids =
+        [(1, 10, 5), (2, 20, 1), (3, 20, 9), (4, 20, 9), (5, 50, 3), (6, 5, 7), (7, 70, 7), (8, 6, 2), (9, 90, 4)];
     let mut bids = bids.map(|(provider, score, tie)| bid(provider, score, tie));
     let mut best = bids;
     best.sort_by(|a, b| if a.beats(b) { core::cmp::Ordering::Less } else { core::cmp::Ordering::Greater });
@@ -50,7 +51,8 @@ fn every_order_of_nine_bids_gives_one_book_of_the_best_eight() {
 #[test]
 fn every_order_of_first_bids_and_improvements_gives_one_book() {
     // Three providers that bid twice each; a second bid that comes first makes the first one come too late.
-    let mut bids = [(1, 10), (1, 30), (2, 20), (2, 25), (3, 15), (3, 40)].map(|(who, score)| bid(who, score, who.into()));
+    let mut bids =
+        [(1, 10), (1, 30), (2, 20), (2, 25), (3, 15), (3, 40)].map(|(who, score)| bid(who, score, who.into()));
     let expected = Book::from_sorted(&[bids[5], bids[1], bids[3]]).unwrap();
     orders(&mut bids, 0, &mut |order| assert_eq!(book(order), expected, "{order:?}"));
 }

@@ -45,15 +45,16 @@ impl Story {
     fn steps(self) -> Vec<Self> {
         let mut next = Vec::new();
         let free = self.purse().free().unwrap().0;
-        let mut take = |expected: Result<(), RuleError>, step: &dyn Fn(&mut Purse) -> Result<(), RuleError>, after: Self| {
-            let mut purse = self.purse();
-            let result = step(&mut purse);
-            assert_eq!(result, expected);
-            match result {
-                Ok(()) => next.push(after.with(purse)),
-                Err(_) => assert_eq!(purse, self.purse(), "a refused step changed something"),
-            }
-        };
+        let mut take =
+            |expected: Result<(), RuleError>, step: &dyn Fn(&mut Purse) -> Result<(), RuleError>, after: Self| {
+                let mut purse = self.purse();
+                let result = step(&mut purse);
+                assert_eq!(result, expected);
+                match result {
+                    Ok(()) => next.push(after.with(purse)),
+                    Err(_) => assert_eq!(purse, self.purse(), "a refused step changed something"),
+                }
+            };
         let needs = |amount: u64| match amount {
             0 => Err(RuleError::ZeroAmount),
             amount if amount > free => Err(RuleError::InsufficientFree),
@@ -67,7 +68,8 @@ impl Story {
             }
             take(needs(n), &|p| p.withdraw(amount), Self { withdrawn: self.withdrawn + n, ..self });
             take(needs(n), &|p| p.reserve(amount), self);
-            let covered = |gross: u64| if gross > self.reserved { Err(RuleError::InsufficientReserved) } else { Ok(()) };
+            let covered =
+                |gross: u64| if gross > self.reserved { Err(RuleError::InsufficientReserved) } else { Ok(()) };
             take(covered(n), &|p| p.release(amount), self);
             for fee in 0..=MOST {
                 take(covered(n + fee), &|p| p.pay(amount, Atoms(fee)), Self { paid: self.paid + n, ..self });

@@ -99,7 +99,11 @@ fn every_fee_of_every_small_amount_is_exact_and_grows_with_it_an_atom_at_a_time(
             assert_eq!(parts.net.0 + parts.fee.0, gross);
             assert_eq!(parts.fee.0, (gross * u64::from(bps)).div_ceil(10_000));
             let (more_net, more_fee) = (parts.net.0 - before.net.0, parts.fee.0 - before.fee.0);
-            assert_eq!(more_net + more_fee, 1, "an atom more of gross is an atom more of one and none less of the other");
+            assert_eq!(
+                more_net + more_fee,
+                1,
+                "an atom more of gross is an atom more of one and none less of the other"
+            );
             before = parts;
         }
     }
@@ -178,7 +182,8 @@ fn every_small_slash_is_divided_without_loss_and_inside_its_bounds() {
                         let case = Case { fault, reservation, price: PricePerHour(price), charged, sealed_bond };
                         let parts = slash_for(&case).unwrap();
                         let total = parts.total().unwrap();
-                        let part = if fault == Fault::NoStart { reservation.0 / 100 + bond } else { reservation.0 / 10 };
+                        let part =
+                            if fault == Fault::NoStart { reservation.0 / 100 + bond } else { reservation.0 / 10 };
                         assert_eq!(total.0, part.min(reservation.0), "{case:?}");
                         assert_eq!(parts.victim, total.min(Atoms(3 * price)).min(charged), "{case:?}");
                     }

@@ -87,7 +87,9 @@ fn read(printed: &str) -> Result<Vec<Answer>> {
         let announced = claim.starts_with("holds: ") || claim.starts_with("possible: ");
         let said = lines.next().unwrap_or_default();
         if !announced || !matches!(said, "sat" | "unsat" | "unknown" | "timeout") {
-            bail!("z3 printed `{claim}` and `{said}`: an announcement (\"holds: ...\" or \"possible: ...\") and one answer follow each other in a proof");
+            bail!(
+                "z3 printed `{claim}` and `{said}`: an announcement (\"holds: ...\" or \"possible: ...\") and one answer follow each other in a proof"
+            );
         }
         answers.push(Answer { claim: claim.to_owned(), said: said.to_owned() });
     }

@@ -19,7 +19,8 @@ struct Function {
 pub struct Formulas(BTreeMap<String, Function>);
 
 fn terms(text: &str) -> Vec<Term> {
-    let text: String = text.lines().map(|line| line.split_once(';').map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n");
+    let text: String =
+        text.lines().map(|line| line.split_once(';').map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n");
     let mut stack = vec![Vec::new()];
     let mut quoted = false;
     for part in text.split('"') {
@@ -81,7 +82,8 @@ impl Formulas {
     pub fn value(&self, name: &str, arguments: &[i128]) -> i128 {
         let function = self.0.get(name).unwrap_or_else(|| panic!("the file defines no {name}"));
         assert_eq!(function.parameters.len(), arguments.len(), "arguments of {name}");
-        let known: BTreeMap<_, _> = function.parameters.iter().map(String::as_str).zip(arguments.iter().copied()).collect();
+        let known: BTreeMap<_, _> =
+            function.parameters.iter().map(String::as_str).zip(arguments.iter().copied()).collect();
         self.eval(&function.body, &known)
     }
 

@@ -107,7 +107,8 @@ fn is_meant(refused: &Refused) -> bool {
 
 #[test]
 fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_of_balance() {
-    let idls = [("market", include_str!("../../../idl/market.json")), ("staking", include_str!("../../../idl/staking.json"))];
+    let idls =
+        [("market", include_str!("../../../idl/market.json")), ("staking", include_str!("../../../idl/staking.json"))];
     let stage = Stage::new();
     let (mut tried, mut taken, mut wrong) = (0, 0, Vec::new());
     for (program, text) in idls {

@@ -73,7 +73,8 @@ impl Thief {
 fn combinations(choices: &[Vec<Pubkey>]) -> Vec<Vec<Pubkey>> {
     let mut all = vec![vec![]];
     for choice in choices.iter().rev() {
-        let longer = |rest: &Vec<Pubkey>| choice.iter().map(|one| [&[*one], rest.as_slice()].concat()).collect::<Vec<_>>();
+        let longer =
+            |rest: &Vec<Pubkey>| choice.iter().map(|one| [&[*one], rest.as_slice()].concat()).collect::<Vec<_>>();
         all = all.iter().flat_map(longer).take(MOST).collect();
     }
     all
@@ -144,7 +145,8 @@ fn the_thief_s_wealth_would_show_an_atom_and_a_lamport() {
     stage.w.airdrop(&thief.keys[2], 1);
     assert_eq!(thief.wealth(&stage.w), (before.0 + 1, before.1 + 1));
     let w = &stage.w;
-    let kinds = (w.all::<Purse>(), w.all::<Record>(), w.all::<Offer>(), w.all::<Bond>(), w.all::<Lease>(), w.all::<Job>());
+    let kinds =
+        (w.all::<Purse>(), w.all::<Record>(), w.all::<Offer>(), w.all::<Bond>(), w.all::<Lease>(), w.all::<Job>());
     let has = |key: &Pubkey| {
         kinds.0.contains_key(key)
             || kinds.1.contains_key(key)

@@ -51,7 +51,9 @@ fn a_batch_takes_neither_the_vault_nor_the_purse_nor_a_stranger_s_account_for_th
     let thief = w.foreign_account();
     w.pass(100);
     let batch = lease::settle_batch(&one, &[other.lease]);
-    for (what, account) in [("vault", buyer.vault), ("wallet", buyer.wallet), ("thief", thief), ("treasury", w.treasury)] {
+    for (what, account) in
+        [("vault", buyer.vault), ("wallet", buyer.wallet), ("thief", thief), ("treasury", w.treasury)]
+    {
         let refused = w.refuse(swapped(&batch, &owner.payout, account), &[]);
         assert_eq!(refused, "market WrongTokenAccount", "{what}");
     }
@@ -80,7 +82,11 @@ fn a_batch_for_a_payout_that_is_the_buyer_s_own_vault_moves_no_token_and_counts_
     w.pass(100);
     w.ok(&[lease::settle_batch(&keys[0], &[keys[1].lease])], &[]);
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, w.tokens(&buyer.vault)), (20 * USDC - 98_000, 20 * USDC), "paid is paid, to nobody's gain");
+    assert_eq!(
+        (purse.balance, w.tokens(&buyer.vault)),
+        (20 * USDC - 98_000, 20 * USDC),
+        "paid is paid, to nobody's gain"
+    );
 }
 
 #[test]

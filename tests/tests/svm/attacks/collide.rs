@@ -20,7 +20,8 @@ const INSIDE: [(&str, &[u8]); 6] = [
 
 /// The first seed of every kind of account of a program.
 fn tags(program: &idl::Program) -> BTreeSet<Vec<u8>> {
-    let pdas = program.instructions.iter().flat_map(|instruction| &instruction.accounts).filter_map(|one| one.pda.as_ref());
+    let pdas =
+        program.instructions.iter().flat_map(|instruction| &instruction.accounts).filter_map(|one| one.pda.as_ref());
     let own = pdas.filter(|pda| pda.program.is_none_or(|of| of == program.id));
     let mut tags: BTreeSet<_> = own
         .map(|pda| match pda.seeds.first() {
@@ -70,7 +71,8 @@ fn every_seed_behind_the_word_has_one_length_for_its_kind() {
 #[test]
 fn numbers_at_the_ends_of_their_bytes_lead_to_different_addresses() {
     let (a, b) = (Pubkey::new_from_array([1; 32]), Pubkey::new_from_array([2; 32]));
-    let ends: BTreeSet<u64> = (0..8).flat_map(|byte| [1u64 << (8 * byte), (1u64 << (8 * byte)) - 1]).chain([u64::MAX]).collect();
+    let ends: BTreeSet<u64> =
+        (0..8).flat_map(|byte| [1u64 << (8 * byte), (1u64 << (8 * byte)) - 1]).chain([u64::MAX]).collect();
     let mut all = Vec::new();
     for number in &ends {
         for of in [&a, &b] {
@@ -86,7 +88,12 @@ fn numbers_at_the_ends_of_their_bytes_lead_to_different_addresses() {
             }
         }
     }
-    all.extend([address::commitment(&a, &b), address::commitment(&b, &a), address::delegation(&a, &b), address::delegation(&b, &a)]);
+    all.extend([
+        address::commitment(&a, &b),
+        address::commitment(&b, &a),
+        address::delegation(&a, &b),
+        address::delegation(&b, &a),
+    ]);
     let different: BTreeSet<_> = all.iter().collect();
     assert_eq!(different.len(), all.len());
     for program in [MARKET, STAKING] {

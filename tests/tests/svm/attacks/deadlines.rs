@@ -91,9 +91,10 @@ fn claims_are_stale_a_day_after_the_expiry_of_their_offer_to_the_second() {
 fn an_array_whose_market_was_quiet_goes_on_a_minute_later_to_the_second() {
     let scene = |w: &mut World| {
         let buyer = w.buyer(40 * USDC);
-        let (post, posted) = w.post_array(&buyer, array::ArrayShape { budget: 3 * CAP, ..shape() }, |args: &mut JobArgs| {
-            args.attempts = 1;
-        });
+        let (post, posted) =
+            w.post_array(&buyer, array::ArrayShape { budget: 3 * CAP, ..shape() }, |args: &mut JobArgs| {
+                args.attempts = 1;
+            });
         w.ok(&[post], &[&buyer.key]);
         let job = w.open_task(&posted)[0];
         w.close_window(&job);

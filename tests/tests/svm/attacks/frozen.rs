@@ -24,7 +24,8 @@ fn scene() -> Scene {
     let mut w = World::new();
     let buyers = [w.buyer(20 * USDC), w.buyer(20 * USDC)];
     let owners = [w.provider(|_| {}), w.provider(|_| {})];
-    let leases = [(0, 0), (0, 1), (1, 0)].map(|(b, o): (usize, usize)| w.running(&buyers[b], &owners[o], 1_000_000, |_| {}));
+    let leases =
+        [(0, 0), (0, 1), (1, 0)].map(|(b, o): (usize, usize)| w.running(&buyers[b], &owners[o], 1_000_000, |_| {}));
     w.pass(200);
     for keys in &leases {
         w.settle(keys);
@@ -112,7 +113,8 @@ fn through(name: &str, place: Place) -> Ends {
         s.w.withdraw(&s.buyers[at], free);
     }
     let of = |account: &Pubkey| s.w.tokens(account);
-    let parties = s.buyers.iter().flat_map(|b| [of(&b.wallet), of(&b.vault)]).chain(s.owners.iter().map(|o| of(&o.payout)));
+    let parties =
+        s.buyers.iter().flat_map(|b| [of(&b.wallet), of(&b.vault)]).chain(s.owners.iter().map(|o| of(&o.payout)));
     (parties.collect(), of(&s.w.treasury), of(&s.w.insurance))
 }
 

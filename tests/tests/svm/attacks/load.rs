@@ -299,7 +299,9 @@ fn two_jobs_of_different_buyers_and_providers_write_nothing_in_common_in_their_w
     for program in &idl::programs() {
         for instruction in &program.instructions {
             let name = format!("{}::{}", program.name, instruction.name);
-            let done = one.iter().any(|sent| sent.program_id == program.id && sent.data.starts_with(&instruction.discriminator));
+            let done = one
+                .iter()
+                .any(|sent| sent.program_id == program.id && sent.data.starts_with(&instruction.discriminator));
             let shared = SHARED.iter().any(|(known, _)| *known == name);
             if done == shared {
                 missing.push(name);
@@ -371,12 +373,18 @@ fn hundreds_of_jobs_of_many_buyers_take_no_more_rounds_than_the_jobs_of_one_pair
     }
     w.assert_books();
     let of = |pair: Option<usize>| -> Vec<Instruction> {
-        sent.iter().filter(|(of, _)| pair.is_none_or(|pair| pair == *of)).map(|(_, instruction)| instruction.clone()).collect()
+        sent.iter()
+            .filter(|(of, _)| pair.is_none_or(|pair| pair == *of))
+            .map(|(_, instruction)| instruction.clone())
+            .collect()
     };
     let payer = w.payer.pubkey();
     let alone = rounds(&of(Some(0)), &payer);
     let together = rounds(&of(None), &payer);
     assert_eq!(jobs.len(), 240);
     assert_eq!(together, alone, "{} transactions of {pairs} pairs", sent.len());
-    assert!(sent.len() / together >= usize::from(u16::try_from(pairs).unwrap()), "as many side by side as there are pairs");
+    assert!(
+        sent.len() / together >= usize::from(u16::try_from(pairs).unwrap()),
+        "as many side by side as there are pairs"
+    );
 }

@@ -136,7 +136,8 @@ fn whoever_turns_the_cranks_in_whatever_order_every_account_ends_the_same_to_the
     assert!(kept < scene.w.snapshot().len(), "leases and jobs were closed");
     orders(24, count, |order| {
         let found = scene.through(order);
-        let differ: Vec<_> = expected.iter().filter(|(key, account)| found.get(key) != Some(account)).map(|(key, _)| key).collect();
+        let differ: Vec<_> =
+            expected.iter().filter(|(key, account)| found.get(key) != Some(account)).map(|(key, _)| key).collect();
         assert!(differ.is_empty() && found.len() == kept, "in order {order:?}: {differ:?}");
     });
 }
@@ -199,6 +200,10 @@ fn in_whatever_order_automatic_offers_are_entered_the_lowest_floor_wins_within_a
     orders(12, 4, |order| {
         let lease = entered(&w, &posted, &owners, order);
         assert_eq!(lease.provider, owners[3].record, "in order {order:?}");
-        assert!(lease.price <= floors[2] && lease.price + 2 * step + 2 >= floors[2], "{} in order {order:?}", lease.price);
+        assert!(
+            lease.price <= floors[2] && lease.price + 2 * step + 2 >= floors[2],
+            "{} in order {order:?}",
+            lease.price
+        );
     });
 }
