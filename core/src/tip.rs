@@ -39,16 +39,21 @@ pub const fn prepaid(cranks: u64) -> u64 {
     TIP.saturating_mul(cranks).saturating_add(MAX_TIP - TIP)
 }
 
-/// Set aside when a job is posted, in its account: for each attempt an award and a failed start, and one end by time
-/// (`award`, `fail_start`, `expire`).
+/// What the maker of a liveness challenge that was missed gets besides its bond, in lamports: a tenth of the bond. It comes out
+/// of what the provider set aside, so that asking costs nothing where a node is down and a bond where it lives.
+pub const CHALLENGE_BOUNTY: u64 = crate::limits::CHALLENGE_BOND_LAMPORTS / 10;
+
+/// Set aside when a job is posted, in its account: for each attempt an award and a failed start, one end by time, and the
+/// closing (`award`, `fail_start`, `expire` or `declare_unreachable`, `close_job`).
 pub const fn prepaid_job(attempts: u8) -> u64 {
-    prepaid(2 * attempts as u64 + 1)
+    prepaid(2 * attempts as u64 + 2)
 }
 
-/// Set aside in an offer for each unit, beside the rent of the lease that it can open: closing that lease (`close_lease`).
-/// The lease takes it along at the award, and what is not used comes back with its rent.
+/// Set aside in an offer for each unit, beside the rent of the lease that it can open: resolving one missed challenge with its
+/// bounty, and closing that lease (`resolve_challenge`, `close_lease`). The lease takes it along at the award as far as the
+/// offer has it, and what is not used comes back with its rent.
 pub const fn prepaid_lease() -> u64 {
-    prepaid(1)
+    prepaid(2).saturating_add(CHALLENGE_BOUNTY)
 }
 
 /// Set aside in each sealed bid, by its bidder: taking the bond of one that is not revealed (`forfeit`).
@@ -56,7 +61,9 @@ pub const fn prepaid_sealed_bid() -> u64 {
     prepaid(1)
 }
 
-/// Set aside when an array is posted, in its account: opening each of its tasks (`open_task`).
-pub const fn prepaid_array(tasks: u32) -> u64 {
-    prepaid(tasks as u64)
+/// Set aside when an array is posted, in its account: opening each of its `tasks`, and closing it (`open_task`,
+/// `close_array`); and for each of the `jobs` that may be open at a time what a job of its own sets aside ([`prepaid_job`]).
+/// A job that is opened takes its part along as far as the array has it, and what it did not use comes back with its rent.
+pub const fn prepaid_array(tasks: u32, jobs: u32, attempts: u8) -> u64 {
+    prepaid(tasks as u64 + 1).saturating_add(prepaid_job(attempts).saturating_mul(jobs as u64))
 }

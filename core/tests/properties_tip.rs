@@ -5,7 +5,7 @@ mod common;
 use common::any_u64;
 use gridlease_core::UnixTs;
 use gridlease_core::tip::{
-    LATENESS, MAX_TIP, PARTY_GRACE, TIP, payable, prepaid, prepaid_array, prepaid_job, prepaid_lease,
+    CHALLENGE_BOUNTY, LATENESS, MAX_TIP, PARTY_GRACE, TIP, payable, prepaid, prepaid_array, prepaid_job, prepaid_lease,
     prepaid_sealed_bid, tip,
 };
 use proptest::prelude::*;
@@ -64,9 +64,11 @@ fn a_step_that_is_not_due_earns_nothing() {
 
 #[test]
 fn what_is_set_aside_pays_every_crank_its_flat_tip_and_one_its_highest() {
-    assert_eq!(prepaid_job(3), 160_000, "three awards, three failed starts, one end");
-    assert_eq!(prepaid_job(8), 260_000);
-    assert_eq!((prepaid_lease(), prepaid_sealed_bid()), (MAX_TIP, MAX_TIP));
-    assert_eq!(prepaid_array(100), 100 * TIP + 9 * TIP);
-    assert_eq!(prepaid_array(u32::MAX), u64::from(u32::MAX) * TIP + 9 * TIP);
+    assert_eq!(prepaid_job(3), 170_000, "three awards, three failed starts, one end, one closing");
+    assert_eq!(prepaid_job(8), 270_000);
+    assert_eq!(prepaid_lease(), MAX_TIP + TIP + CHALLENGE_BOUNTY, "a missed challenge and its bounty, one closing");
+    assert_eq!((prepaid_sealed_bid(), CHALLENGE_BOUNTY), (MAX_TIP, 50_000));
+    assert_eq!(prepaid_array(100, 0, 3), 101 * TIP + 9 * TIP);
+    assert_eq!(prepaid_array(100, 5, 3), 101 * TIP + 9 * TIP + 5 * 170_000);
+    assert_eq!(prepaid_array(u32::MAX, 0, 0), (u64::from(u32::MAX) + 1) * TIP + 9 * TIP);
 }

@@ -91,6 +91,8 @@ events!(
         TaskClosed(market::TaskClosed),
         ArrayEnded(market::ArrayEnded),
         ArrayClosed(market::ArrayClosed),
+        TipPaid(market::TipPaid),
+        PayoutRedirected(market::PayoutRedirected),
     }
 );
 

@@ -44,10 +44,17 @@ impl Workspace {
         Ok(Self { target: metadata.target_directory.clone().into_std_path_buf(), root, metadata })
     }
 
-    /// `cargo`, started in the root directory.
+    /// `cargo`, started in the root directory, as if it were typed there: `cargo xtask` tells this process which package it is,
+    /// and build scripts of dependencies look at that (`ring`'s does), so that all that stands on them was compiled anew with
+    /// each change between `cargo test` and `cargo xtask test`, and with each other checkout.
     pub fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(&self.root);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 

@@ -3,6 +3,7 @@
 use gridlease_core::UnixTs;
 use gridlease_sdk::instruction::job::Bidder;
 use gridlease_sdk::instruction::lease::LeaseKeys;
+use gridlease_sdk::instruction::tip::tipped;
 use gridlease_sdk::instruction::{job, lease, purse};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -185,9 +186,9 @@ impl Step {
         }
     }
 
-    /// The instruction, for a transaction that `payer` pays.
+    /// The instruction, for a transaction that `payer` pays; where it is late, the tip goes to `payer` too.
     pub fn instruction(&self, payer: &Pubkey) -> Instruction {
-        match self {
+        let untipped = match self {
             Self::EnterOffer { job, bidder } => job::enter_offer(job, bidder),
             Self::Award { job, purse, number, bidders } => job::award(job, purse, *number, bidders),
             Self::FailStart { keys, insurance } => lease::fail_start(payer, keys, insurance),
@@ -196,7 +197,8 @@ impl Step {
             Self::CloseLease(keys) => lease::close(keys),
             Self::CloseJob { job, purse, payer } => job::close(job, purse, payer),
             Self::SweepFees { purse, treasury, insurance } => purse::sweep_fees(purse, treasury, insurance),
-        }
+        };
+        tipped(untipped, payer)
     }
 }
 

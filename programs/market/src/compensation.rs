@@ -1,7 +1,6 @@
 //! What a buyer's purse gets of a slash.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::Atoms;
 use gridlease_core::slash::SlashSplit;
 
@@ -9,10 +8,11 @@ use crate::error::OrRule;
 use crate::staking_cpi::read_operators;
 use crate::state::Purse;
 
-/// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen
-/// insurance account cannot take, the staking program keeps for it.) And no buyer is paid out of delegators' stake.
-pub fn divert(slash: SlashSplit, vault: &TokenAccount, bond: &AccountInfo) -> Result<SlashSplit> {
-    let operator = if vault.is_frozen() { Atoms::ZERO } else { read_operators(bond)? };
+/// A frozen account never holds up an end: where nothing can move into the buyer's vault now, or out of the bond's, all goes to
+/// insurance. (What a frozen insurance account cannot take, or a frozen vault of the bond cannot give, the staking program
+/// keeps for it.) And no buyer is paid out of delegators' stake.
+pub fn divert(slash: SlashSplit, frozen: bool, bond: &AccountInfo) -> Result<SlashSplit> {
+    let operator = if frozen { Atoms::ZERO } else { read_operators(bond)? };
     slash.out_of(operator).or_rule()
 }
 

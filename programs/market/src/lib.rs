@@ -307,6 +307,11 @@ pub mod market {
         instructions::change_payout::apply_payout(ctx)
     }
 
+    /// Pays a lease to the provider's present payout account where the recorded one can take no money.
+    pub fn redirect_payout(ctx: Context<RedirectPayout>) -> Result<()> {
+        instructions::redirect_payout::redirect_payout(ctx)
+    }
+
     /// Closes a provider record without offers and leases.
     pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
         instructions::change_payout::close_provider(ctx)

@@ -38,6 +38,7 @@ pub fn open_task(array: &Pubkey, purse: &Pubkey, task: u16, replicas: u8) -> Ins
             purse: *purse,
             array: *array,
             system_program: SYSTEM_PROGRAM,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -66,7 +67,7 @@ pub fn bid_with_group(mut bid: Instruction, job: &Job) -> Instruction {
 }
 
 /// Accounts of an award before its bidders.
-const AWARD_ACCOUNTS: usize = 12;
+const AWARD_ACCOUNTS: usize = 13;
 
 /// Adds the group of `job`'s task to an award (`job::award`) of it; a job without one stays as it is.
 #[must_use]
@@ -85,6 +86,7 @@ pub fn close_task(address: &Pubkey, job: &Job) -> Instruction {
             purse: job.purse,
             array: job.array,
             job: *address,
+            tip_to: None,
             group: group_of(job),
             event_authority: market_events(),
             program: address::MARKET,
@@ -100,6 +102,7 @@ pub fn cancel_task(address: &Pubkey, job: &Job) -> Instruction {
             array: job.array,
             purse: job.purse,
             job: *address,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -116,6 +119,7 @@ pub fn stop_task(address: &Pubkey, job: &Job, lease: &Pubkey) -> Instruction {
             purse: job.purse,
             job: *address,
             lease: *lease,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -144,6 +148,7 @@ pub fn close(array: &Pubkey, purse: &Pubkey, payer: &Pubkey) -> Instruction {
             purse: *purse,
             array: *array,
             payer: *payer,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },

@@ -64,6 +64,7 @@ pub fn resolve_challenge(keys: &LeaseKeys, challenger: &Pubkey) -> Instruction {
             provider: keys.provider,
             lease: keys.lease,
             challenger: *challenger,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },

@@ -89,6 +89,23 @@ pub fn settle_batch(first: &LeaseKeys, further: &[Pubkey]) -> Instruction {
     instruction
 }
 
+/// Has a lease whose recorded payout account can take no money paid to `payout`, which its provider record names now. Nobody need
+/// sign but the payer.
+pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
+    market(
+        &accounts::RedirectPayout {
+            config: address::market_config(),
+            provider: keys.provider,
+            lease: keys.lease,
+            recorded: keys.payout,
+            payout: *payout,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::RedirectPayout {},
+    )
+}
+
 /// The buyer adds `amount` atoms of its purse's free balance to the reservation.
 pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
     market(
@@ -169,6 +186,7 @@ fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl I
             staking_program: address::STAKING,
             staking_events: staking_events(),
             token_program: TOKEN_PROGRAM,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -183,6 +201,7 @@ pub fn expire(keys: &LeaseKeys) -> Instruction {
             job: keys.job,
             purse: keys.purse,
             lease: keys.lease,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -203,6 +222,7 @@ pub fn close(keys: &LeaseKeys) -> Instruction {
             authority: address::market_authority(),
             staking_program: address::STAKING,
             staking_events: staking_events(),
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },

@@ -10,6 +10,7 @@ pub mod provider;
 pub mod purse;
 pub mod sealed;
 pub mod stake;
+pub mod tip;
 
 use anchor_lang::{InstructionData, ToAccountMetas};
 use solana_instruction::Instruction;

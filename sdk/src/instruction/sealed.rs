@@ -128,6 +128,7 @@ pub fn forfeit(keys: &SealedKeys, insurance: &Pubkey) -> Instruction {
             staking_program: address::STAKING,
             staking_events: staking_events(),
             token_program: TOKEN_PROGRAM,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },

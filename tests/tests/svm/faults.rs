@@ -6,7 +6,7 @@ use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse, Reserv
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, job};
+use gridlease_sdk::instruction::{TOKEN_PROGRAM, care, job, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, USDC};
 use gridlease_tests::svm::steps::outcome;
@@ -390,6 +390,64 @@ fn what_a_frozen_insurance_account_cannot_take_waits_in_the_bond_and_holds_up_no
     assert!(bond.insurance_owed > 0);
     assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 141 * 500);
     assert_eq!(w.read::<Record>(&owner.record).faulted, 2);
+}
+
+#[test]
+fn a_frozen_vault_of_the_bond_holds_up_no_fault_and_what_it_owes_is_paid_once_it_thaws() {
+    let mut w = World::new();
+    let buyer = w.buyer(40 * USDC);
+    let owner = w.provider(|supply| supply.units = 3);
+    let failed = w.starting(&buyer, &owner, 1_800_000, |_| {});
+    let left = w.running(&buyer, &owner, 1_800_000, |_| {});
+    let gone = w.running(&buyer, &owner, 1_800_000, |_| {});
+    let vault = address::bond_vault(&owner.bond);
+    w.freeze(&vault, true);
+    let (had, stake) = (w.tokens(&vault), w.read::<Bond>(&owner.bond).amount);
+    late(&mut w);
+    w.fail_start(&failed);
+    w.abandon(&owner, &left);
+    let asker = w.person();
+    w.take_down(&asker, &gone);
+    w.pass(600);
+    w.declare_unreachable(&gone);
+    let bond: Bond = w.read(&owner.bond);
+    assert!(bond.slashed_total > 0 && bond.insurance_owed == bond.slashed_total, "all of it is the fund's, later");
+    assert_eq!((bond.amount, w.tokens(&vault)), (stake - bond.slashed_total, had), "it is stake no more");
+    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 0);
+    let pay = stake::pay_insurance(&owner.bond, &w.insurance);
+    assert_eq!(w.refuse(pay.clone(), &[]), "token 17", "frozen still");
+    for keys in [&failed, &left, &gone] {
+        w.settle(keys);
+        w.close_lease(keys);
+    }
+    assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0);
+    w.freeze(&vault, false);
+    w.ok(&[pay], &[]);
+    assert_eq!(w.tokens(&w.insurance), bond.slashed_total);
+}
+
+#[test]
+fn a_credit_waits_while_the_bond_s_vault_is_frozen_and_is_the_buyer_s_after() {
+    let mut w = World::new();
+    let buyer = w.buyer(40 * USDC);
+    let owner = w.provider(|_| {});
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(1_000);
+    w.settle(&keys);
+    let asker = w.person();
+    w.take_down(&asker, &keys);
+    w.pass(300);
+    w.resume(&owner, &keys);
+    let credit = w.read::<Lease>(&keys.lease).credit;
+    assert!(credit > 0);
+    let vault = address::bond_vault(&owner.bond);
+    w.freeze(&vault, true);
+    let collect = care::collect_credit(&keys, &w.insurance);
+    assert_eq!(w.refuse(collect, &[]), "market FrozenTokenAccount");
+    w.stop(&buyer, &keys);
+    w.freeze(&vault, false);
+    w.collect(&keys);
+    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, credit);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod staking_governance;
 mod staking_lockstep;
 mod staking_pool;
 mod staking_unbond;
+mod tips;
 mod token_2022;
 mod walk;
 

@@ -2,6 +2,7 @@
 
 use gridlease_core::limits::{MAX_ENDPOINT, MAX_OFFER_LIFE, MAX_PRICE, MAX_UNITS};
 use gridlease_core::requirement::flags;
+use gridlease_core::tip::prepaid_lease;
 use gridlease_sdk::account::{Lease, OFFER_LIVE, OFFER_WITHDRAWN, Offer, Provider as Record, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -198,7 +199,7 @@ fn a_provider_has_at_most_256_offers() {
 fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_back() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
-    let lease_rent = w.rent(8 + size_of::<Lease>()) + w.rent(8 + size_of::<Reservation>());
+    let lease_rent = w.rent(8 + size_of::<Lease>()) + w.rent(8 + size_of::<Reservation>()) + prepaid_lease();
     let own = w.rent(8 + size_of::<Offer>());
     let owner = w.registered(100 * USDC);
     let node = owner.node.pubkey();
@@ -214,7 +215,7 @@ fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_b
     assert_eq!(w.lamports(&owner.offer), own + 2 * lease_rent + 1, "the bond lent the reservation its first lamport");
     w.refresh(&owner, OfferTerms { units: 5, ..supply.terms(w.now().ts.0) });
     assert_eq!(w.read::<Offer>(&owner.offer).units_free, 4);
-    assert_eq!(w.lamports(&owner.offer), own + 4 * lease_rent);
+    assert_eq!(w.lamports(&owner.offer), own + 4 * lease_rent + 1, "what comes back lacks that lamport");
     w.refresh(&owner, OfferTerms { units: 1, ..supply.terms(w.now().ts.0) });
     assert_eq!(w.read::<Offer>(&owner.offer).units_free, 0, "down to the open leases and no further");
     let fewer = provider::refresh_offer(&node, &owner.record, 1, OfferTerms { units: 0, ..supply.terms(w.now().ts.0) });
@@ -231,6 +232,21 @@ fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_b
     assert!(w.find::<Offer>(&owner.offer).is_none());
     assert_eq!(w.lamports(&node), had);
     assert_eq!(w.read::<Record>(&owner.record).offers, 0);
+}
+
+#[test]
+fn an_offer_whose_units_were_raised_while_a_lease_was_open_can_open_all_of_them_once_it_is_closed() {
+    let mut w = World::new();
+    let buyer = w.buyer(40 * USDC);
+    let owner = w.provider(|supply| supply.units = 1);
+    let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
+    w.refresh(&owner, Supply { units: 2, ..Supply::default() }.terms(w.now().ts.0));
+    w.stop(&buyer, &keys);
+    w.wind_up(&buyer, &keys);
+    for _ in 0..2 {
+        w.running(&buyer, &owner, 1_000_000, |_| {});
+    }
+    assert_eq!(w.read::<Offer>(&owner.offer).units_free, 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use gridlease_core::limits::PAYOUT_DELAY;
 use gridlease_sdk::account::{Job, Lease, Provider as Record};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, provider, purse};
+use gridlease_sdk::instruction::{TOKEN_PROGRAM, lease, provider, purse};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Supply, USDC, node_args};
 use solana_pubkey::Pubkey;
@@ -110,6 +110,42 @@ fn an_open_lease_keeps_the_payout_account_that_it_recorded() {
     w.refresh(&owner, terms);
     let next = w.running(&buyer, &owner, 1_000_000, |_| {});
     assert_eq!(w.read::<Lease>(&next.lease).payout, new);
+}
+
+#[test]
+fn a_lease_whose_payout_account_can_take_no_money_is_paid_to_the_provider_s_present_one_and_no_other_is_moved() {
+    for closed in [false, true] {
+        let mut w = World::new();
+        let buyer = w.buyer(200 * USDC);
+        let owner = w.provider(|_| {});
+        let keys = w.running(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 72 * 3_600);
+        let new = w.foreign_account();
+        let redirect = lease::redirect_payout(&keys, &new);
+        assert_eq!(w.refuse(redirect.clone(), &[]), "market WrongTokenAccount", "it is not the provider's");
+        w.ok(&[provider::propose_payout(&owner.authority.pubkey(), &new)], &[&owner.authority]);
+        w.pass(PAYOUT_DELAY.0);
+        w.ok(&[provider::apply_payout(&owner.record, &new)], &[]);
+        w.changes_nothing(redirect.clone());
+        if closed {
+            w.stop_auditing(); // an account that is gone
+            w.edit(&owner.payout, |data| data[108] = 0);
+        } else {
+            w.freeze(&owner.payout, true);
+        }
+        assert!(w.send(&[lease::settle(&keys)], &[]).is_err(), "it can take no money");
+        let elsewhere = w.foreign_account();
+        let stolen = swapped(&redirect, &new, elsewhere);
+        assert_eq!(w.refuse(stolen, &[]), "market WrongTokenAccount");
+        let other = swapped(&redirect, &keys.payout, elsewhere);
+        assert_eq!(w.refuse(other, &[]), "market WrongTokenAccount", "not the account that the lease records");
+        assert_eq!(w.ok(&[redirect.clone()], &[]).told(), ["PayoutRedirected"]);
+        let keys = w.keys(&keys.lease);
+        assert_eq!(keys.payout, new);
+        w.settle(&keys);
+        assert_eq!(w.tokens(&new), 48 * 980_000);
+        assert_eq!(w.refuse(redirect, &[]), "market WrongTokenAccount", "a repeated call does no harm");
+        w.changes_nothing(lease::redirect_payout(&keys, &new));
+    }
 }
 
 #[test]

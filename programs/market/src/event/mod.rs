@@ -398,6 +398,28 @@ pub struct LeaseClosed {
     pub refunded: u64,
 }
 
+/// A lease's recorded payout account can take no money; it is paid elsewhere.
+#[event]
+pub struct PayoutRedirected {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The token account that it recorded.
+    pub from: Pubkey,
+    /// The one that it records now.
+    pub to: Pubkey,
+}
+
+/// A keeper was tipped for a step.
+#[event]
+pub struct TipPaid {
+    /// The account that had it set aside: a job, a lease, an array, a sealed bid.
+    pub from: Pubkey,
+    /// Who got it.
+    pub to: Pubkey,
+    /// Lamports.
+    pub lamports: u64,
+}
+
 /// A job's account is gone.
 #[event]
 pub struct JobClosed {

@@ -1,11 +1,12 @@
 //! The end of an array: the buyer opens no further task, and anybody closes it once its jobs are closed.
 
 use anchor_lang::prelude::*;
+use gridlease_core::UnixTs;
 
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
-use crate::lamports;
+use crate::lamports::{self, Tip};
 use crate::state::{Array, Purse};
 
 /// Accounts of `cancel_array`.
@@ -35,6 +36,9 @@ pub struct CloseArray<'info> {
     /// CHECK: the recorded payer; gets all lamports.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// The buyer shall be able to end an array at any time: no further task opens, what the array itself reserved returns to
@@ -67,13 +71,20 @@ pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
 
 /// An array that is over and has no open job shall be closed by anybody, and all rent returned to who paid it.
 pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
-    let event = {
+    let now = now()?;
+    let (due, event) = {
         let array = ctx.accounts.array.load()?;
         array.rules()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
-        ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent }
+        let closed =
+            ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent };
+        (UnixTs(array.header.due_ts), closed)
     };
     emit_cpi!(event);
+    if let Some(tip) = Tip::earned(ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
     lamports::close(&ctx.accounts.array.to_account_info(), &ctx.accounts.payer.to_account_info())
 }

@@ -2,12 +2,12 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::array::{Ended, Task};
-use gridlease_core::{Atoms, RuleError};
+use gridlease_core::{Atoms, RuleError, UnixTs};
 
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{ArrayEnded, TaskClosed};
-use crate::lamports;
+use crate::lamports::{self, Tip};
 use crate::state::{Array, Job, Purse, TaskGroup};
 
 /// Accounts of `close_task`. Anybody may call it.
@@ -23,6 +23,9 @@ pub struct CloseTask<'info> {
     /// Closed.
     #[account(mut, has_one = array @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
     /// For a replica the group of its task, closed with the last job of the task; for other jobs none.
     #[account(mut, has_one = array @ MarketError::Unrelated)]
     pub group: Option<AccountLoader<'info, TaskGroup>>,
@@ -33,14 +36,14 @@ pub struct CloseTask<'info> {
 /// or end, where enough tasks completed or none is left, and return its reservation.
 pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
     let now = now()?;
-    let (task_number, replica, ended) = {
+    let (due, task_number, replica, ended) = {
         let job = ctx.accounts.job.load()?;
         let rules = job.rules()?;
         rules.check_close().or_rule()?;
         let exit_code = (job.has_exit == 1).then_some(job.exit_code);
         check_group(&job, ctx.accounts.group.as_ref())?;
         let ended = Ended { reason: rules.reason, exit_code, spent: Atoms(job.spent) };
-        (job.task, job.replica.saturating_sub(1), ended)
+        (UnixTs(job.header.due_ts), job.task, job.replica.saturating_sub(1), ended)
     };
     let at = Array::space(usize::try_from(task_number).unwrap_or(usize::MAX), 0);
     let info = ctx.accounts.array.to_account_info();
@@ -83,6 +86,10 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
             refunded: closed.released.0,
             jobs: next.jobs,
         });
+    }
+    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
     }
     lamports::close(&ctx.accounts.job.to_account_info(), &info)?;
     match &ctx.accounts.group {

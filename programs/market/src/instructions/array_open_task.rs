@@ -4,14 +4,14 @@ use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::array::Task;
 use gridlease_core::job as rules;
-use gridlease_core::{Now, RuleError};
+use gridlease_core::{Now, RuleError, UnixTs, tip};
 
 use super::array_post::task_rent;
 use crate::constants::{ACCOUNT_VERSION, GROUP_SEED, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;
-use crate::lamports;
+use crate::lamports::{self, Tip};
 use crate::state::{Array, Config, Header, Job, Purse, TaskGroup, shard_of};
 
 /// Accounts of `open_task`. Anybody may call it. Behind them follow the task's jobs in the order of its replicas
@@ -29,14 +29,18 @@ pub struct OpenTask<'info> {
     pub array: AccountLoader<'info, Array>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// The next task of an array shall be opened by anybody: a job for each replica, with the cap reserved that the array held
 /// for it, and a bidding window that begins now. A task that was opened before, and an array that is over, stay as they are.
 pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Result<()> {
     let now = now()?;
-    let (opened, replicas, uri_len, bytes) = {
+    let (due, opened, shape, bytes) = {
         let array = ctx.accounts.array.load()?;
+        let due = UnixTs(array.header.due_ts);
         let mut next = array.rules()?;
         let free = ctx.accounts.purse.load()?.amounts().free().or_rule()?;
         let Some(opened) = next.open_task(task, free, now.ts).or_rule()? else {
@@ -56,14 +60,22 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         }
         let mut array = ctx.accounts.array.load_mut()?;
         array.set_rules(&next, now)?;
-        (opened, replicas, array.uri_len, Array::space(task.into(), 0))
+        let shape = Shape {
+            replicas,
+            uri_len: array.uri_len,
+            attempts: array.attempts,
+            others: u16::from(array.parallel).saturating_sub(array.open),
+            unopened: array.count.saturating_sub(array.next),
+        };
+        (due, opened, shape, Array::space(task.into(), 0))
     };
+    let replicas = shape.replicas;
     {
         let array = ctx.accounts.array.to_account_info();
         let mut data = array.try_borrow_mut_data()?;
         *data.get_mut(bytes).ok_or_else(|| rule(RuleError::InvariantBroken))? = Task::opened(replicas).0;
     }
-    let (jobs, close_ts) = open_jobs(&ctx, task, replicas, uri_len, now)?;
+    let (jobs, close_ts) = open_jobs(&ctx, task, replicas, shape.uri_len, now)?;
     if replicas > 1 {
         open_group(&ctx, task, replicas)?;
     }
@@ -76,7 +88,24 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         jobs,
         close_ts,
     });
-    pay_rent(&ctx, replicas, uri_len)
+    let besides = pay_rent(&ctx, &shape)?;
+    let (array, tip_to) = (ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref());
+    if let Some(tip) = Tip::earned_beside(array, tip_to, due, now.ts, besides)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
+    Ok(())
+}
+
+/// What the rent and the tips of a task depend on.
+struct Shape {
+    replicas: u8,
+    uri_len: u8,
+    attempts: u8,
+    /// Tasks that may be open besides those that are.
+    others: u16,
+    /// Tasks that were not opened yet.
+    unopened: u16,
 }
 
 fn open_jobs<'info>(
@@ -184,17 +213,25 @@ fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas:
     Ok(())
 }
 
-/// The array pays the rent of the task's accounts, and keeps its own.
-fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, replicas: u8, uri_len: u8) -> Result<()> {
-    let array = ctx.accounts.array.to_account_info();
+/// The array pays the rent of the task's accounts, and hands its jobs what it has for tips; it keeps its own rent, and returns
+/// what it keeps besides for the rent of the tasks that may be opened next.
+fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, shape: &Shape) -> Result<u64> {
+    let array = ctx.accounts.array.as_ref();
     let rent = Rent::get()?;
     let own = rent.minimum_balance(array.data_len());
-    let left = array.lamports().checked_sub(task_rent(&rent, replicas, uri_len)?);
+    let of_task = task_rent(&rent, shape.replicas, shape.uri_len)?;
+    let left = array.lamports().checked_sub(of_task);
     require!(left.is_some_and(|left| left >= own), MarketError::NoTaskRent);
-    let accounts = usize::from(replicas) + usize::from(replicas > 1);
-    for info in ctx.remaining_accounts.iter().take(accounts) {
+    let replicas = usize::from(shape.replicas);
+    for info in ctx.remaining_accounts.iter().take(replicas + usize::from(replicas > 1)) {
         let needed = rent.minimum_balance(info.data_len());
-        lamports::shift(&array, info, needed.saturating_sub(info.lamports()))?;
+        lamports::shift(array, info, needed.saturating_sub(info.lamports()))?;
     }
-    Ok(())
+    let besides = of_task.saturating_mul(shape.others.into());
+    let of_itself = tip::prepaid(u64::from(shape.unopened) + 1); // opening the others, and closing it
+    let keeps = own.saturating_add(besides).saturating_add(of_itself);
+    for info in ctx.remaining_accounts.iter().take(replicas) {
+        lamports::shift(array, info, tip::payable(tip::prepaid_job(shape.attempts), array.lamports(), keeps))?;
+    }
+    Ok(besides)
 }

@@ -1,18 +1,18 @@
 //! Posts an array: reserves its budget and pays in the rent of the tasks that may be open at a time.
 
 use anchor_lang::prelude::*;
-use anchor_lang::system_program;
 use gridlease_core::array as rules;
 use gridlease_core::limits::{MAX_TASKS, MAX_URI};
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers};
+use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers, tip};
 
 use super::post_job::JobArgs;
 use crate::constants::{ACCOUNT_VERSION, ARRAY_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::ArrayPosted;
+use crate::lamports;
 use crate::state::{Array, Config, Header, Job, Purse, RequirementData, TaskGroup, manifest_place, shard_of};
 
 /// What a buyer asks for besides what each job is; see `gridlease_core::array::Shape`.
@@ -65,8 +65,8 @@ pub struct PostArray<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// An array shall reserve its budget when it is posted, and hold the rent of as many tasks as may be open at a time. Its
-/// number shall be higher than that of the purse's last job or array.
+/// An array shall reserve its budget when it is posted, and hold the rent and the tips of as many tasks as may be open at a
+/// time. Its number shall be higher than that of the purse's last job or array.
 pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: ArrayShape, args: JobArgs) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     check(uri_len, &args)?;
@@ -86,11 +86,10 @@ pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: Arra
     });
     let one = task_rent(&Rent::get()?, shape.replicas, uri_len)?;
     let rent = one.checked_mul(shape.parallel.into()).ok_or_else(|| rule(RuleError::Overflow))?;
-    let transfer = system_program::Transfer {
-        from: ctx.accounts.owner.to_account_info(),
-        to: ctx.accounts.array.to_account_info(),
-    };
-    system_program::transfer(CpiContext::new(ctx.accounts.system_program.key(), transfer), rent)
+    let jobs = u32::from(shape.parallel).saturating_mul(shape.replicas.into());
+    let tips = tip::prepaid_array(shape.count.into(), jobs, args.attempts);
+    let lamports = rent.checked_add(tips).ok_or_else(|| rule(RuleError::Overflow))?;
+    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.owner, ctx.accounts.array.as_ref(), lamports)
 }
 
 /// Rent of the accounts of one task: its jobs, and its group where it has replicas.

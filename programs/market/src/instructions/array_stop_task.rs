@@ -1,12 +1,14 @@
 //! Ends what still runs of an array that is over: tasks without a lease, and, once enough tasks completed, leases too.
 
 use anchor_lang::prelude::*;
+use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::JobEnded;
+use crate::lamports::Tip;
 use crate::state::{Array, Job, Lease, Purse};
 
 /// Accounts of `cancel_task`. Anybody may call it.
@@ -22,6 +24,9 @@ pub struct CancelTask<'info> {
     /// Written.
     #[account(mut, has_one = array @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// Accounts of `stop_task`. Anybody may call it.
@@ -40,13 +45,20 @@ pub struct StopTask<'info> {
     /// Written.
     #[account(mut, has_one = job @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// Of an array that is over, a task without a lease shall be cancelled by anybody; all that it reserved returns to the
 /// purse. On a task that is leased or has ended, nothing changes.
 pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
     let now = now()?;
-    ctx.accounts.array.load()?.rules()?.check_cancel_task().or_rule()?;
+    let due = {
+        let array = ctx.accounts.array.load()?;
+        array.rules()?.check_cancel_task().or_rule()?;
+        UnixTs(array.header.due_ts)
+    };
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
         let mut next = job.rules()?;
@@ -67,6 +79,10 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
         }
     };
     emit_cpi!(event);
+    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
     Ok(())
 }
 
@@ -74,7 +90,11 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
 /// what is owed is fixed, and the rest returned to the purse. On a lease that is over, nothing changes.
 pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
     let now = now()?;
-    ctx.accounts.array.load()?.rules()?.check_stop_task().or_rule()?;
+    let due = {
+        let array = ctx.accounts.array.load()?;
+        array.rules()?.check_stop_task().or_rule()?;
+        UnixTs(array.header.due_ts)
+    };
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
@@ -92,5 +112,9 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
         .write(&next, back, &Outcome::default(), now)?
     };
     emit_cpi!(event);
+    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Awards a job to the best bidder that is still good.
 
 use anchor_lang::prelude::*;
-use gridlease_core::Now;
 use gridlease_core::job::{self as rules, JobState, Unawarded};
+use gridlease_core::{Now, UnixTs};
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::constants::STAKING_ID;
@@ -10,6 +10,7 @@ use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
 use crate::kin;
+use crate::lamports::Tip;
 use crate::state::{Config, Job, Purse};
 
 /// Accounts of `award`. Behind them follow, for a replica of a task the group of the task (writable), and for the bidders in the book's order and as many as the caller likes to pass,
@@ -42,6 +43,9 @@ pub struct Award<'info> {
     pub staking_events: UncheckedAccount<'info>,
     /// Creates the lease.
     pub system_program: Program<'info, System>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 impl<'info> Award<'info> {
@@ -68,8 +72,9 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
     let job_key = ctx.accounts.job.key();
     let rents = Rents::get()?;
     let mut dropped = Vec::new();
-    let outcome = {
+    let (due, outcome) = {
         let mut job = ctx.accounts.job.load_mut()?;
+        let due = UnixTs(job.header.due_ts);
         let moving = job.rules()?;
         if moving.state != JobState::Open {
             return Ok(()); // stale: somebody was faster
@@ -80,7 +85,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
         let winner = choose(&asked, candidates, &mut dropped)?;
         let unseen = usize::from(job.book_len) > dropped.len();
         let Asked { rents, .. } = asked;
-        match winner {
+        let outcome = match winner {
             Some(taken) => {
                 // A book has at most eight entries.
                 job.drop_bids(dropped.len() as u8 + 1);
@@ -97,10 +102,19 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
                 job.drop_bids(dropped.len() as u8);
                 unawarded(&mut job, moving, &ctx.accounts.purse, now)?
             }
-        }
+        };
+        (due, outcome)
+    };
+    // Dropping bids alone earns nothing: else a keeper had a tip for each bidder that it passes in a transaction of its own.
+    let tip = match outcome {
+        Outcome::Unfinished => None,
+        _ => Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?,
     };
     if !dropped.is_empty() {
         emit_cpi!(BidsDropped { job: job_key, bids: dropped });
+    }
+    if let Some(tip) = &tip {
+        emit_cpi!(tip.told());
     }
     match outcome {
         Outcome::Unfinished => {}
@@ -115,7 +129,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
             ctx.accounts.opening().fund(&taken, &rents)?;
         }
     }
-    Ok(())
+    tip.map_or(Ok(()), Tip::pay)
 }
 
 /// What an award does.

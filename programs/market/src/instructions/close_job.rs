@@ -1,10 +1,12 @@
 //! The buyer takes an open job back; anybody closes one that is over.
 
 use anchor_lang::prelude::*;
+use gridlease_core::UnixTs;
 
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};
+use crate::lamports::Tip;
 use crate::state::{Job, Purse};
 
 /// Accounts of `cancel_job`.
@@ -34,6 +36,9 @@ pub struct CloseJob<'info> {
     /// CHECK: the recorded payer; gets all lamports.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// The buyer shall be able to take a job back as long as it has no lease; all that it reserved returns to the purse.
@@ -62,12 +67,18 @@ pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
 /// A job that is over shall be closed by anybody, and its rent returned to who paid it. (A task of an array is closed by
 /// `close_task`, so that the array counts it.)
 pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
-    {
+    let now = now()?;
+    let due = {
         let job = ctx.accounts.job.load()?;
         require_keys_eq!(job.array, Pubkey::default(), MarketError::TaskOfArray);
         job.rules()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
+        UnixTs(job.header.due_ts)
+    };
+    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
     }
     emit_cpi!(JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() });
     ctx.accounts.job.close(ctx.accounts.payer.to_account_info())

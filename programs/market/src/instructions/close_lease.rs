@@ -4,9 +4,10 @@ use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 
 use crate::constants::STAKING_ID;
+use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{LeaseClosed, LeaseReleased};
-use crate::lamports;
+use crate::lamports::{self, Tip};
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Config, Lease, Offer, Provider};
 
@@ -43,6 +44,9 @@ pub struct CloseLease<'info> {
     pub staking_program: UncheckedAccount<'info>,
     /// CHECK: the PDA by which the staking program signs its events; it checks it.
     pub staking_events: UncheckedAccount<'info>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// A lease that is over shall set its stake and its unit free and grow the provider's history by one; once it owes nothing,
@@ -50,7 +54,8 @@ pub struct CloseLease<'info> {
 /// first part, and a later one the second.
 pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     let lease_key = ctx.accounts.lease.key();
-    let (releases, closes) = {
+    let now = now()?;
+    let (due, releases, closes) = {
         let lease = ctx.accounts.lease.load()?;
         let rules = lease.rules()?;
         rules.check_release().or_rule()?;
@@ -58,10 +63,14 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
         if lease.released == 1 && !closes {
             return Ok(()); // it still waits for money
         }
-        (lease.released == 0, closes)
+        (rules.due(), lease.released == 0, closes)
     };
     if releases {
         release(&ctx)?;
+    }
+    let tip = Tip::earned(ctx.accounts.lease.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
+    if let Some(tip) = &tip {
+        emit_cpi!(tip.told());
     }
     let (provider, paid, fee, refunded) = {
         let lease = ctx.accounts.lease.load()?;
@@ -71,7 +80,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
         ctx.accounts.offer.load_mut()?.unpaid += 1;
         ctx.accounts.lease.load_mut()?.released = 1;
         emit_cpi!(LeaseReleased { lease: lease_key, provider });
-        return Ok(());
+        return tip.map_or(Ok(()), Tip::pay);
     }
     {
         let mut record = ctx.accounts.provider.load_mut()?;
@@ -84,6 +93,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
         }
     }
     emit_cpi!(LeaseClosed { lease: lease_key, provider, paid, fee, refunded });
+    tip.map_or(Ok(()), Tip::pay)?;
     lamports::close(&ctx.accounts.lease.to_account_info(), &ctx.accounts.offer.to_account_info())
 }
 

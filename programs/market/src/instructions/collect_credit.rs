@@ -9,6 +9,7 @@ use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::CreditCollected;
+use crate::payout;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Lease, Purse};
 use crate::token;
@@ -88,6 +89,8 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
     let lease_key = ctx.accounts.lease.key();
     staking_cpi::check_reservation(&ctx.accounts.reservation, &lease_key)?;
     let stake = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
+    // While the bond's vault gives nothing the credit waits: nobody but the provider, whose vault it is, is held up by that.
+    require!(!payout::is_frozen(&ctx.accounts.bond_vault), MarketError::FrozenTokenAccount);
     let slash = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
@@ -96,7 +99,7 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
         }
         let victim = next.collect_credit(stake).or_rule()?;
         let slash = SlashSplit { victim, insurance: Atoms::ZERO };
-        let slash = divert(slash, &ctx.accounts.vault, &ctx.accounts.bond)?;
+        let slash = divert(slash, ctx.accounts.vault.is_frozen(), &ctx.accounts.bond)?;
         lease.set_rules(&next)?;
         compensate(&mut *ctx.accounts.purse.load_mut()?, slash.victim)?;
         slash

@@ -1,13 +1,13 @@
 //! Commits a sealed bid.
 
 use anchor_lang::prelude::*;
-use anchor_lang::system_program;
-use gridlease_core::{Atoms, RuleError};
+use gridlease_core::{Atoms, RuleError, tip};
 
 use crate::constants::{ACCOUNT_VERSION, COMMIT_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
+use crate::lamports;
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Commitment, Config, Header, Job, Provider, shard_of};
 
@@ -98,13 +98,9 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         }
     };
     let missing = Rent::get()?.minimum_balance(RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
-    if missing > 0 {
-        let transfer = system_program::Transfer {
-            from: accounts.node_key.to_account_info(),
-            to: accounts.reservation.to_account_info(),
-        };
-        system_program::transfer(CpiContext::new(accounts.system_program.key(), transfer), missing)?;
-    }
+    lamports::pay_in(&accounts.system_program, &accounts.node_key, &accounts.reservation, missing)?;
+    let tips = tip::prepaid_sealed_bid();
+    lamports::pay_in(&accounts.system_program, &accounts.node_key, accounts.commitment.as_ref(), tips)?;
     staking_cpi::reserve(
         &accounts.bond,
         &accounts.reservation,

@@ -7,6 +7,7 @@ use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;
+use crate::lamports::Tip;
 use crate::state::{Job, Lease, Purse};
 
 /// Accounts of `expire`. Anybody may call it.
@@ -22,6 +23,9 @@ pub struct Expire<'info> {
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// A lease whose runway has ended shall enter its grace period, and end "out of funds" when that is over without a top-up.
@@ -29,11 +33,12 @@ pub struct Expire<'info> {
 pub fn expire(ctx: Context<Expire>) -> Result<()> {
     let now = now()?;
     let lease_key = ctx.accounts.lease.key();
-    let ended = {
+    let (due, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
+        let due = next.due();
         let Some(back) = next.expire(now).or_rule()? else { return Ok(()) };
-        match next.state {
+        let ended = match next.state {
             LeaseState::Ended => {
                 let ending = Ending {
                     lease_key,
@@ -50,7 +55,8 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
             }
             // Down: that is told by `resolve_challenge`, which also returns the bond.
             _ => return Ok(()),
-        }
+        };
+        (due, ended)
     };
     match ended {
         Some(ended) => emit_cpi!(ended),
@@ -58,6 +64,10 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
             let grace_end = ctx.accounts.lease.load()?.grace_end;
             emit_cpi!(GraceBegan { lease: lease_key, grace_end });
         }
+    }
+    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
     }
     Ok(())
 }

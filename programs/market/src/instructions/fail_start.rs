@@ -4,8 +4,8 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
-use gridlease_core::slash::{Case, Fault, slash_for};
-use gridlease_core::{Atoms, Now};
+use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
+use gridlease_core::{Atoms, Now, UnixTs};
 
 use super::end_lease::{Ending, Outcome};
 use crate::compensation::{compensate, divert};
@@ -13,6 +13,8 @@ use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
+use crate::lamports::Tip;
+use crate::payout;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
@@ -68,6 +70,9 @@ pub struct FaultedLease<'info> {
     pub staking_events: UncheckedAccount<'info>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// A lease that is not ready at its deadline, or that its node gives up before, shall fail: one per cent of the stake
@@ -80,9 +85,10 @@ pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
     if next.state != LeaseState::Starting {
         return Ok(()); // stale
     }
+    let due = next.due();
     let given_up = caller == ctx.accounts.provider.load()?.node_key;
     let back = next.fail_start(given_up, now).or_rule()?;
-    end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), now)
+    end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), due, now)
 }
 
 /// A node that leaves a running lease without notice shall lose ten per cent of the stake reserved for it, to the buyer
@@ -92,7 +98,7 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules()?;
     let back = next.finish(EndReason::Abandoned, now).or_rule()?;
-    end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, now)
+    end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
 }
 
 /// A node that has been down for ten minutes shall lose its lease and ten per cent of the stake reserved for it. Anybody may
@@ -103,16 +109,19 @@ pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
     if next.state.is_over() {
         return Ok(()); // stale
     }
+    let due = next.due();
     let back = next.unreachable(now).or_rule()?;
-    end_by_fault(ctx, Fault::Unreachable, &next, back, &Outcome::default(), now)
+    end_by_fault(ctx, Fault::Unreachable, &next, back, &Outcome::default(), due, now)
 }
 
+/// Ends the lease by a fault; the step was due at `due` (zero: it earns no tip).
 fn end_by_fault(
     ctx: Context<FaultedLease>,
     fault: Fault,
     next: &rules::Lease,
     back: Atoms,
     outcome: &Outcome,
+    due: UnixTs,
     now: Now,
 ) -> Result<()> {
     let (lease_key, job_key) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
@@ -129,8 +138,9 @@ fn end_by_fault(
             charged: next.compensable(),
             sealed_bond: Atoms(job.sealed_bond),
         });
+        let frozen = ctx.accounts.vault.is_frozen() || payout::is_frozen(&ctx.accounts.bond_vault);
         // Credits may have taken most of it: then the fault takes the rest.
-        let slash = divert(slash.or_rule()?.at_most(stake), &ctx.accounts.vault, &ctx.accounts.bond)?;
+        let slash = divert(slash.or_rule()?.at_most(stake), frozen, &ctx.accounts.bond)?;
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
         compensate(&mut purse, slash.victim)?;
@@ -148,10 +158,20 @@ fn end_by_fault(
         victim: slash.victim.0,
         insurance: slash.insurance.0,
     });
-    if slash.total().or_rule()?.is_zero() {
-        return Ok(());
+    let tip = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
+    if let Some(tip) = &tip {
+        emit_cpi!(tip.told());
     }
-    let accounts = ctx.accounts;
+    if !slash.total().or_rule()?.is_zero() {
+        take(&ctx, slash)?;
+        token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault.clone())?;
+    }
+    tip.map_or(Ok(()), Tip::pay)
+}
+
+/// Has the staking program take the slash.
+fn take(ctx: &Context<FaultedLease>, slash: SlashSplit) -> Result<()> {
+    let accounts = &*ctx.accounts;
     let bump = accounts.config.load()?.authority_bump;
     staking_cpi::slash(
         &SlashAccounts {
@@ -171,6 +191,5 @@ fn end_by_fault(
         },
         slash.victim,
         slash.insurance,
-    )?;
-    token::check_vault(&accounts.purse, &mut accounts.vault)
+    )
 }

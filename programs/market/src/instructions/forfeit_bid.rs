@@ -10,7 +10,8 @@ use crate::constants::STAKING_ID;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
-use crate::lamports;
+use crate::lamports::{self, Tip};
+use crate::payout;
 use crate::peek::peek;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Commitment, Config, Job, Purse};
@@ -65,6 +66,9 @@ pub struct ForfeitBid<'info> {
     pub staking_events: UncheckedAccount<'info>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// Accounts of `release_bid`. Anybody may call it.
@@ -109,7 +113,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
     let key = accounts.commitment.key();
     staking_cpi::check_reservation(&accounts.reservation, &key)?;
-    let (split, event) = {
+    let (due, split, event) = {
         let commitment = accounts.commitment.load()?;
         let round = UnixTs(commitment.header.due_ts);
         let mut job = accounts.job.load_mut()?;
@@ -119,7 +123,8 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             Fate::Release => return Err(rule(RuleError::WrongFate)),
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
         }
-        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, &accounts.vault, &accounts.bond)?;
+        let frozen = accounts.vault.is_frozen() || payout::is_frozen(&accounts.bond_vault);
+        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, frozen, &accounts.bond)?;
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
         compensate(&mut *accounts.purse.load_mut()?, split.victim)?;
@@ -131,7 +136,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             victim: split.victim.0,
             insurance: split.insurance.0,
         };
-        (split, event)
+        (round, split, event)
     };
     let signer = Signing {
         authority: &accounts.authority,
@@ -156,7 +161,12 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)?;
     emit_cpi!(event);
-    lamports::close(ctx.accounts.commitment.as_ref(), &ctx.accounts.rent_to)
+    let commitment = ctx.accounts.commitment.as_ref();
+    if let Some(tip) = Tip::earned(commitment, ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
+    lamports::close(commitment, &ctx.accounts.rent_to)
 }
 
 /// A sealed bid whose job ended before it could be revealed, or whose job is gone, shall be free: its bond is released and its

@@ -1,15 +1,16 @@
 //! Posts a job and takes a standing offer in the same transaction.
 
 use anchor_lang::prelude::*;
-use gridlease_core::RuleError;
 use gridlease_core::job::Mode;
 use gridlease_core::limits::INSTANT_OFFERS;
+use gridlease_core::{RuleError, tip};
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use super::post_job::{JobArgs, Posting, job_posted, reserve, write_job, write_uri};
 use crate::constants::{JOB_SEED, STAKING_ID};
 use crate::convert::now;
 use crate::error::{MarketError, rule};
+use crate::lamports;
 use crate::state::{Config, Job, Purse};
 
 /// Accounts of `post_instant`. Behind them follow one to four offers in the buyer's order, three accounts each: offer
@@ -103,6 +104,8 @@ pub fn post_instant<'info>(
     write_uri(&accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
     emit_cpi!(job_posted(&posting, &args, &posted));
     emit_cpi!(awarded);
+    let tips = tip::prepaid_job(args.attempts);
+    lamports::pay_in(&accounts.system_program, &accounts.signer, accounts.job.as_ref(), tips)?;
     opening.fund(&taken, &rents)
 }
 

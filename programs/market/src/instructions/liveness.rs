@@ -6,12 +6,13 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program;
 use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
+use gridlease_core::tip::CHALLENGE_BOUNTY;
 
 use crate::constants::SLOT_HASHES;
 use crate::convert::now;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
-use crate::lamports;
+use crate::lamports::{self, Tip};
 use crate::state::{Lease, Provider};
 
 /// Outcomes in [`ChallengeResolved`].
@@ -66,6 +67,9 @@ pub struct ResolveChallenge<'info> {
     /// CHECK: who put up the bond, as the lease records while the challenge is open; gets it back.
     #[account(mut)]
     pub challenger: UncheckedAccount<'info>,
+    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// Anybody shall be able to ask a running node for a sign of life, one challenge at a time, with a bond of
@@ -108,17 +112,19 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
 }
 
 /// A challenge that was not answered shall pause the lease from the moment of the challenge; where the lease was over, or its
-/// funds used up, before the time to answer was, the challenge asks for nothing. In both cases the bond goes back. While the
-/// node can still answer, and where no challenge is open, nothing changes.
+/// funds used up, before the time to answer was, the challenge asks for nothing. In both cases the bond goes back, and where the
+/// challenge was missed with a bounty of [`CHALLENGE_BOUNTY`] out of what the provider set aside, as far as that is there.
+/// While the node can still answer, and where no challenge is open, nothing changes.
 pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
     let now = now()?;
-    let (challenger, outcome) = {
+    let (due, challenger, outcome) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
         if next.challenge_end.is_zero() {
             return Ok(()); // stale
         }
         require_keys_eq!(lease.challenger, ctx.accounts.challenger.key(), MarketError::Unrelated);
+        let due = next.challenge_end;
         let Some(missing) = next.resolve_challenge(now).or_rule()? else { return Ok(()) };
         lease.set_rules(&next)?;
         let outcome = match missing {
@@ -128,16 +134,33 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
             }
             Missing::Moot => outcome::MOOT,
         };
-        (clear(&mut lease), outcome)
+        (due, clear(&mut lease), outcome)
     };
     emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
     // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
     // offer: nobody shall hold up the end of a lease by emptying an account.
     let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
-    if back < Rent::get()?.minimum_balance(ctx.accounts.challenger.data_len()) {
-        return Ok(());
+    let rent = Rent::get()?;
+    let (lease, challenger): (&AccountInfo, &AccountInfo) = (ctx.accounts.lease.as_ref(), &ctx.accounts.challenger);
+    let takes = back >= rent.minimum_balance(challenger.data_len());
+    // What the lease must keep: its rent, and the bond until that has gone back.
+    let keeps = rent.minimum_balance(lease.data_len()).saturating_add(CHALLENGE_BOND_LAMPORTS);
+    let bounty = match outcome {
+        outcome::MISSED if takes => Tip::of(lease, challenger, CHALLENGE_BOUNTY, keeps),
+        _ => None,
+    };
+    if let Some(bounty) = &bounty {
+        emit_cpi!(bounty.told());
     }
-    pay_bond(&ctx.accounts.lease, &ctx.accounts.challenger)
+    bounty.map_or(Ok(()), Tip::pay)?;
+    if takes {
+        lamports::shift(lease, challenger, CHALLENGE_BOND_LAMPORTS)?;
+    }
+    if let Some(tip) = Tip::earned(lease, ctx.accounts.tip_to.as_ref(), due, now.ts)? {
+        emit_cpi!(tip.told());
+        tip.pay()?;
+    }
+    Ok(())
 }
 
 /// A node that was down and lives again shall say so: the meter starts anew, and the buyer is credited twice the price of the

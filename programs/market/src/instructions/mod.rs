@@ -79,6 +79,7 @@ pub mod change_payout;
 pub mod claim_gpus;
 pub mod close_purse;
 pub mod record_benchmark;
+pub mod redirect_payout;
 pub mod set_spender;
 
 pub use change_admin::*;
@@ -87,4 +88,5 @@ pub use change_payout::*;
 pub use claim_gpus::*;
 pub use close_purse::*;
 pub use record_benchmark::*;
+pub use redirect_payout::*;
 pub use set_spender::*;

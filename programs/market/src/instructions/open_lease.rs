@@ -4,7 +4,7 @@ use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::bidder::{Refusal, Wanted};
 use gridlease_core::job::{self as jobs, notice_of, start_deadline};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules, tip};
 
 use super::place_bid::refusal_code;
 use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
@@ -35,6 +35,7 @@ pub struct Taken<'info> {
     number: u32,
     price: PricePerHour,
     stake: Atoms,
+    units_left: u16,
 }
 
 /// Rents that opening a lease moves, in lamports.
@@ -113,7 +114,8 @@ impl<'info> Candidate<'info> {
                 let mut offer = offer.load_mut()?;
                 offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
                 kin::admit(group, asked.job, &provider, self.bond)?;
-                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake }))
+                let units_left = offer.units_free;
+                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, units_left }))
             }
             Err((refused, own_doing)) => {
                 let faulted = own_doing && bid.is_some();
@@ -271,12 +273,16 @@ impl<'info> Opening<'_, 'info> {
         })
     }
 
-    /// Brings the lease and its reservation up to their rents out of the offer.
+    /// Brings the lease and its reservation up to their rents out of the offer, and hands the lease what the offer has for tips
+    /// beside the rents of its free units.
     pub fn fund(&self, taken: &Taken<'info>, rents: &Rents) -> Result<()> {
-        let fund = |account: &AccountInfo, rent: u64| {
-            lamports::shift(taken.candidate.offer, account, rent.saturating_sub(account.lamports()))
-        };
+        let offer = taken.candidate.offer;
+        let fund =
+            |account: &AccountInfo, rent: u64| lamports::shift(offer, account, rent.saturating_sub(account.lamports()));
         fund(self.lease, rents.lease)?;
-        fund(self.reservation, rents.reservation)
+        fund(self.reservation, rents.reservation)?;
+        let of_units = (rents.lease + rents.reservation).saturating_mul(taken.units_left.into());
+        let tips = tip::payable(tip::prepaid_lease(), offer.lamports(), rents.offer.saturating_add(of_units));
+        lamports::shift(offer, self.lease, tips)
     }
 }

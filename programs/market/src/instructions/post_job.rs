@@ -5,12 +5,13 @@ use gridlease_core::job::{self as rules, Mode};
 use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers};
+use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
 
 use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;
+use crate::lamports;
 use crate::state::{Config, Header, Job, Purse, RequirementArgs, RequirementData, manifest_place, shard_of};
 
 /// What a buyer posts.
@@ -70,7 +71,8 @@ pub struct PostJob<'info> {
 }
 
 /// A job shall reserve its cap when it is posted, so that no match can fail for want of money. Its number shall be higher
-/// than that of the purse's last job: a repeated posting changes nothing, and an address is never used twice.
+/// than that of the purse's last job: a repeated posting changes nothing, and an address is never used twice. Who posts sets
+/// the tips of its cranks aside; what is not used comes back with the rent.
 pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) -> Result<()> {
     require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
     if args.mode == Mode::Instant as u8 {
@@ -95,7 +97,8 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
     };
     write_uri(&ctx.accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
     emit_cpi!(event);
-    Ok(())
+    let tips = tip::prepaid_job(args.attempts);
+    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.signer, ctx.accounts.job.as_ref(), tips)
 }
 
 /// Where a job is written, and who stands behind it.

@@ -1,16 +1,16 @@
 //! Puts a machine class on the market.
 
 use anchor_lang::prelude::*;
-use anchor_lang::system_program;
 use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
-use gridlease_core::{PricePerHour, RuleError, job};
+use gridlease_core::{PricePerHour, RuleError, job, tip};
 
 use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
 use crate::convert::now;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
+use crate::lamports;
 use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
 
 /// What stands in an offer and can be changed by a refresh.
@@ -127,9 +127,9 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         offer.set_terms(&terms)?;
         recorded(key, &offer)
     };
-    let units_free = event.units_free;
+    let (free, open) = (event.units_free, event.units - event.units_free);
     emit_cpi!(event);
-    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, free, open)
 }
 
 /// A refresh shall prolong an offer by at most an hour from now and may change its prices and units; it shall never
@@ -141,9 +141,9 @@ pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()
         offer.set_terms(&terms)?;
         recorded(ctx.accounts.offer.key(), &offer)
     };
-    let units_free = event.units_free;
+    let (free, open) = (event.units_free, event.units - event.units_free);
     emit_cpi!(event);
-    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
+    pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, free, open)
 }
 
 /// A withdrawn offer shall take no lease; its account shall be closed, and all its lamports returned to who paid them,
@@ -190,20 +190,17 @@ fn recorded(key: Pubkey, offer: &Offer) -> OfferRecorded {
     }
 }
 
-/// Pays in what the offer lacks of the rent of the leases that it can open.
+/// Pays in what the offer lacks of the rent of the leases that it can open, and of their tips.
 fn pay_rent<'info>(
     payer: &Signer<'info>,
     offer: &AccountLoader<'info, Offer>,
     system: &Program<'info, System>,
-    units_free: u16,
+    free: u16,
+    open: u16,
 ) -> Result<()> {
-    let missing =
-        Offer::rent_needed(&Rent::get()?, units_free.into()).saturating_sub(offer.to_account_info().lamports());
-    if missing == 0 {
-        return Ok(());
-    }
-    let accounts = system_program::Transfer { from: payer.to_account_info(), to: offer.to_account_info() };
-    system_program::transfer(CpiContext::new(system.key(), accounts), missing)
+    let needed = Offer::lamports_needed(&Rent::get()?, free.into(), open.into());
+    let missing = needed.saturating_sub(offer.as_ref().lamports());
+    lamports::pay_in(system, payer, offer.as_ref(), missing)
 }
 
 impl Offer {
@@ -212,10 +209,13 @@ impl Offer {
         rent.minimum_balance(8 + core::mem::size_of::<Lease>()).saturating_add(rent.minimum_balance(RESERVATION_BYTES))
     }
 
-    /// Lamports that the account must hold so that `units` more leases can be opened.
-    pub fn rent_needed(rent: &Rent, units: u64) -> u64 {
+    /// Lamports that the account shall hold so that it can open `free` more leases with their tips, while it has `open` ones. For
+    /// each of those it holds a lamport more: the first one of an open lease's reservation is the bond's, and goes back there.
+    pub fn lamports_needed(rent: &Rent, free: u64, open: u64) -> u64 {
+        let of_unit = Self::lease_rent(rent).saturating_add(tip::prepaid_lease());
         rent.minimum_balance(8 + core::mem::size_of::<Offer>())
-            .saturating_add(Self::lease_rent(rent).saturating_mul(units))
+            .saturating_add(of_unit.saturating_mul(free))
+            .saturating_add(open)
     }
 
     fn set_terms(&mut self, terms: &OfferTerms) -> Result<()> {

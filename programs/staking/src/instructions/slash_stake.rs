@@ -16,8 +16,8 @@ use crate::token::{self, BondSigner};
 ///   free stake shall not be touched.
 /// - `victim` atoms shall move to the victim's account, `insurance` atoms to the configured insurance account; a part
 ///   of zero shall move nothing, and its account need not even be a token account.
-/// - Where the insurance account cannot take tokens now (it is frozen or closed), its part shall be recorded as owed and
-///   stay in the vault, counted as stake no more, until anybody pays it out: see [`super::PayInsurance`].
+/// - Where the insurance account cannot take tokens now (it is frozen or closed), or the vault cannot give them (it is
+///   frozen), the insurance part shall be recorded as owed and stay in the vault, counted as stake no more, until anybody pays it out: see [`super::PayInsurance`].
 /// - The operator's stake shall be lost first, on its way out or not; then the delegators', each share alike.
 /// - The stake shall leave the vault: neither account shall be the vault itself.
 /// - The reservation shall stay open with what is left, possibly nothing, until it is released.
@@ -73,7 +73,7 @@ impl Slash<'_> {
         let accounts = &mut *ctx.accounts;
         let slash = Atoms(victim).add(Atoms(insurance)).or_rule()?;
         check(!slash.is_zero(), RuleError::ZeroAmount)?;
-        let takes = token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
+        let takes = !accounts.vault.is_frozen() && token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
         let kept = if takes { 0 } else { insurance };
         let slashed = {
             let mut bond = accounts.bond.load_mut()?;
