@@ -80,12 +80,13 @@ impl From<RuleError> for Refusal {
 }
 
 impl Refusal {
-    /// Is it the bidder's own doing that it cannot take what it bid for: its offer withdrawn or expired, its stake taken
-    /// out, its GPUs given up? Not where its units or its stake were won by other jobs in the meantime.
+    /// Is it the bidder's own doing that it cannot take what it bid for: its offer withdrawn, expired or posted anew as less,
+    /// its stake taken out, its GPUs given up? Not where its units or its stake were won by other jobs in the meantime, or
+    /// its reputation fell. A bid is taken only where it satisfies the requirement, and nothing else changes a machine.
     pub fn own_doing(&self) -> bool {
         match self {
             Self::NotLive => true,
-            Self::Unsatisfied(unmet) => unmet.field == Field::Stake,
+            Self::Unsatisfied(unmet) => unmet.field != Field::Reputation,
             Self::Stake { needed, unbound, .. } => unbound < needed,
             Self::Rule(error) => *error == RuleError::GpusUnclaimed,
             Self::NoFreeUnit | Self::Excluded => false,

@@ -56,6 +56,18 @@ impl SlashSplit {
         let victim = self.victim.min(stake);
         Self { victim, insurance: self.insurance.min(stake.saturating_sub(victim)) }
     }
+
+    /// The victim gets no more than what the `operator` of the bond can lose; the rest of its part goes to insurance.
+    ///
+    /// Who runs a provider can pay itself for a lease and then be down, or leave: it has the pay, and the compensation comes
+    /// out of the bond. Its own stake is lost first, so it gains nothing by that; out of its delegators' stake it would.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn out_of(self, operator: Atoms) -> RuleResult<Self> {
+        let victim = self.victim.min(operator);
+        Ok(Self { victim, insurance: self.insurance.add(self.victim.sub(victim)?)? })
+    }
 }
 
 /// What a fault costs: the victim first, up to what it was charged for the lease and to three hours of its price; the rest
@@ -63,7 +75,7 @@ impl SlashSplit {
 ///
 /// The victim gets back no more than it paid, because a fault can be staged: a buyer can make a start fail, and who holds
 /// a node key can let a lease fail that it pays for itself. Neither may be a way to somebody else's stake, or around the
-/// unbonding time to one's own.
+/// unbonding time to one's own. (That it is no way to delegators' stake, see [`SlashSplit::out_of`].)
 ///
 /// # Errors
 /// [`RuleError::Overflow`] where an amount does not fit.

@@ -1,11 +1,15 @@
 //! Bugs that were found in the rules, each under its own name.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+use gridlease_core::bidder::{Bidder, Wanted};
+use gridlease_core::bond::Bond;
+use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState};
 use gridlease_core::reputation::{Closed, FULL_FEE, RecentBuyers, Reputation};
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
+use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 
 const T: u64 = 1_800_000_000;
@@ -119,4 +123,41 @@ fn an_automatic_bid_could_come_out_at_nothing() {
     let best = score(&weights, &merit, PricePerHour(1), max).unwrap() - 1;
     let bid = auto_bid_price(&weights, &merit, PricePerHour(50), PricePerHour(0), max, Some(best)).unwrap();
     assert_eq!(bid, PricePerHour(1));
+}
+
+/// A bidder that withdrew its offer and posted one of less under the same number, in one transaction, was dropped at the
+/// award without a fault: filling and emptying a book was free.
+#[test]
+fn an_offer_posted_anew_as_less_than_was_bid_with_was_nobody_s_fault() {
+    let need = Requirement { memory_mib: 1_024, ..Requirement::default() };
+    let wanted = Wanted { need, max_duration: Seconds(3_600) };
+    let unit = OfferSpec { memory_mib: 1_024, ..OfferSpec::default() };
+    let stake = Bond { amount: Atoms(10_000_000), ..Bond::default() };
+    let bidder = Bidder {
+        live_until: UnixTs(T + 1),
+        units_free: 1,
+        excluded: false,
+        claims: Claims::default(),
+        unit,
+        reputation: Bps(5_000),
+        bond: stake,
+    };
+    let refused = |bidder: &Bidder, wanted: &Wanted| bidder.check(wanted, PricePerHour(1), UnixTs(T)).unwrap_err();
+    assert!(bidder.check(&wanted, PricePerHour(1), UnixTs(T)).is_ok());
+    let smaller = Bidder { unit: OfferSpec { memory_mib: 1_023, ..unit }, ..bidder };
+    assert!(refused(&smaller, &wanted).own_doing());
+    // A reputation that fell was charged where it fell.
+    let strict = Wanted { need: Requirement { min_reputation: Bps(5_001), ..need }, ..wanted };
+    assert!(!refused(&bidder, &strict).own_doing());
+}
+
+/// Who ran a provider with delegators could rent from itself, let the node be down, and have what it was charged, and had
+/// been paid, credited out of its delegators' stake: its own was lost first, but was a fifth of it.
+#[test]
+fn an_operator_could_take_its_delegators_stake_by_a_credit_to_itself() {
+    let credit = SlashSplit { victim: Atoms(100), insurance: Atoms::ZERO };
+    let own = credit.out_of(Atoms(20)).unwrap();
+    assert_eq!(own, SlashSplit { victim: Atoms(20), insurance: Atoms(80) });
+    assert_eq!(credit.out_of(Atoms(100)), Ok(credit), "a buyer loses nothing where the operator's stake suffices");
+    assert_eq!(credit.out_of(Atoms::ZERO).unwrap().victim, Atoms::ZERO);
 }

@@ -67,7 +67,7 @@ fn each_reason_is_told_and_only_what_the_bidder_did_itself_is_its_own_doing() {
         ("withdrawn", Bidder { live_until: UnixTs::ZERO, ..good() }, RuleError::TooLate, true),
         ("full", Bidder { units_free: 0, ..good() }, RuleError::NoFreeUnit, false),
         ("excluded", Bidder { excluded: true, ..good() }, RuleError::Excluded, false),
-        ("too small", Bidder { unit: OfferSpec::default(), ..good() }, RuleError::Unsatisfied, false),
+        ("posted anew as less", Bidder { unit: OfferSpec::default(), ..good() }, RuleError::Unsatisfied, true),
         (
             "bound elsewhere",
             Bidder { bond: stake(9_000_000, 5_000_000, 0), ..good() },

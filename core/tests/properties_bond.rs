@@ -160,6 +160,24 @@ proptest! {
         prop_assert_eq!(cut.victim, Atoms(victim.min(left)));
         prop_assert!(cut.insurance <= whole.insurance);
     }
+
+    #[test]
+    fn a_victim_gets_no_more_than_the_operator_loses_and_no_atom_of_a_slash_is_lost_by_that(
+        victim in any_u64(), insurance in any_u64(), operator in any_u64(),
+    ) {
+        let whole = SlashSplit { victim: Atoms(victim), insurance: Atoms(insurance) };
+        let wide = |split: &SlashSplit| u128::from(split.victim.0) + u128::from(split.insurance.0);
+        match whole.out_of(Atoms(operator)) {
+            Ok(parts) => {
+                prop_assert_eq!(wide(&parts), wide(&whole));
+                prop_assert_eq!(parts.victim.0, victim.min(operator));
+            }
+            Err(error) => {
+                prop_assert!(whole.total().is_err());
+                prop_assert_eq!(error, RuleError::Overflow);
+            }
+        }
+    }
 }
 
 #[test]

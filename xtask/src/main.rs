@@ -8,6 +8,7 @@ mod errors;
 mod idl;
 mod lock;
 mod programs;
+mod prove;
 mod render;
 mod run;
 mod setup;
@@ -89,6 +90,13 @@ enum Task {
         check: bool,
     },
 
+    /// Has z3 prove what core/proofs claim of the rules' arithmetic
+    ///
+    /// For amounts of any size: rounding, accrual, fees, shares, slashes, purses, revenue. Prints a table; exit code 1 where a
+    /// claim is not shown, or its premises contradict each other.
+    #[command(after_help = "Example:\n  cargo xtask prove")]
+    Prove,
+
     /// Checks that no crate imports one that it must not
     ///
     /// The allowed edges are those of docs/ARCHITECTURE.md, "Doors".
@@ -149,6 +157,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Diagrams { check: true } => diagrams::check(&Workspace::load()?),
         Task::Diagrams { check: false } => diagrams::write(&Workspace::load()?).map(|()| true),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
+        Task::Prove => prove::run(&Workspace::load()?.root),
         Task::Deps => deps::run(&Workspace::load()?),
         Task::Tidy { rules: true } => {
             tidy::list_rules();

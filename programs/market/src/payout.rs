@@ -18,7 +18,8 @@ pub fn check(account: &TokenAccount, mint: &Pubkey) -> Result<()> {
 /// Whether an account is a token account that is frozen.
 pub fn is_frozen(account: &AccountInfo) -> bool {
     let Ok(data) = account.try_borrow_data() else { return false };
-    *account.owner == anchor_spl::token::ID && RawAccount::unpack(&data).is_ok_and(|raw| raw.state == AccountState::Frozen)
+    *account.owner == anchor_spl::token::ID
+        && RawAccount::unpack(&data).is_ok_and(|raw| raw.state == AccountState::Frozen)
 }
 
 /// Whether any account can be paid: classic SPL Token, initialised, of the market's mint, and not frozen. For

@@ -9,7 +9,7 @@ use gridlease_core::Atoms;
 use gridlease_core::bond::Bond;
 
 use crate::constants::{AUTHORITY_SEED, STAKING_ID};
-use crate::error::MarketError;
+use crate::error::{MarketError, OrRule};
 
 /// `sha256("global:reserve")[..8]`
 const RESERVE: [u8; 8] = [92, 99, 244, 209, 28, 65, 213, 157];
@@ -28,6 +28,9 @@ const UNBONDING_AT: usize = 104;
 /// Offset of the number of a bond's delegators, and of the first eight bytes of their addresses.
 const DELEGATORS_LEN_AT: usize = 133;
 const DELEGATORS_AT: usize = 136;
+/// Offsets of the operator's own stake, and of the part of it that is on its way out.
+const OWN_AT: usize = 392;
+const EXIT_AT: usize = 400;
 /// Offset of the lease in a reservation.
 const RESERVED_FOR_AT: usize = 56;
 /// Offset of what is left of a reservation.
@@ -52,6 +55,17 @@ pub fn read_bond(account: &AccountInfo, authority: &Pubkey) -> Result<Bond> {
         reserved: Atoms(read_u64(&data, RESERVED_AT)?),
         unbonding: Atoms(read_u64(&data, UNBONDING_AT)?),
     })
+}
+
+/// Reads what the operator of a bond can lose: its own stake, on its way out or not.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] for an account that is no bond.
+pub fn read_operators(account: &AccountInfo) -> Result<Atoms> {
+    require_keys_eq!(*account.owner, STAKING_ID, MarketError::WrongBond);
+    let data = account.try_borrow_data()?;
+    require!(data.get(..8) == Some(&BOND[..]), MarketError::WrongBond);
+    Atoms(read_u64(&data, OWN_AT)?).add(Atoms(read_u64(&data, EXIT_AT)?)).or_rule()
 }
 
 /// Reads the marks of a bond's delegators into `marks`; the rest of it stays zero. The caller has checked the bond.

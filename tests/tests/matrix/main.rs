@@ -7,10 +7,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests end a test that goes wrong")]
 
+mod arguments;
+mod effects;
 mod fixtures;
 mod mutate;
 mod stage;
 mod table;
+mod thief;
 
 use gridlease_tests::idl;
 use mutate::{Examination, Row};

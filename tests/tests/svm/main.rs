@@ -6,6 +6,7 @@
 mod array;
 mod array_end;
 mod array_replicas;
+mod attacks;
 mod auction;
 mod award;
 mod batch;

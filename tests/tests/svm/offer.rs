@@ -1,8 +1,8 @@
 //! Provider records and offers.
 
-use gridlease_core::tip::prepaid_lease;
 use gridlease_core::limits::{MAX_ENDPOINT, MAX_OFFER_LIFE, MAX_PRICE, MAX_UNITS};
 use gridlease_core::requirement::flags;
+use gridlease_core::tip::prepaid_lease;
 use gridlease_sdk::account::{Lease, OFFER_LIVE, OFFER_WITHDRAWN, Offer, Provider as Record, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::TOKEN_PROGRAM;

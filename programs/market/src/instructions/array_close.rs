@@ -77,7 +77,8 @@ pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
         array.rules()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
-        let closed = ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent };
+        let closed =
+            ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent };
         (UnixTs(array.header.due_ts), closed)
     };
     emit_cpi!(event);

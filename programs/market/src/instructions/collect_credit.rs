@@ -99,7 +99,7 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
         }
         let victim = next.collect_credit(stake).or_rule()?;
         let slash = SlashSplit { victim, insurance: Atoms::ZERO };
-        let slash = divert(slash, ctx.accounts.vault.is_frozen())?;
+        let slash = divert(slash, ctx.accounts.vault.is_frozen(), &ctx.accounts.bond)?;
         lease.set_rules(&next)?;
         compensate(&mut *ctx.accounts.purse.load_mut()?, slash.victim)?;
         slash

@@ -140,7 +140,7 @@ fn end_by_fault(
         });
         let frozen = ctx.accounts.vault.is_frozen() || payout::is_frozen(&ctx.accounts.bond_vault);
         // Credits may have taken most of it: then the fault takes the rest.
-        let slash = divert(slash.or_rule()?.at_most(stake), frozen)?;
+        let slash = divert(slash.or_rule()?.at_most(stake), frozen, &ctx.accounts.bond)?;
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
         compensate(&mut purse, slash.victim)?;

@@ -124,7 +124,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
         }
         let frozen = accounts.vault.is_frozen() || payout::is_frozen(&accounts.bond_vault);
-        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, frozen)?;
+        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, frozen, &accounts.bond)?;
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
         compensate(&mut *accounts.purse.load_mut()?, split.victim)?;

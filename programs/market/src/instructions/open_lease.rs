@@ -277,9 +277,8 @@ impl<'info> Opening<'_, 'info> {
     /// beside the rents of its free units.
     pub fn fund(&self, taken: &Taken<'info>, rents: &Rents) -> Result<()> {
         let offer = taken.candidate.offer;
-        let fund = |account: &AccountInfo, rent: u64| {
-            lamports::shift(offer, account, rent.saturating_sub(account.lamports()))
-        };
+        let fund =
+            |account: &AccountInfo, rent: u64| lamports::shift(offer, account, rent.saturating_sub(account.lamports()));
         fund(self.lease, rents.lease)?;
         fund(self.reservation, rents.reservation)?;
         let of_units = (rents.lease + rents.reservation).saturating_mul(taken.units_left.into());

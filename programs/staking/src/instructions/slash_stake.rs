@@ -73,8 +73,7 @@ impl Slash<'_> {
         let accounts = &mut *ctx.accounts;
         let slash = Atoms(victim).add(Atoms(insurance)).or_rule()?;
         check(!slash.is_zero(), RuleError::ZeroAmount)?;
-        let takes = !accounts.vault.is_frozen()
-            && token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
+        let takes = !accounts.vault.is_frozen() && token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
         let kept = if takes { 0 } else { insurance };
         let slashed = {
             let mut bond = accounts.bond.load_mut()?;

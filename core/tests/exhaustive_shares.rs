@@ -1,0 +1,225 @@
+//! Every sequence of joining, leaving and losing of a pool of shares that two people hold, and every sequence of steps of a
+//! bond's stake, with small amounts: all states that can be reached inside the bounds are visited.
+//!
+//! What a share is worth hangs on the fraction assets ÷ shares alone, and the numbers tried contain all fractions of small
+//! numbers; that rounding goes against who asks is shown for all integers by `core/proofs/shares.smt2`.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+use std::collections::HashMap;
+
+use gridlease_core::delegation::{SharePool, Stake};
+use gridlease_core::{Atoms, RuleError, invariant};
+
+/// A pool held by two: shares of each, what each brought and took, and how often each came or left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Held {
+    assets: u64,
+    shares: [u64; 2],
+    brought: [u64; 2],
+    took: [u64; 2],
+    moved: [u64; 2],
+}
+
+/// Largest amount of a step, the most that one person brings, the most shares.
+const STEP: u64 = 3;
+const BROUGHT: u64 = 6;
+const SHARES: u64 = 40;
+/// The longest sequence.
+const LENGTH: u32 = 8;
+
+impl Held {
+    fn pool(self) -> SharePool {
+        SharePool { assets: Atoms(self.assets), shares: self.shares[0] + self.shares[1] }
+    }
+
+    fn assert_sound(self) {
+        let pool = self.pool();
+        assert!(pool.assets.0 <= pool.shares, "a share is worth more than an atom");
+        let worth = self.shares.map(|shares| pool.worth_down(shares).unwrap().0);
+        assert!(worth[0] + worth[1] <= self.assets, "the shares are worth more than there is");
+        for who in 0..2 {
+            // What another leaves behind by rounding, less than an atom each time it comes or leaves, is all that anybody gains.
+            let dust = self.moved[1 - who];
+            assert!(self.took[who] + worth[who] <= self.brought[who] + dust, "somebody got what it did not bring");
+        }
+    }
+
+    fn steps(self) -> Vec<Self> {
+        let mut next = Vec::new();
+        for who in 0..2 {
+            for amount in 1..=STEP.min(BROUGHT - self.brought[who]) {
+                let mut pool = self.pool();
+                let before = pool.worth_down(self.shares[1 - who]).unwrap();
+                let Ok(issued) = pool.join(Atoms(amount)) else { continue };
+                assert!(issued >= amount);
+                assert!(pool.worth_down(self.shares[1 - who]).unwrap() >= before, "who joins takes from who was there");
+                assert!(pool.worth_down(issued).unwrap().0 <= amount, "who joins and leaves gains");
+                if pool.shares <= SHARES {
+                    let mut after = Self { assets: pool.assets.0, ..self };
+                    after.shares[who] += issued;
+                    after.brought[who] += amount;
+                    after.moved[who] += 1;
+                    next.push(after);
+                }
+            }
+            for shares in 1..=self.shares[who] {
+                for most in 0..=self.assets {
+                    let mut pool = self.pool();
+                    let other = pool.worth_down(self.shares[1 - who]).unwrap();
+                    let gone = pool.leave(shares, Atoms(most)).unwrap();
+                    assert!(gone.shares <= shares && gone.amount.0 <= most);
+                    assert!(pool.worth_down(self.shares[1 - who]).unwrap() >= other, "who leaves takes from who stays");
+                    let mut after = Self { assets: pool.assets.0, ..self };
+                    after.shares[who] -= gone.shares;
+                    after.took[who] += gone.amount.0;
+                    after.moved[who] += 1;
+                    next.push(after);
+                }
+            }
+        }
+        for loss in 1..=STEP {
+            let mut pool = self.pool();
+            let beyond = pool.lose(Atoms(loss));
+            assert_eq!(pool.assets.0 + loss, self.assets + beyond.0);
+            next.push(Self { assets: pool.assets.0, ..self });
+        }
+        next
+    }
+}
+
+#[test]
+fn no_sequence_of_joining_leaving_and_losing_gives_anybody_what_another_brought() {
+    let mut seen = HashMap::from([(Held::default(), 0)]);
+    let mut open = vec![Held::default()];
+    let mut steps = 0_u64;
+    for length in 1..=LENGTH {
+        let mut next = Vec::new();
+        for held in open {
+            for after in held.steps() {
+                steps += 1;
+                seen.entry(after).or_insert_with(|| {
+                    after.assert_sound();
+                    next.push(after);
+                    length
+                });
+            }
+        }
+        open = next;
+    }
+    println!("{} states, {steps} steps, sequences of up to {LENGTH}", seen.len());
+    assert!(seen.keys().any(|held| held.assets == 0 && held.shares[0] > 0), "a pool that lost all was among them");
+}
+
+/// The stake of a bond, and all that ever went in and out of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Story {
+    own: u64,
+    exit: (u64, u64),
+    delegated: (u64, u64),
+    leaving: u64,
+    reserved: u64,
+    brought: u64,
+    took: u64,
+    slashed: u64,
+}
+
+/// The most that is ever brought into a bond, and the length of its sequences.
+const STAKE: u64 = 7;
+const STEPS: u32 = 8;
+
+impl Story {
+    fn stake(self) -> Stake {
+        let pool = |(assets, shares)| SharePool { assets: Atoms(assets), shares };
+        Stake {
+            own: Atoms(self.own),
+            exit: pool(self.exit),
+            delegated: pool(self.delegated),
+            leaving: self.leaving,
+            reserved: Atoms(self.reserved),
+        }
+    }
+
+    fn with(self, stake: &Stake) -> Self {
+        let of = |pool: &SharePool| (pool.assets.0, pool.shares);
+        Self {
+            own: stake.own.0,
+            exit: of(&stake.exit),
+            delegated: of(&stake.delegated),
+            leaving: stake.leaving,
+            reserved: stake.reserved.0,
+            ..self
+        }
+    }
+
+    fn assert_sound(self) {
+        let stake = self.stake();
+        let sums = stake.bond().unwrap();
+        invariant::bond(&sums, sums.amount).unwrap();
+        assert_eq!(self.brought, sums.amount.0 + self.took + self.slashed, "an atom was made or lost");
+        assert!(stake.exit.assets.0 <= stake.exit.shares && stake.delegated.assets.0 <= stake.delegated.shares);
+        assert!(stake.leaving <= stake.delegated.shares);
+    }
+
+    fn steps(self) -> Vec<Self> {
+        let mut next = Vec::new();
+        let mut take = |step: &dyn Fn(&mut Stake) -> Result<Self, RuleError>| {
+            let mut stake = self.stake();
+            match step(&mut stake) {
+                Ok(after) => next.push(after.with(&stake)),
+                Err(_) => assert_eq!(stake, self.stake(), "a refused step changed something"),
+            }
+        };
+        for n in 0..=STAKE {
+            let amount = Atoms(n);
+            if self.brought + n <= STAKE {
+                let brought = Self { brought: self.brought + n, ..self };
+                take(&|stake| stake.add(amount).map(|()| brought));
+                take(&|stake| stake.delegate(amount).map(|_| brought));
+            }
+            take(&|stake| stake.unbond(amount).map(|_| self));
+            take(&|stake| stake.undelegate(n).map(|()| self));
+            take(&|stake| stake.reserve(amount).map(|()| self));
+            take(&|stake| stake.release(amount).map(|()| self));
+            let took = |paid: u64| Self { took: self.took + paid, ..self };
+            if n <= self.exit.1 {
+                take(&|stake| stake.withdraw(n).map(|left| took(left.amount.0)));
+            }
+            if n <= self.leaving {
+                take(&|stake| stake.withdraw_delegated(n).map(|left| took(left.amount.0)));
+            }
+            for reservation in n..=self.reserved {
+                take(&|stake| {
+                    let borne = stake.slash(Atoms(reservation), amount)?;
+                    assert_eq!(borne.operator.0 + borne.delegators.0, n);
+                    let first = self.own + self.exit.0;
+                    assert_eq!(borne.operator.0, n.min(first), "the operator's stake is lost first");
+                    Ok(Self { slashed: self.slashed + n, ..self })
+                });
+            }
+        }
+        next
+    }
+}
+
+#[test]
+fn no_sequence_of_steps_of_a_bond_makes_or_loses_an_atom_or_uncovers_a_reservation() {
+    let mut seen = HashMap::from([(Story::default(), 0)]);
+    let mut open = vec![Story::default()];
+    let mut steps = 0_u64;
+    for length in 1..=STEPS {
+        let mut next = Vec::new();
+        for story in open {
+            for after in story.steps() {
+                steps += 1;
+                seen.entry(after).or_insert_with(|| {
+                    after.assert_sound();
+                    next.push(after);
+                    length
+                });
+            }
+        }
+        open = next;
+    }
+    println!("{} states, {steps} steps, sequences of up to {STEPS}", seen.len());
+    assert!(seen.keys().any(|story| story.slashed > 0 && story.delegated.0 > 0 && story.took > 0));
+}
