@@ -16,11 +16,13 @@ pub mod arrays;
 pub mod attempt;
 pub mod books;
 pub mod care;
+pub mod idle;
 pub mod ledger;
 pub mod outcome;
 pub mod parties;
 pub mod pools;
 pub mod steps;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -105,13 +107,13 @@ impl World {
     /// Both programs and the mint, but no configuration yet.
     #[must_use]
     pub fn bare() -> Self {
-        Self::with_vm(LiteSVM::new())
+        Self::with_vm(trace::vm())
     }
 
     /// A world in which anybody can sign for anybody: for calls that only the market's PDA may make.
     #[must_use]
     pub fn unsigned() -> Self {
-        Self::with_vm(LiteSVM::new().with_sigverify(false)).configured()
+        Self::with_vm(trace::vm().with_sigverify(false)).configured()
     }
 
     fn configured(mut self) -> Self {

@@ -14,6 +14,7 @@ mod closing;
 mod cranks;
 mod cu;
 mod deadlines;
+mod error_codes;
 mod faults;
 mod governance;
 mod gpu_claims;
