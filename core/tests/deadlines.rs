@@ -3,7 +3,9 @@
 
 use gridlease_core::job::{EndReason, Job, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
-use gridlease_core::limits::{CHECKPOINT_BOUNDS, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE};
+use gridlease_core::limits::{
+    CHECKPOINT_BOUNDS, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE,
+};
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 

@@ -22,7 +22,7 @@ impl World {
     /// A world in which anybody can sign for anybody, with no configuration yet.
     #[must_use]
     pub fn bare_unsigned() -> Self {
-        Self::with_vm(super::trace::vm().with_sigverify(false))
+        Self::with_vm(super::vm().with_sigverify(false))
     }
 
     /// A copy that goes its own way.

@@ -46,7 +46,8 @@ impl Instruction {
             return control(self.op) && control(before.op);
         }
         let registers = [self.registers & 0xf, self.registers >> 4];
-        let meant = [before.registers & 0xf, before.registers >> 4].map(|register| if register == 11 { 10 } else { register });
+        let meant =
+            [before.registers & 0xf, before.registers >> 4].map(|register| if register == 11 { 10 } else { register });
         registers == meant && widened(self.op) == widened(before.op)
     }
 

@@ -44,7 +44,9 @@ pub fn print(workspace: &Workspace, built: &[Built], traced: &Traced, instructio
         let path = workspace.root.join("idl").join(format!("{}.json", built.name));
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let idl: Idl = serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
-        let Some(declared) = idl.instructions.into_iter().find(|declared| declared.name == instruction) else { continue };
+        let Some(declared) = idl.instructions.into_iter().find(|declared| declared.name == instruction) else {
+            continue;
+        };
         found = true;
         let Some(ran) = traced.instruction(built.name, &hex::encode(&declared.discriminator)) else {
             bail!("the tests that were run never call {instruction} of {}", built.name);
@@ -56,7 +58,8 @@ pub fn print(workspace: &Workspace, built: &[Built], traced: &Traced, instructio
             let Some(count) = ran.slots.get(&made.slot) else { continue };
             total += count;
             let Some(origin) = origin else { continue };
-            let mut frames = lookup.find_frames(*origin).skip_all_loads().context("the debug information is not valid")?;
+            let mut frames =
+                lookup.find_frames(*origin).skip_all_loads().context("the debug information is not valid")?;
             let mut seen = BTreeSet::new();
             while let Some(frame) = frames.next().context("the debug information is not valid")? {
                 let name = frame.function.as_ref().and_then(|name| Some(name.demangle().ok()?.into_owned()));
@@ -68,7 +71,10 @@ pub fn print(workspace: &Workspace, built: &[Built], traced: &Traced, instructio
         }
         let calls = ran.calls.max(1);
         println!("{} {instruction}: {} calls, {} instructions each", built.name, ran.calls, total / calls);
-        println!("{:>9} {:>12}  function (a call's average: its own, and with what was inlined into it)", "own", "with inlined");
+        println!(
+            "{:>9} {:>12}  function (a call's average: its own, and with what was inlined into it)",
+            "own", "with inlined"
+        );
         let mut costs: Vec<_> = costs.into_iter().collect();
         costs.sort_by_key(|(_, cost)| std::cmp::Reverse(cost.with_inlined));
         for (name, cost) in costs.iter().take(MOST) {

@@ -60,7 +60,10 @@ pub fn build(workspace: &Workspace) -> Result<Vec<Built>> {
         record.insert(name.to_owned(), json!({ "so_sha256": hex::encode(Sha256::digest(&so)) }));
         let path = target.join("sbf-solana/release/deps").join(format!("lib{name}.so.o"));
         let object = fs::read(&path).with_context(|| {
-            format!("{} is missing; only `cargo build-sbf` with sbpf-linker leaves debug information that can be used", path.display())
+            format!(
+                "{} is missing; only `cargo build-sbf` with sbpf-linker leaves debug information that can be used",
+                path.display()
+            )
         })?;
         all.push(told(name, &so, &object).with_context(|| format!("program {name}"))?);
     }
@@ -98,7 +101,7 @@ pub fn run_tests(workspace: &Workspace, built: &[Built], filter: Option<&str>) -
     }
     eprintln!("tracing {}", built.iter().map(|built| built.name).collect::<Vec<_>>().join(" and "));
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--locked", "--workspace"]);
+    cargo.args(["test", "--locked", "--workspace", "--features", "gridlease-tests/trace"]);
     for test in TESTS {
         cargo.args(["--test", test]);
     }
@@ -122,7 +125,8 @@ pub fn lines(workspace: &Workspace, built: &[Built], traced: &Traced) -> Result<
         for (instruction, origin) in built.made.iter().zip(&built.origins) {
             let Some(origin) = origin else { continue };
             let run = ran.contains_key(&instruction.slot);
-            let mut frames = lookup.find_frames(*origin).skip_all_loads().context("the debug information is not valid")?;
+            let mut frames =
+                lookup.find_frames(*origin).skip_all_loads().context("the debug information is not valid")?;
             while let Some(frame) = frames.next().context("the debug information is not valid")? {
                 let Some(place) = frame.location else { continue };
                 let file = place.file.and_then(|file| inside(file, &workspace.root));

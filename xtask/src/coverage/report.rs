@@ -112,7 +112,11 @@ fn percent(count: Count) -> String {
 }
 
 fn range(lines: &RangeInclusive<u32>) -> String {
-    if lines.start() == lines.end() { lines.start().to_string() } else { format!("{}–{}", lines.start(), lines.end()) }
+    if lines.start() == lines.end() {
+        lines.start().to_string()
+    } else {
+        format!("{}–{}", lines.start(), lines.end())
+    }
 }
 
 #[cfg(test)]

@@ -29,12 +29,15 @@ impl Tools {
         rustc.current_dir(&workspace.root).arg("-vV");
         let said = run::capture(&mut rustc)?;
         let field = |name: &str| {
-            said.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("`rustc -vV` tells no {name}"))
+            said.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .with_context(|| format!("`rustc -vV` tells no {name}"))
         };
         let major = field("LLVM version: ")?.split('.').next().unwrap_or_default().to_owned();
         let mut sysroot = Command::new("rustc");
         sysroot.current_dir(&workspace.root).args(["--print", "sysroot"]);
-        let folder = PathBuf::from(run::capture(&mut sysroot)?.trim()).join("lib/rustlib").join(field("host: ")?).join("bin");
+        let folder =
+            PathBuf::from(run::capture(&mut sysroot)?.trim()).join("lib/rustlib").join(field("host: ")?).join("bin");
         let tool = |name: &str| {
             let own = folder.join(name);
             if own.is_file() {

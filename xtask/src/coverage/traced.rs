@@ -26,7 +26,8 @@ impl Traced {
     /// A file cannot be read, or there is none.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut all = Self::default();
-        let files = fs::read_dir(folder).with_context(|| format!("the tests left no counts in {}", folder.display()))?;
+        let files =
+            fs::read_dir(folder).with_context(|| format!("the tests left no counts in {}", folder.display()))?;
         for file in files {
             let path = file.with_context(|| format!("cannot list {}", folder.display()))?.path();
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

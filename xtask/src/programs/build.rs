@@ -81,7 +81,13 @@ pub fn build_traceable(
 fn command(workspace: &Workspace, program: &str, out: &Path) -> Command {
     let manifest = PathBuf::from("programs").join(program).join("Cargo.toml");
     let mut command = cargo(workspace);
-    command.arg("build-sbf").arg("--manifest-path").arg(manifest).arg("--sbf-out-dir").arg(out).args(["--", "--locked"]);
+    command
+        .arg("build-sbf")
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--sbf-out-dir")
+        .arg(out)
+        .args(["--", "--locked"]);
     command
 }
 

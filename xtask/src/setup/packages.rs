@@ -58,7 +58,8 @@ pub fn ensure_program(host: &Host, name: &str, package: &str, elsewhere: &str) -
     if !is_debian(&host.os_release) {
         bail!("there is no `{name}` on PATH; {elsewhere}");
     }
-    install(host, &[package]).with_context(|| format!("there is no `{name}` on PATH; {elsewhere}, or install {package}"))?;
+    install(host, &[package])
+        .with_context(|| format!("there is no `{name}` on PATH; {elsewhere}, or install {package}"))?;
     host.program(name).with_context(|| format!("the package {package} brought no `{name}`; {elsewhere}"))
 }
 

@@ -1,7 +1,7 @@
 //! Errors of purses, and of money that is not where the books say.
 
 use gridlease_sdk::account::Purse;
-use gridlease_sdk::instruction::{job, lease, purse};
+use gridlease_sdk::instruction::{governance, job, lease, purse};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
 use gridlease_tests::svm::steps::job_args;
@@ -88,12 +88,8 @@ fn frozen_token_account() -> String {
     let mut w = World::new();
     let (admin, frozen) = (w.admin.insecure_clone(), w.foreign_account());
     w.freeze(&frozen, true);
-    let change = gridlease_sdk::instruction::governance::ChangeArgs {
-        verifier: Pubkey::default(),
-        slot_ms: 400,
-        fee_bps: 200,
-    };
-    let propose = gridlease_sdk::instruction::governance::propose_change(&admin.pubkey(), &frozen, &w.insurance, change);
+    let change = governance::ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200 };
+    let propose = governance::propose_change(&admin.pubkey(), &frozen, &w.insurance, change);
     w.refuse(propose, &[&admin])
 }
 

@@ -3,11 +3,9 @@
 use gridlease_core::limits::MAX_UNITS;
 use gridlease_core::requirement::flags;
 use gridlease_sdk::account::Provider as Record;
-use gridlease_sdk::instruction::job::JobArgs;
+use gridlease_sdk::instruction::price_index::{open_index, record_trade};
 use gridlease_sdk::instruction::provider::{self, OfferTerms, SpecArgs};
-use gridlease_sdk::instruction::price_index::record_trade;
 use gridlease_tests::svm::parties::{Provider, Supply, USDC, gpu_hash, machine};
-use gridlease_tests::svm::steps::job_args;
 use gridlease_tests::svm::{GENESIS, World};
 use solana_signer::Signer;
 
@@ -149,10 +147,10 @@ fn no_trade(of_itself: bool) -> String {
     let mut w = World::new();
     let owner = w.provider(|_| {});
     let payer = w.payer.insecure_clone();
-    w.ok(&[gridlease_sdk::instruction::price_index::open_index(&payer.pubkey(), 1, 1)], &[&payer]);
+    w.ok(&[open_index(&payer.pubkey(), 1, 1)], &[&payer]);
     let key = if of_itself { owner.node.insecure_clone() } else { w.person() };
     let buyer = w.buyer_with(key, 10 * USDC);
-    let keys = w.running(&buyer, &owner, 1_000_000, |args: &mut JobArgs| *args = job_args());
+    let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
     w.pass(60);
     w.stop(&buyer, &keys);
     w.settle(&keys);
