@@ -1,11 +1,11 @@
 //! What a buyer's purse gets of a slash.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::Atoms;
 use gridlease_core::slash::SlashSplit;
 
 use crate::error::OrRule;
+use crate::raw_token::TokenAccount;
 use crate::state::Purse;
 
 /// A frozen account never holds up an end: what a frozen vault of the buyer cannot take goes to insurance. (What a frozen

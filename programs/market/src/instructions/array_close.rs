@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
 use crate::lamports;
@@ -61,7 +62,7 @@ pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
             jobs: next.jobs,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -74,6 +75,6 @@ pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(&ctx.accounts.array.to_account_info(), &ctx.accounts.payer.to_account_info())
 }

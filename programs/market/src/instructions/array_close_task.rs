@@ -5,6 +5,7 @@ use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{ArrayEnded, TaskClosed};
 use crate::lamports;
@@ -63,26 +64,32 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
     };
     *info.try_borrow_mut_data()?.get_mut(at).ok_or_else(|| rule(RuleError::InvariantBroken))? = closed.task.0;
     let (array_key, purse_key) = (ctx.accounts.array.key(), ctx.accounts.purse.key());
-    emit_cpi!(TaskClosed {
-        array: array_key,
-        purse: purse_key,
-        job: ctx.accounts.job.key(),
-        task: task_number as u16, // an array has at most 1,024 tasks
-        replica,
-        completed: ended.completed(),
-        spent: closed.spent.0,
-        added: closed.added.0,
-        tasks_completed: next.completed,
-        tasks_failed: next.failed,
-    });
-    if closed.ended {
-        emit_cpi!(ArrayEnded {
+    tell(
+        &ctx.accounts.event_authority,
+        &TaskClosed {
             array: array_key,
             purse: purse_key,
-            reason: next.reason as u8,
-            refunded: closed.released.0,
-            jobs: next.jobs,
-        });
+            job: ctx.accounts.job.key(),
+            task: task_number as u16, // an array has at most 1,024 tasks
+            replica,
+            completed: ended.completed(),
+            spent: closed.spent.0,
+            added: closed.added.0,
+            tasks_completed: next.completed,
+            tasks_failed: next.failed,
+        },
+    )?;
+    if closed.ended {
+        tell(
+            &ctx.accounts.event_authority,
+            &ArrayEnded {
+                array: array_key,
+                purse: purse_key,
+                reason: next.reason as u8,
+                refunded: closed.released.0,
+                jobs: next.jobs,
+            },
+        )?;
     }
     lamports::close(&ctx.accounts.job.to_account_info(), &info)?;
     match &ctx.accounts.group {

@@ -9,6 +9,7 @@ use gridlease_core::{Now, RuleError};
 use super::array_post::task_rent;
 use crate::constants::{ACCOUNT_VERSION, GROUP_SEED, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;
 use crate::lamports;
@@ -67,15 +68,18 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
     if replicas > 1 {
         open_group(&ctx, task, replicas)?;
     }
-    emit_cpi!(TaskOpened {
-        array: ctx.accounts.array.key(),
-        purse: ctx.accounts.purse.key(),
-        task,
-        added: opened.added.0,
-        reserved: opened.handed.0 / u64::from(replicas),
-        jobs,
-        close_ts,
-    });
+    tell(
+        &ctx.accounts.event_authority,
+        &TaskOpened {
+            array: ctx.accounts.array.key(),
+            purse: ctx.accounts.purse.key(),
+            task,
+            added: opened.added.0,
+            reserved: opened.handed.0 / u64::from(replicas),
+            jobs,
+            close_ts,
+        },
+    )?;
     pay_rent(&ctx, replicas, uri_len)
 }
 
@@ -188,12 +192,12 @@ fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas:
 fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, replicas: u8, uri_len: u8) -> Result<()> {
     let array = ctx.accounts.array.to_account_info();
     let rent = Rent::get()?;
-    let own = rent.minimum_balance(array.data_len());
+    let own = lamports::rent_of(&rent, array.data_len());
     let left = array.lamports().checked_sub(task_rent(&rent, replicas, uri_len)?);
     require!(left.is_some_and(|left| left >= own), MarketError::NoTaskRent);
     let accounts = usize::from(replicas) + usize::from(replicas > 1);
     for info in ctx.remaining_accounts.iter().take(accounts) {
-        let needed = rent.minimum_balance(info.data_len());
+        let needed = lamports::rent_of(&rent, info.data_len());
         lamports::shift(&array, info, needed.saturating_sub(info.lamports()))?;
     }
     Ok(())

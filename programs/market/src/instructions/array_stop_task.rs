@@ -5,6 +5,7 @@ use gridlease_core::job::JobState;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::JobEnded;
 use crate::state::{Array, Job, Lease, Purse};
@@ -66,7 +67,7 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
             refunded: back.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -91,6 +92,6 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
         }
         .write(&next, back, &Outcome::default(), now)?
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use gridlease_core::job::{self as rules, JobState, Unawarded};
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
 use crate::kin;
@@ -100,18 +101,21 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
         }
     };
     if !dropped.is_empty() {
-        emit_cpi!(BidsDropped { job: job_key, bids: dropped });
+        tell(&ctx.accounts.event_authority, &BidsDropped { job: job_key, bids: dropped })?;
     }
     match outcome {
         Outcome::Unfinished => {}
         Outcome::Reopened { attempts_left, close_ts } => {
-            emit_cpi!(JobReopened { job: job_key, attempts_left, close_ts });
+            tell(&ctx.accounts.event_authority, &JobReopened { job: job_key, attempts_left, close_ts })?;
         }
         Outcome::Ended { reason, refunded } => {
-            emit_cpi!(JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded });
+            tell(
+                &ctx.accounts.event_authority,
+                &JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded },
+            )?;
         }
         Outcome::Awarded(awarded, taken, rents) => {
-            emit_cpi!(awarded);
+            tell(&ctx.accounts.event_authority, &awarded)?;
             ctx.accounts.opening().fund(&taken, &rents)?;
         }
     }

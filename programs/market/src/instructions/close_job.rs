@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};
 use crate::state::{Job, Purse};
@@ -55,7 +56,7 @@ pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
             refunded: back.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -69,6 +70,6 @@ pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
     }
-    emit_cpi!(JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() });
+    tell(&ctx.accounts.event_authority, &JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() })?;
     ctx.accounts.job.close(ctx.accounts.payer.to_account_info())
 }

@@ -6,8 +6,10 @@ use gridlease_core::{Atoms, RuleError};
 
 use crate::constants::{ACCOUNT_VERSION, COMMIT_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
+use crate::lamports;
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Commitment, Config, Header, Job, Provider, shard_of};
 
@@ -97,7 +99,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
             reveal_end: next.reveal_end.0,
         }
     };
-    let missing = Rent::get()?.minimum_balance(RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
+    let missing = lamports::rent_of(&Rent::get()?, RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
     if missing > 0 {
         let transfer = system_program::Transfer {
             from: accounts.node_key.to_account_info(),
@@ -120,6 +122,6 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         },
         Atoms(event.bond),
     )?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use gridlease_core::lease::LeaseState;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;
 use crate::state::{Job, Lease, Purse};
@@ -53,10 +54,10 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
         }
     };
     match ended {
-        Some(ended) => emit_cpi!(ended),
+        Some(ended) => tell(&ctx.accounts.event_authority, &ended)?,
         None => {
             let grace_end = ctx.accounts.lease.load()?.grace_end;
-            emit_cpi!(GraceBegan { lease: lease_key, grace_end });
+            tell(&ctx.accounts.event_authority, &GraceBegan { lease: lease_key, grace_end })?;
         }
     }
     Ok(())

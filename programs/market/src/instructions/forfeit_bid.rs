@@ -1,17 +1,19 @@
 //! A sealed bid that was not revealed: forfeited, or let go where its job ended first.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
 use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
 use crate::lamports;
 use crate::peek::peek;
+use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Commitment, Config, Job, Purse};
 use crate::token;
@@ -30,7 +32,8 @@ pub struct ForfeitBid<'info> {
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
-    #[account(mut)]
+    // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Closed.
     #[account(
@@ -49,7 +52,7 @@ pub struct ForfeitBid<'info> {
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
-    #[account(mut)]
+    #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
     pub insurance: Box<Account<'info, TokenAccount>>,
     /// CHECK: who paid the rent, as the sealed bid records; gets it back.
     #[account(mut)]
@@ -155,7 +158,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     )?;
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(ctx.accounts.commitment.as_ref(), &ctx.accounts.rent_to)
 }
 
@@ -187,6 +190,6 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
         program: &accounts.staking_program,
     };
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)
 }

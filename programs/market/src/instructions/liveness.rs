@@ -9,6 +9,7 @@ use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 
 use crate::constants::SLOT_HASHES;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
 use crate::lamports;
@@ -83,7 +84,7 @@ pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
         lease.challenge_nonce = nonce;
         next.challenge_end.0
     };
-    emit_cpi!(LivenessChallenged { lease, challenger, nonce, deadline });
+    tell(&ctx.accounts.event_authority, &LivenessChallenged { lease, challenger, nonce, deadline })?;
     let accounts = system_program::Transfer {
         from: ctx.accounts.challenger.to_account_info(),
         to: ctx.accounts.lease.to_account_info(),
@@ -103,7 +104,10 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
         count(&ctx.accounts.provider, true)?;
         clear(&mut lease)
     };
-    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED });
+    tell(
+        &ctx.accounts.event_authority,
+        &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED },
+    )?;
     pay_bond(&ctx.accounts.lease, &ctx.accounts.node_key)
 }
 
@@ -130,11 +134,11 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         };
         (clear(&mut lease), outcome)
     };
-    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
+    tell(&ctx.accounts.event_authority, &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome })?;
     // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
     // offer: nobody shall hold up the end of a lease by emptying an account.
     let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
-    if back < Rent::get()?.minimum_balance(ctx.accounts.challenger.data_len()) {
+    if back < lamports::rent_of(&Rent::get()?, ctx.accounts.challenger.data_len()) {
         return Ok(());
     }
     pay_bond(&ctx.accounts.lease, &ctx.accounts.challenger)
@@ -159,7 +163,7 @@ pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
             credit: next.credit.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

@@ -8,9 +8,11 @@ use gridlease_core::{PricePerHour, RuleError, job};
 
 use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
+use crate::lamports;
 use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
 
 /// What stands in an offer and can be changed by a refresh.
@@ -128,7 +130,7 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         recorded(key, &offer)
     };
     let units_free = event.units_free;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
 }
 
@@ -142,7 +144,7 @@ pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()
         recorded(ctx.accounts.offer.key(), &offer)
     };
     let units_free = event.units_free;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, units_free)
 }
 
@@ -168,9 +170,9 @@ pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Resul
         (closed, hashes, offer.claimed)
     };
     if !hashes.is_empty() {
-        emit_cpi!(GpusReleased { offer: key, hashes, claimed });
+        tell(&ctx.accounts.event_authority, &GpusReleased { offer: key, hashes, claimed })?;
     }
-    emit_cpi!(OfferWithdrawn { offer: key, closed });
+    tell(&ctx.accounts.event_authority, &OfferWithdrawn { offer: key, closed })?;
     claim_gpus::close_claims(ctx.remaining_accounts)?;
     if closed {
         ctx.accounts.offer.close(ctx.accounts.payer.to_account_info())?;
@@ -209,12 +211,13 @@ fn pay_rent<'info>(
 impl Offer {
     /// Lamports that one open lease takes out of its offer: the rent of the lease and of its reservation.
     pub fn lease_rent(rent: &Rent) -> u64 {
-        rent.minimum_balance(8 + core::mem::size_of::<Lease>()).saturating_add(rent.minimum_balance(RESERVATION_BYTES))
+        lamports::rent_of(rent, 8 + core::mem::size_of::<Lease>())
+            .saturating_add(lamports::rent_of(rent, RESERVATION_BYTES))
     }
 
     /// Lamports that the account must hold so that `units` more leases can be opened.
     pub fn rent_needed(rent: &Rent, units: u64) -> u64 {
-        rent.minimum_balance(8 + core::mem::size_of::<Offer>())
+        lamports::rent_of(rent, 8 + core::mem::size_of::<Offer>())
             .saturating_add(Self::lease_rent(rent).saturating_mul(units))
     }
 
