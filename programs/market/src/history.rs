@@ -1,6 +1,7 @@
 //! A provider's history: what a closed lease adds to it.
 
 use anchor_lang::prelude::*;
+use gridlease_core::job::EndReason;
 use gridlease_core::reputation::{Closed, Mark, RecentBuyers};
 use gridlease_core::{Atoms, UnixTs};
 
@@ -19,17 +20,17 @@ impl Provider {
         self.authority == *buyer || self.node_key == *buyer
     }
 
-    /// Adds a lease that is being closed; one that never became ready adds nothing.
-    pub fn add_closed(&mut self, lease: &Lease) -> Result<()> {
+    /// Adds a lease that is being closed, which ended for `reason`; one that never became ready adds nothing.
+    pub fn add_closed(&mut self, lease: &Lease, reason: EndReason) {
         if lease.ready_ts == 0 {
-            return Ok(());
+            return;
         }
         let mut recent = RecentBuyers { marks: self.buyers, next: self.next_buyer };
         let mut history = self.reputation();
         history.on_closed(
             &mut recent,
             &Closed {
-                reason: lease.rules()?.reason,
+                reason,
                 fee: Atoms(lease.fee),
                 start: UnixTs(lease.ready_ts).since(UnixTs(lease.awarded_ts)),
                 buyer: (!self.is_self(&lease.owner)).then(|| mark_of(&lease.owner)),
@@ -39,6 +40,5 @@ impl Provider {
         self.set_reputation(&history);
         self.buyers = recent.marks;
         self.next_buyer = recent.next;
-        Ok(())
     }
 }

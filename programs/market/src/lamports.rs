@@ -5,8 +5,24 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program;
 use gridlease_core::{RuleError, UnixTs, tip};
 
+use crate::emit::tell;
 use crate::error::rule;
 use crate::event::TipPaid;
+
+/// Bytes that the runtime counts for each account beside its data.
+const OVERHEAD: u64 = 128;
+/// The factor of the rent, in years.
+const YEARS: u64 = 2;
+
+/// The rent of an account of `bytes` bytes: [`Rent::minimum_balance`], which counts in floating point and so costs a program
+/// hundreds of CU each time, in whole numbers where its factor is the one that it has always been.
+#[allow(deprecated, reason = "the sysvar has these fields, whatever they will mean one day")]
+pub fn rent_of(rent: &Rent, bytes: usize) -> u64 {
+    if rent.exemption_threshold.to_bits() != (YEARS as f64).to_bits() {
+        return rent.minimum_balance(bytes);
+    }
+    (OVERHEAD + bytes as u64).saturating_mul(rent.lamports_per_byte_year).saturating_mul(YEARS)
+}
 
 /// Moves lamports between two accounts; `from` belongs to this program.
 pub fn shift(from: &AccountInfo, to: &AccountInfo, lamports: u64) -> Result<()> {
@@ -57,77 +73,77 @@ pub fn pay_in<'info>(
     system_program::transfer(CpiContext::new(system.key(), accounts), lamports)
 }
 
-/// A keeper's tip for one step, out of what an account of this program holds above its rent. An instruction tells the event
-/// ([`Tip::told`]) and then pays it, last.
-pub struct Tip<'a, 'info> {
-    from: &'a AccountInfo<'info>,
-    to: &'a AccountInfo<'info>,
-    lamports: u64,
+/// Pays `to` the tip for a step that was due at `due` and is taken at `now`, out of what `from`, an account of this program, holds
+/// above its rent; and tells of it. Nothing where nobody is named, the step is not late enough, or nothing is left of what was
+/// set aside. It never fails for want of lamports: it pays what is there.
+pub fn pay_tip<'info>(
+    events: &AccountInfo<'info>,
+    from: &AccountInfo<'info>,
+    to: Option<&UncheckedAccount<'info>>,
+    due: UnixTs,
+    now: UnixTs,
+) -> Result<()> {
+    pay_tip_beside(events, from, to, due, now, 0)
 }
 
-impl<'a, 'info> Tip<'a, 'info> {
-    /// What `to` earns for a step that was due at `due` and is taken at `now`; `None` where nobody is named, the step is not late
-    /// enough, or nothing is left of what was set aside in `from`. It never fails for want of lamports: it is what is there.
-    pub fn earned(
-        from: &'a AccountInfo<'info>,
-        to: Option<&'a UncheckedAccount<'info>>,
-        due: UnixTs,
-        now: UnixTs,
-    ) -> Result<Option<Self>> {
-        Self::earned_beside(from, to, due, now, 0)
+/// As [`pay_tip`], where `from` holds `besides` lamports for something else.
+#[inline(never)]
+pub fn pay_tip_beside<'info>(
+    events: &AccountInfo<'info>,
+    from: &AccountInfo<'info>,
+    to: Option<&UncheckedAccount<'info>>,
+    due: UnixTs,
+    now: UnixTs,
+    besides: u64,
+) -> Result<()> {
+    let Some(to) = to else { return Ok(()) };
+    let wanted = tip::tip(due, now);
+    if wanted == 0 {
+        return Ok(());
     }
+    let keeps = rent_of(&Rent::get()?, from.data_len()).saturating_add(besides);
+    pay_above(events, from, to, wanted, keeps)
+}
 
-    /// As [`Tip::earned`], where `from` holds `besides` lamports for something else.
-    pub fn earned_beside(
-        from: &'a AccountInfo<'info>,
-        to: Option<&'a UncheckedAccount<'info>>,
-        due: UnixTs,
-        now: UnixTs,
-        besides: u64,
-    ) -> Result<Option<Self>> {
-        let Some(to) = to else { return Ok(None) };
-        let wanted = tip::tip(due, now);
-        if wanted == 0 {
-            return Ok(None);
-        }
-        let rent = Rent::get()?.minimum_balance(from.data_len());
-        Ok(Self::of(from, to, wanted, rent.saturating_add(besides)))
-    }
+/// Pays `to` a bounty of `wanted` lamports, as far as `from` holds that above its rent, and tells of it as of a tip.
+pub fn pay_bounty<'info>(
+    events: &AccountInfo<'info>,
+    from: &AccountInfo<'info>,
+    to: &AccountInfo<'info>,
+    wanted: u64,
+) -> Result<()> {
+    let keeps = rent_of(&Rent::get()?, from.data_len());
+    pay_above(events, from, to, wanted, keeps)
+}
 
-    /// As much of `wanted` as `from` holds above `rent`; `None` where that is nothing, or `to` is `from`.
-    pub fn of(from: &'a AccountInfo<'info>, to: &'a AccountInfo<'info>, wanted: u64, rent: u64) -> Option<Self> {
-        let lamports = tip::payable(wanted, from.lamports(), rent);
-        (lamports > 0 && from.key != to.key).then_some(Self { from, to, lamports })
+fn pay_above(events: &AccountInfo, from: &AccountInfo, to: &AccountInfo, wanted: u64, keeps: u64) -> Result<()> {
+    let lamports = payable(from, to, wanted, keeps);
+    if lamports == 0 {
+        return Ok(());
     }
+    tell(events, &TipPaid { from: *from.key, to: *to.key, lamports })?;
+    shift(from, to, lamports)
+}
 
-    /// What the world is told of it.
-    pub fn told(&self) -> TipPaid {
-        TipPaid { from: *self.from.key, to: *self.to.key, lamports: self.lamports }
-    }
-
-    /// Moves the lamports.
-    pub fn pay(self) -> Result<()> {
-        shift(self.from, self.to, self.lamports)
-    }
+/// As much of `wanted` as `from` holds above `keeps`; nothing from an account to itself.
+fn payable(from: &AccountInfo, to: &AccountInfo, wanted: u64, keeps: u64) -> u64 {
+    if from.key == to.key { 0 } else { tip::payable(wanted, from.lamports(), keeps) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Pays a tip of 10,000 between two accounts with these lamports and a rent of 1,000; returns what was told and what both
+    /// Pays a tip of 10,000 between two accounts with these lamports and a rent of 1,000; returns what was paid and what both
     /// have then.
     fn tipped(mut from: u64, mut to: u64) -> (u64, u64, u64) {
         let (program, keys) = (crate::ID, [Pubkey::new_unique(), Pubkey::new_unique()]);
         let (mut none, mut empty) = ([], []);
         let a = AccountInfo::new(&keys[0], false, true, &mut from, &mut none, &program, false);
         let b = AccountInfo::new(&keys[1], true, true, &mut to, &mut empty, &program, false);
-        let told = Tip::of(&a, &b, 10_000, 1_000).map_or(0, |tip| {
-            let told = tip.told().lamports;
-            tip.pay().unwrap();
-            told
-        });
-        (told, a.lamports(), b.lamports())
+        let paid = payable(&a, &b, 10_000, 1_000);
+        shift(&a, &b, paid).unwrap();
+        (paid, a.lamports(), b.lamports())
     }
 
     #[test]
@@ -140,9 +156,22 @@ mod tests {
     }
 
     #[test]
+    #[allow(deprecated)]
+    fn the_rent_is_the_one_of_the_sysvar() {
+        for bytes in [0, 1, 165, 192, 288, 624, 960, 10_240, 10_485_760] {
+            for lamports_per_byte_year in [0, 1, 3_480, 6_960, 1 << 30] {
+                for exemption_threshold in [2.0, 1.0, 0.5, 3.25] {
+                    let rent = Rent { lamports_per_byte_year, exemption_threshold, burn_percent: 50 };
+                    assert_eq!(rent_of(&rent, bytes), rent.minimum_balance(bytes), "{bytes} {rent:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_account_cannot_tip_itself() {
         let (key, mut lamports, mut data) = (Pubkey::new_unique(), 50_000, []);
         let account = AccountInfo::new(&key, true, true, &mut lamports, &mut data, &crate::ID, false);
-        assert!(Tip::of(&account, &account, 10_000, 1_000).is_none());
+        assert_eq!(payable(&account, &account, 10_000, 1_000), 0);
     }
 }

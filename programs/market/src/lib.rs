@@ -10,7 +10,8 @@ pub mod constants;
 pub mod convert;
 pub mod deployer;
 pub mod derive;
-mod entrypoint;
+pub mod emit;
+pub mod entrypoint;
 pub mod error;
 pub mod event;
 pub mod history;
@@ -19,6 +20,7 @@ pub mod kin;
 pub mod lamports;
 pub mod payout;
 pub mod peek;
+pub mod raw_token;
 pub mod staking_cpi;
 pub mod state;
 pub mod token;
@@ -27,10 +29,31 @@ use instructions::*;
 
 declare_id!("qkSjp3wiqiaf6D2CyrBc9vAPtd8eQBhWYLZy3P2jrsx");
 
-/// The instructions, in the order of a job's life.
+/// The instructions: first those that cost most, because each is asked after those before it; then the others in the order of a
+/// job's life.
 #[program]
 pub mod market {
     use super::*;
+
+    /// Pays what has accrued, of one lease or of several.
+    pub fn settle<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
+        instructions::settle::settle(ctx)
+    }
+
+    /// Closes a lease that is over and paid.
+    pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
+        instructions::close_lease::close_lease(ctx)
+    }
+
+    /// Awards a job whose window is over.
+    pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
+        instructions::award::award(ctx)
+    }
+
+    /// Starts the meter.
+    pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Result<()> {
+        instructions::ready::ready(ctx, image_digest, gpu_hash)
+    }
 
     /// Writes the configuration, once.
     pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
@@ -95,21 +118,6 @@ pub mod market {
     /// Enters an offer that takes automatic bids.
     pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
         instructions::place_bid::enter_offer(ctx)
-    }
-
-    /// Awards a job whose window is over.
-    pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
-        instructions::award::award(ctx)
-    }
-
-    /// Starts the meter.
-    pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Result<()> {
-        instructions::ready::ready(ctx, image_digest, gpu_hash)
-    }
-
-    /// Pays what has accrued, of one lease or of several.
-    pub fn settle<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
-        instructions::settle::settle(ctx)
     }
 
     /// Adds `amount` atoms to a lease's reservation.
@@ -190,11 +198,6 @@ pub mod market {
     /// Moves a lease on whose time has come.
     pub fn expire(ctx: Context<Expire>) -> Result<()> {
         instructions::expire::expire(ctx)
-    }
-
-    /// Closes a lease that is over and paid.
-    pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
-        instructions::close_lease::close_lease(ctx)
     }
 
     /// Takes an open job back.

@@ -1,11 +1,9 @@
 //! Accounts that can take a payment.
 
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::program_pack::Pack;
-use anchor_spl::token::TokenAccount;
-use anchor_spl::token::spl_token::state::{Account as RawAccount, AccountState};
 
 use crate::error::MarketError;
+use crate::raw_token::TokenAccount;
 use crate::token::check_mint;
 
 /// The account can be paid: of the market's mint, and not frozen.
@@ -19,7 +17,7 @@ pub fn check(account: &TokenAccount, mint: &Pubkey) -> Result<()> {
 pub fn is_frozen(account: &AccountInfo) -> bool {
     let Ok(data) = account.try_borrow_data() else { return false };
     *account.owner == anchor_spl::token::ID
-        && RawAccount::unpack(&data).is_ok_and(|raw| raw.state == AccountState::Frozen)
+        && TokenAccount::try_deserialize(&mut &data[..]).is_ok_and(|token| token.is_frozen())
 }
 
 /// Whether any account can be paid: classic SPL Token, initialised, of the market's mint, and not frozen. For
@@ -27,5 +25,5 @@ pub fn is_frozen(account: &AccountInfo) -> bool {
 pub fn takes_money(account: &AccountInfo, mint: &Pubkey) -> bool {
     let Ok(data) = account.try_borrow_data() else { return false };
     *account.owner == anchor_spl::token::ID
-        && RawAccount::unpack(&data).is_ok_and(|raw| raw.mint == *mint && raw.state == AccountState::Initialized)
+        && TokenAccount::try_deserialize(&mut &data[..]).is_ok_and(|token| token.mint == *mint && !token.is_frozen())
 }

@@ -127,7 +127,6 @@ pub fn reserve<'info>(
         (rent_to, false),
         (system_program, false),
         (signer.events, false),
-        (signer.program, false),
     ];
     call(data, accounts, signer)
 }
@@ -139,14 +138,8 @@ pub fn release<'info>(
     rent_to: &AccountInfo<'info>,
     signer: &Signing<'_, 'info>,
 ) -> Result<()> {
-    let accounts = [
-        (bond, true),
-        (reservation, true),
-        (signer.authority, false),
-        (rent_to, true),
-        (signer.events, false),
-        (signer.program, false),
-    ];
+    let accounts =
+        [(bond, true), (reservation, true), (signer.authority, false), (rent_to, true), (signer.events, false)];
     call(RELEASE.to_vec(), accounts, signer)
 }
 
@@ -189,7 +182,6 @@ pub fn slash<'info>(
         (accounts.insurance, true),
         (accounts.token_program, false),
         (signer.events, false),
-        (signer.program, false),
     ];
     call(data, accounts, signer)
 }
@@ -206,20 +198,23 @@ pub struct Signing<'a, 'info> {
     pub program: &'a AccountInfo<'info>,
 }
 
-/// Calls the staking program with `accounts` (and whether each is written), in its order.
+/// Calls the staking program with `accounts` (and whether each is written), in its order, and itself behind them.
 ///
-/// The callers hold no borrow of any of these accounts, so the check of that, which compares each with each, is left out.
+/// The callers hold no borrow of any of these accounts, so the check of that, which compares each with each, is left out. The
+/// runtime looks for no account of a program, so that one is only named.
 fn call<'info, const N: usize>(
     data: Vec<u8>,
     accounts: [(&AccountInfo<'info>, bool); N],
     signer: &Signing<'_, 'info>,
 ) -> Result<()> {
-    let mut metas = Vec::with_capacity(N);
+    let mut metas = Vec::with_capacity(N + 1);
     metas.extend(accounts.iter().map(|(info, written)| AccountMeta {
         pubkey: *info.key,
-        is_signer: info.key == signer.authority.key,
+        // It comes only once, as itself.
+        is_signer: core::ptr::eq(*info, signer.authority),
         is_writable: *written,
     }));
+    metas.push(AccountMeta::new_readonly(*signer.program.key, false));
     let infos = accounts.map(|(info, _)| info.clone());
     let instruction = Instruction { program_id: STAKING_ID, accounts: metas, data };
     invoke_signed_unchecked(&instruction, &infos, &[&[AUTHORITY_SEED, &[signer.bump]]])?;

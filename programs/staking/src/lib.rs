@@ -15,9 +15,13 @@ use anchor_lang::prelude::*;
 
 pub mod constants;
 pub mod convert;
+mod derive;
+pub mod emit;
+pub mod entrypoint;
 pub mod error;
 pub mod event;
 pub mod instructions;
+pub mod raw_token;
 pub mod state;
 mod token;
 
@@ -25,25 +29,11 @@ use instructions::*;
 
 declare_id!("9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
 
-/// The instructions; the specification of each stands above its accounts.
+/// The instructions, first those that the market calls (each is asked after those before it); the specification of each stands
+/// above its accounts.
 #[program]
 pub mod staking {
     use super::*;
-
-    /// Writes the configuration, once. See [`InitConfig`].
-    pub fn init_config(ctx: Context<InitConfig>, slasher: Pubkey) -> Result<()> {
-        InitConfig::handle(ctx, slasher)
-    }
-
-    /// Opens the signer's bond, empty. See [`OpenBond`].
-    pub fn open_bond(ctx: Context<OpenBond>) -> Result<()> {
-        OpenBond::handle(ctx)
-    }
-
-    /// Adds stake to the signer's bond. See [`AddStake`].
-    pub fn add_stake(ctx: Context<AddStake>, amount: u64) -> Result<()> {
-        AddStake::handle(ctx, amount)
-    }
 
     /// Reserves free stake for one lease. See [`Reserve`].
     pub fn reserve(ctx: Context<Reserve>, amount: u64) -> Result<()> {
@@ -58,6 +48,21 @@ pub mod staking {
     /// Slashes a part of a lease's reservation. See [`Slash`].
     pub fn slash(ctx: Context<Slash>, victim: u64, insurance: u64) -> Result<()> {
         Slash::handle(ctx, victim, insurance)
+    }
+
+    /// Writes the configuration, once. See [`InitConfig`].
+    pub fn init_config(ctx: Context<InitConfig>, slasher: Pubkey) -> Result<()> {
+        InitConfig::handle(ctx, slasher)
+    }
+
+    /// Opens the signer's bond, empty. See [`OpenBond`].
+    pub fn open_bond(ctx: Context<OpenBond>) -> Result<()> {
+        OpenBond::handle(ctx)
+    }
+
+    /// Adds stake to the signer's bond. See [`AddStake`].
+    pub fn add_stake(ctx: Context<AddStake>, amount: u64) -> Result<()> {
+        AddStake::handle(ctx, amount)
     }
 
     /// Names who is to become the admin. See [`ProposeAdmin`].

@@ -1,25 +1,48 @@
 //! Moves money. Called after every check and every change of state.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{self, CloseAccount, Token, TokenAccount, Transfer};
+use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
+use anchor_lang::solana_program::program::invoke_signed_unchecked;
+use anchor_lang::system_program;
+use anchor_spl::token::{self, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError};
 
 use crate::constants::BOND_SEED;
 use crate::error::{StakingError, rule};
+use crate::raw_token::TokenAccount;
 use crate::state::Bond;
+
+/// SPL Token's number of the instruction that moves tokens.
+const TRANSFER: u8 = 3;
+
+/// Has SPL Token move `amount` atoms from the first account to the second, by word of the third.
+///
+/// No caller holds a borrow of any of them, so the check of that, which compares each with each, is left out.
+fn transfer(accounts: [&AccountInfo; 3], amount: u64, seeds: &[&[&[u8]]]) -> Result<()> {
+    let mut data = Vec::with_capacity(9);
+    data.push(TRANSFER);
+    data.extend_from_slice(&amount.to_le_bytes());
+    let [from, to, by] = accounts;
+    let metas = vec![
+        AccountMeta::new(*from.key, false),
+        AccountMeta::new(*to.key, false),
+        AccountMeta::new_readonly(*by.key, true),
+    ];
+    let instruction = Instruction { program_id: token::ID, accounts: metas, data };
+    invoke_signed_unchecked(&instruction, &accounts.map(Clone::clone), seeds)?;
+    Ok(())
+}
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that
 /// they arrived.
 pub fn into_vault<'info>(
-    token_program: &Program<'info, Token>,
     from: &AccountInfo<'info>,
     vault: &mut Account<'info, TokenAccount>,
     authority: &AccountInfo<'info>,
     amount: u64,
 ) -> Result<()> {
     let before = vault.amount;
-    let accounts = Transfer { from: from.clone(), to: vault.to_account_info(), authority: authority.clone() };
-    token::transfer(CpiContext::new(token_program.key(), accounts), amount)?;
+    transfer([from, vault.as_ref(), authority], amount, &[])?;
     vault.reload()?;
     require!(before.checked_add(amount) == Some(vault.amount), StakingError::NotMoved);
     Ok(())
@@ -37,7 +60,6 @@ pub struct BondSigner<'a, 'info> {
 
 /// Moves `amount` atoms from the vault to `to`, and sees that they left. Zero moves nothing and touches nothing.
 pub fn out_of_vault<'info>(
-    token_program: &Program<'info, Token>,
     vault: &mut Account<'info, TokenAccount>,
     to: &AccountInfo<'info>,
     signer: &BondSigner<'_, 'info>,
@@ -48,8 +70,7 @@ pub fn out_of_vault<'info>(
     }
     let before = vault.amount;
     let seeds: &[&[u8]] = &[BOND_SEED, signer.authority.as_ref(), &[signer.bump]];
-    let accounts = Transfer { from: vault.to_account_info(), to: to.clone(), authority: signer.bond.clone() };
-    token::transfer(CpiContext::new_with_signer(token_program.key(), accounts, &[seeds]), amount)?;
+    transfer([vault.as_ref(), to, signer.bond], amount, &[seeds])?;
     vault.reload()?;
     require!(vault.amount.checked_add(amount) == Some(before), StakingError::NotMoved);
     Ok(())
@@ -74,7 +95,7 @@ pub fn is_payable(account: &AccountInfo, mint: &Pubkey) -> bool {
     const STATE: (usize, u8) = (108, 1);
     let Ok(data) = account.try_borrow_data() else { return false };
     *account.owner == token::ID
-        && data.len() == TokenAccount::LEN
+        && data.len() == token::TokenAccount::LEN
         && data.get(..32) == Some(mint.as_ref())
         && data.get(STATE.0) == Some(&STATE.1)
 }
@@ -107,7 +128,7 @@ pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, de
     Ok(())
 }
 
-/// Moves lamports between a bond and a reservation; `from` belongs to this program.
+/// Moves lamports; `from` belongs to this program.
 ///
 /// # Errors
 /// [`RuleError::Overflow`].
@@ -119,5 +140,23 @@ pub fn lend(from: &AccountInfo, to: &AccountInfo, lamports: u64) -> Result<()> {
     let more = to.lamports().checked_add(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
     **from.try_borrow_mut_lamports()? = less;
     **to.try_borrow_mut_lamports()? = more;
+    Ok(())
+}
+
+/// Closes a reservation: the lamports that the bond lent it go back there, all others to `rent_to`. No data is left, and the
+/// address is the System program's again.
+///
+/// # Errors
+/// [`RuleError::Overflow`].
+pub fn close_reservation(
+    reservation: &AccountInfo,
+    bond: &AccountInfo,
+    lent: u64,
+    rent_to: &AccountInfo,
+) -> Result<()> {
+    lend(reservation, bond, lent)?;
+    lend(reservation, rent_to, reservation.lamports())?;
+    reservation.assign(&system_program::ID);
+    reservation.resize(0)?;
     Ok(())
 }

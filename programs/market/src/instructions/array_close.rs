@@ -4,9 +4,10 @@ use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_tip};
 use crate::state::{Array, Purse};
 
 /// Accounts of `cancel_array`.
@@ -65,7 +66,7 @@ pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
             jobs: next.jobs,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -81,10 +82,7 @@ pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
             ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent };
         (UnixTs(array.header.due_ts), closed)
     };
-    emit_cpi!(event);
-    if let Some(tip) = Tip::earned(ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
+    tell(&ctx.accounts.event_authority, &event)?;
+    pay_tip(&ctx.accounts.event_authority, ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
     lamports::close(&ctx.accounts.array.to_account_info(), &ctx.accounts.payer.to_account_info())
 }

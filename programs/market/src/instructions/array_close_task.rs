@@ -5,9 +5,10 @@ use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{ArrayEnded, TaskClosed};
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_tip};
 use crate::state::{Array, Job, Purse, TaskGroup};
 
 /// Accounts of `close_task`. Anybody may call it.
@@ -66,31 +67,35 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
     };
     *info.try_borrow_mut_data()?.get_mut(at).ok_or_else(|| rule(RuleError::InvariantBroken))? = closed.task.0;
     let (array_key, purse_key) = (ctx.accounts.array.key(), ctx.accounts.purse.key());
-    emit_cpi!(TaskClosed {
-        array: array_key,
-        purse: purse_key,
-        job: ctx.accounts.job.key(),
-        task: task_number as u16, // an array has at most 1,024 tasks
-        replica,
-        completed: ended.completed(),
-        spent: closed.spent.0,
-        added: closed.added.0,
-        tasks_completed: next.completed,
-        tasks_failed: next.failed,
-    });
-    if closed.ended {
-        emit_cpi!(ArrayEnded {
+    tell(
+        &ctx.accounts.event_authority,
+        &TaskClosed {
             array: array_key,
             purse: purse_key,
-            reason: next.reason as u8,
-            refunded: closed.released.0,
-            jobs: next.jobs,
-        });
+            job: ctx.accounts.job.key(),
+            task: task_number as u16, // an array has at most 1,024 tasks
+            replica,
+            completed: ended.completed(),
+            spent: closed.spent.0,
+            added: closed.added.0,
+            tasks_completed: next.completed,
+            tasks_failed: next.failed,
+        },
+    )?;
+    if closed.ended {
+        tell(
+            &ctx.accounts.event_authority,
+            &ArrayEnded {
+                array: array_key,
+                purse: purse_key,
+                reason: next.reason as u8,
+                refunded: closed.released.0,
+                jobs: next.jobs,
+            },
+        )?;
     }
-    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)?;
     lamports::close(&ctx.accounts.job.to_account_info(), &info)?;
     match &ctx.accounts.group {
         Some(group) if closed.task_over => lamports::close(group.as_ref(), &info),

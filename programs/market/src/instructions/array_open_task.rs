@@ -9,9 +9,10 @@ use gridlease_core::{Now, RuleError, UnixTs, tip};
 use super::array_post::task_rent;
 use crate::constants::{ACCOUNT_VERSION, GROUP_SEED, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_tip_beside};
 use crate::state::{Array, Config, Header, Job, Purse, TaskGroup, shard_of};
 
 /// Accounts of `open_task`. Anybody may call it. Behind them follow the task's jobs in the order of its replicas
@@ -79,22 +80,21 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
     if replicas > 1 {
         open_group(&ctx, task, replicas)?;
     }
-    emit_cpi!(TaskOpened {
-        array: ctx.accounts.array.key(),
-        purse: ctx.accounts.purse.key(),
-        task,
-        added: opened.added.0,
-        reserved: opened.handed.0 / u64::from(replicas),
-        jobs,
-        close_ts,
-    });
+    tell(
+        &ctx.accounts.event_authority,
+        &TaskOpened {
+            array: ctx.accounts.array.key(),
+            purse: ctx.accounts.purse.key(),
+            task,
+            added: opened.added.0,
+            reserved: opened.handed.0 / u64::from(replicas),
+            jobs,
+            close_ts,
+        },
+    )?;
     let besides = pay_rent(&ctx, &shape)?;
     let (array, tip_to) = (ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref());
-    if let Some(tip) = Tip::earned_beside(array, tip_to, due, now.ts, besides)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    Ok(())
+    pay_tip_beside(&ctx.accounts.event_authority, array, tip_to, due, now.ts, besides)
 }
 
 /// What the rent and the tips of a task depend on.
@@ -218,13 +218,13 @@ fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas:
 fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, shape: &Shape) -> Result<u64> {
     let array = ctx.accounts.array.as_ref();
     let rent = Rent::get()?;
-    let own = rent.minimum_balance(array.data_len());
+    let own = lamports::rent_of(&rent, array.data_len());
     let of_task = task_rent(&rent, shape.replicas, shape.uri_len)?;
     let left = array.lamports().checked_sub(of_task);
     require!(left.is_some_and(|left| left >= own), MarketError::NoTaskRent);
     let replicas = usize::from(shape.replicas);
     for info in ctx.remaining_accounts.iter().take(replicas + usize::from(replicas > 1)) {
-        let needed = rent.minimum_balance(info.data_len());
+        let needed = lamports::rent_of(&rent, info.data_len());
         lamports::shift(array, info, needed.saturating_sub(info.lamports()))?;
     }
     let besides = of_task.saturating_mul(shape.others.into());

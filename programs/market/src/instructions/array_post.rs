@@ -10,6 +10,7 @@ use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers, 
 use super::post_job::JobArgs;
 use crate::constants::{ACCOUNT_VERSION, ARRAY_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::ArrayPosted;
 use crate::lamports;
@@ -73,17 +74,20 @@ pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: Arra
     let now = now()?;
     let reserved = write(&ctx, number, uri_len, &shape, &args, now)?;
     write_uri(&ctx.accounts.array, shape.count, args.manifest_uri.as_bytes())?;
-    emit_cpi!(ArrayPosted {
-        array: ctx.accounts.array.key(),
-        purse: ctx.accounts.purse.key(),
-        count: shape.count,
-        quorum: shape.quorum,
-        replicas: shape.replicas,
-        parallel: shape.parallel,
-        max_price: args.max_price,
-        reserved: reserved.0,
-        manifest_hash: args.manifest_hash,
-    });
+    tell(
+        &ctx.accounts.event_authority,
+        &ArrayPosted {
+            array: ctx.accounts.array.key(),
+            purse: ctx.accounts.purse.key(),
+            count: shape.count,
+            quorum: shape.quorum,
+            replicas: shape.replicas,
+            parallel: shape.parallel,
+            max_price: args.max_price,
+            reserved: reserved.0,
+            manifest_hash: args.manifest_hash,
+        },
+    )?;
     let one = task_rent(&Rent::get()?, shape.replicas, uri_len)?;
     let rent = one.checked_mul(shape.parallel.into()).ok_or_else(|| rule(RuleError::Overflow))?;
     let jobs = u32::from(shape.parallel).saturating_mul(shape.replicas.into());
@@ -94,8 +98,8 @@ pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: Arra
 
 /// Rent of the accounts of one task: its jobs, and its group where it has replicas.
 pub fn task_rent(rent: &Rent, replicas: u8, uri_len: u8) -> Result<u64> {
-    let job = rent.minimum_balance(Job::space(uri_len.into()));
-    let group = if replicas > 1 { rent.minimum_balance(TaskGroup::SPACE) } else { 0 };
+    let job = lamports::rent_of(rent, Job::space(uri_len.into()));
+    let group = if replicas > 1 { lamports::rent_of(rent, TaskGroup::SPACE) } else { 0 };
     let jobs = job.checked_mul(replicas.into());
     jobs.and_then(|jobs| jobs.checked_add(group)).ok_or_else(|| rule(RuleError::Overflow))
 }

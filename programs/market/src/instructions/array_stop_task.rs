@@ -6,9 +6,10 @@ use gridlease_core::job::JobState;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::JobEnded;
-use crate::lamports::Tip;
+use crate::lamports::pay_tip;
 use crate::state::{Array, Job, Lease, Purse};
 
 /// Accounts of `cancel_task`. Anybody may call it.
@@ -78,12 +79,9 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
             refunded: back.0,
         }
     };
-    emit_cpi!(event);
-    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    Ok(())
+    tell(&ctx.accounts.event_authority, &event)?;
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)
 }
 
 /// Of an array of which enough tasks completed, the lease of any other shall be stopped by anybody, as its buyer would:
@@ -111,10 +109,7 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
         }
         .write(&next, back, &Outcome::default(), now)?
     };
-    emit_cpi!(event);
-    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    Ok(())
+    tell(&ctx.accounts.event_authority, &event)?;
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)
 }

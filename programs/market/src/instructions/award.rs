@@ -7,10 +7,11 @@ use gridlease_core::{Now, UnixTs};
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
 use crate::kin;
-use crate::lamports::Tip;
+use crate::lamports::pay_tip;
 use crate::state::{Config, Job, Purse};
 
 /// Accounts of `award`. Behind them follow, for a replica of a task the group of the task (writable), and for the bidders in the book's order and as many as the caller likes to pass,
@@ -106,30 +107,31 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
         (due, outcome)
     };
     // Dropping bids alone earns nothing: else a keeper had a tip for each bidder that it passes in a transaction of its own.
-    let tip = match outcome {
-        Outcome::Unfinished => None,
-        _ => Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?,
-    };
+    let earns = !matches!(outcome, Outcome::Unfinished);
     if !dropped.is_empty() {
-        emit_cpi!(BidsDropped { job: job_key, bids: dropped });
-    }
-    if let Some(tip) = &tip {
-        emit_cpi!(tip.told());
+        tell(&ctx.accounts.event_authority, &BidsDropped { job: job_key, bids: dropped })?;
     }
     match outcome {
         Outcome::Unfinished => {}
         Outcome::Reopened { attempts_left, close_ts } => {
-            emit_cpi!(JobReopened { job: job_key, attempts_left, close_ts });
+            tell(&ctx.accounts.event_authority, &JobReopened { job: job_key, attempts_left, close_ts })?;
         }
         Outcome::Ended { reason, refunded } => {
-            emit_cpi!(JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded });
+            tell(
+                &ctx.accounts.event_authority,
+                &JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded },
+            )?;
         }
         Outcome::Awarded(awarded, taken, rents) => {
-            emit_cpi!(awarded);
+            tell(&ctx.accounts.event_authority, &awarded)?;
             ctx.accounts.opening().fund(&taken, &rents)?;
         }
     }
-    tip.map_or(Ok(()), Tip::pay)
+    if earns {
+        let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+        pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)?;
+    }
+    Ok(())
 }
 
 /// What an award does.

@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 
+use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::{AdminChanged, AdminNamed, PauseSet};
 use crate::state::Config;
@@ -31,7 +32,7 @@ pub struct AcceptAdmin<'info> {
 /// The admin shall name its successor, who has no power before it accepts; the zero key names nobody.
 pub fn propose_admin(ctx: Context<AdminOnly>, pending_admin: Pubkey) -> Result<()> {
     ctx.accounts.config.load_mut()?.pending_admin = pending_admin;
-    emit_cpi!(AdminNamed { pending_admin });
+    tell(&ctx.accounts.event_authority, &AdminNamed { pending_admin })?;
     Ok(())
 }
 
@@ -44,7 +45,7 @@ pub fn accept_admin(ctx: Context<AcceptAdmin>) -> Result<()> {
         config.pending_admin = Pubkey::default();
         event
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -58,6 +59,6 @@ pub fn set_paused(ctx: Context<AdminOnly>, paused: bool) -> Result<()> {
         }
         config.paused = paused.into();
     }
-    emit_cpi!(PauseSet { paused });
+    tell(&ctx.accounts.event_authority, &PauseSet { paused })?;
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! Changes of the configuration: proposed by the admin, executed by anybody 48 hours later, or taken back.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::governance::{self, Parameters};
 use gridlease_core::{Bps, UnixTs};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChangeCancelled, ChangeExecuted, ChangeProposed};
 use crate::payout;
+use crate::raw_token::TokenAccount;
 use crate::state::Config;
 
 /// What a proposal sets, besides treasury and insurance, which are accounts. It names every field: what stays as it is is
@@ -91,7 +92,7 @@ pub fn propose_change(ctx: Context<ProposeChange>, args: ChangeArgs) -> Result<(
             execute_ts: due.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -103,7 +104,7 @@ pub fn cancel_change(ctx: Context<CancelChange>) -> Result<()> {
         config.clear_proposal();
         config.proposals
     };
-    emit_cpi!(ChangeCancelled { number });
+    tell(&ctx.accounts.event_authority, &ChangeCancelled { number })?;
     Ok(())
 }
 
@@ -137,7 +138,7 @@ pub fn execute_change(ctx: Context<ExecuteChange>) -> Result<()> {
             slot_ms: config.slot_ms,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 //! A provider changes the account that it is paid to, 48 hours after it said so; and closes its record.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::payout as rules;
 use gridlease_core::{RuleError, UnixTs};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};
 use crate::payout;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Provider};
 
 /// Accounts of `propose_payout`.
@@ -73,7 +74,10 @@ pub fn propose_payout(ctx: Context<ProposePayout>) -> Result<()> {
         provider.pending_payout = payout;
         provider.set_payout_due(due.0);
     }
-    emit_cpi!(PayoutProposed { provider: ctx.accounts.provider.key(), payout, apply_ts: due.0 });
+    tell(
+        &ctx.accounts.event_authority,
+        &PayoutProposed { provider: ctx.accounts.provider.key(), payout, apply_ts: due.0 },
+    )?;
     Ok(())
 }
 
@@ -85,7 +89,10 @@ pub fn cancel_payout(ctx: Context<CancelPayout>) -> Result<()> {
         provider.pending_payout = Pubkey::default();
         provider.set_payout_due(0);
     }
-    emit_cpi!(PayoutProposed { provider: ctx.accounts.provider.key(), payout: Pubkey::default(), apply_ts: 0 });
+    tell(
+        &ctx.accounts.event_authority,
+        &PayoutProposed { provider: ctx.accounts.provider.key(), payout: Pubkey::default(), apply_ts: 0 },
+    )?;
     Ok(())
 }
 
@@ -106,7 +113,7 @@ pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
         provider.pending_payout = Pubkey::default();
         provider.set_payout_due(0);
     }
-    emit_cpi!(PayoutChanged { provider: ctx.accounts.provider.key(), payout });
+    tell(&ctx.accounts.event_authority, &PayoutChanged { provider: ctx.accounts.provider.key(), payout })?;
     Ok(())
 }
 
@@ -122,7 +129,7 @@ pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
             return Err(rule(RuleError::StillLeased));
         }
     }
-    emit_cpi!(ProviderClosed { provider: ctx.accounts.provider.key() });
+    tell(&ctx.accounts.event_authority, &ProviderClosed { provider: ctx.accounts.provider.key() })?;
     ctx.accounts.provider.close(ctx.accounts.authority.to_account_info())
 }
 

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{CheckpointWritten, NoticeGiven};
 use crate::state::{Job, Lease, Provider};
@@ -57,7 +58,7 @@ pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64
         next.confirmed.0
     };
     let (lease, job) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
-    emit_cpi!(CheckpointWritten { lease, job, seq, hash, bytes, confirmed });
+    tell(&ctx.accounts.event_authority, &CheckpointWritten { lease, job, seq, hash, bytes, confirmed })?;
     Ok(())
 }
 
@@ -79,6 +80,6 @@ pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
         lease.set_rules(&next)?;
         next.notice_end.0
     };
-    emit_cpi!(NoticeGiven { lease: ctx.accounts.lease.key(), notice_end });
+    tell(&ctx.accounts.event_authority, &NoticeGiven { lease: ctx.accounts.lease.key(), notice_end })?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use gridlease_core::{RuleError, UnixTs};
 
 use crate::constants::{ACCOUNT_VERSION, GPU_SEED};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusClaimed, GpusReleased};
 use crate::lamports;
@@ -64,7 +65,7 @@ pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8;
     for (claim, hash) in claims.iter().zip(&hashes) {
         open_claim(ctx.accounts, claim, hash)?;
     }
-    emit_cpi!(GpusClaimed { offer: ctx.accounts.offer.key(), hashes, claimed });
+    tell(&ctx.accounts.event_authority, &GpusClaimed { offer: ctx.accounts.offer.key(), hashes, claimed })?;
     Ok(())
 }
 
@@ -73,7 +74,7 @@ fn open_claim<'info>(accounts: &ClaimGpus<'info>, claim: &AccountInfo<'info>, ha
     require_keys_eq!(*claim.key, address, MarketError::WrongClaims);
     require_keys_eq!(*claim.owner, system_program::ID, MarketError::GpuClaimed);
     let space = 8 + core::mem::size_of::<GpuClaim>();
-    let missing = Rent::get()?.minimum_balance(space).saturating_sub(claim.lamports());
+    let missing = lamports::rent_of(&Rent::get()?, space).saturating_sub(claim.lamports());
     if missing > 0 {
         let pay = system_program::Transfer { from: accounts.node_key.to_account_info(), to: claim.clone() };
         system_program::transfer(CpiContext::new(accounts.system_program.key(), pay), missing)?;
@@ -107,7 +108,7 @@ pub fn release_gpus<'info>(ctx: Context<'info, ReleaseGpus<'info>>) -> Result<()
         let hashes = release(&ctx.accounts.offer.key(), &mut offer, &pairs)?;
         (hashes, offer.claimed)
     };
-    emit_cpi!(GpusReleased { offer: ctx.accounts.offer.key(), hashes, claimed });
+    tell(&ctx.accounts.event_authority, &GpusReleased { offer: ctx.accounts.offer.key(), hashes, claimed })?;
     close_claims(&pairs)
 }
 

@@ -4,9 +4,10 @@ use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};
-use crate::lamports::Tip;
+use crate::lamports::pay_tip;
 use crate::state::{Job, Purse};
 
 /// Accounts of `cancel_job`.
@@ -60,7 +61,7 @@ pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
             refunded: back.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -76,10 +77,8 @@ pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         UnixTs(job.header.due_ts)
     };
-    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    emit_cpi!(JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() });
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)?;
+    tell(&ctx.accounts.event_authority, &JobClosed { job: ctx.accounts.job.key(), purse: ctx.accounts.purse.key() })?;
     ctx.accounts.job.close(ctx.accounts.payer.to_account_info())
 }

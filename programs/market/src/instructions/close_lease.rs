@@ -5,9 +5,10 @@ use gridlease_core::RuleError;
 
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{LeaseClosed, LeaseReleased};
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_tip};
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Config, Lease, Offer, Provider};
 
@@ -55,51 +56,48 @@ pub struct CloseLease<'info> {
 pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     let lease_key = ctx.accounts.lease.key();
     let now = now()?;
-    let (due, releases, closes) = {
+    let (due, releases, closed) = {
         let lease = ctx.accounts.lease.load()?;
         let rules = lease.rules()?;
         rules.check_release().or_rule()?;
-        let closes = rules.check_close().is_ok();
-        if lease.released == 1 && !closes {
-            return Ok(()); // it still waits for money
+        let releases = lease.released == 0;
+        if rules.check_close().is_err() {
+            if !releases {
+                return Ok(()); // it still waits for money
+            }
+            (rules.due(), true, None)
+        } else {
+            let mut record = ctx.accounts.provider.load_mut()?;
+            record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+            record.earned = record.earned.saturating_add(lease.paid);
+            record.add_closed(&lease, rules.reason);
+            if !releases {
+                let mut offer = ctx.accounts.offer.load_mut()?;
+                offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+            }
+            let (provider, paid, fee, refunded) = (lease.provider, lease.paid, lease.fee, lease.refunded);
+            (rules.due(), releases, Some(LeaseClosed { lease: lease_key, provider, paid, fee, refunded }))
         }
-        (rules.due(), lease.released == 0, closes)
     };
     if releases {
         release(&ctx)?;
     }
-    let tip = Tip::earned(ctx.accounts.lease.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
-    if let Some(tip) = &tip {
-        emit_cpi!(tip.told());
-    }
-    let (provider, paid, fee, refunded) = {
-        let lease = ctx.accounts.lease.load()?;
-        (lease.provider, lease.paid, lease.fee, lease.refunded)
-    };
-    if !closes {
+    let (lease, tip_to) = (ctx.accounts.lease.as_ref(), ctx.accounts.tip_to.as_ref());
+    let Some(closed) = closed else {
         ctx.accounts.offer.load_mut()?.unpaid += 1;
         ctx.accounts.lease.load_mut()?.released = 1;
-        emit_cpi!(LeaseReleased { lease: lease_key, provider });
-        return tip.map_or(Ok(()), Tip::pay);
-    }
-    {
-        let mut record = ctx.accounts.provider.load_mut()?;
-        record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        record.earned = record.earned.saturating_add(paid);
-        record.add_closed(&*ctx.accounts.lease.load()?)?;
-        if !releases {
-            let mut offer = ctx.accounts.offer.load_mut()?;
-            offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        }
-    }
-    emit_cpi!(LeaseClosed { lease: lease_key, provider, paid, fee, refunded });
-    tip.map_or(Ok(()), Tip::pay)?;
-    lamports::close(&ctx.accounts.lease.to_account_info(), &ctx.accounts.offer.to_account_info())
+        let provider = ctx.accounts.provider.key();
+        tell(&ctx.accounts.event_authority, &LeaseReleased { lease: lease_key, provider })?;
+        return pay_tip(&ctx.accounts.event_authority, lease, tip_to, due, now.ts);
+    };
+    tell(&ctx.accounts.event_authority, &closed)?;
+    pay_tip(&ctx.accounts.event_authority, lease, tip_to, due, now.ts)?;
+    lamports::close(lease, ctx.accounts.offer.as_ref())
 }
 
 /// Sets the unit and the stake free.
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
-    staking_cpi::check_reservation(&ctx.accounts.reservation, &ctx.accounts.lease.key())?;
+    staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     {
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.units_free < offer.units, MarketError::BadUnits);
@@ -111,6 +109,5 @@ fn release(ctx: &Context<CloseLease>) -> Result<()> {
         events: &ctx.accounts.staking_events,
         program: &ctx.accounts.staking_program,
     };
-    let offer = ctx.accounts.offer.to_account_info();
-    staking_cpi::release(&ctx.accounts.bond, &ctx.accounts.reservation, &offer, &signer)
+    staking_cpi::release(&ctx.accounts.bond, &ctx.accounts.reservation, ctx.accounts.offer.as_ref(), &signer)
 }

@@ -5,6 +5,7 @@ use gridlease_core::{Atoms, RuleError, tip};
 
 use crate::constants::{ACCOUNT_VERSION, COMMIT_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
 use crate::lamports;
@@ -97,7 +98,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
             reveal_end: next.reveal_end.0,
         }
     };
-    let missing = Rent::get()?.minimum_balance(RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
+    let missing = lamports::rent_of(&Rent::get()?, RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
     lamports::pay_in(&accounts.system_program, &accounts.node_key, &accounts.reservation, missing)?;
     let tips = tip::prepaid_sealed_bid();
     lamports::pay_in(&accounts.system_program, &accounts.node_key, accounts.commitment.as_ref(), tips)?;
@@ -116,6 +117,6 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         },
         Atoms(event.bond),
     )?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -5,9 +5,10 @@ use gridlease_core::lease::LeaseState;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;
-use crate::lamports::Tip;
+use crate::lamports::pay_tip;
 use crate::state::{Job, Lease, Purse};
 
 /// Accounts of `expire`. Anybody may call it.
@@ -59,15 +60,12 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
         (due, ended)
     };
     match ended {
-        Some(ended) => emit_cpi!(ended),
+        Some(ended) => tell(&ctx.accounts.event_authority, &ended)?,
         None => {
             let grace_end = ctx.accounts.lease.load()?.grace_end;
-            emit_cpi!(GraceBegan { lease: lease_key, grace_end });
+            tell(&ctx.accounts.event_authority, &GraceBegan { lease: lease_key, grace_end })?;
         }
     }
-    if let Some(tip) = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    Ok(())
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)
 }

@@ -1,7 +1,7 @@
 //! Faults that slash: a lease that never started, one that its node abandons, one whose node is down too long.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
@@ -11,10 +11,12 @@ use super::end_lease::{Ending, Outcome};
 use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
-use crate::lamports::Tip;
+use crate::lamports::pay_tip;
 use crate::payout;
+use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
@@ -38,7 +40,8 @@ pub struct FaultedLease<'info> {
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
-    #[account(mut)]
+    // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Written.
     #[account(
@@ -61,7 +64,7 @@ pub struct FaultedLease<'info> {
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
-    #[account(mut)]
+    #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
     pub insurance: Box<Account<'info, TokenAccount>>,
     /// CHECK: the staking program.
     #[account(address = STAKING_ID)]
@@ -150,23 +153,23 @@ fn end_by_fault(
         provider.set_reputation(&history);
         (slash, ended)
     };
-    emit_cpi!(ended);
-    emit_cpi!(FaultSlashed {
-        lease: lease_key,
-        provider: ctx.accounts.provider.key(),
-        reason: next.reason as u8,
-        victim: slash.victim.0,
-        insurance: slash.insurance.0,
-    });
-    let tip = Tip::earned(ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
-    if let Some(tip) = &tip {
-        emit_cpi!(tip.told());
-    }
+    tell(&ctx.accounts.event_authority, &ended)?;
+    tell(
+        &ctx.accounts.event_authority,
+        &FaultSlashed {
+            lease: lease_key,
+            provider: ctx.accounts.provider.key(),
+            reason: next.reason as u8,
+            victim: slash.victim.0,
+            insurance: slash.insurance.0,
+        },
+    )?;
     if !slash.total().or_rule()?.is_zero() {
         take(&ctx, slash)?;
-        token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault.clone())?;
+        token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault)?;
     }
-    tip.map_or(Ok(()), Tip::pay)
+    let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)
 }
 
 /// Has the staking program take the slash.

@@ -6,6 +6,7 @@ use gridlease_core::job::EndReason;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Provider, Purse};
 
@@ -54,6 +55,6 @@ pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> 
         }
         .write(&next, back, &outcome, now)?
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -1,18 +1,20 @@
 //! A sealed bid that was not revealed: forfeited, or let go where its job ended first.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
 use crate::compensation::{compensate, divert};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_tip};
 use crate::payout;
 use crate::peek::peek;
+use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Commitment, Config, Job, Purse};
 use crate::token;
@@ -31,7 +33,8 @@ pub struct ForfeitBid<'info> {
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
-    #[account(mut)]
+    // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Closed.
     #[account(
@@ -50,7 +53,7 @@ pub struct ForfeitBid<'info> {
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
-    #[account(mut)]
+    #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
     pub insurance: Box<Account<'info, TokenAccount>>,
     /// CHECK: who paid the rent, as the sealed bid records; gets it back.
     #[account(mut)]
@@ -160,12 +163,9 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     )?;
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)?;
-    emit_cpi!(event);
-    let commitment = ctx.accounts.commitment.as_ref();
-    if let Some(tip) = Tip::earned(commitment, ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
+    tell(&ctx.accounts.event_authority, &event)?;
+    let (commitment, tip_to) = (ctx.accounts.commitment.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip(&ctx.accounts.event_authority, commitment, tip_to, due, now.ts)?;
     lamports::close(commitment, &ctx.accounts.rent_to)
 }
 
@@ -197,6 +197,6 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
         program: &accounts.staking_program,
     };
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)
 }

@@ -1,12 +1,14 @@
 //! Writes the market's configuration, once.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Mint, TokenAccount};
+use anchor_spl::token::Mint;
 use gridlease_core::governance::Parameters;
 
 use crate::constants::{ACCOUNT_VERSION, AUTHORITY_SEED, CONFIG_SEED, USDC_DECIMALS};
+use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::MarketConfigured;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Header};
 use crate::{deployer, payout};
 
@@ -66,6 +68,6 @@ pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
             slot_ms: config.slot_ms,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use super::post_job::{JobArgs, Posting, job_posted, reserve, write_job, write_uri};
 use crate::constants::{JOB_SEED, STAKING_ID};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, rule};
 use crate::lamports;
 use crate::state::{Config, Job, Purse};
@@ -102,8 +103,8 @@ pub fn post_instant<'info>(
         (posted, awarded, taken, rents)
     };
     write_uri(&accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
-    emit_cpi!(job_posted(&posting, &args, &posted));
-    emit_cpi!(awarded);
+    tell(&ctx.accounts.event_authority, &job_posted(&posting, &args, &posted))?;
+    tell(&ctx.accounts.event_authority, &awarded)?;
     let tips = tip::prepaid_job(args.attempts);
     lamports::pay_in(&accounts.system_program, &accounts.signer, accounts.job.as_ref(), tips)?;
     opening.fund(&taken, &rents)

@@ -10,9 +10,10 @@ use gridlease_core::tip::CHALLENGE_BOUNTY;
 
 use crate::constants::SLOT_HASHES;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
-use crate::lamports::{self, Tip};
+use crate::lamports::{self, pay_bounty, pay_tip};
 use crate::state::{Lease, Provider};
 
 /// Outcomes in [`ChallengeResolved`].
@@ -87,7 +88,7 @@ pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
         lease.challenge_nonce = nonce;
         next.challenge_end.0
     };
-    emit_cpi!(LivenessChallenged { lease, challenger, nonce, deadline });
+    tell(&ctx.accounts.event_authority, &LivenessChallenged { lease, challenger, nonce, deadline })?;
     let accounts = system_program::Transfer {
         from: ctx.accounts.challenger.to_account_info(),
         to: ctx.accounts.lease.to_account_info(),
@@ -107,7 +108,10 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
         count(&ctx.accounts.provider, true)?;
         clear(&mut lease)
     };
-    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED });
+    tell(
+        &ctx.accounts.event_authority,
+        &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED },
+    )?;
     pay_bond(&ctx.accounts.lease, &ctx.accounts.node_key)
 }
 
@@ -136,31 +140,19 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         };
         (due, clear(&mut lease), outcome)
     };
-    emit_cpi!(ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome });
+    tell(&ctx.accounts.event_authority, &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome })?;
     // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
     // offer: nobody shall hold up the end of a lease by emptying an account.
     let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
     let rent = Rent::get()?;
     let (lease, challenger): (&AccountInfo, &AccountInfo) = (ctx.accounts.lease.as_ref(), &ctx.accounts.challenger);
-    let takes = back >= rent.minimum_balance(challenger.data_len());
-    // What the lease must keep: its rent, and the bond until that has gone back.
-    let keeps = rent.minimum_balance(lease.data_len()).saturating_add(CHALLENGE_BOND_LAMPORTS);
-    let bounty = match outcome {
-        outcome::MISSED if takes => Tip::of(lease, challenger, CHALLENGE_BOUNTY, keeps),
-        _ => None,
-    };
-    if let Some(bounty) = &bounty {
-        emit_cpi!(bounty.told());
-    }
-    bounty.map_or(Ok(()), Tip::pay)?;
-    if takes {
+    if back >= lamports::rent_of(&rent, challenger.data_len()) {
         lamports::shift(lease, challenger, CHALLENGE_BOND_LAMPORTS)?;
+        if outcome == outcome::MISSED {
+            pay_bounty(&ctx.accounts.event_authority, lease, challenger, CHALLENGE_BOUNTY)?;
+        }
     }
-    if let Some(tip) = Tip::earned(lease, ctx.accounts.tip_to.as_ref(), due, now.ts)? {
-        emit_cpi!(tip.told());
-        tip.pay()?;
-    }
-    Ok(())
+    pay_tip(&ctx.accounts.event_authority, lease, ctx.accounts.tip_to.as_ref(), due, now.ts)
 }
 
 /// A node that was down and lives again shall say so: the meter starts anew, and the buyer is credited twice the price of the
@@ -182,7 +174,7 @@ pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
             credit: next.credit.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

@@ -50,9 +50,9 @@ impl Rents {
     pub fn get() -> Result<Self> {
         let rent = Rent::get()?;
         Ok(Self {
-            offer: rent.minimum_balance(8 + size_of::<Offer>()),
-            lease: rent.minimum_balance(8 + size_of::<Lease>()),
-            reservation: rent.minimum_balance(RESERVATION_BYTES),
+            offer: lamports::rent_of(&rent, 8 + size_of::<Offer>()),
+            lease: lamports::rent_of(&rent, 8 + size_of::<Lease>()),
+            reservation: lamports::rent_of(&rent, RESERVATION_BYTES),
         })
     }
 }

@@ -6,6 +6,7 @@ use gridlease_core::number;
 
 use crate::constants::{ACCOUNT_VERSION, PURSE_SEED, VAULT_SEED};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::PurseOpened;
 use crate::state::{Config, Header, Purse, shard_of};
@@ -48,6 +49,6 @@ pub fn open_purse(ctx: Context<OpenPurse>) -> Result<()> {
         purse.vault_bump = ctx.bumps.vault;
         purse.last_job = number::first(now()?.slot).or_rule()?;
     }
-    emit_cpi!(PurseOpened { purse: key, owner });
+    tell(&ctx.accounts.event_authority, &PurseOpened { purse: key, owner })?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
 use crate::kin;
@@ -77,7 +78,7 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
         let book = job.book()?;
         bidder.enter(&mut job, moving, book, price, false, now).map_err(refused)?
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 
@@ -126,7 +127,7 @@ pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> 
             entered => entered.map_err(refused)?,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
 
 use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;
 use crate::lamports;
@@ -96,7 +97,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         job_posted(&posting, &args, &posted)
     };
     write_uri(&ctx.accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     let tips = tip::prepaid_job(args.attempts);
     lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.signer, ctx.accounts.job.as_ref(), tips)
 }

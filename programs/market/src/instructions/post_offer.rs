@@ -7,6 +7,7 @@ use gridlease_core::{PricePerHour, RuleError, job, tip};
 
 use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
@@ -128,7 +129,7 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         recorded(key, &offer)
     };
     let (free, open) = (event.units_free, event.units - event.units_free);
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, free, open)
 }
 
@@ -142,7 +143,7 @@ pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()
         recorded(ctx.accounts.offer.key(), &offer)
     };
     let (free, open) = (event.units_free, event.units - event.units_free);
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     pay_rent(&ctx.accounts.node_key, &ctx.accounts.offer, &ctx.accounts.system_program, free, open)
 }
 
@@ -168,9 +169,9 @@ pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Resul
         (closed, hashes, offer.claimed)
     };
     if !hashes.is_empty() {
-        emit_cpi!(GpusReleased { offer: key, hashes, claimed });
+        tell(&ctx.accounts.event_authority, &GpusReleased { offer: key, hashes, claimed })?;
     }
-    emit_cpi!(OfferWithdrawn { offer: key, closed });
+    tell(&ctx.accounts.event_authority, &OfferWithdrawn { offer: key, closed })?;
     claim_gpus::close_claims(ctx.remaining_accounts)?;
     if closed {
         ctx.accounts.offer.close(ctx.accounts.payer.to_account_info())?;
@@ -206,14 +207,15 @@ fn pay_rent<'info>(
 impl Offer {
     /// Lamports that one open lease takes out of its offer: the rent of the lease and of its reservation.
     pub fn lease_rent(rent: &Rent) -> u64 {
-        rent.minimum_balance(8 + core::mem::size_of::<Lease>()).saturating_add(rent.minimum_balance(RESERVATION_BYTES))
+        lamports::rent_of(rent, 8 + core::mem::size_of::<Lease>())
+            .saturating_add(lamports::rent_of(rent, RESERVATION_BYTES))
     }
 
     /// Lamports that the account shall hold so that it can open `free` more leases with their tips, while it has `open` ones. For
     /// each of those it holds a lamport more: the first one of an open lease's reservation is the bond's, and goes back there.
     pub fn lamports_needed(rent: &Rent, free: u64, open: u64) -> u64 {
         let of_unit = Self::lease_rent(rent).saturating_add(tip::prepaid_lease());
-        rent.minimum_balance(8 + core::mem::size_of::<Offer>())
+        lamports::rent_of(rent, 8 + core::mem::size_of::<Offer>())
             .saturating_add(of_unit.saturating_mul(free))
             .saturating_add(open)
     }

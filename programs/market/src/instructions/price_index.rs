@@ -6,6 +6,7 @@ use gridlease_core::{PricePerHour, UnixTs};
 
 use crate::constants::{ACCOUNT_VERSION, INDEX_SEED};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{IndexOpened, TradeRecorded};
 use crate::history::mark_of;
@@ -61,7 +62,10 @@ pub fn open_index(ctx: Context<OpenIndex>, gpu_model: u8, region: u8) -> Result<
         index.gpu_model = gpu_model;
         index.region = region;
     }
-    emit_cpi!(IndexOpened { index: key, payer: ctx.accounts.payer.key(), gpu_model, region });
+    tell(
+        &ctx.accounts.event_authority,
+        &IndexOpened { index: key, payer: ctx.accounts.payer.key(), gpu_model, region },
+    )?;
     Ok(())
 }
 
@@ -102,7 +106,7 @@ pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
             index_price: next.price.0,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The node reports that the container runs.
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Provider, Purse};
@@ -52,6 +53,9 @@ pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) ->
         purse.set_amounts(amounts)?;
         (next_lease.runway_end.0, released.0)
     };
-    emit_cpi!(LeaseReady { lease: ctx.accounts.lease.key(), job: ctx.accounts.job.key(), runway_end, released });
+    tell(
+        &ctx.accounts.event_authority,
+        &LeaseReady { lease: ctx.accounts.lease.key(), job: ctx.accounts.job.key(), runway_end, released },
+    )?;
     Ok(())
 }

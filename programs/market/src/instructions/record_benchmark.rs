@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::BenchmarkRecorded;
 use crate::state::{Offer, Provider, offer_state};
@@ -32,6 +33,6 @@ pub fn record_benchmark(ctx: Context<RecordBenchmark>, value: u64, hash: [u8; 32
         offer.benchmark_hash = hash;
         offer.benchmark_slot = slot;
     }
-    emit_cpi!(BenchmarkRecorded { offer: ctx.accounts.offer.key(), value, hash, slot });
+    tell(&ctx.accounts.event_authority, &BenchmarkRecorded { offer: ctx.accounts.offer.key(), value, hash, slot })?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Pays a lease elsewhere where the account that it records can take no money.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::payout::destination;
 
+use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::PayoutRedirected;
 use crate::payout;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Lease, Provider};
 
 /// Accounts of `redirect_payout`. Anybody may call it.
@@ -45,6 +46,5 @@ pub fn redirect_payout(ctx: Context<RedirectPayout>) -> Result<()> {
         payout::check(&accounts.payout, &mint)?;
         lease.payout = to;
     }
-    emit_cpi!(PayoutRedirected { lease: accounts.lease.key(), from: recorded, to: present });
-    Ok(())
+    tell(&accounts.event_authority, &PayoutRedirected { lease: accounts.lease.key(), from: recorded, to: present })
 }

@@ -1,14 +1,15 @@
 //! Registers a provider, and changes where its node is found.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::limits::MAX_ENDPOINT;
 use gridlease_core::reputation::Reputation;
 
 use crate::constants::{ACCOUNT_VERSION, BOND_SEED, PROVIDER_SEED, STAKING_ID};
+use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
 use crate::payout;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Header, Provider, shard_of};
 
 /// What a provider tells of its node.
@@ -79,7 +80,7 @@ pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Resu
         provider.set_reputation(&Reputation::default());
         provider.set_node(&args);
     }
-    emit_cpi!(recorded(key, payout, &args));
+    tell(&ctx.accounts.event_authority, &recorded(key, payout, &args))?;
     Ok(())
 }
 
@@ -91,7 +92,7 @@ pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
         provider.set_node(&args);
         provider.payout
     };
-    emit_cpi!(recorded(ctx.accounts.provider.key(), payout, &args));
+    tell(&ctx.accounts.event_authority, &recorded(ctx.accounts.provider.key(), payout, &args))?;
     Ok(())
 }
 

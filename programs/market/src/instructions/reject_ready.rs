@@ -6,6 +6,7 @@ use gridlease_core::limits::MAX_REJECTS;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Purse};
 
@@ -49,6 +50,6 @@ pub fn reject_ready(ctx: Context<RejectReady>) -> Result<()> {
         }
         .write(&next, back, &Outcome::default(), now)?
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
 use super::place_bid::{Bidder, refusal_code};
 use crate::constants::STAKING_ID;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, rule};
 use crate::event::{BidEntered, BidRevealed};
 use crate::lamports;
@@ -101,9 +102,9 @@ pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result
         program: &accounts.staking_program,
     };
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
-    emit_cpi!(revealed);
+    tell(&ctx.accounts.event_authority, &revealed)?;
     if let Some(entered) = entered {
-        emit_cpi!(entered);
+        tell(&ctx.accounts.event_authority, &entered)?;
     }
     lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)
 }

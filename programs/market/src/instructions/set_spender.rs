@@ -5,6 +5,7 @@ use gridlease_core::spender::Spender;
 use gridlease_core::{Atoms, Seconds, UnixTs};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::SpenderSet;
 use crate::state::Purse;
@@ -40,7 +41,7 @@ pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s
             period_s: purse.spender_period_s,
         }
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }
 

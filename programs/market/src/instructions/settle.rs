@@ -1,13 +1,15 @@
 //! Pays the provider what has accrued.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Atoms, Now};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};
+use crate::raw_token::TokenAccount;
 use crate::state::{Lease, Purse};
 use crate::token;
 
@@ -25,7 +27,8 @@ pub struct Settle<'info> {
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// The payout account that the lease records.
     // A provider may have recorded the buyer's vault itself (`dup`); its lease must still come to an end.
@@ -49,15 +52,18 @@ fn settle_one(ctx: Context<Settle>) -> Result<()> {
         let lease = ctx.accounts.lease.load()?;
         (lease.paid, lease.fee)
     };
-    emit_cpi!(Settled {
-        lease: moved.lease,
-        purse: ctx.accounts.purse.key(),
-        net: moved.net,
-        fee: moved.fee,
-        paid,
-        fees,
-        state: moved.state,
-    });
+    tell(
+        &ctx.accounts.event_authority,
+        &Settled {
+            lease: moved.lease,
+            purse: ctx.accounts.purse.key(),
+            net: moved.net,
+            fee: moved.fee,
+            paid,
+            fees,
+            state: moved.state,
+        },
+    )?;
     transfer(ctx, Atoms(moved.net))
 }
 
@@ -82,7 +88,7 @@ fn settle_many<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
     if leases.is_empty() {
         return Ok(());
     }
-    emit_cpi!(BatchSettled { purse, leases });
+    tell(&ctx.accounts.event_authority, &BatchSettled { purse, leases })?;
     transfer(ctx, sum)
 }
 
@@ -115,6 +121,6 @@ fn pay<'info>(
 
 fn transfer(ctx: Context<Settle>, net: Atoms) -> Result<()> {
     let accounts = ctx.accounts;
-    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.payout, net)?;
+    token::pay_out(&accounts.purse, &accounts.vault, &accounts.payout, net)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
 }

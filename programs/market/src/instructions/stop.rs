@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 
 use super::end_lease::{Ending, Outcome};
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::state::{Job, Lease, Purse};
 
@@ -41,6 +42,6 @@ pub fn stop(ctx: Context<Stop>) -> Result<()> {
         }
         .write(&next, back, &Outcome::default(), now)?
     };
-    emit_cpi!(event);
+    tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Moves the fees that a purse owes to the treasury and the insurance fund.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::limits::INSURANCE_SHARE_OF_FEE;
 use gridlease_core::rounding::share_down;
 
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FeesSwept;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Purse};
 use crate::token;
 
@@ -23,7 +25,8 @@ pub struct SweepFees<'info> {
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Gets its half, and the odd atom.
     // May be the insurance account too (`dup`): nothing here is written back, SPL Token moves the money.
@@ -50,9 +53,12 @@ pub fn sweep_fees(ctx: Context<SweepFees>) -> Result<()> {
         purse.set_amounts(next)?;
         (fees.sub(insurance).or_rule()?, insurance)
     };
-    emit_cpi!(FeesSwept { purse: ctx.accounts.purse.key(), treasury: treasury.0, insurance: insurance.0 });
+    tell(
+        &ctx.accounts.event_authority,
+        &FeesSwept { purse: ctx.accounts.purse.key(), treasury: treasury.0, insurance: insurance.0 },
+    )?;
     let accounts = ctx.accounts;
-    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.treasury, treasury)?;
-    token::pay_out(&accounts.token_program, &accounts.purse, &accounts.vault, &accounts.insurance, insurance)?;
+    token::pay_out(&accounts.purse, &accounts.vault, &accounts.treasury, treasury)?;
+    token::pay_out(&accounts.purse, &accounts.vault, &accounts.insurance, insurance)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
 }

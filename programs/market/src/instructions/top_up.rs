@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::ToppedUp;
 use crate::state::{Lease, Purse};
@@ -37,6 +38,6 @@ pub fn top_up(ctx: Context<TopUp>, amount: u64) -> Result<()> {
         purse.set_amounts(amounts)?;
         next.runway_end.0
     };
-    emit_cpi!(ToppedUp { lease: ctx.accounts.lease.key(), amount, runway_end });
+    tell(&ctx.accounts.event_authority, &ToppedUp { lease: ctx.accounts.lease.key(), amount, runway_end })?;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `add_stake`.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{RevenueDistributed, StakeAdded};
+use crate::raw_token::TokenAccount;
 use crate::state::Bond;
 use crate::token;
 use gridlease_core::Atoms;
@@ -25,7 +27,8 @@ pub struct AddStake<'info> {
     #[account(mut)]
     pub bond: AccountLoader<'info, Bond>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the stake comes from.
     /// CHECK: SPL Token checks that it is a token account of the vault's mint which the authority may spend.
@@ -62,13 +65,7 @@ impl AddStake<'_> {
             bond.count_added(amount)?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
         };
-        token::into_vault(
-            &accounts.token_program,
-            accounts.from.as_ref(),
-            &mut accounts.vault,
-            accounts.authority.as_ref(),
-            amount,
-        )?;
+        token::into_vault(accounts.from.as_ref(), &mut accounts.vault, accounts.authority.as_ref(), amount)?;
         let added = {
             let bond = accounts.bond.load()?;
             bond.invariant(accounts.vault.amount)?;
@@ -83,9 +80,9 @@ impl AddStake<'_> {
             }
         };
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(added);
+        tell(&ctx.accounts.event_authority, &added)?;
         Ok(())
     }
 }

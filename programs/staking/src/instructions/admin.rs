@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 
+use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::{AdminAccepted, AdminProposed};
 use crate::state::Config;
@@ -29,7 +30,7 @@ impl ProposeAdmin<'_> {
             config.pending_admin = pending_admin;
         }
         let proposed = AdminProposed { admin: accounts.admin.key(), pending_admin };
-        emit_cpi!(proposed);
+        tell(&ctx.accounts.event_authority, &proposed)?;
         Ok(())
     }
 }
@@ -59,7 +60,7 @@ impl AcceptAdmin<'_> {
             config.pending_admin = Pubkey::default();
         }
         let accepted = AdminAccepted { admin: accounts.pending_admin.key() };
-        emit_cpi!(accepted);
+        tell(&ctx.accounts.event_authority, &accepted)?;
         Ok(())
     }
 }

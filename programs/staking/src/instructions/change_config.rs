@@ -1,13 +1,14 @@
 //! `propose_config`, `cancel_config` and `execute_config`: a change is proposed, waits, and is executed by anybody.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::timelock;
 
 use crate::constants::MAX_SLASHERS;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{ConfigProposed, ConfigWritten};
+use crate::raw_token::TokenAccount;
 use crate::state::Config;
 
 /// Proposes another insurance account and other slashers, in place of what was proposed before.
@@ -48,7 +49,7 @@ impl ProposeConfig<'_> {
             config.header.due_ts = from;
             ConfigProposed { insurance: accounts.insurance.key(), slashers, from }
         };
-        emit_cpi!(proposed);
+        tell(&ctx.accounts.event_authority, &proposed)?;
         Ok(())
     }
 }
@@ -77,7 +78,7 @@ impl CancelConfig<'_> {
             clear(&mut config);
         }
         let none = ConfigProposed { insurance: Pubkey::default(), slashers: Default::default(), from: 0 };
-        emit_cpi!(none);
+        tell(&ctx.accounts.event_authority, &none)?;
         Ok(())
     }
 }
@@ -112,7 +113,7 @@ impl ExecuteConfig<'_> {
             clear(&mut config);
             ConfigWritten { admin: config.admin, insurance: config.insurance, slashers: config.slashers }
         };
-        emit_cpi!(written);
+        tell(&ctx.accounts.event_authority, &written)?;
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! `close_delegation` and `close_bond`: what is empty goes, with all its rent.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::RuleError;
 
+use crate::emit::tell;
 use crate::error::{StakingError, check};
 use crate::event::{BondClosed, DelegationClosed};
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Delegation};
 use crate::token::{self, BondSigner};
 
@@ -43,7 +45,7 @@ impl CloseDelegation<'_> {
             bond.unmark(&delegation.delegator)?;
             DelegationClosed { bond: delegation.bond, delegator: delegation.delegator, delegators: bond.delegators_len }
         };
-        emit_cpi!(closed);
+        tell(&ctx.accounts.event_authority, &closed)?;
         ctx.accounts.delegation.close(ctx.accounts.delegator.to_account_info())
     }
 }
@@ -109,10 +111,10 @@ impl CloseBond<'_> {
             (&accounts.token_program, accounts.destination.as_ref(), accounts.authority.as_ref());
         for vault in [Some(&mut accounts.vault), accounts.revenue.as_mut()].into_iter().flatten() {
             let rest = vault.amount;
-            token::out_of_vault(program, vault, to, &signer, rest)?;
+            token::out_of_vault(vault, to, &signer, rest)?;
             token::close(program, &vault.to_account_info(), rent_to, &signer)?;
         }
-        emit_cpi!(closed);
+        tell(&ctx.accounts.event_authority, &closed)?;
         ctx.accounts.bond.close(ctx.accounts.authority.to_account_info())
     }
 }

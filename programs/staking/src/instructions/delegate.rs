@@ -1,13 +1,15 @@
 //! `open_delegation` and `delegate`: somebody adds stake to another's bond.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::Atoms;
 
 use crate::constants::DELEGATION_SEED;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{Delegated, RevenueDistributed};
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, Delegation, Header};
 use crate::token;
 
@@ -43,7 +45,8 @@ pub struct OpenDelegation<'info> {
     )]
     pub delegation: AccountLoader<'info, Delegation>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the stake comes from.
     /// CHECK: SPL Token checks that it is a token account of the vault's mint which the delegator may spend.
@@ -95,12 +98,12 @@ impl OpenDelegation<'_> {
             join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
-        token::into_vault(&accounts.token_program, from, &mut accounts.vault, by, amount)?;
+        token::into_vault(from, &mut accounts.vault, by, amount)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(delegated);
+        tell(&ctx.accounts.event_authority, &delegated)?;
         Ok(())
     }
 }
@@ -120,7 +123,8 @@ pub struct Delegate<'info> {
     #[account(mut)]
     pub delegation: AccountLoader<'info, Delegation>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the stake comes from.
     /// CHECK: SPL Token checks that it is a token account of the vault's mint which the delegator may spend.
@@ -157,12 +161,12 @@ impl Delegate<'_> {
             join(accounts.bond.key(), &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
-        token::into_vault(&accounts.token_program, from, &mut accounts.vault, by, amount)?;
+        token::into_vault(from, &mut accounts.vault, by, amount)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(delegated);
+        tell(&ctx.accounts.event_authority, &delegated)?;
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! `distribute`, `claim_revenue` and `claim_commission`: what the stake earns.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{CommissionClaimed, RevenueClaimed, RevenueDistributed};
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Delegation};
 use crate::token::{self, BondSigner};
 
@@ -40,7 +42,7 @@ impl Distribute<'_> {
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
         };
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
         Ok(())
     }
@@ -63,7 +65,8 @@ pub struct ClaimRevenue<'info> {
     #[account(mut)]
     pub delegation: AccountLoader<'info, Delegation>,
     /// The bond's revenue vault.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub revenue: Box<Account<'info, TokenAccount>>,
     /// Where the revenue goes.
     /// CHECK: it is the recorded one, or the delegator signs; SPL Token checks that it is of the vault's mint.
@@ -111,12 +114,12 @@ impl ClaimRevenue<'_> {
         };
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.destination.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.revenue, to, &signer, claimed.amount)?;
+        token::out_of_vault(&mut accounts.revenue, to, &signer, claimed.amount)?;
         check_covered(&accounts.bond, &accounts.revenue)?;
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(claimed);
+        tell(&ctx.accounts.event_authority, &claimed)?;
         Ok(())
     }
 }
@@ -132,7 +135,8 @@ pub struct ClaimCommission<'info> {
     #[account(mut)]
     pub bond: AccountLoader<'info, Bond>,
     /// The bond's revenue vault.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub revenue: Box<Account<'info, TokenAccount>>,
     /// The payout account.
     /// CHECK: it is the one that the bond records; SPL Token checks that it is of the vault's mint.
@@ -168,12 +172,12 @@ impl ClaimCommission<'_> {
         };
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.payout.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.revenue, to, &signer, claimed.amount)?;
+        token::out_of_vault(&mut accounts.revenue, to, &signer, claimed.amount)?;
         check_covered(&accounts.bond, &accounts.revenue)?;
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(claimed);
+        tell(&ctx.accounts.event_authority, &claimed)?;
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! `init_config`.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Mint, TokenAccount};
+use anchor_spl::token::Mint;
 
 use crate::constants::{CONFIG_SEED, FINAL_LOADERS, MAX_SLASHERS, UPGRADEABLE_LOADER, USDC_DECIMALS};
+use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::ConfigWritten;
+use crate::raw_token::TokenAccount;
 use crate::state::{Config, Header};
 
 /// Writes the configuration, once.
@@ -94,7 +96,7 @@ impl InitConfig<'_> {
             config.insurance = written.insurance;
             config.slashers = slashers;
         }
-        emit_cpi!(written);
+        tell(&ctx.accounts.event_authority, &written)?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use anchor_lang::system_program::{self, Transfer};
 use anchor_spl::token::{Mint, Token, TokenAccount};
 
 use crate::constants::{BOND_SEED, SPARE_LAMPORTS, VAULT_SEED};
+use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::BondOpened;
 use crate::state::{Bond, Config, Header};
@@ -71,7 +72,7 @@ impl OpenBond<'_> {
         }
         let spare = Transfer { from: accounts.authority.to_account_info(), to: accounts.bond.to_account_info() };
         system_program::transfer(CpiContext::new(accounts.system_program.key(), spare), SPARE_LAMPORTS)?;
-        emit_cpi!(opened);
+        tell(&ctx.accounts.event_authority, &opened)?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use gridlease_core::{Atoms, Bps};
 
 use crate::constants::REVENUE_SEED;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{PoolChanged, PoolOpened, RevenueDistributed};
 use crate::state::{Bond, Config};
@@ -88,7 +89,7 @@ impl OpenPool<'_> {
             bond.min_delegation = min_delegation;
             bond.set_commission(&terms);
         }
-        emit_cpi!(opened);
+        tell(&ctx.accounts.event_authority, &opened)?;
         Ok(())
     }
 }
@@ -157,9 +158,9 @@ impl ChangePool<'_> {
             (RevenueDistributed::of(accounts.bond.key(), &bond, &parts), changed)
         };
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(changed);
+        tell(&ctx.accounts.event_authority, &changed)?;
         Ok(())
     }
 }

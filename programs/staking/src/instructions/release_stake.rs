@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::Released;
 use crate::state::{Bond, Reservation};
@@ -32,43 +33,41 @@ pub struct Release<'info> {
 }
 
 impl Release<'_> {
-    fn validate(&self) -> Result<()> {
-        self.bond.load()?.header.check()?;
-        let reservation = self.reservation.load()?;
+    fn validate(&self, bond: &Bond, reservation: &Reservation) -> Result<()> {
+        bond.header.check()?;
         reservation.header.check()?;
-        require_keys_eq!(reservation.bond, self.bond.key(), StakingError::WrongBond);
-        require_keys_eq!(self.slasher.key(), reservation.slasher, StakingError::WrongSlasher);
-        require_keys_eq!(self.rent_to.key(), reservation.rent_to, StakingError::WrongRentTo);
+        require_keys_eq!(reservation.bond, *self.bond.as_ref().key, StakingError::WrongBond);
+        require_keys_eq!(*self.slasher.key, reservation.slasher, StakingError::WrongSlasher);
+        require_keys_eq!(*self.rent_to.key, reservation.rent_to, StakingError::WrongRentTo);
         Ok(())
     }
 
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
-        let accounts = &ctx.accounts;
-        accounts.validate()?;
-        let lent = accounts.reservation.load()?.lent;
-        let released = {
+        let (lent, released) = {
+            let accounts = &ctx.accounts;
             let reservation = accounts.reservation.load()?;
             let mut bond = accounts.bond.load_mut()?;
+            accounts.validate(&bond, &reservation)?;
             let mut stake = bond.stake();
             stake.release(Atoms(reservation.amount)).or_rule()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
             bond.set_stake(&stake)?;
             bond.count_released()?;
-            Released {
-                bond: accounts.bond.key(),
+            let released = Released {
+                bond: reservation.bond,
                 lease: reservation.lease,
-                slasher: accounts.slasher.key(),
+                slasher: reservation.slasher,
                 released: reservation.amount,
                 amount: bond.amount,
                 reserved: bond.reserved,
                 unbonding: bond.unbonding,
                 leases: bond.leases,
-            }
+            };
+            (reservation.lent, released)
         };
-        emit_cpi!(released);
-        let (bond, reservation) = (ctx.accounts.bond.as_ref(), ctx.accounts.reservation.as_ref());
-        token::lend(reservation, bond, lent)?;
-        // Lamports move last. No data is left, and the address is the System program's again.
-        ctx.accounts.reservation.close(ctx.accounts.rent_to.to_account_info())
+        tell(&ctx.accounts.event_authority, &released)?;
+        // Lamports move last.
+        let accounts = &ctx.accounts;
+        token::close_reservation(accounts.reservation.as_ref(), accounts.bond.as_ref(), lent, &accounts.rent_to)
     }
 }

@@ -1,11 +1,13 @@
 //! `slash`.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
 
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::Slashed;
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, Reservation};
 use crate::token::{self, BondSigner};
 
@@ -35,7 +37,8 @@ pub struct Slash<'info> {
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Token account of the victim, as the slasher says.
     /// CHECK: SPL Token checks that it is a token account of the vault's mint; that it is not the vault is checked below.
@@ -103,7 +106,7 @@ impl Slash<'_> {
         };
         accounts.pay(victim, insurance.saturating_sub(kept))?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
-        emit_cpi!(slashed);
+        tell(&ctx.accounts.event_authority, &slashed)?;
         Ok(())
     }
 
@@ -114,7 +117,7 @@ impl Slash<'_> {
             (bond.authority, bond.header.bump)
         };
         let signer = BondSigner { bond: self.bond.as_ref(), authority, bump };
-        token::out_of_vault(&self.token_program, &mut self.vault, self.victim_account.as_ref(), &signer, victim)?;
-        token::out_of_vault(&self.token_program, &mut self.vault, self.insurance_account.as_ref(), &signer, insurance)
+        token::out_of_vault(&mut self.vault, self.victim_account.as_ref(), &signer, victim)?;
+        token::out_of_vault(&mut self.vault, self.insurance_account.as_ref(), &signer, insurance)
     }
 }

@@ -1,11 +1,13 @@
 //! `sweep_donation` and `pay_insurance`: tokens in a bond's vault that are no stake.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::RuleError;
 
+use crate::emit::tell;
 use crate::error::{StakingError, check, rule};
 use crate::event::{DonationSwept, InsurancePaid};
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config};
 use crate::token::{self, BondSigner};
 
@@ -21,7 +23,8 @@ pub struct SweepDonation<'info> {
     /// The bond; signs for its vault.
     pub bond: AccountLoader<'info, Bond>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the tokens go.
     /// CHECK: SPL Token checks that it is of the vault's mint; that it is none of the vaults is checked below.
@@ -47,10 +50,10 @@ impl SweepDonation<'_> {
         check(amount > 0, RuleError::NothingToClaim)?;
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: accounts.authority.key(), bump };
         let to = accounts.destination.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.vault, to, &signer, amount)?;
+        token::out_of_vault(&mut accounts.vault, to, &signer, amount)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         let swept = DonationSwept { bond: accounts.bond.key(), destination: accounts.destination.key(), amount };
-        emit_cpi!(swept);
+        tell(&ctx.accounts.event_authority, &swept)?;
         Ok(())
     }
 }
@@ -67,7 +70,8 @@ pub struct PayInsurance<'info> {
     #[account(mut)]
     pub bond: AccountLoader<'info, Bond>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// The configured insurance account.
     /// CHECK: it is the one that the configuration records.
@@ -95,10 +99,10 @@ impl PayInsurance<'_> {
         };
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority, bump };
         let to = accounts.insurance_account.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.vault, to, &signer, amount)?;
+        token::out_of_vault(&mut accounts.vault, to, &signer, amount)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         let paid = InsurancePaid { bond: accounts.bond.key(), amount };
-        emit_cpi!(paid);
+        tell(&ctx.accounts.event_authority, &paid)?;
         Ok(())
     }
 }

@@ -1,14 +1,15 @@
 //! `unbond` and `undelegate`: stake is put on its way out.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::TokenAccount;
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::{Atoms, RuleError, UnixTs, delegation as rules};
 
 use crate::constants::UNBONDING_SEED;
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{RevenueDistributed, UnbondingRequested};
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, DELEGATOR, Delegation, Header, OPERATOR, Unbonding};
 use crate::token;
 
@@ -95,9 +96,9 @@ impl Unbond<'_> {
             (RevenueDistributed::of(key, &bond, &parts), requested)
         };
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(requested);
+        tell(&ctx.accounts.event_authority, &requested)?;
         Ok(())
     }
 }
@@ -206,9 +207,9 @@ impl Undelegate<'_> {
             (RevenueDistributed::of(key, &bond, &parts), requested)
         };
         if let Some(distributed) = distributed {
-            emit_cpi!(distributed);
+            tell(&ctx.accounts.event_authority, &distributed)?;
         }
-        emit_cpi!(requested);
+        tell(&ctx.accounts.event_authority, &requested)?;
         Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! `withdraw_stake` and `withdraw_delegation`: stake that has matured is paid out.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{Token, TokenAccount};
+use anchor_spl::token::Token;
 use gridlease_core::delegation::{Left, check_matured};
 use gridlease_core::{RuleError, UnixTs};
 
 use crate::convert::now;
+use crate::emit::tell;
 use crate::error::{OrRule, StakingError, rule};
 use crate::event::StakeWithdrawn;
+use crate::raw_token::TokenAccount;
 use crate::state::{Bond, DELEGATOR, Delegation, OPERATOR, Unbonding};
 use crate::token::{self, BondSigner};
 
@@ -31,7 +33,8 @@ pub struct WithdrawStake<'info> {
     #[account(mut)]
     pub unbonding: AccountLoader<'info, Unbonding>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the stake goes.
     /// CHECK: it is the recorded one, or the owner signs; SPL Token checks that it is of the vault's mint.
@@ -66,10 +69,10 @@ impl<'info> WithdrawStake<'info> {
         let signer = signer(&accounts.bond)?;
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.destination.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.vault, to, &signer, withdrawn.paid)?;
+        token::out_of_vault(&mut accounts.vault, to, &signer, withdrawn.paid)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         let closed = withdrawn.shares == 0;
-        emit_cpi!(withdrawn);
+        tell(&ctx.accounts.event_authority, &withdrawn)?;
         if closed { ctx.accounts.unbonding.close(ctx.accounts.rent_to.to_account_info()) } else { Ok(()) }
     }
 }
@@ -94,7 +97,8 @@ pub struct WithdrawDelegation<'info> {
     #[account(mut)]
     pub unbonding: AccountLoader<'info, Unbonding>,
     /// The bond's token account.
-    #[account(mut)]
+    // `dup`: Anchor would search for duplicates among this one alone.
+    #[account(mut, dup)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// Where the stake goes.
     /// CHECK: it is the recorded one, or the owner signs; SPL Token checks that it is of the vault's mint.
@@ -134,10 +138,10 @@ impl<'info> WithdrawDelegation<'info> {
         let signer = signer(&accounts.bond)?;
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.destination.as_ref();
-        token::out_of_vault(&accounts.token_program, &mut accounts.vault, to, &signer, withdrawn.paid)?;
+        token::out_of_vault(&mut accounts.vault, to, &signer, withdrawn.paid)?;
         accounts.bond.load()?.invariant(accounts.vault.amount)?;
         let closed = withdrawn.shares == 0;
-        emit_cpi!(withdrawn);
+        tell(&ctx.accounts.event_authority, &withdrawn)?;
         if closed { ctx.accounts.unbonding.close(ctx.accounts.rent_to.to_account_info()) } else { Ok(()) }
     }
 }
