@@ -32,7 +32,8 @@ pub struct CloseArray<'info> {
     /// Closed.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
-    /// CHECK: the recorded payer; gets all lamports.
+    /// Gets all lamports: who paid the rent.
+    /// CHECK: it is the recorded payer.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
 }

@@ -31,7 +31,8 @@ pub struct CloseJob<'info> {
     /// Closed.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
-    /// CHECK: the recorded payer; gets all lamports.
+    /// Gets all lamports: who paid the rent.
+    /// CHECK: it is the recorded payer.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
 }
