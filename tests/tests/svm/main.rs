@@ -13,6 +13,7 @@ mod care;
 mod closing;
 mod cranks;
 mod cu;
+mod cu_ways;
 mod deadlines;
 mod faults;
 mod governance;
