@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod outcome;
 pub mod parties;
 pub mod pools;
+pub mod recording;
 pub mod steps;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ use spl_token_interface::state::{Account as TokenAccount, AccountState, Mint};
 
 use ledger::Ledger;
 use outcome::{Done, Refused};
+use recording::Recording;
 
 /// Unix time at which every world begins.
 pub const GENESIS: u64 = 1_800_000_000;
@@ -63,6 +65,7 @@ pub struct World {
     job_numbers: u64,
     audited: bool,
     made_up: bool,
+    recording: Option<Recording>,
     ledger: Ledger,
     /// Pays the fee of every transaction that names no other payer, so that a party's lamports change by rent only.
     pub payer: Keypair,
@@ -134,6 +137,7 @@ impl World {
             job_numbers: 0,
             audited: true,
             made_up: false,
+            recording: None,
             ledger: Ledger::default(),
             payer: made(0),
             admin: made(1),
@@ -214,6 +218,7 @@ impl World {
     fn submit(&mut self, transaction: Transaction, payer: &Pubkey) -> Result<Done, Refused> {
         let keys = transaction.message.account_keys.clone();
         let bytes = outcome::wire_size(&transaction);
+        let only = recording::only_instruction(&transaction);
         let before = self.snapshot();
         match self.svm.send_transaction(transaction) {
             Ok(meta) => {
@@ -226,6 +231,7 @@ impl World {
                 if self.audited {
                     self.assert_books();
                 }
+                self.note(only, &before, &done);
                 Ok(done)
             }
             Err(failed) => {
