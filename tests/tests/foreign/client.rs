@@ -14,7 +14,8 @@ const DIRECTORY: &str = "GRIDLEASE_FOREIGN_DIR";
 /// What the client is asked for.
 #[derive(Default, Serialize)]
 pub struct Request {
-    idls: Vec<PathBuf>,
+    /// The interface descriptions; [`ask`] names those of the project.
+    pub idls: Vec<PathBuf>,
     /// Accounts to decode.
     pub accounts: Vec<Bytes>,
     /// Events to decode.

@@ -134,8 +134,8 @@ fn states_of_accounts_that_are_no_machine_are_those_of_the_document() {
             }
             ("Offer", _) => assert!(state == 1 || state == 2),
             ("TaskGroup", _) => assert_eq!(state, 3, "the replicas of the story's tasks"),
-            ("Commitment" | "GpuClaim", _) | (_, true) => assert_eq!(state, 1, "{name} {address}"),
-            _ => assert_eq!(state, 0, "{name} {address}"),
+            ("Purse", _) | ("Config", false) => assert_eq!(state, 0, "{name} {address}"),
+            _ => assert_eq!(state, 1, "{name} {address}"),
         }
     }
 }
