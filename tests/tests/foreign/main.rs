@@ -1,6 +1,14 @@
 //! The IDLs are enough: a client of another language and another origin, which has nothing but `idl/*.json`, decodes every
 //! account and event of a whole story as the SDK does, and builds instructions that the programs take.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests end a test that goes wrong"
+)]
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "one form for one instruction and for several")]
+
 mod client;
 mod debug;
 mod documented;
