@@ -13,6 +13,7 @@ macro_rules! events {
     ($(#[$doc:meta])* $name:ident { $($variant:ident($type:ty)),* $(,)? }) => {
         $(#[$doc])*
         #[allow(missing_docs, reason = "each variant holds the event of its name")]
+        #[derive(Clone, Debug)]
         pub enum $name { $($variant($type)),* }
 
         impl $name {
@@ -124,6 +125,7 @@ events!(
 );
 
 /// An event of either program.
+#[derive(Clone, Debug)]
 pub enum Event {
     /// Of the market.
     Market(MarketEvent),

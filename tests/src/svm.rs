@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod outcome;
 pub mod parties;
 pub mod pools;
+pub mod recording;
 pub mod steps;
 #[cfg(feature = "trace")]
 pub mod trace;
@@ -48,6 +49,7 @@ use spl_token_interface::state::{Account as TokenAccount, AccountState, Mint};
 
 use ledger::Ledger;
 use outcome::{Done, Refused};
+use recording::Recording;
 #[cfg(feature = "trace")]
 use trace::vm;
 
@@ -68,6 +70,7 @@ pub struct World {
     job_numbers: u64,
     audited: bool,
     made_up: bool,
+    recording: Option<Recording>,
     ledger: Ledger,
     /// Pays the fee of every transaction that names no other payer, so that a party's lamports change by rent only.
     pub payer: Keypair,
@@ -139,6 +142,7 @@ impl World {
             job_numbers: 0,
             audited: true,
             made_up: false,
+            recording: None,
             ledger: Ledger::default(),
             payer: made(0),
             admin: made(1),
@@ -219,6 +223,7 @@ impl World {
     fn submit(&mut self, transaction: Transaction, payer: &Pubkey) -> Result<Done, Refused> {
         let keys = transaction.message.account_keys.clone();
         let bytes = outcome::wire_size(&transaction);
+        let only = recording::only_instruction(&transaction);
         let before = self.snapshot();
         match self.svm.send_transaction(transaction) {
             Ok(meta) => {
@@ -231,6 +236,7 @@ impl World {
                 if self.audited {
                     self.assert_books();
                 }
+                self.note(only, &before, &done);
                 Ok(done)
             }
             Err(failed) => {

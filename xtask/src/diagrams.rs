@@ -3,18 +3,18 @@
 //! A diagram stands between `<!-- diagram: NAME -->` and `<!-- end of diagram -->`; what is between them is replaced.
 
 use std::fmt::{Debug, Write as _};
-use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use gridlease_core::transition::Transition;
 use gridlease_core::{job, lease};
 
+use crate::marks;
 use crate::workspace::Workspace;
 
 /// The document.
 const DOCUMENT: &str = "docs/PROTOCOL.md";
-/// The line that ends a diagram.
-const END: &str = "<!-- end of diagram -->";
+/// The marks of a diagram.
+const MARKS: marks::Marks = marks::Marks { begin: "diagram", end: "<!-- end of diagram -->" };
 
 /// Every diagram by its name.
 fn all() -> [(&'static str, String); 2] {
@@ -26,14 +26,7 @@ fn all() -> [(&'static str, String); 2] {
 /// # Errors
 /// The document cannot be read or written, or lacks the marks of a diagram.
 pub fn write(workspace: &Workspace) -> Result<()> {
-    let (old, new) = both(workspace)?;
-    if old == new {
-        eprintln!("{DOCUMENT}: no difference");
-        return Ok(());
-    }
-    fs::write(workspace.root.join(DOCUMENT), new).with_context(|| format!("cannot write {DOCUMENT}"))?;
-    eprintln!("{DOCUMENT}: written");
-    Ok(())
+    marks::write(workspace, DOCUMENT, &MARKS, &all())
 }
 
 /// Are the diagrams of the document those of the tables?
@@ -41,30 +34,7 @@ pub fn write(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// The document cannot be read or lacks the marks of a diagram.
 pub fn check(workspace: &Workspace) -> Result<bool> {
-    let (old, new) = both(workspace)?;
-    let same = old == new;
-    println!(
-        "{DOCUMENT}: {}",
-        if same { "diagrams up to date" } else { "a diagram is old; run `cargo xtask diagrams`" }
-    );
-    Ok(same)
-}
-
-fn both(workspace: &Workspace) -> Result<(String, String)> {
-    let old = fs::read_to_string(workspace.root.join(DOCUMENT)).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let mut new = old.clone();
-    for (name, diagram) in all() {
-        new = replaced(&new, name, &diagram).with_context(|| format!("{DOCUMENT}, diagram {name}"))?;
-    }
-    Ok((old, new))
-}
-
-/// The text with another diagram `name`.
-fn replaced(text: &str, name: &str, diagram: &str) -> Result<String> {
-    let begin = format!("<!-- diagram: {name} -->\n");
-    let Some((before, rest)) = text.split_once(&begin) else { bail!("there is no line \"{}\"", begin.trim_end()) };
-    let Some((_, after)) = rest.split_once(END) else { bail!("there is no line \"{END}\" behind it") };
-    Ok(format!("{before}{begin}{diagram}{END}{after}"))
+    marks::check(workspace, DOCUMENT, &MARKS, &all(), "cargo xtask diagrams")
 }
 
 /// The arrows in the language of Mermaid, in the order of the table.
@@ -99,15 +69,5 @@ mod tests {
     fn a_table_becomes_a_diagram_with_its_arrows_in_order() {
         let lines = "[*] --> Red: switch on\n    Red --> Green: after a while\n    Green --> [*]: switch off";
         assert_eq!(mermaid(ARROWS), format!("```mermaid\nstateDiagram-v2\n    {lines}\n```\n"));
-    }
-
-    #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let text = "a\n<!-- diagram: one -->\nold\n<!-- end of diagram -->\nb\n<!-- diagram: two -->\nx\n<!-- end of diagram -->\n";
-        let new = replaced(text, "one", "new\n").unwrap();
-        assert_eq!(new, text.replace("old", "new"));
-        assert_eq!(replaced(&new, "one", "new\n").unwrap(), new);
-        assert!(replaced(text, "three", "").is_err());
-        assert!(replaced("<!-- diagram: one -->\nold\n", "one", "").is_err());
     }
 }

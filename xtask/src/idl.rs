@@ -4,11 +4,12 @@
 //! them, puts the parts together and writes one JSON file for each program, in the order that Anchor's own tool has.
 
 mod assemble;
+mod document;
 
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::programs::PROGRAMS;
 use crate::run;
@@ -82,6 +83,13 @@ fn generate(workspace: &Workspace, program: &str) -> Result<String> {
         .with_context(|| format!("program {program} cannot print its interface description"))?;
     let idl =
         assemble::assemble(&printed).with_context(|| format!("the interface description of program {program}"))?;
+    let missing = document::undocumented(&idl);
+    ensure!(
+        missing.is_empty(),
+        "program {program} has parts without documentation; write doc comments (of an argument as a line \"- `name`: words\" on \
+         its instruction):\n  {}",
+        missing.join("\n  ")
+    );
     let mut text = serde_json::to_string_pretty(&idl).context("cannot write it as JSON")?;
     text.push('\n');
     Ok(text)

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer of the market runs. Of the market's crates it imports only `core`, so it builds in seconds.
 
+mod accounts;
 mod coverage;
 mod cu;
 mod demo;
@@ -8,6 +9,7 @@ mod diagrams;
 mod errors;
 mod idl;
 mod lock;
+mod marks;
 mod programs;
 mod prove;
 mod render;
@@ -89,6 +91,16 @@ enum Task {
         check: bool,
     },
 
+    /// Prints the tables of docs/ACCOUNTS.md from the IDLs and from core
+    ///
+    /// Seeds, bytes, rent, states, and which instructions write which account.
+    #[command(after_help = "Examples:\n  cargo xtask accounts\n  cargo xtask accounts --check")]
+    Accounts {
+        /// Only say whether the document's are up to date; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
     /// Checks that every error has its page in docs/errors, and writes their index
     ///
     /// The pages are written by hand. This says which are missing, which belong to no error, and which lack a section or the
@@ -126,7 +138,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, errors, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, errors, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -167,6 +179,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Cu(options) => cu::run(&Workspace::load()?, &options).map(|()| true),
         Task::Diagrams { check: true } => diagrams::check(&Workspace::load()?),
         Task::Diagrams { check: false } => diagrams::write(&Workspace::load()?).map(|()| true),
+        Task::Accounts { check: true } => accounts::check(&Workspace::load()?),
+        Task::Accounts { check: false } => accounts::write(&Workspace::load()?).map(|()| true),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
         Task::Deps => deps::run(&Workspace::load()?),

@@ -22,6 +22,33 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command as [`run`] does, for so long at most.
+///
+/// # Errors
+/// Those of [`run`]; it takes longer, and is ended.
+pub fn run_within(command: &mut Command, patience: Duration) -> Result<()> {
+    let line = describe(command);
+    eprintln!("+ {line}");
+    command.stdout(Stdio::from(io::stderr()));
+    let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for `{line}`"))? {
+            if !status.success() {
+                bail!("`{line}` failed ({status}); its output is above");
+            }
+            return Ok(());
+        }
+        if start.elapsed() > patience {
+            // It may have ended in this moment; either way it is over.
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("`{line}` took longer than {} and was ended", pretty(patience));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Runs a command to its end and returns its standard output.
 ///
 /// # Errors
@@ -133,6 +160,17 @@ mod tests {
         let error = capture(Command::new("/bin/sh").args(["-c", "echo no luck >&2; exit 3"])).unwrap_err().to_string();
         assert!(error.contains("sh -c 'echo no luck >&2; exit 3'"), "{error}");
         assert!(error.contains("no luck") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let within = |script: &str, millis: u64| {
+            run_within(Command::new("/bin/sh").args(["-c", script]), Duration::from_millis(millis))
+        };
+        assert!(within("exit 0", 10_000).is_ok());
+        assert!(within("exit 3", 10_000).unwrap_err().to_string().contains("failed"));
+        let error = within("exec sleep 600", 100).unwrap_err().to_string();
+        assert!(error.contains("took longer than 0.1 s"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! `setup`: the two things that the market needs on a machine besides Rust: a Docker engine that answers, and a registry.
+//! `setup`: the two things that the market needs on a machine besides Rust: a Docker engine that answers, and a registry;
+//! and what its tests need beyond that.
 
 mod docker;
 mod engine;
+mod foreign;
 mod packages;
 
 use std::env;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::run;
-use crate::workspace;
+use crate::workspace::{self, Workspace};
 
 /// How long a Docker engine that we start may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,13 +95,16 @@ pub fn program(name: &str, package: &str, elsewhere: &str) -> Result<PathBuf> {
     packages::ensure_program(&Host::this()?, name, package, elsewhere)
 }
 
-/// Sets up what is missing for the tests: all that the market needs, and a shell for their images.
+/// Sets up what is missing for the tests: all that the market needs, a shell for their images, and a client from elsewhere
+/// that reads the programs by their IDLs. Returns the folder with that client's packages.
 ///
 /// # Errors
-/// Those of [`run`], and a shell that is missing and cannot be installed here.
-pub fn for_tests() -> Result<()> {
+/// Those of [`run`], and a shell or a client that is missing and cannot be installed here.
+pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     run()?;
-    packages::ensure_shell(&Host::this()?)
+    let host = Host::this()?;
+    packages::ensure_shell(&host)?;
+    foreign::ensure_client(&host, &workspace.root, &workspace.target)
 }
 
 #[cfg(test)]

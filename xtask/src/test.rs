@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{demo, deps, diagrams, errors, idl, programs, render, setup, tidy};
+use crate::{accounts, demo, deps, diagrams, errors, idl, programs, render, setup, tidy};
 
 /// What to leave out.
 #[derive(Args)]
@@ -32,8 +32,8 @@ pub fn run(options: &Options) -> Result<bool> {
 }
 
 fn all(options: &Options, steps: &mut Steps) -> Result<()> {
-    steps.take("setup", setup::for_tests)?;
     let workspace = Workspace::load()?;
+    let foreign = steps.take("setup", || setup::for_tests(&workspace))?;
     let programs = steps.take("build-programs", || programs::ensure(&workspace))?;
 
     // These take seconds, so all of them have their say before one of them ends the run.
@@ -42,6 +42,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
         steps.take("deps", || clean(deps::run(&workspace)?)),
         steps.take("tidy", || clean(tidy::run(&workspace.root)?)),
         steps.take("diagrams", || clean(diagrams::check(&workspace)?)),
+        steps.take("accounts", || clean(accounts::check(&workspace)?)),
         steps.take("errors", || clean(errors::run(&workspace.root, true)?)),
     ];
     let failed: Vec<_> = quick.into_iter().filter_map(Result::err).collect();
@@ -65,17 +66,18 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
     }
     steps.take("build", || demo::build_binaries(&workspace))?;
     let renderer = steps.take("static renderer", || render::build(&workspace))?;
-    steps.take("tests", || tests(&workspace, options, &programs, &renderer))?;
+    steps.take("tests", || tests(&workspace, options, [&programs, &renderer, &foreign]))?;
     steps.take("idl", || clean(idl::check(&workspace)?))
 }
 
-fn tests(workspace: &Workspace, options: &Options, programs: &Path, renderer: &Path) -> Result<()> {
+fn tests(workspace: &Workspace, options: &Options, [programs, renderer, foreign]: [&Path; 3]) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--locked", "--workspace"])
         .env("GRIDLEASE_PROGRAMS_DIR", programs)
         .env("GRIDLEASE_BIN", workspace.target.join("debug/gridlease"))
-        .env("GRIDLEASE_RENDER_BIN", renderer);
+        .env("GRIDLEASE_RENDER_BIN", renderer)
+        .env("GRIDLEASE_FOREIGN_DIR", foreign);
     if let Some(filter) = &options.filter {
         cargo.args(["--", filter]);
     }

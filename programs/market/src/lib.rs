@@ -51,6 +51,9 @@ pub mod market {
     }
 
     /// Starts the meter.
+    ///
+    /// - `image_digest`: digest of the image that runs, which must be the job's.
+    /// - `gpu_hash`: hash over the UUIDs of the GPUs in use.
     pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Result<()> {
         instructions::ready::ready(ctx, image_digest, gpu_hash)
     }
@@ -66,11 +69,15 @@ pub mod market {
     }
 
     /// Puts `amount` atoms into a purse.
+    ///
+    /// - `amount`: in atoms.
     pub fn deposit(ctx: Context<Deposit>, amount: u64) -> Result<()> {
         instructions::deposit::deposit(ctx, amount)
     }
 
     /// Takes `amount` atoms of the free balance out of a purse.
+    ///
+    /// - `amount`: in atoms.
     pub fn withdraw(ctx: Context<Withdraw>, amount: u64) -> Result<()> {
         instructions::withdraw::withdraw(ctx, amount)
     }
@@ -81,21 +88,31 @@ pub mod market {
     }
 
     /// Registers a provider.
+    ///
+    /// - `args`: node key, endpoint, certificate and key for secrets.
     pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Result<()> {
         instructions::register_provider::register_provider(ctx, args)
     }
 
     /// Changes a provider's hot key, endpoint and certificate.
+    ///
+    /// - `args`: node key, endpoint, certificate and key for secrets from now on.
     pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
         instructions::register_provider::update_node(ctx, args)
     }
 
     /// Puts a machine class on the market.
+    ///
+    /// - `number`: the offer's number, free to choose among the provider's.
+    /// - `machine`: what one unit of it has.
+    /// - `terms`: prices, units and expiry.
     pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, terms: OfferTerms) -> Result<()> {
         instructions::post_offer::post_offer(ctx, number, machine, terms)
     }
 
     /// Prolongs an offer and changes its prices and units.
+    ///
+    /// - `terms`: prices, units and expiry from now on.
     pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()> {
         instructions::post_offer::refresh_offer(ctx, terms)
     }
@@ -106,11 +123,17 @@ pub mod market {
     }
 
     /// Posts a job.
+    ///
+    /// - `number`: the job's number in the purse, higher than any before.
+    /// - `uri_len`: bytes of the manifest's URI.
+    /// - `args`: what the job asks for.
     pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) -> Result<()> {
         instructions::post_job::post_job(ctx, number, uri_len, args)
     }
 
     /// Bids `price` atoms per hour.
+    ///
+    /// - `price`: in atoms per hour for the whole lease, fee included.
     pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
         instructions::place_bid::place_bid(ctx, price)
     }
@@ -121,6 +144,8 @@ pub mod market {
     }
 
     /// Adds `amount` atoms to a lease's reservation.
+    ///
+    /// - `amount`: in atoms.
     pub fn top_up(ctx: Context<TopUp>, amount: u64) -> Result<()> {
         instructions::top_up::top_up(ctx, amount)
     }
@@ -131,11 +156,16 @@ pub mod market {
     }
 
     /// Ends a lease for the node.
+    ///
+    /// - `reason`: number of the reason: completed, out of funds or notice.
+    /// - `outcome`: what the container left behind.
     pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
         instructions::finish::finish(ctx, reason, outcome)
     }
 
     /// Leaves a running lease without notice.
+    ///
+    /// - `outcome`: what the container left behind.
     pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
         instructions::fail_start::abandon(ctx, outcome)
     }
@@ -161,6 +191,8 @@ pub mod market {
     }
 
     /// Answers a liveness challenge.
+    ///
+    /// - `nonce`: the slot hash that the challenge recorded.
     pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> {
         instructions::liveness::answer_challenge(ctx, nonce)
     }
@@ -186,6 +218,10 @@ pub mod market {
     }
 
     /// Records a checkpoint of a durable job.
+    ///
+    /// - `seq`: its number, higher than the last one's.
+    /// - `hash`: its SHA-256.
+    /// - `bytes`: its size.
     pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64) -> Result<()> {
         instructions::checkpoint::checkpoint(ctx, seq, hash, bytes)
     }
@@ -211,6 +247,10 @@ pub mod market {
     }
 
     /// Posts a job and takes the first of up to four offers that fits, at its ask.
+    ///
+    /// - `number`: the job's number in the purse, higher than any before.
+    /// - `uri_len`: bytes of the manifest's URI.
+    /// - `args`: what the job asks for.
     pub fn post_instant<'info>(
         ctx: Context<'info, PostInstant<'info>>,
         number: u64,
@@ -221,11 +261,16 @@ pub mod market {
     }
 
     /// Commits a sealed bid.
+    ///
+    /// - `hash`: SHA-256 that binds price, offer and salt to job and provider.
     pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         instructions::commit_bid::commit_bid(ctx, hash)
     }
 
     /// Reveals a sealed bid.
+    ///
+    /// - `price`: in atoms per hour, as it was committed.
+    /// - `salt`: the salt, as it was committed.
     pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result<()> {
         instructions::reveal_bid::reveal_bid(ctx, price, salt)
     }
@@ -241,6 +286,9 @@ pub mod market {
     }
 
     /// Opens the price index of a GPU model in a region.
+    ///
+    /// - `gpu_model`: number of the GPU model.
+    /// - `region`: number of the region.
     pub fn open_index(ctx: Context<OpenIndex>, gpu_model: u8, region: u8) -> Result<()> {
         instructions::price_index::open_index(ctx, gpu_model, region)
     }
@@ -251,6 +299,8 @@ pub mod market {
     }
 
     /// Proposes a change of the configuration.
+    ///
+    /// - `args`: what the configuration is to hold.
     pub fn propose_change(ctx: Context<ProposeChange>, args: ChangeArgs) -> Result<()> {
         instructions::change_config::propose_change(ctx, args)
     }
@@ -266,6 +316,8 @@ pub mod market {
     }
 
     /// Names who may become the admin.
+    ///
+    /// - `pending_admin`: who may become the admin; zero takes the name back.
     pub fn propose_admin(ctx: Context<AdminOnly>, pending_admin: Pubkey) -> Result<()> {
         instructions::change_admin::propose_admin(ctx, pending_admin)
     }
@@ -276,11 +328,17 @@ pub mod market {
     }
 
     /// Pauses intake, or opens it again.
+    ///
+    /// - `paused`: whether intake is to be paused.
     pub fn set_paused(ctx: Context<AdminOnly>, paused: bool) -> Result<()> {
         instructions::change_admin::set_paused(ctx, paused)
     }
 
     /// Names or removes the key that may post jobs for a purse.
+    ///
+    /// - `spender`: the key; zero for none.
+    /// - `cap`: the most that it may reserve in a period, in atoms.
+    /// - `period_s`: length of a period in seconds.
     pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s: u32) -> Result<()> {
         instructions::set_spender::set_spender(ctx, spender, cap, period_s)
     }
@@ -321,6 +379,8 @@ pub mod market {
     }
 
     /// Claims GPUs for an offer.
+    ///
+    /// - `hashes`: SHA-256 of the UUID of each GPU, in the order of the claims' accounts.
     pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8; 32]>) -> Result<()> {
         instructions::claim_gpus::claim_gpus(ctx, hashes)
     }
@@ -331,11 +391,19 @@ pub mod market {
     }
 
     /// Records a benchmark of an offer.
+    ///
+    /// - `value`: the result.
+    /// - `hash`: hash of the benchmark's report.
     pub fn record_benchmark(ctx: Context<RecordBenchmark>, value: u64, hash: [u8; 32]) -> Result<()> {
         instructions::record_benchmark::record_benchmark(ctx, value, hash)
     }
 
     /// Posts an array of tasks.
+    ///
+    /// - `number`: the array's number in the purse, higher than any before.
+    /// - `uri_len`: bytes of the manifest's URI.
+    /// - `shape`: how many tasks, how many of them must complete, and how many run at once.
+    /// - `args`: what each job of it asks for.
     pub fn post_array(
         ctx: Context<PostArray>,
         number: u64,
@@ -347,6 +415,8 @@ pub mod market {
     }
 
     /// Opens the next task of an array.
+    ///
+    /// - `task`: number of the task; another than the array's next one changes nothing.
     pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Result<()> {
         instructions::array_open_task::open_task(ctx, task)
     }

@@ -36,6 +36,8 @@ pub mod staking {
     use super::*;
 
     /// Reserves free stake for one lease. See [`Reserve`].
+    ///
+    /// - `amount`: in atoms.
     pub fn reserve(ctx: Context<Reserve>, amount: u64) -> Result<()> {
         Reserve::handle(ctx, amount)
     }
@@ -46,11 +48,16 @@ pub mod staking {
     }
 
     /// Slashes a part of a lease's reservation. See [`Slash`].
+    ///
+    /// - `victim`: atoms that go to the victim's account.
+    /// - `insurance`: atoms that go to the insurance fund.
     pub fn slash(ctx: Context<Slash>, victim: u64, insurance: u64) -> Result<()> {
         Slash::handle(ctx, victim, insurance)
     }
 
     /// Writes the configuration, once. See [`InitConfig`].
+    ///
+    /// - `slasher`: the PDA of the program that may reserve and slash.
     pub fn init_config(ctx: Context<InitConfig>, slasher: Pubkey) -> Result<()> {
         InitConfig::handle(ctx, slasher)
     }
@@ -61,11 +68,15 @@ pub mod staking {
     }
 
     /// Adds stake to the signer's bond. See [`AddStake`].
+    ///
+    /// - `amount`: in atoms.
     pub fn add_stake(ctx: Context<AddStake>, amount: u64) -> Result<()> {
         AddStake::handle(ctx, amount)
     }
 
     /// Names who is to become the admin. See [`ProposeAdmin`].
+    ///
+    /// - `pending_admin`: who may become the admin.
     pub fn propose_admin(ctx: Context<ProposeAdmin>, pending_admin: Pubkey) -> Result<()> {
         ProposeAdmin::handle(ctx, pending_admin)
     }
@@ -76,6 +87,8 @@ pub mod staking {
     }
 
     /// Proposes another insurance account and other slashers. See [`ProposeConfig`].
+    ///
+    /// - `slashers`: the PDAs that may reserve and slash; zero for none.
     pub fn propose_config(ctx: Context<ProposeConfig>, slashers: [Pubkey; 4]) -> Result<()> {
         ProposeConfig::handle(ctx, slashers)
     }
@@ -91,31 +104,47 @@ pub mod staking {
     }
 
     /// Opens the signer's bond to delegators. See [`OpenPool`].
+    ///
+    /// - `commission`: in basis points of the delegators' revenue.
+    /// - `min_delegation`: the least that a delegation may hold, in atoms.
     pub fn open_pool(ctx: Context<OpenPool>, commission: u16, min_delegation: u64) -> Result<()> {
         OpenPool::handle(ctx, commission, min_delegation)
     }
 
     /// Changes the terms of the signer's pool. See [`ChangePool`].
+    ///
+    /// - `commission`: in basis points of the delegators' revenue; a higher one takes effect after its notice.
+    /// - `min_delegation`: the least that a delegation may hold, in atoms.
     pub fn change_pool(ctx: Context<ChangePool>, commission: u16, min_delegation: u64) -> Result<()> {
         ChangePool::handle(ctx, commission, min_delegation)
     }
 
     /// Opens the signer's delegation to a bond. See [`OpenDelegation`].
+    ///
+    /// - `amount`: in atoms.
     pub fn open_delegation(ctx: Context<OpenDelegation>, amount: u64) -> Result<()> {
         OpenDelegation::handle(ctx, amount)
     }
 
     /// Adds stake to the signer's delegation. See [`Delegate`].
+    ///
+    /// - `amount`: in atoms.
     pub fn delegate(ctx: Context<Delegate>, amount: u64) -> Result<()> {
         Delegate::handle(ctx, amount)
     }
 
     /// Puts stake of the operator on its way out. See [`Unbond`].
+    ///
+    /// - `amount`: in atoms.
+    /// - `number`: the request's number, which must be the bond's next.
     pub fn unbond(ctx: Context<Unbond>, amount: u64, number: u32) -> Result<()> {
         Unbond::handle(ctx, amount, number)
     }
 
     /// Puts a delegator's stake on its way out. See [`Undelegate`].
+    ///
+    /// - `amount`: in atoms.
+    /// - `number`: the request's number, which must be the delegation's next.
     pub fn undelegate(ctx: Context<Undelegate>, amount: u64, number: u32) -> Result<()> {
         Undelegate::handle(ctx, amount, number)
     }

@@ -34,6 +34,7 @@ impl World {
             job_numbers: self.job_numbers,
             audited: self.audited,
             made_up: self.made_up,
+            recording: None,
             ledger: self.ledger.clone(),
             payer: self.payer.insecure_clone(),
             admin: self.admin.insecure_clone(),

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use gridlease_core::RuleError;
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error::RULE_BASE;
-use gridlease_sdk::event::{Event, MarketEvent, StakingEvent, decode};
+use gridlease_sdk::event::{EVENT_TAG, Event, MarketEvent, StakingEvent, decode};
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM};
 use litesvm::types::{FailedTransactionMetadata, TransactionMetadata};
 use solana_instruction::error::InstructionError;
@@ -27,16 +27,25 @@ pub struct Done {
     pub logs: Vec<String>,
     /// The programs' events, in their order.
     pub events: Vec<Event>,
+    /// The same events as they went over the wire: the program, and the data of the inner instruction.
+    pub wire_events: Vec<(Pubkey, Vec<u8>)>,
 }
 
 impl Done {
     pub(super) fn new(meta: TransactionMetadata, keys: &[Pubkey], bytes: usize) -> Self {
-        let inner = meta.inner_instructions.iter().flatten();
-        let events = inner.filter_map(|inner| {
+        let inner = meta.inner_instructions.into_iter().flatten();
+        let wire = inner.filter_map(|inner| {
             let program = keys.get(usize::from(inner.instruction.program_id_index))?;
-            decode(program, &inner.instruction.data)
+            Some((*program, inner.instruction.data))
         });
-        Self { cu: meta.compute_units_consumed, bytes, fee: meta.fee, events: events.collect(), logs: meta.logs }
+        let (mut events, mut wire_events) = (Vec::new(), Vec::new());
+        for (program, data) in wire {
+            events.extend(decode(&program, &data));
+            if data.starts_with(&EVENT_TAG) && (program == MARKET || program == STAKING) {
+                wire_events.push((program, data));
+            }
+        }
+        Self { cu: meta.compute_units_consumed, bytes, fee: meta.fee, events, wire_events, logs: meta.logs }
     }
 
     /// The names of the events, in their order.

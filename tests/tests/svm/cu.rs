@@ -552,7 +552,7 @@ fn measure() -> (Meter, u64, u64) {
     (m, of_buyer, of_provider)
 }
 
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -564,7 +564,7 @@ fn thousands(number: u64) -> String {
     out
 }
 
-fn sol(lamports: u64) -> String {
+pub(crate) fn sol(lamports: u64) -> String {
     format!("{}.{:09}", lamports / 1_000_000_000, lamports % 1_000_000_000)
 }
 
@@ -644,10 +644,11 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
     for (name, by) in steps.iter().zip(["buyer", "node", "anybody", "node", "node", "anybody"]) {
         let _ = writeln!(doc, "| {name} | {by} | {} |", thousands(bytes(name) as u64));
     }
+    out.push_str(&crate::cu_ways::chapter());
     out
 }
 
-fn path() -> PathBuf {
+pub(crate) fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/CU.md")
 }
 

@@ -14,6 +14,7 @@ mod care;
 mod closing;
 mod cranks;
 mod cu;
+mod cu_ways;
 mod deadlines;
 mod error_codes;
 mod faults;

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::document;
+
 /// An event as it is printed, with the types that it needs.
 #[derive(Deserialize)]
 struct PrintedEvent {
@@ -54,6 +56,7 @@ pub fn assemble(printed: &str) -> Result<Idl> {
     ensure!(errors.next().is_none(), "two `#[error_code]` enums were printed; a program has one");
     idl.errors.extend(rule_errors());
     let mut idl = shorten(&idl)?;
+    document::complete(&mut idl);
     sort(&mut idl);
     verify(&idl)?;
     Ok(idl)

@@ -24,7 +24,8 @@ pub struct CloseTask<'info> {
     /// Closed.
     #[account(mut, has_one = array @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
     /// For a replica the group of its task, closed with the last job of the task; for other jobs none.

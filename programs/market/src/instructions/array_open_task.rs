@@ -30,7 +30,8 @@ pub struct OpenTask<'info> {
     pub array: AccountLoader<'info, Array>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

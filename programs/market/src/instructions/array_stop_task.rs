@@ -25,7 +25,8 @@ pub struct CancelTask<'info> {
     /// Written.
     #[account(mut, has_one = array @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }
@@ -46,7 +47,8 @@ pub struct StopTask<'info> {
     /// Written.
     #[account(mut, has_one = job @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

@@ -27,24 +27,31 @@ pub struct Award<'info> {
     /// Written where the job ends without a lease.
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
-    /// CHECK: the address of the next lease of this job; created here, its seeds are checked by that.
+    /// The next lease of this job.
+    /// CHECK: created here, which checks its seeds.
     #[account(mut)]
     pub lease: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; the staking program checks and creates it.
+    /// The lease's reservation.
+    /// CHECK: the staking program checks and creates it.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
+    /// The staking program's configuration.
     /// CHECK: the staking program checks it.
     pub staking_config: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
     /// Creates the lease.
     pub system_program: Program<'info, System>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

@@ -46,7 +46,8 @@ pub struct ReleaseGpus<'info> {
     /// Closed. That it is the offer's, and the payer its own, is checked for all claims alike.
     #[account(mut)]
     pub claim: AccountLoader<'info, GpuClaim>,
-    /// CHECK: the recorded payer of that claim; gets its lamports.
+    /// Gets the claim's lamports: who paid its rent.
+    /// CHECK: it is the payer that the claim records.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
 }

@@ -34,10 +34,12 @@ pub struct CloseJob<'info> {
     /// Closed.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
-    /// CHECK: the recorded payer; gets all lamports.
+    /// Gets all lamports: who paid the rent.
+    /// CHECK: it is the recorded payer.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

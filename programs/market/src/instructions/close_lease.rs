@@ -31,21 +31,26 @@ pub struct CloseLease<'info> {
     /// Gets its unit and the rent back.
     #[account(mut)]
     pub offer: AccountLoader<'info, Offer>,
-    /// CHECK: the bond that the lease records.
+    /// The bond whose stake stands behind the lease.
+    /// CHECK: it is the one that the lease records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation, gone where the stake is free already; that it is this lease's is checked below, the
-    /// rest by the staking program.
+    /// The lease's reservation; gone where the stake is free already.
+    /// CHECK: that it is this lease's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

@@ -33,26 +33,33 @@ pub struct CollectCredit<'info> {
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
+    /// The staking program's configuration.
     /// CHECK: the staking program checks it.
     pub staking_config: UncheckedAccount<'info>,
-    /// CHECK: the bond that the lease records.
+    /// The bond whose stake stands behind the lease.
+    /// CHECK: it is the one that the lease records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; that it is this lease's is checked below, the rest by the staking program.
+    /// The lease's reservation.
+    /// CHECK: that it is this lease's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the bond's token account; the staking program checks it.
+    /// The bond's vault.
+    /// CHECK: the staking program checks it.
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
     #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
     pub insurance: Box<Account<'info, TokenAccount>>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,
@@ -65,7 +72,8 @@ pub struct WaiveCredit<'info> {
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: the lease's purse, which must be closed.
+    /// The lease's purse, which must be closed.
+    /// CHECK: its address is the recorded one, and nothing is there.
     pub purse: UncheckedAccount<'info>,
 }
 

@@ -33,20 +33,26 @@ pub struct CommitBid<'info> {
         seeds = [COMMIT_SEED, job.key().as_ref(), provider.key().as_ref()], bump,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
-    /// CHECK: the provider's bond; the staking program checks it.
+    /// The provider's bond.
+    /// CHECK: the staking program checks it.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the sealed bid's reservation; the staking program checks and creates it.
+    /// The sealed bid's reservation.
+    /// CHECK: the staking program checks and creates it.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
+    /// The staking program's configuration.
     /// CHECK: the staking program checks it.
     pub staking_config: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,

@@ -24,7 +24,8 @@ pub struct Expire<'info> {
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

@@ -43,33 +43,42 @@ pub struct ForfeitBid<'info> {
         has_one = bond @ MarketError::WrongBond, has_one = rent_to @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
-    /// CHECK: the bond that the sealed bid records.
+    /// The bond whose stake the sealed bid binds.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the sealed bid's reservation; that it is this one's is checked below, the rest by the staking program.
+    /// The sealed bid's reservation.
+    /// CHECK: that it is this one's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the bond's token account; the staking program checks it.
+    /// The bond's vault.
+    /// CHECK: the staking program checks it.
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
     #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
     pub insurance: Box<Account<'info, TokenAccount>>,
-    /// CHECK: who paid the rent, as the sealed bid records; gets it back.
+    /// Gets the rent back: who paid it.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub rent_to: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
+    /// The staking program's configuration.
     /// CHECK: the staking program checks it.
     pub staking_config: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }
@@ -80,7 +89,8 @@ pub struct ForfeitBid<'info> {
 pub struct ReleaseBid<'info> {
     /// Bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
-    /// CHECK: the job that the sealed bid records; it may be gone.
+    /// The job that the bid was for; it may be gone.
+    /// CHECK: it is the one that the sealed bid records.
     pub job: UncheckedAccount<'info>,
     /// Closed.
     #[account(
@@ -89,21 +99,27 @@ pub struct ReleaseBid<'info> {
         has_one = rent_to @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
-    /// CHECK: the bond that the sealed bid records.
+    /// The bond whose stake the sealed bid binds.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the sealed bid's reservation; that it is this one's is checked below, the rest by the staking program.
+    /// The sealed bid's reservation.
+    /// CHECK: that it is this one's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: who paid the rent, as the sealed bid records; gets it back.
+    /// Gets the rent back: who paid it.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub rent_to: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
 }
 

@@ -22,6 +22,7 @@ pub struct InitConfig<'info> {
     /// Must not exist yet.
     #[account(init, payer = admin, space = 8 + core::mem::size_of::<Config>(), seeds = [CONFIG_SEED], bump)]
     pub config: AccountLoader<'info, Config>,
+    /// The PDA by which the market will sign for stake.
     /// CHECK: an address without an account; only its bump is of interest.
     #[account(seeds = [AUTHORITY_SEED], bump)]
     pub authority: UncheckedAccount<'info>,
@@ -31,7 +32,8 @@ pub struct InitConfig<'info> {
     pub treasury: Box<Account<'info, TokenAccount>>,
     /// Of that mint (checked below).
     pub insurance: Box<Account<'info, TokenAccount>>,
-    /// CHECK: the program's data, which names its upgrade authority (see [`deployer::check`]).
+    /// The program's data, which names its upgrade authority.
+    /// CHECK: see [`deployer::check`].
     pub program_data: UncheckedAccount<'info>,
     /// Creates the account.
     pub system_program: Program<'info, System>,

@@ -31,20 +31,26 @@ pub struct PostInstant<'info> {
     /// Must not exist yet.
     #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
-    /// CHECK: the address of the first lease of this job; created here, its seeds are checked by that.
+    /// The first lease of this job.
+    /// CHECK: created here, which checks its seeds.
     #[account(mut)]
     pub lease: UncheckedAccount<'info>,
-    /// CHECK: the lease's reservation; the staking program checks and creates it.
+    /// The lease's reservation.
+    /// CHECK: the staking program checks and creates it.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
+    /// The staking program's configuration.
     /// CHECK: the staking program checks it.
     pub staking_config: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,

@@ -33,7 +33,8 @@ pub struct Challenge<'info> {
     /// Written; holds the bond.
     #[account(mut)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: the slot hashes, of which the newest is to be signed.
+    /// The slot hashes, of which the newest is to be signed.
+    /// CHECK: it has this one address.
     #[account(address = SLOT_HASHES)]
     pub slot_hashes: UncheckedAccount<'info>,
     /// Moves the bond.
@@ -65,10 +66,12 @@ pub struct ResolveChallenge<'info> {
     /// Written.
     #[account(mut, has_one = provider @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: who put up the bond, as the lease records while the challenge is open; gets it back.
+    /// Gets the bond back: who put it up.
+    /// CHECK: it is the one that the lease records while the challenge is open.
     #[account(mut)]
     pub challenger: UncheckedAccount<'info>,
-    /// CHECK: who gets the tip for a step that is late: any account that the caller names, or nobody.
+    /// Who gets the tip for a step that is late; nobody where it is left out.
+    /// CHECK: any account that the caller names.
     #[account(mut)]
     pub tip_to: Option<UncheckedAccount<'info>>,
 }

@@ -31,7 +31,8 @@ pub struct PlaceBid<'info> {
     /// The machine class behind the bid.
     #[account(has_one = provider @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
-    /// CHECK: the provider's bond; owner and layout are checked when it is read.
+    /// The provider's bond.
+    /// CHECK: owner and layout are checked when it is read.
     pub bond: UncheckedAccount<'info>,
 }
 
@@ -50,7 +51,8 @@ pub struct EnterOffer<'info> {
     /// The machine class behind the bid.
     #[account(has_one = provider @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
-    /// CHECK: the provider's bond; owner and layout are checked when it is read.
+    /// The provider's bond.
+    /// CHECK: owner and layout are checked when it is read.
     pub bond: UncheckedAccount<'info>,
 }
 

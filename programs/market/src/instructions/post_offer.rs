@@ -91,7 +91,8 @@ pub struct WithdrawOffer<'info> {
     /// Written, closed where no lease is open and no GPU claimed.
     #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
-    /// CHECK: the recorded payer; gets all lamports.
+    /// Gets all lamports: who paid the rent.
+    /// CHECK: it is the recorded payer.
     #[account(mut)]
     pub payer: UncheckedAccount<'info>,
 }

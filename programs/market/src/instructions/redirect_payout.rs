@@ -22,8 +22,8 @@ pub struct RedirectPayout<'info> {
     /// Written.
     #[account(mut, has_one = provider @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
-    /// CHECK: the payout account that the lease records; it may be frozen, closed, or anything by now. That it is the one is
-    /// checked below.
+    /// The payout account that the lease records.
+    /// CHECK: it may be frozen, closed, or anything by now; that it is the one is checked below.
     pub recorded: UncheckedAccount<'info>,
     /// The provider's payout account; must be able to take money where it is to (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,

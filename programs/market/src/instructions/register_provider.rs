@@ -39,7 +39,8 @@ pub struct RegisterProvider<'info> {
     pub provider: AccountLoader<'info, Provider>,
     /// Will be paid; of the market's mint, not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
-    /// CHECK: the address of the authority's bond; it may be opened later.
+    /// The authority's bond; it may be opened later.
+    /// CHECK: only its address counts, which its seeds give.
     #[account(seeds = [BOND_SEED, authority.key().as_ref()], bump, seeds::program = STAKING_ID)]
     pub bond: UncheckedAccount<'info>,
     /// Creates the account.

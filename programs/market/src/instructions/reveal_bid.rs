@@ -27,7 +27,8 @@ pub struct RevealBid<'info> {
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
     pub provider: AccountLoader<'info, Provider>,
-    /// CHECK: the offer behind the bid, proved by the hash; it may be gone.
+    /// The offer behind the bid; it may be gone.
+    /// CHECK: the hash proves it.
     pub offer: UncheckedAccount<'info>,
     /// Closed.
     #[account(
@@ -36,21 +37,27 @@ pub struct RevealBid<'info> {
         has_one = bond @ MarketError::WrongBond, has_one = rent_to @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
-    /// CHECK: the bond that the sealed bid records.
+    /// The bond whose stake the sealed bid binds.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub bond: UncheckedAccount<'info>,
-    /// CHECK: the sealed bid's reservation; that it is this one's is checked below, the rest by the staking program.
+    /// The sealed bid's reservation.
+    /// CHECK: that it is this one's is checked below, the rest by the staking program.
     #[account(mut)]
     pub reservation: UncheckedAccount<'info>,
-    /// CHECK: who paid the rent, as the sealed bid records; gets it back.
+    /// Gets the rent back: who paid it.
+    /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub rent_to: UncheckedAccount<'info>,
-    /// CHECK: the PDA that signs for stake; a wrong one cannot sign.
+    /// The PDA by which the market signs for stake.
+    /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
-    /// CHECK: the staking program.
+    /// The staking program.
+    /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
     pub staking_program: UncheckedAccount<'info>,
-    /// CHECK: the PDA by which the staking program signs its events; it checks it.
+    /// The PDA by which the staking program signs its events.
+    /// CHECK: the staking program checks it.
     pub staking_events: UncheckedAccount<'info>,
 }
 

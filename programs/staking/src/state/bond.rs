@@ -44,7 +44,7 @@ const PLACES: usize = MAX_DELEGATORS as usize;
 /// | 576 | 64 | reserved space |
 ///
 /// `reserved + unbonding ≤ amount` and `amount + insurance_owed ≤ tokens in the vault`, always. The amounts are written
-/// only from checked values of `gridlease_core::delegation` (see [`Bond::set_stake`]).
+/// only from checked values of `gridlease_core::delegation`.
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Bond {

@@ -11,7 +11,7 @@ use crate::error::StakingError;
 pub struct Header {
     /// Layout version, 1.
     pub version: u8,
-    /// State; [`crate::constants::ACTIVE`] in every account of this version.
+    /// State; 1 in every account of this version.
     pub state: u8,
     /// Shard 0..=255: the first byte of the account's address, by which several keepers share the work.
     pub shard: u8,

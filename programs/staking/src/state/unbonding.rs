@@ -41,7 +41,7 @@ pub struct Unbonding {
     pub(crate) shares: u64,
     /// Its number among its owner's requests.
     pub number: u32,
-    /// [`OPERATOR`] or [`DELEGATOR`].
+    /// 1 where the operator asked, 2 where a delegator did.
     pub kind: u8,
     /// Zero.
     pub padding: [u8; 3],
