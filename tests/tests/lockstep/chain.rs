@@ -12,6 +12,7 @@ macro_rules! same {
 
 pub mod care;
 mod index;
+mod keys;
 mod sealed;
 pub mod settings;
 
@@ -480,7 +481,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
         });
         same!(format!("record {at}"), found, provider.record);
         for (place, offer) in provider.offers.iter().enumerate() {
-            let key = address::offer(&provider.record_key, offer_number(place));
+            let key = keys::offer(&provider.record_key, offer_number(place));
             same!(format!("offer {place} of provider {at}"), offer_at(world, &key), *offer);
         }
     }
@@ -560,7 +561,7 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
     for (at, one) in posted.leases.iter().enumerate() {
         let chain: Option<account::Lease> = world.find(&one.keys.lease);
         same!(format!("lease {at} open"), chain.is_some(), one.open);
-        let reservation: Option<account::Reservation> = world.find(&address::reservation(&one.keys.lease));
+        let reservation: Option<account::Reservation> = world.find(&keys::reservation(&one.keys.lease));
         same!(format!("reservation {at} open"), reservation.is_some(), one.open && !one.released);
         if let Some(chain) = chain {
             same!(format!("lease {at}"), chain.rules(), Some(one.rules));

@@ -292,7 +292,7 @@ impl Teller {
     /// Something that makes sense in this state, most of the time.
     fn choose(&mut self, model: &Model) -> Command {
         if self.leaving.is_none() && self.random.once_in(500) {
-            self.leaving = Some((leaving::somebody(&mut self.random), 60));
+            self.leaving = Some((leaving::somebody(&mut self.random, model), 60));
         }
         if let Some((who, left)) = self.leaving
             && !self.random.once_in(8)
@@ -343,7 +343,7 @@ fn urgent(random: &mut Random, model: &Model) -> Option<usize> {
 /// Time passes as one job needs it: a little, or to what comes next, or a second before or after.
 fn tick_of(random: &mut Random, model: &Model, job: usize) -> Command {
     let now = model.now.ts.0;
-    let mut seconds = random.below(30);
+    let mut seconds = if random.once_in(3) { random.below(240) } else { random.below(30) };
     if let Some(posted) = model.jobs[job].as_ref().filter(|_| random.once_in(3)) {
         let mut dues = vec![posted.rules.close_ts.0, posted.rules.award_ts().0];
         if let Some(one) = posted.leases.last() {

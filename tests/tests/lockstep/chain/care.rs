@@ -1,12 +1,12 @@
 //! What happens to a lease beside its meter, on the chain.
 
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::care;
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
+use super::keys;
 use crate::command::care::CareStep;
 use crate::model::{Let, Model};
 
@@ -61,7 +61,7 @@ pub fn compare(world: &World, one: &Let, chain: &account::Lease) -> Result<(), S
     same!("payout", chain.payout, one.keys.payout);
     same!("lamports", world.lamports(&one.keys.lease), one.lamports);
     if !one.released {
-        let reservation = address::reservation(&one.keys.lease);
+        let reservation = keys::reservation(&one.keys.lease);
         let lent = world.find::<account::Reservation>(&reservation).map_or(0, |reservation| reservation.lent);
         same!("lamports of its reservation", world.lamports(&reservation) - lent, one.reservation_lamports);
     }

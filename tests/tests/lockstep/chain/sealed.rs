@@ -2,13 +2,12 @@
 
 use gridlease_core::job::Mode;
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::Bidder;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 
-use super::offer_number;
+use super::{keys, offer_number};
 use crate::command::sealed::SealedStep;
 use crate::model::sealed::SealedBid;
 use crate::model::{Model, Posted};
@@ -48,10 +47,10 @@ pub fn compare(world: &World, model: &Model, posted: &Posted) -> Result<(), Stri
         return Ok(());
     }
     for (at, owner) in model.providers.iter().enumerate() {
-        let key = address::commitment(&posted.key, &owner.record_key);
+        let key = keys::commitment(&posted.key, &owner.record_key);
         let bid = posted.sealed_of(at);
         let chain: Option<account::Commitment> = world.find(&key);
-        let reservation = address::reservation(&key);
+        let reservation = keys::reservation(&key);
         let bound: Option<account::Reservation> = world.find(&reservation);
         let Some(bid) = bid else {
             same!(format!("sealed bid of {at} open"), chain.is_some() || bound.is_some(), false);

@@ -43,7 +43,8 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         LeaseState::Running | LeaseState::Paused if !one.rules.challenge_end.is_zero() => {
             let late = now.ts > one.rules.challenge_end;
             match random.below(12) {
-                0..=3 if !late => CareStep::Answer { by: by(random), right: !random.once_in(8) },
+                0..=2 if !late => CareStep::Answer { by: by(random), right: !random.once_in(8) },
+                3 if !late => return Some(wait(random, one.rules.challenge_end.since(now.ts).0)),
                 4 if !late => CareStep::Resolve { to: 0 },
                 0..=6 if late => CareStep::Resolve { to: by(random) },
                 7 => CareStep::Resume { by: by(random) },
@@ -57,6 +58,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
                 0..=3 if due => CareStep::DeclareUnreachable,
                 0..=3 => CareStep::Resume { by: by(random) },
                 4 => CareStep::DeclareUnreachable,
+                6 if one.rules.paid.0 > 0 => return Some(wait(random, 200)),
                 5 => CareStep::Resume { by: by(random) },
                 _ => return None,
             }
@@ -66,7 +68,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         {
             CareStep::Resolve { to: by(random) }
         }
-        LeaseState::Ended if !one.indexed && check_trade(&one.rules).is_ok() && random.once_in(2) => {
+        LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
             let unit = chain::unit_of(one.provider, one.offer);
             let (gpu_model, region) = (unit.gpu_model, unit.region);
             return Some(Command::Index(IndexStep::Record { job, lease, gpu_model, region }));
@@ -74,6 +76,12 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         _ => return None,
     };
     Some(Command::Care { job, lease, step })
+}
+
+/// Time passes, about so much.
+fn wait(random: &mut Random, seconds: u64) -> Command {
+    let seconds = seconds + random.below(60);
+    Command::Clock { slots: seconds * 2, seconds: seconds as i64 }
 }
 
 /// While a lease runs and nobody asks it for a sign of life.
@@ -90,8 +98,10 @@ fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep>
         let authority = person(BUYERS + one.provider);
         return Some(CareStep::GiveNotice { by: if random.once_in(3) { authority } else { by(random) } });
     }
+    // What was paid already is what stake can give back.
+    let paid = rules.payable(model.now).is_ok_and(|payment| payment.net.is_zero()) && rules.paid.0 > 0;
     let challenger = if random.once_in(2) { somebody(random) } else { 0 };
-    random.once_in(7).then_some(CareStep::Challenge { by: challenger })
+    random.once_in(if paid { 2 } else { 9 }).then_some(CareStep::Challenge { by: challenger })
 }
 
 /// Any step.

@@ -22,9 +22,20 @@ pub enum Leaver {
     Provider(usize),
 }
 
-/// One of them.
-pub fn somebody(random: &mut Random) -> Leaver {
-    if random.once_in(2) { Leaver::Buyer(random.index(BUYERS)) } else { Leaver::Provider(random.index(PROVIDERS)) }
+/// One of them: a buyer that has paid for a lease that runs, or a provider that bid, rather than another.
+pub fn somebody(random: &mut Random, model: &Model) -> Leaver {
+    if random.once_in(2) {
+        let paid = |one: &Let| one.rules.state == LeaseState::Running && !one.rules.paid.is_zero();
+        let paying = model.jobs.iter().flatten().filter(|posted| posted.leases.last().is_some_and(paid));
+        let buyers: Vec<_> = paying.map(|posted| posted.buyer).collect();
+        return Leaver::Buyer(if buyers.is_empty() { random.index(BUYERS) } else { random.pick(&buyers) });
+    }
+    let bidding = model.jobs.iter().flatten().filter(|posted| posted.open).flat_map(|posted| posted.book.entries());
+    let bidders: Vec<_> = bidding.map(|entry| model.bidder(entry).0).collect();
+    match bidders.is_empty() {
+        true => Leaver::Provider(random.index(PROVIDERS)),
+        false => Leaver::Provider(random.pick(&bidders)),
+    }
 }
 
 /// The next step on the way out; `None` where there is none.
@@ -73,7 +84,6 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
             .freezable
             .iter()
             .position(|key| *key == one.vault)
-            .filter(|_| random.once_in(4))
             .map(|place| Command::Freeze { place, frozen: true }),
         _ => None,
     }
@@ -138,6 +148,14 @@ fn stop(random: &mut Random, model: &Model, (job, lease): (usize, usize), one: &
         LeaseState::Running if !rules.can_be_rejected(now) && rules.paid.is_zero() && random.once_in(2) => {
             Command::Settle { job, lease }
         }
+        LeaseState::Running
+            if !rules.can_be_rejected(now)
+                && rules.payable(now).is_ok_and(|payment| !payment.net.is_zero())
+                && random.once_in(2) =>
+        {
+            Command::Settle { job, lease }
+        }
+        LeaseState::Paused if random.once_in(3) => Command::Clock { slots: 100, seconds: 150 },
         LeaseState::Running if !rules.paid.is_zero() && !random.once_in(4) => care(CareStep::Challenge { by: 0 }),
         _ => Command::Stop { job, lease, by: 0 },
     }
