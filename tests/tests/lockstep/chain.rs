@@ -1,11 +1,28 @@
 //! The other side of the comparison: the scene in the test VM, the instruction of every command, and what the accounts hold.
 
+/// Fails with both values where they differ.
+macro_rules! same {
+    ($what:expr, $chain:expr, $model:expr) => {{
+        let (chain, model) = ($chain, $model);
+        if chain != model {
+            return Err(format!("{}: the program has {chain:?}, the rules have {model:?}", $what));
+        }
+    }};
+}
+
+pub mod care;
+mod index;
+mod keys;
+mod sealed;
+pub mod settings;
+
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::requirement::{OfferSpec, Requirement, flags};
 use gridlease_core::{Atoms, Bps, Now, UnixTs};
 use gridlease_sdk::account::{self, OFFER_LIVE, OFFER_WITHDRAWN};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder, JobArgs};
+use gridlease_sdk::instruction::provider::OfferMachine;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, job, lease, provider, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Supply, USDC, machine, node_args};
@@ -54,7 +71,27 @@ pub fn moved(now: Now, slots: u64, seconds: i64) -> Now {
     Now { slot: now.slot.saturating_add(slots), ts: UnixTs(now.ts.0.saturating_add_signed(seconds)) }
 }
 
-/// The machine of every offer, as the rules see it.
+/// The machine of an offer: in their second place, every other provider offers one that leaves at short notice.
+fn machine_of(provider: usize, offer: usize) -> OfferMachine {
+    let mut of = Supply::default().machine();
+    if provider % 2 == 1 && offer == 1 {
+        of.spec.flags |= flags::SPOT;
+    }
+    of
+}
+
+/// The same, as the rules see it.
+pub fn unit_of(provider: usize, offer: usize) -> OfferSpec {
+    OfferSpec { flags: machine_of(provider, offer).spec.flags, ..unit() }
+}
+
+/// What was measured of an offer that is posted in this slot: value, hash, slot.
+pub fn benchmark(slot: u64) -> (u64, [u8; 32], u64) {
+    let machine = Supply::default().machine();
+    (machine.benchmark, machine.benchmark_hash, slot)
+}
+
+/// The machine of every offer but for its flags, as the rules see it.
 pub fn unit() -> OfferSpec {
     let spec = machine();
     OfferSpec {
@@ -78,6 +115,11 @@ fn job_args(terms: &JobTerms) -> JobArgs {
     args.requirement.min_stake = terms.min_stake;
     args.requirement.min_reputation = terms.min_reputation;
     args.requirement.gpu_count = terms.gpu_count;
+    args.requirement.flags |= if terms.spot { flags::SPOT } else { 0 };
+    args.mode = terms.mode;
+    args.reveal_s = terms.reveal_s;
+    args.notice_s = terms.notice_s;
+    args.checkpoint_s = terms.checkpoint_s;
     args.max_price = terms.max_price;
     args.max_duration_s = terms.max_duration_s;
     args.window_s = terms.window_s;
@@ -170,6 +212,9 @@ pub fn scene() -> (World, Model) {
             earned: 0,
             offers: 0,
             leases: 0,
+            payout: provider.payout,
+            pending: Pubkey::default(),
+            pending_due: 0,
         });
     }
     for person in &people {
@@ -178,6 +223,7 @@ pub fn scene() -> (World, Model) {
     let mut freezable: Vec<_> = buyers.iter().flat_map(|buyer| [buyer.wallet, buyer.vault]).collect();
     freezable.extend(providers.iter().flat_map(|provider| [provider.payout, provider.bond_vault]));
     freezable.extend([w.treasury, w.insurance]);
+    let payees = [vec![w.treasury, w.insurance], wallets(&buyers, &providers)].concat();
     let existing = freezable.iter().filter(|key| w.account(key).is_some());
     let tokens = existing.map(|key| (*key, w.tokens(key))).collect();
     let size = |bytes: usize| w.rent(8 + bytes);
@@ -200,8 +246,16 @@ pub fn scene() -> (World, Model) {
         treasury,
         insurance,
         rents,
+        payees,
+        indices: Default::default(),
+        noted: Vec::new(),
     };
     (w, model)
+}
+
+fn wallets(buyers: &[Buyer], providers: &[Provider]) -> Vec<Pubkey> {
+    let payouts = providers.iter().map(|provider| provider.payout);
+    buyers.iter().map(|buyer| buyer.wallet).chain(payouts).collect()
 }
 
 /// The instruction of a command; `None` where it makes no sense in this state (or moves the clock), so that it is passed over.
@@ -270,7 +324,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             &who(by, node(provider)?),
             &owner(provider).record_key,
             offer_number(offer),
-            Supply::default().machine(),
+            machine_of(provider, offer),
             terms(&said),
         ),
         Command::RefreshOffer { provider, by, offer, terms: said } => {
@@ -359,19 +413,24 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::CloseLease { job, lease: at } => lease::close(&lease_keys(job, at)?.0),
         Command::CloseJob { job: at } => {
             let posted = model.jobs[at].as_ref()?;
-            job::close(&posted.key, &buyer(posted.buyer).purse_key, &buyer(posted.buyer).key)
+            job::close(&posted.key, &buyer(posted.buyer).purse_key, &posted.payer)
         }
+        Command::PostInstant { job: at, by, terms, offers, count } => {
+            if !model.is_free(at) {
+                return None;
+            }
+            let owner = buyer(at % BUYERS).key;
+            let bidders = offers.map(|(provider, offer)| bidder(provider.into(), offer.into()));
+            let given = &bidders[..bidders.len().min(count.into())];
+            let number = job_number(model, at, &terms);
+            job::post_instant_by(&who(by, owner), &owner, number, job_args(&terms), given)
+        }
+        Command::Care { job, lease: at, step } => care::build(model, job, at, &step)?,
+        Command::Sealed { job, provider, step } => sealed::build(model, job, provider, &step)?,
+        Command::Buyer { buyer, by, step } => settings::build_buyer(model, buyer, by, &step),
+        Command::Supplier { provider, by, step } => settings::build_supplier(model, provider, by, &step)?,
+        Command::Index(step) => index::build(model, &step)?,
     })
-}
-
-/// Fails with both values where they differ.
-macro_rules! same {
-    ($what:expr, $chain:expr, $model:expr) => {{
-        let (chain, model) = ($chain, $model);
-        if chain != model {
-            return Err(format!("{}: the program has {chain:?}, the rules have {model:?}", $what));
-        }
-    }};
 }
 
 /// Does every account hold what the model says?
@@ -387,6 +446,8 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             compensated: purse.compensated,
             last_job: purse.last_job,
             open_jobs: purse.open_jobs,
+            spender: purse.spender,
+            spending: purse.spender_rules(),
         });
         same!(format!("purse {at}"), found, buyer.purse);
     }
@@ -414,17 +475,25 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             earned: record.earned,
             offers: record.offers,
             leases: record.leases,
+            payout: record.payout,
+            pending: record.pending_payout,
+            pending_due: record.pending_payout_ts,
         });
         same!(format!("record {at}"), found, provider.record);
         for (place, offer) in provider.offers.iter().enumerate() {
-            let key = address::offer(&provider.record_key, offer_number(place));
+            let key = keys::offer(&provider.record_key, offer_number(place));
             same!(format!("offer {place} of provider {at}"), offer_at(world, &key), *offer);
         }
     }
     for (at, posted) in model.jobs.iter().enumerate() {
         if let Some(posted) = posted {
             compare_job(world, posted).map_err(|wrong| format!("job {at}: {wrong}"))?;
+            sealed::compare(world, model, posted).map_err(|wrong| format!("job {at}: {wrong}"))?;
         }
+    }
+    index::compare(world, model)?;
+    for buyer in model.buyers.iter().filter(|buyer| buyer.purse.is_none()) {
+        same!("vault of a purse that is closed", world.account(&buyer.vault), None);
     }
     for (key, amount) in &model.tokens {
         same!(format!("tokens of {key}"), world.tokens(key), *amount);
@@ -451,6 +520,7 @@ fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
         claimed: offer.claimed,
         payer: offer.payer,
         lamports: world.lamports(key),
+        benchmark: (offer.benchmark, offer.benchmark_hash, offer.benchmark_slot),
     })
 }
 
@@ -467,9 +537,15 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
         same!("attempts left", chain.attempts_left, rules.attempts_left);
         same!("leases", chain.leases, rules.leases);
         same!("ended_ts", chain.ended_ts, posted.ended_ts);
+        same!("payer", chain.payer, posted.payer);
+        let round = (chain.reveal_end, chain.sealed, chain.sealed_bond);
+        same!("round", round, (rules.reveal_end.0, rules.sealed, rules.sealed_bond.0));
+        let checkpoint = (chain.checkpoint_seq, chain.checkpoint_hash, chain.checkpoint_bytes);
+        same!("checkpoint", checkpoint, posted.checkpoint);
+        same!("rejects", chain.rejects, posted.rejects);
         same!("excluded", usize::from(chain.excluded_len), posted.excluded.len());
         let due = match rules.state {
-            JobState::Open => rules.close_ts.0,
+            JobState::Open => rules.award_ts().0,
             JobState::Leased => 0,
             JobState::Ended => posted.ended_ts,
         };
@@ -485,7 +561,7 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
     for (at, one) in posted.leases.iter().enumerate() {
         let chain: Option<account::Lease> = world.find(&one.keys.lease);
         same!(format!("lease {at} open"), chain.is_some(), one.open);
-        let reservation: Option<account::Reservation> = world.find(&address::reservation(&one.keys.lease));
+        let reservation: Option<account::Reservation> = world.find(&keys::reservation(&one.keys.lease));
         same!(format!("reservation {at} open"), reservation.is_some(), one.open && !one.released);
         if let Some(chain) = chain {
             same!(format!("lease {at}"), chain.rules(), Some(one.rules));
@@ -494,6 +570,7 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
             let left = reservation.map_or(0, |reservation| reservation.amount);
             same!(format!("reservation {at}"), left, one.reservation.0);
             same!(format!("released {at}"), chain.released == 1, one.released);
+            care::compare(world, one, &chain).map_err(|wrong| format!("lease {at}: {wrong}"))?;
         }
     }
     Ok(())

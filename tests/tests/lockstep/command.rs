@@ -1,7 +1,18 @@
 //! What may happen. A command names places, not addresses, so that a story stays meaningful where some of it is left out.
 //!
 //! A new instruction is a new variant here, an arm in `chain.rs` that builds it, an arm in `model/` that says what it does,
-//! and a line in `story.rs` that chooses it.
+//! and a line in `story.rs` that chooses it. What belongs together (a lease's care, sealed bids, what parties do besides) is an
+//! enum of its own, with a file of its own in each of these places.
+
+pub mod care;
+pub mod index;
+pub mod parties;
+pub mod sealed;
+
+use care::CareStep;
+use index::IndexStep;
+use parties::{BuyerStep, SupplierStep};
+use sealed::SealedStep;
 
 /// Who signs: 0 is the one who should; the others are people, by their number less one.
 pub type By = u8;
@@ -32,6 +43,13 @@ pub struct JobTerms {
     pub gpu_count: u8,
     /// Added to the number that the job should have: a number is used again where it is negative.
     pub number_off: i8,
+    /// Byte of the mode: open, instant, sealed, or none.
+    pub mode: u8,
+    pub reveal_s: u32,
+    pub notice_s: u32,
+    pub checkpoint_s: u32,
+    /// Does it take a machine that leaves at short notice?
+    pub spot: bool,
 }
 
 /// Score weights of jobs; the last are not whole.
@@ -198,4 +216,37 @@ pub enum Command {
     CloseJob {
         job: usize,
     },
+    /// The first `count` of the places of offers (provider and place) are passed.
+    PostInstant {
+        job: usize,
+        by: By,
+        terms: JobTerms,
+        offers: [(u8, u8); 4],
+        count: u8,
+    },
+    /// A step beside a lease's meter.
+    Care {
+        job: usize,
+        lease: usize,
+        step: CareStep,
+    },
+    /// A step of a provider's sealed bid in a job.
+    Sealed {
+        job: usize,
+        provider: usize,
+        step: SealedStep,
+    },
+    /// A step of a purse besides its money.
+    Buyer {
+        buyer: usize,
+        by: By,
+        step: BuyerStep,
+    },
+    /// A step of a provider's record besides its offers.
+    Supplier {
+        provider: usize,
+        by: By,
+        step: SupplierStep,
+    },
+    Index(IndexStep),
 }

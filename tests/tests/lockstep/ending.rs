@@ -5,7 +5,11 @@ use gridlease_core::job::JobState;
 
 use crate::chain::{BUYERS, PEOPLE};
 use crate::command::Command;
+use crate::command::care::CareStep;
+use crate::command::sealed::SealedStep;
 use crate::model::{JOBS, Model};
+
+mod parties;
 
 /// Attempts of a job, and the end of its last lease, with some to spare.
 const ROUNDS: usize = 14;
@@ -32,14 +36,15 @@ pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Res
             step(model, &Command::Withdraw { buyer, by: 0, amount: free })?;
         }
     }
-    check(model)
+    check(model)?;
+    parties::leave(model, &mut step)
 }
 
 /// Waits until everything that is open is due, and turns every crank.
 fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
     let dues = model.jobs.iter().flatten().filter(|posted| posted.open).map(|posted| {
         let lease = posted.leases.last().map_or(0, |current| current.rules.due().0);
-        posted.rules.close_ts.0.max(lease)
+        posted.rules.award_ts().0.max(lease)
     });
     let due = dues.max().unwrap_or(0).max(model.now.ts.0);
     // Longer than any start deadline, grace period or life of an offer.
@@ -49,15 +54,24 @@ fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Resul
     for job in 0..JOBS {
         let Some(posted) = &model.jobs[job] else { continue };
         let (state, leases) = (posted.rules.state, posted.leases.len());
+        for provider in posted.sealed.iter().map(|bid| bid.provider).collect::<Vec<_>>() {
+            step(model, &Command::Sealed { job, provider, step: SealedStep::Forfeit })?;
+            step(model, &Command::Sealed { job, provider, step: SealedStep::Release })?;
+        }
         match state {
             JobState::Open => step(model, &Command::Award { job, given: 5 })?,
             JobState::Leased => {
                 step(model, &Command::FailStart { job, lease: 0, by })?;
+                step(model, &Command::Care { job, lease: 0, step: CareStep::Resolve { to: 0 } })?;
+                step(model, &Command::Care { job, lease: 0, step: CareStep::DeclareUnreachable })?;
                 step(model, &Command::Expire { job, lease: 0 })?;
             }
             JobState::Ended => {}
         }
         for lease in 0..leases {
+            for care in [CareStep::Resolve { to: 0 }, CareStep::Collect, CareStep::Waive] {
+                step(model, &Command::Care { job, lease, step: care })?;
+            }
             step(model, &Command::Settle { job, lease })?;
             step(model, &Command::CloseLease { job, lease })?;
         }

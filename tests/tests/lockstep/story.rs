@@ -1,11 +1,19 @@
 //! Stories: commands chosen so that much succeeds and everything is tried, run on both sides, and cut down where they differ.
 
+mod care;
+mod index;
+mod leaving;
+mod posting;
+mod sealed;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::REJECT_TIME;
 use gridlease_sdk::address;
 use gridlease_tests::svm::World;
 use solana_pubkey::Pubkey;
@@ -15,6 +23,7 @@ use crate::command::{Command, JobTerms, OfferTerms};
 use crate::ending;
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
+use leaving::Leaver;
 
 /// After how many commands all books are audited.
 const AUDIT_EVERY: usize = 250;
@@ -28,6 +37,8 @@ pub struct Tally {
     pub answers: BTreeMap<(Pubkey, [u8; 8], String), u64>,
     /// Commands that made sense.
     pub sent: u64,
+    /// Ways that commands took which their answers do not tell, and how often.
+    pub noted: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -36,6 +47,9 @@ impl Tally {
         self.sent += other.sent;
         for (key, count) in other.answers {
             *self.answers.entry(key).or_default() += count;
+        }
+        for (way, count) in other.noted {
+            *self.noted.entry(way).or_default() += count;
         }
     }
 }
@@ -63,7 +77,7 @@ impl Stage {
 
     /// Tells a story of `length` commands.
     pub fn tell(&self, seed: u64, length: usize, tally: &mut Tally) -> Result<(), (Vec<Command>, Apart)> {
-        let mut teller = Teller { random: Random::new(seed), focus: None };
+        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None };
         let mut told = Vec::with_capacity(length);
         let next = |model: &Model, done: usize| {
             let command = (done < length).then(|| teller.choose(model))?;
@@ -166,6 +180,11 @@ fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tal
     if answer != expected {
         return Err(format!("the program says {answer:?}, the rules say {expected:?}\n    {}", logs.join("\n    ")));
     }
+    if expected.is_ok() {
+        for way in &model.noted {
+            *tally.noted.entry(way).or_default() += 1;
+        }
+    }
     chain::compare(world, model)?;
     Ok(true)
 }
@@ -214,6 +233,19 @@ fn job_terms(random: &mut Random) -> JobTerms {
         min_reputation: if random.once_in(10) { random.below(10_100) as u16 } else { 0 },
         gpu_count: if random.once_in(30) { 2 } else { 1 },
         number_off: if random.once_in(30) { -2 + random.small(4) as i8 } else { 0 },
+        mode: if random.once_in(60) { random.small(5) } else { 0 },
+        reveal_s: if random.once_in(60) { 1 } else { 0 },
+        notice_s: match random.below(60) {
+            0 => random.pick(&[720 * 3_600, 720 * 3_600 + 1]),
+            1..=12 => 1 + random.below(300) as u32,
+            _ => 0,
+        },
+        checkpoint_s: match random.below(60) {
+            0 => random.pick(&[59, 60, 24 * 3_600, 24 * 3_600 + 1]),
+            1..=22 => 60 + random.below(600) as u32,
+            _ => 0,
+        },
+        spot: random.once_in(2),
     }
 }
 
@@ -232,7 +264,7 @@ fn clock(random: &mut Random, model: &Model) -> Command {
             let mut dues: Vec<u64> = Vec::new();
             for posted in model.jobs.iter().flatten().filter(|posted| posted.open) {
                 match (posted.rules.state, posted.leases.last()) {
-                    (JobState::Open, _) => dues.push(posted.rules.close_ts.0),
+                    (JobState::Open, _) => dues.extend([posted.rules.close_ts.0, posted.rules.award_ts().0]),
                     (JobState::Leased, Some(current)) => dues.push(current.rules.due().0),
                     _ => {}
                 }
@@ -250,28 +282,42 @@ fn clock(random: &mut Random, model: &Model) -> Command {
 /// Who chooses the commands.
 struct Teller {
     random: Random,
-    /// A job for which everybody bids now, and how many commands more.
+    /// A job that is in everybody's eye now, and how many commands more.
     focus: Option<(usize, u8)>,
+    /// Somebody who is about to leave the market, and how many commands more.
+    leaving: Option<(Leaver, u8)>,
 }
 
 impl Teller {
     /// Something that makes sense in this state, most of the time.
     fn choose(&mut self, model: &Model) -> Command {
-        let open = |job: usize| {
+        if self.leaving.is_none() && self.random.once_in(500) {
+            self.leaving = Some((leaving::somebody(&mut self.random, model), 60));
+        }
+        if let Some((who, left)) = self.leaving
+            && !self.random.once_in(8)
+        {
+            let next = leaving::next(&mut self.random, model, who).filter(|_| left > 0);
+            self.leaving = next.map(|_| (who, left - 1));
+            if let Some(command) = next {
+                return command;
+            }
+        }
+        let lives = |job: usize| {
             let posted = model.jobs[job].as_ref().filter(|posted| posted.open);
-            posted.is_some_and(|posted| posted.rules.state == JobState::Open && model.now.ts < posted.rules.close_ts)
+            posted.is_some_and(|posted| posted.rules.state != JobState::Ended)
         };
-        if self.focus.is_none() && self.random.once_in(60) {
+        if self.focus.is_none() && self.random.once_in(40) {
             let job = self.random.index(JOBS);
-            self.focus = open(job).then_some((job, 40));
+            self.focus = lives(job).then_some((job, 60));
         }
         match self.focus {
-            Some((job, left)) if left > 0 && open(job) => {
+            Some((job, left)) if left > 0 && lives(job) => {
                 self.focus = Some((job, left - 1));
-                if self.random.once_in(4) {
-                    supply(&mut self.random, model)
-                } else {
-                    of_job(&mut self.random, model, job)
+                match self.random.below(8) {
+                    0 => supply(&mut self.random, model),
+                    1 | 2 => tick_of(&mut self.random, model, job),
+                    _ => of_job(&mut self.random, model, job),
                 }
             }
             _ => {
@@ -282,7 +328,44 @@ impl Teller {
     }
 }
 
+/// A job that would soon be too late: its lease starts or runs, or its bids wait to be revealed.
+fn urgent(random: &mut Random, model: &Model) -> Option<usize> {
+    let from = random.index(JOBS);
+    (0..JOBS).map(|at| (from + at) % JOBS).find(|job| {
+        model.jobs[*job].as_ref().filter(|posted| posted.open).is_some_and(|posted| match posted.rules.state {
+            JobState::Open => !posted.sealed.is_empty() && model.now.ts >= posted.rules.close_ts,
+            JobState::Leased => true,
+            JobState::Ended => false,
+        })
+    })
+}
+
+/// Time passes as one job needs it: a little, or to what comes next, or a second before or after.
+fn tick_of(random: &mut Random, model: &Model, job: usize) -> Command {
+    let now = model.now.ts.0;
+    let mut seconds = if random.once_in(3) { random.below(240) } else { random.below(30) };
+    if let Some(posted) = model.jobs[job].as_ref().filter(|_| random.once_in(3)) {
+        let mut dues = vec![posted.rules.close_ts.0, posted.rules.award_ts().0];
+        if let Some(one) = posted.leases.last() {
+            dues.extend([one.rules.due().0, one.rules.notice_end.0, one.rules.ready_ts.0 + REJECT_TIME.0]);
+        }
+        dues.retain(|due| *due >= now && *due < now + 5_000);
+        if !dues.is_empty() {
+            seconds = (random.pick(&dues) + random.below(3)).saturating_sub(now + 1);
+        }
+    }
+    Command::Clock { slots: seconds * 1_000 / (200 + random.below(601)), seconds: seconds as i64 }
+}
+
 fn choose(random: &mut Random, model: &Model) -> Command {
+    if random.once_in(80) {
+        return index::choose(random, model);
+    }
+    if random.once_in(4)
+        && let Some(job) = urgent(random, model)
+    {
+        return of_job(random, model, job);
+    }
     match random.below(100) {
         0..=17 => clock(random, model),
         18..=24 => money(random, model),
@@ -300,6 +383,9 @@ fn money(random: &mut Random, model: &Model) -> Command {
     let who = by(random);
     if model.buyers[buyer].purse.is_none() {
         return Command::OpenPurse { buyer };
+    }
+    if random.once_in(6) {
+        return settings::of_buyer(random, model, buyer);
     }
     match random.below(20) {
         0..=7 => {
@@ -344,6 +430,9 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if owner.record.is_none() {
         return if random.once_in(3) { Command::Register { provider } } else { Command::OpenBond { provider } };
     }
+    if random.once_in(10) {
+        return settings::of_supplier(random, model, provider);
+    }
     let poor = owner.bond.is_none_or(|bond| bond.totals.free().is_ok_and(|free| free.0 < 50_000_000));
     match random.below(10) {
         0 if owner.bond.is_none() => Command::OpenBond { provider },
@@ -381,8 +470,11 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
     let who = by(random);
     let lease = if random.once_in(10) { random.index(3) } else { 0 };
     let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else {
-        return Command::PostJob { job, by: who, terms: job_terms(random) };
+        return posting::choose(random, model, job);
     };
+    if let Some(command) = care::of_lease(random, model, job).or_else(|| sealed::of_job(random, model, job)) {
+        return command;
+    }
     let (provider, offer) = an_offer(random, |provider, offer| is_live(model, provider, offer));
     match (posted.rules.state, posted.leases.last().map(|current| current.rules.state)) {
         (JobState::Open, _) if random.once_in(60) => {
@@ -447,7 +539,13 @@ fn anything(random: &mut Random) -> Command {
     let (buyer, provider, offer) = (random.index(BUYERS), random.index(PROVIDERS), random.index(OFFERS));
     let (job, lease) = (random.index(JOBS), random.index(3));
     let (by, amount) = (if random.once_in(2) { 0 } else { somebody(random) }, random.amount(40));
-    match random.below(27) {
+    match random.below(33) {
+        27 => care::anything(random, job, lease),
+        28 => Command::Sealed { job, provider, step: sealed::anything(random) },
+        29 => Command::Buyer { buyer, by, step: settings::any_of_buyer(random) },
+        30 => Command::Supplier { provider, by, step: settings::any_of_supplier(random) },
+        31 => index::anything(random, job, lease),
+        32 => posting::anything(random, job),
         0 => Command::OpenPurse { buyer },
         1 => Command::Deposit { buyer, by, amount },
         2 => Command::Withdraw { buyer, by, amount },

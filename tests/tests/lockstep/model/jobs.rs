@@ -2,7 +2,7 @@
 
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{Job, JobState, Terms, Unawarded, start_deadline};
+use gridlease_core::job::{Job, JobState, Mode, Terms, Unawarded, check_care, notice_of, start_deadline};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
@@ -49,34 +49,50 @@ impl Posted {
 
 impl Model {
     pub(super) fn post_job(&mut self, job: usize, by: By, terms: &JobTerms) -> Answer {
+        let key = self.new_job(job, terms)?;
+        require(terms.mode != Mode::Instant as u8, "market WrongMode")?;
+        self.jobs[job] = Some(self.write_job(job, by, terms, key)?);
+        Ok(())
+    }
+
+    /// The address of a job that is about to be posted, where nothing is yet.
+    pub(super) fn new_job(&self, job: usize, terms: &JobTerms) -> Result<Pubkey, String> {
+        let buyer = &self.buyers[job % self.buyers.len()];
+        let key = address::job(&buyer.purse_key, chain::job_number(self, job, terms));
+        require(buyer.purse.is_some(), GONE)?;
+        require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
+        Ok(key)
+    }
+
+    /// A new job, its terms checked and its cap reserved.
+    pub(super) fn write_job(&mut self, job: usize, by: By, terms: &JobTerms, key: Pubkey) -> Result<Posted, String> {
         let buyer = job % self.buyers.len();
-        let (owner, purse_key) = (self.buyers[buyer].key, self.buyers[buyer].purse_key);
-        let signer = self.signer(by, owner);
+        let signer = self.signer(by, self.buyers[buyer].key);
         let now = self.now;
         let number = chain::job_number(self, job, terms);
-        let key = address::job(&purse_key, number);
-        require(self.buyers[buyer].purse.is_some(), GONE)?;
-        require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
+        let mode = Mode::from_byte(terms.mode).market()?;
         let need = chain::need(terms);
         need.check().market()?;
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
-        let purse = self.purse(buyer)?;
+        let (notice, checkpoint) = (Seconds(terms.notice_s.into()), Seconds(terms.checkpoint_s.into()));
+        check_care(notice, checkpoint).market()?;
         let asked = Terms {
             max_price: PricePerHour(terms.max_price),
             max_duration: Seconds(terms.max_duration_s.into()),
             window: Seconds(terms.window_s.into()),
             attempts: terms.attempts,
-            mode: Default::default(),
-            reveal: Seconds::ZERO,
+            mode,
+            reveal: Seconds(terms.reveal_s.into()),
         };
         let rules = Job::post(asked, now.ts).market()?;
-        require(number > purse.last_job, "market NumberUsed")?;
+        require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
         numbers::check(number, now.slot).market()?;
-        require(signer == owner, "market NotBuyer")?;
+        self.authorise_posting(buyer, signer, rules.reserved)?;
+        let purse = self.purse(buyer)?;
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;
-        self.jobs[job] = Some(Posted {
+        Ok(Posted {
             key,
             buyer,
             open: true,
@@ -88,21 +104,26 @@ impl Model {
             excluded: Vec::new(),
             ended_ts: 0,
             leases: Vec::new(),
-        });
-        Ok(())
+            payer: signer,
+            notice,
+            durable: !checkpoint.is_zero(),
+            rejects: 0,
+            checkpoint: (0, [0; 32], 0),
+            sealed: Vec::new(),
+        })
     }
 
     /// Can the provider's offer take the job at this price? The stake that the lease would reserve.
-    fn check(
+    pub(super) fn check(
         &self,
         posted: &Posted,
         index: usize,
-        offer: usize,
+        place: usize,
         price: PricePerHour,
         until: UnixTs,
     ) -> Result<Atoms, Refusal> {
         let provider = &self.providers[index];
-        let (Some(record), Some(offer)) = (&provider.record, &provider.offers[offer]) else {
+        let (Some(record), Some(offer)) = (&provider.record, &provider.offers[place]) else {
             return Err(Refusal::NotLive);
         };
         let bidder = Bidder {
@@ -110,7 +131,7 @@ impl Model {
             units_free: offer.free,
             excluded: posted.excluded.contains(&index),
             claims: offer.claims(),
-            unit: chain::unit(),
+            unit: chain::unit_of(index, place),
             reputation: record.history.standing,
             bond: provider.bond.map(|bond| bond.totals).unwrap_or_default(),
         };
@@ -164,7 +185,7 @@ impl Model {
         }
     }
 
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         job: usize,
         mut posted: Posted,
@@ -213,6 +234,11 @@ impl Model {
         let mut faulted = Vec::new();
         for entry in posted.book.entries().iter().take(given) {
             let (provider, offer) = self.bidder(entry);
+            if self.providers[provider].record.is_none() {
+                self.noted.push("a bidder that closed its record was passed over");
+                dropped += 1;
+                continue;
+            }
             let rent =
                 self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_offer(1));
             match self.check(&posted, provider, offer, entry.price, now.ts) {
@@ -230,7 +256,7 @@ impl Model {
         }
         if let Some((entry, provider, offer, stake)) = winner {
             (0..=dropped).for_each(|_| posted.drop_best());
-            self.open_lease(&mut posted, &entry, provider, offer, stake)?;
+            self.open_lease(&mut posted, entry.price, provider, offer, stake)?;
         } else if dropped < bids {
             require(dropped > 0, "market CandidateMissing")?;
             (0..dropped).for_each(|_| posted.drop_best());
@@ -246,10 +272,10 @@ impl Model {
         Ok(())
     }
 
-    fn open_lease(
+    pub(super) fn open_lease(
         &mut self,
         posted: &mut Posted,
-        entry: &Entry,
+        price: PricePerHour,
         provider: usize,
         offer: usize,
         stake: Atoms,
@@ -257,7 +283,7 @@ impl Model {
         let (now, rents) = (self.now, self.rents);
         let mut rules = posted.rules;
         let number = rules.leases;
-        let reserved = rules.award(entry.price, now.ts).market()?;
+        let reserved = rules.award(price, now.ts).market()?;
         let deadline = start_deadline(now.ts, posted.image_mb).market()?;
         posted.set_rules(&rules, now);
         let purse = self.buyers[posted.buyer].purse_key;
@@ -279,20 +305,25 @@ impl Model {
             provider: winner.record_key,
             offer: address::offer(&winner.record_key, chain::offer_number(offer)),
             bond: winner.bond_key,
-            payout: winner.payout,
+            payout: winner.record.as_ref().ok_or(GONE)?.payout,
         };
+        let opened = lease::Lease::open(price, reserved, SLOT_MS, Bps(FEE_BPS.0), deadline);
+        let notice = notice_of(chain::unit_of(provider, offer).flags, posted.notice);
         posted.leases.push(Let {
             keys,
             provider,
             offer,
             open: true,
-            rules: lease::Lease::open(entry.price, reserved, SLOT_MS, Bps(FEE_BPS.0), deadline),
+            rules: lease::Lease { durable: posted.durable, notice, ..opened },
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,
             released: false,
             lamports: rents.lease.max(before),
             reservation_lamports: rents.reservation.max(before) - u64::from(before == 0),
+            challenger: Pubkey::default(),
+            nonce: [0; 32],
+            indexed: false,
         });
         Ok(())
     }
@@ -324,7 +355,8 @@ impl Model {
     /// sight.
     pub fn is_free(&self, job: usize) -> bool {
         debug_assert!(job < JOBS);
-        self.jobs[job].as_ref().is_none_or(|posted| !posted.open && posted.leases.iter().all(|over| !over.open))
+        let over = |posted: &Posted| !posted.open && posted.sealed.is_empty();
+        self.jobs[job].as_ref().is_none_or(|posted| over(posted) && posted.leases.iter().all(|over| !over.open))
     }
 
     /// What the end of its last lease does to a job; what goes back to the purse.

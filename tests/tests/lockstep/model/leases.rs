@@ -3,7 +3,7 @@
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::reputation::Closed;
-use gridlease_core::slash::{Case, Fault, slash_for};
+use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, RuleError, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
@@ -12,7 +12,7 @@ use crate::command::By;
 
 impl Model {
     /// The job in that place with the number of one of its leases, both with their accounts still there.
-    fn let_with_job(&mut self, job: usize, lease: usize) -> Result<(Posted, usize), String> {
+    pub(super) fn let_with_job(&mut self, job: usize, lease: usize) -> Result<(Posted, usize), String> {
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let posted = self.posted(job)?.clone();
         require(posted.leases[at].open, GONE)?;
@@ -20,7 +20,7 @@ impl Model {
     }
 
     /// One of the job's leases, whose account is still there; the job's need not be.
-    fn let_alone(&mut self, job: usize, lease: usize) -> Result<(usize, &mut Let), String> {
+    pub(super) fn let_alone(&mut self, job: usize, lease: usize) -> Result<(usize, &mut Let), String> {
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let posted = self.jobs[job].as_mut().ok_or(GONE)?;
         let buyer = posted.buyer;
@@ -28,7 +28,7 @@ impl Model {
     }
 
     /// Who signs where the node key of the lease's provider should, and that key.
-    fn by_node(&self, by: By, provider: usize) -> Result<(Pubkey, Pubkey), String> {
+    pub(super) fn by_node(&self, by: By, provider: usize) -> Result<(Pubkey, Pubkey), String> {
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         Ok((self.signer(by, node), node))
     }
@@ -51,7 +51,9 @@ impl Model {
 
     pub(super) fn settle(&mut self, job: usize, lease: usize) -> Answer {
         let now = self.now;
-        let (buyer, current) = self.let_alone(job, lease)?;
+        let buyer = self.let_alone(job, lease)?.0;
+        self.purse(buyer)?;
+        let (_, current) = self.let_alone(job, lease)?;
         if matches!(current.rules.state, LeaseState::Starting | LeaseState::Failed) {
             return Ok(());
         }
@@ -69,14 +71,16 @@ impl Model {
         let now = self.now;
         let owner = self.buyers[job % self.buyers.len()].key;
         let signer = self.signer(by, owner);
-        let (buyer, current) = self.let_alone(job, lease)?;
+        let buyer = self.let_alone(job, lease)?.0;
+        self.purse(buyer)?;
+        let (_, current) = self.let_alone(job, lease)?;
         require(signer == owner, "market NotBuyer")?;
         current.rules.top_up(Atoms(amount), now).market()?;
         self.purse(buyer)?.amounts.reserve(Atoms(amount)).market()
     }
 
     /// Ends a lease by `how`, and its job with it; what comes back goes to the purse.
-    fn end(
+    pub(super) fn end(
         &mut self,
         mut posted: Posted,
         at: usize,
@@ -107,6 +111,9 @@ impl Model {
         require(signer == node, "market NotNodeKey")?;
         let reason = EndReason::from_byte(reason).market()?;
         require(reason != EndReason::Abandoned, "market ReasonNotAllowed")?;
+        if reason == EndReason::Notice {
+            self.noted.push("a lease ended with notice");
+        }
         self.end(posted, at, job, |lease| lease.finish(reason, now))
     }
 
@@ -133,39 +140,77 @@ impl Model {
     }
 
     /// What a fault costs the provider: its stake goes to the buyer and to insurance, its standing falls.
-    fn slash(&mut self, job: usize, at: usize, fault: Fault) -> Answer {
-        let posted = self.jobs[job].as_mut().ok_or(GONE)?;
-        let (buyer, current) = (posted.buyer, &mut posted.leases[at]);
+    pub(super) fn slash(&mut self, job: usize, at: usize, fault: Fault) -> Answer {
+        let posted = self.jobs[job].as_ref().ok_or(GONE)?;
+        let (buyer, current) = (posted.buyer, &posted.leases[at]);
+        let sealed_bond = posted.rules.sealed_bond;
         let case = Case {
             fault,
             reservation: current.stake,
             price: current.rules.price,
             charged: current.rules.compensable(),
-            sealed_bond: Atoms::ZERO,
+            sealed_bond,
         };
-        let mut parts = slash_for(&case).market()?.at_most(current.reservation);
+        let (provider, parts) = (current.provider, slash_for(&case).market()?.at_most(current.reservation));
+        if fault == Fault::NoStart && !sealed_bond.is_zero() {
+            self.noted.push("a failed start took the bond of the sealed bid that won");
+        }
+        self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_fault();
+        let parts = self.divert(buyer, parts)?;
+        self.take_stake(job, at, &parts)
+    }
+
+    /// What of a slash goes where: all to insurance where the buyer's vault takes nothing.
+    pub(super) fn divert(&self, buyer: usize, mut parts: SlashSplit) -> Result<SlashSplit, String> {
         if self.frozen.contains(&self.buyers[buyer].vault) {
-            // The buyer's part goes to insurance where its vault takes nothing.
             parts.insurance = parts.total().market()?;
             parts.victim = Atoms::ZERO;
         }
-        let provider = &mut self.providers[current.provider];
-        let bond = provider.bond.as_mut().ok_or(GONE)?;
-        current.reservation = bond.totals.slash(current.reservation, parts.total().market()?).staking()?;
-        bond.slashed += parts.total().market()?.0;
-        provider.record.as_mut().ok_or(GONE)?.history.on_fault();
-        let (from, victim) = (provider.bond_vault, self.buyers[buyer].vault);
-        if !parts.victim.is_zero() {
-            let purse = self.purse(buyer)?;
-            purse.amounts.deposit(parts.victim).market()?;
-            purse.compensated += parts.victim.0;
-        }
-        self.pay_out(from, victim, parts.victim)?;
-        // What a frozen insurance account cannot take stays in the bond's vault, owed to it.
-        if self.frozen.contains(&self.insurance) {
+        Ok(parts)
+    }
+
+    /// Takes what a fault or downtime costs out of the stake behind a lease.
+    pub(super) fn take_stake(&mut self, job: usize, at: usize, parts: &SlashSplit) -> Answer {
+        let posted = self.jobs[job].as_ref().ok_or(GONE)?;
+        let (buyer, provider, reservation) = (posted.buyer, posted.leases[at].provider, posted.leases[at].reservation);
+        if parts.total().market()?.is_zero() {
             return Ok(());
         }
-        self.pay_out(from, self.insurance, parts.insurance)
+        self.compensate(buyer, parts.victim)?;
+        let left = self.slash_stake(provider, reservation, parts, self.buyers[buyer].vault)?;
+        self.jobs[job].as_mut().ok_or(GONE)?.leases[at].reservation = left;
+        Ok(())
+    }
+
+    /// What comes into a purse's vault out of stake.
+    pub(super) fn compensate(&mut self, buyer: usize, victim: Atoms) -> Answer {
+        if !victim.is_zero() {
+            let purse = self.purse(buyer)?;
+            purse.amounts.deposit(victim).market()?;
+            purse.compensated += victim.0;
+        }
+        Ok(())
+    }
+
+    /// Slashes a reservation of stake; returns what is left of it.
+    pub(super) fn slash_stake(
+        &mut self,
+        provider: usize,
+        reservation: Atoms,
+        parts: &SlashSplit,
+        victim: Pubkey,
+    ) -> Result<Atoms, String> {
+        let total = parts.total().staking()?;
+        let bond = self.providers[provider].bond.as_mut().ok_or(GONE)?;
+        let left = bond.totals.slash(reservation, total).staking()?;
+        bond.slashed += total.0;
+        let from = self.providers[provider].bond_vault;
+        self.pay_out(from, victim, parts.victim)?;
+        // What a frozen insurance account cannot take stays in the bond's vault, owed to it.
+        if !self.frozen.contains(&self.insurance) {
+            self.pay_out(from, self.insurance, parts.insurance)?;
+        }
+        Ok(left)
     }
 
     pub(super) fn expire(&mut self, job: usize, lease: usize) -> Answer {
@@ -176,8 +221,11 @@ impl Model {
         if next.state == LeaseState::Ended {
             return self.end(posted, at, job, |lease| lease.expire(now).map(Option::unwrap_or_default));
         }
-        posted.leases[at].rules = next;
-        self.jobs[job] = Some(posted);
+        // That it is down is told by the challenge's end, which also returns the bond.
+        if next.state == LeaseState::Grace {
+            posted.leases[at].rules = next;
+            self.jobs[job] = Some(posted);
+        }
         Ok(())
     }
 

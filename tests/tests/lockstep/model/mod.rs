@@ -3,9 +3,14 @@
 //!
 //! An error is told as the harness shows it: the program that refuses and the name of its reason.
 
+mod care;
+pub mod index;
+mod instant;
 mod jobs;
 mod leases;
 mod parties;
+pub mod sealed;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +19,15 @@ use gridlease_core::book::Book;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
 use gridlease_core::requirement::Requirement;
-use gridlease_core::{Atoms, Now, RuleError, RuleResult, job, lease};
+use gridlease_core::spender::Spender;
+use gridlease_core::{Atoms, Now, RuleError, RuleResult, Seconds, job, lease};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
 use crate::command::{By, Command};
+use index::Indices;
+use sealed::SealedBid;
 
 /// Places for jobs; the buyer of each is its number modulo the buyers.
 pub const JOBS: usize = 6;
@@ -57,6 +65,9 @@ pub struct Pouch {
     pub compensated: u64,
     pub last_job: u64,
     pub open_jobs: u32,
+    /// Who else may post; the zero key: nobody.
+    pub spender: Pubkey,
+    pub spending: Spender,
 }
 
 /// A provider.
@@ -92,6 +103,10 @@ pub struct Record {
     pub earned: u64,
     pub offers: u32,
     pub leases: u32,
+    pub payout: Pubkey,
+    /// The payout account that is proposed; the zero key: none.
+    pub pending: Pubkey,
+    pub pending_due: u64,
 }
 
 /// An offer.
@@ -108,6 +123,8 @@ pub struct Offer {
     pub claimed: u16,
     pub payer: Pubkey,
     pub lamports: u64,
+    /// What was measured last: value, hash, slot.
+    pub benchmark: (u64, [u8; 32], u64),
 }
 
 /// A job, and whether its account is still there.
@@ -124,6 +141,17 @@ pub struct Posted {
     pub excluded: Vec<usize>,
     pub ended_ts: u64,
     pub leases: Vec<Let>,
+    /// Who paid its rent.
+    pub payer: Pubkey,
+    /// What is agreed of notice and checkpoints.
+    pub notice: Seconds,
+    pub durable: bool,
+    /// Starts that the buyer rejected.
+    pub rejects: u8,
+    /// The last checkpoint: number, hash, bytes.
+    pub checkpoint: (u32, [u8; 32], u64),
+    /// Sealed bids whose accounts are there.
+    pub sealed: Vec<SealedBid>,
 }
 
 /// A lease, and whether its account is still there.
@@ -142,6 +170,11 @@ pub struct Let {
     pub lamports: u64,
     /// What the account of the reservation holds, less what the bond lent it.
     pub reservation_lamports: u64,
+    /// Who put the bond of the open challenge up, and what is to be answered.
+    pub challenger: Pubkey,
+    pub nonce: [u8; 32],
+    /// An index counted it.
+    pub indexed: bool,
 }
 
 /// Lamports that accounts hold so that they may stand.
@@ -169,6 +202,11 @@ pub struct Model {
     pub treasury: Pubkey,
     pub insurance: Pubkey,
     pub rents: Rents,
+    /// Token accounts that are never closed, so that a provider can be paid to them.
+    pub payees: Vec<Pubkey>,
+    pub indices: Indices,
+    /// Ways that the last command took, where its answer does not tell them.
+    pub noted: Vec<&'static str>,
 }
 
 /// A rule's refusal, told by the market.
@@ -195,6 +233,7 @@ pub fn require(condition: bool, reason: &str) -> Answer {
 impl Model {
     /// One command: done wholly or not at all.
     pub fn step(&mut self, command: &Command) -> Answer {
+        self.noted.clear();
         let mut next = self.clone();
         next.apply(command)?;
         *self = next;
@@ -255,6 +294,14 @@ impl Model {
             Command::Expire { job, lease } => self.expire(job, lease),
             Command::CloseLease { job, lease } => self.close_lease(job, lease),
             Command::CloseJob { job } => self.close_job(job),
+            Command::PostInstant { job, by, terms, offers, count } => {
+                self.post_instant(job, by, &terms, &offers[..offers.len().min(count.into())])
+            }
+            Command::Care { job, lease, step } => self.care(job, lease, &step),
+            Command::Sealed { job, provider, step } => self.sealed(job, provider, &step),
+            Command::Buyer { buyer, by, step } => self.buyer(buyer, by, &step),
+            Command::Supplier { provider, by, step } => self.supplier(provider, by, &step),
+            Command::Index(step) => self.index(&step),
         }
     }
 

@@ -6,6 +6,7 @@ use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::rounding::share_down;
 use gridlease_core::{Atoms, PricePerHour, UnixTs, number};
+use solana_pubkey::Pubkey;
 
 use super::{
     Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Rents, Stake, THERE_ALREADY, require,
@@ -104,8 +105,9 @@ impl Model {
 
     pub(super) fn register(&mut self, provider: usize) -> Answer {
         let node = self.people[crate::chain::node_of(provider)];
+        require(self.providers[provider].record.is_none(), THERE_ALREADY)?;
+        require(!self.frozen.contains(&self.providers[provider].payout), "market FrozenTokenAccount")?;
         let provider = &mut self.providers[provider];
-        require(provider.record.is_none(), THERE_ALREADY)?;
         provider.record = Some(Record {
             node,
             history: Reputation::default(),
@@ -113,6 +115,9 @@ impl Model {
             earned: 0,
             offers: 0,
             leases: 0,
+            payout: provider.payout,
+            pending: Pubkey::default(),
+            pending_due: 0,
         });
         Ok(())
     }
@@ -130,7 +135,7 @@ impl Model {
     pub(super) fn post_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
-        let (now, rents) = (self.now.ts.0, self.rents);
+        let (now, rents, slot) = (self.now.ts.0, self.rents, self.now.slot);
         let provider = &mut self.providers[provider];
         require(provider.offers[offer].is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
@@ -146,6 +151,7 @@ impl Model {
             claimed: 0,
             payer: signer,
             lamports: 0,
+            benchmark: crate::chain::benchmark(slot),
         };
         new.set_terms(terms, now)?;
         new.lamports = rents.of_offer(new.free);

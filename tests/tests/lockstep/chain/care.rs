@@ -1,0 +1,69 @@
+//! What happens to a lease beside its meter, on the chain.
+
+use gridlease_sdk::account;
+use gridlease_sdk::instruction::care;
+use gridlease_tests::svm::World;
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+
+use super::keys;
+use crate::command::care::CareStep;
+use crate::model::{Let, Model};
+
+/// The hash of a checkpoint.
+pub fn checkpoint_hash(seq: u32) -> [u8; 32] {
+    let mut hash = [12; 32];
+    hash[..4].copy_from_slice(&seq.to_le_bytes());
+    hash
+}
+
+/// The instruction of a step; `None` where there was no such lease.
+pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option<Instruction> {
+    let at = model.lease_at(job, lease)?;
+    let posted = model.jobs[job].as_ref()?;
+    let (one, buyer) = (&posted.leases[at], &model.buyers[posted.buyer]);
+    let keys = &one.keys;
+    let node = || model.providers[one.provider].record.as_ref().map(|record| record.node);
+    Some(match *step {
+        CareStep::Challenge { by } => care::challenge(&model.anybody(by), &keys.lease),
+        CareStep::Answer { by, right } => {
+            let nonce = if right { one.nonce } else { [13; 32] };
+            care::answer_challenge(&model.signer(by, node()?), keys, nonce)
+        }
+        CareStep::Resolve { to } => {
+            let open = one.challenger != Pubkey::default();
+            let right = if open { one.challenger } else { model.anybody(0) };
+            care::resolve_challenge(keys, &model.signer(to, right))
+        }
+        CareStep::Resume { by } => care::resume(&model.signer(by, node()?), keys),
+        CareStep::Collect => care::collect_credit(keys, &model.insurance),
+        CareStep::Waive => care::waive_credit(keys),
+        CareStep::DeclareUnreachable => {
+            gridlease_sdk::instruction::lease::declare_unreachable(&model.anybody(0), keys, &model.insurance)
+        }
+        CareStep::Checkpoint { by, ahead, bytes } => {
+            let seq = posted.next_checkpoint(ahead);
+            care::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)
+        }
+        CareStep::GiveNotice { by } => care::give_notice(&model.signer(by, node()?), keys),
+        CareStep::Reject { by } => {
+            let mut reject = care::reject_ready(&buyer.key, keys);
+            reject.accounts[0].pubkey = model.signer(by, buyer.key);
+            reject
+        }
+    })
+}
+
+/// Does the lease hold of challenges, of the index and of lamports what the model says?
+pub fn compare(world: &World, one: &Let, chain: &account::Lease) -> Result<(), String> {
+    same!("challenge", (chain.challenger, chain.challenge_nonce), (one.challenger, one.nonce));
+    same!("indexed", chain.indexed == 1, one.indexed);
+    same!("payout", chain.payout, one.keys.payout);
+    same!("lamports", world.lamports(&one.keys.lease), one.lamports);
+    if !one.released {
+        let reservation = keys::reservation(&one.keys.lease);
+        let lent = world.find::<account::Reservation>(&reservation).map_or(0, |reservation| reservation.lent);
+        same!("lamports of its reservation", world.lamports(&reservation) - lent, one.reservation_lamports);
+    }
+    Ok(())
+}

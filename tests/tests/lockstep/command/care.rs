@@ -1,0 +1,39 @@
+//! What may happen to a lease beside its meter.
+
+use super::By;
+
+/// A step of one lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CareStep {
+    /// Anybody may; 0 is the stranger.
+    Challenge {
+        by: By,
+    },
+    /// With the hash that was asked for, or another.
+    Answer {
+        by: By,
+        right: bool,
+    },
+    /// The bond goes to who put it up, or should go to somebody else.
+    Resolve {
+        to: By,
+    },
+    Resume {
+        by: By,
+    },
+    Collect,
+    Waive,
+    DeclareUnreachable,
+    /// `ahead` of the last checkpoint's number.
+    Checkpoint {
+        by: By,
+        ahead: i8,
+        bytes: u64,
+    },
+    GiveNotice {
+        by: By,
+    },
+    Reject {
+        by: By,
+    },
+}

@@ -1,0 +1,47 @@
+//! In the end everybody takes back what its accounts held: purses and records are closed.
+
+use crate::chain::{BUYERS, PROVIDERS};
+use crate::command::Command;
+use crate::command::parties::{BuyerStep, SupplierStep};
+use crate::model::{Model, OFFERS};
+
+/// Every purse and every record is closed.
+pub fn leave(
+    model: &mut Model,
+    step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>,
+) -> Result<(), String> {
+    step(model, &Command::Clock { slots: 1, seconds: 1 })?;
+    for buyer in 0..BUYERS {
+        step(model, &Command::Buyer { buyer, by: 0, step: BuyerStep::Close })?;
+        if let Some(purse) = model.buyers[buyer].purse {
+            return Err(format!("purse {buyer} could not be closed: {purse:?}"));
+        }
+    }
+    for provider in 0..PROVIDERS {
+        for offer in 0..OFFERS {
+            take_off(model, provider, offer, step)?;
+        }
+        step(model, &Command::Supplier { provider, by: 0, step: SupplierStep::Close })?;
+        if let Some(record) = model.providers[provider].record {
+            return Err(format!("the record of provider {provider} could not be closed: {record:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes an offer off the market, with the claims of its GPUs.
+fn take_off(
+    model: &mut Model,
+    provider: usize,
+    offer: usize,
+    step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>,
+) -> Result<(), String> {
+    step(model, &Command::WithdrawOffer { provider, by: 0, offer })?;
+    let claimed = |model: &Model| model.providers[provider].offers[offer].map_or(0, |place| place.claimed);
+    for _ in 0..claimed(model) {
+        let count = u8::try_from(claimed(model).min(8)).unwrap_or(8);
+        step(model, &Command::ReleaseGpus { provider, by: 0, offer, count })?;
+    }
+    step(model, &Command::WithdrawOffer { provider, by: 0, offer })?;
+    Ok(())
+}

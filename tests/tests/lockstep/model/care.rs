@@ -1,0 +1,214 @@
+//! What happens to a lease beside its meter: liveness, credit, checkpoints, notice, the rejection of a start.
+
+use gridlease_core::job::JobState;
+use gridlease_core::lease::{Challenge, LeaseState};
+use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
+use gridlease_core::slash::{Fault, SlashSplit};
+use gridlease_core::{Atoms, UnixTs};
+use gridlease_tests::svm::care::hash_of;
+use solana_pubkey::Pubkey;
+
+use super::{Answer, GONE, InMarket, Let, Model, require};
+use crate::command::By;
+use crate::command::care::CareStep;
+
+impl Let {
+    /// Takes the open challenge off, and its bond out of the account.
+    fn clear_challenge(&mut self) {
+        self.challenger = Pubkey::default();
+        self.nonce = [0; 32];
+        self.lamports -= CHALLENGE_BOND_LAMPORTS;
+    }
+}
+
+impl Model {
+    pub(super) fn care(&mut self, job: usize, lease: usize, step: &CareStep) -> Answer {
+        match *step {
+            CareStep::Challenge { by } => self.challenge(job, lease, by),
+            CareStep::Answer { by, right } => self.answer(job, lease, by, right),
+            CareStep::Resolve { to } => self.resolve(job, lease, to),
+            CareStep::Resume { by } => self.resume(job, lease, by),
+            CareStep::Collect => self.collect(job, lease),
+            CareStep::Waive => self.waive(job, lease),
+            CareStep::DeclareUnreachable => self.declare_unreachable(job, lease),
+            CareStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
+            CareStep::GiveNotice { by } => self.give_notice(job, lease, by),
+            CareStep::Reject { by } => self.reject(job, lease, by),
+        }
+    }
+
+    /// Who signs where anybody may.
+    pub fn anybody(&self, by: By) -> Pubkey {
+        self.signer(by, self.people[self.people.len() - 1])
+    }
+
+    fn challenge(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let (now, challenger) = (self.now, self.anybody(by));
+        let (_, current) = self.let_alone(job, lease)?;
+        current.rules.challenge(now).market()?;
+        current.challenger = challenger;
+        // The newest hash that a slot sees is that of the one before it.
+        current.nonce = hash_of(now.slot - 1);
+        current.lamports += CHALLENGE_BOND_LAMPORTS;
+        Ok(())
+    }
+
+    fn answer(&mut self, job: usize, lease: usize, by: By, right: bool) -> Answer {
+        let now = self.now;
+        let provider = self.let_alone(job, lease)?.1.provider;
+        let (signer, node) = self.by_node(by, provider)?;
+        require(signer == node, "market NotNodeKey")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        current.rules.answer(now).market()?;
+        require(right, "market WrongNonce")?;
+        current.clear_challenge();
+        self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_challenge(true);
+        Ok(())
+    }
+
+    fn resolve(&mut self, job: usize, lease: usize, to: By) -> Answer {
+        let now = self.now;
+        let (_, current) = self.let_alone(job, lease)?;
+        let (challenger, provider) = (current.challenger, current.provider);
+        if current.rules.challenge_end.is_zero() {
+            return Ok(());
+        }
+        require(self.signer(to, challenger) == challenger, "market Unrelated")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        let before = current.rules.state;
+        let Some(outcome) = current.rules.resolve_challenge(now).market()? else {
+            self.noted.push("a challenge could still be answered");
+            return Ok(());
+        };
+        current.clear_challenge();
+        match outcome {
+            Challenge::Missed => {
+                self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_challenge(false);
+                let over = before == LeaseState::Ended;
+                self.noted.push(if over {
+                    "a challenge was missed by a lease that is over"
+                } else {
+                    "a challenge was missed"
+                });
+            }
+            Challenge::Moot => self.noted.push("a challenge was moot"),
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let provider = self.let_alone(job, lease)?.1.provider;
+        let (signer, node) = self.by_node(by, provider)?;
+        require(signer == node, "market NotNodeKey")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        if current.rules.state == LeaseState::Running && current.rules.challenge_end.is_zero() {
+            return Ok(());
+        }
+        current.rules.resume(now).market()?;
+        let credit = current.rules.credit;
+        self.noted.push(match credit.is_zero() {
+            true => "a node lived again, and its credit was held back already",
+            false => "a node lived again, and owes credit out of its stake",
+        });
+        Ok(())
+    }
+
+    fn collect(&mut self, job: usize, lease: usize) -> Answer {
+        let at = self.lease_at(job, lease).ok_or(GONE)?;
+        let (buyer, current) = self.let_alone(job, lease)?;
+        let released = current.released;
+        self.purse(buyer)?;
+        // Its reservation is gone where its stake is free.
+        require(!released, "market Unrelated")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        if current.rules.credit.is_zero() {
+            return Ok(());
+        }
+        let (open, stake) = (current.rules.credit, current.reservation);
+        let victim = current.rules.collect_credit(stake).market()?;
+        let parts = self.divert(buyer, SlashSplit { victim, insurance: Atoms::ZERO })?;
+        self.noted.push(match (victim < open, parts.victim.is_zero()) {
+            (true, _) => "a credit was collected as far as the stake went",
+            (_, true) => "a credit went to insurance, past a frozen vault",
+            _ => "a credit was collected",
+        });
+        self.take_stake(job, at, &parts)
+    }
+
+    fn waive(&mut self, job: usize, lease: usize) -> Answer {
+        let (buyer, _) = self.let_alone(job, lease)?;
+        require(self.buyers[buyer].purse.is_none(), "market PurseOpen")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        if current.rules.credit.is_zero() {
+            return Ok(());
+        }
+        current.rules.collect_credit(Atoms::ZERO).market()?;
+        self.noted.push("the credit of a closed purse was waived");
+        Ok(())
+    }
+
+    fn declare_unreachable(&mut self, job: usize, lease: usize) -> Answer {
+        let now = self.now;
+        let (posted, at) = self.let_with_job(job, lease)?;
+        if posted.leases[at].rules.state.is_over() {
+            return Ok(());
+        }
+        self.end(posted, at, job, |lease| lease.unreachable(now))?;
+        self.note_end(job, "an unreachable lease ended its job", "the job of an unreachable lease went on");
+        self.slash(job, at, Fault::Unreachable)
+    }
+
+    fn checkpoint(&mut self, job: usize, lease: usize, by: By, ahead: i8, bytes: u64) -> Answer {
+        let now = self.now;
+        let (mut posted, at) = self.let_with_job(job, lease)?;
+        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
+        require(signer == node, "market NotNodeKey")?;
+        posted.leases[at].rules.checkpoint(now).market()?;
+        let seq = posted.next_checkpoint(ahead);
+        require(seq > posted.checkpoint.0, "market StaleCheckpoint")?;
+        posted.checkpoint = (seq, crate::chain::care::checkpoint_hash(seq), bytes);
+        self.jobs[job] = Some(posted);
+        Ok(())
+    }
+
+    fn give_notice(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let provider = self.let_alone(job, lease)?.1.provider;
+        let (signer, node) = self.by_node(by, provider)?;
+        let authority = self.providers[provider].authority;
+        require(signer == node || signer == authority, "market NotNodeKey")?;
+        let (_, current) = self.let_alone(job, lease)?;
+        let before = current.rules.notice_end;
+        current.rules.give_notice(now).market()?;
+        self.noted.push(if before == UnixTs::ZERO { "notice was given" } else { "notice was given again" });
+        Ok(())
+    }
+
+    fn reject(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let owner = self.buyers[job % self.buyers.len()].key;
+        let signer = self.signer(by, owner);
+        let (mut posted, at) = self.let_with_job(job, lease)?;
+        require(signer == owner, "market NotBuyer")?;
+        let mut tried = posted.leases[at].rules;
+        tried.reject(now).market()?;
+        require(posted.rejects < MAX_REJECTS, "market RejectsUsedUp")?;
+        posted.rejects += 1;
+        self.end(posted, at, job, |lease| lease.reject(now))?;
+        self.note_end(job, "a rejected start ended its job", "the job of a rejected start went on");
+        Ok(())
+    }
+
+    fn note_end(&mut self, job: usize, ended: &'static str, went_on: &'static str) {
+        let over = self.jobs[job].as_ref().is_some_and(|posted| posted.rules.state == JobState::Ended);
+        self.noted.push(if over { ended } else { went_on });
+    }
+}
+
+impl super::Posted {
+    /// The number of a checkpoint that is so far ahead of the last one.
+    pub fn next_checkpoint(&self, ahead: i8) -> u32 {
+        self.checkpoint.0.saturating_add_signed(ahead.into())
+    }
+}

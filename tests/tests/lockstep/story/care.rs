@@ -1,0 +1,123 @@
+//! What is chosen for a lease beside its meter.
+
+use gridlease_core::job::EndReason;
+use gridlease_core::lease::LeaseState;
+use gridlease_core::price_index::check_trade;
+
+use super::{by, person, somebody};
+use crate::chain::{self, BUYERS};
+use crate::command::Command;
+use crate::command::care::CareStep;
+use crate::command::index::IndexStep;
+use crate::model::{Let, Model};
+use crate::random::Random;
+
+/// What one of the job's leases makes sensible now; `None` to go on with its meter.
+pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
+    let lease = if random.once_in(4) { random.index(4) } else { 0 };
+    let at = model.lease_at(job, lease)?;
+    let posted = model.jobs[job].as_ref()?;
+    let one = posted.leases.get(at).filter(|one| one.open)?;
+    if random.once_in(40) {
+        return Some(anything(random, job, lease));
+    }
+    if !one.rules.credit.is_zero() && random.once_in(3) {
+        let buyer = &model.buyers[posted.buyer];
+        let gone = buyer.purse.is_none();
+        if random.once_in(3) && !gone && !model.frozen.contains(&buyer.vault) {
+            let place = model.freezable.iter().position(|key| *key == buyer.vault)?;
+            return Some(Command::Freeze { place, frozen: true });
+        }
+        return Some(Command::Care { job, lease, step: if gone { CareStep::Waive } else { CareStep::Collect } });
+    }
+    let now = model.now;
+    let step = match one.rules.state {
+        LeaseState::Running if one.rules.challenge_end.is_zero() => {
+            let over = one.rules.notice_end.0 != 0 && now.ts >= one.rules.notice_end;
+            if over && random.once_in(3) {
+                let reason = EndReason::Notice as u8;
+                return Some(Command::Finish { job, lease, by: by(random), reason });
+            }
+            of_running(random, model, one)?
+        }
+        LeaseState::Running | LeaseState::Paused if !one.rules.challenge_end.is_zero() => {
+            let late = now.ts > one.rules.challenge_end;
+            match random.below(12) {
+                0..=2 if !late => CareStep::Answer { by: by(random), right: !random.once_in(8) },
+                3 if !late => return Some(wait(random, one.rules.challenge_end.since(now.ts).0)),
+                4 if !late => CareStep::Resolve { to: 0 },
+                0..=6 if late => CareStep::Resolve { to: by(random) },
+                7 => CareStep::Resume { by: by(random) },
+                8 => CareStep::DeclareUnreachable,
+                _ => return None,
+            }
+        }
+        LeaseState::Paused => {
+            let due = now.ts >= one.rules.due();
+            match random.below(10) {
+                0..=3 if due => CareStep::DeclareUnreachable,
+                0..=3 => CareStep::Resume { by: by(random) },
+                4 => CareStep::DeclareUnreachable,
+                6 if one.rules.paid.0 > 0 => return Some(wait(random, 200)),
+                5 => CareStep::Resume { by: by(random) },
+                _ => return None,
+            }
+        }
+        LeaseState::Grace | LeaseState::Ended | LeaseState::Failed
+            if !one.rules.challenge_end.is_zero() && random.once_in(2) =>
+        {
+            CareStep::Resolve { to: by(random) }
+        }
+        LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
+            let unit = chain::unit_of(one.provider, one.offer);
+            let (gpu_model, region) = (unit.gpu_model, unit.region);
+            return Some(Command::Index(IndexStep::Record { job, lease, gpu_model, region }));
+        }
+        _ => return None,
+    };
+    Some(Command::Care { job, lease, step })
+}
+
+/// Time passes, about so much.
+fn wait(random: &mut Random, seconds: u64) -> Command {
+    let seconds = seconds + random.below(60);
+    Command::Clock { slots: seconds * 2, seconds: seconds as i64 }
+}
+
+/// While a lease runs and nobody asks it for a sign of life.
+fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep> {
+    let rules = &one.rules;
+    if rules.can_be_rejected(model.now) && random.once_in(20) {
+        return Some(CareStep::Reject { by: by(random) });
+    }
+    if rules.durable && random.once_in(5) {
+        let (ahead, bytes) = (random.pick(&[1, 1, 1, 1, 2, 0, -1]), random.any());
+        return Some(CareStep::Checkpoint { by: by(random), ahead, bytes });
+    }
+    if !rules.notice.is_zero() && random.once_in(if rules.notice_end.0 == 0 { 6 } else { 12 }) {
+        let authority = person(BUYERS + one.provider);
+        return Some(CareStep::GiveNotice { by: if random.once_in(3) { authority } else { by(random) } });
+    }
+    // What was paid already is what stake can give back.
+    let paid = rules.payable(model.now).is_ok_and(|payment| payment.net.is_zero()) && rules.paid.0 > 0;
+    let challenger = if random.once_in(2) { somebody(random) } else { 0 };
+    random.once_in(if paid { 2 } else { 9 }).then_some(CareStep::Challenge { by: challenger })
+}
+
+/// Any step.
+pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
+    let by = if random.once_in(2) { 0 } else { somebody(random) };
+    let step = match random.below(10) {
+        0 => CareStep::Challenge { by },
+        1 => CareStep::Answer { by, right: random.once_in(2) },
+        2 => CareStep::Resolve { to: by },
+        3 => CareStep::Resume { by },
+        4 => CareStep::Collect,
+        5 => CareStep::Waive,
+        6 => CareStep::DeclareUnreachable,
+        7 => CareStep::Checkpoint { by, ahead: random.small(4) as i8 - 1, bytes: random.amount(40) },
+        8 => CareStep::GiveNotice { by },
+        _ => CareStep::Reject { by },
+    };
+    Command::Care { job, lease, step }
+}
