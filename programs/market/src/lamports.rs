@@ -2,6 +2,8 @@
 //! Called after every CPI, because a CPI refuses a caller whose lamports do not add up at that moment.
 
 use anchor_lang::prelude::*;
+use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
+use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use anchor_lang::system_program;
 use gridlease_core::{RuleError, UnixTs, tip};
 
@@ -44,17 +46,19 @@ pub fn close(account: &AccountInfo, to: &AccountInfo) -> Result<()> {
     Ok(())
 }
 
+/// The system program's number of the instruction that hands an account to another program, as it stands in the call.
+const ASSIGN: [u8; 4] = 1u32.to_le_bytes();
+
 /// Makes `account` one of this program with `space` bytes of zeros, without funding it: works whether or not somebody
-/// sent lamports to the address before.
-pub fn open_unfunded<'info>(
-    account: &AccountInfo<'info>,
-    system: &AccountInfo<'info>,
-    space: usize,
-    seeds: &[&[u8]],
-) -> Result<()> {
+/// sent lamports to the address before. Nobody holds a borrow of it.
+pub fn open_unfunded(account: &AccountInfo, space: usize, seeds: &[&[u8]]) -> Result<()> {
     // An account of this program can be resized by it directly: one call less than allocating by the system program.
-    let assign = system_program::Assign { account_to_assign: account.clone() };
-    system_program::assign(CpiContext::new_with_signer(system.key(), assign, &[seeds]), &crate::ID)?;
+    let mut data = Vec::with_capacity(ASSIGN.len() + crate::ID.as_ref().len());
+    data.extend_from_slice(&ASSIGN);
+    data.extend_from_slice(crate::ID.as_ref());
+    let accounts = vec![AccountMeta::new(*account.key, true)];
+    let assign = Instruction { program_id: system_program::ID, accounts, data };
+    invoke_signed_unchecked(&assign, core::slice::from_ref(account), &[seeds])?;
     account.resize(space)?;
     Ok(())
 }

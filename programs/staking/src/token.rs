@@ -29,8 +29,11 @@ fn transfer(accounts: [&AccountInfo; 3], amount: u64, seeds: &[&[&[u8]]]) -> Res
         AccountMeta::new_readonly(*by.key, true),
     ];
     let instruction = Instruction { program_id: token::ID, accounts: metas, data };
-    invoke_signed_unchecked(&instruction, &accounts.map(Clone::clone), seeds)?;
-    Ok(())
+    let infos = accounts.map(Clone::clone);
+    let moved = invoke_signed_unchecked(&instruction, &infos, seeds);
+    // Nothing is ever freed in a program; counting references down would only cost.
+    core::mem::forget(infos);
+    Ok(moved?)
 }
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that

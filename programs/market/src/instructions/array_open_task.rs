@@ -124,9 +124,8 @@ fn open_jobs<'info>(
         let (array_key, number_bytes) = (ctx.accounts.array.key(), number.to_le_bytes());
         let (address, bump) = Pubkey::find_program_address(&[JOB_SEED, array_key.as_ref(), &number_bytes], &crate::ID);
         require_keys_eq!(info.key(), address, MarketError::Unrelated);
-        let system = ctx.accounts.system_program.to_account_info();
         let seeds: &[&[u8]] = &[JOB_SEED, array_key.as_ref(), &number_bytes, &[bump]];
-        lamports::open_unfunded(info, &system, Job::space(uri_len.into()), seeds)?;
+        lamports::open_unfunded(info, Job::space(uri_len.into()), seeds)?;
         close_ts = write_job(&ctx.accounts.array, info, Place { task, replica, number, bump }, now)?;
         jobs.push(address);
     }
@@ -200,9 +199,8 @@ fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas:
     let (array_key, number) = (ctx.accounts.array.key(), task.to_le_bytes());
     let (address, bump) = Pubkey::find_program_address(&[GROUP_SEED, array_key.as_ref(), &number], &crate::ID);
     require_keys_eq!(info.key(), address, MarketError::Unrelated);
-    let system = ctx.accounts.system_program.to_account_info();
     let seeds: &[&[u8]] = &[GROUP_SEED, array_key.as_ref(), &number, &[bump]];
-    lamports::open_unfunded(info, &system, TaskGroup::SPACE, seeds)?;
+    lamports::open_unfunded(info, TaskGroup::SPACE, seeds)?;
     let mut data = info.try_borrow_mut_data()?;
     let (discriminator, body) = data.split_at_mut(8);
     discriminator.copy_from_slice(TaskGroup::DISCRIMINATOR);

@@ -80,8 +80,7 @@ fn open_claim<'info>(accounts: &ClaimGpus<'info>, claim: &AccountInfo<'info>, ha
         let pay = system_program::Transfer { from: accounts.node_key.to_account_info(), to: claim.clone() };
         system_program::transfer(CpiContext::new(accounts.system_program.key(), pay), missing)?;
     }
-    let system = accounts.system_program.to_account_info();
-    lamports::open_unfunded(claim, &system, space, &[GPU_SEED, hash, &[bump]])?;
+    lamports::open_unfunded(claim, space, &[GPU_SEED, hash, &[bump]])?;
     let mut data = claim.try_borrow_mut_data()?;
     let (discriminator, body) = data.split_at_mut(8);
     discriminator.copy_from_slice(GpuClaim::DISCRIMINATOR);

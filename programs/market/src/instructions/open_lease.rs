@@ -216,7 +216,7 @@ impl<'info> Opening<'_, 'info> {
         require_keys_eq!(*self.lease.key, expected, MarketError::Unrelated);
         require_keys_eq!(*self.lease.owner, anchor_lang::system_program::ID, MarketError::Unrelated);
         let space = 8 + size_of::<Lease>();
-        lamports::open_unfunded(self.lease, self.system, space, &[LEASE_SEED, job_key.as_ref(), &[number], &[bump]])?;
+        lamports::open_unfunded(self.lease, space, &[LEASE_SEED, job_key.as_ref(), &[number], &[bump]])?;
         let (authority_bump, slot_ms, fee_bps) = {
             let config = self.config.load()?;
             (config.authority_bump, config.slot_ms, config.fee_bps)

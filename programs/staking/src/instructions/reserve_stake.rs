@@ -1,7 +1,9 @@
 //! `reserve`.
 
 use anchor_lang::prelude::*;
-use anchor_lang::system_program::{self, Assign};
+use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
+use anchor_lang::solana_program::program::invoke_signed_unchecked;
+use anchor_lang::system_program;
 use gridlease_core::Atoms;
 
 use crate::constants::{RESERVATION_SEED, SPARE_LAMPORTS};
@@ -12,6 +14,9 @@ use crate::error::StakingError;
 use crate::event::Reserved;
 use crate::state::{Bond, Config, Header, Reservation};
 use crate::token;
+
+/// The System program's number of the instruction that hands an account to another program, as it stands in the call.
+const ASSIGN: [u8; 4] = 1u32.to_le_bytes();
 
 /// Reserves free stake for one lease. Called by a program that the configuration names, signing with its PDA.
 ///
@@ -110,9 +115,13 @@ impl Reserve<'_> {
     /// Takes the address over and writes the reservation. Once assigned, the program may size the account itself.
     fn create(&self, bump: u8, amount: u64, lent: u64) -> Result<()> {
         let seeds: &[&[u8]] = &[RESERVATION_SEED, self.lease.key.as_ref(), &[bump]];
-        let assigned = Assign { account_to_assign: self.reservation.to_account_info() };
-        let signers = &[seeds];
-        system_program::assign(CpiContext::new_with_signer(self.system_program.key(), assigned, signers), &crate::ID)?;
+        let mut data = Vec::with_capacity(ASSIGN.len() + crate::ID.as_ref().len());
+        data.extend_from_slice(&ASSIGN);
+        data.extend_from_slice(crate::ID.as_ref());
+        let accounts = vec![AccountMeta::new(*self.reservation.key, true)];
+        let assign = Instruction { program_id: system_program::ID, accounts, data };
+        // Nobody holds a borrow of it.
+        invoke_signed_unchecked(&assign, core::slice::from_ref(self.reservation.as_ref()), &[seeds])?;
         self.reservation.resize(Reservation::SPACE)?;
         let reservation = Reservation {
             header: Header::new(self.reservation.key, bump),
