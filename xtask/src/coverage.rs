@@ -39,12 +39,15 @@ pub struct Options {
     /// Print the lines that were not run in files whose path contains this
     #[arg(long, value_name = "PATH")]
     uncovered: Option<String>,
-    /// Instead: where this instruction of the programs spends its instructions, over all tests whose name contains --tests
+    /// Instead: where this instruction of the programs spends its compute units, on average over the tests
     #[arg(long, value_name = "INSTRUCTION")]
     profile: Option<String>,
     /// Only run tests of the programs whose name contains this; the document is left as it is
     #[arg(long, value_name = "TEXT")]
     tests: Option<String>,
+    /// Build and run nothing: tell of the last run
+    #[arg(long)]
+    again: bool,
 }
 
 /// Measures and tells.
@@ -59,22 +62,27 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 fn measure(workspace: &Workspace, options: &Options, steps: &mut Steps) -> Result<()> {
-    let filter = options.tests.as_deref();
-    if let Some(instruction) = &options.profile {
-        let built = steps.take("programs with debug information", || programs::build(workspace))?;
-        let traced = steps.take("tests", || programs::run_tests(workspace, &built, filter))?;
-        return steps.take("profile", || profile::print(workspace, &built, &traced, instruction));
+    let (filter, again) = (options.tests.as_deref(), options.again);
+    if !options.rules && !again {
+        steps.take("programs with debug information", || programs::build(workspace))?;
+        steps.take("tests of the programs", || programs::run_tests(workspace, filter))?;
     }
-    let mut lines = steps.take("rules", || rules::measure(workspace))?;
+    if let Some(instruction) = &options.profile {
+        let (built, traced) = (programs::read(workspace)?, programs::traced(workspace, filter)?);
+        return profile::print(workspace, &built, &traced, instruction);
+    }
+    if !again {
+        steps.take("tests of the rules", || rules::run_tests(workspace))?;
+    }
+    let mut lines = steps.take("lines of the rules", || rules::lines(workspace))?;
     if !options.rules {
-        let built = steps.take("programs with debug information", || programs::build(workspace))?;
-        let traced = steps.take("tests of the programs", || programs::run_tests(workspace, &built, filter))?;
-        lines.extend(steps.take("lines", || programs::lines(workspace, &built, &traced))?);
+        lines.extend(steps.take("lines of the programs", || {
+            programs::lines(workspace, &programs::read(workspace)?, &programs::traced(workspace, filter)?)
+        })?);
     }
     if !options.rules && filter.is_none() {
         let path = workspace.root.join(DOCUMENT);
-        let text = report::document(&lines);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, report::document(&lines)).with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!("{DOCUMENT}: written");
     }
     print(workspace, options, &lines)

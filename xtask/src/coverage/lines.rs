@@ -1,7 +1,11 @@
 //! Lines that have code, and whether they were run.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::ops::RangeInclusive;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 
 /// By file, relative to the root: the lines that have code, each with whether it was run.
 #[derive(Debug, Default, PartialEq)]
@@ -29,12 +33,20 @@ impl Lines {
         }
     }
 
-    /// Keeps the lines for which `keep` says so.
-    pub fn retain(&mut self, keep: impl Fn(&str, u32) -> bool) {
+    /// Takes the lines of unit tests out: they are no lines of the product.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn without_tests(&mut self, root: &Path) -> Result<()> {
         for (file, lines) in &mut self.0 {
-            lines.retain(|line, _| keep(file, *line));
+            let path = root.join(file);
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            if let Some(first) = first_test_line(&text) {
+                lines.retain(|line, _| *line < first);
+            }
         }
         self.0.retain(|_, lines| !lines.is_empty());
+        Ok(())
     }
 
     /// The files in order.
@@ -84,12 +96,12 @@ impl Count {
 
     /// The part that was run in tenths of a per cent, rounded down: only all is all.
     pub fn permille(self) -> usize {
-        if self.lines == 0 { 1_000 } else { self.run * 1_000 / self.lines }
+        (self.run * 1_000).checked_div(self.lines).unwrap_or(1_000)
     }
 }
 
-/// The first line of a file's unit tests; their lines are no lines of the product.
-pub fn first_test_line(text: &str) -> Option<u32> {
+/// The first line of a file's unit tests.
+fn first_test_line(text: &str) -> Option<u32> {
     let at = text.lines().position(|line| line.starts_with("#[cfg(test)]"))?;
     u32::try_from(at + 1).ok()
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::align::align;
 use super::bytecode::{Instruction, code};
-use super::lines::{Lines, first_test_line};
+use super::lines::Lines;
 use super::object::Object;
 use super::traced::Traced;
 use crate::programs::{PROGRAMS, build};
@@ -41,35 +41,54 @@ fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("coverage/programs")
 }
 
+/// Where the compiler keeps what it makes on the way, the object files among it.
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("coverage/sbf")
+}
+
+/// Where the tests write what they ran: all of them, or some.
+fn counts(workspace: &Workspace, filter: Option<&str>) -> PathBuf {
+    workspace.target.join(if filter.is_none() { "coverage/counts" } else { "coverage/counts-of-some" })
+}
+
 /// Builds both programs.
 ///
 /// # Errors
-/// There is no compiler, it fails, or it is one that leaves no debug information.
-pub fn build(workspace: &Workspace) -> Result<Vec<Built>> {
+/// There is no compiler, or it fails.
+pub fn build(workspace: &Workspace) -> Result<()> {
     let folder = folder(workspace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let linker = folder.join("linker.sh");
     fs::write(&linker, LINKER).with_context(|| format!("cannot write {}", linker.display()))?;
     fs::set_permissions(&linker, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("cannot make {} executable", linker.display()))?;
-    let target = workspace.target.join("coverage/sbf");
     let mut record = serde_json::Map::new();
-    let mut all = Vec::new();
     for name in PROGRAMS {
-        let so = build::build_traceable(workspace, name, &folder, &target, &linker)?;
+        let so = build::build_traceable(workspace, name, &folder, &target(workspace), &linker)?;
         record.insert(name.to_owned(), json!({ "so_sha256": hex::encode(Sha256::digest(&so)) }));
-        let path = target.join("sbf-solana/release/deps").join(format!("lib{name}.so.o"));
-        let object = fs::read(&path).with_context(|| {
-            format!(
-                "{} is missing; only `cargo build-sbf` with sbpf-linker leaves debug information that can be used",
-                path.display()
-            )
-        })?;
-        all.push(told(name, &so, &object).with_context(|| format!("program {name}"))?);
     }
     let path = folder.join("record.json");
     fs::write(&path, serde_json::Value::Object(record).to_string())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What was built.
+///
+/// # Errors
+/// It is not there, or was built by a compiler that leaves no debug information.
+pub fn read(workspace: &Workspace) -> Result<Vec<Built>> {
+    let objects = target(workspace).join("sbf-solana/release/deps");
+    let mut all = Vec::new();
+    for name in PROGRAMS {
+        let path = folder(workspace).join(format!("{name}.so"));
+        let so = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let path = objects.join(format!("lib{name}.so.o"));
+        let object = fs::read(&path).with_context(|| {
+            let why = "only `cargo build-sbf` with sbpf-linker leaves debug information that can be used";
+            format!("cannot read {}; {why}", path.display())
+        })?;
+        all.push(told(name, &so, &object).with_context(|| format!("program {name}"))?);
+    }
     Ok(all)
 }
 
@@ -90,16 +109,15 @@ fn address(instruction: &Instruction) -> u64 {
     u64::from(instruction.slot) * 8
 }
 
-/// Runs the tests with these programs, and reads what they ran of them.
+/// Runs the tests with these programs, which write down what they ran of them.
 ///
 /// # Errors
 /// A test does not build or fails.
-pub fn run_tests(workspace: &Workspace, built: &[Built], filter: Option<&str>) -> Result<Traced> {
-    let counts = workspace.target.join("coverage/counts");
+pub fn run_tests(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    let counts = counts(workspace, filter);
     if counts.exists() {
         fs::remove_dir_all(&counts).with_context(|| format!("cannot remove {}", counts.display()))?;
     }
-    eprintln!("tracing {}", built.iter().map(|built| built.name).collect::<Vec<_>>().join(" and "));
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--locked", "--workspace", "--features", "gridlease-tests/trace"]);
     for test in TESTS {
@@ -108,8 +126,15 @@ pub fn run_tests(workspace: &Workspace, built: &[Built], filter: Option<&str>) -
     cargo.env("GRIDLEASE_PROGRAMS_DIR", folder(workspace)).env("GRIDLEASE_TRACE_DIR", &counts);
     // What instructions cost is held to within a few per cent of what was written down for the programs that are deployed.
     cargo.args(["--", "--skip", "cu::"]).args(filter);
-    run::run(&mut cargo)?;
-    Traced::read(&counts)
+    run::run(&mut cargo)
+}
+
+/// What the tests wrote down.
+///
+/// # Errors
+/// They wrote nothing.
+pub fn traced(workspace: &Workspace, filter: Option<&str>) -> Result<Traced> {
+    Traced::read(&counts(workspace, filter))
 }
 
 /// The lines of the programs' sources.
@@ -136,13 +161,7 @@ pub fn lines(workspace: &Workspace, built: &[Built], traced: &Traced) -> Result<
             }
         }
     }
-    let mut tests = BTreeMap::new();
-    for (file, _) in lines.files() {
-        let path = workspace.root.join(file);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        tests.insert(file.to_owned(), first_test_line(&text).unwrap_or(u32::MAX));
-    }
-    lines.retain(|file, line| tests.get(file).is_some_and(|first| line < *first));
+    lines.without_tests(&workspace.root)?;
     Ok(lines)
 }
 

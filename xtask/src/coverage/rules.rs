@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::lines::{Lines, first_test_line};
+use super::lines::Lines;
 use super::tools::Tools;
 use crate::run;
 use crate::workspace::Workspace;
@@ -21,42 +21,53 @@ struct Built {
     executable: Option<PathBuf>,
 }
 
-/// Runs the crate's tests and counts.
+/// The folder of the build.
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("coverage/rules")
+}
+
+/// `cargo test` of the crate, with counters.
+fn test(workspace: &Workspace) -> Command {
+    let target = target(workspace);
+    let mut cargo = workspace.side_cargo(&target);
+    cargo.args(["test", "--locked", "--package", CRATE.0, "--lib", "--tests"]);
+    cargo.env("RUSTFLAGS", "-Cinstrument-coverage").env("LLVM_PROFILE_FILE", target.join("counts/%p-%m.profraw"));
+    cargo
+}
+
+/// Runs the crate's tests, which write down what they ran.
 ///
 /// # Errors
 /// A tool is missing, it does not build, or a test fails.
-pub fn measure(workspace: &Workspace) -> Result<Lines> {
-    let tools = Tools::find(workspace)?;
-    let target = workspace.target.join("coverage/rules");
+pub fn run_tests(workspace: &Workspace) -> Result<()> {
+    let (tools, target) = (Tools::find(workspace)?, target(workspace));
     let counts = target.join("counts");
     if counts.exists() {
         fs::remove_dir_all(&counts).with_context(|| format!("cannot remove {}", counts.display()))?;
     }
-    let test = |more: &[&str]| {
-        let mut cargo = workspace.side_cargo(&target);
-        cargo.args(["test", "--locked", "--package", CRATE.0, "--lib", "--tests"]).args(more);
-        cargo.env("RUSTFLAGS", "-Cinstrument-coverage").env("LLVM_PROFILE_FILE", counts.join("%p-%m.profraw"));
-        cargo
-    };
-    let said = run::capture_loud(&mut test(&["--no-run", "--message-format=json-render-diagnostics"]))?;
-    let executables = executables(&said);
+    run::run(&mut test(workspace))?;
+    let mut merge = Command::new(&tools.profdata);
+    merge.args(["merge", "-sparse", "-o"]).arg(target.join("merged.profdata")).arg(&counts);
+    run::run(&mut merge)
+}
+
+/// The lines of the crate's sources.
+///
+/// # Errors
+/// The tests were not run, or a source cannot be read.
+pub fn lines(workspace: &Workspace) -> Result<Lines> {
+    let tools = Tools::find(workspace)?;
+    let mut only_build = test(workspace);
+    only_build.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    let executables = executables(&run::capture_loud(&mut only_build)?);
     ensure!(!executables.is_empty(), "cargo built no test of {}", CRATE.0);
-    run::run(&mut test(&[]))?;
-    let merged = target.join("merged.profdata");
-    run::run(Command::new(&tools.profdata).args(["merge", "-sparse", "-o"]).arg(&merged).arg(&counts))?;
     let mut export = Command::new(&tools.cov);
-    export.args(["export", "-format=lcov", "-instr-profile"]).arg(&merged);
+    export.args(["export", "-format=lcov", "-instr-profile"]).arg(target(workspace).join("merged.profdata"));
     for executable in &executables {
         export.arg("-object").arg(executable);
     }
     let mut lines = read(&run::capture(&mut export)?, &workspace.root);
-    let mut tests = Vec::new();
-    for (file, _) in lines.files() {
-        let path = workspace.root.join(file);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        tests.push((file.to_owned(), first_test_line(&text).unwrap_or(u32::MAX)));
-    }
-    lines.retain(|file, line| tests.iter().any(|(of, first)| of == file && line < *first));
+    lines.without_tests(&workspace.root)?;
     Ok(lines)
 }
 
@@ -90,9 +101,9 @@ mod tests {
 
     #[test]
     fn the_rules_lines_are_read_out_of_lcov_and_others_left_out() {
-        let lcov = "SF:/root/core/src/bond.rs\nFN:1,x\nDA:3,7\nDA:4,0\nend_of_record\n\
-                    SF:/root/core/tests/bond.rs\nDA:1,1\nend_of_record\nSF:/other/core/src/x.rs\nDA:1,1\nend_of_record\n";
-        let lines = read(lcov, Path::new("/root"));
+        let lcov = "SF:/here/core/src/bond.rs\nFN:1,x\nDA:3,7\nDA:4,0\nend_of_record\n\
+                    SF:/here/core/tests/bond.rs\nDA:1,1\nend_of_record\nSF:/other/core/src/x.rs\nDA:1,1\nend_of_record\n";
+        let lines = read(lcov, Path::new("/here"));
         assert_eq!(lines.files().collect::<Vec<_>>(), [("core/src/bond.rs", Count { lines: 2, run: 1 })]);
         assert_eq!(lines.missed("core/src/bond.rs"), [4..=4]);
     }
