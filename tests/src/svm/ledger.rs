@@ -326,7 +326,9 @@ impl Ledger {
             | MarketEvent::PayoutProposed(_)
             | MarketEvent::PayoutChanged(_)
             | MarketEvent::ProviderClosed(_)
-            | MarketEvent::BenchmarkRecorded(_) => {}
+            | MarketEvent::BenchmarkRecorded(_)
+            | MarketEvent::TipPaid(_)
+            | MarketEvent::PayoutRedirected(_) => {}
             MarketEvent::ProviderRecorded(_)
             | MarketEvent::OfferRecorded(_)
             | MarketEvent::OfferWithdrawn(_)
