@@ -18,6 +18,8 @@ pub mod flags {
     pub const CPU_CLASS: u32 = 1 << 4;
     /// All flags that are known.
     pub const KNOWN: u32 = TEE | SPOT | STATIC_IP | EGRESS | CPU_CLASS;
+    /// Their names, by bit.
+    pub const NAMES: [&str; 5] = ["TEE", "spot", "static IP", "egress", "CPU class"];
     /// Flags that an offer may carry only where the requirement accepts them.
     pub const CONSENT: u32 = SPOT;
 }
@@ -127,6 +129,34 @@ pub enum Field {
 }
 
 impl Field {
+    /// All of them, in their order: programs tell a field by its place here.
+    pub const ALL: [Field; 14] = [
+        Self::GpuCount,
+        Self::GpuModel,
+        Self::Vram,
+        Self::ComputeCapability,
+        Self::Cuda,
+        Self::Cpu,
+        Self::Memory,
+        Self::Disk,
+        Self::Region,
+        Self::Down,
+        Self::Up,
+        Self::Flags,
+        Self::Stake,
+        Self::Reputation,
+    ];
+
+    /// The names of the bits of a field that is a mask; none for a quantity.
+    const fn bits(self) -> &'static [&'static str] {
+        match self {
+            Self::GpuModel => &MODELS,
+            Self::Region => &REGIONS,
+            Self::Flags => &flags::NAMES,
+            _ => &[],
+        }
+    }
+
     /// The name that a person reads, with its unit.
     pub const fn name(self) -> &'static str {
         match self {
@@ -161,7 +191,29 @@ pub struct Unmet {
 
 impl core::fmt::Display for Unmet {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: the job needs {}, the offer has {}", self.field.name(), self.required, self.offered)
+        let value = |value| Value { value, bits: self.field.bits() };
+        let (required, offered) = (value(self.required), value(self.offered));
+        write!(f, "{}: the job needs {required}, the offer has {offered}", self.field.name())
+    }
+}
+
+/// A quantity, or the names of a mask's bits.
+struct Value {
+    value: u64,
+    bits: &'static [&'static str],
+}
+
+impl core::fmt::Display for Value {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.bits.is_empty() {
+            return write!(f, "{}", self.value);
+        }
+        let mut between = "";
+        for (_, name) in self.bits.iter().enumerate().filter(|(at, _)| self.value >> at & 1 == 1) {
+            write!(f, "{between}{name}")?;
+            between = ", ";
+        }
+        if between.is_empty() { f.write_str("none") } else { Ok(()) }
     }
 }
 

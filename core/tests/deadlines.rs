@@ -1,9 +1,12 @@
 //! Every deadline one second before, at, and one second after.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
+use gridlease_core::job::{EndReason, Job, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState};
-use gridlease_core::limits::{DEFAULT_WINDOW, MAX_EXTENSIONS};
+use gridlease_core::limits::{
+    CHECKPOINT_BOUNDS, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE,
+};
+use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 
 const T: u64 = 1_800_000_000;
@@ -178,6 +181,13 @@ fn bids_end_and_awards_begin_in_the_same_second() {
 }
 
 #[test]
+fn a_bid_is_taken_up_to_the_most_that_the_job_pays_and_not_an_atom_above() {
+    let job = job(DEFAULT_WINDOW);
+    let results = [0, 1, 3_600, 3_601].map(|price| job.check_bid(PricePerHour(price), UnixTs(T)));
+    assert_eq!(results, [Err(RuleError::PriceOutOfBounds), Ok(()), Ok(()), Err(RuleError::BidAboveMax)]);
+}
+
+#[test]
 fn a_lead_in_the_last_three_seconds_extends_the_window_by_three() {
     let close = T + DEFAULT_WINDOW.0;
     let ends = [close - 4, close - 3, close - 2, close - 1].map(|ts| {
@@ -248,4 +258,39 @@ fn every_gigabyte_begun_gives_twenty_seconds_up_to_fifteen_minutes() {
         assert_eq!(start_deadline(UnixTs(T), image_mb), Ok(UnixTs(T + allowed)), "{image_mb} MB");
     }
     assert_eq!(start_deadline(UnixTs(u64::MAX - 119), 0), Err(RuleError::Overflow));
+}
+
+#[test]
+fn notice_and_checkpoints_are_taken_to_the_second_of_their_bounds_and_zero_is_none() {
+    let (least, most) = CHECKPOINT_BOUNDS;
+    let wrong = Err(RuleError::DurationOutOfBounds);
+    for (notice, checkpoint, taken) in [
+        (0, 0, Ok(())),
+        (MAX_NOTICE.0, least.0, Ok(())),
+        (MAX_NOTICE.0 + 1, 0, wrong),
+        (0, 1, wrong),
+        (0, least.0 - 1, wrong),
+        (0, most.0, Ok(())),
+        (0, most.0 + 1, wrong),
+    ] {
+        assert_eq!(check_care(Seconds(notice), Seconds(checkpoint)), taken, "{notice} {checkpoint}");
+    }
+}
+
+#[test]
+fn a_spot_offer_leaves_after_two_minutes_whatever_was_agreed() {
+    for agreed in [0, 60, 600].map(Seconds) {
+        assert_eq!(notice_of(flags::SPOT | flags::EGRESS, agreed), SPOT_NOTICE);
+        assert_eq!(notice_of(flags::EGRESS, agreed), agreed);
+    }
+}
+
+#[test]
+fn the_next_to_do_for_a_lease_that_is_down_is_to_end_it_when_it_was_down_too_long() {
+    let mut lease = ending();
+    lease.state = LeaseState::Paused;
+    lease.down_since = UnixTs(T - 500);
+    assert_eq!(lease.due(), UnixTs(T - 500 + MAX_DOWNTIME.0));
+    lease.down_since = UnixTs(u64::MAX);
+    assert_eq!(lease.due(), UnixTs(u64::MAX), "a clock at its end is no reason to fail");
 }

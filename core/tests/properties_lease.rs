@@ -180,14 +180,15 @@ proptest! {
     ) {
         let (mut plain, mut settled, mut now) = (lease, lease, common::START);
         for (tick, step, settles) in steps {
+            // What was paid cannot be kept back any more: downtime is then credited out of the stake, to the same sum. What
+            // hangs on that sum (the funds and how long they last, a rejection) can differ after it, so the stories part there,
+            // at that very moment.
+            if !plain.credited.is_zero() || matches!(step, Step::Reject | Step::CollectCredit(_)) {
+                break;
+            }
             now = tick.from(now);
             if settles {
                 let _ = settled.settle(now);
-            }
-            // What was paid cannot be kept back any more: downtime is then credited out of the stake, to the same sum. What
-            // hangs on that sum (the funds, a rejection) can differ after it, so the stories part there.
-            if !plain.credited.is_zero() || matches!(step, Step::Reject | Step::CollectCredit(_)) {
-                break;
             }
             prop_assert_eq!(apply(&mut plain, step, now), apply(&mut settled, step, now));
         }

@@ -218,6 +218,24 @@ fn a_failure_reads_as_a_sentence_with_both_values() {
 }
 
 #[test]
+fn a_failed_mask_is_told_by_the_names_of_its_bits() {
+    let words = |field, required, offered| Unmet { field, required, offered }.to_string();
+    let models = words(Field::GpuModel, model_bit(1) | model_bit(7), model_bit(12));
+    assert_eq!(models, "GPU model: the job needs h100, a100, the offer has l40s");
+    assert_eq!(words(Field::Region, 1 << 1 | 1 << 2, 1 << 6), "region: the job needs eu, us, the offer has asia");
+    let needed = flags::TEE | flags::EGRESS;
+    assert_eq!(words(Field::Flags, needed.into(), 0), "flags: the job needs TEE, egress, the offer has none");
+    assert_eq!(flags::NAMES.len(), flags::KNOWN.count_ones() as usize);
+}
+
+#[test]
+fn a_field_is_told_by_its_place_among_all() {
+    for (place, field) in Field::ALL.into_iter().enumerate() {
+        assert_eq!(field as usize, place, "{field:?}");
+    }
+}
+
+#[test]
 fn names_and_numbers_of_models_and_regions_belong_together() {
     for (id, name) in (0u8..).zip(MODELS) {
         assert_eq!((model_id(name), model_name(id)), (Some(id), Some(name)));

@@ -13,3 +13,4 @@ pub mod market;
 pub mod node_api;
 pub mod program;
 pub mod rpc;
+mod said;

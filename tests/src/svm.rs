@@ -16,11 +16,14 @@ pub mod arrays;
 pub mod attempt;
 pub mod books;
 pub mod care;
+pub mod idle;
 pub mod ledger;
 pub mod outcome;
 pub mod parties;
 pub mod pools;
 pub mod steps;
+#[cfg(feature = "trace")]
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -45,6 +48,8 @@ use spl_token_interface::state::{Account as TokenAccount, AccountState, Mint};
 
 use ledger::Ledger;
 use outcome::{Done, Refused};
+#[cfg(feature = "trace")]
+use trace::vm;
 
 /// Unix time at which every world begins.
 pub const GENESIS: u64 = 1_800_000_000;
@@ -105,13 +110,13 @@ impl World {
     /// Both programs and the mint, but no configuration yet.
     #[must_use]
     pub fn bare() -> Self {
-        Self::with_vm(LiteSVM::new())
+        Self::with_vm(vm())
     }
 
     /// A world in which anybody can sign for anybody: for calls that only the market's PDA may make.
     #[must_use]
     pub fn unsigned() -> Self {
-        Self::with_vm(LiteSVM::new().with_sigverify(false)).configured()
+        Self::with_vm(vm().with_sigverify(false)).configured()
     }
 
     fn configured(mut self) -> Self {
@@ -483,6 +488,11 @@ impl World {
             spl_token_interface::instruction::mint_to(&TOKEN_PROGRAM, &mint, to, &key, &[], atoms).unwrap();
         self.ok(&[instruction], &[&authority]);
     }
+}
+
+#[cfg(not(feature = "trace"))]
+fn vm() -> LiteSVM {
+    LiteSVM::new()
 }
 
 fn key_number(number: u64) -> Keypair {

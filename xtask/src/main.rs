@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer of the market runs. Of the market's crates it imports only `core`, so it builds in seconds.
 
+mod coverage;
 mod cu;
 mod demo;
 mod deps;
@@ -70,6 +71,15 @@ enum Task {
         after_help = "Examples:\n  cargo xtask cu\n  cargo xtask cu --json\n  cargo xtask cu --json --situations\n  cargo xtask cu --write   (measure anew)"
     )]
     Cu(cu::Options),
+
+    /// Measures which lines of the rules and of the built programs the tests run, and writes docs/COVERAGE.md
+    ///
+    /// Takes a quarter of an hour the first time: the rules, the tests of the programs and the programs are built apart from
+    /// everything else. With --profile it says instead where an instruction of the programs spends its compute units.
+    #[command(
+        after_help = "Examples:\n  cargo xtask coverage\n  cargo xtask coverage --json\n  cargo xtask coverage --rules --uncovered core/src/job.rs\n  cargo xtask coverage --profile settle --tests batch::"
+    )]
+    Coverage(coverage::Options),
 
     /// Prints the state diagrams of docs/PROTOCOL.md from the tables in core
     #[command(after_help = "Examples:\n  cargo xtask diagrams\n  cargo xtask diagrams --check")]
@@ -153,6 +163,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::BuildPrograms { check: false } => programs::ensure(&Workspace::load()?).map(|_| true),
         Task::Idl { check: true } => idl::check(&Workspace::load()?),
         Task::Idl { check: false } => idl::write(&Workspace::load()?).map(|()| true),
+        Task::Coverage(options) => coverage::run(&Workspace::load()?, &options).map(|()| true),
         Task::Cu(options) => cu::run(&Workspace::load()?, &options).map(|()| true),
         Task::Diagrams { check: true } => diagrams::check(&Workspace::load()?),
         Task::Diagrams { check: false } => diagrams::write(&Workspace::load()?).map(|()| true),

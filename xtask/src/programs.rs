@@ -3,7 +3,7 @@
 //! `programs/prebuilt/` holds the bytecode and `record.json`, which says what it was built from. A program is used only if
 //! the hash of its sources, of the dependencies that the lock pins for it, and of the bytecode itself are the recorded ones.
 
-mod build;
+pub mod build;
 mod fingerprint;
 
 use std::collections::BTreeMap;

@@ -84,6 +84,15 @@ pub fn run() -> Result<()> {
     packages::ensure_registry(&host)
 }
 
+/// The path of a program of the system's, installed with its Debian package where it is missing. `elsewhere` says what to do on
+/// another system.
+///
+/// # Errors
+/// It is missing and cannot be installed here.
+pub fn program(name: &str, package: &str, elsewhere: &str) -> Result<PathBuf> {
+    packages::ensure_program(&Host::this()?, name, package, elsewhere)
+}
+
 /// Sets up what is missing for the tests: all that the market needs, and a shell for their images.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ pub enum MarketError {
     #[msg("the number must be higher than that of the purse's last job")]
     NumberUsed,
     /// 6011
-    #[msg("a string is empty, too long or of unexpected form")]
+    #[msg("the endpoint or the manifest's address is empty, too long, or not ASCII without blanks")]
     BadString,
     /// 6012
     #[msg("the reported image digest is not the job's")]
@@ -52,7 +52,7 @@ pub enum MarketError {
     #[msg("the offer lives longer than an hour or ends in the past")]
     BadExpiry,
     /// 6015
-    #[msg("too many of these are open; close some first")]
+    #[msg("the purse has its 4,096 open jobs, or the provider its 256 offers; close some first")]
     TooMany,
     /// 6016
     #[msg("this auction mode or verification class is not taken by this version")]

@@ -55,7 +55,7 @@ pub enum StakingError {
     #[msg("the signer is not the admin, nor the one named to become it")]
     WrongAdmin,
     /// 6016
-    #[msg("nothing was proposed")]
+    #[msg("no change and no admin is proposed")]
     NothingProposed,
     /// 6017
     #[msg("the bond takes no delegations; its operator has opened no pool")]

@@ -1,6 +1,5 @@
 //! What-ifs: copies of a world, and transactions that leave no trace.
 
-use litesvm::LiteSVM;
 use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_message::Message;
@@ -23,7 +22,7 @@ impl World {
     /// A world in which anybody can sign for anybody, with no configuration yet.
     #[must_use]
     pub fn bare_unsigned() -> Self {
-        Self::with_vm(LiteSVM::new().with_sigverify(false))
+        Self::with_vm(super::vm().with_sigverify(false))
     }
 
     /// A copy that goes its own way.

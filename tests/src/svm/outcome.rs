@@ -104,21 +104,13 @@ impl Refused {
     }
 
     fn reason(&self, code: u32) -> String {
-        let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code);
-        if let Some(rule) = rule.filter(|_| self.is_ours()) {
-            return format!("{rule:?}");
-        }
-        if let Some(name) = self.program.and_then(|program| own_errors().get(&(program, code))) {
-            return name.clone();
+        if let Some(name) = self.program.and_then(|program| error_name(&program, code)) {
+            return name;
         }
         // Anchor writes the name of its own errors into the log.
         let named =
             self.logs.iter().find_map(|line| line.split_once("Error Code: ")?.1.split_once('.').map(|(name, _)| name));
         named.map_or_else(|| code.to_string(), str::to_owned)
-    }
-
-    fn is_ours(&self) -> bool {
-        self.program == Some(MARKET) || self.program == Some(STAKING)
     }
 }
 
@@ -163,6 +155,14 @@ fn own_errors() -> &'static BTreeMap<(Pubkey, u32), String> {
         });
         errors.collect()
     })
+}
+
+/// The name of error `code` of one of our programs: a rule's, or the program's own.
+#[must_use]
+pub fn error_name(program: &Pubkey, code: u32) -> Option<String> {
+    let ours = *program == MARKET || *program == STAKING;
+    let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code).filter(|_| ours);
+    rule.map(|rule| format!("{rule:?}")).or_else(|| own_errors().get(&(*program, code)).cloned())
 }
 
 /// Every error of a program's own (not of a rule), by name.

@@ -15,6 +15,7 @@ mod closing;
 mod cranks;
 mod cu;
 mod deadlines;
+mod error_codes;
 mod faults;
 mod governance;
 mod gpu_claims;

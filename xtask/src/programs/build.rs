@@ -1,7 +1,7 @@
 //! `cargo build-sbf`, whichever is installed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -49,13 +49,36 @@ pub fn compiler(workspace: &Workspace) -> Result<String> {
 pub fn build(workspace: &Workspace, program: &str) -> Result<Vec<u8>> {
     // Not straight into the committed directory: Anza's command also leaves a key pair beside the bytecode.
     let out = workspace.target.join("programs");
-    let bytecode = out.join(format!("{program}.so"));
-    match fs::remove_file(&bytecode) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove the old {}", bytecode.display()));
-        }
-        _ => {}
+    let mut command = command(workspace, program, &out);
+    command.arg("--config").arg(anonymous_paths(workspace)?);
+    compile(command, &out, program)
+}
+
+/// Compiles a program with line tables, in folders of its own, and returns its bytecode. `linker` is called instead of the
+/// linker that the command would call.
+///
+/// # Errors
+/// It does not compile, or the compiler leaves no bytecode of that name.
+pub fn build_traceable(
+    workspace: &Workspace,
+    program: &str,
+    out: &Path,
+    target: &Path,
+    linker: &Path,
+) -> Result<Vec<u8>> {
+    let mut command = command(workspace, program, out);
+    // The standard library stays as it is: the compiler's own run-time parts were linked with that very one.
+    for package in ["gridlease-core", "gridlease-market", "gridlease-staking", "anchor-lang", "anchor-spl"] {
+        command.arg("--config").arg(format!("profile.release.package.{package}.debug = \"line-tables-only\""));
     }
+    let linker = toml::Value::from(linker.to_string_lossy().into_owned());
+    command.arg("--config").arg(format!("target.sbf-solana.linker = {linker}"));
+    command.env("SBF_TARGET_DIR", target);
+    compile(command, out, program)
+}
+
+/// The command that compiles a program into `out`; settings for cargo may follow.
+fn command(workspace: &Workspace, program: &str, out: &Path) -> Command {
     let manifest = PathBuf::from("programs").join(program).join("Cargo.toml");
     let mut command = cargo(workspace);
     command
@@ -63,9 +86,19 @@ pub fn build(workspace: &Workspace, program: &str) -> Result<Vec<u8>> {
         .arg("--manifest-path")
         .arg(manifest)
         .arg("--sbf-out-dir")
-        .arg(&out)
-        .args(["--", "--locked", "--config"])
-        .arg(anonymous_paths(workspace)?);
+        .arg(out)
+        .args(["--", "--locked"]);
+    command
+}
+
+fn compile(mut command: Command, out: &Path, program: &str) -> Result<Vec<u8>> {
+    let bytecode = out.join(format!("{program}.so"));
+    match fs::remove_file(&bytecode) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove the old {}", bytecode.display()));
+        }
+        _ => {}
+    }
     run::run(&mut command)?;
     fs::read(&bytecode).with_context(|| {
         format!("`cargo build-sbf` left no {}; is the crate's library called `{program}`?", bytecode.display())

@@ -1,5 +1,6 @@
 //! Debian packages, and the registry that comes as one.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -44,6 +45,22 @@ pub fn ensure_shell(host: &Host) -> Result<()> {
         bail!("there is no `busybox` on PATH; the tests put a statically linked one into their images");
     }
     install(host, &["busybox-static"])
+}
+
+/// Makes sure that a program is there, which comes with a package of its own; returns its path.
+///
+/// # Errors
+/// It is missing and cannot be installed here; `elsewhere` says what to do where there are no Debian packages.
+pub fn ensure_program(host: &Host, name: &str, package: &str, elsewhere: &str) -> Result<PathBuf> {
+    if let Some(path) = host.program(name) {
+        return Ok(path);
+    }
+    if !is_debian(&host.os_release) {
+        bail!("there is no `{name}` on PATH; {elsewhere}");
+    }
+    install(host, &[package])
+        .with_context(|| format!("there is no `{name}` on PATH; {elsewhere}, or install {package}"))?;
+    host.program(name).with_context(|| format!("the package {package} brought no `{name}`; {elsewhere}"))
 }
 
 /// Installs Debian packages.
@@ -131,6 +148,16 @@ mod tests {
         script(&host, "docker-registry", "exit 0");
         script(&host, "apt-get", "exit 1");
         ensure_registry(&host).unwrap();
+    }
+
+    #[test]
+    fn a_missing_program_is_installed_with_its_package_and_found() {
+        let (_directory, host) = machine();
+        let made = host.path[0].join("llvm-cov-22");
+        script(&host, "apt-get", &format!("case \"$*\" in *llvm-22) touch {};; esac", made.display()));
+        assert_eq!(ensure_program(&host, "llvm-cov-22", "llvm-22", "do this").unwrap(), made);
+        let error = ensure_program(&host, "llvm-cov-23", "llvm-22", "do this").unwrap_err().to_string();
+        assert!(error.contains("brought no `llvm-cov-23`; do this"), "{error}");
     }
 
     #[test]

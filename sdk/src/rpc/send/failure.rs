@@ -8,6 +8,7 @@ use solana_signature::Signature;
 use solana_transaction_error::TransactionError;
 
 use super::{ErrorNamer, Prepared};
+use crate::said::in_words;
 
 /// Most log lines that are kept.
 const MAX_LOGS: usize = 512;
@@ -97,7 +98,10 @@ impl fmt::Display for ProgramFailure {
             }
             (error, _) => write!(f, "the transaction was refused: {error}")?,
         }
-        if self.name.is_none()
+        let compared: Vec<_> = self.logs.iter().filter_map(|line| in_words(line)).collect();
+        if !compared.is_empty() {
+            write!(f, " ({})", compared.join("; "))?;
+        } else if self.name.is_none()
             && let Some(detail) = self.detail()
         {
             let detail: String = detail.chars().take(MAX_DETAIL).collect();
@@ -201,6 +205,20 @@ mod tests {
         failure.signature = Some(Signature::default());
         let text = failure.to_string();
         assert!(text.contains("NotEnough (code 1); it landed as failed"), "{text}");
+    }
+
+    #[test]
+    fn the_values_that_a_program_compared_are_told_beside_the_sentence_of_its_error() {
+        let mut failure = failure(
+            &["Program log: Instruction: PlaceBid", "Program log: unmet 2 required 24576 offered 16384"],
+            TransactionError::InstructionError(3, InstructionError::Custom(6119)),
+        );
+        (failure.code, failure.name) = (Some(6119), Some("the offer does not satisfy the requirement".to_owned()));
+        assert_eq!(
+            failure.to_string(),
+            "instruction 1 was refused: the offer does not satisfy the requirement (code 6119) \
+             (GPU memory (MiB): the job needs 24576, the offer has 16384); nothing was sent"
+        );
     }
 
     #[test]

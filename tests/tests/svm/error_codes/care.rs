@@ -1,0 +1,107 @@
+//! Errors of what happens to a lease beside its meter: challenges, checkpoints, rejected starts, notice.
+
+use gridlease_core::job::EndReason;
+use gridlease_sdk::instruction::care;
+use gridlease_sdk::instruction::job::JobArgs;
+use gridlease_sdk::instruction::lease::LeaseKeys;
+use gridlease_tests::svm::World;
+use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
+use solana_keypair::Keypair;
+use solana_signer::Signer;
+
+use super::{Scenario, play};
+
+pub const ALL: &[Scenario] = &[
+    ("market WrongNonce", wrong_nonce),
+    ("market PurseOpen", purse_open),
+    ("market ChallengeOpen", challenge_open),
+    ("market NoChallenge", no_challenge),
+    ("market NotDurable", not_durable),
+    ("market StaleCheckpoint", stale_checkpoint),
+    ("market NoNotice", no_notice),
+    ("market RejectsUsedUp", rejects_used_up),
+];
+
+#[test]
+fn the_errors_of_care_come_as_they_are_named() {
+    play(ALL);
+}
+
+fn running(w: &mut World, edit: impl FnOnce(&mut JobArgs)) -> (Buyer, Provider, LeaseKeys, Keypair) {
+    let (buyer, owner, asker) = (w.buyer(20 * USDC), w.provider(|_| {}), w.person());
+    let keys = w.running(&buyer, &owner, 1_800_000, edit);
+    (buyer, owner, keys, asker)
+}
+
+fn wrong_nonce() -> String {
+    let mut w = World::new();
+    let (_, owner, keys, asker) = running(&mut w, |_| {});
+    w.challenge(&asker, &keys);
+    w.refuse(care::answer_challenge(&owner.node.pubkey(), &keys, [1; 32]), &[&owner.node])
+}
+
+fn purse_open() -> String {
+    let mut w = World::new();
+    let (_, owner, keys, asker) = running(&mut w, |_| {});
+    w.pass(1_000);
+    w.settle(&keys);
+    w.take_down(&asker, &keys);
+    w.pass(39);
+    w.finish(&owner, &keys, EndReason::Completed);
+    w.refuse(care::waive_credit(&keys), &[])
+}
+
+fn challenge_open() -> String {
+    let mut w = World::new();
+    let (_, _, keys, asker) = running(&mut w, |_| {});
+    w.challenge(&asker, &keys);
+    w.refuse(care::challenge(&asker.pubkey(), &keys.lease), &[&asker])
+}
+
+fn no_challenge() -> String {
+    let mut w = World::new();
+    let (_, owner, keys, _) = running(&mut w, |_| {});
+    w.refuse(care::answer_challenge(&owner.node.pubkey(), &keys, [0; 32]), &[&owner.node])
+}
+
+fn checkpoint(edit: impl FnOnce(&mut JobArgs)) -> String {
+    let mut w = World::new();
+    let (_, owner, keys, _) = running(&mut w, edit);
+    w.refuse(care::checkpoint(&owner.node.pubkey(), &keys, 0, [1; 32], 9), &[&owner.node])
+}
+
+fn not_durable() -> String {
+    checkpoint(|_| {})
+}
+
+fn stale_checkpoint() -> String {
+    checkpoint(|args| args.checkpoint_s = 60)
+}
+
+fn no_notice() -> String {
+    let mut w = World::new();
+    let (_, owner, keys, _) = running(&mut w, |_| {});
+    w.refuse(care::give_notice(&owner.node.pubkey(), &keys), &[&owner.node])
+}
+
+fn rejects_used_up() -> String {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let owners: Vec<_> = (0..3).map(|_| w.provider(|_| {})).collect();
+    let job = w.job(&buyer, |args| args.attempts = 8);
+    for owner in &owners {
+        w.bid(owner, &job, 1_000_000);
+    }
+    w.close_window(&job);
+    loop {
+        let lease = w.award(&job);
+        let keys = w.keys(&lease);
+        let owner = owners.iter().find(|owner| owner.record == keys.provider).unwrap();
+        w.ready(owner, &keys);
+        let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+        if let Err(refused) = w.send(&[reject], &[&buyer.key]) {
+            return refused.to_string();
+        }
+        w.close_lease(&keys);
+    }
+}
