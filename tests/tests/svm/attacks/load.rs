@@ -35,6 +35,7 @@ const SHARED: &[(&str, &str)] = &[
     ("market::forfeit_bid", "credits the insurance account with a slash"),
     ("market::collect_credit", "names the insurance account, which gets what a frozen vault cannot take"),
     ("market::waive_credit", "after the buyer closed its purse; writes the lease alone"),
+    ("market::redirect_payout", "writes the lease alone, and only where its payout account is frozen"),
     ("market::open_index", "once for a model and region"),
     ("market::record_trade", "writes the index of a model and region; it can wait until the lease is closed"),
     ("staking::init_config", "once"),
@@ -65,7 +66,8 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     go(w, purse::deposit(&key, &key, &wallet, 90 * USDC));
     let purse_at = address::purse(&key);
     let buyer = Buyer { vault: address::purse_vault(&purse_at), purse: purse_at, wallet, key: buyer_key };
-    go(w, purse::set_spender(&key, &w.person().pubkey(), 10 * USDC, 3_600));
+    let spender = w.person().pubkey();
+    go(w, purse::set_spender(&key, &spender, 10 * USDC, 3_600));
 
     let (authority, payout) = w.wallet(200 * USDC);
     let (cold, node) = (authority.pubkey(), w.person());

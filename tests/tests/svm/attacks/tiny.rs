@@ -30,7 +30,7 @@ fn a_settlement_that_is_split_into_thousands_pays_exactly_what_one_pays_and_no_f
         totals.push((w.tokens(&owner.payout), purse.fees_owed, purse.balance));
     }
     assert_eq!(totals[0], totals[1]);
-    let gross = 1_234_567 * 3_000 / 3_600;
+    let gross: u64 = 1_234_567 * 3_000 / 3_600;
     assert_eq!((totals[0].0, totals[0].1), (gross - gross.div_ceil(50), gross.div_ceil(50)));
 }
 
