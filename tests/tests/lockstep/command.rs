@@ -1,7 +1,16 @@
 //! What may happen. A command names places, not addresses, so that a story stays meaningful where some of it is left out.
 //!
 //! A new instruction is a new variant here, an arm in `chain.rs` that builds it, an arm in `model/` that says what it does,
-//! and a line in `story.rs` that chooses it.
+//! and a line in `story.rs` that chooses it. What belongs together (pools, arrays, governance) is an enum of its own, with a
+//! file of its own in each of these places.
+
+pub mod arrays;
+pub mod governance;
+pub mod pools;
+
+use arrays::{ArrayStep, TaskStep};
+use governance::GovernanceStep;
+use pools::PoolStep;
 
 /// Who signs: 0 is the one who should; the others are people, by their number less one.
 pub type By = u8;
@@ -176,6 +185,8 @@ pub enum Command {
         lease: usize,
         by: By,
         reason: u8,
+        /// Exit code of the container.
+        exit: u8,
     },
     Abandon {
         job: usize,
@@ -198,4 +209,20 @@ pub enum Command {
     CloseJob {
         job: usize,
     },
+    /// A step of one provider's bond and its pool.
+    Pool {
+        provider: usize,
+        step: PoolStep,
+    },
+    /// A step of an array.
+    Array {
+        array: usize,
+        step: ArrayStep,
+    },
+    /// A step of a job that is a task of an array.
+    Task {
+        job: usize,
+        step: TaskStep,
+    },
+    Governance(GovernanceStep),
 }

@@ -1,11 +1,16 @@
 //! Stories: commands chosen so that much succeeds and everything is tried, run on both sides, and cut down where they differ.
 
+mod arrays;
+mod governance;
+mod pools;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::GOVERNANCE_WINDOW;
 use gridlease_sdk::address;
 use gridlease_tests::svm::World;
 use solana_pubkey::Pubkey;
@@ -18,6 +23,8 @@ use crate::random::Random;
 
 /// After how many commands all books are audited.
 const AUDIT_EVERY: usize = 250;
+/// Places in which stories post jobs of their own.
+const OWN_JOBS: usize = 6;
 /// How long a story that fails is cut down.
 const SHRINK_FOR: Duration = Duration::from_secs(120);
 
@@ -28,6 +35,8 @@ pub struct Tally {
     pub answers: BTreeMap<(Pubkey, [u8; 8], String), u64>,
     /// Commands that made sense.
     pub sent: u64,
+    /// Ways that commands took which their answers do not tell, and how often.
+    pub noted: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -36,6 +45,9 @@ impl Tally {
         self.sent += other.sent;
         for (key, count) in other.answers {
             *self.answers.entry(key).or_default() += count;
+        }
+        for (way, count) in other.noted {
+            *self.noted.entry(way).or_default() += count;
         }
     }
 }
@@ -166,6 +178,11 @@ fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tal
     if answer != expected {
         return Err(format!("the program says {answer:?}, the rules say {expected:?}\n    {}", logs.join("\n    ")));
     }
+    if expected.is_ok() {
+        for way in &model.noted {
+            *tally.noted.entry(way).or_default() += 1;
+        }
+    }
     chain::compare(world, model)?;
     Ok(true)
 }
@@ -227,6 +244,10 @@ fn clock(random: &mut Random, model: &Model) -> Command {
         24 => Command::Clock { slots: random.below(2_000), seconds: 0 },
         25 => Command::Clock { slots: random.below(100), seconds: random.below(100_000) as i64 },
         26 => Command::Clock { slots: random.below(100), seconds: -(random.below(3_000) as i64) },
+        27 => match far_due(random, model) {
+            Some(due) => tick((due + random.below(3)).saturating_sub(model.now.ts.0 + 1)),
+            None => tick(random.below(200)),
+        },
         // To a deadline of somebody's, or a second before or after.
         _ => {
             let mut dues: Vec<u64> = Vec::new();
@@ -245,6 +266,18 @@ fn clock(random: &mut Random, model: &Model) -> Command {
             tick((due + random.below(3)).saturating_sub(now + 1))
         }
     }
+}
+
+/// When something comes due that takes days.
+fn far_due(random: &mut Random, model: &Model) -> Option<u64> {
+    let requests = model.providers.iter().flat_map(|owner| &owner.holdings.requests).map(|request| request.matures.0);
+    let pools = model.providers.iter().filter_map(|owner| owner.bond?.pool).map(|pool| pool.commission.from.0);
+    let change = model.market.next.map(|next| next.due);
+    let config = model.staking.next.map(|next| next.2);
+    let lapses = change.filter(|_| random.once_in(3)).map(|due| due + GOVERNANCE_WINDOW.0);
+    let mut dues: Vec<_> = requests.chain(pools).chain(change).chain(config).chain(lapses).collect();
+    dues.retain(|due| *due >= model.now.ts.0);
+    (!dues.is_empty()).then(|| random.pick(&dues))
 }
 
 /// Who chooses the commands.
@@ -283,7 +316,14 @@ impl Teller {
 }
 
 fn choose(random: &mut Random, model: &Model) -> Command {
-    match random.below(100) {
+    match random.below(128) {
+        100..=119 => pools::choose(random, model),
+        120 | 121 => pools::anything(random, model),
+        122..=124 => governance::choose(random, model),
+        125..=127 => {
+            let buyer = random.index(BUYERS);
+            arrays::choose(random, model, buyer)
+        }
         0..=17 => clock(random, model),
         18..=24 => money(random, model),
         25..=35 => supply(random, model),
@@ -344,7 +384,7 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if owner.record.is_none() {
         return if random.once_in(3) { Command::Register { provider } } else { Command::OpenBond { provider } };
     }
-    let poor = owner.bond.is_none_or(|bond| bond.totals.free().is_ok_and(|free| free.0 < 50_000_000));
+    let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < 50_000_000));
     match random.below(10) {
         0 if owner.bond.is_none() => Command::OpenBond { provider },
         0..=3 if poor => {
@@ -381,8 +421,15 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
     let who = by(random);
     let lease = if random.once_in(10) { random.index(3) } else { 0 };
     let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else {
+        // The other places are for tasks.
+        if job >= OWN_JOBS {
+            return arrays::choose(random, model, job % BUYERS);
+        }
         return Command::PostJob { job, by: who, terms: job_terms(random) };
     };
+    if let Some(command) = arrays::of_task(random, model, job) {
+        return command;
+    }
     let (provider, offer) = an_offer(random, |provider, offer| is_live(model, provider, offer));
     match (posted.rules.state, posted.leases.last().map(|current| current.rules.state)) {
         (JobState::Open, _) if random.once_in(60) => {
@@ -423,7 +470,8 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             8 | 9 => Command::Stop { job, lease, by: who },
             10..=12 => {
                 let any = random.small(14);
-                Command::Finish { job, lease, by: who, reason: random.pick(&[1, 1, 3, 3, any]) }
+                let (reason, exit) = (random.pick(&[1, 1, 3, 3, any]), u8::from(random.once_in(5)));
+                Command::Finish { job, lease, by: who, reason, exit }
             }
             13 => Command::Abandon { job, lease, by: who },
             14 | 15 => Command::Expire { job, lease },
@@ -468,7 +516,7 @@ fn anything(random: &mut Random) -> Command {
         17 => Command::Settle { job, lease },
         18 => Command::TopUp { job, lease, by, amount },
         19 => Command::Stop { job, lease, by },
-        20 => Command::Finish { job, lease, by, reason: random.small(14) },
+        20 => Command::Finish { job, lease, by, reason: random.small(14), exit: random.small(3) },
         21 => Command::Abandon { job, lease, by },
         22 => Command::FailStart { job, lease, by },
         23 => Command::Expire { job, lease },

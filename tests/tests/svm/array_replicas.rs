@@ -2,10 +2,12 @@
 
 use gridlease_core::array::{ArrayEnd, Replica};
 use gridlease_core::job::JobState;
+use gridlease_core::limits::UNBONDING_TIME;
 use gridlease_sdk::account::{Array, Job, Provider as Record, TaskGroup};
 use gridlease_sdk::address;
+use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
-use gridlease_sdk::instruction::{job, provider};
+use gridlease_sdk::instruction::{job, provider, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC, node_args};
@@ -240,6 +242,26 @@ fn the_place_of_a_provider_that_failed_to_start_is_free_for_its_kin() {
     }
     w.close_window(&jobs[1]);
     assert_eq!(awarded(&mut w, &jobs[1]), Some(first.record));
+}
+
+#[test]
+fn a_bidder_for_a_replica_that_closed_its_bond_is_charged_a_fault_as_for_any_job() {
+    let mut w = World::new();
+    let buyer = w.buyer(100 * USDC);
+    let owner = w.provider(|_| {});
+    let (_, jobs) = replicated(&mut w, &buyer, 2);
+    w.bid(&owner, &jobs[0], 1_000_000);
+    let number = w.unbond(&owner, 100 * USDC);
+    w.pass(UNBONDING_TIME.0);
+    let withdrawal = w.withdrawal_of_stake(&owner, number);
+    w.ok(&[withdrawal], &[]);
+    let close = stake::close_bond(&owner.authority.pubkey(), &owner.payout, false);
+    w.ok(&[close], &[&owner.authority]);
+    let award = w.award_of(&jobs[0]);
+    let done = w.ok(&[award], &[]);
+    let Some(MarketEvent::BidsDropped(told)) = done.market().next() else { panic!("{:?}", done.told()) };
+    assert_eq!((told.bids[0].provider, told.bids[0].faulted), (owner.record, true));
+    assert_eq!(w.read::<Record>(&owner.record).faulted, 1);
 }
 
 #[test]

@@ -101,7 +101,9 @@ impl<'info> Candidate<'info> {
         let wrong = if bid.is_some() { MarketError::CandidateMissing } else { MarketError::Unrelated };
         require_keys_eq!(*self.bond.key, provider.bond, wrong);
         let group = asked.group.as_ref();
-        if kin::check(group, asked.job, &provider, self.bond).is_err() {
+        // A bond that was closed names nobody, and is the bidder's own doing: that is told below.
+        let bonded = *self.bond.owner == STAKING_ID;
+        if bonded && kin::check(group, asked.job, &provider, self.bond).is_err() {
             // It runs another replica of the task, or shares somebody with who does.
             let refused = refusal_code(&Refusal::Rule(RuleError::Kin));
             return Ok(Err(DroppedBid { provider: *self.provider.key, refused, faulted: false }));

@@ -3,10 +3,9 @@
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{Job, JobState, Terms, Unawarded, start_deadline};
-use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use sha2::{Digest, Sha256};
@@ -57,6 +56,7 @@ impl Model {
         let key = address::job(&purse_key, number);
         require(self.buyers[buyer].purse.is_some(), GONE)?;
         require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
+        self.intake()?;
         let need = chain::need(terms);
         need.check().market()?;
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
@@ -88,6 +88,9 @@ impl Model {
             excluded: Vec::new(),
             ended_ts: 0,
             leases: Vec::new(),
+            spent: 0,
+            exit: None,
+            task: None,
         });
         Ok(())
     }
@@ -112,7 +115,7 @@ impl Model {
             claims: offer.claims(),
             unit: chain::unit(),
             reputation: record.history.standing,
-            bond: provider.bond.map(|bond| bond.totals).unwrap_or_default(),
+            bond: provider.bond.map(|bond| bond.totals.bond()).transpose()?.unwrap_or_default(),
         };
         let wanted = Wanted { need: posted.need, max_duration: posted.rules.terms.max_duration };
         bidder.check(&wanted, price, until)
@@ -124,8 +127,10 @@ impl Model {
         let node = bidder.record.as_ref().ok_or(GONE)?.node;
         require(bidder.offers[offer].is_some(), GONE)?;
         require(self.signer(by, node) == node, "market NotNodeKey")?;
+        self.intake()?;
         posted.rules.check_bid(PricePerHour(price), self.now.ts).market()?;
         require(bidder.bond.is_some(), "market WrongBond")?;
+        self.check_kin(&posted, provider)?;
         self.enter(job, posted, provider, offer, PricePerHour(price), self.now.ts)
     }
 
@@ -134,6 +139,7 @@ impl Model {
         let bidder = &self.providers[provider];
         let record = bidder.record.as_ref().ok_or(GONE)?;
         let terms = bidder.offers[offer].as_ref().ok_or(GONE)?;
+        self.intake()?;
         require(terms.auto_bid, "market NoAutoBid")?;
         match posted.rules.check_bid(posted.rules.terms.max_price, self.now.ts) {
             Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()),
@@ -157,6 +163,7 @@ impl Model {
             return Ok(());
         }
         require(bidder.bond.is_some(), "market WrongBond")?;
+        self.check_kin(&posted, provider)?;
         let until = posted.rules.award_ts();
         match self.enter(job, posted, provider, offer, price, until) {
             Err(full) if full == "market BookFull" => Ok(()),
@@ -213,9 +220,14 @@ impl Model {
         let mut faulted = Vec::new();
         for entry in posted.book.entries().iter().take(given) {
             let (provider, offer) = self.bidder(entry);
+            if self.check_kin(&posted, provider).is_err() {
+                dropped += 1;
+                continue;
+            }
             let rent =
                 self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_offer(1));
             match self.check(&posted, provider, offer, entry.price, now.ts) {
+                _ if self.providers[provider].bond.is_none() => faulted.push(provider),
                 Ok(stake) if rent => {
                     winner = Some((*entry, provider, offer, stake));
                     break;
@@ -231,6 +243,7 @@ impl Model {
         if let Some((entry, provider, offer, stake)) = winner {
             (0..=dropped).for_each(|_| posted.drop_best());
             self.open_lease(&mut posted, &entry, provider, offer, stake)?;
+            self.admit(&posted, provider);
         } else if dropped < bids {
             require(dropped > 0, "market CandidateMissing")?;
             (0..dropped).for_each(|_| posted.drop_best());
@@ -254,13 +267,14 @@ impl Model {
         offer: usize,
         stake: Atoms,
     ) -> Answer {
-        let (now, rents) = (self.now, self.rents);
+        let (now, rents, terms) = (self.now, self.rents, self.market.terms);
         let mut rules = posted.rules;
         let number = rules.leases;
         let reserved = rules.award(entry.price, now.ts).market()?;
         let deadline = start_deadline(now.ts, posted.image_mb).market()?;
         posted.set_rules(&rules, now);
         let purse = self.buyers[posted.buyer].purse_key;
+        require(self.staking.names_market(), "staking UnknownSlasher")?;
         let winner = &mut self.providers[provider];
         winner.record.as_mut().ok_or(GONE)?.leases += 1;
         let used = winner.offers[offer].as_mut().ok_or(GONE)?;
@@ -286,7 +300,7 @@ impl Model {
             provider,
             offer,
             open: true,
-            rules: lease::Lease::open(entry.price, reserved, SLOT_MS, Bps(FEE_BPS.0), deadline),
+            rules: lease::Lease::open(entry.price, reserved, terms.slot_ms, terms.fee, deadline),
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,
@@ -313,6 +327,7 @@ impl Model {
 
     pub(super) fn close_job(&mut self, job: usize) -> Answer {
         let posted = self.posted(job)?;
+        require(posted.task.is_none(), "market TaskOfArray")?;
         posted.rules.check_close().market()?;
         posted.open = false;
         let buyer = posted.buyer;
@@ -331,6 +346,7 @@ impl Model {
     pub(super) fn end_job(posted: &mut Posted, at: usize, back: Atoms, now: Now) -> Result<Atoms, String> {
         let over = &posted.leases[at];
         let (reason, price, provider) = (over.rules.reason, over.rules.price, over.provider);
+        (posted.exit, posted.spent) = (None, posted.spent.saturating_add(over.rules.base.0));
         let mut rules = posted.rules;
         let back = rules.on_lease_end(reason, back, price, posted.book.entries().len(), now.ts).market()?;
         if reason.is_retried() {

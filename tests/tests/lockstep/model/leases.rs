@@ -12,7 +12,7 @@ use crate::command::By;
 
 impl Model {
     /// The job in that place with the number of one of its leases, both with their accounts still there.
-    fn let_with_job(&mut self, job: usize, lease: usize) -> Result<(Posted, usize), String> {
+    pub(super) fn let_with_job(&mut self, job: usize, lease: usize) -> Result<(Posted, usize), String> {
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let posted = self.posted(job)?.clone();
         require(posted.leases[at].open, GONE)?;
@@ -76,7 +76,7 @@ impl Model {
     }
 
     /// Ends a lease by `how`, and its job with it; what comes back goes to the purse.
-    fn end(
+    pub(super) fn end(
         &mut self,
         mut posted: Posted,
         at: usize,
@@ -100,14 +100,16 @@ impl Model {
         self.end(posted, at, job, |lease| lease.stop(now))
     }
 
-    pub(super) fn finish(&mut self, job: usize, lease: usize, by: By, reason: u8) -> Answer {
+    pub(super) fn finish(&mut self, job: usize, lease: usize, by: By, reason: u8, exit: u8) -> Answer {
         let now = self.now;
         let (posted, at) = self.let_with_job(job, lease)?;
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
         let reason = EndReason::from_byte(reason).market()?;
         require(reason != EndReason::Abandoned, "market ReasonNotAllowed")?;
-        self.end(posted, at, job, |lease| lease.finish(reason, now))
+        self.end(posted, at, job, |lease| lease.finish(reason, now))?;
+        self.posted(job)?.exit = Some(exit.into());
+        Ok(())
     }
 
     pub(super) fn abandon(&mut self, job: usize, lease: usize, by: By) -> Answer {
@@ -116,6 +118,7 @@ impl Model {
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
         self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, now))?;
+        self.posted(job)?.exit = Some(0);
         self.slash(job, at, Fault::Abandoned)
     }
 
@@ -149,23 +152,20 @@ impl Model {
             parts.insurance = parts.total().market()?;
             parts.victim = Atoms::ZERO;
         }
-        let provider = &mut self.providers[current.provider];
-        let bond = provider.bond.as_mut().ok_or(GONE)?;
-        current.reservation = bond.totals.slash(current.reservation, parts.total().market()?).staking()?;
-        bond.slashed += parts.total().market()?.0;
-        provider.record.as_mut().ok_or(GONE)?.history.on_fault();
-        let (from, victim) = (provider.bond_vault, self.buyers[buyer].vault);
+        let (provider, reservation) = (current.provider, current.reservation);
+        let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
+        record.history.on_fault();
+        if parts.total().market()?.is_zero() {
+            return Ok(());
+        }
         if !parts.victim.is_zero() {
             let purse = self.purse(buyer)?;
             purse.amounts.deposit(parts.victim).market()?;
             purse.compensated += parts.victim.0;
         }
-        self.pay_out(from, victim, parts.victim)?;
-        // What a frozen insurance account cannot take stays in the bond's vault, owed to it.
-        if self.frozen.contains(&self.insurance) {
-            return Ok(());
-        }
-        self.pay_out(from, self.insurance, parts.insurance)
+        let left = self.slash_stake(provider, reservation, &parts, self.buyers[buyer].vault)?;
+        self.posted(job)?.leases[at].reservation = left;
+        Ok(())
     }
 
     pub(super) fn expire(&mut self, job: usize, lease: usize) -> Answer {

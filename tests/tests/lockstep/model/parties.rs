@@ -57,6 +57,8 @@ impl Model {
     pub(super) fn deposit(&mut self, buyer: usize, by: By, amount: u64) -> Answer {
         let (key, wallet, vault) = (self.buyers[buyer].key, self.buyers[buyer].wallet, self.buyers[buyer].vault);
         let signed = self.signer(by, key) == key;
+        self.purse(buyer)?;
+        self.intake()?;
         let purse = self.purse(buyer)?;
         purse.amounts.deposit(Atoms(amount)).market()?;
         purse.amounts.free().market()?;
@@ -93,19 +95,22 @@ impl Model {
     pub(super) fn add_stake(&mut self, provider: usize, by: By, amount: u64) -> Answer {
         let authority = self.providers[provider].authority;
         let signer = self.signer(by, authority);
-        let provider = &mut self.providers[provider];
-        let stake = provider.bond.as_mut().ok_or(GONE_IN_STAKING)?;
+        require(self.providers[provider].bond.is_some(), GONE_IN_STAKING)?;
         require(signer == authority, "staking WrongAuthority")?;
+        self.share_out(provider)?;
+        let stake = self.stake(provider)?;
         stake.totals.add(Atoms(amount)).staking()?;
         stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
-        let (from, to) = (provider.payout, provider.bond_vault);
+        let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
     }
 
     pub(super) fn register(&mut self, provider: usize) -> Answer {
         let node = self.people[crate::chain::node_of(provider)];
+        require(self.providers[provider].record.is_none(), THERE_ALREADY)?;
+        self.intake()?;
+        require(!self.frozen.contains(&self.providers[provider].payout), "market FrozenTokenAccount")?;
         let provider = &mut self.providers[provider];
-        require(provider.record.is_none(), THERE_ALREADY)?;
         provider.record = Some(Record {
             node,
             history: Reputation::default(),
@@ -130,10 +135,11 @@ impl Model {
     pub(super) fn post_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
-        let (now, rents) = (self.now.ts.0, self.rents);
+        let (now, rents, intake) = (self.now.ts.0, self.rents, self.intake());
         let provider = &mut self.providers[provider];
         require(provider.offers[offer].is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
+        intake?;
         let mut new = Offer {
             live: true,
             due: 0,
