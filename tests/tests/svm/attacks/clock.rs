@@ -11,6 +11,8 @@ use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use gridlease_tests::svm::steps::outcome;
 use solana_signer::Signer;
 
+use super::asked;
+
 /// A running lease at 500 atoms a second for at most two hours.
 fn running(w: &mut World) -> (Buyer, Provider, LeaseKeys) {
     let buyer = w.buyer(20 * USDC);
@@ -160,7 +162,9 @@ fn whatever_is_tried_while_the_clock_runs_backward_nothing_that_was_paid_comes_b
             let tries = tries(&w, &buyer, &owner, &keys);
             for instruction in tries.into_iter().cycle().skip(first).take(11) {
                 // Refused or not: the world audits its books after each.
-                let _ = w.send(&[instruction], &[&buyer.key, &owner.node]);
+                let instruction = [instruction];
+                let signers = asked(&instruction, &[&buyer.key, &owner.node]);
+                let _ = w.send(&instruction, &signers);
                 assert!(w.tokens(&owner.payout) >= paid);
             }
             // Time goes on, and whoever is owed gets it.
@@ -170,6 +174,12 @@ fn whatever_is_tried_while_the_clock_runs_backward_nothing_that_was_paid_comes_b
                     w.stop(&buyer, &keys);
                 }
                 w.settle(&keys);
+                if w.read::<Lease>(&keys.lease).challenge_end != 0 {
+                    w.resolve(&keys);
+                }
+                if w.read::<Lease>(&keys.lease).credit != 0 {
+                    w.collect(&keys);
+                }
                 w.close_lease(&keys);
             }
             let purse: Purse = w.read(&buyer.purse);

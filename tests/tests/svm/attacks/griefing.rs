@@ -2,6 +2,7 @@
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
+use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::instruction::lease;
 use gridlease_sdk::instruction::{care, job, provider};
@@ -9,6 +10,8 @@ use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, Supply, USDC};
 use solana_instruction::Instruction;
 use solana_signer::Signer;
+
+use super::asked;
 
 /// The provider takes its offer back and posts one of the same number for a machine that `edit` makes less.
 fn repost(w: &World, owner: &Provider, edit: impl FnOnce(&mut Supply)) -> [Instruction; 2] {
@@ -22,7 +25,11 @@ fn repost(w: &World, owner: &Provider, edit: impl FnOnce(&mut Supply)) -> [Instr
 #[test]
 fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fault_all_the_same() {
     let less: [(&str, fn(&mut Supply)); 4] = [
-        ("no GPU", |supply| (supply.spec.gpu_count, supply.spec.gpu_model) = (0, 0)),
+        ("no GPU", |supply| {
+            let spec = &mut supply.spec;
+            (spec.gpu_count, spec.gpu_model, spec.vram_mib, spec.compute_capability, spec.cuda) = (0, 0, 0, 0, 0);
+            spec.flags |= flags::CPU_CLASS;
+        }),
         ("less memory", |supply| supply.spec.memory_mib = 1),
         ("another region", |supply| supply.spec.region = 2),
         ("unclaimed", |_| {}),
@@ -119,7 +126,11 @@ fn a_top_up_that_races_a_settlement_an_expiry_or_a_stop_leads_to_one_end_whoever
             w.pass(wait);
             let steps =
                 [lease::top_up(&buyer.key.pubkey(), &keys.lease, 500_000), lease::settle(&keys), lease::expire(&keys)];
-            let answers = order.map(|at| w.send(&[steps[at].clone()], &[&buyer.key]).is_ok());
+            let answers = order.map(|at| {
+                let step = [steps[at].clone()];
+                let signers = asked(&step, &[&buyer.key]);
+                w.send(&step, &signers).is_ok()
+            });
             let topped = answers[order.iter().position(|at| *at == 0).unwrap()];
             assert_eq!(topped, with < 2, "{wait} s in order {order:?}: a top-up counts until the end of grace");
             w.pass(500);

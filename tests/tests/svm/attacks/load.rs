@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::job::EndReason;
-use gridlease_sdk::account::{Commitment, Job};
+use gridlease_sdk::account::{Bond, Commitment, Job};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
@@ -107,8 +107,10 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     go(w, purse::withdraw(&key, &buyer.wallet, free));
     w.sweep(&buyer);
     go(w, purse::close(&key, &buyer.wallet));
-    let number = w.read::<gridlease_sdk::account::Bond>(&owner.bond).next_number;
-    go(w, stake::unbond(&cold, &payout, 100 * USDC, number));
+    // What a credit for downtime left of its stake.
+    let bond: Bond = w.read(&owner.bond);
+    let number = bond.next_number;
+    go(w, stake::unbond(&cold, &payout, bond.own, number));
     w.pass(7 * 86_400);
     go(w, stake::withdraw_stake(&owner.bond, &cold, number, &payout, &cold));
     w.mint_to(&address::bond_vault(&owner.bond), 5);

@@ -13,3 +13,16 @@ mod revive;
 mod self_dealing;
 mod threats;
 mod tiny;
+
+use solana_instruction::Instruction;
+use solana_keypair::Keypair;
+use solana_signer::Signer;
+
+/// Those of the keys whose signature the instructions ask for.
+fn asked<'a>(instructions: &[Instruction], keys: &[&'a Keypair]) -> Vec<&'a Keypair> {
+    let signs = |key: &&&Keypair| {
+        let mut metas = instructions.iter().flat_map(|instruction| &instruction.accounts);
+        metas.any(|meta| meta.is_signer && meta.pubkey == key.pubkey())
+    };
+    keys.iter().filter(signs).copied().collect()
+}

@@ -17,13 +17,17 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use solana_system_interface::instruction::transfer;
 
+use super::asked;
+
 /// Sends the closing and then the lamports back to the closed address, in one transaction with what follows; returns why it
 /// was refused. What was refused has changed nothing: the world sees to that.
 #[track_caller]
 fn revived(w: &mut World, close: &Instruction, address: &Pubkey, then: Instruction, signers: &[&Keypair]) -> String {
     let payer = w.payer.pubkey();
     let lamports = w.lamports(address).max(w.rent(1_024));
-    let refused = match w.send(&[close.clone(), transfer(&payer, address, lamports), then], signers) {
+    let all = [close.clone(), transfer(&payer, address, lamports), then];
+    let signers = asked(&all, signers);
+    let refused = match w.send(&all, &signers) {
         Ok(done) => panic!("it went through: {:#?}", done.told()),
         Err(refused) => refused,
     };

@@ -63,7 +63,7 @@ fn settlements_between_two_atoms_move_nothing_and_cost_the_buyer_nothing() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let owner = w.provider(|supply| (supply.ask, supply.floor) = (1, 1));
-    let keys = w.running(&buyer, &owner, 1, |args| args.max_duration_s = 720 * 3_600);
+    let keys = w.running(&buyer, &owner, 1, |args| (args.max_price, args.max_duration_s) = (1, 720 * 3_600));
     for _ in 0..35 {
         w.pass(100);
         w.changes_nothing(lease::settle(&keys));
@@ -78,7 +78,7 @@ fn a_fee_of_one_atom_is_swept_whole_and_one_half_is_never_made_of_it() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let owner = w.provider(|supply| (supply.ask, supply.floor) = (1, 1));
-    let keys = w.running(&buyer, &owner, 1, |args| args.max_duration_s = 720 * 3_600);
+    let keys = w.running(&buyer, &owner, 1, |args| (args.max_price, args.max_duration_s) = (1, 720 * 3_600));
     w.pass(3_600);
     w.finish(&owner, &keys, EndReason::Completed);
     w.settle(&keys);
