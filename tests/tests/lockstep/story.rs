@@ -7,6 +7,7 @@ mod index;
 mod leaving;
 mod pools;
 mod posting;
+mod running;
 mod sealed;
 mod settings;
 
@@ -83,7 +84,7 @@ impl Stage {
 
     /// Tells a story of `length` commands.
     pub fn tell(&self, seed: u64, length: usize, tally: &mut Tally) -> Result<(), (Vec<Command>, Apart)> {
-        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None };
+        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None, running: None };
         let mut told = Vec::with_capacity(length);
         let next = |model: &Model, done: usize| {
             let command = (done < length).then(|| teller.choose(model))?;
@@ -313,6 +314,8 @@ struct Teller {
     focus: Option<(usize, u8)>,
     /// Somebody who is about to leave the market, and how many commands more.
     leaving: Option<(Leaver, u8)>,
+    /// An array that is seen through, and how many commands more.
+    running: Option<(usize, u8)>,
 }
 
 impl Teller {
@@ -329,6 +332,18 @@ impl Teller {
         {
             let next = leaving::next(&mut self.random, model, who).filter(|_| left > 0);
             self.leaving = next.map(|_| (who, left - 1));
+            if let Some(command) = next {
+                return command;
+            }
+        }
+        if self.running.is_none() && self.random.once_in(120) {
+            self.running = running::some(&mut self.random, model).map(|array| (array, 80));
+        }
+        if let Some((array, left)) = self.running
+            && !self.random.once_in(8)
+        {
+            let next = running::next(&mut self.random, model, array).filter(|_| left > 0);
+            self.running = next.map(|_| (array, left - 1));
             if let Some(command) = next {
                 return command;
             }
@@ -461,6 +476,11 @@ fn is_live(model: &Model, provider: usize, offer: usize) -> bool {
     model.providers[provider].offers[offer].is_some_and(|offer| offer.live && offer.due > model.now.ts.0)
 }
 
+/// Some providers have hardly the stake that their leases reserve, so that a slash reaches far.
+fn is_small(provider: usize) -> bool {
+    provider % 3 == 0
+}
+
 fn supply(random: &mut Random, model: &Model) -> Command {
     let who = by(random);
     // One that is off the market, rather than one that is on it.
@@ -475,11 +495,12 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if random.once_in(10) {
         return settings::of_supplier(random, model, provider);
     }
-    let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < 50_000_000));
+    let (least, most) = if is_small(provider) { (2_000_000, 2_500_000) } else { (50_000_000, 500_000_000) };
+    let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < least));
     match random.below(10) {
         0 if owner.bond.is_none() => Command::OpenBond { provider },
         0..=3 if poor => {
-            let amount = if random.once_in(4) { random.amount(32) } else { random.below(500_000_000) };
+            let amount = if random.once_in(12) { random.amount(32) } else { random.below(most) };
             Command::AddStake { provider, by: who, amount }
         }
         4 if random.once_in(4) => Command::UpdateNode { provider, by: who, node: somebody(random) },

@@ -119,9 +119,10 @@ impl Model {
                 series.rules.check_close().market()?;
                 series.open = false;
                 let (key, buyer, lamports, due) = (series.key, series.buyer, series.lamports, series.due);
-                let rent =
-                    self.rents.of_array(self.arrays[array].as_ref().map_or(0, |series| series.rules.shape.count));
-                self.tip(lamports, rent, UnixTs(due));
+                let shape = series.rules.shape;
+                // The rent of all its tasks is back in it, and is no tip.
+                let besides = self.rents.of_task(shape.replicas) * u64::from(shape.parallel);
+                self.tip(lamports, self.rents.of_array(shape.count) + besides, UnixTs(due));
                 self.closed.push(key);
                 self.purse(buyer)?.open_jobs -= 1;
                 Ok(())
@@ -249,7 +250,10 @@ impl Model {
         let (own, of_task) = (self.rents.of_array(shape.count), self.rents.of_task(shape.replicas));
         let left = series.lamports.checked_sub(of_task).filter(|left| *left >= own);
         let mut left = left.ok_or("market NoTaskRent")?;
-        let besides = of_task * u64::from(u16::from(shape.parallel).saturating_sub(next.open));
+        let others = u64::from(u16::from(shape.parallel).saturating_sub(next.open));
+        // The rent of jobs that are closed is not for tips where another replica of the task is open.
+        let closed = u64::from(next.open * u16::from(shape.replicas) - next.jobs);
+        let besides = of_task * others + self.rents.job * closed;
         let of_itself = tip::prepaid(u64::from(shape.count - next.next) + 1);
         let wanted = tip::prepaid_job(series.terms.attempts);
         let mut parts = Vec::new();

@@ -315,7 +315,9 @@ impl Model {
         let lease_key = address::lease(&posted.key, number);
         // A reservation without lamports is lent its first one by the bond.
         used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before.max(1));
-        let of_units = (rents.lease + rents.reservation) * u64::from(used.free);
+        // A lamport for each open lease is kept for its return.
+        let open = u64::from(used.units - used.free);
+        let of_units = (rents.lease + rents.reservation) * u64::from(used.free) + open;
         let tips = tip::payable(tip::prepaid_lease(), used.lamports, rents.offer + of_units);
         used.lamports -= tips;
         let bond = winner.bond.as_mut().ok_or(GONE)?;

@@ -1,6 +1,7 @@
 //! What is chosen for the configurations.
 
-use gridlease_core::UnixTs;
+use gridlease_core::limits::GOVERNANCE_WINDOW;
+use gridlease_core::{UnixTs, governance};
 
 use crate::command::Command;
 use crate::command::governance::{Change, GovernanceStep};
@@ -23,6 +24,16 @@ fn change(random: &mut Random) -> Change {
     }
 }
 
+/// To a time, or a second before or after.
+fn wait(random: &mut Random, until: u64, model: &Model) -> Command {
+    let seconds = (until + random.below(3)).saturating_sub(model.now.ts.0 + 1);
+    Command::Clock { slots: seconds * 2, seconds: seconds as i64 }
+}
+
+fn has_lapsed(due: UnixTs, now: UnixTs) -> bool {
+    due <= now && !governance::stands(due, now)
+}
+
 /// The admin signs, most of the time.
 pub fn choose(random: &mut Random, model: &Model) -> Command {
     let who = by(random);
@@ -42,7 +53,14 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
         1 => GovernanceStep::SetPaused { by: who, paused: false },
         2..=5 => match model.market.next {
             None => GovernanceStep::ProposeChange { by: who, change: change(random) },
+            Some(next) if has_lapsed(UnixTs(next.due), model.now.ts) => {
+                GovernanceStep::ProposeChange { by: who, change: change(random) }
+            }
+            Some(next) if UnixTs(next.due) <= model.now.ts && random.once_in(6) => {
+                return wait(random, next.due + GOVERNANCE_WINDOW.0, model);
+            }
             Some(next) if UnixTs(next.due) <= model.now.ts => GovernanceStep::ExecuteChange { others: None },
+            Some(next) if random.once_in(3) => return wait(random, next.due, model),
             Some(_) if random.once_in(3) => GovernanceStep::CancelChange { by: who },
             Some(_) => GovernanceStep::ProposeChange { by: who, change: change(random) },
         },
@@ -55,6 +73,7 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
         10 | 11 => GovernanceStep::AcceptAdmin { by: who },
         12..=14 => match model.staking.next {
             Some((.., from)) if from <= model.now.ts.0 => GovernanceStep::ExecuteConfig { other: None },
+            Some((.., from)) if random.once_in(3) => return wait(random, from, model),
             Some(_) if random.once_in(3) => GovernanceStep::CancelConfig { by: who },
             Some(_) => GovernanceStep::ExecuteConfig { other: Some(random.small(6)) },
             None => {

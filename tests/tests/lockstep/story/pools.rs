@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::model::pools::{Holdings, Stake};
 use crate::random::Random;
 
-use super::{by, person, somebody};
+use super::{by, is_small, person, somebody};
 
 /// Who can delegate.
 const HOLDERS: usize = BUYERS + PROVIDERS;
@@ -30,7 +30,17 @@ fn terms(random: &mut Random) -> PoolTerms {
     }
 }
 
-fn stake(random: &mut Random) -> u64 {
+/// What can be delegated beside the operator's own stake.
+fn backed(bond: &Stake) -> u64 {
+    bond.totals.own.0.saturating_mul(4).saturating_sub(bond.totals.delegated.assets.0)
+}
+
+/// What is delegated: often all that the operator's own stake backs.
+fn stake(random: &mut Random, bond: &Stake) -> u64 {
+    let backed = backed(bond);
+    if random.once_in(3) && backed > 0 {
+        return backed;
+    }
     match random.below(12) {
         0 => random.amount(40),
         1..=6 => 1_000_000 + random.below(30_000_000),
@@ -79,9 +89,18 @@ fn of_bond(random: &mut Random, model: &Model, provider: usize, bond: &Stake, ho
     if bond.insurance_owed > 0 && random.once_in(3) {
         return PoolStep::PayInsurance { fund: if random.once_in(4) { random.small(6) } else { 0 } };
     }
+    // Where little stake is the operator's own, others bring what it backs.
+    let backed = backed(bond);
+    if is_small(provider) && bond.pool.is_some() && backed >= 1_000_000 && random.once_in(3) {
+        let holder = random.index(HOLDERS);
+        return match holdings.delegations.contains_key(&holder) {
+            true => PoolStep::Delegate { holder, by: 0, amount: backed },
+            false => PoolStep::Join { holder, by: 0, amount: backed, to: 0 },
+        };
+    }
     match random.below(40) {
-        0..=6 => PoolStep::Join { holder: random.index(HOLDERS), by: who, amount: stake(random), to: to(random) },
-        7..=9 => PoolStep::Delegate { holder: delegator(random, holdings), by: who, amount: stake(random) },
+        0..=6 => PoolStep::Join { holder: random.index(HOLDERS), by: who, amount: stake(random, bond), to: to(random) },
+        7..=9 => PoolStep::Delegate { holder: delegator(random, holdings), by: who, amount: stake(random, bond) },
         10..=14 => {
             let holder = delegator(random, holdings);
             let shares = holdings.delegations.get(&holder).map_or(0, |holding| holding.rules.shares);
