@@ -80,6 +80,7 @@ pub fn compare(world: &World, series: &Series) -> Result<(), String> {
     same!("rules", chain.rules(), Some(series.rules));
     same!("due", (chain.header.due_ts, chain.ended_ts), (series.due, series.ended_ts));
     same!("lamports", world.lamports(&series.key), series.lamports);
+    let account = world.account(&series.key).ok_or("the array is gone")?;
     same!("tasks", chain.tasks(&series.key, &account.data), Ok(series.tasks.clone()));
     for (task, group) in &series.groups {
         let chain: account::TaskGroup =
