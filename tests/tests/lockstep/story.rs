@@ -244,7 +244,7 @@ fn clock(random: &mut Random, model: &Model) -> Command {
         24 => Command::Clock { slots: random.below(2_000), seconds: 0 },
         25 => Command::Clock { slots: random.below(100), seconds: random.below(100_000) as i64 },
         26 => Command::Clock { slots: random.below(100), seconds: -(random.below(3_000) as i64) },
-        27 => match far_due(random, model) {
+        27 if random.once_in(2) => match far_due(random, model) {
             Some(due) => tick((due + random.below(3)).saturating_sub(model.now.ts.0 + 1)),
             None => tick(random.below(200)),
         },
@@ -294,9 +294,9 @@ impl Teller {
             let posted = model.jobs[job].as_ref().filter(|posted| posted.open);
             posted.is_some_and(|posted| posted.rules.state == JobState::Open && model.now.ts < posted.rules.close_ts)
         };
-        if self.focus.is_none() && self.random.once_in(60) {
-            let job = self.random.index(JOBS);
-            self.focus = open(job).then_some((job, 40));
+        if self.focus.is_none() && self.random.once_in(20) {
+            let job = (0..3).map(|_| self.random.index(JOBS)).find(|job| open(*job));
+            self.focus = job.map(|job| (job, 40));
         }
         match self.focus {
             Some((job, left)) if left > 0 && open(job) => {
@@ -316,18 +316,23 @@ impl Teller {
 }
 
 fn choose(random: &mut Random, model: &Model) -> Command {
+    // After a leap of time all offers have expired: then they come back first.
+    let live = (0..PROVIDERS).map(|at| (0..OFFERS).filter(|offer| is_live(model, at, *offer)).count()).sum::<usize>();
+    if live < PROVIDERS / 2 && random.once_in(2) {
+        return supply(random, model);
+    }
     match random.below(128) {
-        100..=119 => pools::choose(random, model),
-        120 | 121 => pools::anything(random, model),
-        122..=124 => governance::choose(random, model),
-        125..=127 => {
+        100..=117 => pools::choose(random, model),
+        118 => pools::anything(random, model),
+        119..=123 => governance::choose(random, model),
+        124..=127 => {
             let buyer = random.index(BUYERS);
             arrays::choose(random, model, buyer)
         }
-        0..=17 => clock(random, model),
-        18..=24 => money(random, model),
-        25..=35 => supply(random, model),
-        36..=91 => {
+        0..=9 => clock(random, model),
+        10..=16 => money(random, model),
+        17..=27 => supply(random, model),
+        28..=91 => {
             let job = random.index(JOBS);
             of_job(random, model, job)
         }

@@ -45,8 +45,9 @@ fn post(random: &mut Random) -> ArrayStep {
     if !random.once_in(15) {
         terms.max_price = 1 + random.below(4_000_000);
         terms.max_duration_s = 60 + random.below(1_500) as u32;
-        terms.window_s = 6 + random.below(30) as u32;
-        terms.attempts = 1 + random.small(2);
+        terms.window_s = 20 + random.below(80) as u32;
+        terms.attempts = 1 + random.small(4);
+        terms.image_mb = random.below(10_000) as u32;
         (terms.min_stake, terms.min_reputation, terms.gpu_count) = (0, 0, 1);
     }
     ArrayStep::Post { by: by(random), shape: shape(random, &terms), terms }
@@ -82,6 +83,9 @@ pub fn of_task(random: &mut Random, model: &Model, job: usize) -> Option<Command
             TaskStep::Stop { lease: if random.once_in(10) { random.index(3) } else { 0 } }
         }
         _ if random.once_in(60) => random.pick(&[TaskStep::Close, TaskStep::Cancel, TaskStep::Stop { lease: 0 }]),
+        JobState::Leased if random.once_in(2) && posted.leases.last()?.rules.state == LeaseState::Starting => {
+            return Some(Command::Ready { job, lease: 0, by: 0, image: true });
+        }
         // A task that runs is finished sooner than another job: arrays should come to their end.
         JobState::Leased if random.once_in(4) && posted.leases.last()?.rules.state == LeaseState::Running => {
             return Some(Command::Finish { job, lease: 0, by: 0, reason: 1, exit: u8::from(random.once_in(4)) });
