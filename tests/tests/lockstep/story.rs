@@ -321,6 +321,16 @@ fn choose(random: &mut Random, model: &Model) -> Command {
     if live < PROVIDERS / 2 && random.once_in(2) {
         return supply(random, model);
     }
+    // What is leased wants more attention than what waits: its deadlines are short.
+    let leased = |job: &usize| {
+        let posted = model.jobs[*job].as_ref().filter(|posted| posted.open);
+        posted.is_some_and(|posted| posted.rules.state == JobState::Leased)
+    };
+    let at_work: Vec<_> = (0..JOBS).filter(leased).collect();
+    if !at_work.is_empty() && random.once_in(3) {
+        let job = random.pick(&at_work);
+        return of_job(random, model, job);
+    }
     match random.below(128) {
         100..=117 => pools::choose(random, model),
         118 => pools::anything(random, model),

@@ -27,7 +27,7 @@ use governance::{MarketConfig, StakingConfig};
 use pools::{Holdings, Stake};
 
 /// Places for jobs, tasks of arrays among them; the buyer of each is its number modulo the buyers.
-pub const JOBS: usize = 14;
+pub const JOBS: usize = 12;
 /// Places for offers of each provider.
 pub const OFFERS: usize = 2;
 
