@@ -364,7 +364,12 @@ fn money(random: &mut Random, model: &Model) -> Command {
         8..=11 => Command::Withdraw { buyer, by: who, amount: random.amount(30) },
         12..=14 => Command::SweepFees { buyer },
         15 => Command::Donate { buyer, amount: random.below(1_000) },
-        16 => Command::Freeze { place: random.index(model.freezable.len()), frozen: true },
+        16 => {
+            // The insurance account rather than another: what it cannot take stays owed.
+            let insurance = model.freezable.iter().position(|key| *key == model.insurance).unwrap_or(0);
+            let any = random.index(model.freezable.len());
+            Command::Freeze { place: if random.once_in(3) { insurance } else { any }, frozen: true }
+        }
         _ => {
             let frozen = model.freezable.iter().position(|key| model.frozen.contains(key));
             Command::Freeze { place: frozen.unwrap_or(0), frozen: false }
