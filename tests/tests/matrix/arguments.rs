@@ -140,6 +140,8 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
                             taken += 1;
                             // Once more, with the books audited behind it.
                             let mut copy = scene.w.fork();
+                            // The staking program believes its slasher that there is such a lease.
+                            copy.make_leases_up();
                             if let Err(refused) = copy.send(&[instruction], &[]) {
                                 wrong.push(format!("{name}: {} = {value}: then {refused:?}", number.name));
                             }

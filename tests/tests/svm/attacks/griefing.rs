@@ -2,6 +2,7 @@
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
+use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::instruction::lease;
 use gridlease_sdk::instruction::{care, job, provider};
@@ -27,6 +28,7 @@ fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fa
         ("no GPU", |supply| {
             let spec = &mut supply.spec;
             (spec.gpu_count, spec.gpu_model, spec.vram_mib, spec.compute_capability, spec.cuda) = (0, 0, 0, 0, 0);
+            spec.flags |= flags::CPU_CLASS;
         }),
         ("less memory", |supply| supply.spec.memory_mib = 1),
         ("another region", |supply| supply.spec.region = 2),
@@ -40,6 +42,9 @@ fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fa
         w.bid(&junk, &posted, 600_000);
         w.bid(&honest, &posted, 1_000_000);
         w.ok(&repost(&w, &junk, edit), &[&junk.node]);
+        if what != "unclaimed" {
+            w.claim_all(&junk, 1);
+        }
         w.close_window(&posted);
         let lease = w.award(&posted);
         assert_eq!(w.read::<Lease>(&lease).provider, honest.record);
