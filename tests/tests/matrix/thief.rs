@@ -18,7 +18,7 @@ use crate::fixtures;
 use crate::stage::Stage;
 
 /// The most combinations that are tried for one instruction and one signer.
-const MOST: usize = 96;
+const MOST: usize = 32;
 
 /// What the thief has.
 struct Thief {

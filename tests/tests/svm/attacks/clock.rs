@@ -173,13 +173,14 @@ fn whatever_is_tried_while_the_clock_runs_backward_nothing_that_was_paid_comes_b
                 if !matches!(lease.state(), Some(LeaseState::Ended | LeaseState::Failed)) {
                     w.stop(&buyer, &keys);
                 }
-                w.settle(&keys);
-                if w.read::<Lease>(&keys.lease).challenge_end != 0 {
+                // The challenge that was made while the clock stood wrong: missed or moot by now, and its credit is owed.
+                if w.read::<Lease>(&keys.lease).challenge_end > 0 {
                     w.resolve(&keys);
                 }
-                if w.read::<Lease>(&keys.lease).credit != 0 {
+                if w.read::<Lease>(&keys.lease).credit > 0 {
                     w.collect(&keys);
                 }
+                w.settle(&keys);
                 w.close_lease(&keys);
             }
             let purse: Purse = w.read(&buyer.purse);

@@ -42,6 +42,9 @@ fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fa
         w.bid(&junk, &posted, 600_000);
         w.bid(&honest, &posted, 1_000_000);
         w.ok(&repost(&w, &junk, edit), &[&junk.node]);
+        if what != "unclaimed" {
+            w.claim_all(&junk, 1);
+        }
         w.close_window(&posted);
         let lease = w.award(&posted);
         assert_eq!(w.read::<Lease>(&lease).provider, honest.record);
