@@ -3,7 +3,7 @@
 //! few hundred commands all books are audited, and the events must rebuild them. At the end of every story nobody acts any more but
 //! for cranks: everything must come to its end, and every buyer get the rest of its money.
 //!
-//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing: half a minute on two
+//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing: about a minute on two
 //! cores). Where the two sides
 //! go apart, the story's seed is told, and the shortest story found that still goes apart; `GRIDLEASE_LOCKSTEP_SEED` tells
 //! that one story again.

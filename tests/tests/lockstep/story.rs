@@ -324,7 +324,7 @@ impl Teller {
         if self.random.once_in(30) {
             return Command::Keeper { tipped: self.random.once_in(2) };
         }
-        if self.leaving.is_none() && self.random.once_in(500) {
+        if self.leaving.is_none() && self.random.once_in(250) {
             self.leaving = Some((leaving::somebody(&mut self.random, model), 60));
         }
         if let Some((who, left)) = self.leaving
