@@ -478,7 +478,7 @@ fn is_live(model: &Model, provider: usize, offer: usize) -> bool {
 
 /// Some providers have hardly the stake that their leases reserve, so that a slash reaches far.
 fn is_small(provider: usize) -> bool {
-    provider % 3 == 0
+    provider.is_multiple_of(3)
 }
 
 fn supply(random: &mut Random, model: &Model) -> Command {

@@ -52,7 +52,7 @@ pub fn build(model: &Model, step: &GovernanceStep) -> Instruction {
 /// Do both configurations hold what the model says?
 pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     let chain: account::Config = world.read(&address::market_config());
-    let next = (chain.next_ts != 0).then(|| Proposal {
+    let next = (chain.next_ts != 0).then_some(Proposal {
         treasury: chain.next_treasury,
         insurance: chain.next_insurance,
         verifier: chain.next_verifier,

@@ -191,23 +191,22 @@ fn of_provider(random: &mut Random, model: &Model, provider: usize) -> Option<Co
             return Some(Command::WithdrawOffer { provider, by: 0, offer });
         }
     }
-    for job in 0..JOBS {
-        for (job, lease, own) in leases_of(model, job).filter(|(_, _, own)| own.provider == provider) {
-            let rules = &own.rules;
-            if !rules.state.is_over() {
-                return Some(match rules.state {
-                    LeaseState::Starting => Command::FailStart { job, lease, by: 0 },
-                    LeaseState::Paused => Command::Care { job, lease, step: CareStep::Resume { by: 0 } },
-                    _ => Command::Finish { job, lease, by: 0, reason: 1, exit: 0 },
-                });
-            }
-            return Some(match random.below(4) {
-                0 => Command::Settle { job, lease },
-                1 => Command::Care { job, lease, step: CareStep::Collect },
-                2 => Command::Care { job, lease, step: CareStep::Resolve { to: 0 } },
-                _ => Command::CloseLease { job, lease },
+    let mut all = (0..JOBS).flat_map(|job| leases_of(model, job));
+    if let Some((job, lease, own)) = all.find(|(_, _, own)| own.provider == provider) {
+        let rules = &own.rules;
+        if !rules.state.is_over() {
+            return Some(match rules.state {
+                LeaseState::Starting => Command::FailStart { job, lease, by: 0 },
+                LeaseState::Paused => Command::Care { job, lease, step: CareStep::Resume { by: 0 } },
+                _ => Command::Finish { job, lease, by: 0, reason: 1, exit: 0 },
             });
         }
+        return Some(match random.below(4) {
+            0 => Command::Settle { job, lease },
+            1 => Command::Care { job, lease, step: CareStep::Collect },
+            2 => Command::Care { job, lease, step: CareStep::Resolve { to: 0 } },
+            _ => Command::CloseLease { job, lease },
+        });
     }
     Some(Command::Supplier { provider, by: by(random), step: SupplierStep::Close })
 }
