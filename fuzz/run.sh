@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR=${FUZZ_TARGET_DIR:-$PWD/target}
 RUSTC_WRAPPER=$PWD/instrument.sh cargo build --release --quiet
 # Every instruction to begin with: its place in the IDL, nothing changed, nothing added, and arguments that begin with a one.
 if [ "$target" = instructions ]; then
-  for place in $(seq 0 63); do
+  for place in $(seq 0 95); do
     { printf "\\x$(printf %02x "$place")\\x00\\x00\\x01\\x01"; head -c 600 /dev/zero; } > "corpus/$target/seed-$place"
   done
 fi
