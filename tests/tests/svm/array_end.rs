@@ -2,6 +2,7 @@
 
 use gridlease_core::array::{ArrayEnd, ArrayState};
 use gridlease_core::job::{EndReason, JobState};
+use gridlease_core::tip::prepaid_array;
 use gridlease_sdk::account::{Array, Job, Lease, Purse};
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_tests::svm::World;
@@ -180,7 +181,7 @@ fn an_array_that_lost_the_rent_of_its_tasks_says_so() {
     let posted = w.array(&buyer, ArrayShape { parallel: 1, ..shape() });
     w.stop_auditing();
     let mut account = w.account(&posted).unwrap();
-    account.lamports -= 1;
+    account.lamports -= prepaid_array(10, 1, 3) + 1;
     w.put(posted, account);
     assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market NoTaskRent");
     w.airdrop(&posted, 1);

@@ -319,8 +319,8 @@ fn a_job_without_replicas_takes_no_group() {
     w.ok(&[array::cancel_task(&job, &w.read(&job))], &[]);
     let mut close = w.closing_of(&job);
     let group = array::group_of(&w.read::<Job>(&jobs[0])).unwrap();
-    close.accounts[3].pubkey = group;
-    close.accounts[3].is_writable = true;
+    close.accounts[4].pubkey = group;
+    close.accounts[4].is_writable = true;
     assert_eq!(w.refuse(close, &[]), "market Unrelated");
     w.close_task(&job);
 }

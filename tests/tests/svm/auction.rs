@@ -5,6 +5,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::limits::{BOOK_SIZE, MAX_PRICE, MAX_URI};
 use gridlease_core::requirement::flags;
 use gridlease_core::score::{Merit, Weights, score};
+use gridlease_core::tip::prepaid_job;
 use gridlease_core::{Bps, PricePerHour};
 use gridlease_sdk::account::{Job, Offer, Provider as Record, Purse, manifest_uri};
 use gridlease_sdk::address;
@@ -32,7 +33,7 @@ fn posting_reserves_the_cap_and_writes_what_was_asked() {
     assert_eq!((job.reserved, job.close_ts, job.attempts_left), (3_600_000, job.posted_ts + 12, 3));
     assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 1, address.to_bytes()[0]));
     assert_eq!(manifest_uri(&address, &job, &account.data).unwrap(), Some("u".repeat(MAX_URI)));
-    assert_eq!(w.lamports(&buyer.key.pubkey()), rent - w.rent(account.data.len()));
+    assert_eq!(w.lamports(&buyer.key.pubkey()), rent - w.rent(account.data.len()) - prepaid_job(3));
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
 }
 

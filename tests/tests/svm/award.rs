@@ -2,6 +2,7 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::tip::prepaid_lease;
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
@@ -83,7 +84,7 @@ fn a_good_bidder_cannot_be_skipped_by_leaving_out_or_exchanging_its_accounts() {
     let job = bid_for(&mut w, &buyer, &owners);
     let bidders = w.bidders(&job);
     let award = |bidders: &[job::Bidder]| job::award(&job, &buyer.purse, 0, bidders);
-    let first = 12; // the accounts of the first bidder begin here: offer, provider, bond
+    let first = 13; // the accounts of the first bidder begin here: offer, provider, bond
     let by = |at: usize, key: Pubkey| {
         let mut changed = award(&bidders);
         changed.accounts[first + at].pubkey = key;
@@ -237,7 +238,7 @@ fn more_bad_bidders_than_fit_one_call_are_dropped_by_it_and_the_next_call_goes_o
         w.withdraw_offer(owner);
     }
     let award = w.award_of(&job);
-    assert_eq!(award.accounts.len(), 12 + 3 * AWARD_BIDDERS);
+    assert_eq!(award.accounts.len(), 13 + 3 * AWARD_BIDDERS);
     assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped"], "nobody yet");
     let state: Job = w.read(&job);
     assert_eq!((state.state(), state.bids().len()), (Some(JobState::Open), 3));
@@ -488,7 +489,7 @@ fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
     let job = bid_for(&mut w, &buyer, std::slice::from_ref(&owner));
     w.stop_auditing();
     let mut account = w.account(&owner.offer).unwrap();
-    account.lamports -= 1;
+    account.lamports -= prepaid_lease() + 1; // what is there for tips is no rent
     w.put(owner.offer, account);
     let award = w.award_of(&job);
     assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);

@@ -598,9 +598,9 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
          - an account that is passed costs 150 before anything is asked of it (the runtime's buffer becomes an `AccountInfo`, which is\n  \
            dropped at the end), and 60 more where Anchor checks its type, 70 more where it is writable and of the program\n\
          - a call costs 946 by itself; an event, which is a call of the program to itself, 1,350 in all, half of the rest at its arrival\n\
-         - a reservation made costs 4,700, released 4,100: a call, an event, and the staking program's own accounts\n\
+         - a reservation made costs an award 7,400, released 4,800: a call, an event, and the staking program's own accounts\n\
          - a transfer of tokens costs 1,350: a call, 76 in SPL Token, and the accounts made ready for it\n\
-         - an address searched costs 500 for each bump where the program looks for it itself, 1,500 where Anchor does"
+         - an address searched costs 550 for each bump where the program looks for it itself, 1,500 where Anchor does"
     );
     let _ = writeln!(doc, "\n## Sizes of the programs\n\n| program | bytes |\n|---|---:|");
     for name in ["market", "staking"] {

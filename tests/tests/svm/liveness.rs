@@ -2,6 +2,7 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::tip::CHALLENGE_BOUNTY;
 use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
@@ -185,8 +186,9 @@ fn a_missed_challenge_returns_the_bond_and_nothing_is_billed_from_the_challenge_
     assert_eq!(w.refuse(wrong, &[]), "market Unrelated", "the bond goes to nobody else");
     w.changes_nothing(lease::expire(&keys));
     let done = w.resolve(&keys);
-    assert_eq!((done.told(), ended(&done)), (vec!["ChallengeResolved"], 1));
-    assert_eq!((w.lamports(&asker.pubkey()), w.lamports(&keys.lease)), sol);
+    assert_eq!((done.told(), ended(&done)), (vec!["ChallengeResolved", "TipPaid"], 1));
+    let with_bounty = (sol.0 + CHALLENGE_BOUNTY, sol.1 - CHALLENGE_BOUNTY);
+    assert_eq!((w.lamports(&asker.pubkey()), w.lamports(&keys.lease)), with_bounty);
     let lease: Lease = w.read(&keys.lease);
     assert_eq!((lease.state(), lease.base, lease.down_since), (Some(LeaseState::Paused), 100_000, since));
     assert_eq!(lease.header.due_ts, since + 600);
@@ -361,7 +363,7 @@ fn anybody_declares_a_node_unreachable_ten_minutes_after_the_challenge_that_it_m
                 assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed", "the bond is still in it");
                 assert_eq!(ended(&w.resolve(&keys)), 1);
             }
-            assert_eq!(w.lamports(&asker.pubkey()), gridlease_tests::svm::PURSE_OF_SOL);
+            assert_eq!(w.lamports(&asker.pubkey()), gridlease_tests::svm::PURSE_OF_SOL + CHALLENGE_BOUNTY);
             w.close_lease(&keys);
             assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
         }

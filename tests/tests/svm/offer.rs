@@ -241,6 +241,7 @@ fn an_offer_whose_units_were_raised_while_a_lease_was_open_can_open_all_of_them_
     let owner = w.provider(|supply| supply.units = 1);
     let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
     w.refresh(&owner, Supply { units: 2, ..Supply::default() }.terms(w.now().ts.0));
+    w.claim_all(&owner, 1);
     w.stop(&buyer, &keys);
     w.wind_up(&buyer, &keys);
     for _ in 0..2 {

@@ -9,7 +9,7 @@ use gridlease_sdk::instruction::tip::tipped;
 use gridlease_sdk::instruction::{care, job, lease};
 use gridlease_sdk::{account::Commitment, address};
 use gridlease_tests::svm::World;
-use gridlease_tests::svm::arrays::shape;
+use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::care::BOND;
 use gridlease_tests::svm::outcome::Done;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
@@ -271,7 +271,10 @@ fn an_array_tips_for_its_tasks_and_its_closing_and_never_out_of_the_rent_of_the_
     let mut w = World::new();
     let (buyer, owner, keeper) = (w.buyer(200 * USDC), w.provider(|s| s.units = 4), keeper(&mut w));
     let had = w.lamports(&buyer.key.pubkey());
-    let array = w.array(&buyer, gridlease_sdk::instruction::array::ArrayShape { count: 4, quorum: 4, ..shape() });
+    let array = w.array(
+        &buyer,
+        gridlease_sdk::instruction::array::ArrayShape { count: 4, quorum: 4, budget: 4 * CAP, ..shape() },
+    );
     let posted = had - w.lamports(&buyer.key.pubkey());
     let mut paid = 0;
     for task in 0..4 {

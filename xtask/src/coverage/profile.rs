@@ -62,7 +62,7 @@ pub fn print(workspace: &Workspace, built: &[Built], traced: &Traced, instructio
                 lookup.find_frames(*origin).skip_all_loads().context("the debug information is not valid")?;
             let mut seen = BTreeSet::new();
             while let Some(frame) = frames.next().context("the debug information is not valid")? {
-                let name = frame.function.as_ref().and_then(|name| Some(name.demangle().ok()?.into_owned()));
+                let name = frame.function.as_ref().and_then(|name| Some(readable(&name.demangle().ok()?)));
                 let name = name.unwrap_or_else(|| "?".to_owned());
                 let cost = costs.entry(name.clone()).or_default();
                 cost.own += if seen.is_empty() { *count } else { 0 };
@@ -85,4 +85,38 @@ pub fn print(workspace: &Workspace, built: &[Built], traced: &Traced, instructio
         bail!("neither program has an instruction {instruction}; their names are those of idl/*.json");
     }
     Ok(())
+}
+
+/// A function's name with the signs that the linker writes as `_3C_`: it takes letters and digits only, and cuts long names.
+fn readable(name: &str) -> String {
+    let mut out = String::new();
+    let mut rest = name;
+    while let Some(at) = rest.find('_') {
+        let (before, sign) = rest.split_at(at);
+        out.push_str(before);
+        let code = sign.get(1..3).filter(|_| sign.as_bytes().get(3) == Some(&b'_'));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = sign.get(4..).unwrap_or_default();
+            }
+            None => {
+                out.push('_');
+                rest = sign.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn signs_in_names_are_read_and_other_underscores_stay() {
+        assert_eq!(readable("eq_3C_u8_2C__20_u8_3E_"), "eq<u8, u8>");
+        assert_eq!(readable("try_accounts"), "try_accounts");
+        assert_eq!(readable("_ab"), "_ab");
+    }
 }

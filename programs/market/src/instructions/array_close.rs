@@ -3,11 +3,12 @@
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 
+use super::array_post::task_rent;
 use crate::convert::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
-use crate::lamports::{self, pay_tip};
+use crate::lamports::{self, pay_tip_beside};
 use crate::state::{Array, Purse};
 
 /// Accounts of `cancel_array`.
@@ -75,16 +76,19 @@ pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
 /// An array that is over and has no open job shall be closed by anybody, and all rent returned to who paid it.
 pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
     let now = now()?;
-    let (due, event) = {
+    let (due, besides, event) = {
         let array = ctx.accounts.array.load()?;
         array.rules()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         let closed =
             ArrayClosed { array: ctx.accounts.array.key(), purse: ctx.accounts.purse.key(), spent: array.spent };
-        (UnixTs(array.header.due_ts), closed)
+        // The rent of all its tasks is back in it, and is no tip.
+        let of_tasks = task_rent(&Rent::get()?, array.replicas, array.uri_len)?.saturating_mul(array.parallel.into());
+        (UnixTs(array.header.due_ts), of_tasks, closed)
     };
     tell(&ctx.accounts.event_authority, &event)?;
-    pay_tip(&ctx.accounts.event_authority, ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref(), due, now.ts)?;
+    let (array, tip_to) = (ctx.accounts.array.as_ref(), ctx.accounts.tip_to.as_ref());
+    pay_tip_beside(&ctx.accounts.event_authority, array, tip_to, due, now.ts, besides)?;
     lamports::close(&ctx.accounts.array.to_account_info(), &ctx.accounts.payer.to_account_info())
 }

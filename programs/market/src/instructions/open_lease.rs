@@ -35,7 +35,8 @@ pub struct Taken<'info> {
     number: u32,
     price: PricePerHour,
     stake: Atoms,
-    units_left: u16,
+    /// Units of its offer that are free now, and that are not.
+    units: (u16, u16),
 }
 
 /// Rents that opening a lease moves, in lamports.
@@ -116,8 +117,8 @@ impl<'info> Candidate<'info> {
                 let mut offer = offer.load_mut()?;
                 offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
                 kin::admit(group, asked.job, &provider, self.bond)?;
-                let units_left = offer.units_free;
-                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, units_left }))
+                let units = (offer.units_free, offer.units.saturating_sub(offer.units_free));
+                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, units }))
             }
             Err((refused, own_doing)) => {
                 let faulted = own_doing && bid.is_some();
@@ -283,7 +284,9 @@ impl<'info> Opening<'_, 'info> {
             |account: &AccountInfo, rent: u64| lamports::shift(offer, account, rent.saturating_sub(account.lamports()));
         fund(self.lease, rents.lease)?;
         fund(self.reservation, rents.reservation)?;
-        let of_units = (rents.lease + rents.reservation).saturating_mul(taken.units_left.into());
+        let (free, open) = taken.units;
+        // As `Offer::lamports_needed` counts: a lamport for each open lease is kept for its return.
+        let of_units = (rents.lease + rents.reservation).saturating_mul(free.into()).saturating_add(open.into());
         let tips = tip::payable(tip::prepaid_lease(), offer.lamports(), rents.offer.saturating_add(of_units));
         lamports::shift(offer, self.lease, tips)
     }

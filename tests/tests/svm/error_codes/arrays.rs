@@ -1,5 +1,6 @@
 //! Errors of arrays, their tasks and replicas.
 
+use gridlease_core::tip::prepaid_array;
 use gridlease_sdk::account::Job;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
@@ -68,7 +69,7 @@ fn no_task_rent() -> String {
     let posted = w.array(&buyer, ArrayShape { parallel: 1, ..shape() });
     w.stop_auditing();
     let mut account = w.account(&posted).unwrap();
-    account.lamports -= 1;
+    account.lamports -= prepaid_array(10, 1, 3) + 1;
     w.put(posted, account);
     w.refuse(w.opening_of(&posted), &[])
 }

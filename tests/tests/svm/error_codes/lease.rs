@@ -41,15 +41,14 @@ fn reason_not_allowed() -> String {
     w.refuse(lease::finish(&owner.node.pubkey(), &keys, EndReason::Stopped, outcome()), &[&owner.node])
 }
 
-/// The lease cannot be closed as paid, and it is paid as long as its payout account takes money; frozen, it is only released
-/// at the first closing, and waits for its pay at the second.
+/// A lease that ended unreachable still holds the bond of the challenge that nobody answered or resolved.
 fn still_owed() -> String {
     let mut w = World::new();
-    let (buyer, owner, keys) = running(&mut w);
-    w.pass(100);
-    w.freeze(&owner.payout, true);
-    w.stop(&buyer, &keys);
-    w.close_lease(&keys);
+    let (_, _, keys) = running(&mut w);
+    let asker = w.person();
+    w.challenge(&asker, &keys);
+    w.pass(700);
+    w.declare_unreachable(&keys);
     w.refuse(lease::close(&keys), &[])
 }
 
