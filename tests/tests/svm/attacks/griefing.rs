@@ -24,7 +24,8 @@ fn repost(w: &World, owner: &Provider, edit: impl FnOnce(&mut Supply)) -> [Instr
 
 #[test]
 fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fault_all_the_same() {
-    let less: [(&str, fn(&mut Supply)); 4] = [
+    type Less = fn(&mut Supply);
+    let less: [(&str, Less); 4] = [
         ("no GPU", |supply| {
             let spec = &mut supply.spec;
             (spec.gpu_count, spec.gpu_model, spec.vram_mib, spec.compute_capability, spec.cuda) = (0, 0, 0, 0, 0);

@@ -5,7 +5,7 @@ use gridlease_core::limits::AUTO_BID_STEP;
 use gridlease_sdk::account::{Job, Lease, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease;
-use gridlease_sdk::instruction::{care, job, purse};
+use gridlease_sdk::instruction::{care, job};
 use gridlease_tests::svm::parties::{Provider, USDC};
 use gridlease_tests::svm::{Snapshot, World};
 use proptest::prelude::*;
