@@ -37,7 +37,7 @@ impl Held {
         assert!(pool.assets.0 <= pool.shares, "a share is worth more than an atom");
         let worth = self.shares.map(|shares| pool.worth_down(shares).unwrap().0);
         assert!(worth[0] + worth[1] <= self.assets, "the shares are worth more than there is");
-        for (who, worth) in worth.iter().enumerate() {
+        for (who, worth) in worth.into_iter().enumerate() {
             // What another leaves behind by rounding, less than an atom each time it comes or leaves, is all that anybody gains.
             let dust = self.moved[1 - who];
             assert!(self.took[who] + worth <= self.brought[who] + dust, "somebody got what it did not bring");

@@ -50,7 +50,7 @@ const OUTSIDE: [(&str, &[&str]); 3] = [
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
         &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"],
     ),
-    ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck"]),
+    ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"]),
 ];
 
 /// A crate of the workspace and what its manifest asks for.

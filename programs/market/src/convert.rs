@@ -336,7 +336,7 @@ impl Array {
             window: Seconds(self.window_s.into()),
             attempts: self.attempts,
             mode: Mode::Open,
-            reveal: Seconds::ZERO,
+            reveal: Seconds(self.reveal_s.into()),
         }
     }
 

@@ -10,20 +10,24 @@ macro_rules! same {
     }};
 }
 
+mod arrays;
 pub mod care;
+mod governance;
 mod index;
 mod keys;
+mod pools;
 mod sealed;
 pub mod settings;
 
-use gridlease_core::job::{EndReason, JobState};
+use gridlease_core::job::EndReason;
 use gridlease_core::requirement::{OfferSpec, Requirement, flags};
 use gridlease_core::{Atoms, Bps, Now, UnixTs};
 use gridlease_sdk::account::{self, OFFER_LIVE, OFFER_WITHDRAWN};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder, JobArgs};
+use gridlease_sdk::instruction::lease::Outcome;
 use gridlease_sdk::instruction::provider::OfferMachine;
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, job, lease, provider, purse, stake};
+use gridlease_sdk::instruction::{TOKEN_PROGRAM, array, job, lease, provider, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Supply, USDC, machine, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args as default_job, outcome};
@@ -33,7 +37,10 @@ use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
 use crate::command::{By, Command, JobTerms, OfferTerms, WEIGHTS};
-use crate::model::{Buyer, JOBS, Model, OFFERS, Pouch, Provider, Record, Rents, Stake};
+use crate::model::arrays::ARRAYS;
+use crate::model::governance::{MarketConfig, StakingConfig};
+use crate::model::pools::{Holdings, Stake};
+use crate::model::{Buyer, JOBS, Model, OFFERS, Pouch, Provider, Record, Rents};
 
 /// What everybody has in the wallet at the beginning.
 const FORTUNE: u64 = 100_000 * USDC;
@@ -195,6 +202,7 @@ pub fn scene() -> (World, Model) {
             record: None,
             offers: [None; OFFERS],
             claims: Default::default(),
+            holdings: Holdings::new(&bond_key),
         });
         people.push(authority);
     }
@@ -222,17 +230,29 @@ pub fn scene() -> (World, Model) {
     }
     let mut freezable: Vec<_> = buyers.iter().flat_map(|buyer| [buyer.wallet, buyer.vault]).collect();
     freezable.extend(providers.iter().flat_map(|provider| [provider.payout, provider.bond_vault]));
-    freezable.extend([w.treasury, w.insurance]);
-    let payees = [vec![w.treasury, w.insurance], wallets(&buyers, &providers)].concat();
+    let funds = vec![w.treasury, w.insurance, w.foreign_account(), w.foreign_account()];
+    freezable.extend(&funds);
+    let payees = [funds.clone(), wallets(&buyers, &providers)].concat();
     let existing = freezable.iter().filter(|key| w.account(key).is_some());
     let tokens = existing.map(|key| (*key, w.tokens(key))).collect();
+    freezable.extend(providers.iter().map(|provider| provider.holdings.revenue));
+    let funds = [funds, vec![foreign_fund(&mut w)]].concat();
+    let keeper = w.key().pubkey();
+    w.airdrop(&keeper, 1_000_000_000);
+    let keeper = (keeper, w.lamports(&keeper));
+    let uri = default_job().manifest_uri.len();
     let size = |bytes: usize| w.rent(8 + bytes);
     let rents = Rents {
         offer: size(size_of::<account::Offer>()),
         lease: size(size_of::<account::Lease>()),
         reservation: size(size_of::<account::Reservation>()),
+        job: size(size_of::<account::Job>() + uri),
+        group: size(size_of::<account::TaskGroup>()),
+        array: size(size_of::<account::Array>() + uri),
+        byte: w.rent(1) - w.rent(0),
+        commitment: size(size_of::<account::Commitment>()),
     };
-    let (treasury, insurance) = (w.treasury, w.insurance);
+    let (treasury, insurance, founder) = (w.treasury, w.insurance, w.admin.pubkey());
     let model = Model {
         now: w.now(),
         people,
@@ -246,8 +266,16 @@ pub fn scene() -> (World, Model) {
         treasury,
         insurance,
         rents,
+        keeper,
+        tipping: false,
         payees,
         indices: Default::default(),
+        arrays: [const { None }; ARRAYS],
+        market: MarketConfig::new(founder),
+        staking: StakingConfig::new(founder, insurance, address::market_authority()),
+        founder,
+        funds,
+        closed: Vec::new(),
         noted: Vec::new(),
     };
     (w, model)
@@ -256,6 +284,18 @@ pub fn scene() -> (World, Model) {
 fn wallets(buyers: &[Buyer], providers: &[Provider]) -> Vec<Pubkey> {
     let payouts = providers.iter().map(|provider| provider.payout);
     buyers.iter().map(|buyer| buyer.wallet).chain(payouts).collect()
+}
+
+/// A token account of another mint.
+fn foreign_fund(w: &mut World) -> Pubkey {
+    let (mint, owner) = (w.other_mint(6, TOKEN_PROGRAM), w.key().pubkey());
+    w.token_account_of(mint, owner, TOKEN_PROGRAM)
+}
+
+/// The same instruction, signed by another than who stands first.
+fn signed_by(mut instruction: Instruction, signer: Pubkey) -> Instruction {
+    instruction.accounts[0].pubkey = signer;
+    instruction
 }
 
 /// The instruction of a command; `None` where it makes no sense in this state (or moves the clock), so that it is passed over.
@@ -282,12 +322,8 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         units: terms.units,
         auto_bid: terms.auto_bid,
     };
-    let signed_by = |mut instruction: Instruction, signer: Pubkey| {
-        instruction.accounts[0].pubkey = signer;
-        instruction
-    };
     Some(match *command {
-        Command::Clock { .. } | Command::Prefund { .. } => return None,
+        Command::Clock { .. } | Command::Keeper { .. } | Command::Prefund { .. } => return None,
         Command::Donate { buyer: at, amount } => {
             buyer(at).purse?;
             token::mint_to(&TOKEN_PROGRAM, &mint, &buyer(at).vault, &authority, &[], amount).ok()?
@@ -305,7 +341,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Withdraw { buyer: at, by, amount } => {
             signed_by(purse::withdraw(&buyer(at).key, &buyer(at).wallet, amount), who(by, buyer(at).key))
         }
-        Command::SweepFees { buyer: at } => purse::sweep_fees(&buyer(at).purse_key, &world.treasury, &world.insurance),
+        Command::SweepFees { buyer: at } => purse::sweep_fees(&buyer(at).purse_key, &model.treasury, &model.insurance),
         Command::OpenBond { provider } => stake::open_bond(&owner(provider).authority, &mint),
         Command::AddStake { provider, by, amount } => {
             let authority = owner(provider).authority;
@@ -328,12 +364,6 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             terms(&said),
         ),
         Command::RefreshOffer { provider, by, offer, terms: said } => {
-            // Not told: more units while a lease is open. The first lamport of its reservation is lent by the bond, so the
-            // offer kept one more than it needs for the others, pays one less for the new units, and is one short of the
-            // rent of its last unit once the lease is closed, until it is refreshed again: the audit refuses that.
-            if owner(provider).offers[offer].is_some_and(|old| old.free < old.units && said.units > old.units) {
-                return None;
-            }
             let key = owner(provider).record_key;
             provider::refresh_offer(&who(by, node(provider)?), &key, offer_number(offer), terms(&said))
         }
@@ -365,11 +395,13 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         }
         Command::PlaceBid { job: at, provider, by, offer, price } => {
             let posted = model.jobs[at].as_ref()?;
-            job::bid(&who(by, node(provider)?), &posted.key, &bidder(provider, offer), price)
+            let bid = job::bid(&who(by, node(provider)?), &posted.key, &bidder(provider, offer), price);
+            arrays::with_group(world, posted, bid, array::bid_with_group)
         }
         Command::EnterOffer { job: at, provider, offer } => {
             let posted = model.jobs[at].as_ref()?;
-            job::enter_offer(&posted.key, &bidder(provider, offer))
+            let enter = job::enter_offer(&posted.key, &bidder(provider, offer));
+            arrays::with_group(world, posted, enter, array::bid_with_group)
         }
         Command::Award { job: at, given } => {
             let posted = model.jobs[at].as_ref()?;
@@ -378,7 +410,8 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
                 bidder(provider, offer)
             });
             let bidders: Vec<_> = bidders.take(given.min(AWARD_BIDDERS)).collect();
-            job::award(&posted.key, &buyer(posted.buyer).purse_key, posted.rules.leases, &bidders)
+            let award = job::award(&posted.key, &buyer(posted.buyer).purse_key, posted.rules.leases, &bidders);
+            arrays::with_group(world, posted, award, array::award_with_group)
         }
         Command::CancelJob { job: at, by } => {
             let (posted, owner) = (model.jobs[at].as_ref()?, buyer(at % BUYERS).key);
@@ -395,19 +428,20 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             signed_by(lease::top_up(&owner, &lease_keys(job, at)?.0.lease, amount), who(by, owner))
         }
         Command::Stop { job, lease: at, by } => lease::stop(&who(by, buyer(job % BUYERS).key), &lease_keys(job, at)?.0),
-        Command::Finish { job, lease: at, by, reason } => {
+        Command::Finish { job, lease: at, by, reason, exit } => {
             let (keys, provider) = lease_keys(job, at)?;
-            let mut finish = lease::finish(&who(by, node(provider)?), &keys, EndReason::Completed, outcome());
+            let outcome = Outcome { exit_code: Some(exit.into()), ..outcome() };
+            let mut finish = lease::finish(&who(by, node(provider)?), &keys, EndReason::Completed, outcome);
             finish.data[8] = reason;
             finish
         }
         Command::Abandon { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;
-            lease::abandon(&who(by, node(provider)?), &keys, &world.insurance, outcome())
+            lease::abandon(&who(by, node(provider)?), &keys, &model.insurance, outcome())
         }
         Command::FailStart { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;
-            lease::fail_start(&who(by, node(provider)?), &keys, &world.insurance)
+            lease::fail_start(&who(by, node(provider)?), &keys, &model.insurance)
         }
         Command::Expire { job, lease: at } => lease::expire(&lease_keys(job, at)?.0),
         Command::CloseLease { job, lease: at } => lease::close(&lease_keys(job, at)?.0),
@@ -430,6 +464,10 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Buyer { buyer, by, step } => settings::build_buyer(model, buyer, by, &step),
         Command::Supplier { provider, by, step } => settings::build_supplier(model, provider, by, &step)?,
         Command::Index(step) => index::build(model, &step)?,
+        Command::Pool { provider, step } => pools::build(world, model, provider, &step)?,
+        Command::Array { array, step } => arrays::build(model, array, &step)?,
+        Command::Task { job, step } => arrays::build_task(world, model, job, &step)?,
+        Command::Governance(step) => governance::build(model, &step),
     })
 }
 
@@ -452,14 +490,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
         same!(format!("purse {at}"), found, buyer.purse);
     }
     for (at, provider) in model.providers.iter().enumerate() {
-        let chain: Option<account::Bond> = world.find(&provider.bond_key);
-        let found = chain.map(|bond| Stake {
-            totals: bond.amounts(),
-            slashed: bond.slashed_total,
-            added: bond.added_total,
-            leases: bond.leases,
-        });
-        same!(format!("bond {at}"), found, provider.bond);
+        pools::compare(world, model, at).map_err(|wrong| format!("provider {at}: {wrong}"))?;
         let chain: Option<account::Provider> = world.find(&provider.record_key);
         let found = chain.map(|record| Record {
             node: record.node_key,
@@ -487,13 +518,23 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     }
     for (at, posted) in model.jobs.iter().enumerate() {
         if let Some(posted) = posted {
-            compare_job(world, posted).map_err(|wrong| format!("job {at}: {wrong}"))?;
+            compare_job(world, model, posted).map_err(|wrong| format!("job {at}: {wrong}"))?;
             sealed::compare(world, model, posted).map_err(|wrong| format!("job {at}: {wrong}"))?;
         }
     }
+    for (at, series) in model.arrays.iter().enumerate() {
+        if let Some(series) = series {
+            arrays::compare(world, series).map_err(|wrong| format!("array {at}: {wrong}"))?;
+        }
+    }
     index::compare(world, model)?;
+    governance::compare(world, model)?;
+    same!("lamports of the keeper", world.lamports(&model.keeper.0), model.keeper.1);
     for buyer in model.buyers.iter().filter(|buyer| buyer.purse.is_none()) {
         same!("vault of a purse that is closed", world.account(&buyer.vault), None);
+    }
+    for key in &model.closed {
+        same!(format!("what stands at {key}, which was closed"), world.account(key), None);
     }
     for (key, amount) in &model.tokens {
         same!(format!("tokens of {key}"), world.tokens(key), *amount);
@@ -524,7 +565,7 @@ fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
     })
 }
 
-fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), String> {
+fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> Result<(), String> {
     let chain: Option<account::Job> = world.find(&posted.key);
     same!("open", chain.is_some(), posted.open);
     if let Some(chain) = chain {
@@ -544,12 +585,8 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
         same!("checkpoint", checkpoint, posted.checkpoint);
         same!("rejects", chain.rejects, posted.rejects);
         same!("excluded", usize::from(chain.excluded_len), posted.excluded.len());
-        let due = match rules.state {
-            JobState::Open => rules.award_ts().0,
-            JobState::Leased => 0,
-            JobState::Ended => posted.ended_ts,
-        };
-        same!("due", chain.header.due_ts, due);
+        same!("due", chain.header.due_ts, posted.due().0);
+        same!("lamports", world.lamports(&posted.key), posted.lamports);
         let book: Vec<_> =
             chain.bids().iter().map(|bid| (bid.provider, bid.offer, bid.price, bid.score, bid.tie)).collect();
         let entries = posted.book.entries().iter();
@@ -557,6 +594,7 @@ fn compare_job(world: &World, posted: &crate::model::Posted) -> Result<(), Strin
             .map(|bid| (Pubkey::new_from_array(bid.provider), bid.offer, bid.price.0, bid.score, bid.tie))
             .collect();
         same!("book", book, entries);
+        arrays::compare_task(model, posted, &chain)?;
     }
     for (at, one) in posted.leases.iter().enumerate() {
         let chain: Option<account::Lease> = world.find(&one.keys.lease);

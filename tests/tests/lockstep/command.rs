@@ -1,17 +1,23 @@
 //! What may happen. A command names places, not addresses, so that a story stays meaningful where some of it is left out.
 //!
 //! A new instruction is a new variant here, an arm in `chain.rs` that builds it, an arm in `model/` that says what it does,
-//! and a line in `story.rs` that chooses it. What belongs together (a lease's care, sealed bids, what parties do besides) is an
-//! enum of its own, with a file of its own in each of these places.
+//! and a line in `story.rs` that chooses it. What belongs together (a lease's care, sealed bids, pools, arrays, governance,
+//! what parties do besides) is an enum of its own, with a file of its own in each of these places.
 
+pub mod arrays;
 pub mod care;
+pub mod governance;
 pub mod index;
 pub mod parties;
+pub mod pools;
 pub mod sealed;
 
+use arrays::{ArrayStep, TaskStep};
 use care::CareStep;
+use governance::GovernanceStep;
 use index::IndexStep;
 use parties::{BuyerStep, SupplierStep};
+use pools::PoolStep;
 use sealed::SealedStep;
 
 /// Who signs: 0 is the one who should; the others are people, by their number less one.
@@ -63,6 +69,10 @@ pub enum Command {
     Clock {
         slots: u64,
         seconds: i64,
+    },
+    /// Whoever takes a step that can earn a tip names the keeper from now on, or nobody.
+    Keeper {
+        tipped: bool,
     },
     /// Somebody sends USDC to a purse's vault.
     Donate {
@@ -194,6 +204,8 @@ pub enum Command {
         lease: usize,
         by: By,
         reason: u8,
+        /// Exit code of the container.
+        exit: u8,
     },
     Abandon {
         job: usize,
@@ -249,4 +261,20 @@ pub enum Command {
         step: SupplierStep,
     },
     Index(IndexStep),
+    /// A step of one provider's bond and its pool.
+    Pool {
+        provider: usize,
+        step: PoolStep,
+    },
+    /// A step of an array.
+    Array {
+        array: usize,
+        step: ArrayStep,
+    },
+    /// A step of a job that is a task of an array.
+    Task {
+        job: usize,
+        step: TaskStep,
+    },
+    Governance(GovernanceStep),
 }

@@ -5,14 +5,20 @@ use gridlease_core::job::JobState;
 
 use crate::chain::{BUYERS, PEOPLE};
 use crate::command::Command;
+use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::care::CareStep;
 use crate::command::sealed::SealedStep;
+use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Model};
 
 mod parties;
+mod stake;
 
 /// Attempts of a job, and the end of its last lease, with some to spare.
 const ROUNDS: usize = 14;
+
+/// Rounds after which the buyers cancel what their purses are too poor to go on with.
+const PATIENCE: usize = 26;
 
 /// Tells the end by `step`, which takes one command.
 pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
@@ -21,9 +27,15 @@ pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Res
             step(model, &Command::Freeze { place, frozen: false })?;
         }
     }
-    for _ in 0..ROUNDS {
-        if (0..JOBS).all(|job| model.is_free(job)) {
+    stake::restore(model, &mut step)?;
+    for done in 0..PATIENCE + ROUNDS {
+        if (0..JOBS).all(|job| model.is_free(job)) && (0..ARRAYS).all(|array| model.series(array).is_none()) {
             break;
+        }
+        if done == PATIENCE {
+            for array in (0..ARRAYS).filter(|array| model.series(*array).is_some()).collect::<Vec<_>>() {
+                step(model, &Command::Array { array, step: ArrayStep::Cancel { by: 0 } })?;
+            }
         }
         round(model, &mut step)?;
     }
@@ -37,6 +49,7 @@ pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Res
         }
     }
     check(model)?;
+    stake::take_out(model, &mut step)?;
     parties::leave(model, &mut step)
 }
 
@@ -75,15 +88,32 @@ fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Resul
             step(model, &Command::Settle { job, lease })?;
             step(model, &Command::CloseLease { job, lease })?;
         }
-        step(model, &Command::CloseJob { job })?;
+        let close = match posted_task(model, job) {
+            true => Command::Task { job, step: TaskStep::Close },
+            false => Command::CloseJob { job },
+        };
+        step(model, &close)?;
+    }
+    for array in 0..ARRAYS {
+        step(model, &Command::Array { array, step: ArrayStep::Open { ahead: 0 } })?;
+        step(model, &Command::Array { array, step: ArrayStep::Close })?;
     }
     Ok(())
+}
+
+fn posted_task(model: &Model, job: usize) -> bool {
+    model.jobs[job].as_ref().is_some_and(|posted| posted.task.is_some())
 }
 
 fn check(model: &Model) -> Result<(), String> {
     for job in 0..JOBS {
         if !model.is_free(job) {
             return Err(format!("job {job} did not come to its end: {:?}", model.jobs[job]));
+        }
+    }
+    for array in 0..ARRAYS {
+        if let Some(series) = model.series(array) {
+            return Err(format!("array {array} did not come to its end: {series:?}"));
         }
     }
     for (at, buyer) in model.buyers.iter().enumerate() {

@@ -3,7 +3,7 @@
 //! few hundred commands all books are audited, and the events must rebuild them. At the end of every story nobody acts any more but
 //! for cranks: everything must come to its end, and every buyer get the rest of its money.
 //!
-//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing: half a minute on two
+//! `GRIDLEASE_LOCKSTEP_COMMANDS` says how many commands are told in all (100,000 where it says nothing: about a minute on two
 //! cores). Where the two sides
 //! go apart, the story's seed is told, and the shortest story found that still goes apart; `GRIDLEASE_LOCKSTEP_SEED` tells
 //! that one story again.
@@ -37,43 +37,54 @@ const NOT_SENT: &[(&str, &str)] = &[
     ("staking::reserve", "the market sends it: every award"),
     ("staking::release", "the market sends it: every closed lease"),
     ("staking::slash", "the market sends it: every fault"),
-    ("market::cancel_array", "not told yet: arrays"),
-    ("market::cancel_task", "not told yet: arrays"),
-    ("market::close_array", "not told yet: arrays"),
-    ("market::close_task", "not told yet: arrays"),
-    ("market::open_task", "not told yet: arrays"),
-    ("market::post_array", "not told yet: arrays"),
-    ("market::stop_task", "not told yet: arrays"),
-    ("market::accept_admin", "not told yet: governance"),
-    ("market::cancel_change", "not told yet: governance"),
-    ("market::execute_change", "not told yet: governance"),
-    ("market::propose_admin", "not told yet: governance"),
-    ("market::propose_change", "not told yet: governance"),
-    ("market::set_paused", "not told yet: governance"),
-    ("staking::close_delegation", "not told yet: delegations"),
-    ("staking::delegate", "not told yet: delegations"),
-    ("staking::open_delegation", "not told yet: delegations"),
-    ("staking::undelegate", "not told yet: delegations"),
-    ("staking::withdraw_delegation", "not told yet: delegations"),
-    ("staking::change_pool", "not told yet: pools and their revenue"),
-    ("staking::claim_commission", "not told yet: pools and their revenue"),
-    ("staking::claim_revenue", "not told yet: pools and their revenue"),
-    ("staking::distribute", "not told yet: pools and their revenue"),
-    ("staking::open_pool", "not told yet: pools and their revenue"),
-    ("staking::pay_insurance", "not told yet: what a frozen insurance account is owed stays owed"),
-    ("staking::accept_admin", "not told yet: governance"),
-    ("staking::cancel_config", "not told yet: governance"),
-    ("staking::execute_config", "not told yet: governance"),
-    ("staking::propose_admin", "not told yet: governance"),
-    ("staking::propose_config", "not told yet: governance"),
-    ("staking::close_bond", "not told yet: no stake is taken out"),
-    ("staking::unbond", "not told yet: no stake is taken out"),
-    ("staking::withdraw_stake", "not told yet: no stake is taken out"),
-    ("staking::sweep_donation", "not told yet: donations are sent, but not swept"),
 ];
 
 /// Ways that commands take and their answers do not tell; every run of any length must take each.
 const WAYS: &[&str] = &[
+    "revenue was shared with delegators",
+    "revenue went to the operator alone",
+    "a slash was borne by delegators",
+    "a slash was borne while stake was on its way out",
+    "a higher commission was announced",
+    "a commission holds at once",
+    "a delegator left",
+    "the operator sent a delegator off",
+    "a request was paid out",
+    "a bond was closed",
+    "a bond was closed with a rest",
+    "a task was opened",
+    "a task with replicas was opened",
+    "a task was open before, or its array over",
+    "an opening reserved more of the budget",
+    "a closing reserved more of the budget",
+    "a task's job completed",
+    "a task's job failed",
+    "a task was cancelled",
+    "a task's lease was stopped",
+    "a task's lease was over when it was stopped",
+    "an array reached its quorum",
+    "an array was exhausted",
+    "an array was cancelled",
+    "an array paused in a quiet market",
+    "intake was paused",
+    "intake was opened",
+    "a change was executed",
+    "no change was there to be executed",
+    "a proposal took the place of one that had lapsed",
+    "a new slasher was proposed",
+    "no new slasher was proposed",
+    "slashers were set",
+    "the market lost its right",
+    "a tip was paid",
+    "a tip was paid that had grown",
+    "the highest tip was paid",
+    "a tip was what was left",
+    "nothing was left for a tip",
+    "a task got all that it can need for tips",
+    "a task got for tips what its array had",
+    "a lease is paid elsewhere",
+    "a payout account was left as it was",
+    "a slash of a frozen bond is owed to insurance",
     "a challenge could still be answered",
     "a challenge was missed",
     "a challenge was missed by a lease that is over",
@@ -93,7 +104,6 @@ const WAYS: &[&str] = &[
     "a revealed bid entered the book",
     "a revealed bid was good for nothing",
     "a bid was revealed after its job's end",
-    "a revealed bid stands behind a lease",
     "a forfeited bond was shared",
     "a forfeited bond went to insurance, past a frozen vault",
     "a bid was released of an ended job",
@@ -118,6 +128,15 @@ const WAYS: &[&str] = &[
     "a trade took the place of its buyer's last",
     "a trade took a new place",
     "a trade was recorded before",
+];
+
+/// Ways that are taken too seldom to be asked of every run; they are counted.
+const RARE: &[&str] = &[
+    "shares were given after a slash",
+    "a request was paid in part, the rest stands behind leases",
+    "a buyer was paid no more than the operator had",
+    "a revealed bid stands behind a lease",
+    "a task was leased or over when it was cancelled",
 ];
 
 fn number(variable: &str) -> Option<u64> {
@@ -168,7 +187,7 @@ fn the_programs_do_what_the_rules_say_command_by_command() {
         );
     }
     report(&tally);
-    for way in WAYS {
+    for way in WAYS.iter().chain(RARE) {
         println!("  {way} ×{}", tally.noted.get(way).copied().unwrap_or(0));
     }
     if one.is_none() && told >= ENOUGH {

@@ -1,9 +1,13 @@
 //! Stories: commands chosen so that much succeeds and everything is tried, run on both sides, and cut down where they differ.
 
+mod arrays;
 mod care;
+mod governance;
 mod index;
 mod leaving;
+mod pools;
 mod posting;
+mod running;
 mod sealed;
 mod settings;
 
@@ -13,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
-use gridlease_core::limits::REJECT_TIME;
+use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::tip::tipped;
 use gridlease_tests::svm::World;
 use solana_pubkey::Pubkey;
 
@@ -27,6 +32,8 @@ use leaving::Leaver;
 
 /// After how many commands all books are audited.
 const AUDIT_EVERY: usize = 250;
+/// Places in which stories post jobs of their own.
+const OWN_JOBS: usize = 6;
 /// How long a story that fails is cut down.
 const SHRINK_FOR: Duration = Duration::from_secs(120);
 
@@ -77,7 +84,7 @@ impl Stage {
 
     /// Tells a story of `length` commands.
     pub fn tell(&self, seed: u64, length: usize, tally: &mut Tally) -> Result<(), (Vec<Command>, Apart)> {
-        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None };
+        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None, running: None };
         let mut told = Vec::with_capacity(length);
         let next = |model: &Model, done: usize| {
             let command = (done < length).then(|| teller.choose(model))?;
@@ -159,6 +166,10 @@ fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tal
         world.set_clock(model.now);
         return Ok(true);
     }
+    if let Command::Keeper { .. } = command {
+        model.step(command)?;
+        return Ok(true);
+    }
     if let Command::Prefund { job, lamports } = *command {
         let Some(lease) = model.next_lease(job) else { return Ok(false) };
         model.step(command)?;
@@ -167,6 +178,7 @@ fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tal
         return Ok(true);
     }
     let Some(instruction) = chain::build(world, model, command) else { return Ok(false) };
+    let instruction = if model.tipping { tipped(instruction, &model.keeper.0) } else { instruction };
     let expected = model.step(command);
     let (answer, logs) = match world.send_light(&instruction) {
         Ok(done) => (Ok(()), done.logs),
@@ -259,6 +271,10 @@ fn clock(random: &mut Random, model: &Model) -> Command {
         24 => Command::Clock { slots: random.below(2_000), seconds: 0 },
         25 => Command::Clock { slots: random.below(100), seconds: random.below(100_000) as i64 },
         26 => Command::Clock { slots: random.below(100), seconds: -(random.below(3_000) as i64) },
+        27 if random.once_in(2) => match far_due(random, model) {
+            Some(due) => tick((due + random.below(3)).saturating_sub(model.now.ts.0 + 1)),
+            None => tick(random.below(200)),
+        },
         // To a deadline of somebody's, or a second before or after.
         _ => {
             let mut dues: Vec<u64> = Vec::new();
@@ -279,6 +295,18 @@ fn clock(random: &mut Random, model: &Model) -> Command {
     }
 }
 
+/// When something comes due that takes days.
+fn far_due(random: &mut Random, model: &Model) -> Option<u64> {
+    let requests = model.providers.iter().flat_map(|owner| &owner.holdings.requests).map(|request| request.matures.0);
+    let pools = model.providers.iter().filter_map(|owner| owner.bond?.pool).map(|pool| pool.commission.from.0);
+    let change = model.market.next.map(|next| next.due);
+    let config = model.staking.next.map(|next| next.2);
+    let lapses = change.filter(|_| random.once_in(3)).map(|due| due + GOVERNANCE_WINDOW.0);
+    let mut dues: Vec<_> = requests.chain(pools).chain(change).chain(config).chain(lapses).collect();
+    dues.retain(|due| *due >= model.now.ts.0);
+    (!dues.is_empty()).then(|| random.pick(&dues))
+}
+
 /// Who chooses the commands.
 struct Teller {
     random: Random,
@@ -286,12 +314,17 @@ struct Teller {
     focus: Option<(usize, u8)>,
     /// Somebody who is about to leave the market, and how many commands more.
     leaving: Option<(Leaver, u8)>,
+    /// An array that is seen through, and how many commands more.
+    running: Option<(usize, u8)>,
 }
 
 impl Teller {
     /// Something that makes sense in this state, most of the time.
     fn choose(&mut self, model: &Model) -> Command {
-        if self.leaving.is_none() && self.random.once_in(500) {
+        if self.random.once_in(30) {
+            return Command::Keeper { tipped: self.random.once_in(2) };
+        }
+        if self.leaving.is_none() && self.random.once_in(250) {
             self.leaving = Some((leaving::somebody(&mut self.random, model), 60));
         }
         if let Some((who, left)) = self.leaving
@@ -303,13 +336,25 @@ impl Teller {
                 return command;
             }
         }
+        if self.running.is_none() && self.random.once_in(120) {
+            self.running = running::some(&mut self.random, model).map(|array| (array, 80));
+        }
+        if let Some((array, left)) = self.running
+            && !self.random.once_in(8)
+        {
+            let next = running::next(&mut self.random, model, array).filter(|_| left > 0);
+            self.running = next.map(|_| (array, left - 1));
+            if let Some(command) = next {
+                return command;
+            }
+        }
         let lives = |job: usize| {
             let posted = model.jobs[job].as_ref().filter(|posted| posted.open);
             posted.is_some_and(|posted| posted.rules.state != JobState::Ended)
         };
-        if self.focus.is_none() && self.random.once_in(40) {
-            let job = self.random.index(JOBS);
-            self.focus = lives(job).then_some((job, 60));
+        if self.focus.is_none() && self.random.once_in(30) {
+            let job = (0..3).map(|_| self.random.index(JOBS)).find(|job| lives(*job));
+            self.focus = job.map(|job| (job, 60));
         }
         match self.focus {
             Some((job, left)) if left > 0 && lives(job) => {
@@ -366,11 +411,23 @@ fn choose(random: &mut Random, model: &Model) -> Command {
     {
         return of_job(random, model, job);
     }
-    match random.below(100) {
-        0..=17 => clock(random, model),
-        18..=24 => money(random, model),
-        25..=35 => supply(random, model),
-        36..=91 => {
+    // After a leap of time all offers have expired: then they come back first.
+    let live = (0..PROVIDERS).map(|at| (0..OFFERS).filter(|offer| is_live(model, at, *offer)).count()).sum::<usize>();
+    if live < PROVIDERS / 2 && random.once_in(2) {
+        return supply(random, model);
+    }
+    match random.below(128) {
+        100..=117 => pools::choose(random, model),
+        118 => pools::anything(random, model),
+        119..=123 => governance::choose(random, model),
+        124..=127 => {
+            let buyer = random.index(BUYERS);
+            arrays::choose(random, model, buyer)
+        }
+        0..=9 => clock(random, model),
+        10..=16 => money(random, model),
+        17..=27 => supply(random, model),
+        28..=91 => {
             let job = random.index(JOBS);
             of_job(random, model, job)
         }
@@ -419,6 +476,11 @@ fn is_live(model: &Model, provider: usize, offer: usize) -> bool {
     model.providers[provider].offers[offer].is_some_and(|offer| offer.live && offer.due > model.now.ts.0)
 }
 
+/// Some providers have hardly the stake that their leases reserve, so that a slash reaches far.
+fn is_small(provider: usize) -> bool {
+    provider.is_multiple_of(3)
+}
+
 fn supply(random: &mut Random, model: &Model) -> Command {
     let who = by(random);
     // One that is off the market, rather than one that is on it.
@@ -433,11 +495,12 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if random.once_in(10) {
         return settings::of_supplier(random, model, provider);
     }
-    let poor = owner.bond.is_none_or(|bond| bond.totals.free().is_ok_and(|free| free.0 < 50_000_000));
+    let (least, most) = if is_small(provider) { (2_000_000, 2_500_000) } else { (50_000_000, 500_000_000) };
+    let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < least));
     match random.below(10) {
         0 if owner.bond.is_none() => Command::OpenBond { provider },
         0..=3 if poor => {
-            let amount = if random.once_in(4) { random.amount(32) } else { random.below(500_000_000) };
+            let amount = if random.once_in(12) { random.amount(32) } else { random.below(most) };
             Command::AddStake { provider, by: who, amount }
         }
         4 if random.once_in(4) => Command::UpdateNode { provider, by: who, node: somebody(random) },
@@ -470,9 +533,16 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
     let who = by(random);
     let lease = if random.once_in(10) { random.index(3) } else { 0 };
     let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else {
+        // The other places are for tasks.
+        if job >= OWN_JOBS {
+            return arrays::choose(random, model, job % BUYERS);
+        }
         return posting::choose(random, model, job);
     };
-    if let Some(command) = care::of_lease(random, model, job).or_else(|| sealed::of_job(random, model, job)) {
+    if let Some(command) = arrays::of_task(random, model, job)
+        .or_else(|| care::of_lease(random, model, job))
+        .or_else(|| sealed::of_job(random, model, job))
+    {
         return command;
     }
     let (provider, offer) = an_offer(random, |provider, offer| is_live(model, provider, offer));
@@ -515,7 +585,8 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             8 | 9 => Command::Stop { job, lease, by: who },
             10..=12 => {
                 let any = random.small(14);
-                Command::Finish { job, lease, by: who, reason: random.pick(&[1, 1, 3, 3, any]) }
+                let (reason, exit) = (random.pick(&[1, 1, 3, 3, any]), u8::from(random.once_in(5)));
+                Command::Finish { job, lease, by: who, reason, exit }
             }
             13 => Command::Abandon { job, lease, by: who },
             14 | 15 => Command::Expire { job, lease },
@@ -566,7 +637,7 @@ fn anything(random: &mut Random) -> Command {
         17 => Command::Settle { job, lease },
         18 => Command::TopUp { job, lease, by, amount },
         19 => Command::Stop { job, lease, by },
-        20 => Command::Finish { job, lease, by, reason: random.small(14) },
+        20 => Command::Finish { job, lease, by, reason: random.small(14), exit: random.small(3) },
         21 => Command::Abandon { job, lease, by },
         22 => Command::FailStart { job, lease, by },
         23 => Command::Expire { job, lease },

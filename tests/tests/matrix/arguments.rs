@@ -18,16 +18,7 @@ struct Number {
     name: String,
     at: usize,
     width: usize,
-    kind: Kind,
-}
-
-/// What a number is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Unsigned,
-    Signed,
-    /// The length of a list or a text that follows it.
-    Length,
+    signed: bool,
 }
 
 /// The types of one program's IDL.
@@ -41,20 +32,21 @@ impl Types {
 
     /// Walks over a value of the type `kind` that begins at `at` in `data`; notes its numbers and returns where it ends.
     fn walk(&self, kind: &Value, name: &str, data: &[u8], mut at: usize, numbers: &mut Vec<Number>) -> usize {
-        let mut note = |at: usize, width: usize, kind: Kind| {
-            numbers.push(Number { name: name.to_owned(), at, width, kind });
+        let mut note = |at: usize, width: usize, signed: bool| {
+            numbers.push(Number { name: name.to_owned(), at, width, signed });
             at + width
         };
         if let Some(simple) = kind.as_str() {
             return match simple {
-                "bool" | "u8" => note(at, 1, Kind::Unsigned),
-                "u16" => note(at, 2, Kind::Unsigned),
-                "u32" => note(at, 4, Kind::Unsigned),
-                "u64" => note(at, 8, Kind::Unsigned),
-                "i32" => note(at, 4, Kind::Signed),
+                "bool" | "u8" => note(at, 1, false),
+                "u16" => note(at, 2, false),
+                "u32" => note(at, 4, false),
+                "u64" => note(at, 8, false),
+                "i32" => note(at, 4, true),
                 "pubkey" => at + 32,
                 "string" => {
-                    note(at, 4, Kind::Length);
+                    let name = format!("{name}{LENGTH}");
+                    numbers.push(Number { name, at, width: 4, signed: false });
                     at + 4 + length(data, at)
                 }
                 other => panic!("{name}: this test does not know the type {other}"),
@@ -70,12 +62,12 @@ impl Types {
             return at;
         }
         if let Some(inner) = kind.get("option") {
-            note(at, 1, Kind::Unsigned);
+            note(at, 1, false);
             return if data[at] == 0 { at + 1 } else { self.walk(inner, name, data, at + 1, numbers) };
         }
         let (inner, count) = match (kind.get("vec"), kind.get("array")) {
             (Some(inner), _) => {
-                note(at, 4, Kind::Length);
+                note(at, 4, false);
                 let count = length(data, at);
                 at += 4;
                 (inner, count)
@@ -101,17 +93,20 @@ fn length(data: &[u8], at: usize) -> usize {
 /// What is written in place of a number.
 fn extremes(number: &Number) -> Vec<u64> {
     let most = u64::MAX >> (64 - 8 * number.width);
-    let signed = if number.kind == Kind::Signed { vec![most >> 1, (most >> 1) + 1] } else { vec![] };
+    let signed = if number.signed { vec![most >> 1, (most >> 1) + 1] } else { vec![] };
     [vec![0, 1, most - 1, most], signed].concat()
 }
 
+/// What follows the name of a string whose length is changed.
+const LENGTH: &str = " (its length)";
+
+/// A string that says it is longer than a program's memory: the runtime's allocator refuses it before the program reads on.
+fn is_too_long(number: &Number, refused: &Refused) -> bool {
+    number.name.ends_with(LENGTH) && refused.logs.iter().any(|line| line.contains("memory allocation failed"))
+}
+
 /// A refusal that the programs meant: an error of theirs by number, or one of the runtime that names an argument.
-fn is_meant(refused: &Refused, kind: Kind) -> bool {
-    // Before it reads a list or a text, Borsh takes memory for all of the length that it is told, a mebibyte at most, and a
-    // program has 32 KiB. Nothing was read by then, let alone written.
-    if kind == Kind::Length && refused.logs.iter().any(|line| line.contains("memory allocation failed")) {
-        return true;
-    }
+fn is_meant(refused: &Refused) -> bool {
     let panicked = refused.logs.iter().any(|line| line.contains("panicked") || line.contains("out of memory"));
     let completed = !refused.to_string().contains("ProgramFailedToComplete");
     // A rent that nobody could pay is told by the runtime, after the program came to its end.
@@ -146,7 +141,7 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
                     instruction.data[number.at..number.at + number.width].copy_from_slice(bytes);
                     tried += 1;
                     match scene.w.attempt(&instruction) {
-                        Err(refused) if !is_meant(&refused, number.kind) => {
+                        Err(refused) if !is_meant(&refused) && !is_too_long(number, &refused) => {
                             wrong.push(format!("{name}: {} = {value}: {refused:?}", number.name));
                         }
                         Err(_) => {}
@@ -154,8 +149,9 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
                             taken += 1;
                             // Once more, with the books audited behind it.
                             let mut copy = scene.w.fork();
-                            // The staking program believes its slasher that there is such a lease.
-                            copy.make_leases_up();
+                            if program == "staking" {
+                                copy.make_leases_up(); // its fixtures reserve for leases that the market knows nothing of
+                            }
                             if let Err(refused) = copy.send(&[instruction], &[]) {
                                 wrong.push(format!("{name}: {} = {value}: then {refused:?}", number.name));
                             }
@@ -167,7 +163,7 @@ fn no_number_at_its_ends_makes_a_program_fail_to_complete_or_puts_its_books_out_
     }
     println!("{tried} extremes tried, {taken} of them taken");
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(tried > 600 && taken > 100, "{tried} tried, {taken} taken");
+    assert!(tried > 500 && taken > 100, "{tried} tried, {taken} taken");
 }
 
 #[test]
@@ -182,7 +178,7 @@ fn arguments_that_are_cut_short_are_refused() {
                 let mut instruction = case.instruction.clone();
                 instruction.data.truncate(keep);
                 let refused = scene.w.attempt(&instruction).err();
-                let meant = refused.as_ref().is_some_and(|refused| is_meant(refused, Kind::Unsigned));
+                let meant = refused.as_ref().is_some_and(is_meant);
                 assert!(meant, "{} {} with {keep} of {length} bytes: {refused:?}", program.name, fixture.name());
             }
         }

@@ -167,7 +167,8 @@ fn what_a_job_would_be_refused_for_an_array_is_too() {
     let buyer = w.buyer(1_000 * USDC);
     let poor = w.buyer(CAP);
     type Edit = fn(&mut job::JobArgs);
-    let cases: [(Edit, &str); 8] = [
+    let cases: [(Edit, &str); 9] = [
+        (|args| args.reveal_s = 6, "market DurationOutOfBounds"),
         (|args| args.mode = 1, "market NotTaken"),
         (|args| args.verify_class = 1, "market NotTaken"),
         (|args| args.max_price = 0, "market PriceOutOfBounds"),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
+use gridlease_core::tip;
 use gridlease_sdk::account::{Commitment, Job, Lease, Offer, Purse, Reservation, size};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
@@ -511,7 +512,19 @@ fn keeping(m: &mut Meter) {
     m.run("cancel_payout", "one pending", None, &[provider::cancel_payout(&cold)], &provider.authority);
     m.world.ok(&[propose], &[&provider.authority]);
     m.world.pass(PAYOUT_DELAY.0);
+    let buyer = m.world.buyer(20 * USDC);
+    let keys = {
+        let terms = Supply::default().terms(m.world.now().ts.0);
+        m.world.refresh(&provider, terms);
+        m.world.running(&buyer, &provider, 1_000_000, |_| {})
+    };
     m.run("apply_payout", "due", None, &[provider::apply_payout(&provider.record, &payout)], &keeper);
+    m.world.freeze(&provider.payout, true);
+    let redirect = lease::redirect_payout(&keys, &payout);
+    m.run("redirect_payout", "the recorded account is frozen", None, &[redirect], &keeper);
+    m.world.stop(&buyer, &keys);
+    let keys = m.world.keys(&keys.lease);
+    m.world.wind_up(&buyer, &keys);
     let claims = m.world.claims_of(&provider.offer);
     let node = provider.node.pubkey();
     let release = provider::release_gpus(&node, &provider.record, 1, &claims[0], &claims[1..]);
@@ -608,22 +621,26 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
     }
     let job = w.rent(size::<Job>() + 35);
     let (lease, reservation) = (w.rent(size::<Lease>()), w.rent(size::<Reservation>()));
+    let (of_job, of_lease) = (tip::prepaid_job(job_args().attempts), tip::prepaid_lease());
     // The reservation's first lamport is the bond's.
-    assert_eq!((of_buyer, of_provider), (job, lease + reservation - 1), "the rent computed is the rent measured");
+    let computed = (job + of_job, lease + reservation - 1 + of_lease);
+    assert_eq!((of_buyer, of_provider), computed, "what is computed is what was measured");
     let (purse, offer) = (w.rent(size::<Purse>()) + w.rent(165), w.rent(size::<Offer>()));
     let _ = writeln!(
         doc,
-        "\n## Rent\n\nAll of it comes back when the accounts are closed. Measured in the walk of one job, and equal to what the sizes\n\
+        "\n## Rent\n\nAll of it comes back when the accounts are closed, less the tips of late cranks. Measured in the walk of one job, and equal to what the sizes\n\
          of the accounts say.\n\n\
          | who | for | SOL | goal | |\n|---|---|---:|---:|---|\n\
-         | buyer | each job (with a URI of 35 bytes) | {} | 0.008 | {} |\n\
-         | provider | each lease: lease {} and reservation {} | {} | – | |\n\
+         | buyer | each job (with a URI of 35 bytes): rent, and {} for tips | {} | 0.008 | {} |\n\
+         | provider | each lease: lease {}, reservation {}, and {} for tips | {} | – | |\n\
          | buyer | once: purse and vault | {} | – | |\n\
          | provider | each offer, besides the rent of the leases that it can open | {} | – | |",
+        sol(of_job),
         sol(of_buyer),
         if of_buyer <= 8_000_000 { "met" } else { "above" },
         sol(lease),
         sol(reservation),
+        sol(of_lease),
         sol(of_provider),
         sol(purse),
         sol(offer),

@@ -298,3 +298,41 @@ fn an_array_tips_for_its_tasks_and_its_closing_and_never_out_of_the_rent_of_the_
     assert!(posted > prepaid_array(4, 3, 3));
     assert_eq!(w.lamports(&buyer.key.pubkey()), had - paid, "all but the tips came back");
 }
+
+/// Cancels a task's job, closes it late, and returns what that earned.
+fn end_late(w: &mut World, buyer: &Buyer, task: &Pubkey, keeper: &Pubkey) -> u64 {
+    w.ok(&[job::cancel(&buyer.key.pubkey(), task)], &[&buyer.key]);
+    w.pass(600);
+    let close = w.closing_of(task);
+    turn(w, &close, keeper)
+}
+
+#[test]
+fn the_rent_of_a_closed_replica_is_no_tip_of_another_task() {
+    let mut w = World::new();
+    let (buyer, keeper) = (w.buyer(500 * USDC), keeper(&mut w));
+    let shape = gridlease_sdk::instruction::array::ArrayShape {
+        count: 6,
+        quorum: 6,
+        replicas: 2,
+        parallel: 2,
+        budget: 12 * CAP,
+    };
+    let array = w.array(&buyer, shape);
+    let open = |w: &mut World| {
+        w.at(w.read::<Array>(&array).not_before.max(w.now().ts.0));
+        w.open_task(&array)
+    };
+    // Until hardly anything is left for tips.
+    for _ in 0..3 {
+        for task in open(&mut w) {
+            end_late(&mut w, &buyer, &task, &keeper);
+        }
+    }
+    // One replica is closed while the other still holds its task open; then another task takes what there is for tips.
+    let tasks = open(&mut w);
+    end_late(&mut w, &buyer, &tasks[0], &keeper);
+    open(&mut w);
+    let rent = w.rent(w.account(&array).unwrap().data.len()) + w.rent(w.account(&tasks[1]).unwrap().data.len());
+    assert!(w.lamports(&array) >= rent, "{} of {rent}", w.lamports(&array));
+}

@@ -67,6 +67,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
             uri_len: array.uri_len,
             attempts: array.attempts,
             others: u16::from(array.parallel).saturating_sub(array.open),
+            closed: array.open.saturating_mul(replicas.into()).saturating_sub(array.jobs),
             unopened: array.count.saturating_sub(array.next),
         };
         (due, opened, shape, Array::space(task.into(), 0))
@@ -105,6 +106,8 @@ struct Shape {
     attempts: u8,
     /// Tasks that may be open besides those that are.
     others: u16,
+    /// Jobs of tasks that are open which are closed, so that their rent is back.
+    closed: u16,
     /// Tasks that were not opened yet.
     unopened: u16,
 }
@@ -213,7 +216,7 @@ fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas:
 }
 
 /// The array pays the rent of the task's accounts, and hands its jobs what it has for tips; it keeps its own rent, and returns
-/// what it keeps besides for the rent of the tasks that may be opened next.
+/// what it keeps besides for the rent of the tasks that may be opened next, now or when those that are open are over.
 fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, shape: &Shape) -> Result<u64> {
     let array = ctx.accounts.array.as_ref();
     let rent = Rent::get()?;
@@ -226,7 +229,9 @@ fn pay_rent<'info>(ctx: &Context<'info, OpenTask<'info>>, shape: &Shape) -> Resu
         let needed = lamports::rent_of(&rent, info.data_len());
         lamports::shift(array, info, needed.saturating_sub(info.lamports()))?;
     }
-    let besides = of_task.saturating_mul(shape.others.into());
+    let of_job = lamports::rent_of(&rent, Job::space(shape.uri_len.into()));
+    let of_closed = of_job.saturating_mul(shape.closed.into());
+    let besides = of_task.saturating_mul(shape.others.into()).saturating_add(of_closed);
     let of_itself = tip::prepaid(u64::from(shape.unopened) + 1); // opening the others, and closing it
     let keeps = own.saturating_add(besides).saturating_add(of_itself);
     for info in ctx.remaining_accounts.iter().take(replicas) {

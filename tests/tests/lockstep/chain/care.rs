@@ -46,6 +46,11 @@ pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option
             care::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)
         }
         CareStep::GiveNotice { by } => care::give_notice(&model.signer(by, node()?), keys),
+        CareStep::Redirect { to } => {
+            let present = model.providers[one.provider].record.as_ref()?.payout;
+            let named = to.map_or(present, |to| model.payees[to % model.payees.len()]);
+            gridlease_sdk::instruction::lease::redirect_payout(keys, &named)
+        }
         CareStep::Reject { by } => {
             let mut reject = care::reject_ready(&buyer.key, keys);
             reject.accounts[0].pubkey = model.signer(by, buyer.key);

@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
+/// What an address is derived from: one or two others, and a number.
+type Seeds = (Pubkey, Option<Pubkey>, u32);
+
 thread_local! {
-    static DERIVED: RefCell<HashMap<(Pubkey, Option<Pubkey>, u32), Pubkey>> = RefCell::default();
+    static DERIVED: RefCell<HashMap<Seeds, Pubkey>> = RefCell::default();
 }
 
-fn once(of: (Pubkey, Option<Pubkey>, u32), derive: impl FnOnce() -> Pubkey) -> Pubkey {
+fn once(of: Seeds, derive: impl FnOnce() -> Pubkey) -> Pubkey {
     DERIVED.with_borrow_mut(|known| *known.entry(of).or_insert_with(derive))
 }
 

@@ -64,6 +64,7 @@ pub fn compare(world: &World, model: &Model, posted: &Posted) -> Result<(), Stri
             chain.map(|of| (of.purse, of.bond)),
             Some((model.buyers[posted.buyer].purse_key, owner.bond_key,))
         );
+        same!(format!("lamports of the sealed bid of {at}"), world.lamports(&key), bid.lamports);
         same!(format!("stake behind the sealed bid of {at}"), bound.map(|of| of.amount), Some(bid.amount.0));
     }
     Ok(())

@@ -2,20 +2,14 @@
 
 use gridlease_sdk::instruction::{provider, purse};
 use solana_instruction::Instruction;
-use solana_pubkey::Pubkey;
 
-use super::offer_number;
+use super::{offer_number, signed_by};
 use crate::command::By;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::model::Model;
 
 /// The hash of every benchmark's record.
 pub const BENCHMARK: [u8; 32] = [14; 32];
-
-fn signed_by(mut instruction: Instruction, signer: Pubkey) -> Instruction {
-    instruction.accounts[0].pubkey = signer;
-    instruction
-}
 
 /// The instruction of a buyer's step.
 pub fn build_buyer(model: &Model, buyer: usize, by: By, step: &BuyerStep) -> Instruction {

@@ -36,4 +36,8 @@ pub enum CareStep {
     Reject {
         by: By,
     },
+    /// To the payout account that the provider has now, or to this of those that are never closed.
+    Redirect {
+        to: Option<usize>,
+    },
 }

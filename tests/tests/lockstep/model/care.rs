@@ -4,7 +4,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::{Challenge, LeaseState};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
 use gridlease_core::slash::{Fault, SlashSplit};
-use gridlease_core::{Atoms, UnixTs};
+use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::svm::care::hash_of;
 use solana_pubkey::Pubkey;
 
@@ -34,6 +34,7 @@ impl Model {
             CareStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
             CareStep::GiveNotice { by } => self.give_notice(job, lease, by),
             CareStep::Reject { by } => self.reject(job, lease, by),
+            CareStep::Redirect { to } => self.redirect(job, lease, to),
         }
     }
 
@@ -67,7 +68,7 @@ impl Model {
     }
 
     fn resolve(&mut self, job: usize, lease: usize, to: By) -> Answer {
-        let now = self.now;
+        let (now, rent) = (self.now, self.rents.lease);
         let (_, current) = self.let_alone(job, lease)?;
         let (challenger, provider) = (current.challenger, current.provider);
         if current.rules.challenge_end.is_zero() {
@@ -75,7 +76,7 @@ impl Model {
         }
         require(self.signer(to, challenger) == challenger, "market Unrelated")?;
         let (_, current) = self.let_alone(job, lease)?;
-        let before = current.rules.state;
+        let (before, due) = (current.rules.state, current.rules.challenge_end);
         let Some(outcome) = current.rules.resolve_challenge(now).market()? else {
             self.noted.push("a challenge could still be answered");
             return Ok(());
@@ -83,6 +84,7 @@ impl Model {
         current.clear_challenge();
         match outcome {
             Challenge::Missed => {
+                current.lamports -= tip::payable(tip::CHALLENGE_BOUNTY, current.lamports, rent);
                 self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_challenge(false);
                 let over = before == LeaseState::Ended;
                 self.noted.push(if over {
@@ -93,6 +95,8 @@ impl Model {
             }
             Challenge::Moot => self.noted.push("a challenge was moot"),
         }
+        let at = self.lease_at(job, lease).ok_or(GONE)?;
+        self.tip_of_lease(job, at, due);
         Ok(())
     }
 
@@ -117,17 +121,19 @@ impl Model {
     fn collect(&mut self, job: usize, lease: usize) -> Answer {
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let (buyer, current) = self.let_alone(job, lease)?;
-        let released = current.released;
+        let (released, provider) = (current.released, current.provider);
         self.purse(buyer)?;
         // Its reservation is gone where its stake is free.
         require(!released, "market Unrelated")?;
+        let held = self.frozen.contains(&self.providers[provider].bond_vault);
+        require(!held, "market FrozenTokenAccount")?;
         let (_, current) = self.let_alone(job, lease)?;
         if current.rules.credit.is_zero() {
             return Ok(());
         }
         let (open, stake) = (current.rules.credit, current.reservation);
         let victim = current.rules.collect_credit(stake).market()?;
-        let parts = self.divert(buyer, SlashSplit { victim, insurance: Atoms::ZERO })?;
+        let parts = self.divert(buyer, provider, SlashSplit { victim, insurance: Atoms::ZERO })?;
         self.noted.push(match (victim < open, parts.victim.is_zero()) {
             (true, _) => "a credit was collected as far as the stake went",
             (_, true) => "a credit went to insurance, past a frozen vault",
@@ -154,9 +160,12 @@ impl Model {
         if posted.leases[at].rules.state.is_over() {
             return Ok(());
         }
+        let due = posted.leases[at].rules.due();
         self.end(posted, at, job, |lease| lease.unreachable(now))?;
         self.note_end(job, "an unreachable lease ended its job", "the job of an unreachable lease went on");
-        self.slash(job, at, Fault::Unreachable)
+        self.slash(job, at, Fault::Unreachable)?;
+        self.tip_of_job(job, due);
+        Ok(())
     }
 
     fn checkpoint(&mut self, job: usize, lease: usize, by: By, ahead: i8, bytes: u64) -> Answer {
@@ -197,6 +206,23 @@ impl Model {
         posted.rejects += 1;
         self.end(posted, at, job, |lease| lease.reject(now))?;
         self.note_end(job, "a rejected start ended its job", "the job of a rejected start went on");
+        Ok(())
+    }
+
+    fn redirect(&mut self, job: usize, lease: usize, to: Option<usize>) -> Answer {
+        let provider = self.let_alone(job, lease)?.1.provider;
+        let present = self.providers[provider].record.as_ref().ok_or(GONE)?.payout;
+        let named = to.map_or(present, |to| self.payees[to % self.payees.len()]);
+        require(named == present, "market WrongTokenAccount")?;
+        let recorded = self.let_alone(job, lease)?.1.keys.payout;
+        let to = payout::destination(recorded, !self.frozen.contains(&recorded), present);
+        if to == recorded {
+            self.noted.push("a payout account was left as it was");
+            return Ok(());
+        }
+        require(!self.frozen.contains(&to), "market FrozenTokenAccount")?;
+        self.let_alone(job, lease)?.1.keys.payout = to;
+        self.noted.push("a lease is paid elsewhere");
         Ok(())
     }
 

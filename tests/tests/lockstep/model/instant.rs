@@ -37,6 +37,6 @@ impl Model {
             return None;
         }
         let stake = self.check(posted, provider, offer, price, self.now.ts).ok()?;
-        (place.lamports >= self.rents.of_offer(1)).then_some((price, stake))
+        (place.lamports >= self.rents.of_unit()).then_some((price, stake))
     }
 }

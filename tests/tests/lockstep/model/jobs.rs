@@ -3,10 +3,9 @@
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{Job, JobState, Mode, Terms, Unawarded, check_care, notice_of, start_deadline};
-use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers, tip};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use sha2::{Digest, Sha256};
@@ -61,6 +60,7 @@ impl Model {
         let key = address::job(&buyer.purse_key, chain::job_number(self, job, terms));
         require(buyer.purse.is_some(), GONE)?;
         require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
+        self.intake()?;
         Ok(key)
     }
 
@@ -109,7 +109,11 @@ impl Model {
             durable: !checkpoint.is_zero(),
             rejects: 0,
             checkpoint: (0, [0; 32], 0),
+            lamports: self.rents.job + tip::prepaid_job(terms.attempts),
             sealed: Vec::new(),
+            spent: 0,
+            exit: None,
+            task: None,
         })
     }
 
@@ -133,7 +137,7 @@ impl Model {
             claims: offer.claims(),
             unit: chain::unit_of(index, place),
             reputation: record.history.standing,
-            bond: provider.bond.map(|bond| bond.totals).unwrap_or_default(),
+            bond: provider.bond.map(|bond| bond.totals.bond()).transpose()?.unwrap_or_default(),
         };
         let wanted = Wanted { need: posted.need, max_duration: posted.rules.terms.max_duration };
         bidder.check(&wanted, price, until)
@@ -145,8 +149,10 @@ impl Model {
         let node = bidder.record.as_ref().ok_or(GONE)?.node;
         require(bidder.offers[offer].is_some(), GONE)?;
         require(self.signer(by, node) == node, "market NotNodeKey")?;
+        self.intake()?;
         posted.rules.check_bid(PricePerHour(price), self.now.ts).market()?;
         require(bidder.bond.is_some(), "market WrongBond")?;
+        self.check_kin(&posted, provider)?;
         self.enter(job, posted, provider, offer, PricePerHour(price), self.now.ts)
     }
 
@@ -155,6 +161,7 @@ impl Model {
         let bidder = &self.providers[provider];
         let record = bidder.record.as_ref().ok_or(GONE)?;
         let terms = bidder.offers[offer].as_ref().ok_or(GONE)?;
+        self.intake()?;
         require(terms.auto_bid, "market NoAutoBid")?;
         match posted.rules.check_bid(posted.rules.terms.max_price, self.now.ts) {
             Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()),
@@ -178,6 +185,7 @@ impl Model {
             return Ok(());
         }
         require(bidder.bond.is_some(), "market WrongBond")?;
+        self.check_kin(&posted, provider)?;
         let until = posted.rules.award_ts();
         match self.enter(job, posted, provider, offer, price, until) {
             Err(full) if full == "market BookFull" => Ok(()),
@@ -224,6 +232,7 @@ impl Model {
     pub(super) fn award(&mut self, job: usize, given: usize) -> Answer {
         let now = self.now;
         let mut posted = self.posted(job)?.clone();
+        let due = posted.due();
         if posted.rules.state != JobState::Open {
             return Ok(());
         }
@@ -239,9 +248,14 @@ impl Model {
                 dropped += 1;
                 continue;
             }
+            if self.check_kin(&posted, provider).is_err() {
+                dropped += 1;
+                continue;
+            }
             let rent =
-                self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_offer(1));
+                self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_unit());
             match self.check(&posted, provider, offer, entry.price, now.ts) {
+                _ if self.providers[provider].bond.is_none() => faulted.push(provider),
                 Ok(stake) if rent => {
                     winner = Some((*entry, provider, offer, stake));
                     break;
@@ -257,9 +271,13 @@ impl Model {
         if let Some((entry, provider, offer, stake)) = winner {
             (0..=dropped).for_each(|_| posted.drop_best());
             self.open_lease(&mut posted, entry.price, provider, offer, stake)?;
+            self.admit(&posted, provider);
         } else if dropped < bids {
             require(dropped > 0, "market CandidateMissing")?;
             (0..dropped).for_each(|_| posted.drop_best());
+            // Dropping bids alone earns nothing.
+            self.jobs[job] = Some(posted);
+            return Ok(());
         } else {
             (0..dropped).for_each(|_| posted.drop_best());
             let mut rules = posted.rules;
@@ -269,6 +287,7 @@ impl Model {
             posted.set_rules(&rules, now);
         }
         self.jobs[job] = Some(posted);
+        self.tip_of_job(job, due);
         Ok(())
     }
 
@@ -280,21 +299,27 @@ impl Model {
         offer: usize,
         stake: Atoms,
     ) -> Answer {
-        let (now, rents) = (self.now, self.rents);
+        let (now, rents, terms) = (self.now, self.rents, self.market.terms);
         let mut rules = posted.rules;
         let number = rules.leases;
         let reserved = rules.award(price, now.ts).market()?;
         let deadline = start_deadline(now.ts, posted.image_mb).market()?;
         posted.set_rules(&rules, now);
         let purse = self.buyers[posted.buyer].purse_key;
+        require(self.staking.names_market(), "staking UnknownSlasher")?;
+        let before = self.prefunded.remove(&address::lease(&posted.key, number)).unwrap_or(0);
         let winner = &mut self.providers[provider];
         winner.record.as_mut().ok_or(GONE)?.leases += 1;
         let used = winner.offers[offer].as_mut().ok_or(GONE)?;
         used.free -= 1;
         let lease_key = address::lease(&posted.key, number);
-        let before = self.prefunded.remove(&lease_key).unwrap_or(0);
         // A reservation without lamports is lent its first one by the bond.
         used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before.max(1));
+        // A lamport for each open lease is kept for its return.
+        let open = u64::from(used.units - used.free);
+        let of_units = (rents.lease + rents.reservation) * u64::from(used.free) + open;
+        let tips = tip::payable(tip::prepaid_lease(), used.lamports, rents.offer + of_units);
+        used.lamports -= tips;
         let bond = winner.bond.as_mut().ok_or(GONE)?;
         bond.totals.reserve(stake).staking()?;
         bond.leases += 1;
@@ -307,7 +332,7 @@ impl Model {
             bond: winner.bond_key,
             payout: winner.record.as_ref().ok_or(GONE)?.payout,
         };
-        let opened = lease::Lease::open(price, reserved, SLOT_MS, Bps(FEE_BPS.0), deadline);
+        let opened = lease::Lease::open(price, reserved, terms.slot_ms, terms.fee, deadline);
         let notice = notice_of(chain::unit_of(provider, offer).flags, posted.notice);
         posted.leases.push(Let {
             keys,
@@ -319,7 +344,7 @@ impl Model {
             reservation: stake,
             awarded_ts: now.ts.0,
             released: false,
-            lamports: rents.lease.max(before),
+            lamports: rents.lease.max(before) + tips,
             reservation_lamports: rents.reservation.max(before) - u64::from(before == 0),
             challenger: Pubkey::default(),
             nonce: [0; 32],
@@ -344,9 +369,11 @@ impl Model {
 
     pub(super) fn close_job(&mut self, job: usize) -> Answer {
         let posted = self.posted(job)?;
+        require(posted.task.is_none(), "market TaskOfArray")?;
         posted.rules.check_close().market()?;
         posted.open = false;
-        let buyer = posted.buyer;
+        let (buyer, due) = (posted.buyer, posted.due());
+        self.tip_of_job(job, due);
         self.purse(buyer)?.open_jobs -= 1;
         Ok(())
     }
@@ -363,6 +390,7 @@ impl Model {
     pub(super) fn end_job(posted: &mut Posted, at: usize, back: Atoms, now: Now) -> Result<Atoms, String> {
         let over = &posted.leases[at];
         let (reason, price, provider) = (over.rules.reason, over.rules.price, over.provider);
+        (posted.exit, posted.spent) = (None, posted.spent.saturating_add(over.rules.base.0));
         let mut rules = posted.rules;
         let back = rules.on_lease_end(reason, back, price, posted.book.entries().len(), now.ts).market()?;
         if reason.is_retried() {

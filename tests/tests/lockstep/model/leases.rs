@@ -104,7 +104,7 @@ impl Model {
         self.end(posted, at, job, |lease| lease.stop(now))
     }
 
-    pub(super) fn finish(&mut self, job: usize, lease: usize, by: By, reason: u8) -> Answer {
+    pub(super) fn finish(&mut self, job: usize, lease: usize, by: By, reason: u8, exit: u8) -> Answer {
         let now = self.now;
         let (posted, at) = self.let_with_job(job, lease)?;
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
@@ -114,7 +114,9 @@ impl Model {
         if reason == EndReason::Notice {
             self.noted.push("a lease ended with notice");
         }
-        self.end(posted, at, job, |lease| lease.finish(reason, now))
+        self.end(posted, at, job, |lease| lease.finish(reason, now))?;
+        self.posted(job)?.exit = Some(exit.into());
+        Ok(())
     }
 
     pub(super) fn abandon(&mut self, job: usize, lease: usize, by: By) -> Answer {
@@ -123,6 +125,7 @@ impl Model {
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
         self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, now))?;
+        self.posted(job)?.exit = Some(0);
         self.slash(job, at, Fault::Abandoned)
     }
 
@@ -134,9 +137,11 @@ impl Model {
             return Ok(());
         }
         let (signer, node) = self.by_node(by, current.provider)?;
-        let given_up = signer == node;
+        let (given_up, due) = (signer == node, current.rules.due());
         self.end(posted, at, job, |lease| lease.fail_start(given_up, now))?;
-        self.slash(job, at, Fault::NoStart)
+        self.slash(job, at, Fault::NoStart)?;
+        self.tip_of_job(job, due);
+        Ok(())
     }
 
     /// What a fault costs the provider: its stake goes to the buyer and to insurance, its standing falls.
@@ -156,17 +161,24 @@ impl Model {
             self.noted.push("a failed start took the bond of the sealed bid that won");
         }
         self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_fault();
-        let parts = self.divert(buyer, parts)?;
+        let parts = self.divert(buyer, provider, parts)?;
         self.take_stake(job, at, &parts)
     }
 
-    /// What of a slash goes where: all to insurance where the buyer's vault takes nothing.
-    pub(super) fn divert(&self, buyer: usize, mut parts: SlashSplit) -> Result<SlashSplit, String> {
-        if self.frozen.contains(&self.buyers[buyer].vault) {
-            parts.insurance = parts.total().market()?;
-            parts.victim = Atoms::ZERO;
+    /// What of a slash goes where: all to insurance where nothing moves into the buyer's vault or out of the bond's, and no
+    /// more to the buyer than the operator has.
+    pub(super) fn divert(&mut self, buyer: usize, provider: usize, parts: SlashSplit) -> Result<SlashSplit, String> {
+        let owner = &self.providers[provider];
+        let totals = owner.bond.ok_or(GONE)?.totals;
+        let (to, from) = (self.buyers[buyer].vault, owner.bond_vault);
+        if self.frozen.contains(&to) || self.frozen.contains(&from) {
+            return parts.out_of(Atoms::ZERO).market();
         }
-        Ok(parts)
+        let diverted = parts.out_of(totals.own.add(totals.exit.assets).market()?).market()?;
+        if diverted != parts {
+            self.noted.push("a buyer was paid no more than the operator had");
+        }
+        Ok(diverted)
     }
 
     /// Takes what a fault or downtime costs out of the stake behind a lease.
@@ -192,40 +204,22 @@ impl Model {
         Ok(())
     }
 
-    /// Slashes a reservation of stake; returns what is left of it.
-    pub(super) fn slash_stake(
-        &mut self,
-        provider: usize,
-        reservation: Atoms,
-        parts: &SlashSplit,
-        victim: Pubkey,
-    ) -> Result<Atoms, String> {
-        let total = parts.total().staking()?;
-        let bond = self.providers[provider].bond.as_mut().ok_or(GONE)?;
-        let left = bond.totals.slash(reservation, total).staking()?;
-        bond.slashed += total.0;
-        let from = self.providers[provider].bond_vault;
-        self.pay_out(from, victim, parts.victim)?;
-        // What a frozen insurance account cannot take stays in the bond's vault, owed to it.
-        if !self.frozen.contains(&self.insurance) {
-            self.pay_out(from, self.insurance, parts.insurance)?;
-        }
-        Ok(left)
-    }
-
     pub(super) fn expire(&mut self, job: usize, lease: usize) -> Answer {
         let now = self.now;
         let (mut posted, at) = self.let_with_job(job, lease)?;
         let mut next = posted.leases[at].rules;
+        let due = next.due();
         let Some(_) = next.expire(now).market()? else { return Ok(()) };
-        if next.state == LeaseState::Ended {
-            return self.end(posted, at, job, |lease| lease.expire(now).map(Option::unwrap_or_default));
+        match next.state {
+            LeaseState::Ended => self.end(posted, at, job, |lease| lease.expire(now).map(Option::unwrap_or_default))?,
+            LeaseState::Grace => {
+                posted.leases[at].rules = next;
+                self.jobs[job] = Some(posted);
+            }
+            // That it is down is told by the challenge's end, which also returns the bond.
+            _ => return Ok(()),
         }
-        // That it is down is told by the challenge's end, which also returns the bond.
-        if next.state == LeaseState::Grace {
-            posted.leases[at].rules = next;
-            self.jobs[job] = Some(posted);
-        }
+        self.tip_of_job(job, due);
         Ok(())
     }
 
@@ -241,6 +235,8 @@ impl Model {
         over.open = !closes;
         let stake = core::mem::take(&mut over.reservation);
         let over = over.clone();
+        let at = self.lease_at(job, lease).ok_or(GONE)?;
+        let lamports = self.tip_of_lease(job, at, over.rules.due());
         let buyer = self.buyers[buyer].key;
         let provider = &mut self.providers[over.provider];
         let record = provider.record.as_mut().ok_or(GONE)?;
@@ -259,7 +255,7 @@ impl Model {
         if !releases {
             offer.unpaid -= 1;
         }
-        offer.lamports += over.lamports;
+        offer.lamports += lamports;
         record.leases -= 1;
         record.earned += over.rules.paid.0;
         if over.rules.ready_ts != UnixTs::ZERO {

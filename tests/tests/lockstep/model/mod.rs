@@ -3,18 +3,21 @@
 //!
 //! An error is told as the harness shows it: the program that refuses and the name of its reason.
 
+pub mod arrays;
 mod care;
+pub mod governance;
 pub mod index;
 mod instant;
 mod jobs;
 mod leases;
 mod parties;
+pub mod pools;
 pub mod sealed;
 mod settings;
+mod tips;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridlease_core::bond::Bond;
 use gridlease_core::book::Book;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
@@ -26,11 +29,14 @@ use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
 use crate::command::{By, Command};
+use arrays::{ARRAYS, Series, TaskOf};
+use governance::{MarketConfig, StakingConfig};
 use index::Indices;
+use pools::{Holdings, Stake};
 use sealed::SealedBid;
 
-/// Places for jobs; the buyer of each is its number modulo the buyers.
-pub const JOBS: usize = 6;
+/// Places for jobs, tasks of arrays among them; the buyer of each is its number modulo the buyers.
+pub const JOBS: usize = 14;
 /// Places for offers of each provider.
 pub const OFFERS: usize = 2;
 
@@ -83,15 +89,7 @@ pub struct Provider {
     pub offers: [Option<Offer>; OFFERS],
     /// Who paid for each GPU claim of the offers, first to last.
     pub claims: [Vec<Pubkey>; OFFERS],
-}
-
-/// A bond that is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stake {
-    pub totals: Bond,
-    pub slashed: u64,
-    pub added: u64,
-    pub leases: u32,
+    pub holdings: Holdings,
 }
 
 /// A provider's record.
@@ -150,8 +148,15 @@ pub struct Posted {
     pub rejects: u8,
     /// The last checkpoint: number, hash, bytes.
     pub checkpoint: (u32, [u8; 32], u64),
+    pub lamports: u64,
     /// Sealed bids whose accounts are there.
     pub sealed: Vec<SealedBid>,
+    /// What its leases that are over owe and have paid.
+    pub spent: u64,
+    /// Exit code that its last lease ended with.
+    pub exit: Option<i32>,
+    /// Which task of an array it is.
+    pub task: Option<TaskOf>,
 }
 
 /// A lease, and whether its account is still there.
@@ -183,6 +188,16 @@ pub struct Rents {
     pub offer: u64,
     pub lease: u64,
     pub reservation: u64,
+    /// Of a job of any story: all have the same address of a manifest.
+    pub job: u64,
+    /// The group of a task with replicas.
+    pub group: u64,
+    /// An array of no tasks.
+    pub array: u64,
+    /// One byte more.
+    pub byte: u64,
+    /// A sealed bid.
+    pub commitment: u64,
 }
 
 /// Everything.
@@ -202,9 +217,22 @@ pub struct Model {
     pub treasury: Pubkey,
     pub insurance: Pubkey,
     pub rents: Rents,
+    /// Who gets the tips, and the lamports that it has.
+    pub keeper: (Pubkey, u64),
+    /// Do the steps that can earn a tip name the keeper now?
+    pub tipping: bool,
     /// Token accounts that are never closed, so that a provider can be paid to them.
     pub payees: Vec<Pubkey>,
     pub indices: Indices,
+    pub arrays: [Option<Series>; ARRAYS],
+    pub market: MarketConfig,
+    pub staking: StakingConfig,
+    /// Who configured both programs.
+    pub founder: Pubkey,
+    /// Token accounts that can become treasury or insurance; the last is of another mint.
+    pub funds: Vec<Pubkey>,
+    /// Accounts that the last command closed.
+    pub closed: Vec<Pubkey>,
     /// Ways that the last command took, where its answer does not tell them.
     pub noted: Vec<&'static str>,
 }
@@ -233,6 +261,7 @@ pub fn require(condition: bool, reason: &str) -> Answer {
 impl Model {
     /// One command: done wholly or not at all.
     pub fn step(&mut self, command: &Command) -> Answer {
+        self.closed.clear();
         self.noted.clear();
         let mut next = self.clone();
         next.apply(command)?;
@@ -246,14 +275,13 @@ impl Model {
                 self.now = crate::chain::moved(self.now, slots, seconds);
                 Ok(())
             }
-            Command::Donate { buyer, amount } => {
-                let vault = self.buyers[buyer].vault;
-                require(self.buyers[buyer].purse.is_some(), "token InvalidAccountData")?;
-                require(!self.frozen.contains(&vault), "token 17")?;
-                let sum: u64 = self.tokens.values().sum();
-                require(sum.checked_add(amount).is_some(), "token 14")?;
-                *self.tokens.entry(vault).or_default() += amount;
+            Command::Keeper { tipped } => {
+                self.tipping = tipped;
                 Ok(())
+            }
+            Command::Donate { buyer, amount } => {
+                require(self.buyers[buyer].purse.is_some(), "token InvalidAccountData")?;
+                self.mint(self.buyers[buyer].vault, amount)
             }
             Command::Prefund { job, lamports } => {
                 let next = self.next_lease(job).ok_or(GONE)?;
@@ -288,7 +316,7 @@ impl Model {
             Command::Settle { job, lease } => self.settle(job, lease),
             Command::TopUp { job, lease, by, amount } => self.top_up(job, lease, by, amount),
             Command::Stop { job, lease, by } => self.stop(job, lease, by),
-            Command::Finish { job, lease, by, reason } => self.finish(job, lease, by, reason),
+            Command::Finish { job, lease, by, reason, exit } => self.finish(job, lease, by, reason, exit),
             Command::Abandon { job, lease, by } => self.abandon(job, lease, by),
             Command::FailStart { job, lease, by } => self.fail_start(job, lease, by),
             Command::Expire { job, lease } => self.expire(job, lease),
@@ -302,6 +330,10 @@ impl Model {
             Command::Buyer { buyer, by, step } => self.buyer(buyer, by, &step),
             Command::Supplier { provider, by, step } => self.supplier(provider, by, &step),
             Command::Index(step) => self.index(&step),
+            Command::Pool { provider, step } => self.pool(provider, &step),
+            Command::Array { array, step } => self.array(array, &step),
+            Command::Task { job, step } => self.task(job, &step),
+            Command::Governance(step) => self.govern(&step),
         }
     }
 
@@ -338,6 +370,15 @@ impl Model {
     /// As [`Model::transfer`], out of a vault; nothing is moved where there is nothing to move.
     fn pay_out(&mut self, from: Pubkey, to: Pubkey, amount: Atoms) -> Answer {
         if amount.is_zero() { Ok(()) } else { self.transfer(from, to, amount.0, true) }
+    }
+
+    /// The mint's authority makes tokens.
+    fn mint(&mut self, to: Pubkey, amount: u64) -> Answer {
+        require(!self.frozen.contains(&to), "token 17")?;
+        let sum: u64 = self.tokens.values().sum();
+        require(sum.checked_add(amount).is_some(), "token 14")?;
+        *self.tokens.entry(to).or_default() += amount;
+        Ok(())
     }
 
     /// Takes a job out of its place while it is worked on; every step either puts it back or is undone.

@@ -8,17 +8,8 @@ use gridlease_core::rounding::share_down;
 use gridlease_core::{Atoms, PricePerHour, UnixTs, number};
 use solana_pubkey::Pubkey;
 
-use super::{
-    Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Rents, Stake, THERE_ALREADY, require,
-};
+use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Stake, THERE_ALREADY, require};
 use crate::command::{By, OfferTerms};
-
-impl Rents {
-    /// What an offer must hold so that `units` more leases can be opened.
-    pub fn of_offer(&self, units: u16) -> u64 {
-        self.offer + (self.lease + self.reservation) * u64::from(units)
-    }
-}
 
 impl Offer {
     pub(super) fn claims(&self) -> Claims {
@@ -58,6 +49,8 @@ impl Model {
     pub(super) fn deposit(&mut self, buyer: usize, by: By, amount: u64) -> Answer {
         let (key, wallet, vault) = (self.buyers[buyer].key, self.buyers[buyer].wallet, self.buyers[buyer].vault);
         let signed = self.signer(by, key) == key;
+        self.purse(buyer)?;
+        self.intake()?;
         let purse = self.purse(buyer)?;
         purse.amounts.deposit(Atoms(amount)).market()?;
         purse.amounts.free().market()?;
@@ -94,18 +87,20 @@ impl Model {
     pub(super) fn add_stake(&mut self, provider: usize, by: By, amount: u64) -> Answer {
         let authority = self.providers[provider].authority;
         let signer = self.signer(by, authority);
-        let provider = &mut self.providers[provider];
-        let stake = provider.bond.as_mut().ok_or(GONE_IN_STAKING)?;
+        require(self.providers[provider].bond.is_some(), GONE_IN_STAKING)?;
         require(signer == authority, "staking WrongAuthority")?;
+        self.share_out(provider)?;
+        let stake = self.stake(provider)?;
         stake.totals.add(Atoms(amount)).staking()?;
         stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
-        let (from, to) = (provider.payout, provider.bond_vault);
+        let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
     }
 
     pub(super) fn register(&mut self, provider: usize) -> Answer {
         let node = self.people[crate::chain::node_of(provider)];
         require(self.providers[provider].record.is_none(), THERE_ALREADY)?;
+        self.intake()?;
         require(!self.frozen.contains(&self.providers[provider].payout), "market FrozenTokenAccount")?;
         let provider = &mut self.providers[provider];
         provider.record = Some(Record {
@@ -135,10 +130,11 @@ impl Model {
     pub(super) fn post_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
-        let (now, rents, slot) = (self.now.ts.0, self.rents, self.now.slot);
+        let (now, rents, slot, intake) = (self.now.ts.0, self.rents, self.now.slot, self.intake());
         let provider = &mut self.providers[provider];
         require(provider.offers[offer].is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
+        intake?;
         let mut new = Offer {
             live: true,
             due: 0,
@@ -154,7 +150,7 @@ impl Model {
             benchmark: crate::chain::benchmark(slot),
         };
         new.set_terms(terms, now)?;
-        new.lamports = rents.of_offer(new.free);
+        new.lamports = rents.of_offer(new.free, 0);
         provider.offers[offer] = Some(new);
         provider.record.as_mut().ok_or(GONE)?.offers += 1;
         Ok(())
@@ -168,7 +164,7 @@ impl Model {
         require(signer == node, "market NotNodeKey")?;
         require(offer.live, "market OfferNotLive")?;
         offer.set_terms(terms, now)?;
-        offer.lamports = offer.lamports.max(rents.of_offer(offer.free));
+        offer.lamports = offer.lamports.max(rents.of_offer(offer.free, offer.units - offer.free));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use gridlease_core::job::JobState;
 use gridlease_core::sealed::{Fate, fate, forfeit};
-use gridlease_core::{Atoms, PricePerHour, UnixTs};
+use gridlease_core::{Atoms, PricePerHour, UnixTs, tip};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Posted, THERE_ALREADY, require};
@@ -19,6 +19,7 @@ pub struct SealedBid {
     /// End of the revealing of its round.
     pub round: UnixTs,
     pub amount: Atoms,
+    pub lamports: u64,
     /// Who paid the rent.
     pub rent_to: Pubkey,
 }
@@ -47,17 +48,21 @@ impl Model {
         let signer = self.signer(by, node);
         require(posted.sealed_of(provider).is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
+        self.intake()?;
         let mut rules = posted.rules;
         rules.check_commit(now.ts).market()?;
         require(!posted.excluded.contains(&provider), "market Excluded")?;
         rules.on_commit();
         posted.set_rules(&rules, now);
+        let (named, rent) = (self.staking.names_market(), self.rents.commitment);
         let bond = self.providers[provider].bond.as_mut().ok_or(GONE_IN_STAKING)?;
+        require(named, "staking UnknownSlasher")?;
         bond.totals.reserve(rules.sealed_bond).staking()?;
         bond.leases += 1;
         let (offer, price, salt) = bid;
         let (round, amount) = (rules.reveal_end, rules.sealed_bond);
-        posted.sealed.push(SealedBid { provider, offer, price, salt, round, amount, rent_to: signer });
+        let lamports = rent + tip::prepaid_sealed_bid();
+        posted.sealed.push(SealedBid { provider, offer, price, salt, round, amount, lamports, rent_to: signer });
         self.jobs[job] = Some(posted);
         Ok(())
     }
@@ -126,7 +131,7 @@ impl Model {
             Fate::Release => return Err("market WrongFate".to_owned()),
             Fate::Wait | Fate::Reveal => return Err("market RevealOpen".to_owned()),
         }
-        let parts = self.divert(posted.buyer, forfeit(bid.amount).market()?)?;
+        let parts = self.divert(posted.buyer, provider, forfeit(bid.amount).market()?)?;
         self.noted.push(match parts.victim.is_zero() {
             true => "a forfeited bond went to insurance, past a frozen vault",
             false => "a forfeited bond was shared",
@@ -138,6 +143,7 @@ impl Model {
         self.jobs[job] = Some(posted);
         self.compensate(buyer, parts.victim)?;
         let left = self.slash_stake(provider, bid.amount, &parts, self.buyers[buyer].vault)?;
+        self.tip(bid.lamports, self.rents.commitment, bid.round);
         self.unbind(provider, left)
     }
 

@@ -21,6 +21,9 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
     if random.once_in(40) {
         return Some(anything(random, job, lease));
     }
+    if let Some(command) = elsewhere(random, model, (job, lease), one).filter(|_| random.once_in(3)) {
+        return Some(command);
+    }
     if !one.rules.credit.is_zero() && random.once_in(3) {
         let buyer = &model.buyers[posted.buyer];
         let gone = buyer.purse.is_none();
@@ -36,7 +39,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
             let over = one.rules.notice_end.0 != 0 && now.ts >= one.rules.notice_end;
             if over && random.once_in(3) {
                 let reason = EndReason::Notice as u8;
-                return Some(Command::Finish { job, lease, by: by(random), reason });
+                return Some(Command::Finish { job, lease, by: by(random), reason, exit: 0 });
             }
             of_running(random, model, one)?
         }
@@ -78,6 +81,22 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
     Some(Command::Care { job, lease, step })
 }
 
+/// A lease whose provider is paid to another account by now.
+fn elsewhere(random: &mut Random, model: &Model, (job, lease): (usize, usize), one: &Let) -> Option<Command> {
+    let recorded = one.keys.payout;
+    let record = model.providers[one.provider].record.filter(|record| record.payout != recorded)?;
+    let held = |account| model.frozen.contains(&account);
+    let place = |account| model.freezable.iter().position(|key| *key == account);
+    if !held(recorded) && random.once_in(2) {
+        return Some(Command::Freeze { place: place(recorded)?, frozen: true });
+    }
+    if held(record.payout) && random.once_in(2) {
+        return Some(Command::Freeze { place: place(record.payout)?, frozen: false });
+    }
+    let to = random.once_in(12).then(|| random.index(20));
+    Some(Command::Care { job, lease, step: CareStep::Redirect { to } })
+}
+
 /// Time passes, about so much.
 fn wait(random: &mut Random, seconds: u64) -> Command {
     let seconds = seconds + random.below(60);
@@ -107,7 +126,8 @@ fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep>
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
     let by = if random.once_in(2) { 0 } else { somebody(random) };
-    let step = match random.below(10) {
+    let step = match random.below(11) {
+        10 => CareStep::Redirect { to: random.once_in(2).then(|| random.index(20)) },
         0 => CareStep::Challenge { by },
         1 => CareStep::Answer { by, right: random.once_in(2) },
         2 => CareStep::Resolve { to: by },

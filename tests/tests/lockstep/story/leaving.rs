@@ -1,6 +1,7 @@
 //! Somebody leaves the market: a buyer ends all its jobs and closes its purse, a provider all its offers and its record.
 
 use gridlease_core::UnixTs;
+use gridlease_core::array::ArrayState;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::number;
@@ -9,9 +10,11 @@ use gridlease_core::sealed::{Fate, fate};
 use super::by;
 use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::Command;
+use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::care::CareStep;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::command::sealed::SealedStep;
+use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Let, Model, Posted};
 use crate::random::Random;
 
@@ -62,10 +65,20 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
     if let Some(place) = held.filter(|_| !empty) {
         return Some(Command::Freeze { place, frozen: false });
     }
+    for array in (buyer..ARRAYS).step_by(BUYERS) {
+        if model.series(array).is_some_and(|series| series.rules.state == ArrayState::Open) {
+            return Some(Command::Array { array, step: ArrayStep::Cancel { by: by(random) } });
+        }
+    }
     for job in jobs {
         let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else { continue };
         if let Some(command) = end(random, model, job, posted) {
             return Some(command);
+        }
+    }
+    for array in (buyer..ARRAYS).step_by(BUYERS) {
+        if model.series(array).is_some() {
+            return Some(Command::Array { array, step: ArrayStep::Close });
         }
     }
     if !purse.amounts.fees_owed.is_zero() {
@@ -128,6 +141,7 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
     }
     match posted.rules.state {
         JobState::Open if posted.open => Some(Command::CancelJob { job, by: by(random) }),
+        JobState::Ended if posted.open && posted.task.is_some() => Some(Command::Task { job, step: TaskStep::Close }),
         JobState::Ended if posted.open => Some(Command::CloseJob { job }),
         _ => None,
     }
@@ -177,23 +191,22 @@ fn of_provider(random: &mut Random, model: &Model, provider: usize) -> Option<Co
             return Some(Command::WithdrawOffer { provider, by: 0, offer });
         }
     }
-    for job in 0..JOBS {
-        for (job, lease, own) in leases_of(model, job).filter(|(_, _, own)| own.provider == provider) {
-            let rules = &own.rules;
-            if !rules.state.is_over() {
-                return Some(match rules.state {
-                    LeaseState::Starting => Command::FailStart { job, lease, by: 0 },
-                    LeaseState::Paused => Command::Care { job, lease, step: CareStep::Resume { by: 0 } },
-                    _ => Command::Finish { job, lease, by: 0, reason: 1 },
-                });
-            }
-            return Some(match random.below(4) {
-                0 => Command::Settle { job, lease },
-                1 => Command::Care { job, lease, step: CareStep::Collect },
-                2 => Command::Care { job, lease, step: CareStep::Resolve { to: 0 } },
-                _ => Command::CloseLease { job, lease },
+    let mut all = (0..JOBS).flat_map(|job| leases_of(model, job));
+    if let Some((job, lease, own)) = all.find(|(_, _, own)| own.provider == provider) {
+        let rules = &own.rules;
+        if !rules.state.is_over() {
+            return Some(match rules.state {
+                LeaseState::Starting => Command::FailStart { job, lease, by: 0 },
+                LeaseState::Paused => Command::Care { job, lease, step: CareStep::Resume { by: 0 } },
+                _ => Command::Finish { job, lease, by: 0, reason: 1, exit: 0 },
             });
         }
+        return Some(match random.below(4) {
+            0 => Command::Settle { job, lease },
+            1 => Command::Care { job, lease, step: CareStep::Collect },
+            2 => Command::Care { job, lease, step: CareStep::Resolve { to: 0 } },
+            _ => Command::CloseLease { job, lease },
+        });
     }
     Some(Command::Supplier { provider, by: by(random), step: SupplierStep::Close })
 }

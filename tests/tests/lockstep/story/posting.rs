@@ -38,8 +38,18 @@ pub fn choose(random: &mut Random, model: &Model, job: usize) -> Command {
         terms.max_price = terms.max_price.max(offer.floor.saturating_add(random.below(100_000)));
     }
     match random.below(10) {
-        0 | 1 => {
+        0..=2 => {
             terms.mode = Mode::Sealed as u8;
+            // Some bind so much that it is more than an operator's own stake.
+            match free {
+                Some(free) if free < 400_000_000 && random.once_in(6) => {
+                    return Command::Deposit { buyer, by: 0, amount: 1_000_000_000 };
+                }
+                Some(free @ 400_000_000..) if !random.once_in(3) => {
+                    (terms.max_duration_s, terms.max_price) = (3_600, free / 2);
+                }
+                _ => {}
+            }
             terms.reveal_s = if random.once_in(20) { random.pick(&[0, 5, 3_601]) } else { 6 + random.below(60) as u32 };
             Command::PostJob { job, by: who, terms }
         }

@@ -6,10 +6,10 @@ use gridlease_core::requirement::flags;
 use gridlease_core::sealed::{Fate, fate};
 
 use super::{an_offer, by, is_live};
-use crate::chain;
+use crate::chain::{self, PROVIDERS};
 use crate::command::Command;
 use crate::command::sealed::SealedStep;
-use crate::model::Model;
+use crate::model::{Model, Posted};
 use crate::random::Random;
 
 /// What a sealed auction makes sensible now; `None` to go on as with any job.
@@ -32,6 +32,10 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
                 && place.is_some_and(|of| of.claimed >= of.units && of.free > 0 && of.floor <= max);
             fits && is_live(model, provider, offer) && posted.sealed_of(provider).is_none()
         });
+        // Who has less than it would bind: if it forfeits, its delegators bear the rest.
+        let weak: Vec<_> = (0..PROVIDERS).filter(|provider| is_weak(model, *provider, posted)).collect();
+        let (provider, offer) =
+            if weak.is_empty() || random.once_in(3) { (provider, offer) } else { (random.pick(&weak), 0) };
         let floor = model.providers[provider].offers[offer].map_or(1, |offer| offer.floor.clamp(1, max));
         let price = match random.below(15) {
             0 => random.amount(40),
@@ -46,7 +50,7 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
         return None;
     }
     let bid = posted.sealed[random.index(posted.sealed.len())];
-    if posted.rules.state == JobState::Leased && bid.round <= now && random.once_in(3) {
+    if posted.rules.state == JobState::Leased && bid.round <= now && !random.once_in(3) {
         // A clock that goes backward opens the revealing again.
         let seconds = now.since(bid.round).0 + 1 + random.below(5);
         return Some(Command::Clock { slots: 1, seconds: -(seconds as i64) });
@@ -66,6 +70,14 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
         _ => return None,
     };
     Some(Command::Sealed { job, provider: bid.provider, step })
+}
+
+fn is_weak(model: &Model, provider: usize, posted: &Posted) -> bool {
+    let Some(bond) = model.providers[provider].bond.filter(|_| posted.sealed_of(provider).is_none()) else {
+        return false;
+    };
+    let bound = posted.rules.sealed_bond;
+    bond.totals.own.0 + bond.totals.exit.assets.0 < bound.0 && bond.free().is_ok_and(|free| free >= bound)
 }
 
 /// Any step.

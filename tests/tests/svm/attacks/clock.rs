@@ -181,12 +181,6 @@ fn whatever_is_tried_while_the_clock_runs_backward_nothing_that_was_paid_comes_b
                     w.collect(&keys);
                 }
                 w.settle(&keys);
-                if w.read::<Lease>(&keys.lease).challenge_end != 0 {
-                    w.resolve(&keys);
-                }
-                if w.read::<Lease>(&keys.lease).credit != 0 {
-                    w.collect(&keys);
-                }
                 w.close_lease(&keys);
             }
             let purse: Purse = w.read(&buyer.purse);

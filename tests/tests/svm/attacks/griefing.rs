@@ -22,10 +22,12 @@ fn repost(w: &World, owner: &Provider, edit: impl FnOnce(&mut Supply)) -> [Instr
     [w.withdrawal_of(owner), post]
 }
 
+/// What a provider offers less of.
+type Edit = fn(&mut Supply);
+
 #[test]
 fn a_bidder_that_posts_its_offer_anew_as_less_in_one_transaction_is_charged_a_fault_all_the_same() {
-    type Less = fn(&mut Supply);
-    let less: [(&str, Less); 4] = [
+    let less: [(&str, Edit); 4] = [
         ("no GPU", |supply| {
             let spec = &mut supply.spec;
             (spec.gpu_count, spec.gpu_model, spec.vram_mib, spec.compute_capability, spec.cuda) = (0, 0, 0, 0, 0);

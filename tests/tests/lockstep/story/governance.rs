@@ -1,0 +1,95 @@
+//! What is chosen for the configurations.
+
+use gridlease_core::limits::GOVERNANCE_WINDOW;
+use gridlease_core::{UnixTs, governance};
+
+use crate::command::Command;
+use crate::command::governance::{Change, GovernanceStep};
+use crate::model::Model;
+use crate::model::governance::SLASHERS;
+use crate::random::Random;
+
+use super::by;
+
+fn change(random: &mut Random) -> Change {
+    let strange = random.once_in(8);
+    let other = random.once_in(6);
+    Change {
+        treasury: if random.once_in(3) { random.small(6) } else { 0 },
+        // The staking program must name the same one, or no fault can be slashed.
+        insurance: if other { random.small(6) } else { 0 },
+        fee: if strange { random.pick(&[500, 501, u16::MAX]) } else { random.below(501) as u16 },
+        slot_ms: if strange { random.pick(&[49, 50, 1_000, 1_001]) } else { 200 + random.below(801) as u32 },
+        verifier: random.small(20),
+    }
+}
+
+/// To a time, or a second before or after.
+fn wait(random: &mut Random, until: u64, model: &Model) -> Command {
+    let seconds = (until + random.below(3)).saturating_sub(model.now.ts.0 + 1);
+    Command::Clock { slots: seconds * 2, seconds: seconds as i64 }
+}
+
+fn has_lapsed(due: UnixTs, now: UnixTs) -> bool {
+    due <= now && !governance::stands(due, now)
+}
+
+/// The admin signs, most of the time.
+pub fn choose(random: &mut Random, model: &Model) -> Command {
+    let who = by(random);
+    // Whatever stops the market ends soon.
+    if model.market.paused && !random.once_in(5) {
+        return Command::Governance(GovernanceStep::SetPaused { by: who, paused: false });
+    }
+    let apart = model.staking.insurance != model.insurance || !model.staking.names_market();
+    if apart && model.staking.next.is_none() {
+        // The market's insurance account is one of the funds.
+        let at = model.funds.iter().position(|fund| *fund == model.insurance).map_or(0, |at| at as u8 + 1);
+        let list = random.small(2);
+        return Command::Governance(GovernanceStep::ProposeConfig { by: who, insurance: at, slashers: list });
+    }
+    let step = match random.below(20) {
+        0 => GovernanceStep::SetPaused { by: who, paused: true },
+        1 => GovernanceStep::SetPaused { by: who, paused: false },
+        2..=5 => match model.market.next {
+            None => GovernanceStep::ProposeChange { by: who, change: change(random) },
+            Some(next) if has_lapsed(UnixTs(next.due), model.now.ts) => {
+                GovernanceStep::ProposeChange { by: who, change: change(random) }
+            }
+            Some(next) if UnixTs(next.due) <= model.now.ts && random.once_in(6) => {
+                return wait(random, next.due + GOVERNANCE_WINDOW.0, model);
+            }
+            Some(next) if UnixTs(next.due) <= model.now.ts => GovernanceStep::ExecuteChange { others: None },
+            Some(next) if random.once_in(3) => return wait(random, next.due, model),
+            Some(_) if random.once_in(3) => GovernanceStep::CancelChange { by: who },
+            Some(_) => GovernanceStep::ProposeChange { by: who, change: change(random) },
+        },
+        6 => {
+            let others = random.once_in(2).then(|| (random.small(6), random.small(6)));
+            GovernanceStep::ExecuteChange { others }
+        }
+        7 => GovernanceStep::CancelChange { by: who },
+        8 | 9 => GovernanceStep::NameAdmin { by: who, to: random.small(3) },
+        10 | 11 => GovernanceStep::AcceptAdmin { by: who },
+        12..=14 => match model.staking.next {
+            Some((.., from)) if from <= model.now.ts.0 => GovernanceStep::ExecuteConfig { other: None },
+            Some((.., from)) if random.once_in(3) => return wait(random, from, model),
+            Some(_) if random.once_in(3) => GovernanceStep::CancelConfig { by: who },
+            Some(_) => GovernanceStep::ExecuteConfig { other: Some(random.small(6)) },
+            None => {
+                // Seldom a list without the market, which could do nothing any more.
+                let slashers = if random.once_in(4) { random.small(SLASHERS) } else { random.small(2) };
+                let insurance = if random.once_in(8) { random.small(6) } else { 0 };
+                GovernanceStep::ProposeConfig { by: who, insurance, slashers }
+            }
+        },
+        15 => GovernanceStep::CancelConfig { by: who },
+        16 => {
+            let other = random.once_in(2).then(|| random.small(6));
+            GovernanceStep::ExecuteConfig { other }
+        }
+        17 => GovernanceStep::NameStakingAdmin { by: who, to: random.small(3) },
+        _ => GovernanceStep::AcceptStakingAdmin { by: who },
+    };
+    Command::Governance(step)
+}
