@@ -103,3 +103,21 @@ pub fn cache_dir() -> Result<PathBuf> {
         .map(|cache| cache.join("gridlease"))
         .context("neither HOME nor XDG_CACHE_HOME is set; set HOME")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_is_called_as_if_it_were_typed_so_that_no_dependency_is_compiled_anew() {
+        let command = Workspace::load().unwrap().cargo();
+        let told: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                assert!(told.contains(&name.as_os_str()), "{text} is handed on");
+            }
+        }
+        assert!(told.iter().any(|name| *name == "CARGO_MANIFEST_DIR"), "a test has it");
+    }
+}

@@ -225,9 +225,17 @@ fn keeping(w: &mut World) {
     let payout = w.foreign_account();
     w.ok(&[provider::propose_payout(&cold, &payout)], &[&leaving.authority]);
     w.pass(PAYOUT_DELAY.0);
-    w.ok(&[provider::apply_payout(&leaving.record, &payout)], &[]);
     let terms = Supply::default().terms(w.now().ts.0);
     w.refresh(&leaving, terms);
+    // A lease that recorded the old account, which is frozen then.
+    let tenant = w.buyer(20 * USDC);
+    let keys = w.running(&tenant, &leaving, 1_000_000, |_| {});
+    w.ok(&[provider::apply_payout(&leaving.record, &payout)], &[]);
+    w.freeze(&leaving.payout, true);
+    w.ok(&[lease::redirect_payout(&keys, &payout)], &[]);
+    w.stop(&tenant, &keys);
+    let keys = w.keys(&keys.lease);
+    w.wind_up(&tenant, &keys);
     let claims = w.claims_of(&leaving.offer);
     let release = provider::release_gpus(&leaving.node.pubkey(), &leaving.record, 1, &claims[0], &claims[1..]);
     w.ok(&[release], &[&leaving.node]);
