@@ -125,7 +125,7 @@ fn open_jobs<'info>(
         let info = new_account(ctx, replica)?;
         let number = u64::from(task) * u64::from(replicas) + u64::from(replica);
         let (array_key, number_bytes) = (ctx.accounts.array.key(), number.to_le_bytes());
-        let (address, bump) = Pubkey::find_program_address(&[JOB_SEED, array_key.as_ref(), &number_bytes], &crate::ID);
+        let (address, bump) = crate::derive::find([JOB_SEED, array_key.as_ref(), &number_bytes]);
         require_keys_eq!(info.key(), address, MarketError::Unrelated);
         let seeds: &[&[u8]] = &[JOB_SEED, array_key.as_ref(), &number_bytes, &[bump]];
         lamports::open_unfunded(info, Job::space(uri_len.into()), seeds)?;
@@ -200,7 +200,7 @@ fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now
 fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas: u8) -> Result<()> {
     let info = new_account(ctx, replicas)?;
     let (array_key, number) = (ctx.accounts.array.key(), task.to_le_bytes());
-    let (address, bump) = Pubkey::find_program_address(&[GROUP_SEED, array_key.as_ref(), &number], &crate::ID);
+    let (address, bump) = crate::derive::find([GROUP_SEED, array_key.as_ref(), &number]);
     require_keys_eq!(info.key(), address, MarketError::Unrelated);
     let seeds: &[&[u8]] = &[GROUP_SEED, array_key.as_ref(), &number, &[bump]];
     lamports::open_unfunded(info, TaskGroup::SPACE, seeds)?;

@@ -71,15 +71,12 @@ pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8;
 }
 
 fn open_claim<'info>(accounts: &ClaimGpus<'info>, claim: &AccountInfo<'info>, hash: &[u8; 32]) -> Result<()> {
-    let (address, bump) = Pubkey::find_program_address(&[GPU_SEED, hash], &crate::ID);
+    let (address, bump) = crate::derive::find([GPU_SEED, hash]);
     require_keys_eq!(*claim.key, address, MarketError::WrongClaims);
     require_keys_eq!(*claim.owner, system_program::ID, MarketError::GpuClaimed);
     let space = 8 + core::mem::size_of::<GpuClaim>();
     let missing = lamports::rent_of(&Rent::get()?, space).saturating_sub(claim.lamports());
-    if missing > 0 {
-        let pay = system_program::Transfer { from: accounts.node_key.to_account_info(), to: claim.clone() };
-        system_program::transfer(CpiContext::new(accounts.system_program.key(), pay), missing)?;
-    }
+    lamports::pay_in(&accounts.system_program, &accounts.node_key, claim, missing)?;
     lamports::open_unfunded(claim, space, &[GPU_SEED, hash, &[bump]])?;
     let mut data = claim.try_borrow_mut_data()?;
     let (discriminator, body) = data.split_at_mut(8);

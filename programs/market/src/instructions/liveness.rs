@@ -3,7 +3,6 @@
 //! The bond is in lamports and lies in the lease's account, so that nobody's token account can hold any of this up.
 
 use anchor_lang::prelude::*;
-use anchor_lang::system_program;
 use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
@@ -92,11 +91,8 @@ pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
         next.challenge_end.0
     };
     tell(&ctx.accounts.event_authority, &LivenessChallenged { lease, challenger, nonce, deadline })?;
-    let accounts = system_program::Transfer {
-        from: ctx.accounts.challenger.to_account_info(),
-        to: ctx.accounts.lease.to_account_info(),
-    };
-    system_program::transfer(CpiContext::new(ctx.accounts.system_program.key(), accounts), CHALLENGE_BOND_LAMPORTS)
+    let (system, from, to) = (&ctx.accounts.system_program, &ctx.accounts.challenger, ctx.accounts.lease.as_ref());
+    lamports::pay_in(system, from, to, CHALLENGE_BOND_LAMPORTS)
 }
 
 /// The node shall answer with the hash that the challenge recorded, in a transaction that it signs, and keep the bond.
@@ -115,7 +111,7 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
         &ctx.accounts.event_authority,
         &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED },
     )?;
-    pay_bond(&ctx.accounts.lease, &ctx.accounts.node_key)
+    lamports::shift(ctx.accounts.lease.as_ref(), &ctx.accounts.node_key, CHALLENGE_BOND_LAMPORTS)
 }
 
 /// A challenge that was not answered shall pause the lease from the moment of the challenge; where the lease was over, or its
@@ -200,8 +196,4 @@ fn count(provider: &AccountLoader<Provider>, answered: bool) -> Result<()> {
 fn clear(lease: &mut Lease) -> Pubkey {
     lease.challenge_nonce = [0; 32];
     core::mem::take(&mut lease.challenger)
-}
-
-fn pay_bond(lease: &AccountLoader<Lease>, to: &AccountInfo) -> Result<()> {
-    lamports::shift(lease.as_ref(), to, CHALLENGE_BOND_LAMPORTS)
 }
