@@ -2,3 +2,4 @@
 
 pub mod idl;
 pub mod svm;
+pub mod terms;

@@ -11,6 +11,7 @@ use solana_signer::Signer;
 use super::World;
 use super::outcome::Done;
 use super::parties::{Buyer, Provider};
+pub use crate::terms::hash_of;
 
 /// The bond of a challenge in lamports.
 pub const BOND: u64 = CHALLENGE_BOND_LAMPORTS;
@@ -24,14 +25,6 @@ fn slot_hashes(slot: u64) -> Vec<u8> {
         bytes.extend_from_slice(&hash_of(slot));
     }
     bytes
-}
-
-/// The hash of a slot, as the test VM tells it.
-#[must_use]
-pub fn hash_of(slot: u64) -> [u8; 32] {
-    let mut hash = [42; 32];
-    hash[..8].copy_from_slice(&slot.to_le_bytes());
-    hash
 }
 
 impl World {

@@ -1,7 +1,6 @@
 //! Who takes part: buyers with a purse, providers with a bond, a record and an offer.
 
 use gridlease_core::limits::MAX_CLAIMS;
-use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{GpuClaim, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::Bidder;
@@ -13,9 +12,9 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
 use super::World;
+use crate::terms::offered;
 
-/// One USDC.
-pub const USDC: u64 = 1_000_000;
+pub use crate::terms::{USDC, machine};
 
 /// A buyer with a purse.
 pub struct Buyer {
@@ -72,25 +71,6 @@ pub struct Supply {
     pub life: u64,
 }
 
-/// One H100 with 8 cores, 64 GiB of memory and 200 GiB of disk, in the EU.
-#[must_use]
-pub fn machine() -> SpecArgs {
-    SpecArgs {
-        vram_mib: 81_920,
-        cpu_milli: 8_000,
-        memory_mib: 65_536,
-        disk_mib: 204_800,
-        down_mbit: 1_000,
-        up_mbit: 500,
-        flags: flags::EGRESS,
-        compute_capability: 90,
-        cuda: 1_204,
-        gpu_model: 1,
-        gpu_count: 1,
-        region: 1,
-    }
-}
-
 impl Default for Supply {
     fn default() -> Self {
         Self {
@@ -121,7 +101,7 @@ impl Supply {
     /// The machine of its offer.
     #[must_use]
     pub fn machine(&self) -> OfferMachine {
-        OfferMachine { spec: self.spec, gpu_root: [3; 32], benchmark_hash: [4; 32], benchmark: 1_000 }
+        offered(self.spec)
     }
 }
 

@@ -1,12 +1,11 @@
 //! The steps of a job's life, each as one call that must succeed.
 
 use gridlease_core::job::EndReason;
-use gridlease_core::limits::{DEFAULT_WEIGHTS, MAX_CLAIMS};
-use gridlease_core::requirement::flags;
+use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
-use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
+use gridlease_sdk::instruction::job::{Bidder, JobArgs};
+use gridlease_sdk::instruction::lease::LeaseKeys;
 use gridlease_sdk::instruction::{array, job, lease, provider, purse};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -15,54 +14,7 @@ use solana_signer::Signer;
 use super::World;
 use super::outcome::Done;
 use super::parties::{Buyer, Provider};
-
-/// Digest of the image that every job of the tests runs.
-pub const IMAGE: [u8; 32] = [7; 32];
-/// Hash over the GPU UUIDs that every node of the tests reports.
-pub const GPUS: [u8; 32] = [8; 32];
-
-/// What a job of the tests asks for: one H100 for at most two hours at up to 1.80 USDC an hour, an image of 0.5 GB.
-#[must_use]
-pub fn job_args() -> JobArgs {
-    JobArgs {
-        requirement: RequirementArgs {
-            gpu_models: 1 << 1,
-            min_stake: 0,
-            vram_mib: 40_960,
-            cpu_milli: 4_000,
-            memory_mib: 16_384,
-            disk_mib: 51_200,
-            regions: 1 << 1,
-            down_mbit: 100,
-            up_mbit: 100,
-            flags: flags::EGRESS,
-            compute_capability: 80,
-            cuda: 1_200,
-            min_reputation: 0,
-            gpu_count: 1,
-        },
-        manifest_hash: [9; 32],
-        image_digest: IMAGE,
-        max_price: 1_800_000,
-        max_duration_s: 7_200,
-        window_s: 12,
-        reveal_s: 0,
-        notice_s: 0,
-        checkpoint_s: 0,
-        image_mb: 500,
-        weights: DEFAULT_WEIGHTS,
-        attempts: 3,
-        mode: 0,
-        verify_class: 0,
-        manifest_uri: "https://buyer.example/manifest.json".to_owned(),
-    }
-}
-
-/// What the container left behind: exit code 0 and two hashes.
-#[must_use]
-pub fn outcome() -> Outcome {
-    Outcome { exit_code: Some(0), result_hash: [10; 32], log_hash: [11; 32] }
-}
+pub use crate::terms::{GPUS, IMAGE, job_args, outcome};
 
 impl World {
     /// The instruction that posts the buyer's next job, with its address; `edit` changes what it asks for.

@@ -19,47 +19,26 @@ mod pools;
 mod sealed;
 pub mod settings;
 
+use std::collections::BTreeMap;
+
+use gridlease_core::Bps;
 use gridlease_core::job::EndReason;
-use gridlease_core::requirement::{OfferSpec, Requirement, flags};
-use gridlease_core::{Atoms, Bps, Now, UnixTs};
 use gridlease_sdk::account::{self, OFFER_LIVE, OFFER_WITHDRAWN};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder, JobArgs};
+use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
 use gridlease_sdk::instruction::lease::Outcome;
-use gridlease_sdk::instruction::provider::OfferMachine;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, array, job, lease, provider, purse, stake};
 use gridlease_tests::svm::World;
-use gridlease_tests::svm::parties::{Supply, USDC, machine, node_args};
-use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args as default_job, outcome};
+use gridlease_tests::svm::parties::node_args;
+use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
-use crate::command::{By, Command, JobTerms, OfferTerms, WEIGHTS};
-use crate::model::arrays::ARRAYS;
-use crate::model::governance::{MarketConfig, StakingConfig};
-use crate::model::pools::{Holdings, Stake};
-use crate::model::{Buyer, JOBS, Model, OFFERS, Pouch, Provider, Record, Rents};
-
-/// What everybody has in the wallet at the beginning.
-const FORTUNE: u64 = 100_000 * USDC;
-/// Buyers and providers; the last of each comes to the market by commands only.
-pub const BUYERS: usize = 2;
-/// Enough to fill a book and displace from it.
-pub const PROVIDERS: usize = 10;
-/// Buyers, authorities, node keys, and a stranger, in this order.
-pub const PEOPLE: usize = BUYERS + 2 * PROVIDERS + 1;
-
-/// Where the node key of a provider stands among the people: behind buyers and authorities.
-pub fn node_of(provider: usize) -> usize {
-    BUYERS + PROVIDERS + provider
-}
-
-/// The number of the offer in a place.
-pub fn offer_number(place: usize) -> u32 {
-    u32::try_from(place).unwrap() + 1
-}
+use crate::command::{By, Command, OfferTerms};
+use crate::model::{Model, Pouch, Record, Rents};
+use crate::scene::{BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machine_of, node_of, offer_number, opened};
 
 /// The hash of a GPU.
 fn gpu(provider: usize, offer: usize, at: usize) -> [u8; 32] {
@@ -68,222 +47,54 @@ fn gpu(provider: usize, offer: usize, at: usize) -> [u8; 32] {
     hash
 }
 
-/// The place of the offer with a number.
-pub fn offer_place(number: u32) -> usize {
-    usize::try_from(number).unwrap() - 1
-}
-
-/// The clock after a tick.
-pub fn moved(now: Now, slots: u64, seconds: i64) -> Now {
-    Now { slot: now.slot.saturating_add(slots), ts: UnixTs(now.ts.0.saturating_add_signed(seconds)) }
-}
-
-/// The machine of an offer: in their second place, every other provider offers one that leaves at short notice.
-fn machine_of(provider: usize, offer: usize) -> OfferMachine {
-    let mut of = Supply::default().machine();
-    if provider % 2 == 1 && offer == 1 {
-        of.spec.flags |= flags::SPOT;
-    }
-    of
-}
-
-/// The same, as the rules see it.
-pub fn unit_of(provider: usize, offer: usize) -> OfferSpec {
-    OfferSpec { flags: machine_of(provider, offer).spec.flags, ..unit() }
-}
-
-/// What was measured of an offer that is posted in this slot: value, hash, slot.
-pub fn benchmark(slot: u64) -> (u64, [u8; 32], u64) {
-    let machine = Supply::default().machine();
-    (machine.benchmark, machine.benchmark_hash, slot)
-}
-
-/// The machine of every offer but for its flags, as the rules see it.
-pub fn unit() -> OfferSpec {
-    let spec = machine();
-    OfferSpec {
-        gpu_model: spec.gpu_model,
-        gpu_count: spec.gpu_count,
-        vram_mib: spec.vram_mib,
-        compute_capability: spec.compute_capability,
-        cuda: spec.cuda,
-        cpu_milli: spec.cpu_milli,
-        memory_mib: spec.memory_mib,
-        disk_mib: spec.disk_mib,
-        region: spec.region,
-        down_mbit: spec.down_mbit,
-        up_mbit: spec.up_mbit,
-        flags: spec.flags,
-    }
-}
-
-fn job_args(terms: &JobTerms) -> JobArgs {
-    let mut args = default_job();
-    args.requirement.min_stake = terms.min_stake;
-    args.requirement.min_reputation = terms.min_reputation;
-    args.requirement.gpu_count = terms.gpu_count;
-    args.requirement.flags |= if terms.spot { flags::SPOT } else { 0 };
-    args.mode = terms.mode;
-    args.reveal_s = terms.reveal_s;
-    args.notice_s = terms.notice_s;
-    args.checkpoint_s = terms.checkpoint_s;
-    args.max_price = terms.max_price;
-    args.max_duration_s = terms.max_duration_s;
-    args.window_s = terms.window_s;
-    args.image_mb = terms.image_mb;
-    args.attempts = terms.attempts;
-    args.weights = WEIGHTS[usize::from(terms.weights)];
-    args
-}
-
-/// What a job needs, as the rules see it.
-pub fn need(terms: &JobTerms) -> Requirement {
-    let need = job_args(terms).requirement;
-    Requirement {
-        gpu_models: need.gpu_models,
-        gpu_count: need.gpu_count,
-        vram_mib: need.vram_mib,
-        compute_capability: need.compute_capability,
-        cuda: need.cuda,
-        cpu_milli: need.cpu_milli,
-        memory_mib: need.memory_mib,
-        disk_mib: need.disk_mib,
-        regions: need.regions,
-        down_mbit: need.down_mbit,
-        up_mbit: need.up_mbit,
-        flags: need.flags & flags::KNOWN,
-        min_stake: Atoms(need.min_stake),
-        min_reputation: Bps(need.min_reputation),
-    }
-}
-
-/// The number of a job that is posted in this place.
-pub fn job_number(model: &Model, job: usize, terms: &JobTerms) -> u64 {
-    let last = model.buyers[job % BUYERS].purse.map_or(0, |purse| purse.last_job);
-    (last + 1).saturating_add_signed(terms.number_off.into())
-}
-
 /// The test VM and the model of it, at the beginning of every story.
 pub fn scene() -> (World, Model) {
     let mut w = World::unsigned();
     let mint = w.mint;
     let mut people = Vec::new();
-    let mut buyers = Vec::new();
+    let mut wallets = Vec::new();
+    let mut last_jobs = Vec::new();
     for at in 0..BUYERS {
         let (key, wallet) = w.wallet(FORTUNE);
         let key = key.pubkey();
-        let purse_key = address::purse(&key);
-        let opened = at + 1 < BUYERS;
-        if opened {
+        if opened(at, BUYERS) {
             w.ok(&[purse::open(&key, &mint)], &[]);
         }
-        let vault = address::purse_vault(&purse_key);
-        let last_job = |purse: account::Purse| Pouch { last_job: purse.last_job, ..Pouch::default() };
-        let purse = w.find::<account::Purse>(&purse_key).map(last_job);
-        buyers.push(Buyer { key, wallet, purse_key, vault, purse });
+        last_jobs.push(w.find::<account::Purse>(&address::purse(&key)).map_or(0, |purse| purse.last_job));
         people.push(key);
+        wallets.push(wallet);
     }
-    let mut providers = Vec::new();
     for at in 0..PROVIDERS {
         let (key, payout) = w.wallet(FORTUNE);
         let authority = key.pubkey();
-        let opened = at + 1 < PROVIDERS;
-        if opened {
+        if opened(at, PROVIDERS) {
             w.ok(&[stake::open_bond(&authority, &mint)], &[]);
         }
-        let bond_key = address::bond(&authority);
-        providers.push(Provider {
-            authority,
-            payout,
-            record_key: address::provider(&authority),
-            bond_key,
-            bond_vault: address::bond_vault(&bond_key),
-            bond: opened.then(Stake::default),
-            record: None,
-            offers: [None; OFFERS],
-            claims: Default::default(),
-            holdings: Holdings::new(&bond_key),
-        });
         people.push(authority);
+        wallets.push(payout);
     }
-    for _ in 0..PROVIDERS {
+    for _ in 0..=PROVIDERS {
         people.push(w.person().pubkey());
     }
-    people.push(w.person().pubkey());
-    for (at, provider) in providers[..PROVIDERS - 1].iter_mut().enumerate() {
-        let node = people[node_of(at)];
-        w.ok(&[provider::register(&provider.authority, &provider.payout, node_args(&node))], &[]);
-        provider.record = Some(Record {
-            node,
-            history: Default::default(),
-            recent: Default::default(),
-            earned: 0,
-            offers: 0,
-            leases: 0,
-            payout: provider.payout,
-            pending: Pubkey::default(),
-            pending_due: 0,
-        });
+    for at in (0..PROVIDERS).filter(|at| opened(*at, PROVIDERS)) {
+        let (authority, node) = (people[BUYERS + at], people[node_of(at)]);
+        w.ok(&[provider::register(&authority, &wallets[BUYERS + at], node_args(&node))], &[]);
     }
     for person in &people {
         w.airdrop(person, 1_000_000_000_000);
     }
-    let mut freezable: Vec<_> = buyers.iter().flat_map(|buyer| [buyer.wallet, buyer.vault]).collect();
-    freezable.extend(providers.iter().flat_map(|provider| [provider.payout, provider.bond_vault]));
-    let funds = vec![w.treasury, w.insurance, w.foreign_account(), w.foreign_account()];
-    freezable.extend(&funds);
-    let payees = [funds.clone(), wallets(&buyers, &providers)].concat();
-    let existing = freezable.iter().filter(|key| w.account(key).is_some());
-    let tokens = existing.map(|key| (*key, w.tokens(key))).collect();
-    freezable.extend(providers.iter().map(|provider| provider.holdings.revenue));
-    let funds = [funds, vec![foreign_fund(&mut w)]].concat();
+    let funds = [w.treasury, w.insurance, w.foreign_account(), w.foreign_account()];
+    let foreign = foreign_fund(&mut w);
     let keeper = w.key().pubkey();
     w.airdrop(&keeper, 1_000_000_000);
     let keeper = (keeper, w.lamports(&keeper));
-    let uri = default_job().manifest_uri.len();
-    let size = |bytes: usize| w.rent(8 + bytes);
-    let rents = Rents {
-        offer: size(size_of::<account::Offer>()),
-        lease: size(size_of::<account::Lease>()),
-        reservation: size(size_of::<account::Reservation>()),
-        job: size(size_of::<account::Job>() + uri),
-        group: size(size_of::<account::TaskGroup>()),
-        array: size(size_of::<account::Array>() + uri),
-        byte: w.rent(1) - w.rent(0),
-        commitment: size(size_of::<account::Commitment>()),
-    };
-    let (treasury, insurance, founder) = (w.treasury, w.insurance, w.admin.pubkey());
-    let model = Model {
-        now: w.now(),
-        people,
-        buyers,
-        providers,
-        jobs: [const { None }; JOBS],
-        tokens,
-        frozen: Default::default(),
-        prefunded: Default::default(),
-        freezable,
-        treasury,
-        insurance,
-        rents,
-        keeper,
-        tipping: false,
-        payees,
-        indices: Default::default(),
-        arrays: [const { None }; ARRAYS],
-        market: MarketConfig::new(founder),
-        staking: StakingConfig::new(founder, insurance, address::market_authority()),
-        founder,
-        funds,
-        closed: Vec::new(),
-        noted: Vec::new(),
-    };
+    let founder = w.admin.pubkey();
+    let rents = Rents::new(|bytes| w.rent(bytes));
+    let cast = Cast { now: w.now(), people, wallets, last_jobs, funds, foreign, keeper, founder, rents };
+    let model = cast.model();
+    let balances: BTreeMap<_, _> = model.tokens.keys().map(|key| (*key, w.tokens(key))).collect();
+    assert_eq!(model.tokens, balances, "the cast's accounts are those of the test VM");
     (w, model)
-}
-
-fn wallets(buyers: &[Buyer], providers: &[Provider]) -> Vec<Pubkey> {
-    let payouts = providers.iter().map(|provider| provider.payout);
-    buyers.iter().map(|buyer| buyer.wallet).chain(payouts).collect()
 }
 
 /// A token account of another mint.
@@ -387,9 +198,6 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             provider::release_gpus(&signer, &owner(provider).record_key, offer_number(offer), first, more)
         }
         Command::PostJob { job: at, by, terms } => {
-            if !model.is_free(at) {
-                return None;
-            }
             let owner = buyer(at % BUYERS).key;
             signed_by(job::post(&owner, job_number(model, at, &terms), job_args(&terms)), who(by, owner))
         }
@@ -450,9 +258,6 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             job::close(&posted.key, &buyer(posted.buyer).purse_key, &posted.payer)
         }
         Command::PostInstant { job: at, by, terms, offers, count } => {
-            if !model.is_free(at) {
-                return None;
-            }
             let owner = buyer(at % BUYERS).key;
             let bidders = offers.map(|(provider, offer)| bidder(provider.into(), offer.into()));
             let given = &bidders[..bidders.len().min(count.into())];

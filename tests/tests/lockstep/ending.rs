@@ -3,13 +3,13 @@
 
 use gridlease_core::job::JobState;
 
-use crate::chain::{BUYERS, PEOPLE};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::care::CareStep;
 use crate::command::sealed::SealedStep;
 use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Model};
+use crate::scene::{BUYERS, PEOPLE};
 
 mod parties;
 mod stake;

@@ -16,14 +16,17 @@ mod command;
 mod ending;
 mod model;
 mod random;
+mod scene;
+mod source;
 mod story;
+mod telling;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gridlease_tests::idl;
-use story::{Stage, Tally};
+use telling::{Stage, Tally};
 
 /// Commands of one story.
 const LENGTH: usize = 2_000;

@@ -1,28 +1,25 @@
-//! Random numbers that are the same for the same seed, on every machine.
+//! Random numbers of every kind that stories need, out of one [`Source`].
 
-/// SplitMix64.
+use crate::source::Source;
+
+/// What stories choose by.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(Source);
 
 impl Random {
-    /// The sequence of `seed`.
-    pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds must not begin neighbouring places of one sequence.
-        Self(Self(seed ^ 0x6a09_e667_f3bc_c908).any())
+    /// Numbers out of this source.
+    pub fn new(source: Source) -> Self {
+        Self(source)
     }
 
     /// Any number.
     pub fn any(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.any()
     }
 
-    /// A number below `end`.
+    /// A number below `end`; 0 where that is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.any() % end.max(1)
+        self.0.below(end)
     }
 
     /// An index below `end`.

@@ -1,4 +1,4 @@
-//! Stories: commands chosen so that much succeeds and everything is tried, run on both sides, and cut down where they differ.
+//! Stories: commands chosen so that much succeeds and everything is tried.
 
 mod arrays;
 mod care;
@@ -11,196 +11,18 @@ mod running;
 mod sealed;
 mod settings;
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
-
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
-use gridlease_sdk::address;
-use gridlease_sdk::instruction::tip::tipped;
-use gridlease_tests::svm::World;
-use solana_pubkey::Pubkey;
 
-use crate::chain::{self, BUYERS, PEOPLE, PROVIDERS};
 use crate::command::{Command, JobTerms, OfferTerms};
-use crate::ending;
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
+use crate::scene::{self, BUYERS, PEOPLE, PROVIDERS};
 use leaving::Leaver;
 
-/// After how many commands all books are audited.
-const AUDIT_EVERY: usize = 250;
 /// Places in which stories post jobs of their own.
 const OWN_JOBS: usize = 6;
-/// How long a story that fails is cut down.
-const SHRINK_FOR: Duration = Duration::from_secs(120);
-
-/// What was sent, by instruction and answer.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Instruction (by program and discriminator) and answer, and how often.
-    pub answers: BTreeMap<(Pubkey, [u8; 8], String), u64>,
-    /// Commands that made sense.
-    pub sent: u64,
-    /// Ways that commands took which their answers do not tell, and how often.
-    pub noted: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    /// Both together.
-    pub fn add(&mut self, other: Tally) {
-        self.sent += other.sent;
-        for (key, count) in other.answers {
-            *self.answers.entry(key).or_default() += count;
-        }
-        for (way, count) in other.noted {
-            *self.noted.entry(way).or_default() += count;
-        }
-    }
-}
-
-/// Where the two sides went apart: after which command, and how.
-#[derive(Clone, Debug)]
-pub struct Apart {
-    /// The command's number.
-    pub at: usize,
-    /// How.
-    pub how: String,
-}
-
-/// A beginning, from which any number of stories can be told.
-pub struct Stage {
-    world: World,
-    model: Model,
-}
-
-impl Stage {
-    pub fn new() -> Self {
-        let (world, model) = chain::scene();
-        Self { world, model }
-    }
-
-    /// Tells a story of `length` commands.
-    pub fn tell(&self, seed: u64, length: usize, tally: &mut Tally) -> Result<(), (Vec<Command>, Apart)> {
-        let mut teller = Teller { random: Random::new(seed), focus: None, leaving: None, running: None };
-        let mut told = Vec::with_capacity(length);
-        let next = |model: &Model, done: usize| {
-            let command = (done < length).then(|| teller.choose(model))?;
-            told.push(command);
-            Some(command)
-        };
-        let apart = self.run(next, tally);
-        apart.map_or(Ok(()), |apart| Err((told, apart)))
-    }
-
-    /// Runs commands on both sides until they go apart. `next` is told how many made sense so far.
-    fn run(&self, mut next: impl FnMut(&Model, usize) -> Option<Command>, tally: &mut Tally) -> Option<Apart> {
-        let (mut world, mut model) = (self.world.fork(), self.model.clone());
-        let (mut at, mut done) = (0, 0);
-        while let Some(command) = next(&model, done) {
-            let step = catch_unwind(AssertUnwindSafe(|| {
-                let made_sense = step(&mut world, &mut model, &command, tally)?;
-                if at % AUDIT_EVERY == AUDIT_EVERY - 1 {
-                    world.assert_books();
-                }
-                Ok(made_sense)
-            }));
-            match step {
-                Ok(Ok(made_sense)) => (at, done) = (at + 1, done + usize::from(made_sense)),
-                Ok(Err(how)) => return Some(Apart { at, how }),
-                Err(panic) => return Some(Apart { at, how: words(&panic) }),
-            }
-        }
-        let end = catch_unwind(AssertUnwindSafe(|| {
-            ending::tell(&mut model, |model, command| step(&mut world, model, command, tally).map(drop))?;
-            world.assert_books();
-            Ok(())
-        }));
-        let last = at.saturating_sub(1);
-        match end {
-            Ok(Ok(())) => None,
-            Ok(Err(how)) => Some(Apart { at: last, how }),
-            Err(panic) => Some(Apart { at: last, how: words(&panic) }),
-        }
-    }
-
-    /// Leaves out what is not needed for the two sides to go apart.
-    pub fn shrink(&self, mut story: Vec<Command>, mut apart: Apart) -> (Vec<Command>, Apart) {
-        let began = Instant::now();
-        story.truncate(apart.at + 1);
-        let mut piece = story.len() / 2;
-        while piece > 0 && began.elapsed() < SHRINK_FOR {
-            let mut from = 0;
-            let mut shorter = false;
-            while from < story.len() && began.elapsed() < SHRINK_FOR {
-                let mut less = story.clone();
-                less.drain(from..(from + piece).min(story.len()));
-                let mut commands = less.clone().into_iter();
-                match self.run(|_, _| commands.next(), &mut Tally::default()) {
-                    Some(still) => {
-                        less.truncate(still.at + 1);
-                        (story, apart, shorter) = (less, still, true);
-                    }
-                    None => from += piece,
-                }
-            }
-            if !shorter || piece > 1 {
-                piece /= 2;
-            }
-        }
-        (story, apart)
-    }
-}
-
-fn words(panic: &Box<dyn std::any::Any + Send>) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-/// One command on both sides; tells whether it made sense in that state.
-fn step(world: &mut World, model: &mut Model, command: &Command, tally: &mut Tally) -> Result<bool, String> {
-    if let Command::Clock { .. } = command {
-        let _ = model.step(command);
-        world.set_clock(model.now);
-        return Ok(true);
-    }
-    if let Command::Keeper { .. } = command {
-        model.step(command)?;
-        return Ok(true);
-    }
-    if let Command::Prefund { job, lamports } = *command {
-        let Some(lease) = model.next_lease(job) else { return Ok(false) };
-        model.step(command)?;
-        world.airdrop(&lease, lamports);
-        world.airdrop(&address::reservation(&lease), lamports);
-        return Ok(true);
-    }
-    let Some(instruction) = chain::build(world, model, command) else { return Ok(false) };
-    let instruction = if model.tipping { tipped(instruction, &model.keeper.0) } else { instruction };
-    let expected = model.step(command);
-    let (answer, logs) = match world.send_light(&instruction) {
-        Ok(done) => (Ok(()), done.logs),
-        Err(refused) => (Err(refused.to_string()), refused.logs),
-    };
-    tally.sent += 1;
-    if let Some(discriminator) = instruction.data.first_chunk::<8>() {
-        let answer = answer.clone().err().unwrap_or_else(|| "ok".to_owned());
-        *tally.answers.entry((instruction.program_id, *discriminator, answer)).or_default() += 1;
-    }
-    if answer != expected {
-        return Err(format!("the program says {answer:?}, the rules say {expected:?}\n    {}", logs.join("\n    ")));
-    }
-    if expected.is_ok() {
-        for way in &model.noted {
-            *tally.noted.entry(way).or_default() += 1;
-        }
-    }
-    chain::compare(world, model)?;
-    Ok(true)
-}
-
 /// The one who should sign, most of the time.
 fn by(random: &mut Random) -> u8 {
     if random.once_in(25) { somebody(random) } else { 0 }
@@ -308,7 +130,7 @@ fn far_due(random: &mut Random, model: &Model) -> Option<u64> {
 }
 
 /// Who chooses the commands.
-struct Teller {
+pub struct Teller {
     random: Random,
     /// A job that is in everybody's eye now, and how many commands more.
     focus: Option<(usize, u8)>,
@@ -319,8 +141,13 @@ struct Teller {
 }
 
 impl Teller {
+    /// One who chooses by these numbers.
+    pub fn new(random: Random) -> Self {
+        Self { random, focus: None, leaving: None, running: None }
+    }
+
     /// Something that makes sense in this state, most of the time.
-    fn choose(&mut self, model: &Model) -> Command {
+    pub fn choose(&mut self, model: &Model) -> Command {
         if self.random.once_in(30) {
             return Command::Keeper { tipped: self.random.once_in(2) };
         }
@@ -517,9 +344,9 @@ fn supply(random: &mut Random, model: &Model) -> Command {
                     Command::ReleaseGpus { provider, by: who, offer, count }
                 }
                 Some(old) if !old.live => Command::WithdrawOffer { provider, by: who, offer },
-                Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(chain::unit().gpu_count) => {
+                Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(scene::unit().gpu_count) => {
                     let missing =
-                        (u32::from(new.units) * u32::from(chain::unit().gpu_count)).saturating_sub(new.claimed.into());
+                        (u32::from(new.units) * u32::from(scene::unit().gpu_count)).saturating_sub(new.claimed.into());
                     let count = if random.once_in(20) { random.below(9) as u8 } else { missing.min(8) as u8 };
                     Command::ClaimGpus { provider, by: who, offer, count }
                 }
@@ -624,7 +451,7 @@ fn anything(random: &mut Random) -> Command {
         4 => Command::OpenBond { provider },
         5 => Command::AddStake { provider, by, amount },
         6 => Command::Register { provider },
-        7 => Command::UpdateNode { provider, by, node: u8::try_from(chain::node_of(provider)).unwrap() },
+        7 => Command::UpdateNode { provider, by, node: u8::try_from(scene::node_of(provider)).unwrap() },
         8 => Command::PostOffer { provider, by, offer, terms: offer_terms(random) },
         9 => Command::RefreshOffer { provider, by, offer, terms: offer_terms(random) },
         10 => Command::WithdrawOffer { provider, by, offer },

@@ -18,9 +18,6 @@ pub fn build(model: &Model, array: usize, step: &ArrayStep) -> Option<Instructio
     let buyer = &model.buyers[array % BUYERS];
     Some(match *step {
         ArrayStep::Post { by, shape, terms } => {
-            if model.series(array).is_some() {
-                return None;
-            }
             let shape = ArrayShape {
                 count: shape.count,
                 quorum: shape.quorum,
@@ -33,7 +30,6 @@ pub fn build(model: &Model, array: usize, step: &ArrayStep) -> Option<Instructio
         }
         ArrayStep::Open { ahead } => {
             let series = model.series(array)?;
-            model.task_places(array)?;
             array::open_task(&series.key, &buyer.purse_key, series.task(ahead), series.rules.shape.replicas)
         }
         ArrayStep::Cancel { by } => {

@@ -9,13 +9,7 @@ use solana_pubkey::Pubkey;
 use super::keys;
 use crate::command::care::CareStep;
 use crate::model::{Let, Model};
-
-/// The hash of a checkpoint.
-pub fn checkpoint_hash(seq: u32) -> [u8; 32] {
-    let mut hash = [12; 32];
-    hash[..4].copy_from_slice(&seq.to_le_bytes());
-    hash
-}
+use crate::scene::checkpoint_hash;
 
 /// The instruction of a step; `None` where there was no such lease.
 pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option<Instruction> {

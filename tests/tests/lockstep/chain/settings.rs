@@ -7,9 +7,7 @@ use super::{offer_number, signed_by};
 use crate::command::By;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::model::Model;
-
-/// The hash of every benchmark's record.
-pub const BENCHMARK: [u8; 32] = [14; 32];
+use crate::scene::BENCHMARK;
 
 /// The instruction of a buyer's step.
 pub fn build_buyer(model: &Model, buyer: usize, by: By, step: &BuyerStep) -> Instruction {

@@ -1,9 +1,9 @@
 //! In the end everybody takes back what its accounts held: purses and records are closed.
 
-use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::Command;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::model::{Model, OFFERS};
+use crate::scene::{BUYERS, PROVIDERS};
 
 /// Every purse and every record is closed.
 pub fn leave(

@@ -2,11 +2,11 @@
 
 use gridlease_core::limits::UNBONDING_TIME;
 
-use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::Command;
 use crate::command::governance::{Change, GovernanceStep};
 use crate::command::pools::PoolStep;
 use crate::model::Model;
+use crate::scene::{BUYERS, PROVIDERS};
 
 /// The admin's last act: intake is open, and both programs name the same insurance account and the market as a slasher, so
 /// that the cranks can be turned.

@@ -10,9 +10,9 @@ use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, JOBS, Model, Posted, THERE_ALREADY, require};
-use crate::chain;
 use crate::command::arrays::{self, ArrayStep, TaskStep};
 use crate::command::{By, JobTerms, WEIGHTS};
+use crate::scene;
 
 /// Places for arrays; the buyer of each is its number modulo the buyers.
 pub const ARRAYS: usize = 4;
@@ -141,7 +141,7 @@ impl Model {
     fn post_array(&mut self, array: usize, by: By, shape: &arrays::Shape, terms: &JobTerms) -> Answer {
         let (buyer, now) = (array % self.buyers.len(), self.now);
         let (owner, purse_key) = (self.buyers[buyer].key, self.buyers[buyer].purse_key);
-        let number = chain::job_number(self, buyer, terms);
+        let number = scene::job_number(self, buyer, terms);
         let key = address::array(&purse_key, number);
         require(self.buyers[buyer].purse.is_some(), GONE)?;
         require(!self.arrays.iter().flatten().any(|series| series.open && series.key == key), THERE_ALREADY)?;
@@ -149,7 +149,7 @@ impl Model {
         self.intake()?;
         require(terms.mode == Mode::Open as u8, "market NotTaken")?;
         check_care(Seconds(terms.notice_s.into()), Seconds(terms.checkpoint_s.into())).market()?;
-        chain::need(terms).check().market()?;
+        scene::need(terms).check().market()?;
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
         let purse = self.purse(buyer)?;
         require(number > purse.last_job, "market NumberUsed")?;
@@ -221,7 +221,7 @@ impl Model {
                 buyer: series.buyer,
                 open: true,
                 rules,
-                need: chain::need(&series.terms),
+                need: scene::need(&series.terms),
                 weights: WEIGHTS[usize::from(series.terms.weights)],
                 image_mb: series.terms.image_mb,
                 book: Default::default(),

@@ -5,7 +5,7 @@ use gridlease_core::lease::{Challenge, LeaseState};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
 use gridlease_core::slash::{Fault, SlashSplit};
 use gridlease_core::{Atoms, UnixTs, payout, tip};
-use gridlease_tests::svm::care::hash_of;
+use gridlease_tests::terms::hash_of;
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Let, Model, require};
@@ -176,7 +176,7 @@ impl Model {
         posted.leases[at].rules.checkpoint(now).market()?;
         let seq = posted.next_checkpoint(ahead);
         require(seq > posted.checkpoint.0, "market StaleCheckpoint")?;
-        posted.checkpoint = (seq, crate::chain::care::checkpoint_hash(seq), bytes);
+        posted.checkpoint = (seq, crate::scene::checkpoint_hash(seq), bytes);
         self.jobs[job] = Some(posted);
         Ok(())
     }

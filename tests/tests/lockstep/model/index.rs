@@ -44,7 +44,7 @@ impl Model {
         let node = provider.record.as_ref().ok_or(GONE)?.node;
         require(owner != provider.authority && owner != node, "market SelfDealing")?;
         check_trade(&traded.rules).market()?;
-        let unit = crate::chain::unit_of(traded.provider, traded.offer);
+        let unit = crate::scene::unit_of(traded.provider, traded.offer);
         require(class == (unit.gpu_model, unit.region), "market WrongIndex")?;
         let price = per_gpu_up(traded.rules.price, unit.gpu_count).market()?;
         let mut next = index;

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, JOBS, Let, Model, Posted, THERE_ALREADY, require};
-use crate::chain;
 use crate::command::{By, JobTerms, WEIGHTS};
+use crate::scene;
 
 fn merit(history: &Reputation) -> Merit {
     Merit { reputation: history.standing, uptime: history.uptime, speed: history.speed() }
@@ -57,7 +57,7 @@ impl Model {
     /// The address of a job that is about to be posted, where nothing is yet.
     pub(super) fn new_job(&self, job: usize, terms: &JobTerms) -> Result<Pubkey, String> {
         let buyer = &self.buyers[job % self.buyers.len()];
-        let key = address::job(&buyer.purse_key, chain::job_number(self, job, terms));
+        let key = address::job(&buyer.purse_key, scene::job_number(self, job, terms));
         require(buyer.purse.is_some(), GONE)?;
         require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
         self.intake()?;
@@ -69,9 +69,9 @@ impl Model {
         let buyer = job % self.buyers.len();
         let signer = self.signer(by, self.buyers[buyer].key);
         let now = self.now;
-        let number = chain::job_number(self, job, terms);
+        let number = scene::job_number(self, job, terms);
         let mode = Mode::from_byte(terms.mode).market()?;
-        let need = chain::need(terms);
+        let need = scene::need(terms);
         need.check().market()?;
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
         let (notice, checkpoint) = (Seconds(terms.notice_s.into()), Seconds(terms.checkpoint_s.into()));
@@ -135,7 +135,7 @@ impl Model {
             units_free: offer.free,
             excluded: posted.excluded.contains(&index),
             claims: offer.claims(),
-            unit: chain::unit_of(index, place),
+            unit: scene::unit_of(index, place),
             reputation: record.history.standing,
             bond: provider.bond.map(|bond| bond.totals.bond()).transpose()?.unwrap_or_default(),
         };
@@ -210,7 +210,7 @@ impl Model {
         let weights = Weights::new(posted.weights).market()?;
         let entry = Entry {
             provider: bidder.record_key.to_bytes(),
-            offer: chain::offer_number(offer),
+            offer: scene::offer_number(offer),
             score: score(&weights, &merit(&record.history), price, rules.terms.max_price).market()?,
             price,
             tie: tie(&posted.key, &bidder.record_key),
@@ -226,7 +226,7 @@ impl Model {
     /// Which provider and offer an entry of a book is of.
     pub fn bidder(&self, entry: &Entry) -> (usize, usize) {
         let provider = self.providers.iter().position(|one| one.record_key.to_bytes() == entry.provider).unwrap();
-        (provider, chain::offer_place(entry.offer))
+        (provider, scene::offer_place(entry.offer))
     }
 
     pub(super) fn award(&mut self, job: usize, given: usize) -> Answer {
@@ -328,12 +328,12 @@ impl Model {
             job: posted.key,
             purse,
             provider: winner.record_key,
-            offer: address::offer(&winner.record_key, chain::offer_number(offer)),
+            offer: address::offer(&winner.record_key, scene::offer_number(offer)),
             bond: winner.bond_key,
             payout: winner.record.as_ref().ok_or(GONE)?.payout,
         };
         let opened = lease::Lease::open(price, reserved, terms.slot_ms, terms.fee, deadline);
-        let notice = notice_of(chain::unit_of(provider, offer).flags, posted.notice);
+        let notice = notice_of(scene::unit_of(provider, offer).flags, posted.notice);
         posted.leases.push(Let {
             keys,
             provider,

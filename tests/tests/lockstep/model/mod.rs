@@ -28,6 +28,7 @@ use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
+use crate::command::arrays::ArrayStep;
 use crate::command::{By, Command};
 use arrays::{ARRAYS, Series, TaskOf};
 use governance::{MarketConfig, StakingConfig};
@@ -272,7 +273,7 @@ impl Model {
     fn apply(&mut self, command: &Command) -> Answer {
         match *command {
             Command::Clock { slots, seconds } => {
-                self.now = crate::chain::moved(self.now, slots, seconds);
+                self.now = crate::scene::moved(self.now, slots, seconds);
                 Ok(())
             }
             Command::Keeper { tipped } => {
@@ -345,6 +346,17 @@ impl Model {
         }
     }
 
+    /// Is there a place for what the command makes? One that has none is passed over: the model keeps one job and one array
+    /// in each place, the market as many as it is asked for.
+    pub fn has_place_for(&self, command: &Command) -> bool {
+        match *command {
+            Command::PostJob { job, .. } | Command::PostInstant { job, .. } => self.is_free(job),
+            Command::Array { array, step: ArrayStep::Post { .. } } => self.series(array).is_none(),
+            Command::Array { array, step: ArrayStep::Open { .. } } => self.task_places(array).is_some(),
+            _ => true,
+        }
+    }
+
     /// The address of the job's next lease, where its account is there.
     pub fn next_lease(&self, job: usize) -> Option<Pubkey> {
         let posted = self.jobs[job].as_ref().filter(|posted| posted.open)?;
@@ -374,6 +386,7 @@ impl Model {
 
     /// The mint's authority makes tokens.
     fn mint(&mut self, to: Pubkey, amount: u64) -> Answer {
+        require(self.tokens.contains_key(&to), "token InvalidAccountData")?;
         require(!self.frozen.contains(&to), "token 17")?;
         let sum: u64 = self.tokens.values().sum();
         require(sum.checked_add(amount).is_some(), "token 14")?;

@@ -13,7 +13,7 @@ use crate::command::{By, OfferTerms};
 
 impl Offer {
     pub(super) fn claims(&self) -> Claims {
-        let gpu_count = crate::chain::unit().gpu_count;
+        let gpu_count = crate::scene::unit().gpu_count;
         Claims { units: self.units, units_free: self.free, gpu_count, claimed: self.claimed }
     }
 
@@ -98,7 +98,7 @@ impl Model {
     }
 
     pub(super) fn register(&mut self, provider: usize) -> Answer {
-        let node = self.people[crate::chain::node_of(provider)];
+        let node = self.people[crate::scene::node_of(provider)];
         require(self.providers[provider].record.is_none(), THERE_ALREADY)?;
         self.intake()?;
         require(!self.frozen.contains(&self.providers[provider].payout), "market FrozenTokenAccount")?;
@@ -147,7 +147,7 @@ impl Model {
             claimed: 0,
             payer: signer,
             lamports: 0,
-            benchmark: crate::chain::benchmark(slot),
+            benchmark: crate::scene::benchmark(slot),
         };
         new.set_terms(terms, now)?;
         new.lamports = rents.of_offer(new.free, 0);

@@ -11,9 +11,9 @@ use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE_IN_STAKING, InMarket, Model, THERE_ALREADY, require};
-use crate::chain::BUYERS;
 use crate::command::By;
 use crate::command::pools::{PoolStep, PoolTerms, To};
+use crate::scene::BUYERS;
 
 /// An instruction that makes an account at an address that follows from who signs, signed by another.
 const WRONG_SEEDS: &str = "staking ConstraintSeeds";

@@ -150,7 +150,7 @@ impl Model {
         require(signer == node, "market NotNodeKey")?;
         require(value != 0 && hash, "market EmptyBenchmark")?;
         require(place.live, "market OfferNotLive")?;
-        place.benchmark = (value, crate::chain::settings::BENCHMARK, slot);
+        place.benchmark = (value, crate::scene::BENCHMARK, slot);
         Ok(())
     }
 

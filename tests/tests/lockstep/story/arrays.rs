@@ -4,12 +4,12 @@ use gridlease_core::array::{ArrayEnd, ArrayState};
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
-use crate::chain::BUYERS;
 use crate::command::arrays::{ArrayStep, Shape, TaskStep};
 use crate::command::{Command, JobTerms};
 use crate::model::Model;
 use crate::model::arrays::{ARRAYS, terms_of};
 use crate::random::Random;
+use crate::scene::BUYERS;
 
 use super::{by, job_terms};
 

@@ -5,12 +5,12 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::check_trade;
 
 use super::{by, person, somebody};
-use crate::chain::{self, BUYERS};
 use crate::command::Command;
 use crate::command::care::CareStep;
 use crate::command::index::IndexStep;
 use crate::model::{Let, Model};
 use crate::random::Random;
+use crate::scene::{self, BUYERS};
 
 /// What one of the job's leases makes sensible now; `None` to go on with its meter.
 pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
@@ -72,7 +72,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
             CareStep::Resolve { to: by(random) }
         }
         LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
-            let unit = chain::unit_of(one.provider, one.offer);
+            let unit = scene::unit_of(one.provider, one.offer);
             let (gpu_model, region) = (unit.gpu_model, unit.region);
             return Some(Command::Index(IndexStep::Record { job, lease, gpu_model, region }));
         }

@@ -1,15 +1,15 @@
 //! What is chosen for price indices.
 
 use super::somebody;
-use crate::chain;
 use crate::command::Command;
 use crate::command::index::IndexStep;
 use crate::model::{JOBS, Model};
 use crate::random::Random;
+use crate::scene;
 
 /// The index of what all offer is opened soon; then any step is chosen.
 pub fn choose(random: &mut Random, model: &Model) -> Command {
-    let unit = chain::unit();
+    let unit = scene::unit();
     let class = (unit.gpu_model, unit.region);
     if model.indices.contains_key(&class) {
         let (job, lease) = (random.index(JOBS), random.index(3));
@@ -20,7 +20,7 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
 
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
-    let unit = chain::unit();
+    let unit = scene::unit();
     let other = random.once_in(3);
     let gpu_model = if other { random.small(4) } else { unit.gpu_model };
     let region = if other { random.pick(&[0, 1, 200]) } else { unit.region };

@@ -8,7 +8,6 @@ use gridlease_core::number;
 use gridlease_core::sealed::{Fate, fate};
 
 use super::by;
-use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::care::CareStep;
@@ -17,6 +16,7 @@ use crate::command::sealed::SealedStep;
 use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Let, Model, Posted};
 use crate::random::Random;
+use crate::scene::{BUYERS, PROVIDERS};
 
 /// Who leaves.
 #[derive(Clone, Copy, Debug)]

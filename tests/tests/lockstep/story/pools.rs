@@ -1,11 +1,11 @@
 //! What is chosen for bonds, their pools and their delegators.
 
-use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::Command;
 use crate::command::pools::{PoolStep, PoolTerms, To};
 use crate::model::Model;
 use crate::model::pools::{Holdings, Stake};
 use crate::random::Random;
+use crate::scene::{BUYERS, PROVIDERS};
 
 use super::{by, is_small, person, somebody};
 

@@ -4,10 +4,10 @@ use gridlease_core::job::Mode;
 use solana_pubkey::Pubkey;
 
 use super::{an_offer, by, is_live, job_terms, person};
-use crate::chain::{BUYERS, PROVIDERS};
 use crate::command::{By, Command, JobTerms};
 use crate::model::{Model, OFFERS};
 use crate::random::Random;
+use crate::scene::{BUYERS, PROVIDERS};
 
 /// Who posts: the purse's spender, once in a while.
 fn poster(random: &mut Random, model: &Model, job: usize) -> By {

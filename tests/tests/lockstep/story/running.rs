@@ -6,12 +6,12 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::requirement::flags;
 
 use super::{an_offer, is_live};
-use crate::chain::{self, BUYERS};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::model::arrays::{ARRAYS, Series};
 use crate::model::{JOBS, Model, Posted};
 use crate::random::Random;
+use crate::scene::{self, BUYERS};
 
 /// An array of which several tasks can be open.
 pub fn some(random: &mut Random, model: &Model) -> Option<usize> {
@@ -100,7 +100,7 @@ fn bid(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Comma
     let (provider, offer) = an_offer(random, |provider, offer| {
         let place = model.providers[provider].offers[offer];
         let flags = posted.need.flags | !flags::SPOT;
-        let fits = chain::unit_of(provider, offer).flags & !flags == 0;
+        let fits = scene::unit_of(provider, offer).flags & !flags == 0;
         let free = place.is_some_and(|of| of.claimed >= of.units && of.free > 0 && of.floor <= max);
         fits && free && is_live(model, provider, offer) && !posted.excluded.contains(&provider)
     });

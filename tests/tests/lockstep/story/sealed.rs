@@ -6,11 +6,11 @@ use gridlease_core::requirement::flags;
 use gridlease_core::sealed::{Fate, fate};
 
 use super::{an_offer, by, is_live};
-use crate::chain::{self, PROVIDERS};
 use crate::command::Command;
 use crate::command::sealed::SealedStep;
 use crate::model::{Model, Posted};
 use crate::random::Random;
+use crate::scene::{self, PROVIDERS};
 
 /// What a sealed auction makes sensible now; `None` to go on as with any job.
 pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
@@ -28,7 +28,7 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
         let (provider, offer) = an_offer(random, |provider, offer| {
             let place = model.providers[provider].offers[offer];
             let flags = posted.need.flags | !flags::SPOT;
-            let fits = chain::unit_of(provider, offer).flags & !flags == 0
+            let fits = scene::unit_of(provider, offer).flags & !flags == 0
                 && place.is_some_and(|of| of.claimed >= of.units && of.free > 0 && of.floor <= max);
             fits && is_live(model, provider, offer) && posted.sealed_of(provider).is_none()
         });
