@@ -10,7 +10,7 @@ for argument in "$@"; do
   previous=$argument
 done
 case $name in
-  gridlease_core | gridlease_sdk | market | staking | accounts | instructions | market_rules)
+  gridlease_core | gridlease_sdk | market | staking | accounts | instructions | stories)
     exec "$rustc" "$@" --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
       -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
       -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares

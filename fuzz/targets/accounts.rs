@@ -1,33 +1,92 @@
 //! Decoding of accounts and events: any bytes at all, as every account of both programs and as every event. Nothing may
-//! panic, and what is decoded must be exactly the bytes it was decoded from.
+//! panic, neither decoding nor what the SDK reads out of what was decoded, and that must be exactly the bytes it came from.
 #![no_main]
 
 mod bytes;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use gridlease_core::UnixTs;
 use gridlease_sdk::account::{
-    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, Reservation, StakingConfig, decode, manifest_uri,
+    Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
+    Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri,
 };
+use gridlease_sdk::address::{MARKET, STAKING};
+use gridlease_sdk::error;
 use gridlease_sdk::event::{self, EVENT_TAG};
-use gridlease_sdk::{address, error};
+use serde_json::Value;
 use solana_pubkey::Pubkey;
 
 const AT: Pubkey = Pubkey::new_from_array([7; 32]);
 
-/// Decodes the bytes as they are, and behind the right discriminator and version.
-fn account<T: Kind>(bytes: &[u8], read: impl Fn(&T, &[u8])) {
-    let mut made = T::DISCRIMINATOR.to_vec();
-    made.extend_from_slice(bytes);
-    if let Some(version) = made.get_mut(8) {
-        *version = 1;
-    }
-    for data in [bytes, &made] {
-        if let Ok(value) = decode::<T>(&AT, &T::owner(), data) {
-            assert_eq!(bytemuck::bytes_of(&value), &data[8..8 + size_of::<T>()]);
-            read(&value, data);
+/// Program and discriminator of every event.
+static EVENTS: LazyLock<Vec<(Pubkey, Vec<u8>)>> = LazyLock::new(|| {
+    let idls = [(MARKET, include_str!("../../idl/market.json")), (STAKING, include_str!("../../idl/staking.json"))];
+    let mut all = Vec::new();
+    for (program, text) in idls {
+        let idl: Value = serde_json::from_str(text).unwrap();
+        for event in idl["events"].as_array().unwrap() {
+            let discriminator = event["discriminator"].as_array().unwrap();
+            all.push((program, discriminator.iter().map(|byte| byte.as_u64().unwrap() as u8).collect()));
         }
-        assert!(decode::<T>(&AT, &AT, data).is_err(), "decoded of another owner");
+    }
+    all
+});
+
+/// The account with these bytes behind its discriminator, of the version that is read.
+fn made<T: Kind>(bytes: &[u8]) -> Option<(T, Vec<u8>)> {
+    let mut data = T::DISCRIMINATOR.to_vec();
+    data.extend_from_slice(bytes);
+    *data.get_mut(8)? = 1;
+    let value = decode::<T>(&AT, &T::owner(), &data).ok()?;
+    assert_eq!(bytemuck::bytes_of(&value), &data[8..8 + size_of::<T>()]);
+    Some((value, data))
+}
+
+/// Decodes the bytes as they are, and as [`made`].
+fn account<T: Kind>(bytes: &[u8], read: impl Fn(&T, &[u8])) {
+    if let Ok(value) = decode::<T>(&AT, &T::owner(), bytes) {
+        assert_eq!(bytemuck::bytes_of(&value), &bytes[8..8 + size_of::<T>()]);
+        read(&value, bytes);
+    }
+    assert!(decode::<T>(&AT, &AT, bytes).is_err(), "decoded of another owner");
+    if let Some((value, data)) = made::<T>(bytes) {
+        read(&value, &data);
+    }
+}
+
+/// Two accounts that are read together, one behind the other.
+fn both<T: Kind, O: Kind>(bytes: &[u8], read: impl Fn(&T, &O)) {
+    if let (Some((one, _)), Some((other, _))) = (made::<T>(bytes), bytes.get(size_of::<T>()..).and_then(made::<O>)) {
+        read(&one, &other);
+    }
+}
+
+fn is_bidder(bytes: &[u8]) {
+    let Some((job, _)) = made::<Job>(bytes) else { return };
+    let rest = bytes.get(size_of::<Job>()..).unwrap_or_default();
+    let Some((offer, _)) = made::<Offer>(rest) else { return };
+    both::<Provider, Bond>(rest.get(size_of::<Offer>()..).unwrap_or_default(), |provider, bond| {
+        let bidder = provider.bidder(&AT, &offer, bond.amounts(), &job);
+        let price = gridlease_core::PricePerHour(job.max_price);
+        if let Err(refusal) = bidder.check(&job.wanted(), price, job.award_ts()) {
+            let _ = (refusal.own_doing(), format!("{refusal:?}"));
+        }
+    });
+}
+
+fn is_event(bytes: &[u8]) {
+    for program in [MARKET, STAKING] {
+        let _ = event::decode(&program, bytes);
+    }
+    let mut input = Bytes(bytes);
+    let (program, discriminator) = &EVENTS[usize::from(input.byte()) % EVENTS.len()];
+    let mut told = [&EVENT_TAG, discriminator.as_slice()].concat();
+    told.extend_from_slice(input.0);
+    if let Some(event) = event::decode(program, &told) {
+        // Whoever follows the market prints them.
+        let _ = format!("{event:?}");
     }
 }
 
@@ -35,41 +94,61 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut input = Bytes(data);
     let kind = input.byte();
     let bytes = input.0;
-    match kind % 11 {
+    match kind % 21 {
         0 => account::<Config>(bytes, |_, _| {}),
         1 => account::<Purse>(bytes, |purse, _| {
-            let _ = purse.free();
+            let _ = (purse.free(), purse.spender_rules());
         }),
         2 => account::<Provider>(bytes, |provider, _| {
             let _ = (provider.merit(), provider.endpoint_url(&AT));
         }),
         3 => account::<Offer>(bytes, |offer, _| {
-            let _ = (offer.is_live(UnixTs(offer.ask)), offer.unit(), offer.machine(), offer.region());
+            let _ = (offer.is_live(UnixTs(offer.ask)), offer.unit().check(), offer.machine(), offer.region());
+            let _ = offer.claims();
         }),
         4 => account::<Job>(bytes, |job, data| {
             let _ = (job.state(), job.end_reason(), job.exit(), job.bids().len(), job.need().check());
-            let _ = (job.excludes(&AT), job.current_lease(&AT), manifest_uri(&AT, job, data));
+            let _ = (job.excludes(&AT), job.current_lease(&AT), manifest_uri(&AT, job, data), job.award_ts());
         }),
         5 => account::<Lease>(bytes, |lease, _| {
+            let _ = (lease.state(), lease.end_reason(), lease.exit());
             if let Some(rules) = lease.rules() {
                 let _ = (rules.held(), rules.due());
             }
         }),
         6 => account::<StakingConfig>(bytes, |_, _| {}),
         7 => account::<Bond>(bytes, |bond, _| {
-            let _ = bond.amounts().free();
+            let _ = (bond.amounts().free(), bond.stake(), bond.revenue_owed(), bond.terms(), bond.has_pool());
+            let _ = bond.delegator_marks();
         }),
         8 => account::<Reservation>(bytes, |_, _| {}),
-        9 => {
+        9 => account::<Commitment>(bytes, |_, _| {}),
+        10 => account::<GpuClaim>(bytes, |_, _| {}),
+        11 => account::<TaskGroup>(bytes, |_, _| {}),
+        12 => account::<PriceIndex>(bytes, |index, _| {
+            let _ = (index.class(), index.in_ring().len(), index.buyers());
+        }),
+        13 => account::<Array>(bytes, |array, data| {
+            let _ = (array.state(), array.end_reason(), array.rules(), array.tasks(&AT, data));
+        }),
+        14 => both::<Delegation, Bond>(bytes, |delegation, bond| {
+            let _ = (delegation.worth(bond), delegation.claimable(bond));
+        }),
+        15 => both::<Unbonding, Bond>(bytes, |request, bond| {
+            let _ = (request.worth(bond), request.matures(), request.is_operators());
+        }),
+        16 => both::<Bond, Bond>(bytes, |bond, other| {
+            let _ = bond.shares_anyone_with(other);
+        }),
+        17 => is_bidder(bytes),
+        18 => {
+            account::<Delegation>(bytes, |_, _| {});
+            account::<Unbonding>(bytes, |_, _| {});
+        }
+        19 => {
             let code = u32::try_from(input.short(4)).unwrap_or(0);
-            let _ = (error::name(&address::MARKET, code), error::name(&address::STAKING, code));
+            let _ = (error::name(&MARKET, code), error::name(&STAKING, code));
         }
-        _ => {
-            let mut tagged = EVENT_TAG.to_vec();
-            tagged.extend_from_slice(bytes);
-            for program in [address::MARKET, address::STAKING] {
-                let _ = (event::decode(&program, bytes), event::decode(&program, &tagged));
-            }
-        }
+        _ => is_event(bytes),
     }
 });

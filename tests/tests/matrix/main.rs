@@ -11,6 +11,7 @@ mod arguments;
 mod effects;
 mod fixtures;
 mod mutate;
+mod scenes;
 mod stage;
 mod table;
 mod thief;
