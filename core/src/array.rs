@@ -380,11 +380,12 @@ impl Array {
         }
         let majority = next.shape.majority();
         if completed && task.count(Replica::Completed) == majority {
-            next.completed += 1;
+            next.completed = next.completed.checked_add(1).ok_or(RuleError::Overflow)?;
         }
         // So many failed that the others are no majority any more.
-        if !completed && task.count(Replica::Failed) == next.shape.replicas - majority + 1 {
-            next.failed += 1;
+        let failed = u16::from(task.count(Replica::Failed));
+        if !completed && failed + u16::from(majority) == u16::from(next.shape.replicas) + 1 {
+            next.failed = next.failed.checked_add(1).ok_or(RuleError::Overflow)?;
         }
         let mut closed = Closed { task, task_over, spent, added: Atoms::ZERO, released: Atoms::ZERO, ended: false };
         if next.state == ArrayState::Open {

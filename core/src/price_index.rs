@@ -110,7 +110,8 @@ impl PriceIndex {
     /// from the present index; the first one as it is.
     ///
     /// # Errors
-    /// [`RuleError::PriceOutOfBounds`] for a price that cannot be quoted.
+    /// [`RuleError::PriceOutOfBounds`] for a price that cannot be quoted; [`RuleError::InvariantBroken`] for an index with
+    /// trades that stands where none can bring it.
     pub fn clamp(&self, price: PricePerHour) -> RuleResult<PricePerHour> {
         if price.is_zero() || price > MAX_PRICE {
             return Err(RuleError::PriceOutOfBounds);
@@ -121,6 +122,9 @@ impl PriceIndex {
         let room = share_up(Atoms(self.price.0), CLAMP)?.0;
         let low = self.price.0.saturating_sub(room).max(1);
         let high = self.price.0.saturating_add(room).min(MAX_PRICE.0);
+        if low > high {
+            return Err(RuleError::InvariantBroken);
+        }
         Ok(PricePerHour(price.0.clamp(low, high)))
     }
 

@@ -1,11 +1,13 @@
 //! Bugs that were found in the rules, each under its own name.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+use gridlease_core::array::{Array, Ended, Shape, Task};
 use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond;
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::price_index::PriceIndex;
 use gridlease_core::reputation::{Closed, FULL_FEE, RecentBuyers, Reputation};
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
@@ -160,4 +162,27 @@ fn an_operator_could_take_its_delegators_stake_by_a_credit_to_itself() {
     assert_eq!(own, SlashSplit { victim: Atoms(20), insurance: Atoms(80) });
     assert_eq!(credit.out_of(Atoms(100)), Ok(credit), "a buyer loses nothing where the operator's stake suffices");
     assert_eq!(credit.out_of(Atoms::ZERO).unwrap().victim, Atoms::ZERO);
+}
+
+/// The fuzzer wrote an index with trades that stands at nothing, or above every price: the bounds of the next trade crossed,
+/// and the rules panicked where they should refuse.
+#[test]
+fn an_index_that_no_trades_can_have_made_ended_the_rules_in_a_panic() {
+    for stands_at in [0, u64::MAX] {
+        let mut index = PriceIndex { len: 1, next: 1, price: PricePerHour(stands_at), ..PriceIndex::default() };
+        assert_eq!(index.record(PricePerHour(5), [1; 8], UnixTs(T)), Err(RuleError::InvariantBroken), "{stands_at}");
+    }
+}
+
+/// The fuzzer wrote an array of tasks without replicas: a task's failed jobs were compared with a number below zero.
+#[test]
+fn an_array_of_no_replicas_ended_the_rules_in_a_panic() {
+    let shape = Shape { count: 2, quorum: 1, replicas: 1, parallel: 1, budget: Atoms(2_000) };
+    let mut array = Array::post(shape, Atoms(1_000)).unwrap();
+    array.open_task(0, Atoms(2_000), UnixTs(T)).unwrap();
+    array.shape.replicas = 0;
+    let task = Task::opened(1);
+    let ended = Ended { reason: EndReason::Stopped, exit_code: None, spent: Atoms::ZERO };
+    let closed = array.close_job(task, 0, &ended, Atoms::ZERO, UnixTs(T));
+    assert!(closed.is_ok_and(|closed| closed.task_over), "it is told, not ended in a panic");
 }

@@ -28,14 +28,6 @@ const LEAVING: &str = "the delegators' shares on their way out";
 /// The accounts of an instruction, each once.
 struct Books<'a>(BTreeMap<Pubkey, &'a Given>);
 
-/// Could these be accounts that the programs wrote? An array's numbers are bounded by its shape, and its rules count on that.
-pub fn possible(accounts: &[Given]) -> bool {
-    Books::new(accounts)
-        .all::<Array>()
-        .filter_map(|(_, array)| array.rules())
-        .all(|rules| rules.shape.check(rules.cap).is_ok() && invariant::array(&rules).is_ok())
-}
-
 /// Checks what `scene` left behind.
 pub fn check(scene: &Scene, after: &[Given]) {
     let linked = links::stand(&scene.accounts);
