@@ -5,6 +5,7 @@
 
 pub mod build;
 mod fingerprint;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -49,8 +49,10 @@ pub fn compiler(workspace: &Workspace) -> Result<String> {
 pub fn build(workspace: &Workspace, program: &str) -> Result<Vec<u8>> {
     // Not straight into the committed directory: Anza's command also leaves a key pair beside the bytecode.
     let out = workspace.target.join("programs");
+    let setting = anonymous_paths(workspace)?;
+    super::runtime::make_anonymous(&setting)?;
     let mut command = command(workspace, program, &out);
-    command.arg("--config").arg(anonymous_paths(workspace)?);
+    command.arg("--config").arg(setting);
     compile(command, &out, program)
 }
 
@@ -108,11 +110,7 @@ fn compile(mut command: Command, out: &Path, program: &str) -> Result<Vec<u8>> {
 /// A cargo setting that takes the paths of this machine out of the bytecode (they come in with the places of panics), so
 /// that it says nothing about its maker, and two machines with one compiler make the same bytes.
 fn anonymous_paths(workspace: &Workspace) -> Result<String> {
-    let home = PathBuf::from(std::env::var_os("HOME").context("HOME is not set; set it")?);
-    let cargo = match std::env::var_os("CARGO_HOME") {
-        Some(cargo) => PathBuf::from(cargo),
-        None => home.join(".cargo"),
-    };
+    let CargoHome { user: home, path: cargo } = CargoHome::find()?;
     // Of several that fit, the compiler takes the last.
     let mut maps = vec![(home, "home".to_owned()), (workspace.root.clone(), "gridlease".to_owned())];
     // One folder for each place that crates come from, named after its host.
@@ -125,6 +123,26 @@ fn anonymous_paths(workspace: &Workspace) -> Result<String> {
     let flags: Vec<String> =
         maps.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
     Ok(format!("target.'cfg(target_os = \"solana\")'.rustflags = {}", toml::Value::from(flags)))
+}
+
+/// Where cargo keeps what it fetched.
+pub struct CargoHome {
+    /// The user's home folder.
+    pub user: PathBuf,
+    /// Cargo's own.
+    pub path: PathBuf,
+}
+
+impl CargoHome {
+    /// That of this user.
+    ///
+    /// # Errors
+    /// `HOME` is not set.
+    pub fn find() -> Result<Self> {
+        let user = PathBuf::from(std::env::var_os("HOME").context("HOME is not set; set it")?);
+        let path = std::env::var_os("CARGO_HOME").map_or_else(|| user.join(".cargo"), PathBuf::from);
+        Ok(Self { user, path })
+    }
 }
 
 /// Whether the bytecode names this user's home folder: a compiler's own parts may do so whatever we ask for.

@@ -41,8 +41,6 @@ pub fn check(source: &Source, findings: &mut Vec<Finding>) {
             }
             check_end(source, lines, findings);
         }
-        // Bytecode may be rebuilt on any machine; `build-programs` itself says where it names one.
-        None if bytecode => {}
         None => {
             let text = String::from_utf8_lossy(source.bytes);
             places(source, 0, &text, findings);
