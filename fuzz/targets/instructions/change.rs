@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use anchor_lang::prelude::Rent;
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM};
 
@@ -183,7 +184,8 @@ fn write(data: &mut [u8], place: u64, bytes: &[u8]) {
 }
 
 /// What no runtime hands to a program is set right: an address stands for one account, which signs and is written wherever it
-/// stands if it does so anywhere; programs are not written; and an account without lamports does not exist.
+/// stands if it does so anywhere; programs are not written; an account without lamports does not exist, and one with data
+/// holds its rent, without which it could not have been made.
 fn possible(accounts: &mut [Given]) {
     for at in 0..accounts.len() {
         let Given { key, signer, writable, .. } = accounts[at];
@@ -203,6 +205,9 @@ fn possible(accounts: &mut [Given]) {
             account.owner = SYSTEM_PROGRAM;
             account.executable = false;
             account.data.clear();
+        }
+        if !account.data.is_empty() {
+            account.lamports = account.lamports.max(Rent::default().minimum_balance(account.data.len()));
         }
     }
 }
