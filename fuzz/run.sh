@@ -4,6 +4,10 @@
 set -euo pipefail
 target=${1:?accounts, instructions or stories}
 seconds=${2:-60}
+case $target in
+  accounts | instructions | stories) ;;
+  *) echo "fuzz/run.sh: no target is called $target: accounts, instructions or stories" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")"
 mkdir -p "corpus/$target" artifacts
 # What the instructions are tried on: the scenes of the negative matrix, by the workspace's own build.
