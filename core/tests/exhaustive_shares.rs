@@ -5,10 +5,31 @@
 //! numbers; that rounding goes against who asks is shown for all integers by `core/proofs/shares.smt2`.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::Hash;
 
 use gridlease_core::delegation::{SharePool, Stake};
 use gridlease_core::{Atoms, RuleError, invariant};
+
+/// All states that sequences of up to `longest` steps reach from the beginning, each found sound.
+fn reached<S: Copy + Eq + Hash + Default>(longest: u32, steps: fn(S) -> Vec<S>, assert_sound: fn(S)) -> HashSet<S> {
+    let mut seen = HashSet::from([S::default()]);
+    let mut open = vec![S::default()];
+    let mut taken = 0_u64;
+    for _ in 0..longest {
+        let mut next = Vec::new();
+        for after in open.into_iter().flat_map(steps) {
+            taken += 1;
+            if seen.insert(after) {
+                assert_sound(after);
+                next.push(after);
+            }
+        }
+        open = next;
+    }
+    println!("{} states, {taken} steps, sequences of up to {longest}", seen.len());
+    seen
+}
 
 /// A pool held by two: shares of each, what each brought and took, and how often each came or left.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -89,25 +110,8 @@ impl Held {
 
 #[test]
 fn no_sequence_of_joining_leaving_and_losing_gives_anybody_what_another_brought() {
-    let mut seen = HashMap::from([(Held::default(), 0)]);
-    let mut open = vec![Held::default()];
-    let mut steps = 0_u64;
-    for length in 1..=LENGTH {
-        let mut next = Vec::new();
-        for held in open {
-            for after in held.steps() {
-                steps += 1;
-                seen.entry(after).or_insert_with(|| {
-                    after.assert_sound();
-                    next.push(after);
-                    length
-                });
-            }
-        }
-        open = next;
-    }
-    println!("{} states, {steps} steps, sequences of up to {LENGTH}", seen.len());
-    assert!(seen.keys().any(|held| held.assets == 0 && held.shares[0] > 0), "a pool that lost all was among them");
+    let seen = reached(LENGTH, Held::steps, Held::assert_sound);
+    assert!(seen.iter().any(|held| held.assets == 0 && held.shares[0] > 0), "a pool that lost all was among them");
 }
 
 /// The stake of a bond, and all that ever went in and out of it.
@@ -203,23 +207,6 @@ impl Story {
 
 #[test]
 fn no_sequence_of_steps_of_a_bond_makes_or_loses_an_atom_or_uncovers_a_reservation() {
-    let mut seen = HashMap::from([(Story::default(), 0)]);
-    let mut open = vec![Story::default()];
-    let mut steps = 0_u64;
-    for length in 1..=STEPS {
-        let mut next = Vec::new();
-        for story in open {
-            for after in story.steps() {
-                steps += 1;
-                seen.entry(after).or_insert_with(|| {
-                    after.assert_sound();
-                    next.push(after);
-                    length
-                });
-            }
-        }
-        open = next;
-    }
-    println!("{} states, {steps} steps, sequences of up to {STEPS}", seen.len());
-    assert!(seen.keys().any(|story| story.slashed > 0 && story.delegated.0 > 0 && story.took > 0));
+    let seen = reached(STEPS, Story::steps, Story::assert_sound);
+    assert!(seen.iter().any(|story| story.slashed > 0 && story.delegated.0 > 0 && story.took > 0));
 }

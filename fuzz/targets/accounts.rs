@@ -3,6 +3,7 @@
 #![no_main]
 
 mod bytes;
+mod idl;
 
 use std::sync::LazyLock;
 
@@ -15,24 +16,12 @@ use gridlease_sdk::account::{
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error;
 use gridlease_sdk::event::{self, EVENT_TAG};
-use serde_json::Value;
 use solana_pubkey::Pubkey;
 
 const AT: Pubkey = Pubkey::new_from_array([7; 32]);
 
-/// Program and discriminator of every event.
-static EVENTS: LazyLock<Vec<(Pubkey, Vec<u8>)>> = LazyLock::new(|| {
-    let idls = [(MARKET, include_str!("../../idl/market.json")), (STAKING, include_str!("../../idl/staking.json"))];
-    let mut all = Vec::new();
-    for (program, text) in idls {
-        let idl: Value = serde_json::from_str(text).unwrap();
-        for event in idl["events"].as_array().unwrap() {
-            let discriminator = event["discriminator"].as_array().unwrap();
-            all.push((program, discriminator.iter().map(|byte| byte.as_u64().unwrap() as u8).collect()));
-        }
-    }
-    all
-});
+/// Program, name and discriminator of every event.
+static EVENTS: LazyLock<Vec<(Pubkey, String, Vec<u8>)>> = LazyLock::new(|| idl::named("events"));
 
 /// The account with these bytes behind its discriminator, of the version that is read.
 fn made<T: Kind>(bytes: &[u8]) -> Option<(T, Vec<u8>)> {
@@ -81,7 +70,7 @@ fn is_event(bytes: &[u8]) {
         let _ = event::decode(&program, bytes);
     }
     let mut input = Bytes(bytes);
-    let (program, discriminator) = &EVENTS[usize::from(input.byte()) % EVENTS.len()];
+    let (program, _, discriminator) = &EVENTS[usize::from(input.byte()) % EVENTS.len()];
     let mut told = [&EVENT_TAG, discriminator.as_slice()].concat();
     told.extend_from_slice(input.0);
     if let Some(event) = event::decode(program, &told) {

@@ -11,6 +11,7 @@ mod books;
 mod bytes;
 #[path = "instructions/change.rs"]
 mod change;
+mod idl;
 #[path = "instructions/links.rs"]
 mod links;
 #[path = "instructions/memory.rs"]

@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use gridlease_sdk::address::{MARKET, STAKING};
 use serde_json::{Value, from_str};
 use solana_pubkey::Pubkey;
+
+use super::idl;
 
 /// One account as an instruction gets it.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,16 +41,9 @@ pub static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; {how}", path.display()));
     let told: Vec<Value> = from_str(&text).unwrap_or_else(|error| panic!("{}: {error}; {how}", path.display()));
     let scenes: Vec<Scene> = told.iter().map(scene).collect();
-    let idls =
-        [(MARKET, include_str!("../../../idl/market.json")), (STAKING, include_str!("../../../idl/staking.json"))];
-    for (program, text) in idls {
-        let idl: Value = from_str(text).unwrap();
-        for instruction in idl["instructions"].as_array().unwrap() {
-            let bytes = instruction["discriminator"].as_array().unwrap();
-            let bytes: Vec<u8> = bytes.iter().map(|byte| byte.as_u64().unwrap() as u8).collect();
-            let shown = scenes.iter().any(|scene| scene.program == program && scene.data.starts_with(&bytes));
-            assert!(shown, "{}: no scene shows {}; {how}", path.display(), instruction["name"]);
-        }
+    for (program, name, bytes) in idl::named("instructions") {
+        let shown = scenes.iter().any(|scene| scene.program == program && scene.data.starts_with(&bytes));
+        assert!(shown, "{}: no scene shows {name}; {how}", path.display());
     }
     scenes
 });

@@ -1,6 +1,7 @@
 //! The steps of an array's life, each as one call that must succeed.
 
 use gridlease_core::job::EndReason;
+use gridlease_core::tip::prepaid_array;
 use gridlease_sdk::account::{Array, Job};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
@@ -43,6 +44,21 @@ impl World {
     pub fn array(&mut self, buyer: &Buyer, shape: ArrayShape) -> Pubkey {
         let (post, array) = self.post_array(buyer, shape, |_| {});
         self.ok(&[post], &[&buyer.key]);
+        array
+    }
+
+    /// Posts an array with one task open at a time, and takes one lamport of what it prepaid for the rent of its tasks, which
+    /// no transaction does.
+    #[track_caller]
+    pub fn array_short_of_rent(&mut self, buyer: &Buyer) -> Pubkey {
+        let shape = ArrayShape { parallel: 1, ..shape() };
+        let jobs = u32::from(shape.parallel) * u32::from(shape.replicas);
+        let tips = prepaid_array(u32::from(shape.count), jobs, job_args().attempts);
+        let array = self.array(buyer, shape);
+        self.stop_auditing();
+        let mut account = self.account(&array).unwrap();
+        account.lamports -= tips + 1;
+        self.put(array, account);
         array
     }
 

@@ -2,7 +2,6 @@
 
 use gridlease_core::array::{ArrayEnd, ArrayState};
 use gridlease_core::job::{EndReason, JobState};
-use gridlease_core::tip::prepaid_array;
 use gridlease_sdk::account::{Array, Job, Lease, Purse};
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_tests::svm::World;
@@ -178,11 +177,7 @@ fn the_rent_of_an_array_goes_to_who_paid_it_and_to_nobody_else() {
 fn an_array_that_lost_the_rent_of_its_tasks_says_so() {
     let mut w = World::new();
     let buyer = w.buyer(100 * USDC);
-    let posted = w.array(&buyer, ArrayShape { parallel: 1, ..shape() });
-    w.stop_auditing();
-    let mut account = w.account(&posted).unwrap();
-    account.lamports -= prepaid_array(10, 1, 3) + 1;
-    w.put(posted, account);
+    let posted = w.array_short_of_rent(&buyer);
     assert_eq!(w.refuse(w.opening_of(&posted), &[]), "market NoTaskRent");
     w.airdrop(&posted, 1);
     w.open_task(&posted);

@@ -27,8 +27,9 @@ pub fn make_anonymous(setting: &str) -> Result<()> {
     command.current_dir(home.join("sbfrt")).env("SBF_RUNTIME", "1").env_remove("SBF_TARGET_DIR");
     command.args(["--manifest-path", "Cargo.toml", "--", "--config", setting]);
     forget_build_variables(&mut command);
-    run::run(&mut command)?;
-    forget_linked(&home)
+    // First, so that whoever ends this half way finds nothing that was linked with the old parts.
+    forget_linked(&home)?;
+    run::run(&mut command)
 }
 
 /// Lets cargo link anew what it linked with the old parts: it does not see that they are others.

@@ -23,7 +23,7 @@ pub fn build(model: &Model, array: usize, step: &ArrayStep) -> Option<Instructio
                 quorum: shape.quorum,
                 replicas: shape.replicas,
                 parallel: shape.parallel,
-                budget: shape.budget,
+                budget: shape.budget.0,
             };
             let number = job_number(model, array % BUYERS, &terms);
             signed_by(array::post(&buyer.key, number, shape, job_args(&terms)), model.signer(by, buyer.key))

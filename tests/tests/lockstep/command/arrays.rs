@@ -1,16 +1,8 @@
 //! What may happen to an array and to its tasks.
 
-use super::{By, JobTerms};
+use gridlease_core::array::Shape;
 
-/// What a buyer asks for besides what each job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub count: u16,
-    pub quorum: u16,
-    pub replicas: u8,
-    pub parallel: u8,
-    pub budget: u64,
-}
+use super::{By, JobTerms};
 
 /// A step of one array; its buyer is the array's place modulo the buyers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, JOBS, Model, Posted, THERE_ALREADY, require};
-use crate::command::arrays::{self, ArrayStep, TaskStep};
+use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::{By, JobTerms, WEIGHTS};
 use crate::scene;
 
@@ -75,18 +75,6 @@ impl Series {
     }
 }
 
-impl From<&arrays::Shape> for Shape {
-    fn from(shape: &arrays::Shape) -> Self {
-        Self {
-            count: shape.count,
-            quorum: shape.quorum,
-            replicas: shape.replicas,
-            parallel: shape.parallel,
-            budget: Atoms(shape.budget),
-        }
-    }
-}
-
 fn mark(key: &Pubkey) -> Mark {
     *key.as_ref().first_chunk().unwrap()
 }
@@ -138,7 +126,7 @@ impl Model {
         }
     }
 
-    fn post_array(&mut self, array: usize, by: By, shape: &arrays::Shape, terms: &JobTerms) -> Answer {
+    fn post_array(&mut self, array: usize, by: By, shape: &Shape, terms: &JobTerms) -> Answer {
         let (buyer, now) = (array % self.buyers.len(), self.now);
         let (owner, purse_key) = (self.buyers[buyer].key, self.buyers[buyer].purse_key);
         let number = scene::job_number(self, buyer, terms);
@@ -156,7 +144,7 @@ impl Model {
         numbers::check(number, now.slot).market()?;
         let asked = terms_of(terms);
         asked.check().market()?;
-        let rules = Array::post(shape.into(), asked.cap().market()?).market()?;
+        let rules = Array::post(*shape, asked.cap().market()?).market()?;
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;

@@ -1,10 +1,11 @@
 //! What is chosen for arrays and their tasks.
 
-use gridlease_core::array::{ArrayEnd, ArrayState};
+use gridlease_core::Atoms;
+use gridlease_core::array::{ArrayEnd, ArrayState, Shape};
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
-use crate::command::arrays::{ArrayStep, Shape, TaskStep};
+use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::{Command, JobTerms};
 use crate::model::Model;
 use crate::model::arrays::{ARRAYS, terms_of};
@@ -20,7 +21,7 @@ fn shape(random: &mut Random, terms: &JobTerms) -> Shape {
             quorum: random.below(5) as u16,
             replicas: random.small(5),
             parallel: random.pick(&[0, 1, 64, 65]),
-            budget: random.amount(40),
+            budget: Atoms(random.amount(40)),
         };
     }
     let count = 1 + random.below(5) as u16;
@@ -36,7 +37,8 @@ fn shape(random: &mut Random, terms: &JobTerms) -> Shape {
         3..=6 => least + random.below(most.saturating_sub(least).max(1)),
         _ => most,
     };
-    Shape { count, quorum: 1 + random.below(tasks) as u16, replicas, parallel: 1 + random.small(3), budget }
+    let quorum = 1 + random.below(tasks) as u16;
+    Shape { count, quorum, replicas, parallel: 1 + random.small(3), budget: Atoms(budget) }
 }
 
 /// A posting that the purse can pay, most of the time.

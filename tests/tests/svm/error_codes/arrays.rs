@@ -1,6 +1,5 @@
 //! Errors of arrays, their tasks and replicas.
 
-use gridlease_core::tip::prepaid_array;
 use gridlease_sdk::account::Job;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
@@ -66,11 +65,7 @@ fn group_missing() -> String {
 fn no_task_rent() -> String {
     let mut w = World::new();
     let buyer = w.buyer(100 * USDC);
-    let posted = w.array(&buyer, ArrayShape { parallel: 1, ..shape() });
-    w.stop_auditing();
-    let mut account = w.account(&posted).unwrap();
-    account.lamports -= prepaid_array(10, 1, 3) + 1;
-    w.put(posted, account);
+    let posted = w.array_short_of_rent(&buyer);
     w.refuse(w.opening_of(&posted), &[])
 }
 
