@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gridlease_core::RuleError;
 use gridlease_sdk::account::DecodeError;
 use gridlease_sdk::image::{ImageError, ReferenceError};
+use gridlease_sdk::manifest::requirement::Unfit;
 use gridlease_sdk::manifest::{CanonicalError, ManifestErrors, PinError};
 use gridlease_sdk::market::ReadError;
 use gridlease_sdk::node_api::client::NodeError;
@@ -12,7 +13,6 @@ use gridlease_sdk::rpc::{RpcError, SendError};
 use solana_pubkey::Pubkey;
 
 use crate::amount::{Sol, Usdc};
-use crate::buyer::requirement::Unfit;
 use crate::buyer::store::StoreError;
 use crate::history::HistoryError;
 use crate::key::KeyError;

@@ -22,7 +22,6 @@ mod follow;
 mod node;
 mod post;
 mod prepare;
-pub mod requirement;
 mod results;
 pub mod show;
 pub mod store;

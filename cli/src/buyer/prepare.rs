@@ -6,12 +6,12 @@ use gridlease_core::{PricePerHour, limits};
 use gridlease_sdk::account::{Job, size};
 use gridlease_sdk::image::{http_client, resolve_digest};
 use gridlease_sdk::instruction::job::JobArgs;
+use gridlease_sdk::manifest::requirement::{cap, job_args, refusals};
 use gridlease_sdk::manifest::{MAX_YAML_BYTES, Manifest};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Buyer;
-use super::requirement::{cap, job_args, refusals};
 use super::store::InputFile;
 use crate::amount::{Sol, Usdc};
 use crate::error::CliError;

@@ -14,6 +14,7 @@ mod error;
 mod inputs;
 mod paths;
 mod read;
+pub mod requirement;
 mod sections;
 mod template;
 mod types;

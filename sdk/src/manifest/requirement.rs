@@ -1,13 +1,16 @@
 //! From the manifest to what stands on chain: the requirement and the terms.
+//!
+//! The buyer posts what this says, and the node compares what it was sold with what it is asked to run by the same words.
 
 use gridlease_core::gpu::{model_bit, model_id, region_bit, region_id};
 use gridlease_core::job::{Mode, Terms};
 use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds};
-use gridlease_sdk::image::ResolvedImage;
-use gridlease_sdk::instruction::job::{JobArgs, RequirementArgs};
-use gridlease_sdk::manifest::{Manifest, Network, PriceMode};
+
+use super::{Manifest, Network, PriceMode};
+use crate::image::ResolvedImage;
+use crate::instruction::job::{JobArgs, RequirementArgs};
 
 /// A part of a manifest that cannot be honoured, or does not fit what the chain holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
