@@ -67,6 +67,16 @@ pub enum DriverError {
         /// What went wrong.
         reason: String,
     },
+    /// The registry is not on the public internet, or sends its clients elsewhere, and the owner does not allow it.
+    #[error(
+        "the registry of {image} is not asked: {reason}; if it is one of yours, name it with --allow-registry HOST[:PORT]"
+    )]
+    RegistryNotAllowed {
+        /// The image.
+        image: String,
+        /// Where it leads.
+        reason: String,
+    },
     /// No byte came for too long.
     #[error("the pull of {image} stood still for {seconds} s")]
     PullStalled {

@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
 use gridlease_node::driver::docker::DockerDriver;
-use gridlease_node::driver::{ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RunAs};
+use gridlease_node::driver::{
+    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RegistryPolicy, RunAs,
+};
 use gridlease_node::layout::{LeaseDir, StateDir};
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
@@ -206,7 +208,8 @@ pub async fn with_bench<F: Future<Output = Bench>>(test: impl FnOnce(Bench) -> F
         return;
     }
     let driver = match DockerDriver::connect(None).await {
-        Ok(driver) => driver,
+        // The registry of the tests is on this machine.
+        Ok(driver) => driver.with_registries(RegistryPolicy::new(vec!["127.0.0.0/8".parse().unwrap()])),
         Err(e) => {
             eprintln!("skipped: {e}");
             return;
