@@ -127,7 +127,10 @@ impl ForBuyer for DriverError {
                 "the registry of image {image} is not on the public internet, and this node pulls from nowhere else; \
                  push the image to a public registry"
             )),
-            Self::PullStalled { .. } | Self::ImageTooLarge { .. } => sentence(&self.to_string()),
+            // Every word is the buyer's own or this crate's.
+            Self::PullStalled { .. } | Self::ImageTooLarge { .. } | Self::ImageUnfit { .. } => {
+                sentence(&self.to_string())
+            }
             Self::DigestMismatch { image, .. } => {
                 sentence(&format!("another image came than {image}; its registry is faulty"))
             }

@@ -251,7 +251,10 @@ mod tests {
         assert_eq!(sold(|s| s.max_duration_s -= 1).unwrap_err().key, "duration.max (s)");
         assert_eq!(sold(|s| s.attempts -= 1).unwrap_err().key, "attempts");
         let told = sold(|s| s.need[5] = 50).unwrap_err().to_string();
-        assert!(told.contains("resources.cpu (millicores): the manifest says 2000, the job was posted with 50"), "{told}");
+        assert!(
+            told.contains("resources.cpu (millicores): the manifest says 2000, the job was posted with 50"),
+            "{told}"
+        );
     }
 
     #[test]

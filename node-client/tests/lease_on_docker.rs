@@ -10,7 +10,8 @@ use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::board::LeaseBoard;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::fake::{FakeDriver, Script};
-use gridlease_node::driver::{ContainerState, Driver, DriverError};
+use gridlease_node::driver::{ContainerState, Driver, DriverError, RegistryPolicy};
+use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::layout::StateDir;
 use gridlease_node::logs::{LogHub, LogLimits};
@@ -325,9 +326,8 @@ async fn with_sold(change: impl FnOnce(&mut Sold)) -> (LeaseRecord, Market, Vec<
     // The manifest alone: a job that is refused does not wait for its inputs.
     let record = node.store.get(&lease.lease).unwrap().unwrap();
     node.worker.put_manifest(&record, manifest).await.unwrap();
-    let record = node
-        .until(&lease.lease, &mut market, |a| matches!(a, Action::Nothing | Action::AwaitBuyer { .. }))
-        .await;
+    let record =
+        node.until(&lease.lease, &mut market, |a| matches!(a, Action::Nothing | Action::AwaitBuyer { .. })).await;
     (record, market, driver.calls())
 }
 
@@ -364,4 +364,51 @@ async fn issue9_04_ready_names_the_image_that_ran() {
     assert!(node.worker.image_digest(&lease.lease).await.is_err(), "nothing ran yet");
     push(&node, &state, &lease, &manifest).await;
     assert_eq!(node.worker.image_digest(&lease.lease).await.unwrap(), [0xab; 32]);
+}
+
+/// Something in the owner's network that answers whoever asks, and counts them.
+async fn inside() -> (String, Arc<std::sync::atomic::AtomicU32>) {
+    let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let counter = Arc::clone(&asked);
+    let answer = move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async { (axum::http::StatusCode::BAD_REQUEST, "the router's password is hunter2") }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    (host, asked)
+}
+
+#[tokio::test]
+async fn issue9_03_a_job_cannot_read_the_owners_network_through_its_image() {
+    with_bench(|bench| async {
+        let (host, asked) = inside().await;
+        let image = format!("{host}/x/y@sha256:{}", "ab".repeat(32));
+        let (manifest, lease) = job(&image, "true");
+        let asked = || asked.load(std::sync::atomic::Ordering::SeqCst);
+
+        // Where the owner allows nothing of its network, nobody there is asked.
+        let strict = bench.driver.clone().with_registries(RegistryPolicy::default());
+        let node = Node::start(&bench.state, bench.node, Arc::new(strict));
+        let mut market = Market::new(3600);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+        assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains("not on the public internet")));
+        assert_eq!(asked(), 0, "no connection was made: {record:?}");
+        drop(node);
+
+        // Where the owner does, its words still go to the owner alone.
+        let (manifest, lease) = job(&image, "true");
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.store.get(&lease.lease).unwrap().unwrap();
+        let error = node.worker.take(&record, &Action::Pull).await.unwrap_err();
+        assert!(asked() > 0 && error.to_string().contains("hunter2"), "the operator is told: {error}");
+        assert!(!error.for_buyer().contains("hunter2"), "{}", error.for_buyer());
+        bench
+    })
+    .await;
 }

@@ -105,6 +105,14 @@ pub enum DriverError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The image asks for something that no container here gets.
+    #[error("image {image} cannot be run: {reason}")]
+    ImageUnfit {
+        /// The image.
+        image: String,
+        /// What it asks for.
+        reason: String,
+    },
     /// The container description is not acceptable.
     #[error("the container cannot be made: {reason}")]
     BadSpec {

@@ -2,6 +2,7 @@
 
 mod connect;
 mod create;
+mod inherited;
 mod logs;
 mod pull;
 
