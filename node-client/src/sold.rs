@@ -25,8 +25,10 @@ enum Rule {
     Among(&'static [&'static str]),
 }
 
-/// The fields of a requirement: key of the manifest where there is one, unit, and rule. In the order of [`values`].
-const FIELDS: [(&str, Rule); 14] = [
+/// Fields of a requirement.
+const PARTS: usize = 14;
+/// They: key of the manifest where there is one, unit, and rule. In the order of [`values`].
+const FIELDS: [(&str, Rule); PARTS] = [
     ("resources.gpu.count", Rule::AtMost),
     ("resources.gpu.model", Rule::OneOf(&MODELS)),
     ("resources.gpu.vram (MiB)", Rule::AtMost),
@@ -50,7 +52,7 @@ pub struct Sold {
     #[serde(with = "crate::store::hex32")]
     pub image_digest: [u8; 32],
     /// The requirement, field by field.
-    need: [u64; FIELDS.len()],
+    need: [u64; PARTS],
     /// The most that is paid per hour, in atoms.
     pub max_price: u64,
     /// Longest duration in seconds.
@@ -169,7 +171,7 @@ impl Rule {
     }
 }
 
-fn values(need: &Requirement) -> [u64; FIELDS.len()] {
+fn values(need: &Requirement) -> [u64; PARTS] {
     // A set with the bit of "any" in it is the set of all.
     let regions = if need.regions & region_bit(0) == 0 { need.regions } else { 0 };
     [

@@ -12,8 +12,9 @@ use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
 use crate::driver::{ContainerId, ContainerSpec, DriverError, LABEL_LEASE, LABEL_NODE};
 
-/// Open files of one process. The engine's own limit, which would hold otherwise, is often none.
-const MAX_FILES: i64 = 65_536;
+/// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
+/// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
+const MAX_FILES: i64 = 16_384;
 /// What a container may do with its GPUs.
 pub(super) const GPU_CAPABILITIES: [&str; 2] = ["compute", "utility"];
 
