@@ -9,6 +9,8 @@
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
+//! | [`for_buyer`] | what a buyer is told of a failure |
+//! | [`sold`] | what a lease was sold as, against what its manifest asks |
 //! | [`layout`], [`wipe`], [`clock`] | files and time |
 
 pub mod agent;
@@ -17,12 +19,14 @@ pub mod bidder;
 pub mod board;
 pub mod clock;
 pub mod driver;
+pub mod for_buyer;
 pub mod gpu;
 pub mod inputs;
 pub mod layout;
 pub mod logs;
 pub mod outputs;
 pub mod reconcile;
+pub mod sold;
 pub mod store;
 pub mod tls;
 pub mod wipe;

@@ -81,6 +81,10 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
                 "job.yaml:6:12: env.1A: \"1A\" is not the name of a variable; write up to 128 letters, digits and `_`, not beginning with a digit\njob.yaml:6:18: env.B: is empty; write a text; for an empty one write \"\"\njob.yaml:6:24: env.C: is a list; write a text; for an empty one write \"\"",
             ),
             (
+                "env: { LD_PRELOAD: x }\n",
+                "job.yaml:6:20: env.LD_PRELOAD: steers a loader, a runtime or a proxy outside the container; set it within the command, such as [\"/usr/bin/env\", \"LD_PRELOAD=…\", \"/app\"]",
+            ),
+            (
                 "env: { GRIDLEASE_X: x }\n",
                 "job.yaml:6:21: env.GRIDLEASE_X: begins with GRIDLEASE_; these variables are set by the node",
             ),

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use gridlease_core::gpu::{REGIONS, region_id};
 use gridlease_node::agent::{self, NodeConfig, OfferPolicy};
+use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
 use gridlease_node::layout::StateDir;
 use gridlease_node::tls::Identity;
@@ -105,6 +106,10 @@ pub struct Run {
     /// Largest image that is pulled, unpacked, such as 40GiB.
     #[arg(long, value_name = "SIZE", default_value = "64GiB")]
     max_image_size: ByteSize,
+    /// Pull images from this registry although it is not on the public internet: HOST, HOST:PORT or ADDRESS/BITS. Can be
+    /// given several times.
+    #[arg(long, value_name = "REGISTRY")]
+    allow_registry: Vec<AllowedRegistry>,
     /// Fetch inputs from private addresses too. Only for a market on one machine.
     #[arg(long)]
     allow_private_inputs: bool,
@@ -214,6 +219,7 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
             ..OfferPolicy::default()
         },
         max_image_bytes: run.max_image_size.as_u64(),
+        registries: RegistryPolicy::new(run.allow_registry.clone()),
         allow_private_inputs: run.allow_private_inputs,
         patience: Duration::from_secs(run.patience),
     };
