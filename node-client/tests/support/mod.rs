@@ -17,6 +17,7 @@ use gridlease_node::driver::{
     ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RegistryPolicy, RunAs,
 };
 use gridlease_node::layout::{LeaseDir, StateDir};
+use gridlease_testkit::needed;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 use tokio::sync::watch;
@@ -211,25 +212,19 @@ impl Bench {
     }
 }
 
-/// Runs a test with a bench. Says so and passes where there is no Docker or no busybox; cleans up also after a panic.
+/// Runs a test with a bench, where there are Docker and busybox ([`needed`]); cleans up also after a panic.
 pub async fn with_bench<F: Future<Output = Bench>>(test: impl FnOnce(Bench) -> F) {
     with_bench_of(plain_config(), test).await;
 }
 
 /// The same with an image of this configuration.
 pub async fn with_bench_of<F: Future<Output = Bench>>(config: serde_json::Value, test: impl FnOnce(Bench) -> F) {
-    if !std::path::Path::new(BUSYBOX).exists() {
-        eprintln!("skipped: {BUSYBOX} is missing; install it with `apt-get install busybox-static`");
-        return;
-    }
-    let driver = match DockerDriver::connect(None).await {
-        // The registry of the tests is on this machine.
-        Ok(driver) => driver.with_registries(RegistryPolicy::new(vec!["127.0.0.0/8".parse().unwrap()])),
-        Err(e) => {
-            eprintln!("skipped: {e}");
-            return;
-        }
-    };
+    let shell = std::fs::metadata(BUSYBOX).map_err(|error| {
+        format!("{BUSYBOX} cannot be read ({error}); install it with `apt-get install busybox-static`")
+    });
+    let (Some(_), Some(driver)) = (needed(shell), needed(DockerDriver::connect(None).await)) else { return };
+    // The registry of the tests is on this machine.
+    let driver = driver.with_registries(RegistryPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]));
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(&dir.path().join("state")).unwrap();
     let node = Pubkey::new_from_array(rand::random());
