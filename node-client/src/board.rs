@@ -133,14 +133,15 @@ impl LeaseDirectory for LeaseBoard {
             container_state: match &entry.container {
                 ContainerState::Missing => None,
                 ContainerState::Created => Some("created".to_owned()),
-                ContainerState::Running { .. } => Some("running".to_owned()),
+                ContainerState::Running { paused: true, .. } => Some("paused".to_owned()),
+                ContainerState::Running { paused: false, .. } => Some("running".to_owned()),
                 ContainerState::Exited(_) => Some("exited".to_owned()),
             },
             started_at_ms: record.started_at_ms.and_then(|ms| u64::try_from(ms).ok()),
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
-            message: record.message.clone(),
+            message: record.words(),
             pull: self.worker.pull_progress(lease),
         })
     }

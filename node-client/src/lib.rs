@@ -9,6 +9,7 @@
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
+//! | [`dangling`] | ends containers that no lease needs |
 //! | [`layout`], [`wipe`], [`clock`] | files and time |
 
 pub mod agent;
@@ -16,6 +17,7 @@ pub mod api;
 pub mod bidder;
 pub mod board;
 pub mod clock;
+pub mod dangling;
 pub mod driver;
 pub mod gpu;
 pub mod inputs;

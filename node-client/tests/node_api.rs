@@ -324,7 +324,7 @@ async fn nothing_is_taken_any_more_once_the_container_started() {
 }
 
 fn piece(n: i64) -> LogPiece {
-    LogPiece { ts_ms: n, stream: LogStream::Stdout, bytes: Bytes::from(format!("line {n}")) }
+    LogPiece { ts_ms: n, stream: LogStream::Stdout, bytes: Bytes::from(format!("line {n}")), ends_line: true }
 }
 
 #[tokio::test]
@@ -335,7 +335,8 @@ async fn the_log_is_followed_from_any_line_until_it_is_closed() {
         (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned())
     );
     let log = Arc::new(LeaseLog::open(&bench.directory.dir.log(), LogLimits::default()).unwrap());
-    log.append(&[piece(0), piece(1)]).unwrap();
+    let mut writer = log.writer().await;
+    writer.append(&[piece(0), piece(1)]).unwrap();
     *bench.directory.log.lock().unwrap() = Some(Arc::clone(&log));
 
     let mut follower = bench.get(&bench.lease("logs?follow=true&from=1")).await;
@@ -344,7 +345,7 @@ async fn the_log_is_followed_from_any_line_until_it_is_closed() {
     assert_eq!((line.seq, line.line.as_str()), (1, "line 1"));
     let refusal = refused(bench.get(&bench.lease("logs?follow=true")).await).await;
     assert_eq!(refusal, (StatusCode::TOO_MANY_REQUESTS, codes::BUSY.to_owned()), "there is room for one follower");
-    log.append(&[piece(2)]).unwrap();
+    writer.append(&[piece(2)]).unwrap();
     log.close().unwrap();
     let mut rest = Vec::new();
     while let Some(chunk) = follower.chunk().await.unwrap() {

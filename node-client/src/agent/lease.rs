@@ -11,6 +11,7 @@ use gridlease_sdk::instruction::lease as instruction;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Chain, Submitted};
@@ -56,6 +57,42 @@ struct Seen {
     uri_known: bool,
 }
 
+/// What goes on beside the steps while the container runs. Ended when it is dropped.
+#[derive(Default)]
+struct Beside {
+    log: Option<JoinHandle<()>>,
+    pauses: Option<JoinHandle<()>>,
+}
+
+impl Beside {
+    /// Begins what is not under way.
+    fn keep_up(&mut self, worker: &Worker, record: &LeaseRecord) {
+        let ended = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
+        if ended(&self.log) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.log = Some(tokio::spawn(async move {
+                if let Err(error) = worker.follow_log(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
+                }
+            }));
+        }
+        if ended(&self.pauses) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pauses = Some(tokio::spawn(async move {
+                if let Err(error) = worker.watch_pauses(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "whether the container is paused cannot be seen; it is looked at again");
+                }
+            }));
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.log.iter().chain(&self.pauses).for_each(JoinHandle::abort);
+    }
+}
+
 impl LeaseTask {
     /// Runs a lease to its end, or until the node shuts down. Never fails: what fails is tried again.
     pub async fn run(self, record: LeaseRecord) {
@@ -67,11 +104,11 @@ impl LeaseTask {
             uri_known: false,
         };
         let mut pause = PAUSE;
-        let mut follower: Option<tokio::task::JoinHandle<()>> = None;
+        let mut beside = Beside::default();
         while !self.shutdown.is_cancelled() {
             let step = tokio::select! {
                 () = self.shutdown.cancelled() => break,
-                step = self.step(&lease, &mut seen, &mut follower) => step,
+                step = self.step(&lease, &mut seen, &mut beside) => step,
             };
             match step {
                 Ok(true) => break,
@@ -88,9 +125,7 @@ impl LeaseTask {
                 }
             }
         }
-        if let Some(follower) = follower {
-            follower.abort();
-        }
+        drop(beside);
         if !self.shutdown.is_cancelled() {
             self.see_off(&lease, seen.account).await;
         }
@@ -101,7 +136,7 @@ impl LeaseTask {
         &self,
         lease: &Pubkey,
         seen: &mut Seen,
-        follower: &mut Option<tokio::task::JoinHandle<()>>,
+        beside: &mut Beside,
     ) -> Result<bool, WorkError> {
         let Some(record) = self.store.get(lease)? else { return Ok(true) };
         self.look_at_chain(&record, seen).await;
@@ -109,10 +144,8 @@ impl LeaseTask {
         let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
         self.board.show(&record, &container, &seen.chain).await;
         let action = next(&record, &container, &seen.chain, &local, self.clock.now());
-        if matches!(container, ContainerState::Running { .. })
-            && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
-        {
-            *follower = Some(self.follow(record.clone()));
+        if matches!(container, ContainerState::Running { .. }) {
+            beside.keep_up(&self.worker, &record);
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, "next");
         match &action {
@@ -147,15 +180,6 @@ impl LeaseTask {
             () = self.arrivals.notified() => {}
             () = tokio::time::sleep(at_most) => {}
         }
-    }
-
-    fn follow(&self, record: LeaseRecord) -> tokio::task::JoinHandle<()> {
-        let worker = self.worker.clone();
-        tokio::spawn(async move {
-            if let Err(error) = worker.follow_log(&record).await {
-                tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
-            }
-        })
     }
 
     /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
@@ -215,9 +239,10 @@ impl LeaseTask {
         match self.chain.submit(&[ready]).await {
             Submitted::Landed(signature) => {
                 tracing::info!(lease = %record.lease, %signature, "ready: the meter runs");
+                let now_ms = self.clock.now_ms();
                 self.store.done(&record.lease, |record| {
                     record.ready_signature = Some(signature);
-                    record.reach(Phase::ReadyPosted);
+                    record.meter_started(now_ms);
                     Ok(())
                 })?;
             }

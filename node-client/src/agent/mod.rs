@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiLimits, ApiServer, ServeError};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
+use crate::dangling::{Dangling, GRACE};
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -165,6 +166,7 @@ pub async fn run(
     let logs = LogHub::new(state.clone(), LogLimits::default());
     let policy = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
     let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(provider) };
+    let dangling = Dangling::new(Arc::clone(&driver), store.clone(), provider, GRACE);
     let worker = Worker::new(
         worker_config,
         driver,
@@ -199,6 +201,8 @@ pub async fn run(
     for record in store.all()? {
         leases.show_or_resume(record).await;
     }
+    let orphans = dangling.orphans();
+    let dangling = tokio::spawn(dangling.run(shutdown.clone()));
     started(&Started {
         provider,
         offer: address::offer(&provider, config.offer.number),
@@ -212,12 +216,15 @@ pub async fn run(
         provider,
         unit,
         policy: config.offer.clone(),
+        orphans,
         patience: config.patience,
         shutdown: shutdown.clone(),
     };
     market.run(&mut leases, &worker).await;
 
     leases.stop().await;
+    // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
+    dangling.abort();
     api.shutdown(API_GRACE).await;
     Ok(())
 }

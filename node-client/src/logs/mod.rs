@@ -1,11 +1,13 @@
 //! A lease's log: one hash-chained line per piece of output, kept in a file and served from it.
 //!
 //! The file is the truth. Followers read it, each at its own pace, so a slow one costs nothing and loses
-//! nothing; and a node that was killed reads it to learn where to go on.
+//! nothing; and a node that was killed reads it to learn where to go on. One writes it at a time ([`LogWriter`]).
 
 mod collect;
 mod file;
+mod lines;
 mod reader;
+mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use solana_pubkey::Pubkey;
 
 pub use collect::collect;
 pub use file::LeaseLog;
+pub use writer::LogWriter;
 
 use crate::layout::StateDir;
 

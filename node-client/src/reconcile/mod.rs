@@ -157,7 +157,7 @@ pub fn next(record: &LeaseRecord, container: &ContainerState, chain: &ChainLease
         return if *container == ContainerState::Missing { Action::Nothing } else { Action::Wipe };
     }
     match container {
-        ContainerState::Running { started_at_ms } => running(record, *started_at_ms, chain, local, now),
+        ContainerState::Running { started_at_ms, .. } => running(record, *started_at_ms, chain, local, now),
         ContainerState::Exited(exit) => after_end(record, Some(exit), chain, now),
         ContainerState::Created | ContainerState::Missing if has_run(record) => after_end(record, None, chain, now),
         ContainerState::Created => before_start(record, true, chain, local, now),
@@ -207,7 +207,7 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
 
 fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now: i64) -> Action {
     if record.ended.is_none() {
-        return Action::Record(Note::Ended(exit.map_or_else(Ended::lost, Ended::from)));
+        return Action::Record(Note::Ended(exit.map_or_else(|| Ended::lost(now.saturating_mul(1000)), Ended::from)));
     }
     let collected = record.output_root.is_some();
     match chain.state {
@@ -237,7 +237,7 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
     if chain.state.is_metered() {
         // The chain knows of a start that this machine does not: its memory or its engine was lost. To start now
         // would sell a second run as the first.
-        return Action::Record(Note::Ended(Ended::lost()));
+        return Action::Record(Note::Ended(Ended::lost(now.saturating_mul(1000))));
     }
     if given_up(record) {
         return if chain.state == ChainState::Unknown { Action::AwaitChain } else { post_failed(record, now) };

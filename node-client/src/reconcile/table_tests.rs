@@ -52,7 +52,7 @@ fn exited() -> ContainerState {
     ContainerState::Exited(Exit { code: 3, oom_killed: true, started_at_ms: 900_000, finished_at_ms: 2_000_000 })
 }
 
-const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000 };
+const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000, paused: false };
 
 #[test]
 fn before_the_start_each_need_is_met_in_order() {
@@ -132,7 +132,7 @@ fn the_end_of_the_money_stops_a_container_only_after_a_look_at_the_chain_past_th
 fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
     let containers = [ContainerState::Missing, ContainerState::Created, RUNNING, exited()];
     let mut failed = record(Phase::Failed { reason: "x".to_owned() });
-    failed.ended = Some(Ended::lost());
+    failed.ended = Some(Ended::lost(0));
     let records = [
         record(Phase::Won),
         record(Phase::Pulled),
@@ -229,15 +229,26 @@ fn a_container_that_ended_before_ready_was_posted_is_still_reported_ready_first(
 #[test]
 fn a_container_that_vanished_is_lost_and_never_started_twice() {
     let gone = ContainerState::Missing;
-    let lost = Action::Record(Note::Ended(Ended::lost()));
+    let lost = Action::Record(Note::Ended(Ended::lost(2_000_000)));
     assert_eq!(next(&ready(), &gone, &chain(ChainState::Running), &READY, 2_000), lost);
     assert_eq!(
         next(&record(Phase::Won), &gone, &chain(ChainState::Running), &READY, 2_000),
         lost,
         "the store was lost, too"
     );
-    assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 10), lost);
+    assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 2_000), lost);
     let mut record = started();
-    record.ended = Some(Ended::lost());
+    record.ended = Some(Ended::lost(10_000));
     assert!(matches!(next(&record, &gone, &chain(ChainState::Starting), &READY, 10), Action::Record(Note::Failed(_))));
+}
+
+#[test]
+fn issue9_12_a_lease_whose_store_was_lost_goes_on_with_the_container_that_is_still_there() {
+    let forgotten = record(Phase::Won);
+    let at = |record: &LeaseRecord, container: &ContainerState| {
+        next(record, container, &chain(ChainState::Running), &READY, 2_000)
+    };
+    assert_eq!(at(&forgotten, &RUNNING), Action::Record(Note::Started(900_000)));
+    assert_eq!(at(&started(), &RUNNING), Action::Record(Note::Ready));
+    assert!(matches!(at(&forgotten, &exited()), Action::Record(Note::Ended(ended)) if !ended.lost));
 }

@@ -124,9 +124,9 @@ pub enum StopReason {
 pub struct Ended {
     /// Exit code; -1 where the container vanished and nobody knows.
     pub code: i64,
-    /// Whether its memory limit killed it.
+    /// Whether its memory limit killed one of its processes.
     pub oom_killed: bool,
-    /// When it ended, Unix milliseconds; 0 where unknown.
+    /// When it ended, or where it vanished, when that was noticed, Unix milliseconds; 0 where unknown.
     pub at_ms: i64,
     /// Whether it vanished instead of ending (removed by hand, lost with the engine's data).
     pub lost: bool,
@@ -135,8 +135,8 @@ pub struct Ended {
 impl Ended {
     /// The end of a container that is not there any more.
     #[must_use]
-    pub fn lost() -> Self {
-        Self { code: -1, oom_killed: false, at_ms: 0, lost: true }
+    pub fn lost(noticed_ms: i64) -> Self {
+        Self { code: -1, oom_killed: false, at_ms: noticed_ms, lost: true }
     }
 }
 
@@ -197,6 +197,12 @@ pub struct LeaseRecord {
     pub won_at_ms: i64,
     /// When the container started, Unix milliseconds.
     pub started_at_ms: Option<i64>,
+    /// Since when the container stands still, Unix milliseconds; none while it does not.
+    #[serde(default)]
+    pub paused_since_ms: Option<i64>,
+    /// For how long it stood still since `ready`, before that, milliseconds.
+    #[serde(default)]
+    pub stood_ms: i64,
     /// Signature of the transaction that posted `ready`.
     pub ready_signature: Option<String>,
     /// Why the node stopped the container, where it did.
@@ -236,6 +242,8 @@ impl LeaseRecord {
             container: None,
             won_at_ms: now_ms,
             started_at_ms: None,
+            paused_since_ms: None,
+            stood_ms: 0,
             ready_signature: None,
             stop: None,
             ended: None,

@@ -12,19 +12,14 @@ use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        let now_ms = self.clock.now_ms();
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
                 r.reach(Phase::Started);
             }
-            Note::Ready => r.reach(Phase::ReadyPosted),
-            Note::Ended(ended) => {
-                if ended.oom_killed {
-                    r.message = "the container was killed because it used more memory than the job has".to_owned();
-                }
-                r.ended = Some(ended);
-                r.reach(Phase::Exited);
-            }
+            Note::Ready => r.meter_started(now_ms),
+            Note::Ended(ended) => r.container_ended(ended, now_ms),
             Note::Failed(reason) => {
                 r.message.clone_from(&reason);
                 r.reach(Phase::Failed { reason });
@@ -104,7 +99,7 @@ impl Worker {
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
-            ContainerState::Running { started_at_ms } => started_at_ms,
+            ContainerState::Running { started_at_ms, .. } => started_at_ms,
             ContainerState::Exited(exit) => exit.started_at_ms,
             ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
         };
@@ -129,8 +124,8 @@ impl Worker {
 
     pub(super) async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Collect).await?;
-        // Whatever followed the log before, after this it is complete and closed.
-        self.follow_log(record).await?;
+        // Whatever followed the log before, after this it is closed.
+        self.complete_log(record).await?;
         let head = self.log(&record.lease).await?.head();
         let count = self.manifest(&record.lease).await?.map_or(0, |m| m.outputs.len());
         let (dir, limits) = (self.state.lease(&record.lease), self.config.outputs);
@@ -149,9 +144,8 @@ impl Worker {
             r.output_root = Some(root);
             r.log_lines = head.lines;
             r.log_hash = head.hash;
-            if !collected.message.is_empty() {
-                r.message = collected.message;
-            }
+            // Of trouble on the way nothing needs to be said any more.
+            r.message = collected.message;
             r.reach(Phase::OutputsCollected);
         })
         .await

@@ -1,6 +1,8 @@
 //! A registry on loopback with one image made from busybox, and a lease to run it in.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod node;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -99,9 +101,10 @@ fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
     header.set_mode(0o755);
     header.set_size(program.len() as u64);
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
-    for applet in
-        ["sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail"]
-    {
+    for applet in [
+        "sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail", "head", "tr",
+        "yes", "printf",
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

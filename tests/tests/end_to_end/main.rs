@@ -5,4 +5,5 @@
 mod demo_walk;
 mod endings;
 mod faults;
+mod issue9;
 mod world;
