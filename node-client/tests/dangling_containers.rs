@@ -46,10 +46,8 @@ async fn issue9_12_a_container_of_ours_that_no_lease_needs_is_ended_after_five_m
             cmd: Some(vec!["/bin/sleep".to_owned(), "300".to_owned()]),
             ..Default::default()
         };
-        let by_hand = docker
-            .create_container(None::<bollard::query_parameters::CreateContainerOptions>, body)
-            .await
-            .unwrap();
+        let by_hand =
+            docker.create_container(None::<bollard::query_parameters::CreateContainerOptions>, body).await.unwrap();
         ids.push(gridlease_node::driver::ContainerId(by_hand.id));
         bench.driver.start(&ids[4]).await.unwrap();
 

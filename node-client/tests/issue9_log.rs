@@ -29,7 +29,11 @@ fn assert_lines(got: &[LogLine], stream: LogStream, expected: impl IntoIterator<
     let got: Vec<&str> = got.iter().filter(|line| line.stream == stream).map(|line| line.line.as_str()).collect();
     let expected: Vec<_> = expected.into_iter().collect();
     for (at, (got, expected)) in got.iter().zip(&expected).enumerate() {
-        assert!(*got == expected.as_ref(), "{stream:?} line {at} is {got:?}, the container wrote {:?}", expected.as_ref());
+        assert!(
+            *got == expected.as_ref(),
+            "{stream:?} line {at} is {got:?}, the container wrote {:?}",
+            expected.as_ref()
+        );
     }
     assert_eq!(got.len(), expected.len(), "lines of {stream:?}");
 }
@@ -127,8 +131,7 @@ async fn issue9_01_a_long_line_comes_in_parts_of_sixteen_kibibytes_and_nothing_e
         let record = node.to_the_end(&record).await;
         let x = |bytes: usize| "x".repeat(bytes);
         let short = || "short".to_owned();
-        let expected =
-            [short(), x(16_384), x(16_384), x(7_232), short(), x(16_384), short(), x(16_384), x(1), short()];
+        let expected = [short(), x(16_384), x(16_384), x(7_232), short(), x(16_384), short(), x(16_384), x(1), short()];
         assert_lines(&lines(&bench, &record), LogStream::Stdout, expected);
         bench
     })
@@ -142,7 +145,8 @@ async fn issue9_01_a_job_that_prints_the_nodes_own_mark_keeps_its_log_also_over_
             "[gridlease] the log reached its limit of {} bytes; later output is not kept",
             LogLimits::default().file_bytes
         );
-        let script = format!("echo one >&2; echo '{mark}' >&2; sleep 1; echo two >&2; echo '{mark}' >&2; echo three >&2");
+        let script =
+            format!("echo one >&2; echo '{mark}' >&2; sleep 1; echo two >&2; echo '{mark}' >&2; echo three >&2");
         let record = {
             let node = Node::start(&bench);
             let record = node.launch(&bench, 1, &script).await;

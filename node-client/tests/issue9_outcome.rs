@@ -99,7 +99,11 @@ async fn issue9_11_time_in_which_the_container_was_paused_from_outside_is_known_
             until_known(&node, &record, true).await;
             let status = node.status(&record.lease).await;
             assert_eq!(status.container_state.as_deref(), Some("paused"));
-            assert!(status.message.contains("not billed") && status.message.contains("docker unpause"), "{}", status.message);
+            assert!(
+                status.message.contains("not billed") && status.message.contains("docker unpause"),
+                "{}",
+                status.message
+            );
             watcher.abort();
             let _ = watcher.await;
             (record, began)
@@ -151,9 +155,11 @@ async fn issue9_11_a_flood_of_output_is_kept_to_the_limit_and_does_not_hold_up_t
         assert_eq!(text.matches("the log reached its limit").count(), 1);
         assert!(text.lines().last().unwrap().contains("the log reached its limit"));
         let state = node.worker.observe(&record).await.unwrap();
-        assert!(matches!(state, ContainerState::Exited(exit) if exit.code == 0), "read to the end or not, it ran to its end");
+        assert!(
+            matches!(state, ContainerState::Exited(exit) if exit.code == 0),
+            "read to the end or not, it ran to its end"
+        );
         bench
     })
     .await;
 }
-

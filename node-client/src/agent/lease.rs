@@ -132,12 +132,7 @@ impl LeaseTask {
     }
 
     /// One look and one action; `true` when nothing is left to do.
-    async fn step(
-        &self,
-        lease: &Pubkey,
-        seen: &mut Seen,
-        beside: &mut Beside,
-    ) -> Result<bool, WorkError> {
+    async fn step(&self, lease: &Pubkey, seen: &mut Seen, beside: &mut Beside) -> Result<bool, WorkError> {
         let Some(record) = self.store.get(lease)? else { return Ok(true) };
         self.look_at_chain(&record, seen).await;
         let container = self.worker.observe(&record).await?;

@@ -66,7 +66,14 @@ impl LeaseLog {
         }
         let state = State { file, at, index, full: false, closed: false };
         let turn = Arc::default();
-        let log = Self { path: path.to_owned(), limits, reading, turn, state: Mutex::new(state), head: watch::Sender::new(LogHead::of(&at, false)) };
+        let log = Self {
+            path: path.to_owned(),
+            limits,
+            reading,
+            turn,
+            state: Mutex::new(state),
+            head: watch::Sender::new(LogHead::of(&at, false)),
+        };
         log.recall_limit()?;
         Ok(log)
     }
@@ -162,8 +169,11 @@ impl LeaseLog {
     /// The limit is reached: keeps that, and says it in a last line.
     fn fill(&self, state: &mut State, ts_ms: u64) -> Result<(), LogError> {
         let path = self.limit_path();
-        write_atomically(&path, state.at.bytes.to_string().as_bytes(), 0o600)
-            .map_err(|e| LogError::Io { what: "write", path, source: e.source })?;
+        write_atomically(&path, state.at.bytes.to_string().as_bytes(), 0o600).map_err(|e| LogError::Io {
+            what: "write",
+            path,
+            source: e.source,
+        })?;
         self.say_full(state, ts_ms)
     }
 
@@ -220,7 +230,11 @@ impl LeaseLog {
         let mut state = self.state();
         if !state.closed && !state.full {
             let ts_ms = state.at.marks.latest_ms();
-            self.say(&mut state, ts_ms, "[gridlease] the container engine did not hand over the rest in time".to_owned())?;
+            self.say(
+                &mut state,
+                ts_ms,
+                "[gridlease] the container engine did not hand over the rest in time".to_owned(),
+            )?;
         }
         drop(state);
         self.close()

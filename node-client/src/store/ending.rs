@@ -13,7 +13,9 @@ impl StopReason {
             Self::LeaseOver => "the lease was over, so the node stopped the container",
             Self::OutOfFunds => "the reserved money was used up, so the node stopped the container",
             Self::Operator => "the node's operator stopped the container",
-            Self::DiskFull => "the job wrote more than its disk holds (`resources.disk`), so the node stopped the container",
+            Self::DiskFull => {
+                "the job wrote more than its disk holds (`resources.disk`), so the node stopped the container"
+            }
             Self::TooLate => "the start could not be reported before its deadline, so the node stopped the container",
         }
     }
@@ -70,8 +72,15 @@ mod tests {
 
     fn record(stop: Option<StopReason>, ended: Option<Ended>) -> LeaseRecord {
         let key = Pubkey::new_from_array([1; 32]);
-        let new =
-            NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+        let new = NewLease {
+            lease: key,
+            job: key,
+            attempt: 1,
+            buyer: key,
+            poster: key,
+            manifest_hash: [0; 32],
+            gpus: vec![],
+        };
         LeaseRecord { stop, ended, ..LeaseRecord::won(new, 0) }
     }
 

@@ -61,8 +61,15 @@ mod tests {
 
     fn record() -> LeaseRecord {
         let key = Pubkey::new_from_array([1; 32]);
-        let new =
-            NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+        let new = NewLease {
+            lease: key,
+            job: key,
+            attempt: 1,
+            buyer: key,
+            poster: key,
+            manifest_hash: [0; 32],
+            gpus: vec![],
+        };
         LeaseRecord::won(new, 0)
     }
 

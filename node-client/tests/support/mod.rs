@@ -102,8 +102,8 @@ fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
     header.set_size(program.len() as u64);
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
     for applet in [
-        "sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail", "head", "tr",
-        "yes", "printf",
+        "sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail", "head",
+        "tr", "yes", "printf",
     ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);

@@ -103,7 +103,8 @@ async fn issue9_11_a_container_that_is_paused_from_outside_is_not_billed_meanwhi
     let docker = gridlease_demo::image::docker().await.unwrap();
     docker.pause_container(&container_name(&lease)).await.unwrap();
     let began = Instant::now();
-    let told = |event: &JobEvent| matches!(event, JobEvent::NodeStatus { message, .. } if message.contains("docker unpause"));
+    let told =
+        |event: &JobEvent| matches!(event, JobEvent::NodeStatus { message, .. } if message.contains("docker unpause"));
     story.until("the node's word", told).await;
     tokio::time::sleep(Duration::from_secs(30).saturating_sub(began.elapsed())).await;
     docker.unpause_container(&container_name(&lease)).await.unwrap();
