@@ -136,7 +136,10 @@ impl LeaseDirectory for LeaseBoard {
                 ContainerState::Running { .. } => Some("running".to_owned()),
                 ContainerState::Exited(_) => Some("exited".to_owned()),
             },
-            started_at_ms: record.started_at_ms.and_then(|ms| u64::try_from(ms).ok()),
+            // The record holds the engine's time, which is this machine's.
+            started_at_ms: record
+                .started_at_ms
+                .and_then(|ms| u64::try_from(self.worker.clock().chain_ms_of_host(ms)).ok()),
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),

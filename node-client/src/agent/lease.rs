@@ -160,21 +160,19 @@ impl LeaseTask {
 
     /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
     async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
-        let asked_at = self.clock.now();
         match self.chain.lease_and_now(&record.lease).await {
             Ok((Some(account), now)) => {
-                // Deadlines are the chain's; this machine's clock may differ, so they are told in its time.
-                let ahead = to_i64(now.ts.0) - asked_at;
-                let local = |ts: u64| if ts == 0 { 0 } else { to_i64(ts) - ahead };
                 seen.chain = ChainLease {
                     state: state_of(&account),
-                    start_deadline: local(account.start_deadline),
-                    runway_end: local(account.runway_end),
-                    seen_at: asked_at,
+                    start_deadline: to_i64(account.start_deadline),
+                    runway_end: to_i64(account.runway_end),
+                    seen_at: to_i64(now.ts.0),
                 };
                 seen.account = Some(account);
             }
-            Ok((None, _)) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
+            Ok((None, now)) => {
+                seen.chain = ChainLease { state: ChainState::Closed, seen_at: to_i64(now.ts.0), ..seen.chain };
+            }
             Err(error) => {
                 tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
                 seen.chain.state = ChainState::Unknown;

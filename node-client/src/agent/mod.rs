@@ -157,7 +157,9 @@ pub async fn run(
     let unit = config.offer.unit(&machine)?;
     tracing::info!(engine = engine.name, gpus = machine.gpus.len(), cores = machine.host.cpu_cores, "machine");
 
-    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key));
+    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key), clock.clone());
+    // Before anything is decided or any signature is checked by the node's clock.
+    chain.now().await?;
     let provider = address::provider(&config.authority);
     check_record(&config, &identity, &provider).await?;
     check_sol(&config, &chain).await?;

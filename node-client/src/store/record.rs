@@ -195,7 +195,7 @@ pub struct LeaseRecord {
     pub container: Option<ContainerId>,
     /// When it was won, Unix milliseconds.
     pub won_at_ms: i64,
-    /// When the container started, Unix milliseconds.
+    /// When the container started, Unix milliseconds of this machine's clock (the container engine's).
     pub started_at_ms: Option<i64>,
     /// Signature of the transaction that posted `ready`.
     pub ready_signature: Option<String>,

@@ -106,7 +106,8 @@ impl Worker {
         let started_at_ms = match self.driver.inspect(&id).await? {
             ContainerState::Running { started_at_ms } => started_at_ms,
             ContainerState::Exited(exit) => exit.started_at_ms,
-            ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
+            // As the engine's own times: by this machine's clock.
+            ContainerState::Created | ContainerState::Missing => self.clock.host_ms(),
         };
         self.update(record, move |r| {
             r.container.get_or_insert(id);
