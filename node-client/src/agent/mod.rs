@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiLimits, ApiServer, ServeError};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
+use crate::descriptors;
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -147,6 +148,7 @@ pub async fn run(
     shutdown: CancellationToken,
     started: impl FnOnce(&Started),
 ) -> Result<(), NodeError> {
+    let files = descriptors::raise();
     let clock = Clock::system();
     let state = StateDir::open(&config.state_dir)?;
     let store = Store::open(&state.database())?;
@@ -180,10 +182,11 @@ pub async fn run(
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(
         config.listen,
+        &state,
         &identity,
         provider,
         Arc::clone(&board) as Arc<dyn crate::api::LeaseDirectory>,
-        ApiLimits::default(),
+        ApiLimits::within(files),
         clock.clone(),
     )?;
 
