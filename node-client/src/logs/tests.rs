@@ -148,3 +148,26 @@ async fn a_collector_that_is_cut_off_and_restarted_loses_and_doubles_nothing() {
     assert!(head.closed && head.lines == 1_000, "{head:?}");
     assert_eq!(texts(&lines(&log, 0, true).await), expected);
 }
+
+#[test]
+fn issue9_02_complete_logs_that_nobody_reads_do_not_keep_their_files_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let hub = LogHub::new(state.clone(), LogLimits::default());
+    let lease = |n: u8| {
+        let lease = Pubkey::new_from_array([n; 32]);
+        state.lease(&lease).create(0, crate::driver::RunAs::for_this_process()).unwrap();
+        hub.open(&lease).unwrap()
+    };
+    let (growing, read) = (lease(0), lease(1));
+    read.append(&[piece(1, "kept")]).unwrap();
+    read.close().unwrap();
+    for n in 2..200 {
+        lease(n).close().unwrap();
+    }
+    assert!(hub.open.lock().unwrap().len() <= MAX_IDLE);
+    for held in [growing, read] {
+        assert!(hub.open.lock().unwrap().values().any(|log| Arc::ptr_eq(log, &held)), "it is in use");
+    }
+    assert_eq!(lease(7).head().lines, 0, "what was let go of is opened again");
+}
