@@ -132,7 +132,8 @@ fn issue9_13_hex_in_capitals_is_accepted_and_is_the_same_nonce() {
     let mixed = |text: &str| {
         text.chars().enumerate().map(|(i, c)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c }).collect()
     };
-    for hex in [str::to_owned, str::to_uppercase, mixed] {
+    let forms: [fn(&str) -> String; 3] = [str::to_owned, str::to_uppercase, mixed];
+    for hex in forms {
         for sign_as_sent in [true, false] {
             let (provider, headers) = sent_by(hex, sign_as_sent);
             assert_eq!(verify(&headers, &request(&provider), NOW), Ok(headers.key));
