@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn issue9_14_everything_that_would_not_be_honoured_is_named_by_its_key() {
-        let all = canonical("network: egress\nports: [{ container: 80 }]\nattempts: 2\nverify: { replicas: 2 }\n");
+        let all = canonical(
+            "network: egress\nports: [{ container: 80 }]\nattempts: 2\nverify: { class: none, replicas: 2 }\n",
+        );
         let told = read(&all).unwrap_err().to_string();
         for key in ["network: ", "ports: ", "verify.replicas: "] {
             assert!(told.contains(key), "{told}");
