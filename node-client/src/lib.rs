@@ -7,10 +7,11 @@
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
+//! | [`runnable`] | which manifests the node runs |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
 //! | [`dangling`] | ends containers that no lease needs |
-//! | [`layout`], [`wipe`], [`clock`] | files and time |
+//! | [`layout`], [`wipe`], [`clock`], [`descriptors`] | files and time |
 
 pub mod agent;
 pub mod api;
@@ -18,6 +19,7 @@ pub mod bidder;
 pub mod board;
 pub mod clock;
 pub mod dangling;
+pub mod descriptors;
 pub mod driver;
 pub mod gpu;
 pub mod inputs;
@@ -25,6 +27,7 @@ pub mod layout;
 pub mod logs;
 pub mod outputs;
 pub mod reconcile;
+pub mod runnable;
 pub mod store;
 pub mod tls;
 pub mod wipe;

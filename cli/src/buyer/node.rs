@@ -143,7 +143,7 @@ impl Talk {
                 // It runs, so it has all that it needs.
                 (Some(codes::WRONG_STATE), true) => return Ok(false),
                 // The node hears of its award a moment later than we do.
-                (Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY), _) => PAUSE,
+                (Some(codes::WRONG_STATE | codes::NOT_KNOWN_YET | codes::BUSY), _) => PAUSE,
                 _ if error.is_transient() => {
                     self.trouble(&mut told, &error, false).await?;
                     LONG_PAUSE
@@ -230,7 +230,7 @@ impl Talk {
                 // Complete, but the chain has not told its hash yet.
                 (None, _) => {}
                 (Some(error), None)
-                    if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY)) => {}
+                    if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_KNOWN_YET | codes::BUSY)) => {}
                 (Some(error), _) if error.is_transient() => self.trouble(&mut told, error, false).await?,
                 // No container ever ran.
                 (Some(error), Some(_)) if code(error).is_some() => return Ok(()),

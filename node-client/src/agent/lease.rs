@@ -19,7 +19,7 @@ use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::reconcile::{Action, ChainLease, ChainState, next};
-use crate::store::{LeaseRecord, Phase, Step, StopReason, Store};
+use crate::store::{LeaseRecord, Phase, Step, Store};
 use crate::worker::{WorkError, Worker};
 
 /// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
@@ -179,21 +179,19 @@ impl LeaseTask {
 
     /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
     async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
-        let asked_at = self.clock.now();
         match self.chain.lease_and_now(&record.lease).await {
             Ok((Some(account), now)) => {
-                // Deadlines are the chain's; this machine's clock may differ, so they are told in its time.
-                let ahead = to_i64(now.ts.0) - asked_at;
-                let local = |ts: u64| if ts == 0 { 0 } else { to_i64(ts) - ahead };
                 seen.chain = ChainLease {
                     state: state_of(&account),
-                    start_deadline: local(account.start_deadline),
-                    runway_end: local(account.runway_end),
-                    seen_at: asked_at,
+                    start_deadline: to_i64(account.start_deadline),
+                    runway_end: to_i64(account.runway_end),
+                    seen_at: to_i64(now.ts.0),
                 };
                 seen.account = Some(account);
             }
-            Ok((None, _)) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
+            Ok((None, now)) => {
+                seen.chain = ChainLease { state: ChainState::Closed, seen_at: to_i64(now.ts.0), ..seen.chain };
+            }
             Err(error) => {
                 tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
                 seen.chain.state = ChainState::Unknown;
@@ -252,24 +250,16 @@ impl LeaseTask {
         self.store.intend(&record.lease, Step::PostFinish)?;
         let keys = LeaseKeys::new(record.lease, account);
         let node_key = self.chain.node_key();
-        let ended = record.ended.as_ref();
-        let lost = ended.is_none_or(|ended| ended.lost);
+        let ended = record.ended.as_ref().filter(|ended| !ended.lost);
+        // Only what ran is billed, however late this arrives.
         let outcome = Outcome {
-            exit_code: ended.filter(|ended| !ended.lost).map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
+            exit_code: ended.map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
             result_hash: record.output_root.unwrap_or_default(),
             log_hash: record.log_hash,
-            ended_ts: 0,
-            stood_s: 0,
+            ended_ts: record.ended_at(),
+            stood_s: record.stood_s(),
         };
-        let reason = match record.stop {
-            // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
-            Some(StopReason::Operator) => EndReason::Abandoned,
-            _ if lost => EndReason::Abandoned,
-            // A top-up that came while the container was being stopped: there is money again, but nothing left to pay for.
-            Some(StopReason::OutOfFunds) if self.has_money_again(&seen.chain) => EndReason::Completed,
-            Some(StopReason::OutOfFunds) => EndReason::OutOfFunds,
-            Some(StopReason::LeaseOver | StopReason::DiskFull | StopReason::TooLate) | None => EndReason::Completed,
-        };
+        let reason = record.end_reason(self.has_money_again(&seen.chain));
         let end = if reason == EndReason::Abandoned {
             match self.chain.insurance().await {
                 Ok(insurance) => instruction::abandon(&node_key, &keys, &insurance, outcome),

@@ -102,7 +102,7 @@ impl MarketTask {
         }
         let offer_key = address::offer(&self.provider, self.policy.number);
         let offer: Option<Offer> = client.find(&offer_key).await.context("reading the offer")?;
-        let now = client.now().await.context("reading the chain's clock")?;
+        let now = self.chain.now().await.context("reading the chain's clock")?;
         if let Some(problem) = self.health.problem().await {
             if offer.as_ref().is_some_and(|offer| offer.is_live(now.ts) && offer.units_free > 0) {
                 tracing::error!("the machine is not well, its offer is taken back: {problem}");
@@ -377,7 +377,7 @@ impl MarketTask {
         let instruction = if open == 0 {
             self.withdrawal(&offer).await
         } else {
-            let Ok(now) = client.now().await else { return };
+            let Ok(now) = self.chain.now().await else { return };
             let expires_ts = now.ts.0.saturating_add(LAST_SECONDS);
             let terms = OfferTerms { units: open, auto_bid: false, expires_ts, ..self.terms(now) };
             refresh_offer(&node_key, &self.provider, number, terms)

@@ -25,6 +25,7 @@ use crate::api::{ApiLimits, ApiServer, ServeError};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::dangling::{Dangling, GRACE};
+use crate::descriptors;
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -148,6 +149,7 @@ pub async fn run(
     shutdown: CancellationToken,
     started: impl FnOnce(&Started),
 ) -> Result<(), NodeError> {
+    let files = descriptors::raise();
     let clock = Clock::system();
     let state = StateDir::open(&config.state_dir)?;
     let store = Store::open(&state.database())?;
@@ -158,7 +160,9 @@ pub async fn run(
     let unit = config.offer.unit(&machine)?;
     tracing::info!(engine = engine.name, gpus = machine.gpus.len(), cores = machine.host.cpu_cores, "machine");
 
-    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key));
+    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key), clock.clone());
+    // Before anything is decided or any signature is checked by the node's clock.
+    chain.now().await?;
     let provider = address::provider(&config.authority);
     check_record(&config, &identity, &provider).await?;
     check_sol(&config, &chain).await?;
@@ -180,10 +184,11 @@ pub async fn run(
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(
         config.listen,
+        &state,
         &identity,
         provider,
         Arc::clone(&board) as Arc<dyn crate::api::LeaseDirectory>,
-        ApiLimits::default(),
+        ApiLimits::within(files),
         clock.clone(),
     )?;
 

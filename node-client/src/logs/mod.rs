@@ -78,6 +78,9 @@ pub enum LogError {
     Shutdown,
 }
 
+/// Logs that stay open: each costs two file descriptors, and finished leases are kept for seven days.
+const MAX_IDLE: usize = 64;
+
 /// The logs that are open, one per lease.
 #[derive(Clone, Debug)]
 pub struct LogHub {
@@ -101,6 +104,10 @@ impl LogHub {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = open.get(lease) {
             return Ok(Arc::clone(log));
+        }
+        if open.len() >= MAX_IDLE {
+            // What is complete and read by nobody can be opened again when somebody asks.
+            open.retain(|_, log| Arc::strong_count(log) > 1 || !log.head().closed);
         }
         let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), self.limits)?);
         open.insert(*lease, Arc::clone(&log));

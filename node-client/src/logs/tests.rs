@@ -295,3 +295,26 @@ async fn issue9_11_a_log_that_the_engine_does_not_hand_over_is_closed_with_a_wor
     assert_eq!(log.cut_short().unwrap(), head);
     assert!(lines(&log, 0, true).await[1].line.contains("did not hand over the rest"));
 }
+
+#[tokio::test]
+async fn issue9_02_complete_logs_that_nobody_reads_do_not_keep_their_files_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let hub = LogHub::new(state.clone(), LogLimits::default());
+    let lease = |n: u8| {
+        let lease = Pubkey::new_from_array([n; 32]);
+        state.lease(&lease).create(0, crate::driver::RunAs::for_this_process()).unwrap();
+        hub.open(&lease).unwrap()
+    };
+    let (growing, read) = (lease(0), lease(1));
+    append(&read, &[piece(1, "kept")]).await;
+    read.close().unwrap();
+    for n in 2..200 {
+        lease(n).close().unwrap();
+    }
+    assert!(hub.open.lock().unwrap().len() <= MAX_IDLE);
+    for held in [growing, read] {
+        assert!(hub.open.lock().unwrap().values().any(|log| Arc::ptr_eq(log, &held)), "it is in use");
+    }
+    assert_eq!(lease(7).head().lines, 0, "what was let go of is opened again");
+}

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::driver::{ContainerState, Exit};
 use crate::store::{Ended, LeaseRecord, Phase, StopReason};
 
-/// How far the node's clock may be off before it takes the start deadline as passed, seconds.
+/// How long after the start deadline the node takes it as passed, in seconds: its clock follows the chain's within a few
+/// seconds, and a transaction that is under way may still land.
 pub const DEADLINE_SLACK_S: i64 = 30;
 /// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
 pub const FINISH_SETTLE_MS: i64 = 30_000;
@@ -55,7 +56,7 @@ impl ChainState {
     }
 }
 
-/// The lease as the chain last showed it. Where the state is unknown, the times are the last known ones.
+/// The lease as the chain last showed it, all times in the chain's. Where the state is unknown, they are the last known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainLease {
     /// Its state.
@@ -150,7 +151,7 @@ pub enum Action {
     Nothing,
 }
 
-/// What to do next. `now` is Unix seconds.
+/// What to do next. `now` is chain time in Unix seconds.
 #[must_use]
 pub fn next(record: &LeaseRecord, container: &ContainerState, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if record.is_cleared() {
@@ -207,7 +208,7 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
 
 fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now: i64) -> Action {
     if record.ended.is_none() {
-        return Action::Record(Note::Ended(exit.map_or_else(|| Ended::lost(now.saturating_mul(1000)), Ended::from)));
+        return Action::Record(Note::Ended(exit.map_or_else(Ended::lost, Ended::from)));
     }
     let collected = record.output_root.is_some();
     match chain.state {
@@ -237,7 +238,7 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
     if chain.state.is_metered() {
         // The chain knows of a start that this machine does not: its memory or its engine was lost. To start now
         // would sell a second run as the first.
-        return Action::Record(Note::Ended(Ended::lost(now.saturating_mul(1000))));
+        return Action::Record(Note::Ended(Ended::lost()));
     }
     if given_up(record) {
         return if chain.state == ChainState::Unknown { Action::AwaitChain } else { post_failed(record, now) };

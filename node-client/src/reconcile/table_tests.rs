@@ -132,7 +132,7 @@ fn the_end_of_the_money_stops_a_container_only_after_a_look_at_the_chain_past_th
 fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
     let containers = [ContainerState::Missing, ContainerState::Created, RUNNING, exited()];
     let mut failed = record(Phase::Failed { reason: "x".to_owned() });
-    failed.ended = Some(Ended::lost(0));
+    failed.ended = Some(Ended::lost());
     let records = [
         record(Phase::Won),
         record(Phase::Pulled),
@@ -229,16 +229,16 @@ fn a_container_that_ended_before_ready_was_posted_is_still_reported_ready_first(
 #[test]
 fn a_container_that_vanished_is_lost_and_never_started_twice() {
     let gone = ContainerState::Missing;
-    let lost = Action::Record(Note::Ended(Ended::lost(2_000_000)));
+    let lost = Action::Record(Note::Ended(Ended::lost()));
     assert_eq!(next(&ready(), &gone, &chain(ChainState::Running), &READY, 2_000), lost);
     assert_eq!(
         next(&record(Phase::Won), &gone, &chain(ChainState::Running), &READY, 2_000),
         lost,
         "the store was lost, too"
     );
-    assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 2_000), lost);
+    assert_eq!(next(&started(), &gone, &chain(ChainState::Starting), &READY, 10), lost);
     let mut record = started();
-    record.ended = Some(Ended::lost(10_000));
+    record.ended = Some(Ended::lost());
     assert!(matches!(next(&record, &gone, &chain(ChainState::Starting), &READY, 10), Action::Record(Note::Failed(_))));
 }
 

@@ -1,5 +1,7 @@
 //! Why and how a container ended, in words for the buyer.
 
+use gridlease_core::job::EndReason;
+
 use super::{Ended, LeaseRecord, StopReason};
 
 /// What a process ends with that was killed by signal 9, as the memory limit kills.
@@ -22,6 +24,20 @@ impl StopReason {
 }
 
 impl LeaseRecord {
+    /// The reason that the chain is told. `money_again`: a top-up came while the container was being stopped, so there is
+    /// money, but nothing left to pay for.
+    #[must_use]
+    pub fn end_reason(&self, money_again: bool) -> EndReason {
+        match self.stop {
+            // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
+            Some(StopReason::Operator) => EndReason::Abandoned,
+            _ if self.ended.as_ref().is_none_or(|ended| ended.lost) => EndReason::Abandoned,
+            Some(StopReason::OutOfFunds) if !money_again => EndReason::OutOfFunds,
+            Some(StopReason::DiskFull) => EndReason::DiskFull,
+            Some(StopReason::OutOfFunds | StopReason::LeaseOver | StopReason::TooLate) | None => EndReason::Completed,
+        }
+    }
+
     /// Why the container ended where that was not its own doing, in words; none while it runs and where its exit code says all.
     #[must_use]
     pub fn ending(&self) -> Option<String> {
@@ -106,6 +122,17 @@ mod tests {
                 format!("{}; it ended with code 143", why.words())
             );
         }
+    }
+
+    #[test]
+    fn issue9_10_a_full_disk_is_an_end_of_its_own() {
+        let reason = |stop, ended, money_again| record(stop, ended).end_reason(money_again);
+        assert_eq!(reason(Some(StopReason::DiskFull), exit(143, false), false), EndReason::DiskFull);
+        assert_eq!(reason(None, exit(137, true), false), EndReason::Completed);
+        assert_eq!(reason(Some(StopReason::OutOfFunds), exit(137, false), false), EndReason::OutOfFunds);
+        assert_eq!(reason(Some(StopReason::OutOfFunds), exit(137, false), true), EndReason::Completed);
+        assert_eq!(reason(Some(StopReason::Operator), exit(0, false), false), EndReason::Abandoned);
+        assert_eq!(reason(Some(StopReason::DiskFull), Some(Ended::lost()), false), EndReason::Abandoned);
     }
 
     #[test]

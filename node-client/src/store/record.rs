@@ -126,7 +126,7 @@ pub struct Ended {
     pub code: i64,
     /// Whether its memory limit killed one of its processes.
     pub oom_killed: bool,
-    /// When it ended, or where it vanished, when that was noticed, Unix milliseconds; 0 where unknown.
+    /// When it ended, Unix milliseconds of this machine's clock (the engine's); 0 where unknown.
     pub at_ms: i64,
     /// Whether it vanished instead of ending (removed by hand, lost with the engine's data).
     pub lost: bool,
@@ -135,8 +135,8 @@ pub struct Ended {
 impl Ended {
     /// The end of a container that is not there any more.
     #[must_use]
-    pub fn lost(noticed_ms: i64) -> Self {
-        Self { code: -1, oom_killed: false, at_ms: noticed_ms, lost: true }
+    pub fn lost() -> Self {
+        Self { code: -1, oom_killed: false, at_ms: 0, lost: true }
     }
 }
 
@@ -195,9 +195,9 @@ pub struct LeaseRecord {
     pub container: Option<ContainerId>,
     /// When it was won, Unix milliseconds.
     pub won_at_ms: i64,
-    /// When the container started, Unix milliseconds.
+    /// When the container started, Unix milliseconds of this machine's clock (the container engine's).
     pub started_at_ms: Option<i64>,
-    /// Since when the container stands still, Unix milliseconds; none while it does not.
+    /// Since when the container stands still, Unix milliseconds of the node's clock; none while it does not.
     #[serde(default)]
     pub paused_since_ms: Option<i64>,
     /// For how long it stood still since `ready`, before that, milliseconds.
@@ -209,6 +209,9 @@ pub struct LeaseRecord {
     pub stop: Option<StopReason>,
     /// How the container ended.
     pub ended: Option<Ended>,
+    /// When it ended, or was missed, Unix milliseconds of the node's clock, which is the chain's.
+    #[serde(default)]
+    pub ended_ms: Option<i64>,
     /// Hash of the outputs, once collected.
     #[serde(with = "hex32::option")]
     pub output_root: Option<[u8; 32]>,
@@ -247,6 +250,7 @@ impl LeaseRecord {
             ready_signature: None,
             stop: None,
             ended: None,
+            ended_ms: None,
             output_root: None,
             log_lines: 0,
             log_hash: [0; 32],

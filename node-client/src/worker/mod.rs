@@ -143,6 +143,11 @@ impl Worker {
         }
     }
 
+    /// The node's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Takes a won lease on: its record and its directory. Safe to call again.
     ///
     /// # Errors

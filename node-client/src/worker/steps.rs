@@ -13,13 +13,17 @@ use gridlease_sdk::node_api::PullProgress;
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
         let now_ms = self.clock.now_ms();
+        let ended_ms = match &note {
+            Note::Ended(ended) if ended.at_ms > 0 => self.clock.chain_ms_of_host(ended.at_ms),
+            _ => now_ms,
+        };
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
                 r.reach(Phase::Started);
             }
             Note::Ready => r.meter_started(now_ms),
-            Note::Ended(ended) => r.container_ended(ended, now_ms),
+            Note::Ended(ended) => r.container_ended(ended, ended_ms),
             Note::Failed(reason) => {
                 r.message.clone_from(&reason);
                 r.reach(Phase::Failed { reason });
@@ -101,7 +105,8 @@ impl Worker {
         let started_at_ms = match self.driver.inspect(&id).await? {
             ContainerState::Running { started_at_ms, .. } => started_at_ms,
             ContainerState::Exited(exit) => exit.started_at_ms,
-            ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
+            // As the engine's own times: by this machine's clock.
+            ContainerState::Created | ContainerState::Missing => self.clock.host_ms(),
         };
         self.update(record, move |r| {
             r.container.get_or_insert(id);
