@@ -22,7 +22,7 @@ async fn issue9_10_a_container_that_wrote_too_much_ends_with_that_reason_in_word
         node.to_the_end(&record).await;
         let status = node.status(&record.lease).await;
         assert_eq!(status.exit_code, Some(143));
-        assert!(status.message.contains("wrote more than its disk holds"), "{}", status.message);
+        assert!(status.message.contains("the job filled its disk"), "{}", status.message);
         assert!(status.message.contains("ended with code 143"), "{}", status.message);
         bench
     })

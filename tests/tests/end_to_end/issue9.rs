@@ -64,7 +64,7 @@ async fn issue9_01_the_buyer_reads_three_hundred_lines_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn issue9_10_a_job_that_fills_its_disk_ends_as_that_and_says_so_wherever_it_is_asked() {
     let Some(world) = one().await else { return };
-    let script = "dd if=/dev/zero of=/out/big bs=1M count=300; while true; do sleep 0.1; done";
+    let script = "dd if=/dev/zero of=/out/big bs=1M count=300 || exit 7; while true; do sleep 0.1; done";
     let job = world.post(script, "10m").await;
     let mut story = world.follow(job);
     story.until("the end", |event| matches!(event, JobEvent::JobEnded { .. })).await;
