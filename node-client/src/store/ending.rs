@@ -15,9 +15,7 @@ impl StopReason {
             Self::LeaseOver => "the lease was over, so the node stopped the container",
             Self::OutOfFunds => "the reserved money was used up, so the node stopped the container",
             Self::Operator => "the node's operator stopped the container",
-            Self::DiskFull => {
-                "the job filled its disk (`resources.disk`), and that ended it"
-            }
+            Self::DiskFull => "the job filled its disk (`resources.disk`), and that ended it",
             Self::TooLate => "the start could not be reported before its deadline, so the node stopped the container",
         }
     }
