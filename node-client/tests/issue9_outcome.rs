@@ -137,7 +137,7 @@ async fn issue9_11_a_paused_container_can_be_stopped_and_its_pause_ends_with_it(
         let record = node.worker.take(&record, &Action::Stop(StopReason::LeaseOver)).await.unwrap();
         let record = node.to_the_end(&record).await;
         watcher.await.unwrap();
-        assert!(record.paused_since_ms.is_none() && record.ended_at(0) > 0, "{record:?}");
+        assert!(record.paused_since_ms.is_none() && record.ended_at() > 0, "{record:?}");
         bench
     })
     .await;
