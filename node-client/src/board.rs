@@ -7,11 +7,11 @@ use gridlease_sdk::node_api::LeaseStatus;
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
-use crate::api::{Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners};
+use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
 use crate::layout::StateDir;
-use crate::logs::{LeaseLog, LogHub};
+use crate::logs::LogHub;
 use crate::outputs;
 use crate::reconcile::ChainLease;
 use crate::store::{LeaseRecord, Phase};
@@ -137,29 +137,35 @@ impl LeaseDirectory for LeaseBoard {
             container_state: match &entry.container {
                 ContainerState::Missing => None,
                 ContainerState::Created => Some("created".to_owned()),
-                ContainerState::Running { .. } => Some("running".to_owned()),
+                ContainerState::Running { paused: true, .. } => Some("paused".to_owned()),
+                ContainerState::Running { paused: false, .. } => Some("running".to_owned()),
                 ContainerState::Exited(_) => Some("exited".to_owned()),
             },
-            started_at_ms: record.started_at_ms.and_then(|ms| u64::try_from(ms).ok()),
+            // The record holds the engine's time, which is this machine's.
+            started_at_ms: record
+                .started_at_ms
+                .and_then(|ms| u64::try_from(self.worker.clock().chain_ms_of_host(ms)).ok()),
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
-            message: plain(&record.message, MAX_MESSAGE),
+            message: plain(&record.words(), MAX_MESSAGE),
             pull: self.worker.pull_progress(lease),
         })
     }
 
-    fn log(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>> {
-        if let Some(log) = self.logs.get(lease) {
-            return Some(log);
-        }
-        // After a restart the logs of finished leases are opened when somebody asks, and get no more lines.
-        let finished = self.entries().get(lease).is_some_and(|e| e.record.output_root.is_some());
-        if !finished || !self.state.lease(lease).log().exists() {
+    fn log(&self, lease: &Pubkey) -> Option<LogAccess> {
+        let Entry { record, container, .. } = self.entries().get(lease)?.clone();
+        record.started_at_ms?;
+        let ended = record.ended.is_some() || matches!(container, ContainerState::Exited(_));
+        // After that no more lines come.
+        let complete = record.output_root.is_some() || record.is_cleared();
+        if complete && !self.state.lease(lease).log().exists() {
             return None;
         }
-        let opened = self.logs.open(lease).and_then(|log| log.close().map(|_| log));
-        opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()
+        // It may not be open: nothing was written since this process began.
+        let opened = self.logs.open(lease).and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
+        let log = opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
+        Some(LogAccess { log, ending: ended && !complete })
     }
 
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess> {

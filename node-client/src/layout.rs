@@ -1,7 +1,7 @@
 //! Where the node keeps what.
 //!
 //! ```text
-//! <state>/node.redb  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  log.ndjson
+//! <state>/node.redb  nonces  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  log.ndjson
 //! ```
 //!
 //! Directories are 0700: other users of the machine see nothing of a buyer's data.
@@ -60,6 +60,12 @@ impl StateDir {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.root.join("node.redb")
+    }
+
+    /// The nonces that were used.
+    #[must_use]
+    pub fn nonces(&self) -> PathBuf {
+        self.root.join("nonces")
     }
 
     /// The TLS certificate, PEM.

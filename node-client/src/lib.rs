@@ -7,17 +7,21 @@
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
+//! | [`runnable`] | which manifests the node runs |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
 //! | [`for_buyer`] | what a buyer is told of a failure |
 //! | [`sold`] | what a lease was sold as, against what its manifest asks |
-//! | [`layout`], [`wipe`], [`clock`] | files and time |
+//! | [`dangling`] | ends containers that no lease needs |
+//! | [`layout`], [`wipe`], [`clock`], [`descriptors`] | files and time |
 
 pub mod agent;
 pub mod api;
 pub mod bidder;
 pub mod board;
 pub mod clock;
+pub mod dangling;
+pub mod descriptors;
 pub mod driver;
 pub mod for_buyer;
 pub mod gpu;
@@ -26,6 +30,7 @@ pub mod layout;
 pub mod logs;
 pub mod outputs;
 pub mod reconcile;
+pub mod runnable;
 pub mod sold;
 pub mod store;
 pub mod tls;

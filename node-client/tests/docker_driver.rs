@@ -156,7 +156,7 @@ async fn a_stop_asks_first_and_kills_after_the_grace_and_nothing_is_left_after_r
         let (first, second) = (bench.launch(&polite).await, bench.launch(&stubborn).await);
         tokio::time::sleep(Duration::from_millis(300)).await;
         for id in [&first, &second] {
-            assert!(matches!(bench.driver.inspect(id).await.unwrap(), ContainerState::Running { started_at_ms } if started_at_ms > 0));
+            assert!(matches!(bench.driver.inspect(id).await.unwrap(), ContainerState::Running { started_at_ms, paused: false } if started_at_ms > 0));
         }
         bench.driver.stop(&first, Duration::from_secs(20)).await.unwrap();
         assert_eq!(bench.driver.wait(&first).await.unwrap().code, 3);

@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::board::LeaseBoard;
 use gridlease_node::clock::Clock;
@@ -181,7 +182,7 @@ async fn check(bench: &Bench, node: &Node, record: &LeaseRecord, market: &Market
     let outputs = node.board.outputs(&record.lease).unwrap();
     assert_eq!(hex::encode(record.output_root.unwrap()), outputs.listing.root);
     assert_eq!(std::fs::read(outputs.dirs[0].join("copy")).unwrap(), INPUT);
-    let log = node.board.log(&record.lease).unwrap();
+    let log = node.board.log(&record.lease).unwrap().log;
     assert_eq!((log.head().hash, log.head().lines), (record.log_hash, record.log_lines));
     assert_eq!(bench.driver.list_labelled(&bench.node).await.unwrap(), vec![]);
     assert!(!bench.state.lease(&record.lease).inputs().exists());
@@ -246,6 +247,33 @@ async fn outputs_that_outgrow_the_jobs_disk_end_the_container() {
         let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
         assert_eq!(record.stop, Some(StopReason::DiskFull));
         assert_eq!(market.finishes, 1);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn issue9_13_who_asks_for_the_log_right_after_the_exit_gets_all_of_it() {
+    with_bench(|bench| async {
+        let (manifest, lease) = job(&bench.registry.image.to_string(), "cat /in/seed > /out/copy; echo one; echo two");
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        let mut market = Market::new(3600);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::PostReady).await;
+        while !matches!(node.worker.observe(&record).await.unwrap(), ContainerState::Exited(_)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Ended, and not collected.
+        assert_eq!(node.turn(&lease.lease, &mut market).await.0.output_root, None);
+        let access = node.board.log(&lease.lease).unwrap();
+        assert!(access.ending);
+        let asked = tokio::spawn(access.log.stream(0, access.ending).collect::<Vec<_>>());
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+        let sent: Vec<u8> = asked.await.unwrap().into_iter().flat_map(|chunk| chunk.unwrap()).collect();
+        assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 2, "{}", String::from_utf8_lossy(&sent));
+        assert!(!node.board.log(&lease.lease).unwrap().ending);
+        check(&bench, &node, &record, &market, 0).await;
         bench
     })
     .await;

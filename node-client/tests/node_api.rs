@@ -1,205 +1,26 @@
 //! The interface, asked by the buyer's own client over TLS with a pinned certificate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
+mod api_bench;
+
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use gridlease_node::api::{
-    ApiLimits, ApiServer, Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners, ServeError,
-};
+use api_bench::{Bench, INPUT, NOW, key, manifest, piece, refused, sha};
+use gridlease_node::api::{ApiLimits, ApiServer, Arrival, ServeError};
 use gridlease_node::clock::Clock;
-use gridlease_node::driver::{LogPiece, RunAs};
-use gridlease_node::layout::{LeaseDir, StateDir};
+use gridlease_node::layout::StateDir;
 use gridlease_node::logs::{LeaseLog, LogLimits};
 use gridlease_node::outputs;
 use gridlease_node::tls::Identity;
 use gridlease_sdk::artifact::Limits;
-use gridlease_sdk::node_api::auth::{SignedRequest, empty_body_hash, sign};
-use gridlease_sdk::node_api::tls::pinned_client_config;
-use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogLine, LogStream, OutputListing, codes};
-use reqwest::{Method, Response, StatusCode};
-use sha2::{Digest as _, Sha256};
+use gridlease_sdk::node_api::auth::empty_body_hash;
+use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogLine, OutputListing, codes};
+use reqwest::{Method, StatusCode};
 use solana_keypair::Keypair;
-use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
-
-const INPUT: &[u8] = b"scene data";
-
-fn key(n: u8) -> Pubkey {
-    Pubkey::new_from_array([n; 32])
-}
-
-fn sha(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-/// One job with one lease, as the main loop would describe it.
-struct Directory {
-    owners: Owners,
-    manifest_hash: [u8; 32],
-    dir: LeaseDir,
-    open: Mutex<bool>,
-    inputs: Mutex<Option<Vec<[u8; 32]>>>,
-    log: Mutex<Option<Arc<LeaseLog>>>,
-    arrivals: Mutex<Vec<Arrival>>,
-}
-
-impl LeaseDirectory for Directory {
-    fn job(&self, job: &Pubkey) -> Option<JobAccess> {
-        (*job == key(2)).then(|| JobAccess {
-            owners: self.owners,
-            manifest_hash: self.manifest_hash,
-            inputs: self.inputs.lock().unwrap().clone(),
-            open: *self.open.lock().unwrap(),
-            dir: self.dir.clone(),
-        })
-    }
-    fn lease(&self, lease: &Pubkey) -> Option<Owners> {
-        (*lease == key(3)).then_some(self.owners)
-    }
-    fn status(&self, lease: &Pubkey) -> Option<LeaseStatus> {
-        Some(LeaseStatus {
-            lease: lease.to_string(),
-            phase: "running".to_owned(),
-            container_state: None,
-            started_at_ms: None,
-            exit_code: None,
-            runway_end: 7,
-            missing_inputs: vec![],
-            message: String::new(),
-            pull: None,
-        })
-    }
-    fn log(&self, _: &Pubkey) -> Option<Arc<LeaseLog>> {
-        self.log.lock().unwrap().clone()
-    }
-    fn outputs(&self, _: &Pubkey) -> Option<OutputsAccess> {
-        let collected = outputs::load(&self.dir).unwrap()?;
-        Some(OutputsAccess { listing: collected.listing, dirs: outputs::dirs(&self.dir, 1) })
-    }
-    fn arrived(&self, _: &Pubkey, what: Arrival) {
-        self.arrivals.lock().unwrap().push(what);
-    }
-}
-
-struct Bench {
-    _dir: tempfile::TempDir,
-    directory: Arc<Directory>,
-    server: ApiServer,
-    clock: Clock,
-    http: reqwest::Client,
-    buyer: Keypair,
-    poster: Keypair,
-    manifest: Vec<u8>,
-}
-
-const NOW: i64 = 1_800_000_000;
-
-fn manifest() -> Vec<u8> {
-    let yaml = format!(
-        "version: 1\nname: test\nimage: 127.0.0.1:5000/x@sha256:{}\ncommand: [\"/bin/true\"]\n\
-         inputs: [{{ uri: \"https://example.com/scene\", sha256: {}, mount: /in/scene }}]\noutputs: [{{ path: /out }}]\n\
-         resources: {{ cpu: 1, memory: 1GiB, disk: 1GiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
-        "ab".repeat(32),
-        hex::encode(sha(INPUT))
-    );
-    let parsed = gridlease_sdk::manifest::Manifest::from_yaml(&yaml, "job.yaml").unwrap();
-    parsed.canonical().unwrap()
-}
-
-impl Bench {
-    async fn start(limits: ApiLimits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::open(dir.path()).unwrap();
-        let (buyer, poster) = (Keypair::new(), Keypair::new());
-        let lease_dir = state.lease(&key(3));
-        lease_dir.create(1, RunAs::for_this_process()).unwrap();
-        let manifest = manifest();
-        let directory = Arc::new(Directory {
-            owners: Owners { buyer: buyer.pubkey(), poster: poster.pubkey() },
-            manifest_hash: sha(&manifest),
-            dir: lease_dir,
-            open: Mutex::new(true),
-            inputs: Mutex::new(None),
-            log: Mutex::new(None),
-            arrivals: Mutex::new(Vec::new()),
-        });
-        let identity = Identity::load_or_create(&state).unwrap();
-        let clock = Clock::manual(NOW * 1000);
-        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let server = ApiServer::start(address, &identity, key(1), directory.clone(), limits, clock.clone()).unwrap();
-        let config = pinned_client_config(identity.fingerprint()).unwrap();
-        let http = reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build().unwrap();
-        Self { _dir: dir, directory, server, clock, http, buyer, poster, manifest }
-    }
-
-    async fn send(&self, signer: &Keypair, method: Method, path: &str, body_hash: [u8; 32], body: Vec<u8>) -> Response {
-        let headers = self.signed(signer, &method, path, body_hash, rand::random(), key(1));
-        self.raw(method, path, headers, body).await
-    }
-
-    fn signed(
-        &self,
-        signer: &Keypair,
-        method: &Method,
-        path: &str,
-        body_sha256: [u8; 32],
-        nonce: [u8; 16],
-        provider: Pubkey,
-    ) -> HashMap<&'static str, String> {
-        let request = SignedRequest { method: method.as_str(), path_and_query: path, body_sha256, provider: &provider };
-        sign(signer, &request, NOW as u64, nonce).unwrap().pairs().into()
-    }
-
-    async fn raw(&self, method: Method, path: &str, headers: HashMap<&'static str, String>, body: Vec<u8>) -> Response {
-        self.try_raw(method, path, headers, body).await.unwrap()
-    }
-
-    async fn try_raw(
-        &self,
-        method: Method,
-        path: &str,
-        headers: HashMap<&'static str, String>,
-        body: Vec<u8>,
-    ) -> reqwest::Result<Response> {
-        let mut request = self.http.request(method, format!("https://{}{path}", self.server.address())).body(body);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        request.send().await
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        self.send(&self.buyer, Method::GET, path, empty_body_hash(), vec![]).await
-    }
-
-    fn job(&self, rest: &str) -> String {
-        format!("/v1/jobs/{}/{rest}", key(2))
-    }
-
-    fn lease(&self, rest: &str) -> String {
-        format!("/v1/leases/{}/{rest}", key(3))
-    }
-
-    async fn push_manifest(&self) -> Response {
-        self.send(&self.poster, Method::PUT, &self.job("manifest"), sha(&self.manifest), self.manifest.clone()).await
-    }
-
-    fn arrivals(&self) -> Vec<Arrival> {
-        self.directory.arrivals.lock().unwrap().clone()
-    }
-}
-
-async fn refused(response: Response) -> (StatusCode, String) {
-    let status = response.status();
-    let body: ErrorBody = response.json().await.unwrap();
-    assert!(!body.error.message.is_empty());
-    (status, body.error.code)
-}
 
 #[tokio::test]
 async fn health_needs_no_signature_and_everything_else_does() {
@@ -256,7 +77,7 @@ async fn a_stranger_a_replay_an_old_request_and_one_for_another_provider_are_ref
         "the clock is off for this one, too"
     );
     bench.clock.set(NOW * 1000);
-    assert_eq!(refused(bench.get(&other).await).await, (StatusCode::NOT_FOUND, codes::NOT_FOUND.to_owned()));
+    assert_eq!(refused(bench.get(&other).await).await, (StatusCode::NOT_FOUND, codes::NOT_KNOWN_YET.to_owned()));
 }
 
 #[tokio::test]
@@ -269,11 +90,11 @@ async fn the_manifest_is_taken_once_when_its_hash_is_the_jobs() {
     let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&bench.manifest), wrong).await).await;
     assert_eq!(
         refusal,
-        (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()),
+        (StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH.to_owned()),
         "the body is not the one that was signed"
     );
     let large = vec![b' '; 65 * 1024];
-    let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&large), large).await).await;
+    let refusal = refused(bench.send(&bench.buyer, Method::PUT, &path, sha(&bench.manifest), large).await).await;
     assert_eq!(refusal, (StatusCode::PAYLOAD_TOO_LARGE, codes::TOO_LARGE.to_owned()));
     assert!(!bench.directory.dir.manifest().exists() && bench.arrivals().is_empty());
 
@@ -323,19 +144,16 @@ async fn nothing_is_taken_any_more_once_the_container_started() {
     assert_eq!(refused(bench.push_manifest().await).await, (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()));
 }
 
-fn piece(n: i64) -> LogPiece {
-    LogPiece { ts_ms: n, stream: LogStream::Stdout, bytes: Bytes::from(format!("line {n}")) }
-}
-
 #[tokio::test]
 async fn the_log_is_followed_from_any_line_until_it_is_closed() {
-    let bench = Bench::start(ApiLimits { streams: 1, ..ApiLimits::default() }).await;
+    let bench = Bench::start(ApiLimits { places: 1, ..ApiLimits::default() }).await;
     assert_eq!(
         refused(bench.get(&bench.lease("logs")).await).await,
         (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned())
     );
     let log = Arc::new(LeaseLog::open(&bench.directory.dir.log(), LogLimits::default()).unwrap());
-    log.append(&[piece(0), piece(1)]).unwrap();
+    let mut writer = log.writer().await;
+    writer.append(&[piece(0), piece(1)]).unwrap();
     *bench.directory.log.lock().unwrap() = Some(Arc::clone(&log));
 
     let mut follower = bench.get(&bench.lease("logs?follow=true&from=1")).await;
@@ -344,7 +162,7 @@ async fn the_log_is_followed_from_any_line_until_it_is_closed() {
     assert_eq!((line.seq, line.line.as_str()), (1, "line 1"));
     let refusal = refused(bench.get(&bench.lease("logs?follow=true")).await).await;
     assert_eq!(refusal, (StatusCode::TOO_MANY_REQUESTS, codes::BUSY.to_owned()), "there is room for one follower");
-    log.append(&[piece(2)]).unwrap();
+    writer.append(&[piece(2)]).unwrap();
     log.close().unwrap();
     let mut rest = Vec::new();
     while let Some(chunk) = follower.chunk().await.unwrap() {
@@ -394,10 +212,101 @@ async fn a_port_in_use_is_told_and_a_shutdown_frees_the_port() {
     let address = bench.server.address();
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::load_or_create(&StateDir::open(dir.path()).unwrap()).unwrap();
-    let again =
-        || ApiServer::start(address, &identity, key(1), bench.directory.clone(), ApiLimits::default(), Clock::system());
+    let again = || {
+        let (state, directory, limits) = (&bench.state, bench.directory.clone(), ApiLimits::default());
+        ApiServer::start(address, state, &identity, key(1), directory, limits, Clock::system())
+    };
     let error = again().unwrap_err();
     assert!(matches!(error, ServeError::InUse { .. }) && error.to_string().contains("--listen"), "{error}");
     bench.server.shutdown(Duration::from_secs(1)).await;
     again().unwrap().shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn issue9_13_the_log_of_a_container_that_has_just_ended_is_sent_to_its_end() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    let log = Arc::new(LeaseLog::open(&bench.directory.dir.log(), LogLimits::default()).unwrap());
+    *bench.directory.log.lock().unwrap() = Some(Arc::clone(&log));
+    *bench.directory.ending.lock().unwrap() = true;
+    let answer = bench.get(&bench.lease("logs")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    log.writer().await.append(&[piece(0), piece(1)]).unwrap();
+    log.close().unwrap();
+    assert_eq!(answer.text().await.unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn issue9_13_a_body_that_does_not_hash_to_its_path_is_told_so() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    *bench.directory.inputs.lock().unwrap() = Some(vec![sha(INPUT)]);
+    let path = bench.job(&format!("inputs/{}", hex::encode(sha(INPUT))));
+    let other = b"other bytes".to_vec();
+    let mismatch = (StatusCode::UNPROCESSABLE_ENTITY, codes::HASH_MISMATCH.to_owned());
+    for signed_for in [sha(&other), sha(INPUT)] {
+        let answer = bench.send(&bench.buyer, Method::PUT, &path, signed_for, other.clone()).await;
+        assert_eq!(refused(answer).await, mismatch);
+    }
+    let capitals = bench.job(&format!("inputs/{}", hex::encode_upper(sha(INPUT))));
+    let answer = bench.send(&bench.buyer, Method::PUT, &capitals, sha(INPUT), INPUT.to_vec()).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT, "hex is hex");
+}
+
+#[tokio::test]
+async fn issue9_13_a_nonce_in_capitals_is_accepted_and_is_the_same_nonce() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    let path = bench.lease("status");
+    let text = format!(
+        "gridlease-api-v1\nGET\n{path}\n{NOW}\n{}\n{}\n{}",
+        "AB".repeat(16),
+        hex::encode(empty_body_hash()),
+        key(1)
+    );
+    let headers = HashMap::from([
+        ("x-gridlease-key", bench.buyer.pubkey().to_string()),
+        ("x-gridlease-timestamp", NOW.to_string()),
+        ("x-gridlease-nonce", "AB".repeat(16)),
+        ("x-gridlease-signature", bench.buyer.sign_message(text.as_bytes()).to_string()),
+    ]);
+    assert_eq!(bench.raw(Method::GET, &path, headers, vec![]).await.status(), StatusCode::OK);
+    let small = bench.signed(&bench.buyer, &Method::GET, &path, empty_body_hash(), [0xab; 16], key(1));
+    let again = refused(bench.raw(Method::GET, &path, small, vec![]).await).await;
+    assert_eq!(again, (StatusCode::UNAUTHORIZED, codes::REPLAYED.to_owned()));
+}
+
+#[tokio::test]
+async fn issue9_13_a_nonce_is_refused_after_a_restart_of_the_node_as_well() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    let path = bench.lease("status");
+    let once = bench.signed(&bench.buyer, &Method::GET, &path, empty_body_hash(), [7; 16], key(1));
+    assert_eq!(bench.raw(Method::GET, &path, once.clone(), vec![]).await.status(), StatusCode::OK);
+    let bench = bench.restart().await;
+    let again = refused(bench.raw(Method::GET, &path, once, vec![]).await).await;
+    assert_eq!(again, (StatusCode::UNAUTHORIZED, codes::REPLAYED.to_owned()));
+    assert_eq!(
+        bench.get(&path).await.status(),
+        StatusCode::OK,
+        "what was signed before the restart and not used is good"
+    );
+}
+
+#[tokio::test]
+async fn issue9_14_a_manifest_that_would_not_be_run_is_refused_at_the_push_by_its_keys() {
+    let bench = Bench::with_manifest(ApiLimits::default(), manifest("network: egress\n")).await;
+    let answer = bench.push_manifest().await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let body: ErrorBody = answer.json().await.unwrap();
+    assert_eq!(body.error.code, codes::NOT_RUNNABLE);
+    assert!(body.error.message.contains("network: "), "{}", body.error.message);
+    assert!(!bench.directory.dir.manifest().exists() && bench.arrivals().is_empty());
+}
+
+#[tokio::test]
+async fn issue9_08_an_honest_request_is_accepted_by_a_node_whose_machine_is_a_day_off() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    for host_ms in [NOW * 1000 + 86_400_000, NOW * 1000 - 86_400_000] {
+        bench.clock.set_host(host_ms);
+        assert_eq!(bench.get(&bench.lease("status")).await.status(), StatusCode::OK);
+        let health: Health = bench.raw(Method::GET, "/v1/health", HashMap::new(), vec![]).await.json().await.unwrap();
+        assert_eq!(health.now, NOW as u64);
+    }
 }

@@ -3,7 +3,8 @@
 
 mod support;
 
-use gridlease_sdk::node_api::client::{NodeClient, NodeError};
+use futures_util::StreamExt as _;
+use gridlease_sdk::node_api::client::{LogStart, NodeClient, NodeError};
 use gridlease_sdk::node_api::codes;
 use sha2::{Digest as _, Sha256};
 use solana_keypair::Keypair;
@@ -99,6 +100,22 @@ async fn a_client_whose_clock_is_off_is_told_so() {
         "{error:?}"
     );
     assert!(error.to_string().ends_with("so set the clock"), "{error}");
+}
+
+#[tokio::test]
+async fn issue9_08_a_client_whose_clock_is_a_day_off_signs_in_the_nodes_time() {
+    let node = TestNode::start().await;
+    node.state.health_now.store(support::node::machine_time(), Ordering::SeqCst);
+    node.write_log(&["one line"]);
+    let late = || node.client().with_clock(|| support::node::machine_time() - 86_400);
+    late().status(&id()).await.unwrap();
+    late().push_manifest(&id(), b"{}").await.unwrap();
+    let client = late();
+    let lines: Vec<_> = client.logs(id(), LogStart::Beginning, false).collect().await;
+    assert_eq!(lines.into_iter().map(|line| line.unwrap().line).collect::<Vec<_>>(), ["one line"]);
+    let before = node.requests();
+    client.status(&id()).await.unwrap();
+    assert_eq!(node.requests(), before + 1, "once corrected, the first signature is right");
 }
 
 #[tokio::test]

@@ -26,6 +26,10 @@ const LONG_PAUSE: Duration = Duration::from_secs(3);
 const STATUS_EVERY: (Duration, Duration) = (Duration::from_millis(700), Duration::from_secs(5));
 /// How long log and outputs are waited for once the lease is over.
 const AFTERMATH: Duration = Duration::from_secs(60);
+/// How long the node is asked for its last word once the lease is over: the container may still have to end.
+const LAST_WORD: Duration = Duration::from_secs(15);
+/// How long one answer may take then.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// How a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +143,7 @@ impl Talk {
                 // It runs, so it has all that it needs.
                 (Some(codes::WRONG_STATE), true) => return Ok(false),
                 // The node hears of its award a moment later than we do.
-                (Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY), _) => PAUSE,
+                (Some(codes::WRONG_STATE | codes::NOT_KNOWN_YET | codes::BUSY), _) => PAUSE,
                 _ if error.is_transient() => {
                     self.trouble(&mut told, &error, false).await?;
                     LONG_PAUSE
@@ -155,23 +159,40 @@ impl Talk {
         }
     }
 
-    /// The node's steps, each told once.
+    /// The node's steps, each told once; the last is how the container ended.
     async fn watch(&self, node: &NodeClient) -> Outcome {
         let mut last: Option<LeaseStatus> = None;
         loop {
             if let Ok(status) = node.status(&self.lease).await {
-                let seen = |status: &LeaseStatus| (status.phase.clone(), status.pull, status.message.clone());
-                if last.as_ref().map(seen) != Some(seen(&status)) {
-                    let (phase, pull, message) = seen(&status);
-                    self.tell(JobEvent::NodeStatus { lease: self.lease, phase, pull, message }).await?;
-                }
-                last = Some(status);
+                self.tell_status(&mut last, status).await?;
             }
             let every = if *self.started.borrow() { STATUS_EVERY.1 } else { STATUS_EVERY.0 };
             if !self.pause(every).await {
-                return Ok(());
+                break;
             }
         }
+        // The chain tells of an end in one word; the reason in words is the node's.
+        let since = tokio::time::Instant::now();
+        while let Ok(Ok(status)) = tokio::time::timeout(ANSWER, node.status(&self.lease)).await {
+            let over = status.exit_code.is_some() || status.container_state.is_none();
+            self.tell_status(&mut last, status).await?;
+            if over || since.elapsed() > LAST_WORD {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    async fn tell_status(&self, last: &mut Option<LeaseStatus>, status: LeaseStatus) -> Outcome {
+        let seen = |status: &LeaseStatus| (status.phase.clone(), status.pull, status.message.clone());
+        let news = last.as_ref().map(seen) != Some(seen(&status));
+        let (phase, pull, message) = seen(&status);
+        *last = Some(status);
+        if !news {
+            return Ok(());
+        }
+        self.tell(JobEvent::NodeStatus { lease: self.lease, phase, pull, message }).await
     }
 
     /// The log, line by line, to its end; then its chain is held against the chain's word.
@@ -209,7 +230,7 @@ impl Talk {
                 // Complete, but the chain has not told its hash yet.
                 (None, _) => {}
                 (Some(error), None)
-                    if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_FOUND | codes::BUSY)) => {}
+                    if matches!(code(error), Some(codes::WRONG_STATE | codes::NOT_KNOWN_YET | codes::BUSY)) => {}
                 (Some(error), _) if error.is_transient() => self.trouble(&mut told, error, false).await?,
                 // No container ever ran.
                 (Some(error), Some(_)) if code(error).is_some() => return Ok(()),

@@ -1,5 +1,7 @@
 //! A job as it stands, and the list of a buyer's jobs.
 
+use std::time::Duration;
+
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_sdk::account::{Job, Lease};
 use gridlease_sdk::address;
@@ -15,6 +17,9 @@ use crate::amount::Usdc;
 use crate::error::CliError;
 use crate::history;
 use crate::steps::{LeaseView, view_of};
+
+/// How long the node is waited for.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// A bid in a job's book.
 #[derive(Clone, Debug, Serialize)]
@@ -66,6 +71,8 @@ pub struct JobView {
     pub reason: &'static str,
     /// Exit code of the container.
     pub exit_code: Option<i32>,
+    /// Why and how it ended in the words of the node that ran it last; none where it says nothing or cannot be asked.
+    pub node_message: Option<String>,
     /// The buyer; none where the account is closed.
     pub owner: Option<String>,
     /// The most that it pays per hour.
@@ -134,6 +141,10 @@ impl Buyer {
         if let Some(key) = found.current_lease(job) {
             lease = client.find::<Lease>(&key).await?.map(|lease| view_of(key, &lease, now));
         }
+        let node_message = match &lease {
+            Some(lease) => self.word_of(&lease.provider, &lease.lease).await,
+            None => None,
+        };
         let bids = (1..).zip(found.bids()).map(|(rank, bid)| BidView {
             rank,
             provider: bid.provider,
@@ -146,6 +157,7 @@ impl Buyer {
             state: state_name(&found),
             reason: found.end_reason().name(),
             exit_code: found.exit(),
+            node_message,
             owner: Some(found.owner.to_string()),
             max_price: Some(Usdc(found.max_price)),
             max_duration_s: Some(found.max_duration_s),
@@ -167,12 +179,17 @@ impl Buyer {
         }
         let last = past.leases.last();
         let reason = past.reason.or(last.map(|gone| gone.reason)).unwrap_or(EndReason::None);
+        let node_message = match (0u8..).zip(&past.leases).last() {
+            Some((number, gone)) => self.word_of(&gone.provider, &address::lease(job, number)).await,
+            None => None,
+        };
         Ok(JobView {
             job: *job,
             name,
             state: "closed",
             reason: reason.name(),
             exit_code: last.and_then(|gone| gone.exit_code),
+            node_message,
             owner: None,
             max_price: None,
             max_duration_s: None,
@@ -185,6 +202,14 @@ impl Buyer {
             lease: None,
             past_leases: (0u8..).zip(&past.leases).map(|(number, gone)| past_lease(job, number, gone)).collect(),
         })
+    }
+
+    /// What the node has to say about a lease. It keeps that for a while after the end; one that does not answer soon, or not
+    /// to this key, says nothing.
+    async fn word_of(&self, provider: &Pubkey, lease: &Pubkey) -> Option<String> {
+        let ask = async { self.node_of(provider).await.ok()?.status(lease).await.ok() };
+        let status = tokio::time::timeout(ANSWER, ask).await.ok().flatten()?;
+        (!status.message.is_empty()).then_some(status.message)
     }
 
     /// The buyer's jobs, the newest first: those on chain, and with `all` those that this machine remembers.

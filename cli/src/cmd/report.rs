@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::describe::{score, short};
+use super::watch::printable;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
 use crate::buyer::show::{JobLine, JobView};
@@ -164,6 +165,9 @@ impl Report for JobView {
         ];
         if let Some(code) = self.exit_code {
             lines.push(("exit code", code.to_string()));
+        }
+        if let Some(said) = &self.node_message {
+            lines.push(("node says", printable(said)));
         }
         if let (Some(price), Some(seconds)) = (self.max_price, self.max_duration_s) {
             let price = format!("at most {price} USDC per hour, for at most {}", span(seconds.into()));

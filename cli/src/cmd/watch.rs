@@ -26,6 +26,7 @@ pub(super) struct Summary {
     #[serde(skip)]
     end: EndReason,
     pub exit_code: Option<i32>,
+    pub node_message: Option<String>,
     pub paid: Usdc,
     pub fee: Usdc,
     pub refunded: Usdc,
@@ -37,12 +38,14 @@ pub(super) struct Summary {
 impl Report for Summary {
     fn human(&self) -> String {
         let exit = self.exit_code.map_or("-".to_owned(), |code| code.to_string());
+        let said = self.node_message.as_deref().map_or("-".to_owned(), printable);
         let outputs = self.outputs.clone().unwrap_or_else(|| "-".to_owned());
         let paid = if self.settled { self.paid.to_string() } else { format!("{} (not settled yet)", self.paid) };
         fields(&[
             ("job", &self.job),
             ("ended", &self.reason),
             ("exit code", &exit),
+            ("node says", &said),
             ("paid", &paid),
             ("fee", &self.fee),
             ("refunded", &self.refunded),
@@ -65,6 +68,7 @@ pub(super) async fn watch(
         reason: EndReason::None.name().to_owned(),
         end: EndReason::None,
         exit_code: None,
+        node_message: None,
         paid: Usdc(0),
         fee: Usdc(0),
         refunded: Usdc(0),
@@ -125,6 +129,11 @@ impl Summary {
                 self.reason = reason.name().to_owned();
                 self.exit_code = *exit_code;
                 self.money(money);
+            }
+            // Of the lease told of last; the words of an earlier attempt went with it.
+            JobEvent::Awarded { .. } => self.node_message = None,
+            JobEvent::NodeStatus { message, .. } => {
+                self.node_message = (!message.is_empty()).then(|| message.clone());
             }
             JobEvent::Settled { money, .. } => {
                 self.settled = true;

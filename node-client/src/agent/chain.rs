@@ -13,6 +13,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 use tokio::sync::OnceCell;
 
+use crate::clock::{Clock, HostClock};
 use crate::sold::Sold;
 
 /// What became of a submission.
@@ -37,13 +38,14 @@ pub struct Chain {
     client: Client,
     node_key: Arc<Keypair>,
     insurance: Arc<OnceCell<Pubkey>>,
+    clock: Clock,
 }
 
 impl Chain {
-    /// The chain behind `client`, signed for by `node_key`.
+    /// The chain behind `client`, signed for by `node_key`. Every reading of its clock sets `clock`.
     #[must_use]
-    pub fn new(client: Client, node_key: Arc<Keypair>) -> Self {
-        Self { client, node_key, insurance: Arc::default() }
+    pub fn new(client: Client, node_key: Arc<Keypair>, clock: Clock) -> Self {
+        Self { client, node_key, insurance: Arc::default(), clock }
     }
 
     /// The RPC client.
@@ -66,12 +68,31 @@ impl Chain {
         self.client.find(lease).await
     }
 
-    /// The lease, or `None` once it is closed, and the chain's clock.
+    /// The chain's clock. Sets the node's by it, and tells the operator where this machine's is off.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn now(&self) -> Result<Now, ReadError> {
+        let now = self.client.now().await?;
+        match self.clock.observe(now) {
+            Some(HostClock::Off { ahead_s }) => tracing::warn!(
+                "this machine's clock is {} s {} the chain's; the node goes on by the chain's, but certificates of \
+                 https addresses are checked by this machine's: set it right (`timedatectl set-ntp true`)",
+                ahead_s.unsigned_abs(),
+                if ahead_s > 0 { "ahead of" } else { "behind" },
+            ),
+            Some(HostClock::Right) => tracing::info!("this machine's clock agrees with the chain's again"),
+            None => {}
+        }
+        Ok(now)
+    }
+
+    /// The lease, or `None` once it is closed, and the chain's clock as it was read before.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn lease_and_now(&self, lease: &Pubkey) -> Result<(Option<Lease>, Now), ReadError> {
-        let now = self.client.now().await?;
+        let now = self.now().await?;
         Ok((self.client.find(lease).await?, now))
     }
 

@@ -11,6 +11,7 @@ use gridlease_sdk::instruction::lease as instruction;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Chain, Submitted};
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
 use crate::reconcile::{Action, ChainLease, ChainState, next};
-use crate::store::{LeaseRecord, Phase, Step, StopReason, Store};
+use crate::store::{LeaseRecord, Phase, Step, Store};
 use crate::worker::{WorkError, Worker};
 
 /// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
@@ -57,6 +58,42 @@ struct Seen {
     uri_known: bool,
 }
 
+/// What goes on beside the steps while the container runs. Ended when it is dropped.
+#[derive(Default)]
+struct Beside {
+    log: Option<JoinHandle<()>>,
+    pauses: Option<JoinHandle<()>>,
+}
+
+impl Beside {
+    /// Begins what is not under way.
+    fn keep_up(&mut self, worker: &Worker, record: &LeaseRecord) {
+        let ended = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
+        if ended(&self.log) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.log = Some(tokio::spawn(async move {
+                if let Err(error) = worker.follow_log(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
+                }
+            }));
+        }
+        if ended(&self.pauses) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pauses = Some(tokio::spawn(async move {
+                if let Err(error) = worker.watch_pauses(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "whether the container is paused cannot be seen; it is looked at again");
+                }
+            }));
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.log.iter().chain(&self.pauses).for_each(JoinHandle::abort);
+    }
+}
+
 impl LeaseTask {
     /// Runs a lease to its end, or until the node shuts down. Never fails: what fails is tried again.
     pub async fn run(self, record: LeaseRecord) {
@@ -68,11 +105,11 @@ impl LeaseTask {
             uri_known: false,
         };
         let mut pause = PAUSE;
-        let mut follower: Option<tokio::task::JoinHandle<()>> = None;
+        let mut beside = Beside::default();
         while !self.shutdown.is_cancelled() {
             let step = tokio::select! {
                 () = self.shutdown.cancelled() => break,
-                step = self.step(&lease, &mut seen, &mut follower) => step,
+                step = self.step(&lease, &mut seen, &mut beside) => step,
             };
             match step {
                 Ok(true) => break,
@@ -89,31 +126,22 @@ impl LeaseTask {
                 }
             }
         }
-        if let Some(follower) = follower {
-            follower.abort();
-        }
+        drop(beside);
         if !self.shutdown.is_cancelled() {
             self.see_off(&lease, seen.account).await;
         }
     }
 
     /// One look and one action; `true` when nothing is left to do.
-    async fn step(
-        &self,
-        lease: &Pubkey,
-        seen: &mut Seen,
-        follower: &mut Option<tokio::task::JoinHandle<()>>,
-    ) -> Result<bool, WorkError> {
+    async fn step(&self, lease: &Pubkey, seen: &mut Seen, beside: &mut Beside) -> Result<bool, WorkError> {
         let Some(record) = self.store.get(lease)? else { return Ok(true) };
         self.look_at_chain(&record, seen).await;
         let container = self.worker.observe(&record).await?;
         let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
         self.board.show(&record, &container, &seen.chain).await;
         let action = next(&record, &container, &seen.chain, &local, self.clock.now());
-        if matches!(container, ContainerState::Running { .. })
-            && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
-        {
-            *follower = Some(self.follow(record.clone()));
+        if matches!(container, ContainerState::Running { .. }) {
+            beside.keep_up(&self.worker, &record);
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, "next");
         match &action {
@@ -150,32 +178,21 @@ impl LeaseTask {
         }
     }
 
-    fn follow(&self, record: LeaseRecord) -> tokio::task::JoinHandle<()> {
-        let worker = self.worker.clone();
-        tokio::spawn(async move {
-            if let Err(error) = worker.follow_log(&record).await {
-                tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
-            }
-        })
-    }
-
     /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
     async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
-        let asked_at = self.clock.now();
         match self.chain.lease_and_now(&record.lease).await {
             Ok((Some(account), now)) => {
-                // Deadlines are the chain's; this machine's clock may differ, so they are told in its time.
-                let ahead = to_i64(now.ts.0) - asked_at;
-                let local = |ts: u64| if ts == 0 { 0 } else { to_i64(ts) - ahead };
                 seen.chain = ChainLease {
                     state: state_of(&account),
-                    start_deadline: local(account.start_deadline),
-                    runway_end: local(account.runway_end),
-                    seen_at: asked_at,
+                    start_deadline: to_i64(account.start_deadline),
+                    runway_end: to_i64(account.runway_end),
+                    seen_at: to_i64(now.ts.0),
                 };
                 seen.account = Some(account);
             }
-            Ok((None, _)) => seen.chain = ChainLease { state: ChainState::Closed, seen_at: asked_at, ..seen.chain },
+            Ok((None, now)) => {
+                seen.chain = ChainLease { state: ChainState::Closed, seen_at: to_i64(now.ts.0), ..seen.chain };
+            }
             Err(error) => {
                 tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
                 seen.chain.state = ChainState::Unknown;
@@ -230,9 +247,10 @@ impl LeaseTask {
         match self.chain.submit(&[ready]).await {
             Submitted::Landed(signature) => {
                 tracing::info!(lease = %record.lease, %signature, "ready: the meter runs");
+                let now_ms = self.clock.now_ms();
                 self.store.done(&record.lease, |record| {
                     record.ready_signature = Some(signature);
-                    record.reach(Phase::ReadyPosted);
+                    record.meter_started(now_ms);
                     Ok(())
                 })?;
             }
@@ -247,24 +265,16 @@ impl LeaseTask {
         self.store.intend(&record.lease, Step::PostFinish)?;
         let keys = LeaseKeys::new(record.lease, account);
         let node_key = self.chain.node_key();
-        let ended = record.ended.as_ref();
-        let lost = ended.is_none_or(|ended| ended.lost);
+        let ended = record.ended.as_ref().filter(|ended| !ended.lost);
+        // Only what ran is billed, however late this arrives.
         let outcome = Outcome {
-            exit_code: ended.filter(|ended| !ended.lost).map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
+            exit_code: ended.map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
             result_hash: record.output_root.unwrap_or_default(),
             log_hash: record.log_hash,
-            ended_ts: 0,
-            stood_s: 0,
+            ended_ts: record.ended_at(),
+            stood_s: record.stood_s(),
         };
-        let reason = match record.stop {
-            // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
-            Some(StopReason::Operator) => EndReason::Abandoned,
-            _ if lost => EndReason::Abandoned,
-            // A top-up that came while the container was being stopped: there is money again, but nothing left to pay for.
-            Some(StopReason::OutOfFunds) if self.has_money_again(&seen.chain) => EndReason::Completed,
-            Some(StopReason::OutOfFunds) => EndReason::OutOfFunds,
-            Some(StopReason::LeaseOver | StopReason::DiskFull | StopReason::TooLate) | None => EndReason::Completed,
-        };
+        let reason = record.end_reason(self.has_money_again(&seen.chain));
         let end = if reason == EndReason::Abandoned {
             match self.chain.insurance().await {
                 Ok(insurance) => instruction::abandon(&node_key, &keys, &insurance, outcome),

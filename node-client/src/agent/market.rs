@@ -20,6 +20,7 @@ use super::chain::{Chain, Submitted};
 use super::config::{OfferPolicy, Unit, gpu_root};
 use super::health::Health;
 use crate::bidder::{Decision, Reason, Side, decide};
+use crate::dangling::Orphans;
 use crate::sold::Sold;
 use crate::store::NewLease;
 use crate::worker::Worker;
@@ -44,6 +45,7 @@ pub(crate) struct MarketTask {
     pub(crate) provider: Pubkey,
     pub(crate) unit: Unit,
     pub(crate) policy: OfferPolicy,
+    pub(crate) orphans: Orphans,
     pub(crate) patience: Duration,
     pub(crate) shutdown: CancellationToken,
 }
@@ -101,7 +103,7 @@ impl MarketTask {
         }
         let offer_key = address::offer(&self.provider, self.policy.number);
         let offer: Option<Offer> = client.find(&offer_key).await.context("reading the offer")?;
-        let now = client.now().await.context("reading the chain's clock")?;
+        let now = self.chain.now().await.context("reading the chain's clock")?;
         if let Some(problem) = self.health.problem().await {
             if offer.as_ref().is_some_and(|offer| offer.is_live(now.ts) && offer.units_free > 0) {
                 tracing::error!("the machine is not well, its offer is taken back: {problem}");
@@ -225,8 +227,8 @@ impl MarketTask {
             }
             return;
         }
-        if lease.state() != Some(LeaseState::Starting) {
-            return; // another node of this provider runs it, or this one lost its memory: the deadlines decide
+        if lease.state() != Some(LeaseState::Starting) && !self.was_forgotten(key, lease, worker).await {
+            return; // over, or another node of this provider runs it: the deadlines decide
         }
         let in_use = leases.gpus_in_use();
         let free = self.unit.gpus.iter().find(|unit| unit.iter().all(|gpu| !in_use.contains(&gpu)));
@@ -257,6 +259,29 @@ impl MarketTask {
                 leases.start(record);
             }
             Err(error) => tracing::error!(lease = %key, %error, "a new lease cannot be written down; will try again"),
+        }
+    }
+
+    /// Is this an open lease that runs (or ran) here, although the store does not know it? With its container and its manifest
+    /// it goes on as if nothing had happened; where its container had to be ended without a lease, it is taken on to tell
+    /// the chain so, instead of letting the meter run for nothing.
+    async fn was_forgotten(&self, key: &Pubkey, lease: &Lease, worker: &Worker) -> bool {
+        if lease.state().is_none_or(LeaseState::is_over) {
+            return false;
+        }
+        if self.orphans.contains(key) {
+            return true;
+        }
+        // Which GPUs the container has is not known any more: there must be no choice.
+        if self.unit.gpus.len() > 1 && self.unit.gpus.iter().any(|unit| !unit.is_empty()) {
+            return false;
+        }
+        match worker.can_go_on(key).await {
+            Ok(can) => can,
+            Err(error) => {
+                tracing::warn!(lease = %key, %error, "a lease that the store does not know cannot be looked at yet");
+                false
+            }
         }
     }
 
@@ -354,7 +379,7 @@ impl MarketTask {
         let instruction = if open == 0 {
             self.withdrawal(&offer).await
         } else {
-            let Ok(now) = client.now().await else { return };
+            let Ok(now) = self.chain.now().await else { return };
             let expires_ts = now.ts.0.saturating_add(LAST_SECONDS);
             let terms = OfferTerms { units: open, auto_bid: false, expires_ts, ..self.terms(now) };
             refresh_offer(&node_key, &self.provider, number, terms)

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiLimits, ApiServer, ServeError};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
+use crate::dangling::{Dangling, GRACE};
+use crate::descriptors;
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -147,6 +149,7 @@ pub async fn run(
     shutdown: CancellationToken,
     started: impl FnOnce(&Started),
 ) -> Result<(), NodeError> {
+    let files = descriptors::raise();
     let clock = Clock::system();
     let state = StateDir::open(&config.state_dir)?;
     let store = Store::open(&state.database())?;
@@ -158,7 +161,9 @@ pub async fn run(
     let unit = config.offer.unit(&machine)?;
     tracing::info!(engine = engine.name, gpus = machine.gpus.len(), cores = machine.host.cpu_cores, "machine");
 
-    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key));
+    let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key), clock.clone());
+    // Before anything is decided or any signature is checked by the node's clock.
+    chain.now().await?;
     let provider = address::provider(&config.authority);
     check_record(&config, &identity, &provider).await?;
     check_sol(&config, &chain).await?;
@@ -166,6 +171,7 @@ pub async fn run(
     let logs = LogHub::new(state.clone(), LogLimits::default());
     let policy = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
     let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(provider) };
+    let dangling = Dangling::new(Arc::clone(&driver), store.clone(), provider, GRACE);
     let worker = Worker::new(
         worker_config,
         driver,
@@ -179,10 +185,11 @@ pub async fn run(
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(
         config.listen,
+        &state,
         &identity,
         provider,
         Arc::clone(&board) as Arc<dyn crate::api::LeaseDirectory>,
-        ApiLimits::default(),
+        ApiLimits::within(files),
         clock.clone(),
     )?;
 
@@ -200,6 +207,8 @@ pub async fn run(
     for record in store.all()? {
         leases.show_or_resume(record).await;
     }
+    let orphans = dangling.orphans();
+    let dangling = tokio::spawn(dangling.run(shutdown.clone()));
     started(&Started {
         provider,
         offer: address::offer(&provider, config.offer.number),
@@ -213,12 +222,15 @@ pub async fn run(
         provider,
         unit,
         policy: config.offer.clone(),
+        orphans,
         patience: config.patience,
         shutdown: shutdown.clone(),
     };
     market.run(&mut leases, &worker).await;
 
     leases.stop().await;
+    // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
+    dangling.abort();
     api.shutdown(API_GRACE).await;
     Ok(())
 }

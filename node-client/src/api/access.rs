@@ -1,35 +1,50 @@
 //! Who asks, and may they?
 
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 
+use axum::extract::ConnectInfo;
+use axum::http::Method;
 use axum::http::request::Parts;
-use gridlease_sdk::node_api::auth::{AuthHeaders, SignedRequest, verify};
+use gridlease_sdk::node_api::auth::{AuthError, AuthHeaders, BODY_HEADER, SignedRequest, verify};
 use gridlease_sdk::node_api::codes;
 use solana_pubkey::Pubkey;
 
+use super::connections::Busy;
 use super::{ApiError, Context, Owners};
 
-/// Accepts a request whose body has `body_sha256`, if it is signed by one of `owners` (`None`: there is no such
-/// thing here, which only a signed request gets to know) and was not seen before.
+/// An owner whose request is being answered.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// The key that signed.
+    pub key: Pubkey,
+    /// SHA-256 that the body is to have, as it was signed.
+    pub body_sha256: [u8; 32],
+    /// Keeps the connection from giving way: a caller is to be held until its answer is complete.
+    _busy: Option<Busy>,
+}
+
+/// Accepts a request if it is signed by one of `owners` (`None`: there is no such thing here, which only a signed
+/// request gets to know) and was not seen before. All of this comes before any of the body is read.
 pub(super) fn authorise(
     context: &Context,
     parts: &Parts,
-    body_sha256: [u8; 32],
     owners: Option<Owners>,
     what: &str,
-) -> Result<(), ApiError> {
+) -> Result<Caller, ApiError> {
     let headers = AuthHeaders::read(|name| parts.headers.get(name).and_then(|value| value.to_str().ok()))?;
-    let path_and_query = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let request =
-        SignedRequest { method: parts.method.as_str(), path_and_query, body_sha256, provider: &context.provider };
+    if parts.method == Method::PUT && !parts.headers.contains_key(BODY_HEADER) {
+        return Err(AuthError::Missing(BODY_HEADER).into());
+    }
+    let request = SignedRequest {
+        method: parts.method.as_str(),
+        path_and_query: parts.uri.path_and_query().map_or("/", |p| p.as_str()),
+        body_sha256: headers.body_sha256,
+        provider: &context.provider,
+    };
     let now = u64::try_from(context.clock.now()).unwrap_or(0);
     let key = verify(&headers, &request, now)?;
-    let owners = owners.ok_or_else(|| {
-        ApiError::not_found(
-            format!("this node has no {what} of that address"),
-            "ask the chain which provider has the lease",
-        )
-    })?;
+    let owners = owners.ok_or_else(|| ApiError::not_known_yet(what))?;
     if key != owners.buyer && key != owners.poster {
         return Err(ApiError::new(
             axum::http::StatusCode::FORBIDDEN,
@@ -39,8 +54,10 @@ pub(super) fn authorise(
         ));
     }
     // Last, so that only those who may ask use up room among the nonces.
-    let mut nonces = context.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(nonces.record(&headers, now)?)
+    context.nonces.lock().unwrap_or_else(PoisonError::into_inner).record(&headers, now)?;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let connection = peer.and_then(|ConnectInfo(peer)| context.connections.of(*peer));
+    Ok(Caller { key, body_sha256: headers.body_sha256, _busy: connection.map(super::connections::Connection::busy) })
 }
 
 /// An address out of a path.

@@ -6,6 +6,9 @@ use axum::response::{IntoResponse, Response};
 use gridlease_sdk::node_api::auth::AuthError;
 use gridlease_sdk::node_api::{ErrorBody, codes};
 
+use super::body::Broken;
+use crate::runnable::NotRunnable;
+
 /// A refused request: its status, and what the answer's body says.
 #[derive(Debug)]
 pub struct ApiError {
@@ -20,6 +23,16 @@ impl ApiError {
 
     pub(super) fn not_found(what: impl Into<String>, hint: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, codes::NOT_FOUND, what, hint)
+    }
+
+    /// The node has no job or lease of this address, or has not heard of it yet.
+    pub(super) fn not_known_yet(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            codes::NOT_KNOWN_YET,
+            format!("this node has no {what} of that address"),
+            "a node hears of its award some seconds later: try again; if it stays, ask the chain which provider has the lease",
+        )
     }
 
     pub(super) fn wrong_state(what: impl Into<String>, hint: &str) -> Self {
@@ -41,6 +54,11 @@ impl ApiError {
 
     pub(super) fn bad_body(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, codes::BAD_BODY, message, "")
+    }
+
+    pub(super) fn not_runnable(error: &NotRunnable) -> Self {
+        let hint = "post the job again without what the message names; this lease cannot start";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, codes::NOT_RUNNABLE, error.to_string(), hint)
     }
 
     pub(super) fn busy(message: &str) -> Self {
@@ -66,6 +84,18 @@ impl From<AuthError> for ApiError {
             _ => StatusCode::UNAUTHORIZED,
         };
         Self::new(status, error.code(), error.to_string(), "")
+    }
+}
+
+impl From<Broken> for ApiError {
+    fn from(error: Broken) -> Self {
+        match error {
+            Broken::TakenBack => Self::busy(&format!("the body was not taken: {error}")),
+            Broken::TooLarge(limit) => Self::too_large(limit as u64),
+            Broken::TooSlow { .. } | Broken::Transfer(_) => {
+                Self::bad_body(format!("the body is not complete: {error}"))
+            }
+        }
     }
 }
 

@@ -1,23 +1,21 @@
 //! What a buyer brings: the manifest and the inputs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use gridlease_sdk::manifest::Manifest;
 use gridlease_sdk::node_api::MAX_MANIFEST_BYTES;
 use sha2::{Digest as _, Sha256};
 
-use super::access::{address, authorise};
+use super::access::{Caller, address, authorise};
+use super::body::{pieces, whole};
+use super::places::Place;
 use super::{ApiError, Arrival, Context, JobAccess};
 use crate::inputs::{InputError, place};
 use crate::layout::write_atomically;
-
-/// For the body of a manifest to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::runnable;
 
 /// `PUT /v1/jobs/{job}/manifest`
 pub(super) async fn put_manifest(
@@ -27,20 +25,13 @@ pub(super) async fn put_manifest(
 ) -> Result<StatusCode, ApiError> {
     let job = address(&job)?;
     let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_MANIFEST_BYTES));
-    let bytes = match read.await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(ApiError::too_large(MAX_MANIFEST_BYTES as u64)),
-        Err(_) => return Err(ApiError::bad_body("the body did not arrive in time")),
-    };
-    let hash: [u8; 32] = Sha256::digest(&bytes).into();
     let access = context.directory.job(&job);
-    authorise(&context, &parts, hash, access.as_ref().map(|a| a.owners), "job")?;
+    let caller = authorise(&context, &parts, access.as_ref().map(|a| a.owners), "job")?;
     let access = known(access)?;
-    if hash != access.manifest_hash {
+    if caller.body_sha256 != access.manifest_hash {
         return Err(ApiError::hash_mismatch(format!(
             "the manifest has SHA-256 {}, the job says {}",
-            hex::encode(hash),
+            hex::encode(caller.body_sha256),
             hex::encode(access.manifest_hash)
         )));
     }
@@ -49,8 +40,18 @@ pub(super) async fn put_manifest(
         return Ok(StatusCode::NO_CONTENT);
     }
     still_open(&access)?;
-    // The right hash of something that is no manifest is the poster's mistake, better told now than after the start's deadline.
-    Manifest::from_canonical(&bytes).map_err(|e| ApiError::bad_body(format!("the manifest cannot be used: {e}")))?;
+    check_length(&parts, MAX_MANIFEST_BYTES as u64)?;
+    let place = context.places.take(caller.key)?;
+    let bytes = whole(pieces(body, context.limits.body_grace, place.taken_back()), MAX_MANIFEST_BYTES).await?;
+    let found: [u8; 32] = Sha256::digest(&bytes).into();
+    if found != access.manifest_hash {
+        return Err(ApiError::hash_mismatch(format!(
+            "the body has SHA-256 {}, not the one that was signed",
+            hex::encode(found)
+        )));
+    }
+    // What cannot be run is the poster's mistake, better told now than after the start's deadline.
+    runnable::read(&bytes).map_err(|error| ApiError::not_runnable(&error))?;
     blocking(move || write_atomically(&path, &bytes, 0o600)).await?.map_err(|e| ApiError::internal(&e))?;
     context.directory.arrived(&job, Arrival::Manifest);
     Ok(StatusCode::NO_CONTENT)
@@ -64,13 +65,12 @@ pub(super) async fn put_input(
 ) -> Result<StatusCode, ApiError> {
     let job = address(&job)?;
     let mut hash = [0u8; 32];
-    if hex::decode_to_slice(&sha256, &mut hash).is_err() || hex::encode(hash) != sha256 {
-        return Err(ApiError::not_found("the path does not end in a SHA-256 in lower-case hex", ""));
+    if hex::decode_to_slice(&sha256, &mut hash).is_err() {
+        return Err(ApiError::not_found("the path does not end in a SHA-256 in hex", ""));
     }
     let (parts, body) = request.into_parts();
-    // The signature is over the hash that the path announces; the body is held to it while it comes in.
     let access = context.directory.job(&job);
-    authorise(&context, &parts, hash, access.as_ref().map(|a| a.owners), "job")?;
+    let caller = authorise(&context, &parts, access.as_ref().map(|a| a.owners), "job")?;
     let access = known(access)?;
     match &access.inputs {
         None => return Err(ApiError::wrong_state("the manifest is not here yet", "send the manifest first")),
@@ -79,31 +79,46 @@ pub(super) async fn put_input(
         }
         Some(_) => {}
     }
+    if caller.body_sha256 != hash {
+        return Err(ApiError::hash_mismatch(format!(
+            "a body with SHA-256 {} was signed for a path that says {}",
+            hex::encode(caller.body_sha256),
+            hex::encode(hash)
+        )));
+    }
     if access.dir.input(&hash).exists() {
         return Ok(StatusCode::NO_CONTENT);
     }
     still_open(&access)?;
-    let limit = context.limits.input_bytes;
-    if announced_length(&parts).is_some_and(|length| length > limit) {
-        return Err(ApiError::too_large(limit));
-    }
-    receive(&access, &hash, &sha256, limit, body).await?;
+    check_length(&parts, context.limits.input_bytes)?;
+    receive(&context, &caller, &access, &hash, body).await?;
     context.directory.arrived(&job, Arrival::Input(hash));
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn receive(access: &JobAccess, hash: &[u8; 32], name: &str, limit: u64, body: Body) -> Result<(), ApiError> {
-    match place(&access.dir, hash, name, limit, body.into_data_stream()).await {
+async fn receive(
+    context: &Context,
+    caller: &Caller,
+    access: &JobAccess,
+    hash: &[u8; 32],
+    body: Body,
+) -> Result<(), ApiError> {
+    let held: Place = context.places.take(caller.key)?;
+    let body = pieces(body, context.limits.body_grace, held.taken_back());
+    match place(&access.dir, hash, &hex::encode(hash), context.limits.input_bytes, body).await {
         Ok(_) => Ok(()),
         Err(InputError::TooLarge { limit, .. }) => Err(ApiError::too_large(limit)),
         Err(e @ InputError::HashMismatch { .. }) => Err(ApiError::hash_mismatch(e.to_string())),
-        Err(InputError::Transfer { reason, .. }) => Err(ApiError::bad_body(format!("the body broke off: {reason}"))),
+        Err(InputError::Transfer { reason, .. }) if held.taken_back().is_cancelled() => Err(ApiError::busy(&reason)),
+        Err(InputError::Transfer { reason, .. }) => {
+            Err(ApiError::bad_body(format!("the body is not complete: {reason}")))
+        }
         Err(e) => Err(ApiError::internal(&e)),
     }
 }
 
 fn known(access: Option<JobAccess>) -> Result<JobAccess, ApiError> {
-    access.ok_or_else(|| ApiError::not_found("this node has no such job", ""))
+    access.ok_or_else(|| ApiError::not_known_yet("job"))
 }
 
 fn still_open(access: &JobAccess) -> Result<(), ApiError> {
@@ -113,8 +128,13 @@ fn still_open(access: &JobAccess) -> Result<(), ApiError> {
     Err(ApiError::wrong_state("the lease has started or is over; nothing can be brought any more", ""))
 }
 
-fn announced_length(parts: &Parts) -> Option<u64> {
-    parts.headers.get(axum::http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// Refuses a body that says itself that it is too long.
+fn check_length(parts: &Parts, limit: u64) -> Result<(), ApiError> {
+    let announced = parts.headers.get(axum::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > limit) {
+        return Err(ApiError::too_large(limit));
+    }
+    Ok(())
 }
 
 pub(super) async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {

@@ -10,29 +10,51 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use gridlease_sdk::artifact::{OutputListing, pack};
 use gridlease_sdk::node_api::LeaseStatus;
-use gridlease_sdk::node_api::auth::empty_body_hash;
 use serde::Deserialize;
 use solana_pubkey::Pubkey;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::access::{address, authorise};
-use super::limits::permit;
-use super::{ApiError, Context, OutputsAccess};
+use super::access::{Caller, address, authorise};
+use super::places::Place;
+use super::{ApiError, Context, LogAccess, OutputsAccess};
 
 /// Pieces of an archive on their way to a client that is slower than the disk.
 const PIECES: usize = 8;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The lease of a signed request without a body.
-fn lease_of(context: &Context, lease: &str, request: Request) -> Result<Pubkey, ApiError> {
+fn lease_of(context: &Context, lease: &str, request: Request) -> Result<(Pubkey, Caller), ApiError> {
     let lease = address(lease)?;
     let (parts, _) = request.into_parts();
-    authorise(context, &parts, empty_body_hash(), context.directory.lease(&lease), "lease")?;
-    Ok(lease)
+    let caller = authorise(context, &parts, context.directory.lease(&lease), "lease")?;
+    Ok((lease, caller))
+}
+
+/// An answer that lasts: it keeps its place and its connection as long as it goes on, and breaks off, so that no client
+/// takes a part for the whole, when its place is taken back.
+fn lasting<E: std::error::Error + Send + Sync + 'static>(
+    pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    place: Place,
+    caller: Caller,
+) -> Body {
+    let taken_back = place.taken_back();
+    let broken = taken_back.clone();
+    let end = futures_util::stream::once(async move {
+        let reason = "its place was needed for another buyer";
+        broken.is_cancelled().then(|| Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, reason)))
+    });
+    let pieces = pieces
+        .map_err(std::io::Error::other)
+        .take_until(taken_back.cancelled_owned())
+        .chain(end.filter_map(std::future::ready));
+    Body::from_stream(pieces.inspect(move |_| {
+        // Held until the stream is dropped.
+        let _ = (&place, &caller);
+    }))
 }
 
 /// `GET /v1/leases/{lease}/status`
@@ -41,8 +63,8 @@ pub(super) async fn status(
     Path(lease): Path<String>,
     request: Request,
 ) -> Result<Json<LeaseStatus>, ApiError> {
-    let lease = lease_of(&context, &lease, request)?;
-    context.directory.status(&lease).map(Json).ok_or_else(|| ApiError::not_found("this node has no such lease", ""))
+    let (lease, _caller) = lease_of(&context, &lease, request)?;
+    context.directory.status(&lease).map(Json).ok_or_else(|| ApiError::not_known_yet("lease"))
 }
 
 #[derive(Deserialize)]
@@ -60,26 +82,23 @@ pub(super) async fn logs(
     query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let lease = lease_of(&context, &lease, request)?;
+    let (lease, caller) = lease_of(&context, &lease, request)?;
     let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
-    let log = context.directory.log(&lease).ok_or_else(|| {
+    let LogAccess { log, ending } = context.directory.log(&lease).ok_or_else(|| {
         ApiError::wrong_state(
             "there is no log yet: the container has not started",
             "ask for the status, and try again once it runs",
         )
     })?;
-    let place = permit(&context.streams)?;
-    let lines = log.stream(query.from, query.follow).map(move |chunk| {
-        // The place is held until the stream is dropped.
-        let _ = &place;
-        chunk
-    });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    let place = context.places.take(caller.key)?;
+    // The last lines of a container that has ended are on their way, and who asks now wants them, too.
+    let lines = log.stream(query.from, query.follow || ending);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lasting(lines, place, caller)).into_response())
 }
 
 fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {
     context.directory.outputs(lease).ok_or_else(|| {
-        ApiError::wrong_state("the outputs are not collected yet", "try again once the container has ended")
+        ApiError::wrong_state("the outputs are not collected yet", "try again a moment after the container has ended")
     })
 }
 
@@ -89,7 +108,7 @@ pub(super) async fn outputs(
     Path(lease): Path<String>,
     request: Request,
 ) -> Result<Json<OutputListing>, ApiError> {
-    let lease = lease_of(&context, &lease, request)?;
+    let (lease, _caller) = lease_of(&context, &lease, request)?;
     Ok(Json(collected(&context, &lease)?.listing))
 }
 
@@ -99,12 +118,11 @@ pub(super) async fn outputs_tar(
     Path(lease): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let lease = lease_of(&context, &lease, request)?;
+    let (lease, caller) = lease_of(&context, &lease, request)?;
     let outputs = collected(&context, &lease)?;
-    let place = permit(&context.streams)?;
+    let place = context.places.take(caller.key)?;
     let (pieces, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
-        let _place = place;
         let dirs: Vec<&std::path::Path> = outputs.dirs.iter().map(PathBuf::as_path).collect();
         let mut writer = Pieces { pieces: pieces.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
         let done = pack(&dirs, &outputs.listing.files, &mut writer);
@@ -114,8 +132,8 @@ pub(super) async fn outputs_tar(
             let _ = pieces.blocking_send(Err(std::io::Error::other("the outputs could not be read")));
         }
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReceiverStream::new(receiver)))
-        .into_response())
+    let pieces = ReceiverStream::new(receiver);
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], lasting(pieces, place, caller)).into_response())
 }
 
 /// Hands what is written to the answer's body, piece by piece; fails when the client is gone.

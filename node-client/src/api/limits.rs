@@ -1,23 +1,56 @@
-//! How much is done at the same time.
+//! The bounds of the interface.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use gridlease_sdk::node_api::MAX_INPUT_BYTES;
 
-use super::{ApiError, Context};
+use crate::descriptors::for_connections;
 
-/// Lets a request in if there is room until its answer begins; what streams on holds a permit of its own.
-pub(super) async fn admit(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
-    match permit(&context.requests) {
-        Ok(_held) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+/// Bounds of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiLimits {
+    /// Open connections. A new one displaces the oldest on which nothing is being done for a lease's owner.
+    pub connections: usize,
+    /// Of these, from one address.
+    pub connections_per_address: usize,
+    /// How long a connection may stay without a request, and how long what is sent may wait for a client to take it.
+    pub idle: Duration,
+    /// What lasts: log followers, archive downloads and uploads at the same time. Shared evenly among keys.
+    pub places: usize,
+    /// Of these, for one key.
+    pub places_per_key: usize,
+    /// Signed requests remembered against replay (for two minutes each).
+    pub nonces: usize,
+    /// Of these, of one key.
+    pub nonces_per_key: usize,
+    /// How long a body may take besides the time that its bytes need at the lowest rate.
+    pub body_grace: Duration,
+    /// Largest input in bytes.
+    pub input_bytes: u64,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            connections_per_address: 128,
+            idle: Duration::from_secs(30),
+            places: 64,
+            places_per_key: 16,
+            nonces: 100_000,
+            nonces_per_key: 4_000,
+            body_grace: Duration::from_secs(20),
+            input_bytes: MAX_INPUT_BYTES,
+        }
     }
 }
 
-/// A place among the streams, to be kept as long as the stream lasts.
-pub(super) fn permit(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-    Arc::clone(places).try_acquire_owned().map_err(|_| ApiError::busy("the node answers as many requests as it can"))
+impl ApiLimits {
+    /// The usual bounds, within what a process can hold that may open `files` files.
+    #[must_use]
+    pub fn within(files: u64) -> Self {
+        let usual = Self::default();
+        let connections = usual.connections.min(for_connections(files)).max(1);
+        Self { connections, connections_per_address: usual.connections_per_address.min(connections), ..usual }
+    }
 }

@@ -4,10 +4,15 @@
 //! for what comes from a [`LeaseDirectory`], which the node's main loop keeps up to date.
 
 mod access;
+mod body;
+mod connections;
 mod error;
+mod guarded;
 mod jobs;
 mod leases;
 mod limits;
+mod nonces;
+mod places;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -16,32 +21,41 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::middleware;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{get, put};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use gridlease_sdk::artifact::OutputListing;
-use gridlease_sdk::node_api::auth::NonceWindow;
 use gridlease_sdk::node_api::{Health, LeaseStatus, paths};
 use hyper_util::rt::TokioTimer;
 use solana_pubkey::Pubkey;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::layout::LeaseDir;
+use crate::layout::{LeaseDir, StateDir};
 use crate::logs::LeaseLog;
 use crate::tls::{Identity, TlsError};
 
+use connections::Connections;
 pub use error::ApiError;
+pub use limits::ApiLimits;
+use nonces::Nonces;
+use places::Places;
 
+/// For a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the headers of a request to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two questions to an HTTP/2 client whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Requests at a time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
+/// What a client may send ahead, in bytes: on a request, on a connection; and the headers of a request.
+const REQUEST_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
+const MAX_HEADERS: u32 = 16 * 1024;
 
 /// Who may ask for a job or a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +79,15 @@ pub struct JobAccess {
     pub open: bool,
     /// Where they go.
     pub dir: LeaseDir,
+}
+
+/// The log of a lease whose container has started.
+#[derive(Clone, Debug)]
+pub struct LogAccess {
+    /// The log.
+    pub log: Arc<LeaseLog>,
+    /// The container has ended, and the log is complete in a moment.
+    pub ending: bool,
 }
 
 /// The outputs of a lease whose container has ended.
@@ -93,31 +116,12 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn lease(&self, lease: &Pubkey) -> Option<Owners>;
     /// A lease's status.
     fn status(&self, lease: &Pubkey) -> Option<LeaseStatus>;
-    /// A lease's log; `None` before there is one.
-    fn log(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>>;
+    /// A lease's log; `None` before the container has started.
+    fn log(&self, lease: &Pubkey) -> Option<LogAccess>;
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);
-}
-
-/// Bounds of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ApiLimits {
-    /// Requests that are answered at the same time.
-    pub requests: usize,
-    /// Of these, log followers and archive downloads, which may take as long as they like.
-    pub streams: usize,
-    /// Signed requests remembered against replay (for two minutes each).
-    pub nonces: usize,
-    /// Largest input in bytes.
-    pub input_bytes: u64,
-}
-
-impl Default for ApiLimits {
-    fn default() -> Self {
-        Self { requests: 128, streams: 64, nonces: 100_000, input_bytes: gridlease_sdk::node_api::MAX_INPUT_BYTES }
-    }
 }
 
 /// Why the interface cannot be served.
@@ -148,9 +152,9 @@ struct Context {
     clock: Clock,
     limits: ApiLimits,
     directory: Arc<dyn LeaseDirectory>,
-    nonces: Mutex<NonceWindow>,
-    requests: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    nonces: Mutex<Nonces>,
+    connections: Connections,
+    places: Arc<Places>,
 }
 
 /// A running interface.
@@ -163,12 +167,13 @@ pub struct ApiServer {
 
 impl ApiServer {
     /// Begins to serve at `address` (port 0: any free one). `provider` is the provider record's address, to which
-    /// requests must be signed.
+    /// requests must be signed. What must survive a restart is kept in `state`.
     ///
     /// # Errors
     /// [`ServeError`].
     pub fn start(
         address: SocketAddr,
+        state: &StateDir,
         identity: &Identity,
         provider: Pubkey,
         directory: Arc<dyn LeaseDirectory>,
@@ -183,23 +188,36 @@ impl ApiServer {
         };
         listener.set_nonblocking(true).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
+        let connections = Connections::new(limits.connections, limits.connections_per_address, limits.idle);
         let context = Arc::new(Context {
             provider,
             clock,
             limits,
             directory,
-            nonces: Mutex::new(NonceWindow::new(limits.nonces)),
-            requests: Arc::new(Semaphore::new(limits.requests)),
-            streams: Arc::new(Semaphore::new(limits.streams)),
+            nonces: Mutex::new(Nonces::open(&state.nonces(), limits.nonces, limits.nonces_per_key)),
+            connections: connections.clone(),
+            places: Places::new(limits.places, limits.places_per_key),
         });
         let handle = Handle::new();
-        let tls = RustlsConfig::from_config(identity.server_config()?);
-        let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle.clone());
+        let tls = RustlsAcceptor::new(RustlsConfig::from_config(identity.server_config()?))
+            .handshake_timeout(HANDSHAKE_TIMEOUT)
+            .acceptor(connections);
+        let mut server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(tls).handle(handle.clone());
         let http = server.http_builder();
-        // A client that says nothing does not keep its place.
-        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(KEEP_ALIVE)).max_concurrent_streams(MAX_STREAMS);
-        let task = tokio::spawn(server.serve(router(context).into_make_service()));
+        // A client that says nothing does not keep its place, and one that says much is not listened to for long.
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEADERS as usize * 4);
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Some(KEEP_ALIVE))
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(REQUEST_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MAX_HEADERS);
+        let service = router(context).into_make_service_with_connect_info::<SocketAddr>();
+        let task = tokio::spawn(server.serve(service));
         Ok(Self { address: bound, handle, task })
     }
 
@@ -231,8 +249,17 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&context), limits::admit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), touch))
         .with_state(context)
+}
+
+/// Notes that a connection is in use.
+async fn touch(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    if let Some(connection) = peer.and_then(|peer| context.connections.of(peer)) {
+        connection.touch();
+    }
+    next.run(request).await
 }
 
 async fn health(State(context): State<Arc<Context>>) -> axum::Json<Health> {

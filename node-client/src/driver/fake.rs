@@ -68,6 +68,7 @@ struct World {
     containers: HashMap<ContainerId, Container>,
     pulls: u32,
     log_connections: usize,
+    log_pieces: usize,
     calls: Vec<String>,
 }
 
@@ -94,6 +95,13 @@ impl FakeDriver {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.world().calls.clone()
+    }
+
+    /// How many log connections there were, and how many pieces were taken from them.
+    #[must_use]
+    pub fn logs_read(&self) -> (usize, usize) {
+        let world = self.world();
+        (world.log_connections, world.log_pieces)
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -139,7 +147,7 @@ impl FakeDriver {
             container.state.send_if_modified(|state| {
                 let created = *state == ContainerState::Created;
                 if created {
-                    *state = ContainerState::Running { started_at_ms: START_MS };
+                    *state = ContainerState::Running { started_at_ms: START_MS, paused: false };
                 }
                 created
             });
@@ -172,6 +180,7 @@ impl FakeDriver {
             ts_ms: START_MS + n * LINE_MS,
             stream: LogStream::Stdout,
             bytes: Bytes::copy_from_slice(text.as_bytes()),
+            ends_line: true,
         });
         all.filter(|piece| piece.ts_ms >= since_ms).map(Ok).collect()
     }
@@ -278,7 +287,9 @@ impl Driver for FakeDriver {
             }
         })
         .filter_map(|()| async { None });
-        stream::iter(lines).chain(until_end).boxed()
+        let counter = self.clone();
+        let counted = stream::iter(lines).inspect(move |_| counter.world().log_pieces += 1);
+        counted.chain(until_end).boxed()
     }
 
     fn stop<'a>(&'a self, id: &'a ContainerId, _grace: Duration) -> BoxFuture<'a, Result<(), DriverError>> {

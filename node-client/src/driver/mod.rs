@@ -56,6 +56,8 @@ pub enum ContainerState {
     Running {
         /// When it was started, Unix milliseconds.
         started_at_ms: i64,
+        /// Whether somebody made it stand still (`docker pause`).
+        paused: bool,
     },
     /// Ran and ended.
     Exited(Exit),
@@ -94,6 +96,8 @@ pub struct LogPiece {
     pub stream: LogStream,
     /// Its bytes without the line end.
     pub bytes: bytes::Bytes,
+    /// Whether the line ends here.
+    pub ends_line: bool,
 }
 
 /// What is needed of a container engine.

@@ -1,12 +1,12 @@
 //! From the container engine into the file.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use rand::Rng as _;
 
-use super::{LeaseLog, LogError, LogHead};
+use super::{LeaseLog, LogError, LogHead, LogWriter};
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, LogPiece};
 
 /// Most pieces written in one go.
@@ -18,16 +18,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// then closes the log. An interrupted connection is made again, for as long as the container is there; nothing is
 /// lost or written twice, neither then nor when a restarted node calls this again.
 ///
+/// There is one reader at a time: a second call waits for the first, and finds the log closed, or takes over where the
+/// first was dropped. Once the log is full nothing is read any more: only the container's end is waited for.
+///
 /// # Errors
 /// [`LogError`] of the file. Trouble with the engine is waited out.
 pub async fn collect(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>) -> Result<LogHead, LogError> {
+    let reader = Reader { driver, id, writer: Arc::new(Mutex::new(log.writer().await)) };
+    if log.head().closed {
+        return Ok(log.head());
+    }
     let mut pause = FIRST_PAUSE;
     loop {
-        match follow_once(driver, id, log).await {
-            Ok(End::Complete) => {
-                let log = Arc::clone(log);
-                return blocking(move || log.close()).await;
-            }
+        match reader.to_the_end(log).await {
+            Ok(End::Complete) => return reader.write(|writer| writer.close()).await,
             Ok(End::Interrupted) => pause = FIRST_PAUSE,
             Err(LogError::Driver(e)) => tracing::warn!(container = %id, "the log is interrupted: {e}"),
             Err(e) => return Err(e),
@@ -38,53 +42,73 @@ pub async fn collect(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>)
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum End {
     Complete,
     Interrupted,
 }
 
-async fn follow_once(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>) -> Result<End, LogError> {
-    read(driver, id, log, true).await?;
-    match driver.inspect(id).await? {
-        ContainerState::Exited(_) => {
-            // The engine may end a follower before it has handed it the last lines; reading once more costs little.
-            read(driver, id, log, false).await?;
-            Ok(End::Complete)
-        }
-        ContainerState::Missing => Ok(End::Complete),
-        ContainerState::Created | ContainerState::Running { .. } => Ok(End::Interrupted),
-    }
+struct Reader<'a> {
+    driver: &'a dyn Driver,
+    id: &'a ContainerId,
+    writer: Arc<Mutex<LogWriter>>,
 }
 
-async fn read(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>, follow: bool) -> Result<(), LogError> {
-    let since = {
-        let log = Arc::clone(log);
-        blocking(move || log.begin_replay()).await?
-    };
-    let mut batches = driver.logs(id, since, follow).ready_chunks(BATCH);
-    while let Some(batch) = batches.next().await {
-        let mut failure = None;
-        let mut pieces: Vec<LogPiece> = Vec::with_capacity(batch.len());
-        for item in batch {
-            match item {
-                Ok(piece) => pieces.push(piece),
-                Err(e) => failure = Some(e),
+impl Reader<'_> {
+    async fn to_the_end(&self, log: &LeaseLog) -> Result<End, LogError> {
+        if !log.is_full() {
+            self.read(true).await?;
+        }
+        if log.is_full() {
+            return match self.driver.wait(self.id).await {
+                Ok(_) | Err(DriverError::NoSuchContainer { .. }) => Ok(End::Complete),
+                Err(e) => Err(e.into()),
+            };
+        }
+        match self.driver.inspect(self.id).await? {
+            ContainerState::Exited(_) => {
+                // The engine may end a follower before it has handed it the last lines; reading once more costs little.
+                self.read(false).await?;
+            }
+            ContainerState::Missing => {}
+            ContainerState::Created | ContainerState::Running { .. } => return Ok(End::Interrupted),
+        }
+        self.write(LogWriter::flush).await?;
+        Ok(End::Complete)
+    }
+
+    /// One reading of the engine's record, until it ends or the log is full.
+    async fn read(&self, follow: bool) -> Result<(), LogError> {
+        let since = self.write(|writer| Ok(writer.begin())).await?;
+        let mut batches = self.driver.logs(self.id, since, follow).ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            let mut failure = None;
+            let mut pieces: Vec<LogPiece> = Vec::with_capacity(batch.len());
+            for item in batch {
+                match item {
+                    Ok(piece) => pieces.push(piece),
+                    Err(e) => failure = Some(e),
+                }
+            }
+            let room = self.write(move |writer| writer.append(&pieces)).await?;
+            match failure {
+                // The container is gone, and with it what it wrote and was not read.
+                Some(DriverError::NoSuchContainer { .. }) => return Ok(()),
+                Some(e) => return Err(e.into()),
+                None if !room => return Ok(()),
+                None => {}
             }
         }
-        let log = Arc::clone(log);
-        blocking(move || log.append(&pieces)).await?;
-        match failure {
-            // The container is gone, and with it what it wrote and was not read.
-            Some(DriverError::NoSuchContainer { .. }) => return Ok(()),
-            Some(e) => return Err(e.into()),
-            None => {}
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn blocking<T: Send + 'static>(
-    task: impl FnOnce() -> Result<T, LogError> + Send + 'static,
-) -> Result<T, LogError> {
-    tokio::task::spawn_blocking(task).await.map_err(|_| LogError::Shutdown)?
+    /// Where this is cut off, the writer is free again once what was begun is done.
+    async fn write<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut LogWriter) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let writer = Arc::clone(&self.writer);
+        let task = move || task(&mut writer.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(task).await.map_err(|_| LogError::Shutdown)?
+    }
 }

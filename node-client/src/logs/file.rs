@@ -1,8 +1,7 @@
 //! Writing the file, and finding the way back into it after a crash.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,22 +10,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gridlease_sdk::node_api::{LogChain, LogLine, LogStream};
 use tokio::sync::watch;
 
+use super::lines::{Line, PerStream};
+use super::writer::Mark;
 use super::{LogError, LogHead, LogLimits};
-use crate::driver::LogPiece;
+use crate::layout::write_atomically;
 
 /// The offset of every line whose number is a multiple of this is remembered.
 pub(super) const INDEX_EVERY: u64 = 256;
 /// Kept free below the size limit for the line that says that it was reached.
 const RESERVE: u64 = 1024;
-/// Docker stamps the two streams separately, so lines can be this much out of order around a restart, seconds.
-const REPLAY_MARGIN_S: i64 = 2;
 
 /// One lease's log.
 #[derive(Debug)]
 pub struct LeaseLog {
     path: PathBuf,
-    limits: LogLimits,
+    pub(super) limits: LogLimits,
     pub(super) reading: Arc<File>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
     head: watch::Sender<LogHead>,
 }
@@ -34,21 +34,18 @@ pub struct LeaseLog {
 #[derive(Debug)]
 struct State {
     file: File,
-    chain: LogChain,
-    bytes: u64,
+    at: Position,
     index: Vec<u64>,
     full: bool,
     closed: bool,
-    // What the engine will repeat after a reconnect, in its order; hashes, because a busy second can be long.
-    replay: VecDeque<u64>,
 }
 
-/// What a scan of the file found.
-struct Scan {
+/// How far the file is.
+#[derive(Clone, Copy, Debug)]
+struct Position {
     chain: LogChain,
     bytes: u64,
-    index: Vec<u64>,
-    full: bool,
+    marks: PerStream<Mark>,
 }
 
 impl LeaseLog {
@@ -61,23 +58,24 @@ impl LeaseLog {
         let file =
             OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).map_err(io("open"))?;
         let reading = Arc::new(File::open(path).map_err(io("open"))?);
-        let scan = scan(&reading, &limits, |_| {}).map_err(io("read"))?;
+        let (at, index) = scan(&reading).map_err(io("read"))?;
         let length = file.metadata().map_err(io("read"))?.len();
-        if length > scan.bytes {
-            tracing::warn!(path = %path.display(), kept = scan.bytes, dropped = length - scan.bytes, "the log ended in an incomplete line");
-            file.set_len(scan.bytes).map_err(io("shorten"))?;
+        if length > at.bytes {
+            tracing::warn!(path = %path.display(), kept = at.bytes, dropped = length - at.bytes, "the log ended in an incomplete line");
+            file.set_len(at.bytes).map_err(io("shorten"))?;
         }
-        let head = LogHead { lines: scan.chain.next_seq(), hash: scan.chain.last(), bytes: scan.bytes, closed: false };
-        let state = State {
-            file,
-            chain: scan.chain,
-            bytes: scan.bytes,
-            index: scan.index,
-            full: scan.full,
-            closed: false,
-            replay: VecDeque::new(),
+        let state = State { file, at, index, full: false, closed: false };
+        let turn = Arc::default();
+        let log = Self {
+            path: path.to_owned(),
+            limits,
+            reading,
+            turn,
+            state: Mutex::new(state),
+            head: watch::Sender::new(LogHead::of(&at, false)),
         };
-        Ok(Self { path: path.to_owned(), limits, reading, state: Mutex::new(state), head: watch::Sender::new(head) })
+        log.recall_limit()?;
+        Ok(log)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -94,6 +92,11 @@ impl LeaseLog {
         *self.head.borrow()
     }
 
+    /// How far each stream is.
+    pub(super) fn marks(&self) -> PerStream<Mark> {
+        self.state().at.marks
+    }
+
     /// Tells when the log grows or is closed.
     pub(super) fn changes(&self) -> watch::Receiver<LogHead> {
         self.head.subscribe()
@@ -106,94 +109,135 @@ impl LeaseLog {
         state.index.get(slot).map_or((0, 0), |&offset| (slot as u64 * INDEX_EVERY, offset))
     }
 
-    /// Says from when on (Unix seconds) the engine has to repeat its output, and makes the log skip what it has
-    /// of that. `None`: from the beginning. Reads the file.
-    ///
-    /// # Errors
-    /// [`LogError::Io`].
-    pub fn begin_replay(&self) -> Result<Option<i64>, LogError> {
+    /// Adds lines in one write. `false` once the log takes no more: it is full or closed.
+    pub(super) fn add(&self, lines: &[Line]) -> Result<bool, LogError> {
         let mut state = self.state();
-        let mut latest = i64::MIN;
-        scan(&self.reading, &self.limits, |line| latest = latest.max(seconds(line))).map_err(self.io("read"))?;
-        let since = latest.saturating_sub(REPLAY_MARGIN_S);
-        let mut replay = VecDeque::new();
-        scan(&self.reading, &self.limits, |line| {
-            if seconds(line) >= since && !is_full_mark(&self.limits, line) {
-                replay.push_back(fingerprint(line.ts_ms, line.stream, &line.line));
-            }
-        })
-        .map_err(self.io("read"))?;
-        state.replay = replay;
-        Ok((since > 0).then_some(since))
-    }
-
-    /// Adds pieces of output, but for those that are repetitions, and returns how many lines were added.
-    ///
-    /// # Errors
-    /// [`LogError`]; what was added before stays.
-    pub fn append(&self, pieces: &[LogPiece]) -> Result<u64, LogError> {
-        let mut state = self.state();
-        let before = state.chain.next_seq();
-        let outcome = pieces.iter().try_for_each(|piece| self.append_piece(&mut state, piece));
-        self.publish(&state);
-        outcome.map(|()| state.chain.next_seq() - before)
-    }
-
-    fn append_piece(&self, state: &mut State, piece: &LogPiece) -> Result<(), LogError> {
-        let text = String::from_utf8_lossy(&piece.bytes);
-        let ts_ms = u64::try_from(piece.ts_ms).unwrap_or(0);
-        for part in split(&text, self.limits.line_bytes) {
-            if state.closed || state.full || is_repeated(state, fingerprint(ts_ms, piece.stream, part)) {
-                continue;
-            }
-            let next = self.encode(state.chain, ts_ms, piece.stream, part)?;
-            if state.bytes + next.1.len() as u64 + RESERVE > self.limits.file_bytes {
-                let mark = self.encode(state.chain, ts_ms, LogStream::Stderr, &full_mark(&self.limits))?;
-                self.write(state, mark)?;
-                state.full = true;
-            } else {
-                self.write(state, next)?;
-            }
+        if state.closed || state.full {
+            return Ok(false);
         }
-        Ok(())
+        let mut batch = Batch::after(state.at);
+        let mut beyond = None;
+        for line in lines {
+            let before = batch.at.bytes;
+            let encoded = self.encode(batch.at.chain, line)?;
+            if before + encoded.1.len() as u64 + RESERVE > self.limits.file_bytes {
+                beyond = Some(line);
+                break;
+            }
+            batch.push(line, encoded);
+        }
+        self.write(&mut state, batch)?;
+        if let Some(line) = beyond {
+            self.fill(&mut state, line.ts_ms)?;
+        }
+        Ok(!state.full)
     }
 
-    fn encode(
-        &self,
-        mut chain: LogChain,
-        ts_ms: u64,
-        stream: LogStream,
-        text: &str,
-    ) -> Result<(LogChain, Vec<u8>), LogError> {
+    fn encode(&self, mut chain: LogChain, line: &Line) -> Result<(LogChain, Vec<u8>), LogError> {
         let refuse = |reason: String| LogError::Line { path: self.path.clone(), reason };
-        let line = chain.append(ts_ms, stream, text.to_owned()).map_err(|e| refuse(e.to_string()))?;
+        let line = chain.append(line.ts_ms, line.stream, line.text.clone()).map_err(|e| refuse(e.to_string()))?;
         let mut bytes = serde_json::to_vec(&line).map_err(|e| refuse(e.to_string()))?;
         bytes.push(b'\n');
         Ok((chain, bytes))
     }
 
-    fn write(&self, state: &mut State, (chain, bytes): (LogChain, Vec<u8>)) -> Result<(), LogError> {
-        if let Err(e) = state.file.write_all(&bytes) {
+    fn write(&self, state: &mut State, batch: Batch) -> Result<(), LogError> {
+        if batch.bytes.is_empty() {
+            return Ok(());
+        }
+        if let Err(e) = state.file.write_all(&batch.bytes) {
             // A part of a line must not stay in front of the next one.
-            let _ = state.file.set_len(state.bytes);
+            let _ = state.file.set_len(state.at.bytes);
             return Err(self.io("write")(e));
         }
-        if state.chain.next_seq().is_multiple_of(INDEX_EVERY) {
-            let offset = state.bytes;
-            state.index.push(offset);
-        }
-        state.bytes += bytes.len() as u64;
-        state.chain = chain;
+        state.index.extend(batch.index);
+        state.at = batch.at;
+        self.publish(state);
         Ok(())
     }
 
     fn publish(&self, state: &State) {
-        self.head.send_replace(LogHead {
-            lines: state.chain.next_seq(),
-            hash: state.chain.last(),
-            bytes: state.bytes,
-            closed: state.closed,
-        });
+        self.head.send_replace(LogHead::of(&state.at, state.closed));
+    }
+
+    /// Where it stands, beside the log, that the limit was reached: a file with the bytes of the log before the line that
+    /// says so. A line alone would prove nothing: a job can print it, too.
+    fn limit_path(&self) -> PathBuf {
+        self.path.with_extension("full")
+    }
+
+    /// The limit is reached: keeps that, and says it in a last line.
+    fn fill(&self, state: &mut State, ts_ms: u64) -> Result<(), LogError> {
+        let path = self.limit_path();
+        write_atomically(&path, state.at.bytes.to_string().as_bytes(), 0o600).map_err(|e| LogError::Io {
+            what: "write",
+            path,
+            source: e.source,
+        })?;
+        self.say_full(state, ts_ms)
+    }
+
+    fn say_full(&self, state: &mut State, ts_ms: u64) -> Result<(), LogError> {
+        let limit = self.limits.file_bytes;
+        let text = format!("[gridlease] the log reached its limit of {limit} bytes; later output is not kept");
+        self.say(state, ts_ms, text)?;
+        state.full = true;
+        Ok(())
+    }
+
+    /// A line of the node's own.
+    fn say(&self, state: &mut State, ts_ms: u64, text: String) -> Result<(), LogError> {
+        let line = Line { ts_ms, stream: LogStream::Stderr, text };
+        let mut batch = Batch::after(state.at);
+        batch.push(&line, self.encode(state.at.chain, &line)?);
+        self.write(state, batch)
+    }
+
+    /// After a restart: was the limit reached?
+    fn recall_limit(&self) -> Result<(), LogError> {
+        let kept = match std::fs::read_to_string(self.limit_path()) {
+            Ok(text) => text.parse::<u64>().unwrap_or(0),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(self.io("read")(e)),
+        };
+        let mut state = self.state();
+        match state.at.bytes.cmp(&kept) {
+            // A power cut took lines from the end: the engine repeats them.
+            Ordering::Less => std::fs::remove_file(self.limit_path()).map_err(self.io("shorten")),
+            // Killed between the two.
+            Ordering::Equal => {
+                let ts_ms = state.at.marks.latest_ms();
+                self.say_full(&mut state, ts_ms)
+            }
+            Ordering::Greater => {
+                state.full = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether nothing is added any more because the limit is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.state().full
+    }
+
+    /// Ends the log although more was written, and says so in it.
+    ///
+    /// # Errors
+    /// [`LogError`]; the log is then not closed.
+    pub fn cut_short(&self) -> Result<LogHead, LogError> {
+        let mut state = self.state();
+        if !state.closed && !state.full {
+            let ts_ms = state.at.marks.latest_ms();
+            self.say(
+                &mut state,
+                ts_ms,
+                "[gridlease] the container engine did not hand over the rest in time".to_owned(),
+            )?;
+        }
+        drop(state);
+        self.close()
     }
 
     /// Ends the log: it is on disk, its hash will not change, followers come to an end.
@@ -211,76 +255,62 @@ impl LeaseLog {
     }
 }
 
-/// Is this what the engine said before? Its record loses lines only at the front (by rotation), so a match
-/// further on means that those before it are gone, and no match that the repetition is over.
-fn is_repeated(state: &mut State, fingerprint: u64) -> bool {
-    match state.replay.iter().position(|&known| known == fingerprint) {
-        Some(at) => {
-            state.replay.drain(..=at);
-            true
-        }
-        None => {
-            state.replay.clear();
-            false
-        }
+impl LogHead {
+    fn of(at: &Position, closed: bool) -> Self {
+        Self { lines: at.chain.next_seq(), hash: at.chain.last(), bytes: at.bytes, closed }
     }
 }
 
-fn fingerprint(ts_ms: u64, stream: LogStream, text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (ts_ms, stream, text).hash(&mut hasher);
-    hasher.finish()
-}
-
-fn seconds(line: &LogLine) -> i64 {
-    i64::try_from(line.ts_ms / 1000).unwrap_or(0)
-}
-
-fn full_mark(limits: &LogLimits) -> String {
-    format!("[gridlease] the log reached its limit of {} bytes; later output is not kept", limits.file_bytes)
-}
-
-fn is_full_mark(limits: &LogLimits, line: &LogLine) -> bool {
-    line.stream == LogStream::Stderr && line.line == full_mark(limits)
-}
-
-/// Parts of at most `max` bytes, cut between characters; one empty part for an empty text.
-fn split(text: &str, max: usize) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while rest.len() > max.max(4) {
-        let mut at = max.max(4);
-        while !rest.is_char_boundary(at) {
-            at -= 1;
-        }
-        let (part, tail) = rest.split_at(at);
-        parts.push(part);
-        rest = tail;
+impl Position {
+    /// The position after one more line.
+    fn pass(&mut self, ts_ms: u64, stream: LogStream, chain: LogChain, bytes: u64) {
+        self.marks.get_mut(stream).pass(ts_ms);
+        self.chain = chain;
+        self.bytes += bytes;
     }
-    parts.push(rest);
-    parts
 }
 
-/// Reads lines as long as they continue the chain.
-fn scan(file: &File, limits: &LogLimits, mut each: impl FnMut(&LogLine)) -> std::io::Result<Scan> {
-    let mut scan = Scan { chain: LogChain::genesis(), bytes: 0, index: Vec::new(), full: false };
+/// Lines that are written together.
+struct Batch {
+    at: Position,
+    bytes: Vec<u8>,
+    index: Vec<u64>,
+}
+
+impl Batch {
+    fn after(at: Position) -> Self {
+        Self { at, bytes: Vec::new(), index: Vec::new() }
+    }
+
+    fn push(&mut self, line: &Line, (chain, bytes): (LogChain, Vec<u8>)) {
+        if self.at.chain.next_seq().is_multiple_of(INDEX_EVERY) {
+            self.index.push(self.at.bytes);
+        }
+        self.at.pass(line.ts_ms, line.stream, chain, bytes.len() as u64);
+        self.bytes.extend_from_slice(&bytes);
+    }
+}
+
+/// Reads lines as long as they continue the chain: where the file ends then, and its index.
+fn scan(file: &File) -> std::io::Result<(Position, Vec<u64>)> {
+    let mut at = Position { chain: LogChain::genesis(), bytes: 0, marks: PerStream::default() };
+    let mut index = Vec::new();
     let mut reader = BufReader::new(super::reader::At { file, offset: 0 });
     let mut raw = Vec::new();
     loop {
         raw.clear();
         let count = reader.read_until(b'\n', &mut raw)?;
         if count == 0 || raw.last() != Some(&b'\n') {
-            return Ok(scan);
+            return Ok((at, index));
         }
-        let Ok(line) = serde_json::from_slice::<LogLine>(&raw) else { return Ok(scan) };
-        if scan.chain.verify(&line).is_err() {
-            return Ok(scan);
+        let Ok(line) = serde_json::from_slice::<LogLine>(&raw) else { return Ok((at, index)) };
+        let mut chain = at.chain;
+        if chain.verify(&line).is_err() {
+            return Ok((at, index));
         }
         if line.seq % INDEX_EVERY == 0 {
-            scan.index.push(scan.bytes);
+            index.push(at.bytes);
         }
-        scan.bytes += count as u64;
-        scan.full = is_full_mark(limits, &line);
-        each(&line);
+        at.pass(line.ts_ms, line.stream, chain, count as u64);
     }
 }

@@ -1,11 +1,13 @@
 //! A lease's log: one hash-chained line per piece of output, kept in a file and served from it.
 //!
 //! The file is the truth. Followers read it, each at its own pace, so a slow one costs nothing and loses
-//! nothing; and a node that was killed reads it to learn where to go on.
+//! nothing; and a node that was killed reads it to learn where to go on. One writes it at a time ([`LogWriter`]).
 
 mod collect;
 mod file;
+mod lines;
 mod reader;
+mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use solana_pubkey::Pubkey;
 
 pub use collect::collect;
 pub use file::LeaseLog;
+pub use writer::LogWriter;
 
 use crate::layout::StateDir;
 
@@ -75,6 +78,9 @@ pub enum LogError {
     Shutdown,
 }
 
+/// Logs that stay open: each costs two file descriptors, and finished leases are kept for seven days.
+const MAX_IDLE: usize = 64;
+
 /// The logs that are open, one per lease.
 #[derive(Clone, Debug)]
 pub struct LogHub {
@@ -98,6 +104,10 @@ impl LogHub {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = open.get(lease) {
             return Ok(Arc::clone(log));
+        }
+        if open.len() >= MAX_IDLE {
+            // What is complete and read by nobody can be opened again when somebody asks.
+            open.retain(|_, log| Arc::strong_count(log) > 1 || !log.head().closed);
         }
         let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), self.limits)?);
         open.insert(*lease, Arc::clone(&log));

@@ -83,7 +83,7 @@ impl World {
             }
             Action::Start => {
                 assert_eq!(self.container, ContainerState::Created);
-                self.container = ContainerState::Running { started_at_ms: self.now * 1000 };
+                self.container = ContainerState::Running { started_at_ms: self.now * 1000, paused: false };
                 self.starts += 1;
             }
             // As the program does it: accepted in one state, refused without a trace in all others.
@@ -136,7 +136,7 @@ impl World {
     }
 
     fn exit(&mut self, code: i64) {
-        if let ContainerState::Running { started_at_ms } = self.container {
+        if let ContainerState::Running { started_at_ms, .. } = self.container {
             let finished_at_ms = self.now * 1000;
             self.container = ContainerState::Exited(Exit { code, oom_killed: false, started_at_ms, finished_at_ms });
         }

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::driver::{ContainerState, Exit};
 use crate::store::{Ended, LeaseRecord, Phase, StopReason};
 
-/// How far the node's clock may be off before it takes the start deadline as passed, seconds.
+/// How long after the start deadline the node takes it as passed, in seconds: its clock follows the chain's within a few
+/// seconds, and a transaction that is under way may still land.
 pub const DEADLINE_SLACK_S: i64 = 30;
 /// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
 pub const FINISH_SETTLE_MS: i64 = 30_000;
@@ -55,7 +56,7 @@ impl ChainState {
     }
 }
 
-/// The lease as the chain last showed it. Where the state is unknown, the times are the last known ones.
+/// The lease as the chain last showed it, all times in the chain's. Where the state is unknown, they are the last known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainLease {
     /// Its state.
@@ -150,14 +151,14 @@ pub enum Action {
     Nothing,
 }
 
-/// What to do next. `now` is Unix seconds.
+/// What to do next. `now` is chain time in Unix seconds.
 #[must_use]
 pub fn next(record: &LeaseRecord, container: &ContainerState, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if record.is_cleared() {
         return if *container == ContainerState::Missing { Action::Nothing } else { Action::Wipe };
     }
     match container {
-        ContainerState::Running { started_at_ms } => running(record, *started_at_ms, chain, local, now),
+        ContainerState::Running { started_at_ms, .. } => running(record, *started_at_ms, chain, local, now),
         ContainerState::Exited(exit) => after_end(record, Some(exit), chain, now),
         ContainerState::Created | ContainerState::Missing if has_run(record) => after_end(record, None, chain, now),
         ContainerState::Created => before_start(record, true, chain, local, now),

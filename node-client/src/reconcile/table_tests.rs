@@ -60,7 +60,7 @@ fn exited() -> ContainerState {
     ContainerState::Exited(Exit { code: 3, oom_killed: true, started_at_ms: 900_000, finished_at_ms: 2_000_000 })
 }
 
-const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000 };
+const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000, paused: false };
 
 #[test]
 fn before_the_start_each_need_is_met_in_order() {
@@ -248,4 +248,15 @@ fn a_container_that_vanished_is_lost_and_never_started_twice() {
     let mut record = started();
     record.ended = Some(Ended::lost());
     assert!(matches!(next(&record, &gone, &chain(ChainState::Starting), &READY, 10), Action::Record(Note::Failed(_))));
+}
+
+#[test]
+fn issue9_12_a_lease_whose_store_was_lost_goes_on_with_the_container_that_is_still_there() {
+    let forgotten = record(Phase::Won);
+    let at = |record: &LeaseRecord, container: &ContainerState| {
+        next(record, container, &chain(ChainState::Running), &READY, 2_000)
+    };
+    assert_eq!(at(&forgotten, &RUNNING), Action::Record(Note::Started(900_000)));
+    assert_eq!(at(&started(), &RUNNING), Action::Record(Note::Ready));
+    assert!(matches!(at(&forgotten, &exited()), Action::Record(Note::Ended(ended)) if !ended.lost));
 }

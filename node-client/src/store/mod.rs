@@ -2,6 +2,8 @@
 //!
 //! All calls block for as long as the disk takes (milliseconds): use a blocking thread where that matters.
 
+mod ending;
+mod meter;
 mod record;
 
 use std::path::{Path, PathBuf};

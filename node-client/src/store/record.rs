@@ -125,9 +125,9 @@ pub enum StopReason {
 pub struct Ended {
     /// Exit code; -1 where the container vanished and nobody knows.
     pub code: i64,
-    /// Whether its memory limit killed it.
+    /// Whether its memory limit killed one of its processes.
     pub oom_killed: bool,
-    /// When it ended, Unix milliseconds; 0 where unknown.
+    /// When it ended, Unix milliseconds of this machine's clock (the engine's); 0 where unknown.
     pub at_ms: i64,
     /// Whether it vanished instead of ending (removed by hand, lost with the engine's data).
     pub lost: bool,
@@ -201,14 +201,23 @@ pub struct LeaseRecord {
     pub container: Option<ContainerId>,
     /// When it was won, Unix milliseconds.
     pub won_at_ms: i64,
-    /// When the container started, Unix milliseconds.
+    /// When the container started, Unix milliseconds of this machine's clock (the container engine's).
     pub started_at_ms: Option<i64>,
+    /// Since when the container stands still, Unix milliseconds of the node's clock; none while it does not.
+    #[serde(default)]
+    pub paused_since_ms: Option<i64>,
+    /// For how long it stood still since `ready`, before that, milliseconds.
+    #[serde(default)]
+    pub stood_ms: i64,
     /// Signature of the transaction that posted `ready`.
     pub ready_signature: Option<String>,
     /// Why the node stopped the container, where it did.
     pub stop: Option<StopReason>,
     /// How the container ended.
     pub ended: Option<Ended>,
+    /// When it ended, or was missed, Unix milliseconds of the node's clock, which is the chain's.
+    #[serde(default)]
+    pub ended_ms: Option<i64>,
     /// Hash of the outputs, once collected.
     #[serde(with = "hex32::option")]
     pub output_root: Option<[u8; 32]>,
@@ -243,9 +252,12 @@ impl LeaseRecord {
             container: None,
             won_at_ms: now_ms,
             started_at_ms: None,
+            paused_since_ms: None,
+            stood_ms: 0,
             ready_signature: None,
             stop: None,
             ended: None,
+            ended_ms: None,
             output_root: None,
             log_lines: 0,
             log_hash: [0; 32],

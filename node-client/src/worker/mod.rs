@@ -4,6 +4,7 @@
 //! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
 //! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
+mod pauses;
 mod plan;
 mod steps;
 
@@ -31,6 +32,9 @@ use crate::store::{LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
 
 pub use plan::{PlanError, container_spec};
+
+/// How long the engine may take to hand over the rest of a log after the container's end.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +146,11 @@ impl Worker {
             run_as: RunAs::for_this_process(),
             pulls: Arc::default(),
         }
+    }
+
+    /// The node's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Takes a won lease on: its record and its directory. Safe to call again.
@@ -272,6 +281,18 @@ impl Worker {
         Ok(self.driver.inspect(&container_id(record)).await?)
     }
 
+    /// Whether a lease that the store does not know can go on: its container and its manifest are here.
+    ///
+    /// # Errors
+    /// [`WorkError::Driver`].
+    pub async fn can_go_on(&self, lease: &Pubkey) -> Result<bool, WorkError> {
+        if !self.state.lease(lease).manifest().exists() {
+            return Ok(false);
+        }
+        let listed = self.driver.list_labelled(&self.config.node).await?;
+        Ok(listed.iter().any(|listed| listed.lease == Some(*lease)))
+    }
+
     /// How far the lease's image pull is, while there is one.
     #[must_use]
     pub fn pull_progress(&self, lease: &Pubkey) -> Option<PullProgress> {
@@ -300,6 +321,20 @@ impl Worker {
         let log = self.log(&record.lease).await?;
         collect(self.driver.as_ref(), &container_id(record), &log).await?;
         Ok(())
+    }
+
+    /// The same after the container's end, in bounded time: where the engine does not hand over the rest, the log says so and
+    /// is closed. Whoever follows it is waited for.
+    ///
+    /// # Errors
+    /// [`WorkError::Log`].
+    pub async fn complete_log(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        if let Ok(done) = tokio::time::timeout(LOG_PATIENCE, self.follow_log(record)).await {
+            return done;
+        }
+        tracing::warn!(lease = %record.lease, "the log is not complete {LOG_PATIENCE:?} after the end; it is closed");
+        let log = self.log(&record.lease).await?;
+        blocking(move || Ok(log.cut_short().map(|_| ())?)).await
     }
 
     /// Waits until the container has ended.

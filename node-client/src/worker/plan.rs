@@ -5,6 +5,7 @@ use solana_pubkey::Pubkey;
 
 use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs};
 use crate::layout::LeaseDir;
+use crate::runnable::{self, NotRunnable};
 use crate::store::LeaseRecord;
 
 const MIB: u64 = 1024 * 1024;
@@ -16,13 +17,8 @@ pub enum PlanError {
     #[error(transparent)]
     Image(#[from] BadImage),
     /// It asks for something that this node does not do.
-    #[error("the node cannot honour {key}: {message}")]
-    Unsupported {
-        /// The manifest's key.
-        key: &'static str,
-        /// What is missing.
-        message: &'static str,
-    },
+    #[error(transparent)]
+    NotRunnable(#[from] NotRunnable),
     /// An input has no usable hash.
     #[error("input {0} has no SHA-256")]
     Input(String),
@@ -47,9 +43,7 @@ pub fn container_spec(
     dir: &LeaseDir,
     run_as: RunAs,
 ) -> Result<ContainerSpec, PlanError> {
-    if let Some(first) = manifest.unsupported().into_iter().next() {
-        return Err(PlanError::Unsupported { key: first.key, message: first.message });
-    }
+    runnable::check(manifest)?;
     let wanted = manifest.resources.gpu.as_ref().map_or(0, |gpu| gpu.count);
     // A unit may have more of them than the job asks for; the job gets what it asks for.
     let gpus = usize::try_from(wanted).ok().and_then(|wanted| record.gpus.get(..wanted));

@@ -12,19 +12,18 @@ use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        let now_ms = self.clock.now_ms();
+        let ended_ms = match &note {
+            Note::Ended(ended) if ended.at_ms > 0 => self.clock.chain_ms_of_host(ended.at_ms),
+            _ => now_ms,
+        };
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
                 r.reach(Phase::Started);
             }
-            Note::Ready => r.reach(Phase::ReadyPosted),
-            Note::Ended(ended) => {
-                if ended.oom_killed {
-                    r.message = "the container was killed because it used more memory than the job has".to_owned();
-                }
-                r.ended = Some(ended);
-                r.reach(Phase::Exited);
-            }
+            Note::Ready => r.meter_started(now_ms),
+            Note::Ended(ended) => r.container_ended(ended, ended_ms),
             Note::Failed(reason) => {
                 r.message.clone_from(&reason);
                 r.reach(Phase::Failed { reason });
@@ -107,9 +106,10 @@ impl Worker {
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
-            ContainerState::Running { started_at_ms } => started_at_ms,
+            ContainerState::Running { started_at_ms, .. } => started_at_ms,
             ContainerState::Exited(exit) => exit.started_at_ms,
-            ContainerState::Created | ContainerState::Missing => self.clock.now_ms(),
+            // As the engine's own times: by this machine's clock.
+            ContainerState::Created | ContainerState::Missing => self.clock.host_ms(),
         };
         self.update(record, move |r| {
             r.container.get_or_insert(id);
@@ -132,8 +132,8 @@ impl Worker {
 
     pub(super) async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Collect).await?;
-        // Whatever followed the log before, after this it is complete and closed.
-        self.follow_log(record).await?;
+        // Whatever followed the log before, after this it is closed.
+        self.complete_log(record).await?;
         let head = self.log(&record.lease).await?.head();
         let count = self.manifest(&record.lease).await?.map_or(0, |m| m.outputs.len());
         let (dir, limits) = (self.state.lease(&record.lease), self.config.outputs);
@@ -152,9 +152,8 @@ impl Worker {
             r.output_root = Some(root);
             r.log_lines = head.lines;
             r.log_hash = head.hash;
-            if !collected.message.is_empty() {
-                r.message = collected.message;
-            }
+            // Of trouble on the way nothing needs to be said any more.
+            r.message = collected.message;
             r.reach(Phase::OutputsCollected);
         })
         .await

@@ -1,6 +1,8 @@
 //! A registry on loopback with one image made from busybox, and a lease to run it in.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod node;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -113,7 +115,7 @@ fn busybox_image(config: serde_json::Value) -> (HashMap<String, (String, Vec<u8>
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
     for applet in [
         "sh", "env", "tr", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df",
-        "tail",
+        "tail", "head", "yes", "printf",
     ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);

@@ -1,9 +1,10 @@
 //! How a request proves who sent it.
 //!
 //! The client signs one line-separated text that binds the request to its method, its path and query,
-//! its body, a moment, a nonce and the provider that it is meant for, and sends the parts that the
-//! server cannot know in four headers. So a captured request can be neither altered, nor sent to
-//! another provider, nor, as long as the server keeps a [`NonceWindow`], sent again.
+//! the hash of its body, a moment, a nonce and the provider that it is meant for, and sends the parts
+//! that the server cannot know in five headers. So a captured request can be neither altered, nor sent
+//! to another provider, nor, as long as the server keeps a [`NonceWindow`], sent again; and a server
+//! knows who asks before it reads a byte of the body, which it then holds to the hash that was signed.
 //!
 //! Both functions are pure: time and nonce come from the caller.
 
@@ -11,16 +12,19 @@ use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
-use std::collections::{HashSet, VecDeque};
+
+pub use super::nonces::NonceWindow;
 
 /// Header with the signer's address, base58.
 pub const KEY_HEADER: &str = "x-gridlease-key";
 /// Header with the moment of signing, unix seconds.
 pub const TIMESTAMP_HEADER: &str = "x-gridlease-timestamp";
-/// Header with 16 random bytes, lower-case hex.
+/// Header with 16 random bytes in hex.
 pub const NONCE_HEADER: &str = "x-gridlease-nonce";
 /// Header with the signature, base58.
 pub const SIGNATURE_HEADER: &str = "x-gridlease-signature";
+/// Header with the SHA-256 of the body in hex. A request without a body may leave it out.
+pub const BODY_HEADER: &str = "x-gridlease-body-sha256";
 /// First line of the signed text; names the format, so that the signature serves for nothing else.
 pub const DOMAIN: &str = "gridlease-api-v1";
 /// How far the client's clock may be from the server's, in seconds, in either direction.
@@ -33,14 +37,14 @@ pub struct SignedRequest<'a> {
     pub method: &'a str,
     /// Path with its query, exactly as sent.
     pub path_and_query: &'a str,
-    /// SHA-256 of the body; of nothing where there is none ([`empty_body_hash`]). A server that streams a
-    /// body takes the hash that the path announces, and compares it when the body is complete.
+    /// SHA-256 of the body; of nothing where there is none ([`empty_body_hash`]). A server takes it from
+    /// the header, and compares it with the body when that is complete.
     pub body_sha256: [u8; 32],
     /// Address of the provider record for which the request is meant.
     pub provider: &'a Pubkey,
 }
 
-/// The four headers.
+/// The five headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthHeaders {
     /// Who signed.
@@ -49,8 +53,12 @@ pub struct AuthHeaders {
     pub timestamp: u64,
     /// Nonce.
     pub nonce: [u8; 16],
+    /// SHA-256 that the body is to have.
+    pub body_sha256: [u8; 32],
     /// Signature over [`signed_text`].
     pub signature: Signature,
+    /// Nonce and hash as they were sent, where that was not in lower case: a client signs what it sends.
+    sent: Option<(String, String)>,
 }
 
 /// Why a request is not accepted. All of them are answered with 401.
@@ -111,14 +119,12 @@ pub fn empty_body_hash() -> [u8; 32] {
 
 /// The text that is signed.
 pub fn signed_text(request: &SignedRequest<'_>, timestamp: u64, nonce: &[u8; 16]) -> String {
-    format!(
-        "{DOMAIN}\n{}\n{}\n{timestamp}\n{}\n{}\n{}",
-        request.method,
-        request.path_and_query,
-        hex::encode(nonce),
-        hex::encode(request.body_sha256),
-        request.provider,
-    )
+    text(request, timestamp, &hex::encode(nonce), &hex::encode(request.body_sha256))
+}
+
+fn text(request: &SignedRequest<'_>, timestamp: u64, nonce: &str, body: &str) -> String {
+    let SignedRequest { method, path_and_query, provider, .. } = request;
+    format!("{DOMAIN}\n{method}\n{path_and_query}\n{timestamp}\n{nonce}\n{body}\n{provider}")
 }
 
 /// Signs a request at `now` (unix seconds) with a fresh random `nonce`.
@@ -134,7 +140,7 @@ pub fn sign(
     let refused = |error: solana_signer::SignerError| AuthError::Signer(error.to_string());
     let key = signer.try_pubkey().map_err(refused)?;
     let signature = signer.try_sign_message(signed_text(request, now, &nonce).as_bytes()).map_err(refused)?;
-    Ok(AuthHeaders { key, timestamp: now, nonce, signature })
+    Ok(AuthHeaders { key, timestamp: now, nonce, body_sha256: request.body_sha256, signature, sent: None })
 }
 
 /// Checks clock and signature of a request that arrived at `now` (unix seconds) and returns the key that
@@ -149,8 +155,12 @@ pub fn verify(headers: &AuthHeaders, request: &SignedRequest<'_>, now: u64) -> R
         let direction = if headers.timestamp > now { "ahead of" } else { "behind" };
         return Err(AuthError::Drift { seconds, direction });
     }
-    let text = signed_text(request, headers.timestamp, &headers.nonce);
-    if headers.signature.verify(headers.key.as_ref(), text.as_bytes()) {
+    let signed = |text: String| headers.signature.verify(headers.key.as_ref(), text.as_bytes());
+    let same_body = headers.body_sha256 == request.body_sha256;
+    let as_sent = headers.sent.as_ref().filter(|_| same_body);
+    if signed(signed_text(request, headers.timestamp, &headers.nonce))
+        || as_sent.is_some_and(|(nonce, body)| signed(text(request, headers.timestamp, nonce, body)))
+    {
         Ok(headers.key)
     } else {
         Err(AuthError::BadSignature)
@@ -168,19 +178,29 @@ impl AuthHeaders {
         let key = get(KEY_HEADER)?.parse::<Pubkey>().map_err(|_| malformed(KEY_HEADER, "an address in base58"))?;
         let timestamp = decimal(get(TIMESTAMP_HEADER)?).ok_or(malformed(TIMESTAMP_HEADER, "a time in unix seconds"))?;
         let mut nonce = [0u8; 16];
-        hex::decode_to_slice(get(NONCE_HEADER)?, &mut nonce).map_err(|_| malformed(NONCE_HEADER, "16 bytes in hex"))?;
+        let nonce_sent = get(NONCE_HEADER)?;
+        hex::decode_to_slice(nonce_sent, &mut nonce).map_err(|_| malformed(NONCE_HEADER, "16 bytes in hex"))?;
+        let mut body_sha256 = empty_body_hash();
+        let body_sent = header(BODY_HEADER);
+        if let Some(text) = body_sent {
+            hex::decode_to_slice(text, &mut body_sha256).map_err(|_| malformed(BODY_HEADER, "32 bytes in hex"))?;
+        }
         let signature = get(SIGNATURE_HEADER)?
             .parse::<Signature>()
             .map_err(|_| malformed(SIGNATURE_HEADER, "a signature in base58"))?;
-        Ok(Self { key, timestamp, nonce, signature })
+        let canonical = (hex::encode(nonce), hex::encode(body_sha256));
+        let sent = (nonce_sent.to_owned(), body_sent.map_or_else(|| canonical.1.clone(), str::to_owned));
+        let sent = (sent != canonical).then_some(sent);
+        Ok(Self { key, timestamp, nonce, body_sha256, signature, sent })
     }
 
     /// The headers as they are sent.
-    pub fn pairs(&self) -> [(&'static str, String); 4] {
+    pub fn pairs(&self) -> [(&'static str, String); 5] {
         [
             (KEY_HEADER, self.key.to_string()),
             (TIMESTAMP_HEADER, self.timestamp.to_string()),
             (NONCE_HEADER, hex::encode(self.nonce)),
+            (BODY_HEADER, hex::encode(self.body_sha256)),
             (SIGNATURE_HEADER, self.signature.to_string()),
         ]
     }
@@ -190,50 +210,6 @@ impl AuthHeaders {
 fn decimal(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)
-}
-
-/// The nonces that a server has seen within the allowed drift; bounded, and never forgetful: when it is
-/// full of nonces that could still be replayed, new requests are refused rather than old nonces dropped.
-#[derive(Debug)]
-pub struct NonceWindow {
-    seen: HashSet<(Pubkey, [u8; 16])>,
-    // In order of arrival, each with the last second at which its request would still be in time.
-    expiring: VecDeque<(u64, Pubkey, [u8; 16])>,
-    capacity: usize,
-}
-
-impl NonceWindow {
-    /// A window for at most `capacity` requests in twice the allowed drift.
-    pub fn new(capacity: usize) -> Self {
-        Self { seen: HashSet::new(), expiring: VecDeque::new(), capacity }
-    }
-
-    /// Records the nonce of a request that [`verify`] accepted at `now`.
-    ///
-    /// # Errors
-    /// [`AuthError::Replayed`] or [`AuthError::TooManyRequests`].
-    pub fn record(&mut self, headers: &AuthHeaders, now: u64) -> Result<(), AuthError> {
-        while let Some(&(until, key, nonce)) = self.expiring.front() {
-            if until >= now {
-                break;
-            }
-            self.seen.remove(&(key, nonce));
-            self.expiring.pop_front();
-        }
-        let entry = (headers.key, headers.nonce);
-        if self.seen.contains(&entry) {
-            return Err(AuthError::Replayed);
-        }
-        if self.seen.len() >= self.capacity {
-            return Err(AuthError::TooManyRequests);
-        }
-        self.seen.insert(entry);
-        // A request signed as far ahead as is allowed stays valid for twice the drift from now on; counting
-        // every one so keeps the queue in order of expiry.
-        let until = now.saturating_add(2 * MAX_DRIFT_S);
-        self.expiring.push_back((until, headers.key, headers.nonce));
-        Ok(())
-    }
 }
 
 #[cfg(test)]

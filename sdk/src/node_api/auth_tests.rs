@@ -101,11 +101,83 @@ fn headers_that_are_missing_or_malformed_are_named() {
         (TIMESTAMP_HEADER, Some("+12"), "header x-gridlease-timestamp is not a time in unix seconds"),
         (TIMESTAMP_HEADER, Some("012"), "header x-gridlease-timestamp is not a time in unix seconds"),
         (NONCE_HEADER, Some("abcd"), "header x-gridlease-nonce is not 16 bytes in hex"),
+        (BODY_HEADER, Some("abcd"), "header x-gridlease-body-sha256 is not 32 bytes in hex"),
         (SIGNATURE_HEADER, Some(""), "header x-gridlease-signature is not a signature in base58"),
     ];
     for (name, replacement, message) in cases {
         assert_eq!(with(name, replacement), Err(message.to_owned()));
     }
+}
+
+/// The headers as a client sends them that writes its hex so.
+fn sent_by(hex: fn(&str) -> String, sign_as_sent: bool) -> (Pubkey, AuthHeaders) {
+    let (provider, key, nonce) = (Pubkey::new_from_array([7; 32]), Keypair::new(), [0xab; 16]);
+    let (nonce, body) = (hex(&hex::encode(nonce)), hex(&hex::encode(empty_body_hash())));
+    let request = request(&provider);
+    let signed =
+        if sign_as_sent { text(&request, NOW, &nonce, &body) } else { signed_text(&request, NOW, &[0xab; 16]) };
+    let values = [
+        (KEY_HEADER, key.pubkey().to_string()),
+        (TIMESTAMP_HEADER, NOW.to_string()),
+        (NONCE_HEADER, nonce),
+        (BODY_HEADER, body),
+        (SIGNATURE_HEADER, key.sign_message(signed.as_bytes()).to_string()),
+    ];
+    let read = AuthHeaders::read(|name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())).unwrap();
+    (provider, read)
+}
+
+#[test]
+fn issue9_13_hex_in_capitals_is_accepted_and_is_the_same_nonce() {
+    let mixed = |text: &str| {
+        text.chars().enumerate().map(|(i, c)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c }).collect()
+    };
+    let forms: [fn(&str) -> String; 3] = [str::to_owned, str::to_uppercase, mixed];
+    for hex in forms {
+        for sign_as_sent in [true, false] {
+            let (provider, headers) = sent_by(hex, sign_as_sent);
+            assert_eq!(verify(&headers, &request(&provider), NOW), Ok(headers.key));
+            let other = SignedRequest { body_sha256: [0; 32], ..request(&provider) };
+            assert_eq!(verify(&headers, &other, NOW), Err(AuthError::BadSignature), "another body than was signed");
+            let mut window = NonceWindow::new(8);
+            window.record(&headers, NOW).unwrap();
+            let small = AuthHeaders { sent: None, ..headers };
+            assert_eq!(window.record(&small, NOW), Err(AuthError::Replayed));
+        }
+    }
+}
+
+#[test]
+fn a_request_without_a_body_may_leave_its_hash_out() {
+    let (provider, headers) = signed();
+    let pairs = headers.pairs();
+    let without = |name: &str| pairs.iter().find(|(n, _)| *n == name && name != BODY_HEADER).map(|(_, v)| v.as_str());
+    let read = AuthHeaders::read(without).unwrap();
+    assert_eq!(verify(&read, &request(&provider), NOW), Ok(headers.key));
+}
+
+#[test]
+fn issue9_02_a_key_that_asks_too_often_is_refused_and_others_are_not() {
+    let provider = Pubkey::new_from_array([7; 32]);
+    let key = Keypair::new();
+    let ask = |nonce| sign(&key, &request(&provider), NOW, [nonce; 16]).unwrap();
+    let mut window = NonceWindow::new(8).with_share(2);
+    window.record(&ask(1), NOW).unwrap();
+    window.record(&ask(2), NOW).unwrap();
+    assert_eq!(window.record(&ask(3), NOW), Err(AuthError::TooManyRequests));
+    window.record(&signed().1, NOW).unwrap();
+    window.record(&ask(3), NOW + 121).unwrap();
+}
+
+#[test]
+fn issue9_13_a_window_that_was_restored_knows_what_it_knew() {
+    let (_, headers) = signed();
+    let used = NonceWindow::new(8).record(&headers, NOW).unwrap();
+    let mut window = NonceWindow::new(8);
+    window.restore(used);
+    window.restore(used);
+    assert_eq!(window.record(&headers, NOW + 1), Err(AuthError::Replayed));
+    window.record(&headers, NOW + 121).unwrap();
 }
 
 #[test]

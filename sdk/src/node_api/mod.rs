@@ -18,12 +18,14 @@
 pub mod auth;
 pub mod client;
 mod log_chain;
+mod nonces;
 pub mod paths;
 pub mod tls;
 mod types;
 
 pub use crate::artifact::{OutputFile, OutputListing};
 pub use log_chain::{LogChain, LogChainError};
+pub use nonces::UsedNonce;
 pub use types::{ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, PullProgress, codes};
 
 /// Largest canonical manifest that a node accepts, in bytes.

@@ -10,7 +10,7 @@ pub struct Health {
     pub provider: String,
     /// Version of the node client.
     pub version: String,
-    /// The node's clock, unix seconds; a client whose clock is off can see it here.
+    /// The chain's time as the node reckons it, unix seconds; a client whose clock is off signs with this.
     pub now: u64,
 }
 
@@ -117,14 +117,17 @@ impl ErrorBody {
 pub mod codes {
     /// 401: a signature header is missing or malformed, or the signature does not verify.
     pub const BAD_SIGNATURE: &str = "bad_signature";
-    /// 401: the client's clock is too far from the node's.
+    /// 401: the moment of signing is too far from the chain's time.
     pub const CLOCK_DRIFT: &str = "clock_drift";
     /// 401: the nonce was seen before.
     pub const REPLAYED: &str = "replayed";
     /// 403: the key is neither the buyer nor the job's poster.
     pub const NOT_YOUR_LEASE: &str = "not_your_lease";
-    /// 404: no such job, lease, input or log.
+    /// 404: there is no such path, or the manifest names no such input.
     pub const NOT_FOUND: &str = "not_found";
+    /// 404: the node has no job or lease of that address. It hears of its awards a moment after everybody else, so ask
+    /// again for some seconds after an award; later the address is wrong.
+    pub const NOT_KNOWN_YET: &str = "not_known_yet";
     /// 409: the lease is not in a state in which this can be done.
     pub const WRONG_STATE: &str = "wrong_state";
     /// 413: the body is larger than allowed.
@@ -133,7 +136,9 @@ pub mod codes {
     pub const HASH_MISMATCH: &str = "hash_mismatch";
     /// 422: the body is not what this path takes.
     pub const BAD_BODY: &str = "bad_body";
-    /// 429: too many requests at a time.
+    /// 422: the node does not run a job that is written so; the message names the keys.
+    pub const NOT_RUNNABLE: &str = "not_runnable";
+    /// 429: too many requests, of everybody or of this key.
     pub const BUSY: &str = "busy";
     /// 500: the node failed.
     pub const INTERNAL: &str = "internal";

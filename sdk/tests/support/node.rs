@@ -17,7 +17,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -40,6 +40,8 @@ pub struct Inner {
     pub provider: Pubkey,
     buyer: Pubkey,
     nonces: Mutex<NonceWindow>,
+    /// The time that the health check tells; requests are checked by the machine's.
+    pub health_now: AtomicU64,
     /// Requests that came through TLS.
     pub requests: AtomicU32,
     /// How many of the next requests fail with 503.
@@ -55,6 +57,11 @@ pub struct Inner {
     pub outputs: TempDir,
     /// What the listing says, if not the truth.
     pub listing: Mutex<Option<OutputListing>>,
+}
+
+/// Unix seconds.
+pub fn machine_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Certificate and key of a node, as a node makes them.
@@ -86,6 +93,7 @@ impl TestNode {
             provider: Pubkey::new_from_array([9; 32]),
             buyer: buyer.pubkey(),
             nonces: Mutex::new(NonceWindow::new(10_000)),
+            health_now: AtomicU64::new(7),
             requests: AtomicU32::new(0),
             failing: AtomicU32::new(0),
             manifests: Mutex::default(),
@@ -167,7 +175,7 @@ impl Inner {
         let refuse = |status: StatusCode, code: &str, message: String, hint: &str| {
             (status, Json(ErrorBody::new(code, message, hint))).into_response()
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = machine_time();
         let request = SignedRequest { method, path_and_query: uri, body_sha256, provider: &self.provider };
         let checked = AuthHeaders::read(|name| headers.get(name)?.to_str().ok()).and_then(|signed| {
             let key = verify(&signed, &request, now)?;
@@ -205,7 +213,11 @@ async fn count(State(node): State<Arc<Inner>>, request: Request, next: axum::mid
 }
 
 async fn health(State(node): State<Arc<Inner>>) -> Json<Health> {
-    Json(Health { provider: node.provider.to_string(), version: "test".to_owned(), now: 7 })
+    Json(Health {
+        provider: node.provider.to_string(),
+        version: "test".to_owned(),
+        now: node.health_now.load(Ordering::SeqCst),
+    })
 }
 
 async fn manifest(State(node): State<Arc<Inner>>, uri: axum::http::Uri, headers: HeaderMap, body: Bytes) -> Response {

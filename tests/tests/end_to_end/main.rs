@@ -6,6 +6,7 @@
 mod demo_walk;
 mod endings;
 mod faults;
+mod issue9;
 mod newcomer;
 mod required;
 mod world;

@@ -35,7 +35,8 @@ pub(super) fn follow(
         .boxed()
 }
 
-/// Splits `2026-01-02T03:04:05.678901234Z text\n`. A line that Docker broke at 16 KiB has no line end.
+/// Splits `2026-01-02T03:04:05.678901234Z text\n`. What Docker broke off at 16 KiB has no line end; all parts of a line
+/// carry the time of the first.
 fn piece(output: LogOutput) -> LogPiece {
     let stream = if matches!(output, LogOutput::StdErr { .. }) { LogStream::Stderr } else { LogStream::Stdout };
     let message = output.into_bytes();
@@ -48,13 +49,14 @@ fn piece(output: LogOutput) -> LogPiece {
         }
         None => (0, message),
     };
-    if bytes.last() == Some(&b'\n') {
+    let ends_line = bytes.last() == Some(&b'\n');
+    if ends_line {
         bytes.truncate(bytes.len() - 1);
+        if bytes.last() == Some(&b'\r') {
+            bytes.truncate(bytes.len() - 1);
+        }
     }
-    if bytes.last() == Some(&b'\r') {
-        bytes.truncate(bytes.len() - 1);
-    }
-    LogPiece { ts_ms, stream, bytes }
+    LogPiece { ts_ms, stream, bytes, ends_line }
 }
 
 /// RFC 3339 with nanoseconds to Unix milliseconds.
@@ -80,8 +82,8 @@ mod tests {
     #[test]
     fn an_empty_line_and_a_broken_line_keep_their_bytes() {
         let empty = piece(LogOutput::StdOut { message: Bytes::from_static(b"2026-01-02T03:04:05Z \n") });
-        assert_eq!((empty.bytes.len(), empty.ts_ms), (0, 1_767_323_045_000));
-        let part = piece(LogOutput::StdOut { message: Bytes::from_static(b"2026-01-02T03:04:05Z no end") });
-        assert_eq!(part.bytes, "no end");
+        assert_eq!((empty.bytes.len(), empty.ts_ms, empty.ends_line), (0, 1_767_323_045_000, true));
+        let part = piece(LogOutput::StdOut { message: Bytes::from_static(b"2026-01-02T03:04:05Z no end\r") });
+        assert_eq!((part.bytes.as_ref(), part.ends_line), (b"no end\r".as_slice(), false));
     }
 }

@@ -103,11 +103,10 @@ impl DockerDriver {
         let started_at_ms = timestamp_ms(state.started_at.as_deref());
         Ok(match state.status {
             Some(ContainerStateStatusEnum::CREATED) if started_at_ms == 0 => ContainerState::Created,
-            Some(
-                ContainerStateStatusEnum::RUNNING
-                | ContainerStateStatusEnum::PAUSED
-                | ContainerStateStatusEnum::RESTARTING,
-            ) => ContainerState::Running { started_at_ms },
+            Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Running { started_at_ms, paused: true },
+            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING) => {
+                ContainerState::Running { started_at_ms, paused: false }
+            }
             Some(ContainerStateStatusEnum::REMOVING) => ContainerState::Missing,
             _ => ContainerState::Exited(Exit {
                 code: state.exit_code.unwrap_or(-1),

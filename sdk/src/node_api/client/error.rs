@@ -2,7 +2,7 @@
 
 use crate::artifact::ArtifactError;
 use crate::node_api::auth::AuthError;
-use crate::node_api::{ErrorDetail, LogChainError};
+use crate::node_api::{ErrorDetail, LogChainError, codes};
 use std::path::PathBuf;
 
 /// Why a call to a node failed.
@@ -119,6 +119,11 @@ impl NodeError {
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
+    }
+
+    /// Whether the node found the moment of signing too far from the chain's time.
+    pub(super) fn is_clock_drift(&self) -> bool {
+        matches!(self, Self::Refused { detail, .. } if detail.code == codes::CLOCK_DRIFT)
     }
 
     pub(super) fn from_reqwest(endpoint: &str, error: &reqwest::Error) -> Self {

@@ -119,6 +119,13 @@ impl LogReader {
     }
 
     async fn connect(&self) -> Result<Response, NodeError> {
+        match self.ask().await {
+            Err(error) if error.is_clock_drift() && self.client.correct_clock().await => self.ask().await,
+            outcome => outcome,
+        }
+    }
+
+    async fn ask(&self) -> Result<Response, NodeError> {
         let request = self.client.signed(Method::GET, &self.path(), empty_body_hash())?;
         // Not the request's own timeout: that would limit the whole body.
         tokio::time::timeout(ANSWER_TIMEOUT, self.client.dispatch(request))

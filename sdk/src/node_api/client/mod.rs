@@ -21,6 +21,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use url::Url;
 
@@ -46,6 +47,8 @@ pub struct NodeClient {
     provider: Pubkey,
     signer: SharedSigner,
     clock: fn() -> u64,
+    /// What has to be added to this machine's clock, where the node found it off; in seconds.
+    correction: Arc<AtomicI64>,
     retry: ExponentialBuilder,
     log_retry: ExponentialBuilder,
 }
@@ -101,6 +104,7 @@ impl NodeClient {
             provider,
             signer,
             clock: unix_now,
+            correction: Arc::default(),
             retry: ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(200))
                 .with_max_delay(Duration::from_secs(5))
@@ -135,7 +139,7 @@ impl NodeClient {
     /// # Errors
     /// [`NodeError`]; a node that serves another provider is [`NodeError::BadAnswer`].
     pub async fn health(&self) -> Result<Health, NodeError> {
-        self.retrying(|| async {
+        self.repeated(|| async {
             let request = self.http.get(format!("{}{}", self.endpoint, paths::HEALTH)).timeout(ANSWER_TIMEOUT);
             let name = format!("GET {}", paths::HEALTH);
             let health: Health = self.json(&name, self.dispatch(request).await?, SMALL_ANSWER).await?;
@@ -192,7 +196,34 @@ impl NodeClient {
         .await
     }
 
-    async fn retrying<T, F, Fut>(&self, call: F) -> Result<T, NodeError>
+    /// Repeats a signed call; one that was refused because this machine's clock is off is signed anew by the node's.
+    async fn retrying<T, F, Fut>(&self, mut call: F) -> Result<T, NodeError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, NodeError>>,
+    {
+        match self.repeated(&mut call).await {
+            Err(error) if error.is_clock_drift() && self.correct_clock().await => self.repeated(&mut call).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Takes the time from the node; `true` where it told it. Such a signature serves for this provider only, so a node
+    /// that lies about the time gains nothing by it.
+    async fn correct_clock(&self) -> bool {
+        let Ok(health) = self.health().await else { return false };
+        let correction = i64::try_from(health.now).unwrap_or(0).saturating_sub_unsigned((self.clock)());
+        let before = self.correction.swap(correction, Ordering::Relaxed);
+        if before.abs_diff(correction) > 1 {
+            tracing::warn!(
+                "this machine's clock and the node's are {} s apart; requests are signed in the node's time",
+                correction.unsigned_abs()
+            );
+        }
+        true
+    }
+
+    async fn repeated<T, F, Fut>(&self, call: F) -> Result<T, NodeError>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, NodeError>>,
@@ -209,7 +240,8 @@ impl NodeClient {
     fn signed(&self, method: Method, path: &str, body_sha256: [u8; 32]) -> Result<RequestBuilder, NodeError> {
         let request =
             SignedRequest { method: method.as_str(), path_and_query: path, body_sha256, provider: &self.provider };
-        let headers = sign(&*self.signer, &request, (self.clock)(), rand::random()).map_err(NodeError::Sign)?;
+        let now = (self.clock)().saturating_add_signed(self.correction.load(Ordering::Relaxed));
+        let headers = sign(&*self.signer, &request, now, rand::random()).map_err(NodeError::Sign)?;
         let mut builder = self.http.request(method, format!("{}{path}", self.endpoint));
         for (name, value) in headers.pairs() {
             builder = builder.header(name, value);

@@ -1,0 +1,137 @@
+//! The one who writes a log. There is one at a time, and what must be skipped because the log has it already belongs to
+//! that one's reading: nobody else can disturb it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::file::LeaseLog;
+use super::lines::{Line, Lines, PerStream};
+use super::{LogError, LogHead};
+use crate::driver::LogPiece;
+
+/// The engine stamps the two streams separately, so lines can be this much out of order, milliseconds.
+const SKEW_MS: u64 = 10_000;
+
+/// How far a stream is: the latest time of its lines, and how many lines the log has of that time. The engine stamps
+/// each stream in its order, so this says of any piece that it repeats whether the log has it: also where lines of one
+/// millisecond are equal, and where older ones are gone by rotation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    ts_ms: u64,
+    lines: u64,
+}
+
+impl Mark {
+    /// Counts a line that the log now has. One that is older, because the machine's clock was set back, moves nothing.
+    pub(super) fn pass(&mut self, ts_ms: u64) {
+        match ts_ms.cmp(&self.ts_ms) {
+            Ordering::Greater => *self = Self { ts_ms, lines: 1 },
+            Ordering::Equal => self.lines += 1,
+            Ordering::Less => {}
+        }
+    }
+}
+
+/// What of one stream is still to be skipped in one reading of the engine's record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skip {
+    mark: Mark,
+    over: bool,
+}
+
+impl Skip {
+    /// Whether the log has this line. After the first that it has not, everything is new, whatever its time.
+    fn has(&mut self, ts_ms: u64) -> bool {
+        if self.over {
+            return false;
+        }
+        match ts_ms.cmp(&self.mark.ts_ms) {
+            Ordering::Less => return true,
+            Ordering::Equal if self.mark.lines > 0 => {
+                self.mark.lines -= 1;
+                return true;
+            }
+            Ordering::Equal | Ordering::Greater => self.over = true,
+        }
+        false
+    }
+}
+
+/// The right to write a log, from [`LeaseLog::writer`]; whoever else asks for it waits until this is dropped.
+#[derive(Debug)]
+pub struct LogWriter {
+    log: Arc<LeaseLog>,
+    lines: Lines,
+    skip: PerStream<Skip>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl LeaseLog {
+    /// Waits for the turn to write.
+    pub async fn writer(self: &Arc<Self>) -> LogWriter {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let mut writer = LogWriter {
+            log: Arc::clone(self),
+            lines: Lines::new(self.limits.line_bytes),
+            skip: PerStream::default(),
+            _turn: turn,
+        };
+        writer.begin();
+        writer
+    }
+}
+
+impl LogWriter {
+    /// Begins a reading of the engine's record anew and returns from when on (Unix seconds) it is needed; `None`: from its
+    /// beginning. What the log has of it will be skipped.
+    pub fn begin(&mut self) -> Option<i64> {
+        let marks = self.log.marks();
+        self.lines = Lines::new(self.log.limits.line_bytes);
+        self.skip = marks.map(|mark| Skip { mark: *mark, over: false });
+        let latest = marks.latest_ms();
+        i64::try_from(latest.saturating_sub(SKEW_MS) / 1000).ok().filter(|since| *since > 0)
+    }
+
+    /// Adds pieces of output, but for those that the log has. `false` once the log takes no more. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`LogError`]; begin anew then.
+    pub fn append(&mut self, pieces: &[LogPiece]) -> Result<bool, LogError> {
+        let mut lines = Vec::new();
+        pieces.iter().for_each(|piece| self.lines.push(piece, &mut lines));
+        self.add(lines)
+    }
+
+    /// The output is over: adds a last line that has no end. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`LogError`]; begin anew then.
+    pub fn flush(&mut self) -> Result<bool, LogError> {
+        let mut lines = Vec::new();
+        self.lines.flush(&mut lines);
+        self.add(lines)
+    }
+
+    fn add(&mut self, mut lines: Vec<Line>) -> Result<bool, LogError> {
+        lines.retain(|line| !self.skip.get_mut(line.stream).has(line.ts_ms));
+        self.log.add(&lines)
+    }
+
+    /// Ends the log: it is on disk, its hash will not change, followers come to an end. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; the log is then not closed.
+    pub fn close(&self) -> Result<LogHead, LogError> {
+        self.log.close()
+    }
+}
+
+impl PerStream<Mark> {
+    /// The latest time of both.
+    pub(super) fn latest_ms(&self) -> u64 {
+        use gridlease_sdk::node_api::LogStream::{Stderr, Stdout};
+        self.get(Stdout).ts_ms.max(self.get(Stderr).ts_ms)
+    }
+}

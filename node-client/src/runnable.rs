@@ -1,0 +1,89 @@
+//! May this manifest be run? One answer for the push, where the buyer still hears it, and for the start.
+
+use std::fmt;
+
+use gridlease_sdk::manifest::requirement::{Unfit, refusals};
+use gridlease_sdk::manifest::{CanonicalError, Manifest};
+
+use crate::driver::ImageRef;
+
+/// Why a node does not run a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRunnable {
+    /// It is no manifest in canonical form.
+    #[error("the manifest cannot be used: {0}")]
+    Unreadable(#[from] CanonicalError),
+    /// It asks for what the node does not do. Each part is named by its key.
+    #[error("the node does not run this manifest: {}", List(.0))]
+    Unfit(Vec<Unfit>),
+}
+
+struct List<'a>(&'a [Unfit]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, unfit) in self.0.iter().enumerate() {
+            write!(f, "{}{unfit}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a manifest as a buyer hands it over, and says whether this node runs it.
+///
+/// # Errors
+/// [`NotRunnable`].
+pub fn read(bytes: &[u8]) -> Result<Manifest, NotRunnable> {
+    let manifest = Manifest::from_canonical(bytes)?;
+    check(&manifest)?;
+    Ok(manifest)
+}
+
+/// Whether a node runs this manifest: a job runs as written or not at all.
+///
+/// # Errors
+/// [`NotRunnable::Unfit`] with everything that stands against it.
+pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
+    let mut found = refusals(manifest);
+    if let Err(error) = ImageRef::parse(&manifest.image) {
+        found.push(Unfit { key: "image", problem: error.to_string() });
+    }
+    if found.is_empty() { Ok(()) } else { Err(NotRunnable::Unfit(found)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(more: &str) -> Vec<u8> {
+        let yaml = format!(
+            "version: 1\nname: j\nimage: a.example/b@sha256:{}\nresources: {{ cpu: 1, memory: 1GiB, disk: 1GiB }}\n\
+             price: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n{more}",
+            "ab".repeat(32)
+        );
+        Manifest::from_yaml(&yaml, "job.yaml").unwrap().canonical().unwrap()
+    }
+
+    #[test]
+    fn what_the_node_can_run_is_read() {
+        assert_eq!(read(&canonical("")).unwrap().name, "j");
+    }
+
+    #[test]
+    fn issue9_14_everything_that_would_not_be_honoured_is_named_by_its_key() {
+        let all = canonical(
+            "network: egress\nports: [{ container: 80 }]\nattempts: 2\nverify: { class: none, replicas: 2 }\n",
+        );
+        let told = read(&all).unwrap_err().to_string();
+        for key in ["network: ", "ports: ", "verify.replicas: "] {
+            assert!(told.contains(key), "{told}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_canonical_manifest_are_told_so() {
+        for bytes in [&b"{}"[..], b"", b"\xff", &[canonical("").as_slice(), b" "].concat()] {
+            assert!(matches!(read(bytes), Err(NotRunnable::Unreadable(_))));
+        }
+    }
+}

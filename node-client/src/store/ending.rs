@@ -1,0 +1,145 @@
+//! Why and how a container ended, in words for the buyer.
+
+use gridlease_core::job::EndReason;
+
+use super::{Ended, LeaseRecord, StopReason};
+
+/// What a process ends with that was killed by signal 9, as the memory limit kills.
+const KILLED: i64 = 137;
+
+impl StopReason {
+    /// Why the node stopped the container.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::LeaseOver => "the lease was over, so the node stopped the container",
+            Self::OutOfFunds => "the reserved money was used up, so the node stopped the container",
+            Self::Operator => "the node's operator stopped the container",
+            Self::DiskFull => "the job filled its disk (`resources.disk`), and that ended it",
+            Self::TooLate => "the start could not be reported before its deadline, so the node stopped the container",
+        }
+    }
+}
+
+impl LeaseRecord {
+    /// The reason that the chain is told. `money_again`: a top-up came while the container was being stopped, so there is
+    /// money, but nothing left to pay for.
+    #[must_use]
+    pub fn end_reason(&self, money_again: bool) -> EndReason {
+        match self.stop {
+            // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.
+            Some(StopReason::Operator) => EndReason::Abandoned,
+            _ if self.ended.as_ref().is_none_or(|ended| ended.lost) => EndReason::Abandoned,
+            Some(StopReason::OutOfFunds) if !money_again => EndReason::OutOfFunds,
+            Some(StopReason::DiskFull) => EndReason::DiskFull,
+            Some(StopReason::OutOfFunds | StopReason::LeaseOver | StopReason::TooLate) | None => EndReason::Completed,
+        }
+    }
+
+    /// Why the container ended where that was not its own doing, in words; none while it runs and where its exit code says all.
+    #[must_use]
+    pub fn ending(&self) -> Option<String> {
+        let mut words: Vec<String> = self.stop.iter().map(|why| why.words().to_owned()).collect();
+        if let Some(ended) = &self.ended {
+            words.extend(ended.words());
+            if self.stop.is_some() && !ended.lost {
+                words.push(format!("it ended with code {}", ended.code));
+            }
+        }
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
+    /// Everything that a person should know: how it ended, and the message; empty where there is nothing to say.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let paused = (self.paused_since_ms.is_some() && self.ended.is_none()).then(|| {
+            "the container was paused from outside the node, and this time is not billed; \
+             the machine's owner can resume it with `docker unpause`"
+                .to_owned()
+        });
+        let message = (!self.message.is_empty()).then(|| self.message.clone());
+        self.ending().into_iter().chain(paused).chain(message).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Ended {
+    fn words(&self) -> Option<String> {
+        if self.lost {
+            return Some("the container vanished from the machine, so nobody knows how its program ended".to_owned());
+        }
+        // The engine says that the limit killed a process, not which: only the first one's death ends the container.
+        match (self.oom_killed, self.code) {
+            (false, _) => None,
+            (true, KILLED) => Some("the container was killed by its memory limit (`resources.memory`)".to_owned()),
+            (true, code) => Some(format!(
+                "a process in the container was killed by the memory limit (`resources.memory`); the container itself ended with {code}"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::NewLease;
+    use solana_pubkey::Pubkey;
+
+    fn record(stop: Option<StopReason>, ended: Option<Ended>) -> LeaseRecord {
+        let key = Pubkey::new_from_array([1; 32]);
+        let new = NewLease {
+            lease: key,
+            job: key,
+            attempt: 1,
+            buyer: key,
+            poster: key,
+            manifest_hash: [0; 32],
+            gpus: vec![],
+        };
+        LeaseRecord { stop, ended, ..LeaseRecord::won(new, 0) }
+    }
+
+    fn exit(code: i64, oom_killed: bool) -> Option<Ended> {
+        Some(Ended { code, oom_killed, at_ms: 1, lost: false })
+    }
+
+    #[test]
+    fn issue9_10_a_killed_child_is_told_apart_from_a_killed_container() {
+        let ending = |code| record(None, exit(code, true)).ending().unwrap();
+        assert_eq!(ending(137), "the container was killed by its memory limit (`resources.memory`)");
+        assert!(ending(0).starts_with("a process in the container was killed by the memory limit"), "{}", ending(0));
+        assert!(ending(0).ends_with("the container itself ended with 0"), "{}", ending(0));
+    }
+
+    #[test]
+    fn issue9_10_every_stop_has_its_reason_and_its_exit_code_in_words() {
+        use StopReason::{DiskFull, LeaseOver, Operator, OutOfFunds, TooLate};
+        for why in [LeaseOver, OutOfFunds, Operator, DiskFull, TooLate] {
+            assert_eq!(record(Some(why), None).ending().unwrap(), why.words());
+            assert_eq!(
+                record(Some(why), exit(143, false)).ending().unwrap(),
+                format!("{}; it ended with code 143", why.words())
+            );
+        }
+    }
+
+    #[test]
+    fn issue9_10_a_full_disk_is_an_end_of_its_own() {
+        let reason = |stop, ended, money_again| record(stop, ended).end_reason(money_again);
+        assert_eq!(reason(Some(StopReason::DiskFull), exit(143, false), false), EndReason::DiskFull);
+        assert_eq!(reason(None, exit(137, true), false), EndReason::Completed);
+        assert_eq!(reason(Some(StopReason::OutOfFunds), exit(137, false), false), EndReason::OutOfFunds);
+        assert_eq!(reason(Some(StopReason::OutOfFunds), exit(137, false), true), EndReason::Completed);
+        assert_eq!(reason(Some(StopReason::Operator), exit(0, false), false), EndReason::Abandoned);
+        assert_eq!(reason(Some(StopReason::DiskFull), Some(Ended::lost()), false), EndReason::Abandoned);
+    }
+
+    #[test]
+    fn an_end_of_its_own_needs_no_words_and_a_message_joins_those_that_there_are() {
+        assert_eq!(record(None, exit(3, false)).words(), "");
+        let mut full = record(Some(StopReason::DiskFull), exit(143, false));
+        full.message = "2 entries are not part of the outputs".to_owned();
+        assert!(full.words().contains("disk") && full.words().ends_with("; 2 entries are not part of the outputs"));
+        let paused = LeaseRecord { paused_since_ms: Some(1), ..record(None, None) };
+        assert!(paused.words().contains("docker unpause"), "{}", paused.words());
+    }
+}
