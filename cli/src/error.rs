@@ -174,6 +174,9 @@ pub enum CliError {
     /// The keeper.
     #[error(transparent)]
     Keeper(#[from] gridlease_keeper::KeeperError),
+    /// Steps of a keeper that were due and could not be taken.
+    #[error("{0}")]
+    Undone(gridlease_keeper::Undone),
     /// This machine's own node.
     #[error(transparent)]
     OwnNode(Box<gridlease_node::agent::NodeError>),
@@ -236,6 +239,7 @@ impl CliError {
             Self::Node(_) | Self::Unverified(_) => Kind::Node,
             Self::NotCompleted { .. } => Kind::NotCompleted,
             Self::Keeper(error) => keeper_kind(error),
+            Self::Undone(undone) => undone_kind(undone),
             Self::OwnNode(error) => own_node_kind(error),
             Self::Store(_) | Self::Local(_) => Kind::General,
             Self::Interrupted(_) => Kind::Interrupted,
@@ -250,6 +254,14 @@ fn keeper_kind(error: &gridlease_keeper::KeeperError) -> Kind {
         KeeperError::NoMarket { .. } => Kind::Network,
         KeeperError::Rpc(error) => rpc_kind(error),
         KeeperError::Signer { .. } | KeeperError::Runtime => Kind::General,
+    }
+}
+
+fn undone_kind(undone: &gridlease_keeper::Undone) -> Kind {
+    use gridlease_keeper::Cause;
+    match undone.cause {
+        Cause::Endpoint => Kind::Network,
+        Cause::Funds | Cause::Budget => Kind::Refused,
     }
 }
 
@@ -295,7 +307,7 @@ impl From<DecodeError> for CliError {
 fn send_kind(error: &SendError) -> Kind {
     match error {
         SendError::Failed(_) => Kind::Refused,
-        SendError::Expired { .. } | SendError::Unknown { .. } => Kind::Network,
+        SendError::Expired { .. } | SendError::StaleBlockhash { .. } | SendError::Unknown { .. } => Kind::Network,
         SendError::Rpc(error) => rpc_kind(error),
         SendError::TooLarge { .. } | SendError::Invalid { .. } | SendError::Sign { .. } => Kind::General,
     }

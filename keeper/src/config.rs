@@ -48,7 +48,8 @@ pub struct KeeperConfig {
     pub audit_every: Option<Duration>,
     /// How often the keeper's own balance is read, at least 1 s. Default one minute.
     pub balance_every: Duration,
-    /// Most accounts that are kept in mind. Default 200,000.
+    /// Most accounts that are kept in mind. Where the market has more, those that matter least to this keeper are left out
+    /// until there is room again. Default 200,000.
     pub max_accounts: usize,
     /// How long transactions under way may take to end after the keeper was told to. Default 10 s.
     pub drain: Duration,

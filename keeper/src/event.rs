@@ -1,6 +1,7 @@
 //! What the keeper tells those who watch it: the same as its log, as values.
 
 use std::fmt;
+use std::time::Duration;
 
 use gridlease_core::Now;
 use solana_pubkey::Pubkey;
@@ -41,6 +42,18 @@ pub enum KeeperEvent {
         /// What became of it.
         outcome: Outcome,
     },
+    /// The RPC endpoint fails: nothing is sent until it answers. Told once an outage.
+    EndpointFails {
+        /// What happened.
+        reason: String,
+        /// How many steps are due, which is the first of them, and since when.
+        due: String,
+    },
+    /// The RPC endpoint answers again.
+    EndpointAnswers {
+        /// How long it did not.
+        after: Duration,
+    },
     /// The fee budget is used up; told once each time.
     BudgetExhausted {
         /// Lamports an hour.
@@ -73,6 +86,10 @@ impl fmt::Display for KeeperEvent {
             Self::Disconnected { reason } => write!(f, "connection lost, trying again: {reason}"),
             Self::Planned { action, .. } => write!(f, "due: {action}"),
             Self::Step { step, outcome } => write!(f, "{step}: {outcome}"),
+            Self::EndpointFails { reason, due } => {
+                write!(f, "the RPC endpoint fails, and nothing is sent until it answers: {reason}; due: {due}")
+            }
+            Self::EndpointAnswers { after } => write!(f, "the RPC endpoint answers again, after {} s", after.as_secs()),
             Self::BudgetExhausted { per_hour } => {
                 write!(f, "the fee budget of {per_hour} lamports an hour is used up; work waits until it refills")
             }

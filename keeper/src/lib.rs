@@ -42,10 +42,10 @@ mod run;
 pub mod view;
 
 pub use config::{KeeperConfig, Mode};
-pub use counters::{Counters, StepCount, Summary};
+pub use counters::{Counters, StepCount, Summary, Undone};
 pub use error::KeeperError;
 pub use event::{EVENT_QUEUE, KeeperEvent};
-pub use execute::{Outcome, OutcomeKind};
+pub use execute::{Cause, Outcome, OutcomeKind};
 pub use plan::{Policy, Shard, ShardError, Verb};
 pub use run::{Keeper, KeeperSigner, run};
 pub use tokio_util::sync::CancellationToken;

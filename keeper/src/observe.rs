@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::execute::Seen;
+
 /// Readings that wait to be taken in.
 const READINGS: usize = 16;
 
@@ -58,6 +60,25 @@ impl Observer {
         })
     }
 
+    /// Takes in what was read beside the watches; what is news comes back as such.
+    pub(crate) fn saw(&self, seen: Seen) {
+        let Seen { slot, address, account } = seen;
+        match account.as_ref().map(|account| account.owner) {
+            Some(owner) if owner == STAKING => self.bonds.saw(slot, address, account),
+            Some(_) => self.market.saw(slot, address, account),
+            None => {
+                self.market.saw(slot, address, None);
+                self.bonds.saw(slot, address, None);
+            }
+        }
+    }
+
+    /// Asks to be told once more of an account that there was no room for.
+    pub(crate) fn tell_again(&self, address: Pubkey) {
+        self.market.tell_again(address);
+        self.bonds.tell_again(address);
+    }
+
     /// The next news; `None` only if the runtime shuts down. Nothing is lost if the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Observed> {
         loop {
@@ -92,6 +113,8 @@ pub(crate) enum Reading {
     Clock(Now),
     /// The keeper's balance, in lamports.
     Balance(u64),
+    /// The clock could not be read.
+    Silent,
 }
 
 /// Reads clock and balance until dropped.
@@ -107,10 +130,15 @@ impl Readings {
         let (reader, out) = (client.clone(), sender.clone());
         tasks.spawn(async move {
             loop {
-                match reader.now().await {
-                    Ok(now) if out.send(Reading::Clock(now)).await.is_err() => return,
-                    Ok(_) => {}
-                    Err(error) => tracing::debug!(%error, "the chain's clock could not be read"),
+                let reading = match reader.now().await {
+                    Ok(now) => Reading::Clock(now),
+                    Err(error) => {
+                        tracing::debug!(%error, "the chain's clock could not be read");
+                        Reading::Silent
+                    }
+                };
+                if out.send(reading).await.is_err() {
+                    return;
                 }
                 sleep(clock_every).await;
             }

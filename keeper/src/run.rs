@@ -10,18 +10,18 @@ use gridlease_sdk::rpc::{Client, RpcError};
 use solana_pubkey::Pubkey;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Violation;
 use crate::audit::live::{Subject, audit};
 use crate::clock::{MarketTime, Stopwatch};
 use crate::config::{KeeperConfig, Mode};
-use crate::counters::{Counters, Summary};
+use crate::counters::{Counters, Summary, Undone};
 use crate::error::KeeperError;
 use crate::event::{Events, KeeperEvent};
 pub use crate::execute::KeeperSigner;
-use crate::execute::{Executor, ExecutorParts};
+use crate::execute::{Executor, ExecutorParts, Seen};
 use crate::observe::{self, Observed, Observer, Reading, Readings};
 use crate::plan::{Action, StepKey, plan};
 use crate::view::{Applied, View};
@@ -57,6 +57,12 @@ impl std::fmt::Debug for Keeper {
     }
 }
 
+/// How often one pass waits for an endpoint that fails.
+const WAITS: usize = 3;
+/// How often accounts that there was no room for are asked for where there is some again, and how many at a time.
+const REFILL_EVERY: Duration = Duration::from_secs(1);
+const REFILL: usize = 256;
+
 /// What a keeper at work has in its hands.
 struct Work {
     view: View,
@@ -69,8 +75,12 @@ struct Work {
     planned_for: Option<UnixTs>,
     /// What a dry run has told of.
     told: HashSet<StepKey>,
-    /// That the view is full was said.
-    told_full: bool,
+    /// How many accounts there was no room for when it was last said.
+    told_left_out: usize,
+    /// When they were last asked for.
+    refilled: Duration,
+    /// The chain's clock could not be read the last time.
+    silent: bool,
 }
 
 impl Keeper {
@@ -121,24 +131,26 @@ impl Keeper {
             events: self.events.clone(),
         });
         let mut work = Work {
-            view: View::with_limit(self.config.max_accounts),
+            view: View::new(self.config.max_accounts, self.config.policy.shard),
             executor,
             time: MarketTime::default(),
             clock,
             dirty: true,
             planned_for: None,
             told: HashSet::new(),
-            told_full: false,
+            told_left_out: 0,
+            refilled: clock.elapsed(),
+            silent: false,
         };
         tracing::info!(cluster = %self.config.cluster, payer = %self.payer, shard = ?self.config.policy.shard, "the keeper starts");
         let outcome = match self.config.mode {
-            Mode::Follow => self.follow(&mut work, &shutdown).await,
+            Mode::Follow => self.follow(&mut work, &shutdown).await.map(|()| None),
             Mode::Once => self.once(&mut work, &shutdown).await,
         };
         self.drain(&mut work).await;
         let summary = self.counters.summary();
         tracing::info!(transactions = summary.transactions, fees = summary.fees_lamports, "the keeper ends");
-        outcome.map(|()| summary)
+        outcome.map(|undone| Summary { undone, ..summary })
     }
 
     async fn follow(&self, work: &mut Work, shutdown: &CancellationToken) -> Result<(), KeeperError> {
@@ -161,58 +173,98 @@ impl Keeper {
                 observed = observer.next() => self.observed(work, observed.ok_or(KeeperError::Runtime)?),
                 reading = readings.next() => self.reading(work, reading.ok_or(KeeperError::Runtime)?),
                 finished = work.executor.next_finished(), if work.executor.is_busy() => {
-                    work.executor.absorb(finished);
+                    for seen in work.executor.absorb(finished) {
+                        observer.saw(seen);
+                    }
                     work.dirty = true;
                 }
                 (accounts, found) = audit.finished() => self.audited(accounts, found),
                 _ = tick.tick() => {
                     self.work(work);
+                    self.refill(work, &observer);
                     audit.start_if_due(&self.client, &work.view, work.clock.elapsed());
                 }
             }
         }
     }
 
-    async fn once(&self, work: &mut Work, shutdown: &CancellationToken) -> Result<(), KeeperError> {
+    async fn once(&self, work: &mut Work, shutdown: &CancellationToken) -> Result<Option<Undone>, KeeperError> {
         self.check_market().await?;
+        let (mut newest, mut waits, mut undone) = (0, 0, None);
         for _ in 0..MAX_ROUNDS {
             if shutdown.is_cancelled() {
-                return Ok(());
+                return Ok(None);
             }
-            let market = self.client.program_accounts(&observe::market()).await?;
-            let bonds = self.client.program_accounts(&observe::bonds()).await?;
-            for (address, applied) in
-                work.view.replace(&MARKET, &market).into_iter().chain(work.view.replace(&STAKING, &bonds))
-            {
-                self.applied(work, &address, &applied);
-            }
-            work.time.set(self.client.now().await?, work.clock.elapsed());
+            self.read_all(work, newest).await?;
             (work.dirty, work.planned_for) = (true, None);
             let mut started = self.work(work);
             while work.executor.is_busy() {
                 let finished = work.executor.next_finished().await;
-                work.executor.absorb(finished);
+                for Seen { slot, address, account } in work.executor.absorb(finished) {
+                    newest = newest.max(slot);
+                    let applied = work.view.apply(&address, account.as_ref());
+                    self.applied(&address, &applied);
+                }
                 if !shutdown.is_cancelled() {
                     (work.dirty, work.planned_for) = (true, None);
                     started += self.work(work);
                 }
             }
-            if started == 0 {
-                break;
+            self.say_left_out(work);
+            match work.executor.endpoint_pause() {
+                Some(pause) if waits < WAITS => {
+                    waits += 1;
+                    tokio::select! {
+                        () = shutdown.cancelled() => return Ok(None),
+                        () = sleep(pause) => {}
+                    }
+                }
+                _ if started == 0 => {
+                    undone = work.executor.undone();
+                    break;
+                }
+                _ => {}
             }
         }
         if self.config.audit_every.is_some() {
             let subject = Subject::of(&work.view);
             self.audited(subject.len(), audit(&self.client, &subject).await);
         }
+        if let Some(undone) = &undone {
+            tracing::warn!(due = undone.steps, "{undone}");
+        }
+        Ok(undone)
+    }
+
+    /// Reads everything, as of the slot `newest` or later. What is missing from a list is looked at before it is believed.
+    async fn read_all(&self, work: &mut Work, newest: u64) -> Result<(), KeeperError> {
+        for (program, query) in [(MARKET, observe::market()), (STAKING, observe::bonds())] {
+            let list = self.client.program_accounts_at(&query.min_slot(newest)).await?;
+            let (refused, missing) = work.view.take_in(&program, &list.value);
+            for (address, applied) in &refused {
+                self.applied(address, applied);
+            }
+            let looked = self.client.accounts_at(&missing, list.slot).await?;
+            for (address, account) in missing.iter().zip(looked.value) {
+                let applied = work.view.apply(address, account.as_ref());
+                self.applied(address, &applied);
+            }
+        }
+        work.time.set(self.client.now().await?, work.clock.elapsed());
         Ok(())
     }
 
     async fn check_market(&self) -> Result<(), KeeperError> {
         let config = market_config();
-        match self.client.account(&config).await? {
-            Some(_) => Ok(()),
-            None => Err(KeeperError::NoMarket { url: self.config.cluster.shown_rpc(), config }),
+        let look = self.client.account_at(&config).await?;
+        if look.value.is_some() {
+            return Ok(());
+        }
+        // One answer that there is none is not enough to give up for ever.
+        let again = self.client.accounts_at(&[config], look.slot).await?;
+        match again.value.first() {
+            Some(Some(_)) => Ok(()),
+            _ => Err(KeeperError::NoMarket { url: self.config.cluster.shown_rpc(), config }),
         }
     }
 
@@ -229,7 +281,7 @@ impl Keeper {
             self.tell_plan(work, actions, now);
             return 0;
         }
-        work.executor.dispatch(&actions, &work.view)
+        work.executor.dispatch(&actions, &work.view, now)
     }
 
     fn tell_plan(&self, work: &mut Work, actions: Vec<Action>, now: Now) {
@@ -248,7 +300,7 @@ impl Keeper {
             Observed::Account(address, account) => {
                 let applied = work.view.apply(&address, account.as_ref());
                 work.dirty |= matches!(applied, Applied::Changed | Applied::Removed);
-                self.applied(work, &address, &applied);
+                self.applied(&address, &applied);
             }
             Observed::Connected => {
                 let sizes = work.view.sizes();
@@ -265,20 +317,51 @@ impl Keeper {
         self.events.tell(KeeperEvent::Disconnected { reason });
     }
 
-    fn applied(&self, work: &mut Work, address: &Pubkey, applied: &Applied) {
-        match applied {
-            Applied::Unreadable(error) => tracing::warn!(%address, %error, "an account is left alone"),
-            Applied::Full if !std::mem::replace(&mut work.told_full, true) => tracing::error!(
-                limit = self.config.max_accounts,
-                "the market has more accounts than this keeper may keep in mind; raise the limit"
-            ),
-            _ => {}
+    fn applied(&self, address: &Pubkey, applied: &Applied) {
+        if let Applied::Unreadable(error) = applied {
+            tracing::warn!(%address, %error, "an account is left alone");
+        }
+    }
+
+    /// Where the view is full and there is room again, what was left out is asked for.
+    fn refill(&self, work: &mut Work, observer: &Observer) {
+        let at = work.clock.elapsed();
+        if at.saturating_sub(work.refilled) < REFILL_EVERY {
+            return;
+        }
+        work.refilled = at;
+        for address in work.view.room_for(REFILL) {
+            observer.tell_again(address);
+        }
+        self.say_left_out(work);
+    }
+
+    /// Says it when accounts begin to be left out, when they have become twice as many, and when none is any more.
+    fn say_left_out(&self, work: &mut Work) {
+        let (left_out, limit) = (work.view.left_out(), self.config.max_accounts);
+        if left_out > work.told_left_out.saturating_mul(2) {
+            work.told_left_out = left_out;
+            tracing::error!(
+                left_out,
+                limit,
+                "the market has more accounts than this keeper keeps in mind, and those that matter least to it are left out; \
+                 raise --max-accounts, or share the work with --shard"
+            );
+        } else if left_out == 0 && work.told_left_out > 0 {
+            work.told_left_out = 0;
+            tracing::info!(limit, "there is room for all accounts again");
         }
     }
 
     fn reading(&self, work: &mut Work, reading: Reading) {
         match reading {
-            Reading::Clock(now) => work.time.set(now, work.clock.elapsed()),
+            Reading::Clock(now) => {
+                work.time.set(now, work.clock.elapsed());
+                if std::mem::take(&mut work.silent) {
+                    work.dirty |= work.executor.endpoint_may_be_back();
+                }
+            }
+            Reading::Silent => work.silent = true,
             Reading::Balance(lamports) if lamports < self.config.low_sol => {
                 tracing::warn!(payer = %self.payer, lamports, warn_below = self.config.low_sol, "little SOL left; fund the keeper");
                 self.events.tell(KeeperEvent::LowSol { payer: self.payer, lamports });

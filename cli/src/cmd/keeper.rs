@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gridlease_core::{Atoms, Seconds};
+use gridlease_keeper::view::DEFAULT_LIMIT;
 use gridlease_keeper::{Keeper as Work, KeeperConfig, KeeperSigner, Mode, Policy, Shard, Summary};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,9 @@ pub struct Run {
     /// Seconds between two audits of the books; 0 for none.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     audit_every: u64,
+    /// Most accounts kept in memory, some 0.8 kB each; where the market has more, the least urgent are left out.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    max_accounts: usize,
     /// Format of the log.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -65,8 +69,17 @@ fn shard(text: &str) -> Result<Shard, String> {
 
 impl Report for Summary {
     fn human(&self) -> String {
+        let mut transactions = format!("{}", self.transactions);
+        if self.failed + self.without_effect > 0 {
+            let (failed, nothing) = (self.failed, self.without_effect);
+            transactions.push_str(&format!(" ({failed} failed, {nothing} changed nothing)"));
+        }
+        if self.unknown > 0 {
+            let most = Sol(self.unknown_fees_lamports);
+            transactions.push_str(&format!(", and {} of unknown fate ({most} SOL at most)", self.unknown));
+        }
         let head = fields(&[
-            ("transactions", &self.transactions),
+            ("transactions", &transactions),
             ("fees", &format!("{} SOL", Sol(self.fees_lamports))),
             ("lost connections", &self.disconnects),
             ("audits", &format!("{}, {} violations", self.audits, self.violations)),
@@ -131,9 +144,11 @@ pub(super) async fn run(context: &Context, command: Keeper) -> Result<(), CliErr
         dry_run: run.dry_run,
         concurrency: run.concurrency,
         fee_budget: run.fee_budget,
+        max_accounts: run.max_accounts,
         audit_every: (run.audit_every > 0).then(|| Duration::from_secs(run.audit_every)),
         ..KeeperConfig::new(context.settings.cluster()?)
     };
     let summary = Work::new(config, signer)?.run(shutdown_on_signal()).await?;
-    context.out.report(&summary)
+    context.out.report(&summary)?;
+    summary.undone.map_or(Ok(()), |undone| Err(CliError::Undone(undone)))
 }

@@ -1,8 +1,8 @@
 //! The live audit: do the books of the market balance, to the atom, right now?
 //!
 //! What must hold is declared once, in `gridlease_core::invariant`. Here are the pure checks of what was read
-//! ([`check_purse`], [`check_vault`], ...) and, in [`live`], the reading: at one moment where the network allows it, else
-//! again until nothing moved in between, so that an alarm is never a matter of timing.
+//! ([`check_purse`], [`check_vault`], ...) and, in [`live`], the reading: at one slot, and at a second one before an alarm,
+//! so that it is never a matter of timing or of an answer that is short.
 
 pub mod live;
 
@@ -13,7 +13,9 @@ use solana_pubkey::Pubkey;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A purse's reserved part is not what its jobs and leases hold.
-    #[error("purse {purse} has {reserved} atoms reserved, but its {jobs} jobs and {leases} leases hold {held}")]
+    #[error(
+        "purse {purse} has {reserved} atoms reserved, but its {jobs} jobs and arrays and {leases} leases hold {held}"
+    )]
     Reserved {
         /// The purse.
         purse: Pubkey,
@@ -21,7 +23,7 @@ pub enum Violation {
         reserved: u64,
         /// What its jobs and leases hold, in atoms; the highest number there is where the sum does not fit.
         held: u64,
-        /// Its jobs.
+        /// Its jobs and arrays.
         jobs: usize,
         /// Its leases.
         leases: usize,
@@ -76,7 +78,7 @@ pub enum Violation {
     },
 }
 
-/// A purse, and the jobs and leases that it pays for.
+/// A purse, and the jobs, leases and arrays that it pays for.
 #[derive(Clone, Debug)]
 pub struct Holdings {
     /// The purse's amounts.
@@ -85,14 +87,23 @@ pub struct Holdings {
     pub jobs: Vec<job::Job>,
     /// Its leases.
     pub leases: Vec<(Pubkey, lease::Lease)>,
+    /// What each of its arrays holds itself.
+    pub arrays: Vec<Atoms>,
 }
 
-/// Is what a purse has reserved what its jobs and leases hold, and does each lease add up?
+impl Holdings {
+    /// A purse that pays for nothing yet.
+    pub fn of(purse: purse::Purse) -> Self {
+        Self { purse, jobs: Vec::new(), leases: Vec::new(), arrays: Vec::new() }
+    }
+}
+
+/// Is what a purse has reserved what its jobs, leases and arrays hold, and does each lease add up?
 pub fn check_purse(address: &Pubkey, holdings: &Holdings) -> Vec<Violation> {
     let mut violations: Vec<Violation> =
         holdings.leases.iter().filter_map(|(address, lease)| check_lease(address, lease)).collect();
     let held: RuleResult<Vec<Atoms>> = holdings.leases.iter().map(|(_, lease)| lease.held()).collect();
-    let by_jobs = holdings.jobs.iter().map(|job| job.reserved);
+    let by_jobs = holdings.jobs.iter().map(|job| job.reserved).chain(holdings.arrays.iter().copied());
     // A lease that does not even tell what it holds is reported already, and the purse with it.
     let parts: Vec<Atoms> = by_jobs.chain(held.iter().flatten().copied()).collect();
     if held.is_err() || invariant::purse_holds(&holdings.purse, parts.iter().copied()).is_err() {
@@ -101,7 +112,7 @@ pub fn check_purse(address: &Pubkey, holdings: &Holdings) -> Vec<Violation> {
             purse: *address,
             reserved: holdings.purse.reserved.0,
             held: sum.unwrap_or(Atoms::MAX).0,
-            jobs: holdings.jobs.len(),
+            jobs: holdings.jobs.len() + holdings.arrays.len(),
             leases: holdings.leases.len(),
         });
     }

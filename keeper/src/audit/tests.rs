@@ -24,12 +24,20 @@ fn holdings() -> Holdings {
     lease.ready(Now { slot: 50, ts: UnixTs(1_020) }).unwrap();
     let payment = lease.settle(Now { slot: 1_050, ts: UnixTs(1_420) }).unwrap();
     purse.pay(payment.net, payment.fee).unwrap();
-    Holdings { purse, jobs: vec![job], leases: vec![(HERE, lease)] }
+    Holdings { purse, jobs: vec![job], leases: vec![(HERE, lease)], arrays: Vec::new() }
 }
 
 #[test]
 fn a_purse_balances_in_the_middle_of_a_lease() {
     assert_eq!(check_purse(&HERE, &holdings()), []);
+}
+
+#[test]
+fn what_an_array_holds_counts() {
+    let mut holdings = holdings();
+    holdings.purse.reserved = Atoms(holdings.purse.reserved.0 + 7);
+    holdings.arrays.push(Atoms(7));
+    assert_eq!(check_purse(&HERE, &holdings), []);
 }
 
 #[test]

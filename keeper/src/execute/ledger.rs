@@ -3,7 +3,8 @@
 //! A step that landed, or that somebody else did first, *waits for the view*: it is not tried again before the account
 //! that it is about has changed, or a little time has passed. A step that was refused *backs off*: it waits longer each
 //! time, whatever changes. Both pauses are bounded and jittered, and both concern that one step only: a payout account
-//! that is frozen holds up the settlement of its lease and nothing else.
+//! that is frozen holds up the settlement of its lease and nothing else. A step that the endpoint did not answer waits for
+//! the endpoint, not here; unless the endpoint answers others meanwhile, again and again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -14,6 +15,10 @@ use crate::plan::StepKey;
 const FIRST: Duration = Duration::from_secs(1);
 /// Longest pause of a step that was refused, before jitter.
 const LONGEST: Duration = Duration::from_secs(300);
+/// Longest pause of a step that the endpoint does not answer although it answers others, before jitter.
+const LONGEST_UNANSWERED: Duration = Duration::from_secs(15);
+/// From how many times in a row on that is the step's own matter.
+const UNANSWERED: u32 = 3;
 /// First wait for the view to show what was done.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Longest wait for the view, before jitter.
@@ -38,10 +43,20 @@ struct Entry {
     revision: Option<Option<u64>>,
 }
 
+/// A step that the endpoint did not answer.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// How often, each time after others were answered.
+    times: u32,
+    /// How many answers there had been by then.
+    answers: u64,
+}
+
 /// The memory. Pure: time and chance are passed in.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: HashMap<StepKey, Entry>,
+    unanswered: HashMap<StepKey, Unanswered>,
 }
 
 impl Ledger {
@@ -58,6 +73,7 @@ impl Ledger {
     /// It was done, by us or by somebody else, as far as anybody knows; `revision` is what it was planned on. Returns how
     /// often in a row the view did not change by it.
     pub fn done(&mut self, key: StepKey, revision: Option<u64>, at: Duration, chance: f64) -> u32 {
+        self.unanswered.remove(&key);
         let again = self.entries.get(&key).is_some_and(|entry| entry.revision == Some(revision));
         let failures = if again { self.failures(&key).saturating_add(1) } else { 0 };
         let until = at + pause(FIRST_LOOK, LONGEST_LOOK, failures, chance);
@@ -67,15 +83,35 @@ impl Ledger {
 
     /// It was refused. Returns how often in a row, this time included.
     pub fn refused(&mut self, key: StepKey, at: Duration, chance: f64) -> u32 {
+        self.unanswered.remove(&key);
         let failures = self.failures(&key).saturating_add(1);
         let until = at + pause(FIRST, LONGEST, failures - 1, chance);
         self.entries.insert(key, Entry { failures, until, revision: None });
         failures
     }
 
+    /// The endpoint did not answer it; `answers` is how many answers to others there have been so far. Returns whether that
+    /// is the step's own matter, and it waits: the endpoint has answered others each time in between.
+    pub fn unanswered(&mut self, key: StepKey, answers: u64, at: Duration, chance: f64) -> bool {
+        let entry = self.unanswered.entry(key).or_insert(Unanswered { times: 0, answers });
+        if answers > entry.answers {
+            *entry = Unanswered { times: entry.times.saturating_add(1), answers };
+        }
+        let Some(more) = entry.times.checked_sub(UNANSWERED) else { return false };
+        let until = at + pause(FIRST, LONGEST_UNANSWERED, more, chance);
+        self.entries.insert(key, Entry { failures: 1, until, revision: None });
+        true
+    }
+
+    /// Is it a step that the endpoint did not answer? Others come first, or it would hold them up.
+    pub fn is_unanswered(&self, key: &StepKey) -> bool {
+        self.unanswered.contains_key(key)
+    }
+
     /// Forgets what is neither planned any more nor still waiting.
     pub fn prune(&mut self, planned: &HashSet<StepKey>, at: Duration) {
         self.entries.retain(|key, entry| planned.contains(key) || at < entry.until);
+        self.unanswered.retain(|key, _| planned.contains(key));
     }
 
     /// Steps remembered.
@@ -143,6 +179,26 @@ mod tests {
         }
         assert_eq!(ledger.admission(&key(1), None, now + at(374)), Admission::Waits);
         assert_eq!(ledger.admission(&key(1), None, now + at(375)), Admission::Alone);
+    }
+
+    #[test]
+    fn issue9_17_a_step_that_the_endpoint_does_not_answer_waits_itself_only_where_others_are_answered() {
+        let mut ledger = Ledger::default();
+        for _ in 0..100 {
+            assert!(!ledger.unanswered(key(1), 7, at(0), 0.5));
+        }
+        assert_eq!(ledger.admission(&key(1), None, at(0)), Admission::Ready);
+        assert_eq!((ledger.is_unanswered(&key(1)), ledger.is_unanswered(&key(2))), (true, false));
+        for answers in [8, 9] {
+            assert!(!ledger.unanswered(key(1), answers, at(0), 0.5));
+        }
+        for (answers, wait) in [(10, 1), (11, 2), (12, 4), (13, 8), (14, 15), (15, 15)] {
+            assert!(ledger.unanswered(key(1), answers, at(0), 0.5));
+            assert_eq!(ledger.admission(&key(1), None, at(wait - 1)), Admission::Waits);
+            assert_eq!(ledger.admission(&key(1), None, at(wait)), Admission::Alone);
+        }
+        ledger.done(key(1), None, at(20), 0.5);
+        assert!(!ledger.is_unanswered(&key(1)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use solana_transaction_error::TransactionError;
 /// What became of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the chain and succeeded.
+    /// It is in the chain and did what it was to do.
     Landed {
         /// The transaction.
         signature: Signature,
@@ -19,8 +19,17 @@ pub enum Outcome {
         /// Its fee in lamports, priority included.
         fee: u64,
     },
-    /// Somebody was faster, or its time has not quite come: the state was not the one that it was planned for. Not an
-    /// error. Nothing is sent in nearly all cases.
+    /// It is in the chain, was paid for, and changed nothing: somebody was faster while it was on its way.
+    NoEffect {
+        /// The transaction.
+        signature: Signature,
+        /// Its slot.
+        slot: u64,
+        /// Its fee in lamports, priority included.
+        fee: u64,
+    },
+    /// Somebody was faster, or its time has not quite come: the state was not the one that it was planned for, and it was
+    /// refused or would change nothing. Not an error. Nothing is sent in nearly all cases.
     LostRace {
         /// What the market said.
         reason: String,
@@ -47,7 +56,7 @@ pub enum Outcome {
         /// Why nobody knows.
         reason: String,
     },
-    /// The RPC did not answer. Nothing was sent.
+    /// The RPC endpoint failed: it did not answer, refused its client, or answered with what is no answer. Nothing was sent.
     Unreachable {
         /// What happened.
         reason: String,
@@ -69,6 +78,8 @@ pub enum Outcome {
 pub enum OutcomeKind {
     /// See [`Outcome::Landed`].
     Landed,
+    /// See [`Outcome::NoEffect`].
+    NoEffect,
     /// See [`Outcome::LostRace`].
     LostRace,
     /// See [`Outcome::Refused`].
@@ -91,8 +102,9 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// All of them.
-    pub const ALL: [OutcomeKind; 10] = [
+    pub const ALL: [OutcomeKind; 11] = [
         Self::Landed,
+        Self::NoEffect,
         Self::LostRace,
         Self::Refused,
         Self::TooLarge,
@@ -108,6 +120,7 @@ impl OutcomeKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Landed => "landed",
+            Self::NoEffect => "no_effect",
             Self::LostRace => "lost_race",
             Self::Refused => "refused",
             Self::TooLarge => "too_large",
@@ -126,6 +139,7 @@ impl Outcome {
     pub fn kind(&self) -> OutcomeKind {
         match self {
             Self::Landed { .. } => OutcomeKind::Landed,
+            Self::NoEffect { .. } => OutcomeKind::NoEffect,
             Self::LostRace { .. } => OutcomeKind::LostRace,
             Self::Refused { .. } => OutcomeKind::Refused,
             Self::TooLarge { .. } => OutcomeKind::TooLarge,
@@ -138,9 +152,27 @@ impl Outcome {
         }
     }
 
-    /// Did it land and succeed?
-    pub fn is_landed(&self) -> bool {
-        matches!(self, Self::Landed { .. })
+    /// Is it in the chain, as a success?
+    pub(super) fn is_in_the_chain(&self) -> bool {
+        self.slot().is_some()
+    }
+
+    /// Its slot, where it is in the chain as a success.
+    pub(super) fn slot(&self) -> Option<u64> {
+        match self {
+            Self::Landed { slot, .. } | Self::NoEffect { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// Does it concern the keeper as a whole, and not this step?
+    pub(super) fn is_of_all(&self) -> bool {
+        self.is_of_endpoint() || matches!(self, Self::Unfunded { .. } | Self::OverBudget)
+    }
+
+    /// Did the endpoint fail?
+    pub(super) fn is_of_endpoint(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unknown { .. })
     }
 
     /// Would the same steps, one by one, get further than the bundle?
@@ -158,7 +190,8 @@ impl From<SendError> for Outcome {
             SendError::Unknown { signature, .. } => Self::Unknown { signature, reason },
             SendError::TooLarge { .. } => Self::TooLarge { reason },
             SendError::Invalid { .. } | SendError::Sign { .. } => Self::Refused { reason },
-            SendError::Rpc(error) if error.is_transient() => Self::Unreachable { reason },
+            SendError::StaleBlockhash { .. } => Self::Unreachable { reason },
+            SendError::Rpc(error) if error.is_of_endpoint() => Self::Unreachable { reason },
             SendError::Rpc(_) => Self::Refused { reason },
         }
     }
@@ -169,6 +202,13 @@ fn of_failure(failure: &ProgramFailure, reason: String) -> Outcome {
         TransactionError::AccountNotFound
         | TransactionError::InsufficientFundsForFee
         | TransactionError::InsufficientFundsForRent { account_index: 0 } => Outcome::Unfunded { reason },
+        // The network's state, not what was asked of it.
+        TransactionError::BlockhashNotFound
+        | TransactionError::ClusterMaintenance
+        | TransactionError::AccountInUse
+        | TransactionError::WouldExceedMaxBlockCostLimit
+        | TransactionError::WouldExceedMaxAccountCostLimit
+        | TransactionError::WouldExceedAccountDataBlockLimit => Outcome::Unreachable { reason },
         _ if is_lost_race(failure) => Outcome::LostRace { reason },
         _ => Outcome::Refused { reason },
     }
@@ -215,6 +255,9 @@ impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Landed { signature, slot, .. } => write!(f, "landed in slot {slot} ({signature})"),
+            Self::NoEffect { signature, slot, .. } => {
+                write!(f, "landed in slot {slot} ({signature}) and changed nothing: somebody was faster")
+            }
             Self::LostRace { reason } => write!(f, "not needed (any more, or yet): {reason}"),
             Self::Refused { reason } | Self::TooLarge { reason } | Self::Unreachable { reason } => f.write_str(reason),
             Self::Expired { signature } => write!(f, "transaction {signature} expired; it is made anew"),
@@ -229,6 +272,7 @@ impl std::fmt::Display for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gridlease_sdk::rpc::RpcError;
     use solana_instruction::error::InstructionError;
     use solana_pubkey::Pubkey;
 
@@ -236,6 +280,7 @@ mod tests {
         Outcome::from(SendError::Failed(Box::new(ProgramFailure {
             error: TransactionError::InstructionError(0, InstructionError::Custom(code)),
             signature: None,
+            fee: None,
             payer: Pubkey::default(),
             instruction: Some(0),
             program: Some(program),
@@ -262,10 +307,30 @@ mod tests {
     }
 
     #[test]
+    fn issue9_17_what_is_no_program_error_is_the_endpoints_and_not_the_steps() {
+        let (url, doing) = (String::new(), "a test");
+        let refused = |code| RpcError::Refused { url: String::new(), doing, code, message: String::new() };
+        let errors = [
+            RpcError::Http { url: url.clone(), doing, status: 403 },
+            RpcError::Malformed { url, doing, reason: "a web page".to_owned() },
+            refused(-32_603),
+            refused(-32_005),
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert_eq!(Outcome::from(SendError::Rpc(error)).kind(), OutcomeKind::Unreachable, "{text}");
+        }
+        assert_eq!(Outcome::from(SendError::Rpc(refused(-32_602))).kind(), OutcomeKind::Refused);
+        let stale = SendError::StaleBlockhash { signature: Signature::default(), refusal: String::new() };
+        assert_eq!(Outcome::from(stale).kind(), OutcomeKind::Unreachable);
+    }
+
+    #[test]
     fn an_empty_fee_payer_is_told_apart_from_a_refused_step() {
         let error = SendError::Failed(Box::new(ProgramFailure {
             error: TransactionError::InsufficientFundsForFee,
             signature: None,
+            fee: None,
             payer: Pubkey::default(),
             instruction: None,
             program: None,

@@ -1,16 +1,22 @@
 //! The keeper's picture of the market: every account that its duties hang on, decoded, and bounded in number.
 //!
-//! A view is fed with snapshots ([`View::replace`]) and single changes ([`View::apply`]) in the order in which they
-//! arrive. It may lag behind the chain; that costs an attempt, never a wrong outcome, because every step is checked again
-//! by the program.
+//! A view is fed with lists ([`View::take_in`]) and single changes ([`View::apply`]) in the order in which they arrive. It
+//! may lag behind the chain; that costs an attempt, never a wrong outcome, because every step is checked again by the
+//! program. Where the market has more accounts than it may hold, it holds those that matter most, and remembers the
+//! addresses of the others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod ranking;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anchor_lang::Discriminator as _;
 use gridlease_sdk::account::{Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, decode};
 use gridlease_sdk::address::{MARKET, STAKING, market_config};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
+
+use self::ranking::{Ranked, Ranking};
+use crate::plan::Shard;
 
 /// Most accounts that a view holds unless it is told otherwise: some 150 MB of jobs.
 pub const DEFAULT_LIMIT: usize = 200_000;
@@ -28,7 +34,7 @@ pub enum Applied {
     Ignored,
     /// One of ours that this version cannot read; it is not in the view (any more).
     Unreadable(DecodeError),
-    /// The view is full; the account is not in it.
+    /// The view is full of what matters more; the account is not in it.
     Full,
 }
 
@@ -62,17 +68,22 @@ pub struct View {
     revisions: HashMap<Pubkey, u64>,
     revision: u64,
     limit: usize,
+    shard: Shard,
+    /// What is held, and what is left out because the view is full.
+    held: Ranking,
+    left_out: Ranking,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self::with_limit(DEFAULT_LIMIT)
+        Self::new(DEFAULT_LIMIT, Shard::WHOLE)
     }
 }
 
 impl View {
-    /// An empty view that holds at most `limit` accounts.
-    pub fn with_limit(limit: usize) -> Self {
+    /// An empty view that holds at most `limit` accounts, and where there are more, those first that a keeper of `shard`
+    /// works on.
+    pub fn new(limit: usize, shard: Shard) -> Self {
         Self {
             config: None,
             jobs: BTreeMap::new(),
@@ -84,6 +95,9 @@ impl View {
             revisions: HashMap::new(),
             revision: 0,
             limit,
+            shard,
+            held: Ranking::default(),
+            left_out: Ranking::default(),
         }
     }
 
@@ -110,40 +124,29 @@ impl View {
 
     fn apply_unmarked(&mut self, address: &Pubkey, account: Option<&Account>) -> Applied {
         let Some(account) = account.filter(|account| account.lamports > 0 && !account.data.is_empty()) else {
-            return if self.remove(address) { Applied::Removed } else { Applied::Unchanged };
+            return if self.forget(address) { Applied::Removed } else { Applied::Unchanged };
         };
         let applied = match Which::of(account) {
             Some(which) => self.take(which, address, account),
             // Closed and opened again as something else within one look: not ours any more.
-            None => return if self.remove(address) { Applied::Removed } else { Applied::Ignored },
+            None => return if self.forget(address) { Applied::Removed } else { Applied::Ignored },
         };
         match applied {
             Ok(applied) => applied,
             Err(error) => {
-                self.remove(address);
+                self.forget(address);
                 Applied::Unreadable(error)
             }
         }
     }
 
-    /// Takes in all accounts of `program` at once: what is not among them is gone. Returns what could not be taken in.
-    pub fn replace(&mut self, program: &Pubkey, accounts: &[(Pubkey, Account)]) -> Vec<(Pubkey, Applied)> {
-        let present: BTreeSet<&Pubkey> = accounts.iter().map(|(address, _)| address).collect();
-        let kept = |address: &Pubkey| present.contains(address);
-        if *program == MARKET {
-            self.jobs.retain(|address, _| kept(address));
-            self.leases.retain(|address, _| kept(address));
-            self.offers.retain(|address, _| kept(address));
-            self.providers.retain(|address, _| kept(address));
-            self.purses.retain(|address, _| kept(address));
-            if !kept(&market_config()) {
-                self.config = None;
-            }
-        } else if *program == STAKING {
-            self.bonds.retain(|address, _| kept(address));
-        }
-        let kept: BTreeSet<Pubkey> = self.addresses().collect();
-        self.revisions.retain(|address, _| kept.contains(address));
+    /// Takes in a list of the accounts of `program`. Returns those that could not be taken in, and those that are known and
+    /// not in the list: the list may be short, so only a look at them tells whether they are gone.
+    pub fn take_in(
+        &mut self,
+        program: &Pubkey,
+        accounts: &[(Pubkey, Account)],
+    ) -> (Vec<(Pubkey, Applied)>, Vec<Pubkey>) {
         let mut refused = Vec::new();
         for (address, account) in accounts {
             let applied = self.apply(address, Some(account));
@@ -151,27 +154,81 @@ impl View {
                 refused.push((*address, applied));
             }
         }
-        refused
+        let present: HashSet<&Pubkey> = accounts.iter().map(|(address, _)| address).collect();
+        let missing = self.addresses(program).filter(|address| !present.contains(address)).collect();
+        (refused, missing)
     }
 
     fn take(&mut self, which: Which, address: &Pubkey, account: &Account) -> Result<Applied, DecodeError> {
-        let full = self.len() >= self.limit;
         match which {
             Which::Config => {
                 let config = decode::<Config>(address, &account.owner, &account.data)?;
                 let old = self.config.replace(config);
                 Ok(changed(old.is_some_and(|old| bytemuck::bytes_of(&old) == bytemuck::bytes_of(&config))))
             }
-            Which::Job => put(&mut self.jobs, full, address, account),
-            Which::Lease => put(&mut self.leases, full, address, account),
-            Which::Offer => put(&mut self.offers, full, address, account),
-            Which::Provider => put(&mut self.providers, full, address, account),
-            Which::Purse => put(&mut self.purses, full, address, account),
-            Which::Bond => put(&mut self.bonds, full, address, account),
+            Which::Job => self.put(|view| &mut view.jobs, address, account),
+            Which::Lease => self.put(|view| &mut view.leases, address, account),
+            Which::Offer => self.put(|view| &mut view.offers, address, account),
+            Which::Provider => self.put(|view| &mut view.providers, address, account),
+            Which::Purse => self.put(|view| &mut view.purses, address, account),
+            Which::Bond => self.put(|view| &mut view.bonds, address, account),
         }
     }
 
+    fn put<T: Kind + Ranked>(
+        &mut self,
+        map: fn(&mut Self) -> &mut BTreeMap<Pubkey, T>,
+        address: &Pubkey,
+        account: &Account,
+    ) -> Result<Applied, DecodeError> {
+        let value = decode::<T>(address, &account.owner, &account.data)?;
+        let rank = value.rank(&self.shard);
+        if let Some(old) = map(self).get_mut(address) {
+            let same = bytemuck::bytes_of(old) == bytemuck::bytes_of(&value);
+            *old = value;
+            self.held.put(*address, rank);
+            return Ok(changed(same));
+        }
+        if self.len() >= self.limit {
+            match self.held.last() {
+                Some((least, evicted)) if rank < least => {
+                    self.remove(&evicted);
+                    self.revisions.remove(&evicted);
+                    self.left_out.put(evicted, least);
+                }
+                _ => {
+                    self.left_out.put(*address, rank);
+                    return Ok(Applied::Full);
+                }
+            }
+        }
+        self.left_out.take(address);
+        self.held.put(*address, rank);
+        map(self).insert(*address, value);
+        Ok(Applied::Changed)
+    }
+
+    /// How many accounts are left out because the view is full.
+    pub fn left_out(&self) -> usize {
+        self.left_out.len()
+    }
+
+    /// Of those that are left out, as many as there is room for again, at most `most`; what matters most first.
+    pub fn room_for(&self, most: usize) -> Vec<Pubkey> {
+        self.left_out.iter().take(self.limit.saturating_sub(self.len()).min(most)).collect()
+    }
+
+    /// Takes `address` out because it is gone. Returns whether it was held.
+    fn forget(&mut self, address: &Pubkey) -> bool {
+        self.left_out.take(address);
+        self.remove(address)
+    }
+
     fn remove(&mut self, address: &Pubkey) -> bool {
+        self.held.take(address);
+        if *address == market_config() {
+            return self.config.take().is_some();
+        }
         self.jobs.remove(address).is_some()
             || self.leases.remove(address).is_some()
             || self.offers.remove(address).is_some()
@@ -180,10 +237,14 @@ impl View {
             || self.bonds.remove(address).is_some()
     }
 
-    fn addresses(&self) -> impl Iterator<Item = Pubkey> + '_ {
-        let market = self.jobs.keys().chain(self.leases.keys()).chain(self.offers.keys());
-        let rest = self.providers.keys().chain(self.purses.keys()).chain(self.bonds.keys());
-        market.chain(rest).copied().chain(self.config.is_some().then(market_config))
+    /// Everything held of `program`.
+    fn addresses(&self, program: &Pubkey) -> impl Iterator<Item = Pubkey> + '_ {
+        let (market, staking) = (*program == MARKET, *program == STAKING);
+        let of_market = self.jobs.keys().chain(self.leases.keys()).chain(self.offers.keys());
+        let of_market = of_market.chain(self.providers.keys()).chain(self.purses.keys()).copied();
+        let config = self.config.is_some().then(market_config);
+        let of_market = of_market.chain(config).filter(move |_| market);
+        of_market.chain(self.bonds.keys().copied().filter(move |_| staking))
     }
 
     /// Accounts held, the configuration not counted.
@@ -295,27 +356,6 @@ impl Which {
             Some(Self::Bond)
         } else {
             None
-        }
-    }
-}
-
-fn put<T: Kind>(
-    map: &mut BTreeMap<Pubkey, T>,
-    full: bool,
-    address: &Pubkey,
-    account: &Account,
-) -> Result<Applied, DecodeError> {
-    let value = decode::<T>(address, &account.owner, &account.data)?;
-    match map.get_mut(address) {
-        Some(old) => {
-            let same = bytemuck::bytes_of(old) == bytemuck::bytes_of(&value);
-            *old = value;
-            Ok(changed(same))
-        }
-        None if full => Ok(Applied::Full),
-        None => {
-            map.insert(*address, value);
-            Ok(Applied::Changed)
         }
     }
 }

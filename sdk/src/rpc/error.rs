@@ -7,6 +7,8 @@ use solana_rpc_client_api::{
     custom_error::{
         JSON_RPC_SERVER_ERROR_BLOCK_NOT_AVAILABLE, JSON_RPC_SERVER_ERROR_BLOCK_STATUS_NOT_AVAILABLE_YET,
         JSON_RPC_SERVER_ERROR_MIN_CONTEXT_SLOT_NOT_REACHED, JSON_RPC_SERVER_ERROR_NODE_UNHEALTHY,
+        JSON_RPC_SERVER_ERROR_TRANSACTION_SIGNATURE_LEN_MISMATCH,
+        JSON_RPC_SERVER_ERROR_TRANSACTION_SIGNATURE_VERIFICATION_FAILURE,
     },
     request::RpcError as RequestError,
 };
@@ -15,6 +17,10 @@ use super::{ClusterUrl, UrlError};
 
 /// Longest text of a server that is repeated in an error, in characters.
 const MAX_TEXT: usize = 400;
+/// JSON-RPC: something went wrong inside the server.
+const JSON_RPC_INTERNAL_ERROR: i64 = -32_603;
+/// JSON-RPC: the parameters are invalid.
+const JSON_RPC_INVALID_PARAMS: i64 = -32_602;
 
 /// A JSON-RPC request that failed. The address in it never contains a key.
 #[derive(Debug, thiserror::Error)]
@@ -105,13 +111,40 @@ impl RpcError {
             Self::Http { status, .. } => *status == 429 || *status == 408 || *status >= 500,
             Self::Refused { code, .. } => matches!(
                 *code,
-                JSON_RPC_SERVER_ERROR_NODE_UNHEALTHY
+                JSON_RPC_INTERNAL_ERROR
+                    | JSON_RPC_SERVER_ERROR_NODE_UNHEALTHY
                     | JSON_RPC_SERVER_ERROR_BLOCK_NOT_AVAILABLE
                     | JSON_RPC_SERVER_ERROR_BLOCK_STATUS_NOT_AVAILABLE_YET
                     | JSON_RPC_SERVER_ERROR_MIN_CONTEXT_SLOT_NOT_REACHED
             ),
             Self::Url(_) | Self::Malformed { .. } | Self::Invalid { .. } => false,
         }
+    }
+
+    /// Whether it is the endpoint that failed, and not what it was asked: then nothing else that it is asked now is likely
+    /// to fare better. A server that refuses its clients, answers with a web page or breaks off in the middle is one, too.
+    pub fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => !matches!(
+                *code,
+                JSON_RPC_INVALID_PARAMS
+                    | JSON_RPC_SERVER_ERROR_TRANSACTION_SIGNATURE_VERIFICATION_FAILURE
+                    | JSON_RPC_SERVER_ERROR_TRANSACTION_SIGNATURE_LEN_MISMATCH
+            ),
+            Self::Url(_) | Self::Invalid { .. } => false,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Http { .. } | Self::Malformed { .. } => true,
+        }
+    }
+
+    /// Whether the server has only not come as far as the slot asked for.
+    pub fn is_behind(&self) -> bool {
+        matches!(self, Self::Refused { code: JSON_RPC_SERVER_ERROR_MIN_CONTEXT_SLOT_NOT_REACHED, .. })
+    }
+
+    /// Whether the server does not know the blockhash of what was sent: it is too old, or younger than the server's state.
+    pub fn is_unknown_blockhash(&self) -> bool {
+        let Self::Refused { message, .. } = self else { return false };
+        message.contains("Blockhash not found") || message.contains("BlockhashNotFound")
     }
 
     pub(super) fn from_client(error: ClientError, at: &ClusterUrl, doing: &'static str, limit: Duration) -> Self {
@@ -129,6 +162,10 @@ impl RpcError {
                     return Self::Timeout { url, doing, after };
                 }
                 let reason = redact(&innermost(&error), at);
+                // Broken off in the middle, which says nothing about the next answer.
+                if error.is_decode() && ends_early(&error) {
+                    return Self::Unreachable { url, doing, reason: format!("the answer was cut off: {reason}") };
+                }
                 if error.is_decode() && !error.is_body() {
                     return Self::Malformed { url, doing, reason };
                 }
@@ -141,6 +178,18 @@ impl RpcError {
             other => Self::Malformed { url, doing, reason: redact(&other.to_string(), at) },
         }
     }
+}
+
+/// Is it JSON that ends before its end? An answer without a byte is none.
+fn ends_early(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(json) = error.downcast_ref::<serde_json::Error>() {
+            return json.is_eof() && (json.line(), json.column()) != (1, 0);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The last cause: the outer ones say no more than that a request failed.
@@ -186,11 +235,26 @@ mod tests {
     #[test]
     fn only_what_may_pass_by_itself_is_transient() {
         assert!(refused(-32005).is_transient());
+        assert!(refused(-32603).is_transient());
         assert!(!refused(-32602).is_transient());
         for (status, transient) in [(429, true), (503, true), (403, false), (404, false)] {
             let error = RpcError::Http { url: String::new(), doing: "a test", status };
             assert_eq!(error.is_transient(), transient, "{status}");
         }
+    }
+
+    #[test]
+    fn issue9_17_what_is_wrong_with_the_endpoint_is_told_apart_from_what_is_wrong_with_the_request() {
+        let (url, doing) = (String::new(), "a test");
+        for code in [-32_603, -32_005, -32_601, -32_002, -32_016, 429] {
+            assert!(refused(code).is_of_endpoint(), "{code}");
+        }
+        for code in [-32_602, -32_003, -32_013] {
+            assert!(!refused(code).is_of_endpoint(), "{code}");
+        }
+        assert!(RpcError::Http { url: url.clone(), doing, status: 403 }.is_of_endpoint());
+        assert!(RpcError::Malformed { url, doing, reason: "a web page".to_owned() }.is_of_endpoint());
+        assert!(!RpcError::Invalid { doing, reason: "too many keys".to_owned() }.is_of_endpoint());
     }
 
     #[test]

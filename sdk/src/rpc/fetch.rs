@@ -9,6 +9,7 @@ use solana_program_pack::Pack as _;
 use solana_pubkey::Pubkey;
 use solana_rpc_client_api::{
     config::RpcAccountInfoConfig,
+    custom_error::JSON_RPC_SERVER_ERROR_MIN_CONTEXT_SLOT_NOT_REACHED,
     request::RpcRequest,
     response::{OptionalContext, Response, RpcKeyedAccount},
 };
@@ -63,6 +64,19 @@ impl Client {
     /// # Errors
     /// [`RpcError`] if the network gave no answer, or more than 100,000 keys are given.
     pub async fn accounts(&self, keys: &[Pubkey]) -> Result<Vec<Option<Account>>, RpcError> {
+        Ok(self.accounts_at(keys, None).await?.value)
+    }
+
+    /// As [`Client::accounts`], with the slot of the answer: of several answers, the oldest. A server that does not know
+    /// the slot `min_slot` yet refuses, so the answer is at least as new as that.
+    ///
+    /// # Errors
+    /// As [`Client::accounts`], and [`RpcError::is_behind`] where the server has not come as far as `min_slot`.
+    pub async fn accounts_at(
+        &self,
+        keys: &[Pubkey],
+        min_slot: Option<u64>,
+    ) -> Result<AtSlot<Vec<Option<Account>>>, RpcError> {
         const DOING: &str = "getting accounts";
         if keys.len() > MAX_KEYS {
             return Err(RpcError::Invalid {
@@ -70,15 +84,26 @@ impl Client {
                 reason: format!("{} keys, at most {MAX_KEYS} are allowed", keys.len()),
             });
         }
+        let config = RpcAccountInfoConfig { min_context_slot: min_slot, ..account_config(self.config.commitment) };
         let mut found = Vec::with_capacity(keys.len());
+        let mut slot: Option<u64> = None;
         for batch in keys.chunks(BATCH) {
             let texts: Vec<String> = batch.iter().map(Pubkey::to_string).collect();
             let answer: Response<Vec<Option<UiAccount>>> = self
                 .read(DOING, self.config.request_timeout, || {
-                    self.rpc
-                        .send(RpcRequest::GetMultipleAccounts, json!([texts, account_config(self.config.commitment)]))
+                    self.rpc.send(RpcRequest::GetMultipleAccounts, json!([texts, config]))
                 })
                 .await?;
+            // A server that ignores what it was asked for proves nothing.
+            if min_slot.is_some_and(|least| answer.context.slot < least) {
+                return Err(RpcError::Refused {
+                    url: self.url.shown_rpc(),
+                    doing: DOING,
+                    code: JSON_RPC_SERVER_ERROR_MIN_CONTEXT_SLOT_NOT_REACHED,
+                    message: format!("its answer is of slot {}, which is too old", answer.context.slot),
+                });
+            }
+            slot = Some(slot.map_or(answer.context.slot, |slot| slot.min(answer.context.slot)));
             if answer.value.len() != batch.len() {
                 return Err(self.malformed(DOING, format!("{} accounts for {} keys", answer.value.len(), batch.len())));
             }
@@ -86,7 +111,7 @@ impl Client {
                 found.push(account.map(|account| self.decode(DOING, &account)).transpose()?);
             }
         }
-        Ok(found)
+        Ok(AtSlot { slot, value: found })
     }
 
     /// The accounts of a program that `query` chooses, in no order.

@@ -22,7 +22,7 @@ pub use self::{
     client::{Client, ClientConfig},
     error::RpcError,
     query::ProgramQuery,
-    send::{ErrorNamer, Landed, Prepared, ProgramFailure, SendError, SendOptions},
+    send::{ErrorNamer, Fresh, Landed, Prepared, ProgramFailure, SendError, SendOptions},
     url::{ClusterUrl, UrlError},
     watch::{AccountUpdate, Watch, WatchConfig, WatchEvent},
 };

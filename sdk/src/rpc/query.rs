@@ -1,5 +1,6 @@
 //! Which accounts of a program, and how much of each.
 
+use solana_account::Account;
 use solana_account_decoder_client_types::{UiAccountEncoding, UiDataSliceConfig};
 use solana_commitment_config::CommitmentConfig;
 use solana_pubkey::Pubkey;
@@ -31,12 +32,13 @@ pub struct ProgramQuery {
     data_size: Option<u64>,
     compared: Vec<(usize, Vec<u8>)>,
     pub(super) slice: Option<(usize, usize)>,
+    min_slot: Option<u64>,
 }
 
 impl ProgramQuery {
     /// Every account that `program` owns.
     pub fn new(program: Pubkey) -> Self {
-        Self { program, data_size: None, compared: Vec::new(), slice: None }
+        Self { program, data_size: None, compared: Vec::new(), slice: None, min_slot: None }
     }
 
     /// Only accounts whose data is `bytes` long.
@@ -57,6 +59,13 @@ impl ProgramQuery {
     #[must_use]
     pub fn slice(mut self, offset: usize, length: usize) -> Self {
         self.slice = Some((offset, length));
+        self
+    }
+
+    /// Only an answer that is as new as `slot`; a server that does not know that slot yet refuses.
+    #[must_use]
+    pub fn min_slot(mut self, slot: u64) -> Self {
+        self.min_slot = Some(slot);
         self
     }
 
@@ -86,11 +95,22 @@ impl ProgramQuery {
                 encoding: Some(UiAccountEncoding::Base64),
                 data_slice: self.slice.map(|(offset, length)| UiDataSliceConfig { offset, length }),
                 commitment: Some(commitment),
-                min_context_slot: None,
+                min_context_slot: self.min_slot,
             },
             with_context: Some(true),
             sort_results: None,
         })
+    }
+
+    /// Is `account`, read as a whole, one that the query chooses?
+    pub(super) fn chooses(&self, account: &Account) -> bool {
+        let size = u64::try_from(account.data.len()).unwrap_or(u64::MAX);
+        account.owner == self.program
+            && self.data_size.is_none_or(|wanted| wanted == size)
+            && self
+                .compared
+                .iter()
+                .all(|(at, bytes)| account.data.get(*at..).is_some_and(|data| data.starts_with(bytes)))
     }
 
     /// Cuts the data of a notification, where a server sent all of it although a slice was asked for.
@@ -120,6 +140,22 @@ mod tests {
         assert!(reason(&query.clone().bytes_at(0, &[1; 129])).contains("129 bytes"));
         let many = (0..5).fold(query, |query, at| query.bytes_at(at, &[1]));
         assert!(reason(&many).contains("5 filters"));
+    }
+
+    #[test]
+    fn an_account_that_no_longer_matches_is_told_apart_from_one_that_does() {
+        let program = Pubkey::new_from_array([7; 32]);
+        let query = ProgramQuery::new(program).data_size(4).bytes_at(1, &[2, 3]);
+        let account = |owner, data: &[u8]| Account { owner, data: data.to_vec(), ..Account::default() };
+        assert!(query.chooses(&account(program, &[9, 2, 3, 9])));
+        for (owner, data) in [
+            (Pubkey::default(), [9, 2, 3, 9].as_slice()),
+            (program, &[9, 2, 4, 9]),
+            (program, &[9, 2, 3]),
+            (program, &[]),
+        ] {
+            assert!(!query.chooses(&account(owner, data)), "{owner} {data:?}");
+        }
     }
 
     #[test]

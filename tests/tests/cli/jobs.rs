@@ -232,3 +232,21 @@ async fn the_binary_posts_and_lists_in_json() {
     registry.stop().await;
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issue9_18_a_single_pass_of_a_keeper_that_cannot_pay_ends_with_a_sentence_and_a_code() {
+    let (world, registry, buyer, prepared) = ready().await;
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    steps::cancel(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    let once = ["keeper", "run", "--once"];
+    let poor = world.run(&solana_keypair::Keypair::new(), &once);
+    let said = String::from_utf8(poor.stderr).unwrap();
+    assert_eq!(poor.status.code(), Some(Kind::Refused as i32), "{said}");
+    assert!(said.contains("1 steps are due and were not taken") && said.contains("close job"), "{said}");
+    let funded = world.user(0).await;
+    let done = world.run(&funded, &[&once[..], &["--max-accounts", "1000"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(jobs_on_chain(&world).await, 0);
+    registry.stop().await;
+    world.stop().await;
+}

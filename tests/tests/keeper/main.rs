@@ -2,6 +2,8 @@
 //! cannot be paid.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
+mod faults;
+mod issue9;
 mod proxy;
 mod world;
 

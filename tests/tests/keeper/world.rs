@@ -266,7 +266,12 @@ impl World {
     }
 
     pub async fn start(&self, config: KeeperConfig) -> Running {
-        let keeper = Keeper::new(config, self.signer().await).unwrap();
+        self.start_as(config, self.signer().await).await
+    }
+
+    /// A keeper that pays with `signer`.
+    pub async fn start_as(&self, config: KeeperConfig, signer: Arc<Keypair>) -> Running {
+        let keeper = Keeper::new(config, signer).unwrap();
         let stop = CancellationToken::new();
         let events = keeper.events();
         Running { events, task: tokio::spawn(keeper.run(stop.clone())), stop }

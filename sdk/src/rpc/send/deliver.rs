@@ -13,7 +13,7 @@ use solana_transaction_error::TransactionError;
 use solana_transaction_status_client_types::{TransactionStatus, UiTransactionEncoding, UiTransactionStatusMeta};
 use tokio::time::{Instant, sleep};
 
-use super::{Landed, Prepared, ProgramFailure, SendError, SendOptions, jittered};
+use super::{Landed, Prepared, ProgramFailure, SendError, SendOptions, bounded, jittered};
 use crate::rpc::{Client, RpcError, fetch::AtSlot};
 
 /// How often the block height is looked at.
@@ -129,6 +129,13 @@ impl Client {
                 if !sendings.maybe_out && NEVER_PASSED_ON.contains(&code) {
                     return Err(error.into());
                 }
+                // Waiting for these bytes to expire would be waiting for nothing: with another blockhash they go through.
+                if !sendings.maybe_out && error.is_unknown_blockhash() {
+                    return Err(SendError::StaleBlockhash {
+                        signature: prepared.signature(),
+                        refusal: error.to_string(),
+                    });
+                }
                 sendings.refusal = Some(error);
             }
             Err(error) => {
@@ -190,15 +197,18 @@ impl Client {
         options: &SendOptions,
     ) -> Result<Landed, SendError> {
         if let Some(error) = status.err {
-            let logs = self.details(prepared).await.and_then(|details| details.log_messages.into());
-            return Err(failed(error, logs, prepared, options));
+            let details = self.details(prepared).await;
+            let fee = details.as_ref().map(|details| details.fee);
+            let logs = details.and_then(|details| details.log_messages.into());
+            return Err(failed(error, logs, fee, prepared, options));
         }
         let details = if options.details { self.details(prepared).await } else { None };
         Ok(Landed {
             signature: prepared.signature(),
             slot: status.slot,
             fee: details.as_ref().map(|details| details.fee),
-            units_consumed: details.and_then(|details| details.compute_units_consumed.into()),
+            units_consumed: details.as_ref().and_then(|details| details.compute_units_consumed.clone().into()),
+            logs: details.and_then(|details| details.log_messages.into()).map(bounded),
         })
     }
 
@@ -230,14 +240,15 @@ impl Client {
     }
 }
 
-fn failed(error: TransactionError, logs: Option<Vec<String>>, prepared: &Prepared, options: &SendOptions) -> SendError {
-    SendError::Failed(Box::new(ProgramFailure::new(
-        error,
-        logs.unwrap_or_default(),
-        prepared,
-        true,
-        options.error_namer,
-    )))
+fn failed(
+    error: TransactionError,
+    logs: Option<Vec<String>>,
+    fee: Option<u64>,
+    prepared: &Prepared,
+    options: &SendOptions,
+) -> SendError {
+    let failure = ProgramFailure::new(error, logs.unwrap_or_default(), prepared, true, options.error_namer);
+    SendError::Failed(Box::new(ProgramFailure { fee, ..failure }))
 }
 
 /// Nodes that look before they pass on refuse what has landed; so it has been sent.

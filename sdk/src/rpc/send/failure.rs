@@ -7,11 +7,9 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_transaction_error::TransactionError;
 
-use super::{ErrorNamer, Prepared};
+use super::{ErrorNamer, Prepared, bounded};
 use crate::said::in_words;
 
-/// Most log lines that are kept.
-const MAX_LOGS: usize = 512;
 /// Longest detail repeated in a message, in characters.
 const MAX_DETAIL: usize = 300;
 
@@ -22,6 +20,8 @@ pub struct ProgramFailure {
     pub error: TransactionError,
     /// The transaction, if it landed as failed (then its fee was paid); `None` if nothing was sent.
     pub signature: Option<Signature>,
+    /// The fee that was paid in lamports, priority included, where it landed as failed and the ledger tells.
+    pub fee: Option<u64>,
     /// Who was to pay the fee.
     pub payer: Pubkey,
     /// Which of the caller's instructions failed, counted from 0.
@@ -39,12 +39,12 @@ pub struct ProgramFailure {
 impl ProgramFailure {
     pub(super) fn new(
         error: TransactionError,
-        mut logs: Vec<String>,
+        logs: Vec<String>,
         prepared: &Prepared,
         landed: bool,
         namer: ErrorNamer,
     ) -> Self {
-        logs.truncate(MAX_LOGS);
+        let logs = bounded(logs);
         let mut instruction = None;
         let mut program = None;
         let mut code = None;
@@ -60,6 +60,7 @@ impl ProgramFailure {
         Self {
             error,
             signature: landed.then(|| prepared.signature()),
+            fee: None,
             payer: prepared.payer(),
             instruction,
             program,
@@ -161,6 +162,7 @@ mod tests {
         ProgramFailure {
             error,
             signature: None,
+            fee: None,
             payer: Pubkey::new_from_array([9; 32]),
             instruction: Some(1),
             program: None,

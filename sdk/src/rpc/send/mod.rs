@@ -6,7 +6,8 @@
 //! * [`SendError::Expired`]: it did not land and never can. Sending the same instructions again is safe.
 //! * [`SendError::Unknown`]: it may or may not land. Look at the signature before doing it again.
 //!
-//! The remaining errors mean that nothing was sent.
+//! The remaining errors mean that nothing was sent. [`Client::send`] answers [`SendError::StaleBlockhash`] by itself with a
+//! fresh blockhash, at once, a few times.
 //!
 //! A transaction is simulated first for its compute units, gets a limit with some room and a bounded priority fee,
 //! is signed with a fresh blockhash, and is sent again, the same bytes, until it lands or its blockhash expires.
@@ -31,6 +32,12 @@ use super::{Client, RpcError};
 pub const MAX_TRANSACTION_BYTES: usize = 1_232;
 /// Most compute units that a transaction may ask for.
 pub const MAX_COMPUTE_UNITS: u32 = 1_400_000;
+/// Most log lines of a transaction that are kept.
+const MAX_LOGS: usize = 512;
+/// How often a transaction is made with another blockhash because the RPC does not know the one that it gave, and the
+/// pause before each time but the first.
+const FRESH_ATTEMPTS: u32 = 4;
+const FRESH_PAUSE: Duration = Duration::from_millis(250);
 /// Most attempts of [`Client::send_with_retry`].
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -76,7 +83,7 @@ impl Default for SendOptions {
 }
 
 /// A transaction that landed and succeeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landed {
     /// Its first signature, by which it is known.
     pub signature: Signature,
@@ -86,6 +93,8 @@ pub struct Landed {
     pub units_consumed: Option<u64>,
     /// Fee in lamports, priority included. `None` if not asked for or not told.
     pub fee: Option<u64>,
+    /// What the programs logged, at most 512 lines. `None` if not asked for or not told.
+    pub logs: Option<Vec<String>>,
 }
 
 /// Why a transaction did not land, or may not have.
@@ -101,6 +110,14 @@ pub enum SendError {
         signature: Signature,
         /// What the RPC said the last time that it refused to take it, if it did.
         refusal: Option<String>,
+    },
+    /// The RPC does not know the blockhash, and did not pass the transaction on. Nothing was sent.
+    #[error("transaction {signature} was not sent: {refusal}; with a fresh blockhash it is safe to send it again")]
+    StaleBlockhash {
+        /// The transaction.
+        signature: Signature,
+        /// What the RPC said.
+        refusal: String,
     },
     /// May land, or have landed.
     #[error(
@@ -176,8 +193,14 @@ impl Client {
         signers: &[&AnySigner],
         options: &SendOptions,
     ) -> Result<Landed, SendError> {
-        let prepared = self.prepare(instructions, payer, signers, options).await?;
-        self.deliver(&prepared, options).await
+        let mut fresh = Fresh::default();
+        loop {
+            let prepared = self.prepare(instructions, payer, signers, options).await?;
+            match self.deliver(&prepared, options).await {
+                Err(SendError::StaleBlockhash { .. }) if fresh.again().await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// As [`Client::send`], but an expired transaction is made anew and sent again, `attempts` times in all (at
@@ -205,6 +228,31 @@ impl Client {
             }
         }
     }
+}
+
+/// Attempts with a fresh blockhash each.
+#[derive(Debug, Default)]
+pub struct Fresh {
+    attempts: u32,
+}
+
+impl Fresh {
+    /// Whether to try once more after [`SendError::StaleBlockhash`]: at once the first time, a little later the next, then
+    /// not any more.
+    pub async fn again(&mut self) -> bool {
+        self.attempts += 1;
+        if self.attempts >= FRESH_ATTEMPTS {
+            return false;
+        }
+        tokio::time::sleep(jittered(FRESH_PAUSE * (self.attempts - 1))).await;
+        true
+    }
+}
+
+/// At most [`MAX_LOGS`] lines of `logs`.
+fn bounded(mut logs: Vec<String>) -> Vec<String> {
+    logs.truncate(MAX_LOGS);
+    logs
 }
 
 /// `pause`, a quarter more or less, so that many clients do not move in step.

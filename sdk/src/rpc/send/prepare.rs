@@ -18,7 +18,7 @@ use solana_rpc_client_api::config::RpcSimulateTransactionConfig;
 use solana_signature::Signature;
 use solana_transaction::versioned::VersionedTransaction;
 
-use super::{AnySigner, MAX_COMPUTE_UNITS, MAX_TRANSACTION_BYTES, ProgramFailure, SendError, SendOptions};
+use super::{AnySigner, MAX_COMPUTE_UNITS, MAX_TRANSACTION_BYTES, ProgramFailure, SendError, SendOptions, bounded};
 use crate::rpc::Client;
 
 /// Room above the simulated compute units: the state may differ a little when the transaction runs.
@@ -47,6 +47,7 @@ pub struct Prepared {
     price: u64,
     /// Compute budget instructions in front of the caller's.
     added: usize,
+    logs: Vec<String>,
 }
 
 impl Prepared {
@@ -73,6 +74,11 @@ impl Prepared {
     /// Its priority fee, in micro-lamports per compute unit.
     pub fn compute_unit_price(&self) -> u64 {
         self.price
+    }
+
+    /// What the programs logged in the simulation, at most 512 lines.
+    pub fn simulated_logs(&self) -> &[String] {
+        &self.logs
     }
 
     pub(super) fn added(&self) -> usize {
@@ -115,12 +121,14 @@ impl Client {
             units: MAX_COMPUTE_UNITS,
             price: 1,
             added: 2,
+            logs: Vec::new(),
         };
         check_size(&trial.transaction)?;
         let keys = signing_keys(&trial.transaction.message, payer, &payer_key, signers)?;
         let (used, fees) =
             tokio::join!(self.simulate(&trial, options), self.recent_fees(&trial.transaction.message, options));
-        let units = unit_limit(used?, SEQUENCE.fetch_add(1, Ordering::Relaxed));
+        let (used, logs) = used?;
+        let units = unit_limit(used, SEQUENCE.fetch_add(1, Ordering::Relaxed));
         let price = capped_price(percentile(fees), units, options.max_priority_fee);
         // Asked for last, so that it lives as long as possible. Confirmed: an older one lives shorter, a younger one
         // may be of a fork that is given up.
@@ -132,11 +140,12 @@ impl Client {
         let mut transaction = unsigned(&payer_key, instructions, units, price)?;
         transaction.message.set_recent_blockhash(blockhash);
         sign(&mut transaction, &keys)?;
-        Ok(Prepared { transaction, last_valid_block_height, units, price, added: if price == 0 { 1 } else { 2 } })
+        let added = if price == 0 { 1 } else { 2 };
+        Ok(Prepared { transaction, last_valid_block_height, units, price, added, logs })
     }
 
-    /// Compute units that the transaction uses on the present state.
-    async fn simulate(&self, trial: &Prepared, options: &SendOptions) -> Result<u64, SendError> {
+    /// Compute units that the transaction uses on the present state, and what is logged.
+    async fn simulate(&self, trial: &Prepared, options: &SendOptions) -> Result<(u64, Vec<String>), SendError> {
         const DOING: &str = "simulating a transaction";
         let config = RpcSimulateTransactionConfig {
             sig_verify: false,
@@ -159,7 +168,9 @@ impl Client {
                 options.error_namer,
             ))));
         }
-        result.units_consumed.ok_or_else(|| SendError::Rpc(self.malformed(DOING, "no compute units in it".to_owned())))
+        let used = result.units_consumed;
+        let used = used.ok_or_else(|| SendError::Rpc(self.malformed(DOING, "no compute units in it".to_owned())))?;
+        Ok((used, bounded(result.logs.unwrap_or_default())))
     }
 
     /// What others paid lately for the accounts that this transaction writes, in micro-lamports per unit. Unknown

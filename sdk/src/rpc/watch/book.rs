@@ -14,10 +14,23 @@ use super::{AccountUpdate, WatchEvent};
 /// still, or begins anew, gives the same slot each time.
 const MAX_STALE: u32 = 3;
 
+/// What a read of everything has brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// An account that was known is another one now.
+    pub(super) changed: bool,
+    /// Known, and not among what was read. That is no proof that they are gone: a list may be short, or of one page only.
+    pub(super) missing: Vec<Pubkey>,
+}
+
 /// An account that exists.
 struct Known {
     /// Keyed by chance, so that nobody can choose two states that look alike.
     hash: u64,
+    /// The newest slot at which it was so, since the last connection.
+    slot: u64,
+    /// The consumer wants to be told once more, whether it has changed or not.
+    again: bool,
     /// The consumer has been told of it, of this state or an earlier one.
     delivered: bool,
 }
@@ -34,6 +47,8 @@ pub(super) struct Book {
     notice: Option<(u64, WatchEvent)>,
     /// Accounts notified while a read is under way: which of the two is newer cannot be told.
     touched: Option<HashSet<Pubkey>>,
+    /// The same for the direct read of single accounts.
+    touched_directly: Option<HashSet<Pubkey>>,
     /// The newest slot seen since the last connection.
     slot: u64,
     stale: u32,
@@ -52,15 +67,15 @@ impl Book {
         self.touched = None;
     }
 
-    /// A read of everything that is watched came back: whatever is known and not among `accounts` is gone. `only` is
-    /// the one account watched, if it is one. Returns whether an account was found changed, or `None` if the answer
-    /// is older than what is known and was dropped.
+    /// A read of everything that is watched came back. `only` is the one account watched, if it is one. What is known and
+    /// not among `accounts` stays known: [`Book::looked`] takes in what a direct look at it says. `None` if the answer is
+    /// older than what is known and was dropped.
     pub(super) fn read(
         &mut self,
         slot: Option<u64>,
         accounts: Vec<(Pubkey, Account)>,
         only: Option<&Pubkey>,
-    ) -> Option<bool> {
+    ) -> Option<Found> {
         let touched = self.touched.take().unwrap_or_default();
         if let Some(slot) = slot {
             if slot < self.slot && self.stale < MAX_STALE {
@@ -74,14 +89,11 @@ impl Book {
         let mut changed = false;
         for (key, account) in accounts {
             if !touched.contains(&key) {
-                changed |= self.exists(key, account);
+                changed |= self.exists(slot.unwrap_or_default(), key, account);
             }
         }
-        let gone: Vec<Pubkey> =
+        let missing: Vec<Pubkey> =
             self.known.keys().filter(|key| !present.contains(*key) && !touched.contains(*key)).copied().collect();
-        for key in gone {
-            self.is_gone(key);
-        }
         // That the one account does not exist is news only once.
         if let Some(key) = only
             && !self.was_read
@@ -92,22 +104,65 @@ impl Book {
             self.push(*key, None);
         }
         self.was_read = true;
-        Some(changed)
+        Some(Found { changed, missing })
+    }
+
+    /// A direct look at single accounts is sent.
+    pub(super) fn look_begins(&mut self) {
+        self.touched_directly = Some(HashSet::new());
+    }
+
+    /// The look failed: what it was to tell stays as it is known.
+    pub(super) fn look_failed(&mut self) {
+        self.touched_directly = None;
+    }
+
+    /// A direct look came back: this is how the accounts are, `None` for one that is gone.
+    pub(super) fn looked(&mut self, slot: Option<u64>, accounts: Vec<(Pubkey, Option<Account>)>) {
+        let touched = self.touched_directly.take().unwrap_or_default();
+        for (key, account) in accounts {
+            if !touched.contains(&key) {
+                self.is_now(slot.unwrap_or_default(), key, account);
+            }
+        }
     }
 
     /// A notification came: this is how the account is now.
     pub(super) fn notified(&mut self, slot: u64, key: Pubkey, account: Account) {
         self.slot = self.slot.max(slot);
-        if let Some(touched) = &mut self.touched {
+        self.touch(key);
+        self.is_now(slot, key, Some(account));
+    }
+
+    /// The consumer has seen by itself how the account is. What is known of a later slot stays.
+    pub(super) fn told(&mut self, slot: u64, key: Pubkey, account: Option<Account>) {
+        if self.known.get(&key).is_some_and(|known| known.slot > slot) {
+            return;
+        }
+        self.touch(key);
+        self.is_now(slot, key, account);
+    }
+
+    /// The consumer wants to be told of this account once more.
+    pub(super) fn tell_again(&mut self, key: &Pubkey) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.again = true;
+        }
+    }
+
+    fn touch(&mut self, key: Pubkey) {
+        for touched in [&mut self.touched, &mut self.touched_directly].into_iter().flatten() {
             touched.insert(key);
         }
-        // Without lamports there is no account; that is how a closure is told.
-        if account.lamports == 0 {
-            if self.known.contains_key(&key) {
-                self.is_gone(key);
+    }
+
+    fn is_now(&mut self, slot: u64, key: Pubkey, account: Option<Account>) {
+        // Without lamports there is no account; that is how a closure is notified.
+        match account.filter(|account| account.lamports > 0) {
+            Some(account) => {
+                self.exists(slot, key, account);
             }
-        } else {
-            self.exists(key, account);
+            None => self.is_gone(key),
         }
     }
 
@@ -115,6 +170,9 @@ impl Book {
     pub(super) fn connected(&mut self) {
         self.slot = 0;
         self.stale = 0;
+        for known in self.known.values_mut() {
+            known.slot = 0;
+        }
     }
 
     /// Puts a notice behind everything that is pending. It replaces one that the consumer has not seen yet.
@@ -144,18 +202,19 @@ impl Book {
         Some(WatchEvent::Account(AccountUpdate { key, account }))
     }
 
-    fn exists(&mut self, key: Pubkey, account: Account) -> bool {
+    /// Returns whether it is another one than was known, or new.
+    fn exists(&mut self, slot: u64, key: Pubkey, account: Account) -> bool {
         let hash =
             self.hasher.hash_one((account.lamports, &account.data, account.owner.to_bytes(), account.executable));
         // A closure that the consumer has not been told means that it still knows the account.
         let told = matches!(self.pending.get(&key), Some((_, None)));
-        let known = self.known.entry(key).or_insert(Known { hash: !hash, delivered: told });
-        if known.hash == hash {
-            return false;
+        let known = self.known.entry(key).or_insert(Known { hash: !hash, slot, again: false, delivered: told });
+        known.slot = known.slot.max(slot);
+        let changed = std::mem::replace(&mut known.hash, hash) != hash;
+        if changed || std::mem::take(&mut known.again) {
+            self.push(key, Some(account));
         }
-        known.hash = hash;
-        self.push(key, Some(account));
-        true
+        changed
     }
 
     fn is_gone(&mut self, key: Pubkey) {
@@ -202,7 +261,7 @@ mod tests {
     fn the_same_state_is_told_once_whoever_tells_it() {
         let mut book = Book::default();
         book.notified(1, KEY, account(5));
-        assert_eq!(book.read(Some(1), vec![(KEY, account(5))], None), Some(false));
+        assert_eq!(book.read(Some(1), vec![(KEY, account(5))], None), Some(Found::default()));
         book.notified(1, KEY, account(5));
         assert_eq!(drain(&mut book), [update(KEY, Some(5))]);
         assert!(!book.has_pending());
@@ -219,12 +278,62 @@ mod tests {
     }
 
     #[test]
-    fn an_account_missing_from_a_read_is_gone() {
+    fn issue9_15_an_account_missing_from_a_read_is_gone_only_when_a_direct_look_says_so() {
         let mut book = Book::default();
         book.read(None, vec![(KEY, account(1)), (OTHER, account(1))], None);
         drain(&mut book);
-        assert_eq!(book.read(None, vec![(OTHER, account(1))], None), Some(false));
+        let missing = Some(Found { changed: false, missing: vec![KEY] });
+        // A short list: it is there.
+        assert_eq!(book.read(None, vec![(OTHER, account(1))], None), missing);
+        assert_eq!(drain(&mut book), []);
+        book.look_begins();
+        book.looked(None, vec![(KEY, Some(account(1)))]);
+        assert_eq!(drain(&mut book), []);
+        // A look that fails says nothing.
+        book.look_begins();
+        book.look_failed();
+        assert_eq!(book.read(None, vec![(OTHER, account(1))], None), missing);
+        book.look_begins();
+        book.looked(None, vec![(KEY, None)]);
         assert_eq!(drain(&mut book), [update(KEY, None)]);
+        assert_eq!(book.read(None, vec![(OTHER, account(1))], None), Some(Found::default()));
+    }
+
+    #[test]
+    fn a_direct_look_does_not_overrule_a_notification_that_came_while_it_was_under_way() {
+        let mut book = Book::default();
+        book.read(Some(1), vec![(KEY, account(1))], None);
+        book.look_begins();
+        book.notified(3, KEY, account(3));
+        book.looked(Some(2), vec![(KEY, None)]);
+        assert_eq!(drain(&mut book), [update(KEY, Some(3))]);
+    }
+
+    #[test]
+    fn what_the_consumer_saw_by_itself_counts_like_a_notification_unless_a_later_one_is_known() {
+        let mut book = Book::default();
+        book.notified(5, KEY, account(5));
+        book.told(4, KEY, None);
+        book.told(4, OTHER, Some(account(4)));
+        assert_eq!(drain(&mut book), [update(KEY, Some(5)), update(OTHER, Some(4))]);
+        book.read_begins();
+        book.told(6, KEY, None);
+        // The read began before, so it says nothing about either.
+        assert_eq!(book.read(Some(6), vec![(KEY, account(5)), (OTHER, account(4))], None), Some(Found::default()));
+        assert_eq!(drain(&mut book), [update(KEY, None)]);
+    }
+
+    #[test]
+    fn an_account_is_told_once_more_to_a_consumer_that_asks_for_it() {
+        let mut book = Book::default();
+        book.read(Some(1), vec![(KEY, account(1)), (OTHER, account(1))], None);
+        drain(&mut book);
+        book.tell_again(&KEY);
+        assert_eq!(drain(&mut book), []);
+        for told in [vec![update(KEY, Some(1))], vec![]] {
+            let read = book.read(Some(2), vec![(KEY, account(1)), (OTHER, account(1))], None);
+            assert_eq!((read, drain(&mut book)), (Some(Found::default()), told));
+        }
     }
 
     #[test]
@@ -278,7 +387,8 @@ mod tests {
         for _ in 0..MAX_STALE {
             assert_eq!(book.read(Some(8), vec![(KEY, account(1))], None), None);
         }
-        assert_eq!(book.read(Some(8), vec![(KEY, account(1))], None), Some(true));
+        let found = Found { changed: true, missing: vec![] };
+        assert_eq!(book.read(Some(8), vec![(KEY, account(1))], None), Some(found));
     }
 
     #[test]

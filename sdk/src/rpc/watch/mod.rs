@@ -10,10 +10,15 @@
 //! [`WatchEvent::Connected`] and [`WatchEvent::Disconnected`] tell how fresh it is: between them the stream is as
 //! quick as the network, else only as quick as the reading in between.
 //!
+//! An account that is missing from a read of a program's accounts is not taken for gone: a list may be short, cut off at a
+//! page, or of a server that indexes only some. It is gone when a read of that account itself says so, at a slot that is
+//! not before the list's.
+//!
 //! Dropping a [`Watch`] ends everything that it runs. Waiting for its next event can be abandoned at any point
 //! without losing one.
 
 mod book;
+mod looks;
 mod run;
 mod socket;
 
@@ -32,6 +37,8 @@ use super::{Client, ProgramQuery, RpcError};
 
 /// Events that wait for the consumer; beyond that, states are merged.
 const QUEUE: usize = 64;
+/// What the consumer has said and the watch has not yet heard; beyond that, the next read has to tell it.
+const WORDS: usize = 1_024;
 /// No reading is more frequent than this.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -95,10 +102,20 @@ enum Target {
     Program(ProgramQuery),
 }
 
+/// What the consumer says to the watch.
+#[derive(Debug)]
+enum Word {
+    /// It has seen how an account is.
+    Seen { slot: u64, key: Pubkey, account: Option<Account> },
+    /// It wants to be told of an account once more.
+    Again(Pubkey),
+}
+
 /// A stream of [`WatchEvent`]s that ends only if its runtime does. Drop it to stop watching.
 #[derive(Debug)]
 pub struct Watch {
     events: mpsc::Receiver<WatchEvent>,
+    words: mpsc::Sender<Word>,
     task: JoinHandle<()>,
 }
 
@@ -106,6 +123,18 @@ impl Watch {
     /// The next event. Nothing is lost if the future is dropped. `None` only if the runtime shuts down.
     pub async fn next_event(&mut self) -> Option<WatchEvent> {
         self.events.recv().await
+    }
+
+    /// Takes in what the consumer has read by itself, of `slot`: an account as it is, `None` for one that is gone. It comes
+    /// back as an event where it is news. Where too much was said at once it is left out, and the next read tells it.
+    pub fn saw(&self, slot: u64, key: Pubkey, account: Option<Account>) {
+        let _ = self.words.try_send(Word::Seen { slot, key, account });
+    }
+
+    /// Asks to be told of an account once more with the next read, whether it has changed or not. Returns whether that was
+    /// heard; it is not while too much else waits to be.
+    pub fn tell_again(&self, key: Pubkey) -> bool {
+        self.words.try_send(Word::Again(key)).is_ok()
     }
 }
 
@@ -165,7 +194,8 @@ impl Client {
         // The watch repeats its reads by itself.
         client.config.retries = 0;
         let (sender, events) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(run::run(client, target, config, sender));
-        Watch { events, task }
+        let (words, heard) = mpsc::channel(WORDS);
+        let task = tokio::spawn(run::run(client, target, config, sender, heard));
+        Watch { events, words, task }
     }
 }

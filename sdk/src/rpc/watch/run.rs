@@ -11,8 +11,9 @@ use tokio::{
 };
 
 use super::{
-    MIN_INTERVAL, Target, WatchConfig, WatchEvent,
-    book::Book,
+    MIN_INTERVAL, Target, WatchConfig, WatchEvent, Word,
+    book::{Book, Found},
+    looks::{Look, look},
     socket::{self, Signal},
 };
 use crate::rpc::{Client, RpcError, fetch::AtSlot};
@@ -26,6 +27,14 @@ const MAX_SILENT: u32 = 2;
 
 type Read = Result<AtSlot<Vec<(Pubkey, Account)>>, RpcError>;
 
+/// What a request has brought.
+enum Answer {
+    /// Everything that is watched.
+    All(Read),
+    /// What was missing there, looked at directly; and whether something else had changed.
+    Missing(Look, bool),
+}
+
 struct Running {
     book: Book,
     interval: Duration,
@@ -37,10 +46,31 @@ struct Running {
     /// Whether the consumer was last told that all is well; `None` if it was told nothing yet.
     told: Option<bool>,
     silent: u32,
+    /// That lists leave accounts out was said.
+    told_short: bool,
+}
+
+/// What is to be done after an answer.
+enum Next {
+    Nothing,
+    /// Another connection: this one seems dead.
+    Renew,
+    /// A direct look at what was missing, no earlier than at the list's slot.
+    Look {
+        missing: Vec<Pubkey>,
+        slot: Option<u64>,
+        changed: bool,
+    },
 }
 
 /// Runs until the consumer is gone.
-pub(super) async fn run(client: Client, target: Target, config: WatchConfig, out: mpsc::Sender<WatchEvent>) {
+pub(super) async fn run(
+    client: Client,
+    target: Target,
+    config: WatchConfig,
+    out: mpsc::Sender<WatchEvent>,
+    mut words: mpsc::Receiver<Word>,
+) {
     let (sender, mut signals) = mpsc::channel(SIGNALS);
     let renew = Notify::new();
     let mut socket = std::pin::pin!(socket::run(&client, &target, config, &renew, sender));
@@ -57,20 +87,28 @@ pub(super) async fn run(client: Client, target: Target, config: WatchConfig, out
         covered_from: None,
         told: None,
         silent: 0,
+        told_short: false,
     };
-    let mut reading: Option<(Instant, BoxFuture<'_, Read>)> = None;
+    let mut reading: Option<(Instant, BoxFuture<'_, Answer>)> = None;
     loop {
         tokio::select! {
             never = &mut socket => match never {},
             Some(signal) = signals.recv() => running.signal(signal),
+            Some(word) = words.recv() => running.word(word),
             () = sleep_until(running.next_read), if reading.is_none() => {
                 running.book.read_begins();
-                reading = Some((Instant::now(), read(&client, &target).boxed()));
+                reading = Some((Instant::now(), read(&client, &target).map(Answer::All).boxed()));
             }
-            (begun, result) = finished(&mut reading) => {
+            (begun, answer) = finished(&mut reading) => {
                 reading = None;
-                if running.read(begun, result, only) {
-                    renew.notify_one();
+                match running.answered(begun, answer, only) {
+                    Next::Nothing => {}
+                    Next::Renew => renew.notify_one(),
+                    Next::Look { missing, slot, changed } => {
+                        running.book.look_begins();
+                        let look = look(&client, &target, missing, slot);
+                        reading = Some((begun, look.map(move |look| Answer::Missing(look, changed)).boxed()));
+                    }
                 }
             }
             permit = out.reserve(), if running.book.has_pending() => match permit {
@@ -87,7 +125,7 @@ pub(super) async fn run(client: Client, target: Target, config: WatchConfig, out
 }
 
 /// The result of the read under way, and when it began; never, if there is none.
-async fn finished(reading: &mut Option<(Instant, BoxFuture<'_, Read>)>) -> (Instant, Read) {
+async fn finished(reading: &mut Option<(Instant, BoxFuture<'_, Answer>)>) -> (Instant, Answer) {
     match reading {
         Some((begun, read)) => (*begun, read.await),
         None => std::future::pending().await,
@@ -126,22 +164,59 @@ impl Running {
         }
     }
 
-    /// Takes in a read that began at `begun`. Returns whether the connection should be renewed.
-    fn read(&mut self, begun: Instant, result: Read, only: Option<&Pubkey>) -> bool {
+    fn word(&mut self, word: Word) {
+        match word {
+            Word::Seen { slot, key, account } => self.book.told(slot, key, account),
+            Word::Again(key) => self.book.tell_again(&key),
+        }
+    }
+
+    /// Takes in the answer to a read that began at `begun`.
+    fn answered(&mut self, begun: Instant, answer: Answer, only: Option<&Pubkey>) -> Next {
         let now = Instant::now();
-        let found = match result {
-            Ok(AtSlot { slot, value }) => self.book.read(slot, value, only),
-            Err(error) => {
+        match answer {
+            Answer::All(Ok(AtSlot { slot, value })) => match self.book.read(slot, value, only) {
+                None => self.retry(now),
+                Some(Found { changed, missing }) if missing.is_empty() => return self.complete(begun, now, changed),
+                Some(Found { changed, missing }) => return Next::Look { missing, slot, changed },
+            },
+            Answer::All(Err(error)) => {
                 self.book.read_failed();
                 self.retry(now);
                 self.disconnected(error.to_string());
-                return false;
             }
-        };
-        let Some(changed) = found else {
-            self.retry(now);
-            return false;
-        };
+            Answer::Missing(Ok(AtSlot { slot, value }), changed) => {
+                self.short(&value);
+                self.book.looked(slot, value);
+                return self.complete(begun, now, changed);
+            }
+            Answer::Missing(Err(error), _) => {
+                self.book.look_failed();
+                self.retry(now);
+                // A node that is a little behind is no trouble.
+                if !error.is_behind() {
+                    self.disconnected(error.to_string());
+                }
+            }
+        }
+        Next::Nothing
+    }
+
+    /// Says it, once, where accounts that are there were missing from a list.
+    fn short(&mut self, looked: &[(Pubkey, Option<Account>)]) {
+        let there = looked.iter().filter(|(_, account)| account.is_some()).count();
+        if there == 0 {
+            self.told_short = false;
+        } else if !std::mem::replace(&mut self.told_short, true) {
+            tracing::warn!(
+                missing = there,
+                "the RPC's list of a program's accounts leaves out some that are there; they are kept. Choose another RPC if it goes on"
+            );
+        }
+    }
+
+    /// Everything was read that began at `begun`.
+    fn complete(&mut self, begun: Instant, now: Instant, changed: bool) -> Next {
         self.failures = 0;
         self.next_read = now + jittered(self.interval);
         match self.covered_from {
@@ -159,9 +234,9 @@ impl Running {
         }
         if self.silent >= MAX_SILENT {
             self.silent = 0;
-            return true;
+            return Next::Renew;
         }
-        false
+        Next::Nothing
     }
 
     fn retry(&mut self, now: Instant) {
