@@ -9,6 +9,7 @@
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
+//! | [`for_buyer`] | what a buyer is told of a failure |
 //! | [`layout`], [`wipe`], [`clock`] | files and time |
 
 pub mod agent;
@@ -17,6 +18,7 @@ pub mod bidder;
 pub mod board;
 pub mod clock;
 pub mod driver;
+pub mod for_buyer;
 pub mod gpu;
 pub mod inputs;
 pub mod layout;

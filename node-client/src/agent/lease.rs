@@ -17,6 +17,7 @@ use super::chain::{Chain, Submitted};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
+use crate::for_buyer::{ForBuyer, plain};
 use crate::reconcile::{Action, ChainLease, ChainState, next};
 use crate::store::{LeaseRecord, Phase, Step, StopReason, Store};
 use crate::worker::{WorkError, Worker};
@@ -77,8 +78,8 @@ impl LeaseTask {
                 Ok(true) => break,
                 Ok(false) => pause = PAUSE,
                 Err(error) => {
-                    tracing::warn!(%lease, %error, "will try again in {pause:?}");
-                    self.say(&lease, error.to_string());
+                    tracing::warn!(%lease, error = plain(&error.to_string(), 1_024), "will try again in {pause:?}");
+                    self.say(&lease, &error);
                     let jitter = pause.mul_f64(rand::random_range(0.8..1.2));
                     tokio::select! {
                         () = self.shutdown.cancelled() => break,
@@ -188,8 +189,9 @@ impl LeaseTask {
         }
     }
 
-    /// Leaves a word for the buyer and the operator.
-    fn say(&self, lease: &Pubkey, message: String) {
+    /// Leaves a word for the buyer, which is never the error's own text.
+    fn say(&self, lease: &Pubkey, error: &impl ForBuyer) {
+        let message = error.for_buyer();
         let said = self.store.update(lease, |record| {
             record.message = message;
             Ok(())

@@ -34,7 +34,7 @@ pub enum Phase {
     Done,
     /// Given up before the container ran.
     Failed {
-        /// Why, for the operator and the buyer.
+        /// Why, in words that a buyer may read (see [`crate::for_buyer`]).
         reason: String,
     },
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
+use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::{Fetcher, InputError, Missing, missing};
 use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
@@ -303,7 +304,10 @@ impl Worker {
         };
         match outcome {
             // Everything that can fail for good here comes before the container has run.
-            Err(e) if e.is_permanent() => self.note(record, Note::Failed(e.to_string())).await,
+            Err(e) if e.is_permanent() => {
+                tracing::warn!(lease = %record.lease, error = plain(&e.to_string(), 1_024), "the start is given up");
+                self.note(record, Note::Failed(e.for_buyer())).await
+            }
             outcome => outcome,
         }
     }

@@ -23,8 +23,8 @@ impl DockerDriver {
                 image: spec.image.to_string(),
                 reason: "it is not on this machine".to_owned(),
             }),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 400, message }) => {
-                Err(DriverError::BadSpec { reason: message })
+            Err(e @ bollard::errors::Error::DockerResponseServerError { status_code: 400, .. }) => {
+                Err(DriverError::BadSpec { reason: reason(&e) })
             }
             Err(e) => Err(engine("create a container", &e)),
         }

@@ -27,6 +27,7 @@ use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,
     LABEL_NODE, Listed, LogPiece,
 };
+use crate::for_buyer::plain;
 
 /// Longest time between asking a container to end and killing it.
 const MAX_GRACE: Duration = Duration::from_secs(60);
@@ -64,13 +65,17 @@ fn is_conflict(error: &BollardError) -> bool {
     matches!(error, BollardError::DockerResponseServerError { status_code: 409, .. })
 }
 
-/// The engine's own words, without the client's wrapping.
+/// Most characters of the engine's own words that are kept; a registry's answer can be among them.
+const MAX_REASON: usize = 512;
+
+/// The engine's own words for the operator, without the client's wrapping and without control characters.
 fn reason(error: &BollardError) -> String {
-    match error {
-        BollardError::DockerResponseServerError { message, .. } => message.clone(),
-        BollardError::DockerStreamError { error } => error.clone(),
-        other => other.to_string(),
-    }
+    let text = match error {
+        BollardError::DockerResponseServerError { message, .. } => message.as_str(),
+        BollardError::DockerStreamError { error } => error.as_str(),
+        other => return plain(&other.to_string(), MAX_REASON),
+    };
+    plain(text, MAX_REASON)
 }
 
 fn engine(what: &'static str, error: &BollardError) -> DriverError {
