@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiLimits, ApiServer, ServeError};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
+use crate::disk::DiskKeeper;
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -173,7 +174,8 @@ pub async fn run(
         logs.clone(),
         Fetcher::new(policy)?,
         clock.clone(),
-    );
+    )
+    .with_disk(DiskKeeper::detect(&state));
     let arrivals = Arc::new(Notify::new());
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(

@@ -87,7 +87,12 @@ pub(super) async fn put_input(
     if announced_length(&parts).is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit));
     }
-    receive(&access, &hash, &sha256, limit, body).await?;
+    let dir = access.dir.clone();
+    let room = blocking(move || crate::inputs::room(&dir)).await?;
+    if announced_length(&parts).is_some_and(|length| length > room) {
+        return Err(ApiError::no_room(room));
+    }
+    receive(&access, &hash, &sha256, limit.min(room), body).await?;
     context.directory.arrived(&job, Arrival::Input(hash));
     Ok(StatusCode::NO_CONTENT)
 }

@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::disk::{DiskError, Reading};
 use crate::layout::LeaseDir;
 use crate::logs::LeaseLog;
 use crate::tls::{Identity, TlsError};
@@ -97,6 +98,13 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn log(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>>;
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
+    /// Makes a lease's output directories readable for as long as the answer is kept. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn open_outputs(&self, _lease: &Pubkey) -> Result<Reading, DiskError> {
+        Ok(Reading::default())
+    }
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);
 }

@@ -147,7 +147,7 @@ impl LeaseLog {
                 continue;
             }
             let next = self.encode(state.chain, ts_ms, piece.stream, part)?;
-            if state.bytes + next.1.len() as u64 + RESERVE > self.limits.file_bytes {
+            if state.bytes + next.1.len() as u64 + RESERVE > self.limits.file_bytes || !has_room(&self.path) {
                 let mark = self.encode(state.chain, ts_ms, LogStream::Stderr, &full_mark(&self.limits))?;
                 self.write(state, mark)?;
                 state.full = true;
@@ -209,6 +209,12 @@ impl LeaseLog {
         }
         Ok(self.head())
     }
+}
+
+/// Whether the disk has room for more than the node itself needs: a log that takes the last of it keeps its own lease from
+/// ending.
+fn has_room(path: &Path) -> bool {
+    crate::disk::usage::free(path).is_none_or(|free| free > crate::disk::KEEP_FREE)
 }
 
 /// Is this what the engine said before? Its record loses lines only at the front (by rotation), so a match

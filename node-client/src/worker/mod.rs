@@ -4,6 +4,7 @@
 //! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
 //! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
+mod last;
 mod plan;
 mod steps;
 
@@ -19,12 +20,13 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::disk::{DiskError, DiskKeeper, KEEP_FREE, Quota, usage};
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
 use crate::for_buyer::{ForBuyer as _, plain};
-use crate::inputs::{Fetcher, InputError, Missing, missing};
+use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
 use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
-use crate::outputs::{self, OutputsError};
+use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::store::{LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
@@ -73,6 +75,9 @@ pub enum WorkError {
     /// The outputs.
     #[error(transparent)]
     Outputs(#[from] OutputsError),
+    /// The room that is set aside for a lease's outputs.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The manifest on disk cannot be used.
     #[error("the manifest in {} cannot be used: {reason}", path.display())]
     Manifest {
@@ -112,11 +117,14 @@ pub struct Worker {
     fetcher: Fetcher,
     clock: Clock,
     run_as: RunAs,
+    disk: DiskKeeper,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
+    // How often a step after a container's end has failed.
+    failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
 }
 
 impl Worker {
-    /// A worker on these parts.
+    /// A worker on these parts. Outputs are measured; see [`Worker::with_disk`].
     #[must_use]
     pub fn new(
         config: WorkerConfig,
@@ -136,8 +144,23 @@ impl Worker {
             fetcher,
             clock,
             run_as: RunAs::for_this_process(),
+            disk: DiskKeeper::measuring(),
             pulls: Arc::default(),
+            failures: Arc::default(),
         }
+    }
+
+    /// The same worker with this keeper of the leases' disks.
+    #[must_use]
+    pub fn with_disk(mut self, disk: DiskKeeper) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Who makes the leases' outputs readable.
+    #[must_use]
+    pub fn disk(&self) -> &DiskKeeper {
+        &self.disk
     }
 
     /// Takes a won lease on: its record and its directory. Safe to call again.
@@ -225,10 +248,8 @@ impl Worker {
             return Ok(Local { manifest, ..here });
         };
         if record.started_at_ms.is_some() {
-            let (dir, limit) =
-                (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
-            let used = blocking(move || Ok(outputs::usage(&dir))).await?;
-            return Ok(Local { disk_full: used > limit, ..here });
+            let disk_full = record.ended.is_none() && self.is_disk_full(record, &manifest).await?;
+            return Ok(Local { disk_full, ..here });
         }
         let missing = self.missing_inputs(&record.lease).await?;
         let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
@@ -237,6 +258,21 @@ impl Worker {
             (false, false) => Need::Await,
         };
         Ok(Local { inputs, ..here })
+    }
+
+    /// Whether the container has to be stopped because of what it wrote. Where the kernel holds it back, it need not be.
+    async fn is_disk_full(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<bool, WorkError> {
+        let (dir, resources, disk) = (self.state.lease(&record.lease), manifest.resources.clone(), self.disk.clone());
+        let container = record.container.clone();
+        blocking(move || {
+            if DiskKeeper::is_held(&dir) {
+                return Ok(false);
+            }
+            let Some(quota) = Quota::of(&resources, present_bytes(&dir)) else { return Ok(true) };
+            let no_room = usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
+            Ok(no_room || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
+        })
+        .await
     }
 
     /// The container as the engine shows it.
@@ -253,17 +289,24 @@ impl Worker {
         self.pulls().get(lease).map(|progress| *progress.borrow())
     }
 
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pulls(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, watch::Receiver<PullProgress>>> {
         self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lease's log, opened on first use.
+    /// The lease's log, opened on first use. It has its share of the job's disk.
     ///
     /// # Errors
     /// [`WorkError::Log`].
     pub async fn log(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, WorkError> {
+        // A damaged manifest is told of where it is needed more.
+        let manifest = self.manifest(lease).await.ok().flatten();
+        let most = manifest.map_or(u64::MAX, |manifest| manifest.resources.disk_parts().log);
         let (logs, lease) = (self.logs.clone(), *lease);
-        blocking(move || Ok(logs.open(&lease)?)).await
+        blocking(move || Ok(logs.open_at_most(&lease, most)?)).await
     }
 
     /// Follows the container's output into its log until it has ended. To be run beside the main loop from the start on,
@@ -312,17 +355,24 @@ impl Worker {
         }
     }
 
-    /// Forgets leases that were finished more than seven days ago, with their logs and outputs.
+    /// Forgets leases that were finished more than seven days ago, with their logs and outputs. One that cannot be removed
+    /// is left for the next time and holds up no other.
     ///
     /// # Errors
-    /// [`WorkError::Store`] or [`WorkError::Files`].
+    /// [`WorkError::Store`].
     pub async fn prune(&self) -> Result<Vec<Pubkey>, WorkError> {
         let (this, now_ms) = (self.clone(), self.clock.now_ms());
         blocking(move || {
-            let expired = this.store.expired(now_ms)?;
+            let mut expired = this.store.expired(now_ms)?;
+            expired.retain(|lease| match wipe_lease(&this.state, lease) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%lease, %error, "an old lease's files cannot be removed");
+                    false
+                }
+            });
             for lease in &expired {
                 this.logs.forget(lease);
-                wipe_lease(&this.state, lease)?;
                 this.store.forget(lease)?;
             }
             Ok(expired)
