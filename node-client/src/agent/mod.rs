@@ -176,6 +176,7 @@ pub async fn run(
         clock.clone(),
     )
     .with_disk(DiskKeeper::detect(&state));
+    worker.tidy_disks().await?;
     let arrivals = Arc::new(Notify::new());
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(

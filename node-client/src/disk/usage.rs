@@ -38,15 +38,19 @@ pub fn measure(lease: &LeaseDir, container: Option<&str>) -> Usage {
     used
 }
 
-/// Everything below `dir`, itself not counted. More than a million entries are [`u64::MAX`] bytes.
+/// Everything below `dir` on the same file system, itself not counted. More than a million entries are [`u64::MAX`] bytes.
 #[must_use]
 pub fn below(dir: &Path) -> Usage {
-    let mut open = vec![dir.to_owned()];
     let mut used = Usage::default();
+    let Ok(device) = std::fs::symlink_metadata(dir).map(|found| found.dev()) else { return used };
+    let mut open = vec![dir.to_owned()];
     while let Some(dir) = open.pop() {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             // Of the entry itself, never of what a link points to.
             let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.dev() != device {
+                continue;
+            }
             used.add(&metadata);
             if used.files > MAX_ENTRIES {
                 return Usage { bytes: u64::MAX, ..used };

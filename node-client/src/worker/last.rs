@@ -65,8 +65,11 @@ impl Worker {
 
     /// Lists and hashes the outputs, or gives them up. The message is for the buyer.
     pub(super) async fn last_outputs(&self, record: &LeaseRecord) -> Result<Collected, WorkError> {
-        let manifest = self.manifest(&record.lease).await.ok().flatten();
         let on_failure = if self.is_last_try(&record.lease) { OnFailure::LeaveOut } else { OnFailure::Stop };
+        let manifest = self.manifest(&record.lease).await;
+        let Some(manifest) = self.unless_last(&record.lease, "reading the manifest", manifest)? else {
+            return self.no_outputs(record).await;
+        };
         let (dir, disk, most) = (self.state.lease(&record.lease), self.disk.clone(), self.config.outputs);
         let failed = record.ended.as_ref().is_some_and(|ended| ended.code != 0);
         let taken = blocking(move || {
@@ -88,6 +91,10 @@ impl Worker {
         if let Some(collected) = self.unless_last(&record.lease, "collecting the outputs", taken)? {
             return Ok(collected);
         }
+        self.no_outputs(record).await
+    }
+
+    async fn no_outputs(&self, record: &LeaseRecord) -> Result<Collected, WorkError> {
         let dir = self.state.lease(&record.lease);
         blocking(move || Ok(outputs::give_up(&dir, NO_OUTPUTS)?)).await
     }

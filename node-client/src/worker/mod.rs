@@ -243,14 +243,18 @@ impl Worker {
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
         let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
+        if record.started_at_ms.is_some() || record.ended.is_some() {
+            // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
+            let disk_full = match self.manifest(&record.lease).await {
+                Ok(Some(manifest)) if record.ended.is_none() => self.is_disk_full(record, &manifest).await?,
+                _ => false,
+            };
+            return Ok(Local { disk_full, ..here });
+        }
         let Some(manifest) = self.manifest(&record.lease).await? else {
             let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
             return Ok(Local { manifest, ..here });
         };
-        if record.started_at_ms.is_some() {
-            let disk_full = record.ended.is_none() && self.is_disk_full(record, &manifest).await?;
-            return Ok(Local { disk_full, ..here });
-        }
         let missing = self.missing_inputs(&record.lease).await?;
         let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
             (true, _) => Need::Here,
@@ -271,6 +275,39 @@ impl Worker {
             let Some(quota) = Quota::of(&resources, present_bytes(&dir)) else { return Ok(true) };
             let no_room = usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
             Ok(no_room || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
+        })
+        .await
+    }
+
+    /// Bytes of the disk that all leases together may have: what is free, and what the `open` ones have already. What is
+    /// kept of finished ones is not among it, nor what the node needs itself.
+    ///
+    /// # Errors
+    /// [`WorkError::Shutdown`].
+    pub async fn disk_room(&self, open: Vec<Pubkey>) -> Result<Option<u64>, WorkError> {
+        let state = self.state.clone();
+        blocking(move || {
+            let Some(free) = usage::free(state.root()) else { return Ok(None) };
+            let used = open.iter().map(|lease| usage::below(state.lease(lease).root()).bytes);
+            let all = used.fold(free, u64::saturating_add);
+            Ok(Some(all.saturating_sub(KEEP_FREE)))
+        })
+        .await
+    }
+
+    /// Unmounts what a node that was killed left mounted although its lease is over.
+    ///
+    /// # Errors
+    /// [`WorkError::Store`].
+    pub async fn tidy_disks(&self) -> Result<(), WorkError> {
+        let this = self.clone();
+        blocking(move || {
+            for record in this.store.all()?.iter().filter(|record| record.is_cleared()) {
+                if let Err(error) = this.disk.release(&this.state.lease(&record.lease)) {
+                    tracing::warn!(lease = %record.lease, %error, "outputs stay mounted");
+                }
+            }
+            Ok(())
         })
         .await
     }

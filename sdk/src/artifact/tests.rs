@@ -116,7 +116,12 @@ fn of_a_folder_beyond_a_limit_the_rest_is_taken_and_an_archive_beyond_it_is_refu
     let cases = [
         (Limits { files: 1, ..base }, "a", ("b/c/d", LeftOutReason::TooManyFiles), "more than 1 output files"),
         (Limits { bytes: 4, ..base }, "b/c/d", ("a", LeftOutReason::TooLarge), "outputs of more than 4 bytes"),
-        (Limits { depth: 1, ..base }, "a", ("b/c/", LeftOutReason::TooDeep), "output folders are nested more than 1 deep"),
+        (
+            Limits { depth: 1, ..base },
+            "a",
+            ("b/c/", LeftOutReason::TooDeep),
+            "output folders are nested more than 1 deep",
+        ),
     ];
     let (_, bytes) = archive(&[dir.path()]);
     for (limits, taken, without, refusal) in cases {
