@@ -107,7 +107,9 @@ impl ForBuyer for InputError {
         match self {
             Self::File(e) => e.for_buyer(),
             // Names and hashes are the manifest's, and the reasons are this crate's own words.
-            Self::Bad { .. } | Self::TooLarge { .. } | Self::NoRoom { .. } | Self::HashMismatch { .. } => sentence(&self.to_string()),
+            Self::Bad { .. } | Self::TooLarge { .. } | Self::NoRoom { .. } | Self::HashMismatch { .. } => {
+                sentence(&self.to_string())
+            }
             Self::Transfer { name, .. } => sentence(&format!(
                 "input {name} could not be fetched: its server cannot be reached, fails or breaks off"
             )),

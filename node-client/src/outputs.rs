@@ -140,7 +140,11 @@ mod tests {
         assert!(collected.message.contains("0/secret"), "{}", collected.message);
 
         std::fs::write(lease.output(0).join("later"), "x").unwrap();
-        assert_eq!(collect(&lease, 2, &Limits::default(), OnFailure::Stop).unwrap(), collected, "what was collected stays");
+        assert_eq!(
+            collect(&lease, 2, &Limits::default(), OnFailure::Stop).unwrap(),
+            collected,
+            "what was collected stays"
+        );
         assert_eq!(load(&lease).unwrap(), Some(collected));
     }
 

@@ -3,8 +3,8 @@
 use tokio::sync::watch;
 
 use super::{WorkError, Worker, blocking, container_id, container_spec};
-use crate::driver::{ContainerSpec, ContainerState, DriverError};
 use crate::disk::Quota;
+use crate::driver::{ContainerSpec, ContainerState, DriverError};
 use crate::inputs::{InputError, present_bytes};
 use crate::outputs::OutputsError;
 use crate::reconcile::Note;
@@ -108,10 +108,8 @@ impl Worker {
         let (dir, run_as, disk) = (self.state.lease(&record.lease), self.run_as, self.disk.clone());
         blocking(move || {
             let inputs = present_bytes(&dir);
-            let quota = Quota::of(&manifest.resources, inputs).ok_or_else(|| InputError::NoRoom {
-                bytes: inputs,
-                room: manifest.resources.disk_parts().files,
-            })?;
+            let quota = Quota::of(&manifest.resources, inputs)
+                .ok_or_else(|| InputError::NoRoom { bytes: inputs, room: manifest.resources.disk_parts().files })?;
             if count > 0 {
                 disk.prepare(&dir, quota)?;
             }
