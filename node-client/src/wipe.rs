@@ -48,6 +48,14 @@ pub fn strays(state: &StateDir, known: &[Pubkey]) -> Result<Vec<Pubkey>, StateDi
     Ok(found)
 }
 
+/// Unmounts the outputs of all leases, whoever uses them: the whole state directory is about to be removed. Blocks.
+///
+/// # Errors
+/// [`DiskError`] with the first that could not be.
+pub fn detach_all(state: &StateDir) -> Result<(), DiskError> {
+    strays(state, &[])?.iter().try_for_each(|lease| DiskKeeper::detach(&state.lease(lease)))
+}
+
 fn remove_dir(path: &Path) -> Result<(), StateDirError> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(at("remove", path)(e)),
