@@ -152,7 +152,7 @@ fn is_root() -> bool {
 }
 
 const DELETED: &str =
-    "exec 3>/out/x; rm /out/x; dd if=/dev/zero bs=1M count=200 >&3; code=$?; echo dd: $code; exit $code";
+    "exec 3>/out/x; busybox rm /out/x; dd if=/dev/zero bs=1M count=200 >&3; code=$?; echo dd: $code; exit $code";
 
 #[tokio::test]
 async fn issue9_05_a_deleted_file_that_is_still_open_is_held_back_by_the_kernel() {
@@ -213,7 +213,7 @@ async fn issue9_05_a_sparse_file_larger_than_the_disk_is_left_out_and_a_million_
     }
     with_bench(|bench| async {
         let state = bench.state.clone();
-        let script = "echo 1 > /out/good; dd if=/dev/zero of=/out/s bs=1 count=0 seek=20G 2>/dev/null; mkdir /out/many; \
+        let script = "echo 1 > /out/good; dd if=/dev/zero of=/out/s bs=1 count=0 seek=20G 2>/dev/null; busybox mkdir /out/many; \
                       cd /out/many; n=0; while : > $n; do n=$((n+1)); [ $n -lt 100000 ] || exit 0; done 2>/dev/null; exit 9";
         let mut node = Node::with_job(&bench, &state, DiskKeeper::detect(&state), "16MiB", script).await;
         let record = node.finish().await;
@@ -231,8 +231,8 @@ async fn issue9_05_a_sparse_file_larger_than_the_disk_is_left_out_and_a_million_
 async fn issue9_09_bad_names_links_and_pipes_cost_only_themselves() {
     with_bench(|bench| async {
         let state = bench.state.clone();
-        let script = "cd /out; echo 1 > good; : > \"$(printf 'a\\\\nb')\"; : > \"$(printf 'bad\\\\377')\"; ln -s /etc link; \
-                      mkfifo pipe; mkdir d; echo 2 > d/in; chmod 000 d";
+        let script = "cd /out; echo 1 > good; : > \"$(printf 'a\\nb')\"; : > \"$(printf 'bad\\377')\"; busybox ln -s /etc link; \
+                      busybox mkfifo pipe; busybox mkdir d; echo 2 > d/in; busybox chmod 000 d";
         let mut node = Node::with_job(&bench, &state, DiskKeeper::measuring(), "64MiB", script).await;
         let record = node.finish().await;
         let listing = node.collected().listing;
@@ -290,7 +290,7 @@ async fn issue9_06_a_log_that_would_fill_the_state_disk_does_not_keep_its_lease_
     with_bench(|bench| async {
         let disk = SmallDisk::new(48);
         let state = StateDir::open(&disk.path()).unwrap();
-        let script = "yes 0123456789012345678901234567890123456789 | head -n 400000";
+        let script = "busybox yes 0123456789012345678901234567890123456789 | busybox head -n 400000";
         {
             let mut node = Node::with_job(&bench, &state, DiskKeeper::measuring(), "2GiB", script).await;
             let record = node.finish().await;
