@@ -45,17 +45,23 @@ pub fn dirs(lease: &LeaseDir, count: usize) -> Vec<PathBuf> {
 /// gives the same. Blocks on the file system.
 ///
 /// What cannot be listed is left out of it, by name and reason: what a container leaves behind must not be able to keep its
-/// lease from ending, nor cost the buyer the rest. Where the disk itself fails, `on_failure` says whether that is an error,
-/// to be tried again, or what it concerns is left out, too.
+/// lease from ending, nor cost the buyer the rest.
+///
+/// # Errors
+/// [`OutputsError`] of the disk or the node's own files.
+pub fn collect(lease: &LeaseDir, count: usize, limits: &Limits) -> Result<Collected, OutputsError> {
+    take(lease, count, limits, OnFailure::Stop)
+}
+
+/// [`collect`] for a disk that fails again and again: leaves out what it concerns.
 ///
 /// # Errors
 /// [`OutputsError`] of the node's own files.
-pub fn collect(
-    lease: &LeaseDir,
-    count: usize,
-    limits: &Limits,
-    on_failure: OnFailure,
-) -> Result<Collected, OutputsError> {
+pub fn collect_readable(lease: &LeaseDir, count: usize, limits: &Limits) -> Result<Collected, OutputsError> {
+    take(lease, count, limits, OnFailure::LeaveOut)
+}
+
+fn take(lease: &LeaseDir, count: usize, limits: &Limits, on_failure: OnFailure) -> Result<Collected, OutputsError> {
     if let Some(known) = load(lease)? {
         return Ok(known);
     }
@@ -134,17 +140,13 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", lease.output(0).join("secret")).unwrap();
         assert_eq!(load(&lease).unwrap(), None);
 
-        let collected = collect(&lease, 2, &Limits::default(), OnFailure::Stop).unwrap();
+        let collected = collect(&lease, 2, &Limits::default()).unwrap();
         let paths: Vec<_> = collected.listing.files.iter().map(|f| (f.path.as_str(), f.size)).collect();
         assert_eq!(paths, [("0/a.txt", 2), ("1/b.txt", 1)]);
         assert!(collected.message.contains("0/secret"), "{}", collected.message);
 
         std::fs::write(lease.output(0).join("later"), "x").unwrap();
-        assert_eq!(
-            collect(&lease, 2, &Limits::default(), OnFailure::Stop).unwrap(),
-            collected,
-            "what was collected stays"
-        );
+        assert_eq!(collect(&lease, 2, &Limits::default()).unwrap(), collected, "what was collected stays");
         assert_eq!(load(&lease).unwrap(), Some(collected));
     }
 
@@ -154,7 +156,7 @@ mod tests {
         let lease = lease(&dir, 1);
         std::fs::write(lease.output(0).join("bad\nname"), "x").unwrap();
         std::fs::write(lease.output(0).join("good"), "x").unwrap();
-        let collected = collect(&lease, 1, &Limits::default(), OnFailure::Stop).unwrap();
+        let collected = collect(&lease, 1, &Limits::default()).unwrap();
         assert_eq!(collected.listing.files.len(), 1);
         assert_eq!(collected.listing.left_out.count, 1);
         assert!(collected.message.contains("bad\\nname"), "{}", collected.message);
@@ -202,7 +204,7 @@ mod tests {
                 lock(&path);
             }
             assert!(std::fs::read_dir(&locked).is_err(), "the test must be able to fail");
-            let collected = collect(&lease, 1, &Limits::default(), OnFailure::Stop).unwrap();
+            let collected = collect(&lease, 1, &Limits::default()).unwrap();
             let paths: Vec<_> = collected.listing.files.iter().map(|file| file.path.as_str()).collect();
             assert_eq!((paths, collected.listing.left_out.count), (vec!["d/e/inside", "good"], 0));
             lock(&locked);
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn a_job_without_outputs_has_the_root_of_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let collected = collect(&lease(&dir, 0), 0, &Limits::default(), OnFailure::Stop).unwrap();
+        let collected = collect(&lease(&dir, 0), 0, &Limits::default()).unwrap();
         assert_eq!(collected.listing.root, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -1,7 +1,7 @@
 //! The steps after a container's end. Each is tried a few times and then done without: what a job left behind, or a disk
 //! that fails, must not keep a lease from ending.
 
-use gridlease_sdk::artifact::{Limits as OutputLimits, OnFailure};
+use gridlease_sdk::artifact::Limits as OutputLimits;
 use gridlease_sdk::manifest::Manifest;
 use solana_pubkey::Pubkey;
 
@@ -65,7 +65,7 @@ impl Worker {
 
     /// Lists and hashes the outputs, or gives them up. The message is for the buyer.
     pub(super) async fn last_outputs(&self, record: &LeaseRecord) -> Result<Collected, WorkError> {
-        let on_failure = if self.is_last_try(&record.lease) { OnFailure::LeaveOut } else { OnFailure::Stop };
+        let collect = if self.is_last_try(&record.lease) { outputs::collect_readable } else { outputs::collect };
         let manifest = self.manifest(&record.lease).await;
         let Some(manifest) = self.unless_last(&record.lease, "reading the manifest", manifest)? else {
             return self.no_outputs(record).await;
@@ -77,7 +77,7 @@ impl Worker {
             let count = manifest.as_ref().map_or(0, |manifest| manifest.outputs.len());
             // A container that was lost before it was made left no directories.
             let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
-            let mut collected = outputs::collect(&dir, existing, &limits(most, manifest.as_ref()), on_failure)?;
+            let mut collected = collect(&dir, existing, &limits(most, manifest.as_ref()))?;
             if failed && manifest.as_ref().is_some_and(|manifest| was_full(&dir, &disk, manifest)) {
                 let full = "the job's disk was full when it ended; raise resources.disk";
                 collected.message = match collected.message.as_str() {
