@@ -290,7 +290,7 @@ async fn issue9_06_a_log_that_would_fill_the_state_disk_does_not_keep_its_lease_
     with_bench(|bench| async {
         let disk = SmallDisk::new(48);
         let state = StateDir::open(&disk.path()).unwrap();
-        let script = "busybox yes 0123456789012345678901234567890123456789 | busybox head -n 400000";
+        let script = "busybox yes 0123456789012345678901234567890123456789 | busybox head -n 200000";
         {
             let mut node = Node::with_job(&bench, &state, DiskKeeper::measuring(), "2GiB", script).await;
             let record = node.finish().await;

@@ -95,7 +95,9 @@ fn make_at(path: &Path, quota: Quota) -> Result<(), ImageError> {
     let journal = if quota.bytes < JOURNAL_FROM { 0 } else { JOURNAL };
     let tables = inodes.saturating_mul(INODE_BYTES);
     let content = quota.bytes.saturating_add(journal).saturating_add(tables);
-    let size = content.saturating_add(content / 512).saturating_add(MIB / 2).next_multiple_of(MIB);
+    // Of the rest ext4 keeps a fiftieth to itself, at most 16 MiB, and needs some for its own books.
+    let books = (content / 50).min(16 * MIB).saturating_add(content / 512).saturating_add(MIB / 2);
+    let size = content.saturating_add(books).next_multiple_of(MIB);
     let file = File::create(path).map_err(io("create", path))?;
     set_aside(&file, path, size)?;
     drop(file);
@@ -158,7 +160,7 @@ pub(super) fn is_mounted(lease: &LeaseDir) -> bool {
 
 /// Whether less than a hundredth of the blocks, or no inode, is left.
 pub(super) fn is_full(target: &Path) -> bool {
-    statvfs(target).is_ok_and(|found| found.files_free() == 0 || found.blocks_free() <= found.blocks() / 100)
+    statvfs(target).is_ok_and(|found| found.files_free() == 0 || found.blocks_available() <= found.blocks() / 100)
 }
 
 fn run(tool: &'static str, command: &mut Command) -> Result<(), ImageError> {

@@ -99,15 +99,15 @@ async fn issue9_05_inputs_have_the_room_that_the_jobs_disk_leaves_and_not_a_byte
     let lease = lease(&dir);
     assert_eq!(room(&lease), u64::MAX, "nothing is known without a manifest");
     let yaml = format!(
-        "version: 1\nname: test\nimage: r.example/x@sha256:{}\nresources: {{ disk: 1MiB }}\nprice: {{ max: 1.00 }}\n\
+        "version: 1\nname: test\nimage: r.example/x@sha256:{}\nresources: {{ disk: 16MiB }}\nprice: {{ max: 1.00 }}\n\
          duration: {{ max: 1h }}\n",
         "ab".repeat(32)
     );
     let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
     std::fs::write(lease.manifest(), manifest.canonical().unwrap()).unwrap();
-    assert_eq!(room(&lease), 1024 * 1024 / 8 * 7);
-    std::fs::write(lease.inputs().join("other"), vec![0; 917_500]).unwrap();
-    assert_eq!((present_bytes(&lease), room(&lease)), (917_500, 4));
+    assert_eq!(room(&lease), 14 * 1024 * 1024);
+    std::fs::write(lease.inputs().join("other"), vec![0; 14 * 1024 * 1024 - 4]).unwrap();
+    assert_eq!((present_bytes(&lease), room(&lease)), (14 * 1024 * 1024 - 4, 4));
 
     let fetcher = Fetcher::new(FetchPolicy { allow_private: true, ..FetchPolicy::default() }).unwrap();
     let input = Missing { sha256: hash(DATA), uri: Some(format!("{}/data", server().await)) };

@@ -251,10 +251,10 @@ impl Worker {
             };
             return Ok(Local { disk_full, ..here });
         }
-        let Some(manifest) = self.manifest(&record.lease).await? else {
+        if self.manifest(&record.lease).await?.is_none() {
             let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
             return Ok(Local { manifest, ..here });
-        };
+        }
         let missing = self.missing_inputs(&record.lease).await?;
         let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
             (true, _) => Need::Here,
