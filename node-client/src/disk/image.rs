@@ -20,6 +20,8 @@ const JOURNAL: u64 = 4 * MIB;
 /// A file system below this size has no journal: it would be most of it.
 const JOURNAL_FROM: u64 = 16 * MIB;
 const INODE_BYTES: u64 = 256;
+/// What an image has above what was sold, at least: so it is seen that a job wanted more.
+const SPARE: u64 = MIB / 2;
 /// Nothing in an image may act as a device or with another user's rights, and a damaged one is not written to.
 const OPTIONS: &str = "loop,nosuid,nodev,noatime,noinit_itable,errors=remount-ro";
 
@@ -96,7 +98,7 @@ fn make_at(path: &Path, quota: Quota) -> Result<(), ImageError> {
     let tables = inodes.saturating_mul(INODE_BYTES);
     let content = quota.bytes.saturating_add(journal).saturating_add(tables);
     // Of the rest ext4 keeps a fiftieth to itself, at most 16 MiB, and needs some for its own books.
-    let books = (content / 50).min(16 * MIB).saturating_add(content / 512).saturating_add(MIB / 2);
+    let books = (content / 50).min(16 * MIB).saturating_add(content / 512).saturating_add(SPARE);
     let size = content.saturating_add(books).next_multiple_of(MIB);
     let file = File::create(path).map_err(io("create", path))?;
     set_aside(&file, path, size)?;
@@ -158,9 +160,12 @@ pub(super) fn is_mounted(lease: &LeaseDir) -> bool {
     matches!((device(lease.root()), device(&lease.outputs())), (Ok(around), Ok(outputs)) if around != outputs)
 }
 
-/// Whether less than a hundredth of the blocks, or no inode, is left.
+/// Whether more was wanted than was sold: no inode is left, or not even what an image has above its quota.
 pub(super) fn is_full(target: &Path) -> bool {
-    statvfs(target).is_ok_and(|found| found.files_free() == 0 || found.blocks_available() <= found.blocks() / 100)
+    statvfs(target).is_ok_and(|found| {
+        let left = found.blocks_available().saturating_mul(found.fragment_size());
+        found.files_free() == 0 || left < SPARE / 2
+    })
 }
 
 fn run(tool: &'static str, command: &mut Command) -> Result<(), ImageError> {

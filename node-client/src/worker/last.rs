@@ -63,8 +63,9 @@ impl Worker {
         Ok(log.head())
     }
 
-    /// Lists and hashes the outputs, or gives them up. The message is for the buyer.
-    pub(super) async fn last_outputs(&self, record: &LeaseRecord) -> Result<Collected, WorkError> {
+    /// Lists and hashes the outputs, or gives them up; and says whether the job failed on a disk that was full. The message is
+    /// for the buyer.
+    pub(super) async fn last_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
         let collect = if self.is_last_try(&record.lease) { outputs::collect_readable } else { outputs::collect };
         let manifest = self.manifest(&record.lease).await;
         let Some(manifest) = self.unless_last(&record.lease, "reading the manifest", manifest)? else {
@@ -78,14 +79,15 @@ impl Worker {
             // A container that was lost before it was made left no directories.
             let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
             let mut collected = collect(&dir, existing, &limits(most, manifest.as_ref()))?;
-            if failed && manifest.as_ref().is_some_and(|manifest| was_full(&dir, &disk, manifest)) {
-                let full = "the job's disk was full when it ended; raise resources.disk";
+            let full = failed && manifest.as_ref().is_some_and(|manifest| was_full(&dir, &disk, manifest));
+            if full {
+                let why = "the job's disk was full when it ended; raise resources.disk";
                 collected.message = match collected.message.as_str() {
-                    "" => full.to_owned(),
-                    other => format!("{full}; {other}"),
+                    "" => why.to_owned(),
+                    other => format!("{why}; {other}"),
                 };
             }
-            Ok(collected)
+            Ok((collected, full))
         })
         .await;
         if let Some(collected) = self.unless_last(&record.lease, "collecting the outputs", taken)? {
@@ -94,9 +96,9 @@ impl Worker {
         self.no_outputs(record).await
     }
 
-    async fn no_outputs(&self, record: &LeaseRecord) -> Result<Collected, WorkError> {
+    async fn no_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
         let dir = self.state.lease(&record.lease);
-        blocking(move || Ok(outputs::give_up(&dir, NO_OUTPUTS)?)).await
+        blocking(move || Ok((outputs::give_up(&dir, NO_OUTPUTS)?, false))).await
     }
 
     /// Removes the inputs, gives back what the outputs set aside and do not need, and closes the log.

@@ -264,17 +264,16 @@ impl Worker {
         Ok(Local { inputs, ..here })
     }
 
-    /// Whether the container has to be stopped because of what it wrote. Where the kernel holds it back, it need not be.
+    /// Whether the container has to be stopped because it wrote more than it may, or wanted to where the kernel held it back.
     async fn is_disk_full(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<bool, WorkError> {
         let (dir, resources, disk) = (self.state.lease(&record.lease), manifest.resources.clone(), self.disk.clone());
         let container = record.container.clone();
         blocking(move || {
-            if DiskKeeper::is_held(&dir) {
-                return Ok(false);
-            }
             let Some(quota) = Quota::of(&resources, present_bytes(&dir)) else { return Ok(true) };
-            let no_room = usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
-            Ok(no_room || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
+            // An image has its room already.
+            let no_room = || usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
+            Ok((!DiskKeeper::is_held(&dir) && no_room())
+                || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
         })
         .await
     }

@@ -153,7 +153,7 @@ impl Worker {
         self.intend(record, Step::Collect).await?;
         // Whatever followed the log before, after this it is complete and closed.
         let head = self.last_log(record).await?;
-        let collected = self.last_outputs(record).await?;
+        let (collected, full) = self.last_outputs(record).await?;
         let mut root = [0; 32];
         hex::decode_to_slice(&collected.listing.root, &mut root).map_err(|e| OutputsError::Damaged {
             path: self.state.lease(&record.lease).root().to_owned(),
@@ -164,6 +164,9 @@ impl Worker {
             r.output_root = Some(root);
             r.log_lines = head.lines;
             r.log_hash = head.hash;
+            if full {
+                r.stop.get_or_insert(StopReason::DiskFull);
+            }
             if !collected.message.is_empty() {
                 r.message = collected.message;
             }
