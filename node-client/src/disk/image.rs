@@ -20,8 +20,11 @@ const JOURNAL: u64 = 4 * MIB;
 /// A file system below this size has no journal: it would be most of it.
 const JOURNAL_FROM: u64 = 16 * MIB;
 const INODE_BYTES: u64 = 256;
-/// What an image has above what was sold, at least: so it is seen that a job wanted more.
-const SPARE: u64 = MIB / 2;
+/// What an image has above what was sold, at least: so it is seen that a job wanted more. The kernel refuses a large write as
+/// a whole, so a megabyte or two may be left where it refused one.
+const SPARE: u64 = 4 * MIB;
+/// Of that, what folders take beside the files in them.
+const FOLDERS: u64 = MIB / 2;
 /// Nothing in an image may act as a device or with another user's rights, and a damaged one is not written to.
 const OPTIONS: &str = "loop,nosuid,nodev,noatime,noinit_itable,errors=remount-ro";
 
@@ -160,11 +163,11 @@ pub(super) fn is_mounted(lease: &LeaseDir) -> bool {
     matches!((device(lease.root()), device(&lease.outputs())), (Ok(around), Ok(outputs)) if around != outputs)
 }
 
-/// Whether more was wanted than was sold: no inode is left, or not even what an image has above its quota.
+/// Whether more was wanted than was sold: no inode is left, or the spare room is used.
 pub(super) fn is_full(target: &Path) -> bool {
     statvfs(target).is_ok_and(|found| {
         let left = found.blocks_available().saturating_mul(found.fragment_size());
-        found.files_free() == 0 || left < SPARE / 2
+        found.files_free() == 0 || left < SPARE - FOLDERS
     })
 }
 
