@@ -10,12 +10,16 @@ use tokio::sync::Notify;
 use crate::api::{Arrival, JobAccess, LeaseDirectory, OutputsAccess, Owners};
 use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
+use crate::for_buyer::plain;
 use crate::layout::StateDir;
 use crate::logs::{LeaseLog, LogHub};
 use crate::outputs;
 use crate::reconcile::ChainLease;
 use crate::store::{LeaseRecord, Phase};
 use crate::worker::Worker;
+
+/// Most characters of a message.
+const MAX_MESSAGE: usize = 2_048;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -141,7 +145,7 @@ impl LeaseDirectory for LeaseBoard {
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
-            message: record.message.clone(),
+            message: plain(&record.message, MAX_MESSAGE),
             pull: self.worker.pull_progress(lease),
         })
     }

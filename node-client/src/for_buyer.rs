@@ -58,6 +58,7 @@ impl ForBuyer for WorkError {
             Self::Outputs(e) => e.for_buyer(),
             Self::Disk(e) => e.for_buyer(),
             Self::Manifest { reason, .. } => sentence(&format!("the manifest cannot be used: {reason}")),
+            Self::SoldUnknown => self.to_string(),
             Self::NotLocal(_) => "the node took a step that is not its own".to_owned(),
             Self::Shutdown => "the node is shutting down".to_owned(),
         }
@@ -136,7 +137,14 @@ impl ForBuyer for DriverError {
             Self::RegistryUnreachable { image, .. } => {
                 sentence(&format!("the registry of image {image} cannot be reached from the node"))
             }
-            Self::PullStalled { .. } | Self::ImageTooLarge { .. } => sentence(&self.to_string()),
+            Self::RegistryNotAllowed { image, .. } => sentence(&format!(
+                "the registry of image {image} is not on the public internet, and this node pulls from nowhere else; \
+                 push the image to a public registry"
+            )),
+            // Every word is the buyer's own or this crate's.
+            Self::PullStalled { .. } | Self::ImageTooLarge { .. } | Self::ImageUnfit { .. } => {
+                sentence(&self.to_string())
+            }
             Self::DigestMismatch { image, .. } => {
                 sentence(&format!("another image came than {image}; its registry is faulty"))
             }
@@ -187,6 +195,7 @@ mod tests {
             DriverError::NoGpuRuntime { reason: text() },
             DriverError::ImageNotFound { image: image(), reason: text() },
             DriverError::RegistryUnreachable { image: image(), reason: text() },
+            DriverError::RegistryNotAllowed { image: image(), reason: text() },
             DriverError::DigestMismatch { image: image(), found: text() },
             DriverError::BadSpec { reason: text() },
             DriverError::StartFailed { reason: text() },

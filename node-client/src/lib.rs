@@ -11,6 +11,7 @@
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
 //! | [`for_buyer`] | what a buyer is told of a failure |
+//! | [`sold`] | what a lease was sold as, against what its manifest asks |
 //! | [`layout`], [`wipe`], [`clock`] | files and time |
 
 pub mod agent;
@@ -27,6 +28,7 @@ pub mod layout;
 pub mod logs;
 pub mod outputs;
 pub mod reconcile;
+pub mod sold;
 pub mod store;
 pub mod tls;
 pub mod wipe;

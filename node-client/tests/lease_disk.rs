@@ -17,6 +17,7 @@ use gridlease_node::layout::StateDir;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::outputs;
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::artifact::LeftOutReason;
@@ -129,7 +130,8 @@ fn job(image: &str, disk: &str, script: &str) -> (Vec<u8>, NewLease) {
         "version: 1\nname: test\nimage: {image}\ncommand: [\"/bin/sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
          resources: {{ cpu: 1, memory: 64MiB, disk: {disk} }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n"
     );
-    let bytes = Manifest::from_yaml(&yaml, "job.yaml").unwrap().canonical().unwrap();
+    let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
+    let bytes = manifest.canonical().unwrap();
     let key = || Pubkey::new_from_array(rand::random());
     let lease = NewLease {
         lease: key(),
@@ -139,6 +141,7 @@ fn job(image: &str, disk: &str, script: &str) -> (Vec<u8>, NewLease) {
         poster: key(),
         manifest_hash: Sha256::digest(&bytes).into(),
         gpus: vec![],
+        sold: Sold::as_written(&manifest).unwrap(),
     };
     (bytes, lease)
 }

@@ -181,11 +181,30 @@ impl LeaseTask {
                 seen.chain.state = ChainState::Unknown;
             }
         }
+        if record.sold.is_none() {
+            self.learn_sold(record).await;
+        }
         if !seen.uri_known && seen.account.is_some() {
             match self.chain.manifest_uri(&record.job).await {
                 Ok(uri) => (seen.uri, seen.uri_known) = (uri, true),
                 Err(error) => tracing::warn!(job = %record.job, %error, "the job cannot be read"),
             }
+        }
+    }
+
+    /// What a record of an earlier version does not tell.
+    async fn learn_sold(&self, record: &LeaseRecord) {
+        match self.chain.sold(&record.job).await {
+            Ok(sold) => {
+                let kept = self.store.update(&record.lease, |record| {
+                    record.sold = Some(sold);
+                    Ok(())
+                });
+                if let Err(error) = kept {
+                    tracing::warn!(lease = %record.lease, %error, "what was sold cannot be written down");
+                }
+            }
+            Err(error) => tracing::warn!(job = %record.job, %error, "the job cannot be read"),
         }
     }
 
@@ -204,14 +223,8 @@ impl LeaseTask {
     async fn post_ready(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
         let Some(account) = &seen.account else { return Ok(()) };
         self.store.intend(&record.lease, Step::PostReady)?;
-        let digest = match self.chain.image_digest(&record.job).await {
-            Ok(digest) => digest,
-            Err(error) => {
-                tracing::warn!(lease = %record.lease, %error, "ready waits for the chain");
-                tokio::time::sleep(PAUSE).await;
-                return Ok(());
-            }
-        };
+        // Of the image that runs, not of the one that the chain names: the program compares the two.
+        let digest = self.worker.image_digest(&record.lease).await?;
         let keys = LeaseKeys::new(record.lease, account);
         let ready = instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
         match self.chain.submit(&[ready]).await {

@@ -16,6 +16,7 @@ mod inputs;
 mod paths;
 mod read;
 pub mod requirement;
+mod reserved;
 mod sections;
 mod template;
 mod types;
@@ -28,6 +29,7 @@ pub use canonical::CanonicalError;
 pub use disk::DiskParts;
 pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
+pub use reserved::is_reserved_variable;
 pub use types::{
     Array, Duration, Gpu, Input, InputSource, Manifest, Network, Output, Placement, Port, Price, PriceMode, Probe,
     Resources, Secret, SecretSource, Verify, VerifyClass,

@@ -2,6 +2,7 @@
 
 mod connect;
 mod create;
+mod inherited;
 mod logs;
 mod pull;
 
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,
-    LABEL_NODE, Listed, LogPiece,
+    LABEL_NODE, Listed, LogPiece, RegistryPolicy,
 };
 use crate::for_buyer::plain;
 
@@ -39,6 +40,7 @@ const MAX_LISTED: i32 = 4_096;
 pub struct DockerDriver {
     docker: Docker,
     socket: PathBuf,
+    registries: RegistryPolicy,
 }
 
 impl DockerDriver {
@@ -48,6 +50,12 @@ impl DockerDriver {
     /// [`DriverError`] that tells a missing installation, a stopped engine and a missing permission apart.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, DriverError> {
         connect::connect(socket).await
+    }
+
+    /// The same engine, sent to the registries that `registries` allows; before this, to public ones only.
+    #[must_use]
+    pub fn with_registries(self, registries: RegistryPolicy) -> Self {
+        Self { registries, ..self }
     }
 }
 
