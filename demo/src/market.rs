@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use gridlease_localnet::{Localnet, LocalnetConfig, find_program};
 use gridlease_node::layout::StateDir;
 use gridlease_node::tls::Identity;
+use gridlease_node::wipe::detach_all;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::provider::NodeArgs;
 use gridlease_sdk::instruction::{provider, purse, stake};
@@ -135,7 +136,23 @@ pub struct Market {
     pub providers: Vec<Provider>,
     keeper_key: Keypair,
     keeper: Option<Process>,
-    dir: tempfile::TempDir,
+    dir: MarketDir,
+}
+
+/// The directory of everything that a market writes.
+struct MarketDir(tempfile::TempDir);
+
+impl Drop for MarketDir {
+    /// A node that was killed with an open lease left its outputs mounted, and what is mounted cannot be removed.
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(self.0.path()).into_iter().flatten().flatten() {
+            let is_node = entry.path().join("leases").is_dir();
+            let detached = is_node.then(|| anyhow::Ok(detach_all(&StateDir::open(&entry.path())?)?));
+            if let Some(Err(error)) = detached {
+                tracing::warn!("outputs stay mounted: {error:#}");
+            }
+        }
+    }
 }
 
 impl Market {
@@ -146,7 +163,8 @@ impl Market {
     pub async fn start(options: MarketOptions, say: &(dyn Fn(&str) + Sync)) -> Result<Self> {
         let dir =
             tempfile::Builder::new().prefix("gridlease-").tempdir().context("cannot create a temporary directory")?;
-        let registry = Registry::start(dir.path(), options.registry_port).await?;
+        let dir = MarketDir(dir);
+        let registry = Registry::start(dir.0.path(), options.registry_port).await?;
         say(&format!("OCI registry on {}", registry.host()));
         let localnet =
             Localnet::start(LocalnetConfig { rpc_port: options.rpc_port, ..LocalnetConfig::default() }).await?;
@@ -212,7 +230,7 @@ impl Market {
 
     /// The directory of everything that this market writes.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.dir.0.path()
     }
 
     /// Sends instructions that `payer` pays.
@@ -234,7 +252,7 @@ impl Market {
         self.localnet.airdrop(&authority.pubkey(), 10 * SOL).await?;
         self.localnet.airdrop(&node_key.pubkey(), 10 * SOL).await?;
         let payout = self.localnet.mint_usdc(&authority.pubkey(), options.stake).await?;
-        let state_dir = self.dir.path().join(format!("node-{}", options.name));
+        let state_dir = self.dir.0.path().join(format!("node-{}", options.name));
         let identity = Identity::load_or_create(&StateDir::open(&state_dir)?)?;
         let port = free_port()?;
         let node = NodeArgs {
@@ -250,7 +268,7 @@ impl Market {
             provider::register(&key, &payout, node),
         ];
         self.send(&setup, &authority, &[]).await.with_context(|| format!("registering provider {}", options.name))?;
-        write_key(&self.dir.path().join(format!("node-{}.json", options.name)), &node_key)?;
+        write_key(&self.dir.0.path().join(format!("node-{}.json", options.name)), &node_key)?;
         say(&format!("provider {} registered with {} USDC of stake", options.name, options.stake / USDC));
         let start = options.start;
         let record = address::provider(&key);
@@ -267,7 +285,7 @@ impl Market {
     /// It cannot be started.
     pub fn start_node(&mut self, at: usize) -> Result<()> {
         let (url, ws) = (self.localnet.rpc_url().to_owned(), self.localnet.ws_url().to_owned());
-        let dir = self.dir.path().to_owned();
+        let dir = self.dir.0.path().to_owned();
         let provider = self.providers.get_mut(at).context("no such provider")?;
         let options = &provider.options;
         let mut args: Vec<String> = [
@@ -349,7 +367,7 @@ impl Market {
     /// # Errors
     /// It cannot be started.
     pub fn start_keeper(&mut self) -> Result<()> {
-        let key = self.dir.path().join("keeper.json");
+        let key = self.dir.0.path().join("keeper.json");
         write_key(&key, &self.keeper_key)?;
         let args = [
             "keeper",
@@ -362,7 +380,7 @@ impl Market {
             &key.display().to_string(),
         ]
         .map(str::to_owned);
-        let log = self.dir.path().join("keeper.log");
+        let log = self.dir.0.path().join("keeper.log");
         self.keeper = Some(Process::start("the keeper", &gridlease_binary()?, args, &log_env(), &log)?);
         Ok(())
     }
@@ -401,7 +419,7 @@ impl Market {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        bail!("not every node posted its offer within 30 s; their logs are in {}", self.dir.path().display())
+        bail!("not every node posted its offer within 30 s; their logs are in {}", self.dir.0.path().display())
     }
 
     /// Stops everything, in order: nodes (they withdraw their offers), keeper, registry, network, containers, files.

@@ -175,7 +175,7 @@ impl Walk {
             JobEvent::LogVerified { lines, .. } => {
                 self.say(&format!("   log complete: {lines} lines, hash chain matches the chain"))
             }
-            JobEvent::OutputsVerified { root, files, bytes, folder, .. } => {
+            JobEvent::OutputsVerified { root, files, bytes, folder, left_out, .. } => {
                 self.output_root = Some(*root);
                 self.files = *files;
                 self.say(&format!(
@@ -183,6 +183,9 @@ impl Walk {
                     hex::encode(root),
                     folder.display()
                 ));
+                if !left_out.is_empty() {
+                    self.say(&format!("   !! {}", left_out.summary()));
+                }
             }
             JobEvent::Settled { money, .. } => {
                 self.settled = Some(Instant::now());

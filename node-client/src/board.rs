@@ -8,6 +8,7 @@ use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
 use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners};
+use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
 use crate::layout::StateDir;
@@ -173,6 +174,10 @@ impl LeaseDirectory for LeaseBoard {
         let dir = self.state.lease(lease);
         let collected = outputs::load(&dir).inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()??;
         Some(OutputsAccess { listing: collected.listing, dirs: outputs::dirs(&dir, count) })
+    }
+
+    fn open_outputs(&self, lease: &Pubkey) -> Result<Reading, DiskError> {
+        self.worker.disk().read(&self.state.lease(lease))
     }
 
     fn arrived(&self, job: &Pubkey, what: Arrival) {

@@ -3,6 +3,7 @@
 //! An engine's, a registry's or the system's own words can hold what the owner's network answered, or where the owner
 //! keeps what. They go to the operator's log only, bounded and with control characters escaped ([`plain`]).
 
+use crate::disk::{DiskError, ImageError};
 use crate::driver::DriverError;
 use crate::inputs::InputError;
 use crate::layout::StateDirError;
@@ -55,6 +56,7 @@ impl ForBuyer for WorkError {
             Self::Files(e) => e.for_buyer(),
             Self::Log(e) => e.for_buyer(),
             Self::Outputs(e) => e.for_buyer(),
+            Self::Disk(e) => e.for_buyer(),
             Self::Manifest { reason, .. } => sentence(&format!("the manifest cannot be used: {reason}")),
             Self::SoldUnknown => self.to_string(),
             Self::NotLocal(_) => "the node took a step that is not its own".to_owned(),
@@ -81,6 +83,16 @@ impl ForBuyer for OutputsError {
     }
 }
 
+impl ForBuyer for DiskError {
+    fn for_buyer(&self) -> String {
+        match self {
+            Self::File(e) => e.for_buyer(),
+            Self::Image(ImageError::NoRoom { .. }) => "the node has no room on its disk for the job".to_owned(),
+            Self::Image(_) => OWN_FILES.to_owned(),
+        }
+    }
+}
+
 impl ForBuyer for LogError {
     fn for_buyer(&self) -> String {
         match self {
@@ -96,7 +108,9 @@ impl ForBuyer for InputError {
         match self {
             Self::File(e) => e.for_buyer(),
             // Names and hashes are the manifest's, and the reasons are this crate's own words.
-            Self::Bad { .. } | Self::TooLarge { .. } | Self::HashMismatch { .. } => sentence(&self.to_string()),
+            Self::Bad { .. } | Self::TooLarge { .. } | Self::NoRoom { .. } | Self::HashMismatch { .. } => {
+                sentence(&self.to_string())
+            }
             Self::Transfer { name, .. } => sentence(&format!(
                 "input {name} could not be fetched: its server cannot be reached, fails or breaks off"
             )),
@@ -199,6 +213,9 @@ mod tests {
             LogError::Io { what: "open", path: SECRET.into(), source: io() }.into(),
             LogError::Line { path: SECRET.into(), reason: text() }.into(),
             OutputsError::File(file()).into(),
+            DiskError::File(file()).into(),
+            DiskError::Image(ImageError::Tool { tool: "mount", reason: text() }).into(),
+            DiskError::Image(ImageError::NoRoom { path: SECRET.into(), bytes: 1 }).into(),
             OutputsError::Damaged { path: SECRET.into(), reason: text() }.into(),
             StoreError::Broken { path: SECRET.into(), reason: text() }.into(),
             StoreError::InUse { path: SECRET.into() }.into(),

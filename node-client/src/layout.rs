@@ -1,7 +1,7 @@
 //! Where the node keeps what.
 //!
 //! ```text
-//! <state>/node.redb  nonces  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  log.ndjson
+//! <state>/node.redb  nonces  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  out.img  log.ndjson
 //! ```
 //!
 //! Directories are 0700: other users of the machine see nothing of a buyer's data.
@@ -136,6 +136,12 @@ impl LeaseDir {
         self.root.join("out")
     }
 
+    /// The file system in which the outputs lie, where they have one of their own (see [`crate::disk`]).
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        self.root.join("out.img")
+    }
+
     /// The directory of output number `index` of the manifest.
     #[must_use]
     pub fn output(&self, index: usize) -> PathBuf {
@@ -174,6 +180,28 @@ impl LeaseDir {
 /// Creates a directory with mode 0700; one that exists is left as it is.
 fn make_dir(path: &Path) -> Result<(), StateDirError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create directory", path))
+}
+
+/// Gives the owner back what was taken from it below `dir`: a job may have locked its outputs, and a node that is not root
+/// has the same user and no other rights. Links are not followed; what cannot be changed is left for those who meet it.
+pub(crate) fn open_up(dir: &Path) {
+    let mut open = vec![dir.to_owned()];
+    while let Some(path) = open.pop() {
+        let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+        let mode = found.permissions().mode();
+        let needed = match (found.is_dir(), found.is_file()) {
+            (true, _) => 0o700,
+            (_, true) => 0o400,
+            _ => continue,
+        };
+        if mode & needed != needed {
+            // Whoever reads it says what is wrong with it.
+            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode | needed));
+        }
+        if found.is_dir() {
+            open.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+    }
 }
 
 /// Writes a file so that it is either there complete or not at all, also after a power cut. `mode` is its permission bits.

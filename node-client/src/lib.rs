@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`gpu`] | what the machine offers, and whether it is healthy |
 //! | [`driver`] | the container engine behind a trait |
+//! | [`disk`] | what a lease may write to the disk, and what holds it to that |
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
@@ -22,6 +23,7 @@ pub mod board;
 pub mod clock;
 pub mod dangling;
 pub mod descriptors;
+pub mod disk;
 pub mod driver;
 pub mod for_buyer;
 pub mod gpu;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use solana_pubkey::Pubkey;
 
-use crate::layout::{StateDir, StateDirError, at};
+use crate::disk::{DiskError, DiskKeeper};
+use crate::layout::{StateDir, StateDirError, at, open_up};
 
 /// Removes what nobody will ask for any more once the container is gone: the inputs. Log, outputs and manifest
 /// stay for the buyer. Blocks on the file system. Succeeds where it is gone already.
@@ -20,9 +21,15 @@ pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> 
 /// container put into its outputs leads out of them. Blocks on the file system. Succeeds where it is gone already.
 ///
 /// # Errors
-/// [`StateDirError`] with the path that could not be removed.
-pub fn wipe_lease(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> {
-    remove_dir(state.lease(lease).root())
+/// [`DiskError`] with the path that could not be removed.
+pub fn wipe_lease(state: &StateDir, lease: &Pubkey) -> Result<(), DiskError> {
+    let dir = state.lease(lease);
+    DiskKeeper::detach(&dir)?;
+    if remove_dir(dir.root()).is_ok() {
+        return Ok(());
+    }
+    open_up(&dir.outputs());
+    Ok(remove_dir(dir.root())?)
 }
 
 /// Directories below `leases/` that belong to no lease in `known`: left-overs of a store that was lost. They are
@@ -39,6 +46,14 @@ pub fn strays(state: &StateDir, known: &[Pubkey]) -> Result<Vec<Pubkey>, StateDi
         found.extend(lease.filter(|l| !known.contains(l)));
     }
     Ok(found)
+}
+
+/// Unmounts the outputs of all leases, whoever uses them: the whole state directory is about to be removed. Blocks.
+///
+/// # Errors
+/// [`DiskError`] with the first that could not be.
+pub fn detach_all(state: &StateDir) -> Result<(), DiskError> {
+    strays(state, &[])?.iter().try_for_each(|lease| DiskKeeper::detach(&state.lease(lease)))
 }
 
 fn remove_dir(path: &Path) -> Result<(), StateDirError> {

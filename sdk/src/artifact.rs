@@ -4,18 +4,21 @@
 //! lease's result. It is the SHA-256 over one line `"{sha256} {size} {path}\n"` for each regular file, in
 //! the order of the paths' bytes; no files at all give the SHA-256 of nothing. Paths are relative to the
 //! output folder; where a job has several outputs, each is a folder named by its index: `0/`, `1/`.
+//! What cannot be part of them is left out by name and reason ([`LeftOut`]); the root does not cover that list.
 //!
 //! All functions here block on the file system: call them from a blocking thread.
 
+mod left_out;
 mod listing;
 mod pack;
 mod unpack;
 mod walk;
 
+pub use left_out::{LeftOut, LeftOutEntry, LeftOutReason, MAX_LEFT_OUT_NAMES};
 pub use listing::{OutputFile, OutputListing, output_root};
 pub use pack::pack;
 pub use unpack::unpack;
-pub use walk::{Skipped, Walked, hash_file, walk};
+pub use walk::{OnFailure, Walked, hash_file, walk, walk_with};
 
 use std::path::{Path, PathBuf};
 

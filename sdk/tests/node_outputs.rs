@@ -119,3 +119,21 @@ async fn outputs_beyond_the_buyers_limits_are_refused() {
     assert_eq!(error.to_string(), "outputs of more than 1000 bytes");
     assert!(entries(base.path()).is_empty());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn issue9_09_the_rest_is_fetched_and_what_was_left_out_is_told_each_time() {
+    let node = TestNode::start().await;
+    node.write_output("good", "1");
+    node.write_output("a\nb", "2");
+    std::os::unix::fs::symlink("/etc/passwd", node.state.outputs.path().join("link")).unwrap();
+    let root = output_root(&node.true_listing().files).unwrap();
+    let base = tempfile::tempdir().unwrap();
+    let dest = base.path().join("results");
+    for _ in 0..2 {
+        let listing = fetch(&node, &dest, root).await.unwrap();
+        assert_eq!(entries(&dest), ["good"]);
+        let left_out: Vec<_> = listing.left_out.entries.iter().map(ToString::to_string).collect();
+        assert_eq!(left_out, ["a\\nb (its name has a control character; rename it)", "link (it is a link)"]);
+    }
+}

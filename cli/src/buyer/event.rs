@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
+use gridlease_sdk::artifact::LeftOut;
 use gridlease_sdk::node_api::{LogStream, PullProgress};
 use serde::{Serialize, Serializer};
 use solana_pubkey::Pubkey;
@@ -249,6 +250,8 @@ pub enum JobEvent {
         bytes: u64,
         /// Where they are.
         folder: PathBuf,
+        /// What the job wrote and the node left out of them; nothing on chain proves this list.
+        left_out: LeftOut,
     },
     /// The provider is paid; nothing is owed any more.
     Settled {

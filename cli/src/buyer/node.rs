@@ -274,6 +274,7 @@ impl Talk {
                             files: listing.files.len(),
                             bytes: listing.total_bytes(),
                             folder: dest.clone(),
+                            left_out: listing.left_out,
                         })
                         .await;
                 }

@@ -84,6 +84,12 @@ impl Buyer {
         .await
         .map_err(|_| CliError::Local("hashing the inputs was interrupted; try again".to_owned()))??;
         let mut manifest = manifest;
+        let (bytes, room) = (inputs.iter().map(|input| input.size).sum::<u64>(), manifest.resources.disk_parts().files);
+        if bytes > room {
+            return Err(CliError::Usage(format!(
+                "{name}: the inputs have {bytes} bytes, and resources.disk has room for {room} of them; raise it"
+            )));
+        }
         let reference = manifest.image_reference()?;
         let image = resolve_digest(&reference, &http_client(&reference)?).await?;
         manifest.pin_image(&image);

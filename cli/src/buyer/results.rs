@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gridlease_sdk::account::{Job, Lease, Provider};
 use gridlease_sdk::address;
-use gridlease_sdk::artifact::Limits;
+use gridlease_sdk::artifact::{LeftOut, Limits};
 use gridlease_sdk::node_api::client::NodeClient;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
@@ -46,6 +46,8 @@ pub struct OutputsDone {
     pub files: usize,
     /// Bytes in all of them.
     pub bytes: u64,
+    /// What the job wrote and the node left out of them; nothing on chain proves this list.
+    pub left_out: LeftOut,
 }
 
 /// What was handed to the node.
@@ -174,6 +176,7 @@ impl Buyer {
             folder: dest.to_owned(),
             files: listing.files.len(),
             bytes: listing.total_bytes(),
+            left_out: listing.left_out,
         })
     }
 }

@@ -1,5 +1,8 @@
 //! What happens to a job, in words.
 
+use std::path::Path;
+
+use gridlease_sdk::artifact::LeftOut;
 use gridlease_sdk::node_api::PullProgress;
 
 use super::report::count;
@@ -80,13 +83,11 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             )
         }
         JobEvent::LogVerified { lines, .. } => format!("log       {lines} lines, complete and unaltered"),
-        JobEvent::OutputsVerified { root, files, bytes, folder, .. } => format!(
-            "outputs   {} ({}) in {}, verified: {}",
-            count(*files, "file"),
-            size(*bytes),
-            folder.display(),
-            hex::encode(root)
-        ),
+        JobEvent::OutputsVerified { root, files, bytes, folder, left_out, .. } => {
+            let here = outputs(*files, *bytes, folder, root, left_out.is_empty());
+            let missing = if left_out.is_empty() { String::new() } else { format!("; {}", left_out.summary()) };
+            format!("outputs   {here}{missing}")
+        }
         JobEvent::Settled { money, .. } => {
             format!("settled   {} USDC paid, {} USDC fee, {} USDC refunded", money.paid, money.fee, money.refunded)
         }
@@ -102,6 +103,29 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             format!("trouble   {what}{again}")
         }
     })
+}
+
+/// Outputs that were fetched, in one line: what of them is verified.
+pub(super) fn outputs(files: usize, bytes: u64, folder: &Path, root: &[u8; 32], all: bool) -> String {
+    let here = format!("{} ({}) in {}", count(files, "file"), size(bytes), folder.display());
+    let root = hex::encode(root);
+    if all {
+        return format!("{here}, verified: {root}");
+    }
+    format!("INCOMPLETE, {here}; these files alone are verified: {root}")
+}
+
+/// What is missing of the outputs, an entry a line.
+pub(super) fn missing(left_out: &LeftOut) -> String {
+    let mut text = format!("left out by the node ({}):", left_out.count);
+    for entry in &left_out.entries {
+        text.push_str(&format!("\n  {entry}"));
+    }
+    let unnamed = left_out.count.saturating_sub(left_out.entries.len() as u64);
+    if unnamed > 0 {
+        text.push_str(&format!("\n  … and {unnamed} more"));
+    }
+    text
 }
 
 /// The line beside the money's bar.
@@ -136,6 +160,31 @@ mod tests {
         assert_eq!(score(87_654_321), "87.65");
         assert_eq!(score(0), "0.00");
         assert_eq!(short(&Pubkey::new_from_array([7; 32])).chars().count(), 9);
+    }
+
+    #[test]
+    fn issue9_09_outputs_of_which_something_was_left_out_are_never_simply_verified() {
+        let told = serde_json::json!({ "count": 102, "entries": [{ "path": "a\\nb", "reason": "control_character" }] });
+        let event = |left_out| JobEvent::OutputsVerified {
+            lease: Pubkey::new_unique(),
+            root: [7; 32],
+            files: 1,
+            bytes: 3,
+            folder: "out".into(),
+            left_out,
+        };
+        let whole = describe(&event(LeftOut::default()), 0).unwrap();
+        assert!(whole.contains(", verified: 0707"), "{whole}");
+        let left_out: LeftOut = serde_json::from_value(told.clone()).unwrap();
+        let part = describe(&event(left_out.clone()), 0).unwrap();
+        assert!(
+            !part.contains(", verified:") && part.contains("INCOMPLETE") && part.contains("102 left out"),
+            "{part}"
+        );
+        assert!(part.contains("a\\nb (its name has a control character") && !part.contains('\n'), "{part}");
+        assert_eq!(missing(&left_out).lines().count(), 3);
+        assert!(missing(&left_out).ends_with("… and 101 more"));
+        assert_eq!(serde_json::to_value(event(left_out)).unwrap()["left_out"], told);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::describe::{score, short};
+use super::describe::{missing, outputs, score, short};
 use super::watch::printable;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
@@ -102,13 +102,8 @@ impl Report for PostedJob {
 
 impl Report for OutputsDone {
     fn human(&self) -> String {
-        format!(
-            "{} ({}) in {}\nverified against the chain: {}",
-            count(self.files, "file"),
-            bytesize::ByteSize::b(self.bytes).display().iec(),
-            self.folder.display(),
-            hex::encode(self.root)
-        )
+        let here = outputs(self.files, self.bytes, &self.folder, &self.root, self.left_out.is_empty());
+        if self.left_out.is_empty() { here } else { format!("{here}\n{}", missing(&self.left_out)) }
     }
 }
 

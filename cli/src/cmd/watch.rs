@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt as _;
 use gridlease_core::job::EndReason;
+use gridlease_sdk::artifact::LeftOut;
 use gridlease_sdk::node_api::LogStream;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
@@ -33,13 +34,17 @@ pub(super) struct Summary {
     pub settled: bool,
     pub outputs: Option<String>,
     pub output_sha256: Option<String>,
+    pub left_out: LeftOut,
 }
 
 impl Report for Summary {
     fn human(&self) -> String {
         let exit = self.exit_code.map_or("-".to_owned(), |code| code.to_string());
         let said = self.node_message.as_deref().map_or("-".to_owned(), printable);
-        let outputs = self.outputs.clone().unwrap_or_else(|| "-".to_owned());
+        let mut outputs = self.outputs.clone().unwrap_or_else(|| "-".to_owned());
+        if !self.left_out.is_empty() {
+            outputs = format!("{outputs}, INCOMPLETE: {}", self.left_out.summary());
+        }
         let paid = if self.settled { self.paid.to_string() } else { format!("{} (not settled yet)", self.paid) };
         fields(&[
             ("job", &self.job),
@@ -75,6 +80,7 @@ pub(super) async fn watch(
         settled: false,
         outputs: None,
         output_sha256: None,
+        left_out: LeftOut::default(),
     };
     let (mut unverified, mut in_the_way) = (None, None);
     let wants_outputs = options.outputs.is_some();
@@ -139,7 +145,8 @@ impl Summary {
                 self.settled = true;
                 self.money(money);
             }
-            JobEvent::OutputsVerified { root, folder, .. } => {
+            JobEvent::OutputsVerified { root, folder, left_out, .. } => {
+                self.left_out.clone_from(left_out);
                 self.outputs = Some(folder.display().to_string());
                 self.output_sha256 = Some(hex::encode(root));
             }

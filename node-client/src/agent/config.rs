@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridlease_core::requirement::OfferSpec;
 use gridlease_sdk::rpc::Client;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -131,7 +132,7 @@ pub enum OfferError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// The specification, as it stands in the offer.
-    pub spec: gridlease_core::requirement::OfferSpec,
+    pub spec: OfferSpec,
     /// The UUIDs of the GPUs of each unit.
     pub gpus: Vec<Vec<String>>,
 }
@@ -171,7 +172,7 @@ impl OfferPolicy {
         });
         let cuda = machine.cuda.unwrap_or((0, 0));
         let flags = if gpus == 0 { gridlease_core::requirement::flags::CPU_CLASS } else { 0 };
-        let spec = gridlease_core::requirement::OfferSpec {
+        let spec = OfferSpec {
             gpu_model: model,
             gpu_count: u8::try_from(each).unwrap_or(u8::MAX),
             vram_mib: u32::try_from(vram).unwrap_or(u32::MAX),
@@ -195,6 +196,22 @@ impl OfferPolicy {
     }
 }
 
+impl OfferPolicy {
+    /// Whether all units as they were promised are more than the disk has room for (MiB).
+    #[must_use]
+    pub fn oversells(&self, promised: &OfferSpec, room_mib: u64) -> bool {
+        u64::from(promised.disk_mib).saturating_mul(self.units.into()) > room_mib
+    }
+
+    /// What a unit may be offered with where the disk has so much room for all of them (MiB): no more than the unit has, and
+    /// eight tenths of the room, because results are kept for seven days.
+    #[must_use]
+    pub fn within(&self, unit: OfferSpec, room_mib: u64) -> OfferSpec {
+        let share = room_mib / 10 * 8 / u64::from(self.units.max(1));
+        OfferSpec { disk_mib: unit.disk_mib.min(u32::try_from(share).unwrap_or(u32::MAX)), ..unit }
+    }
+}
+
 /// SHA-256 over the sorted GPU UUIDs, one a line; zero for none.
 #[must_use]
 pub fn gpu_root(uuids: &[String]) -> [u8; 32] {
@@ -205,4 +222,24 @@ pub fn gpu_root(uuids: &[String]) -> [u8; 32] {
     let mut sorted: Vec<&str> = uuids.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     sha2::Sha256::digest(sorted.join("\n")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Host;
+
+    #[test]
+    fn issue9_05_what_is_kept_of_finished_leases_is_deducted_from_what_is_offered() {
+        let policy = OfferPolicy { units: 2, ..OfferPolicy::default() };
+        let host = Host { cpu_cores: 4, memory_mib: 8_000, disk_mib: 1_000, arch: "x86_64".to_owned() };
+        let unit = policy.unit(&Inventory { gpus: Vec::new(), driver: None, cuda: None, host }).unwrap().spec;
+        assert_eq!(unit.disk_mib, 400);
+        // The reserve of two tenths takes the first results; then the offer no longer holds.
+        assert!(!policy.oversells(&unit, 1_000) && !policy.oversells(&unit, 800));
+        assert!(policy.oversells(&unit, 799));
+        assert_eq!(policy.within(unit, 799).disk_mib, 316);
+        assert_eq!(policy.within(unit, 100_000).disk_mib, 400, "never more than the unit has");
+        assert_eq!(policy.within(unit, 0).disk_mib, 0);
+    }
 }

@@ -113,7 +113,9 @@ impl MarketTask {
             return Ok(());
         }
         if last_refresh.is_none_or(|at| at.elapsed() > self.policy.life / 3) || offer.is_none() {
-            if self.keep_offer(offer.as_ref(), now).await {
+            let open = leases.running.keys().copied().collect();
+            let room_mib = worker.disk_room(open).await?.map_or(u64::MAX, |bytes| bytes / (1024 * 1024));
+            if self.keep_offer(offer.as_ref(), now, room_mib).await {
                 *last_refresh = Some(tokio::time::Instant::now());
             }
             return Ok(());
@@ -295,15 +297,15 @@ impl MarketTask {
         }
     }
 
-    /// Posts, refreshes or revives the offer; `true` where it stands.
-    async fn keep_offer(&self, offer: Option<&Offer>, now: Now) -> bool {
+    /// Posts, refreshes or revives the offer; `true` where it stands. `room_mib`: what the disk has for all units.
+    async fn keep_offer(&self, offer: Option<&Offer>, now: Now, room_mib: u64) -> bool {
         let (node_key, number) = (self.chain.node_key(), self.policy.number);
         let instructions = match offer {
             // After a change of the machine or of its units' size, what the chain says must not be sold any longer.
-            Some(offer) if offer.header.state == OFFER_LIVE && !self.is_of_this_machine(offer) => {
+            Some(offer) if offer.header.state == OFFER_LIVE && !self.is_of_this_machine(offer, room_mib) => {
                 let mut anew = vec![self.withdrawal(offer).await];
                 if offer.units_free == offer.units {
-                    anew.push(self.post(now));
+                    anew.push(self.post(now, room_mib));
                 }
                 anew
             }
@@ -315,8 +317,8 @@ impl MarketTask {
                 tracing::info!("the withdrawn offer waits for its open leases");
                 return false;
             }
-            Some(offer) => vec![self.withdrawal(offer).await, self.post(now)],
-            None => vec![self.post(now)],
+            Some(offer) => vec![self.withdrawal(offer).await, self.post(now, room_mib)],
+            None => vec![self.post(now, room_mib)],
         };
         match self.chain.submit(&instructions).await {
             Submitted::Landed(signature) => {
@@ -334,17 +336,18 @@ impl MarketTask {
         }
     }
 
-    /// Does the offer on chain promise what this machine has? Free disk varies, so less than there is will do.
-    fn is_of_this_machine(&self, offer: &Offer) -> bool {
+    /// Does the offer on chain promise what this machine has? Free disk varies, so less than there is will do, but never more
+    /// than there is room for beside the results that are kept.
+    fn is_of_this_machine(&self, offer: &Offer, room_mib: u64) -> bool {
         let (promised, own) = (offer.unit(), self.unit.spec);
         let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
         let disk_fits = promised.disk_mib <= own.disk_mib || self.policy.disk_mib.is_none();
         let same = gridlease_core::requirement::OfferSpec { disk_mib: own.disk_mib, ..promised } == own;
-        same && disk_fits && offer.gpu_root == gpu_root(&uuids)
+        same && disk_fits && !self.policy.oversells(&promised, room_mib) && offer.gpu_root == gpu_root(&uuids)
     }
 
-    fn post(&self, now: Now) -> solana_instruction::Instruction {
-        let spec = &self.unit.spec;
+    fn post(&self, now: Now, room_mib: u64) -> solana_instruction::Instruction {
+        let spec = &self.policy.within(self.unit.spec, room_mib);
         let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
         let machine = OfferMachine {
             spec: SpecArgs {

@@ -26,6 +26,7 @@ use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::dangling::{Dangling, GRACE};
 use crate::descriptors;
+use crate::disk::DiskKeeper;
 use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
@@ -180,7 +181,9 @@ pub async fn run(
         logs.clone(),
         Fetcher::new(policy)?,
         clock.clone(),
-    );
+    )
+    .with_disk(DiskKeeper::detect(&state));
+    worker.tidy_disks().await?;
     let arrivals = Arc::new(Notify::new());
     let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
     let api = ApiServer::start(

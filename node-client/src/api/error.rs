@@ -43,6 +43,15 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, codes::TOO_LARGE, format!("the body has more than {limit} bytes"), "")
     }
 
+    pub(super) fn no_room(room: u64) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            codes::TOO_LARGE,
+            format!("the job's disk has room for {room} more bytes of inputs"),
+            "raise resources.disk and post the job again",
+        )
+    }
+
     pub(super) fn hash_mismatch(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -91,7 +91,12 @@ pub(super) async fn put_input(
     }
     still_open(&access)?;
     check_length(&parts, context.limits.input_bytes)?;
-    receive(&context, &caller, &access, &hash, body).await?;
+    let dir = access.dir.clone();
+    let room = blocking(move || crate::inputs::room(&dir)).await?;
+    if announced_length(&parts).is_some_and(|length| length > room) {
+        return Err(ApiError::no_room(room));
+    }
+    receive(&context, &caller, &access, &hash, room, body).await?;
     context.directory.arrived(&job, Arrival::Input(hash));
     Ok(StatusCode::NO_CONTENT)
 }
@@ -101,11 +106,12 @@ async fn receive(
     caller: &Caller,
     access: &JobAccess,
     hash: &[u8; 32],
+    room: u64,
     body: Body,
 ) -> Result<(), ApiError> {
     let held: Place = context.places.take(caller.key)?;
     let body = pieces(body, context.limits.body_grace, held.taken_back());
-    match place(&access.dir, hash, &hex::encode(hash), context.limits.input_bytes, body).await {
+    match place(&access.dir, hash, &hex::encode(hash), context.limits.input_bytes.min(room), body).await {
         Ok(_) => Ok(()),
         Err(InputError::TooLarge { limit, .. }) => Err(ApiError::too_large(limit)),
         Err(e @ InputError::HashMismatch { .. }) => Err(ApiError::hash_mismatch(e.to_string())),
@@ -128,13 +134,14 @@ fn still_open(access: &JobAccess) -> Result<(), ApiError> {
     Err(ApiError::wrong_state("the lease has started or is over; nothing can be brought any more", ""))
 }
 
+/// How long a body says that it is.
+fn announced_length(parts: &Parts) -> Option<u64> {
+    parts.headers.get(axum::http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Refuses a body that says itself that it is too long.
 fn check_length(parts: &Parts, limit: u64) -> Result<(), ApiError> {
-    let announced = parts.headers.get(axum::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > limit) {
-        return Err(ApiError::too_large(limit));
-    }
-    Ok(())
+    if announced_length(parts).is_some_and(|length| length > limit) { Err(ApiError::too_large(limit)) } else { Ok(()) }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {

@@ -124,6 +124,14 @@ pub(super) async fn outputs_tar(
     let (pieces, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
         let dirs: Vec<&std::path::Path> = outputs.dirs.iter().map(PathBuf::as_path).collect();
+        let _open = match context.directory.open_outputs(&lease) {
+            Ok(open) => open,
+            Err(e) => {
+                tracing::warn!(%lease, "the outputs cannot be opened: {e}");
+                let _ = pieces.blocking_send(Err(std::io::Error::other("the outputs could not be read")));
+                return;
+            }
+        };
         let mut writer = Pieces { pieces: pieces.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
         let done = pack(&dirs, &outputs.listing.files, &mut writer);
         if let Err(e) = done {

@@ -34,6 +34,7 @@ use solana_pubkey::Pubkey;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::disk::{DiskError, Reading};
 use crate::layout::{LeaseDir, StateDir};
 use crate::logs::LeaseLog;
 use crate::tls::{Identity, TlsError};
@@ -120,6 +121,13 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn log(&self, lease: &Pubkey) -> Option<LogAccess>;
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
+    /// Makes a lease's output directories readable for as long as the answer is kept. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn open_outputs(&self, _lease: &Pubkey) -> Result<Reading, DiskError> {
+        Ok(Reading::default())
+    }
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);
 }

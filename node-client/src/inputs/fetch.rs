@@ -60,6 +60,19 @@ impl Fetcher {
         self.fetch_at_most(lease, input, self.policy.max_bytes).await
     }
 
+    /// The same for an input for which there is so much room.
+    ///
+    /// # Errors
+    /// [`InputError`]; [`InputError::NoRoom`] where it would have been taken had there been more.
+    pub async fn fetch_within(&self, lease: &LeaseDir, input: &Missing, room: u64) -> Result<(), InputError> {
+        match self.fetch_at_most(lease, input, self.policy.max_bytes.min(room)).await {
+            Err(InputError::TooLarge { limit, .. }) if limit == room => {
+                Err(InputError::NoRoom { bytes: room.saturating_add(1), room })
+            }
+            fetched => fetched,
+        }
+    }
+
     /// The same for something that is at most `max_bytes` large.
     pub(crate) async fn fetch_at_most(
         &self,

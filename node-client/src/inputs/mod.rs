@@ -56,6 +56,14 @@ pub enum InputError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// There is no room for them.
+    #[error("the inputs have {bytes} bytes or more, and the job's disk has room for {room}; raise resources.disk")]
+    NoRoom {
+        /// Bytes so far.
+        bytes: u64,
+        /// Bytes that there is room for.
+        room: u64,
+    },
     /// Not the content that was announced.
     #[error("input {name} has SHA-256 {found}, the manifest says {expected}")]
     HashMismatch {
@@ -105,6 +113,23 @@ pub fn missing(manifest: &Manifest, lease: &LeaseDir) -> Result<Vec<Missing>, In
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// Bytes of the inputs that are here, also of those that are still coming in. Blocks on the file system.
+#[must_use]
+pub fn present_bytes(lease: &LeaseDir) -> u64 {
+    let entries = std::fs::read_dir(lease.inputs()).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).fold(0, |sum, found| sum.saturating_add(found.len()))
+}
+
+/// Bytes of inputs that the job's disk still has room for; without a manifest nothing is known of that. Blocks on the file
+/// system.
+#[must_use]
+pub fn room(lease: &LeaseDir) -> u64 {
+    let manifest = std::fs::read(lease.manifest()).ok().and_then(|bytes| Manifest::from_canonical(&bytes).ok());
+    manifest.map_or(u64::MAX, |manifest| {
+        manifest.resources.disk_parts().for_outputs(present_bytes(lease)).unwrap_or_default()
+    })
 }
 
 /// Writes a stream of bytes as the input with this hash. What is there already under the hash is left, and the stream unread.

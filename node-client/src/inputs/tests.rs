@@ -94,6 +94,30 @@ async fn an_input_is_fetched_verified_and_refused_when_it_is_missing_or_differen
 }
 
 #[tokio::test]
+async fn issue9_05_inputs_have_the_room_that_the_jobs_disk_leaves_and_not_a_byte_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let lease = lease(&dir);
+    assert_eq!(room(&lease), u64::MAX, "nothing is known without a manifest");
+    let yaml = format!(
+        "version: 1\nname: test\nimage: r.example/x@sha256:{}\nresources: {{ disk: 16MiB }}\nprice: {{ max: 1.00 }}\n\
+         duration: {{ max: 1h }}\n",
+        "ab".repeat(32)
+    );
+    let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
+    std::fs::write(lease.manifest(), manifest.canonical().unwrap()).unwrap();
+    assert_eq!(room(&lease), 14 * 1024 * 1024);
+    std::fs::write(lease.inputs().join("other"), vec![0; 14 * 1024 * 1024 - 4]).unwrap();
+    assert_eq!((present_bytes(&lease), room(&lease)), (14 * 1024 * 1024 - 4, 4));
+
+    let fetcher = Fetcher::new(FetchPolicy { allow_private: true, ..FetchPolicy::default() }).unwrap();
+    let input = Missing { sha256: hash(DATA), uri: Some(format!("{}/data", server().await)) };
+    let error = fetcher.fetch_within(&lease, &input, room(&lease)).await.unwrap_err();
+    assert!(matches!(error, InputError::NoRoom { room: 4, .. }) && !error.is_transient(), "{error}");
+    fetcher.fetch_within(&lease, &input, DATA.len() as u64).await.unwrap();
+    assert_eq!(room(&lease), 0);
+}
+
+#[tokio::test]
 async fn a_buyers_address_never_leads_into_the_providers_network() {
     let dir = tempfile::tempdir().unwrap();
     let lease = lease(&dir);

@@ -115,6 +115,12 @@ impl LeaseLog {
         if state.closed || state.full {
             return Ok(false);
         }
+        if let Some(line) = lines.first()
+            && !has_room(&self.path)
+        {
+            self.fill(&mut state, line.ts_ms)?;
+            return Ok(false);
+        }
         let mut batch = Batch::after(state.at);
         let mut beyond = None;
         for line in lines {
@@ -253,6 +259,12 @@ impl LeaseLog {
         }
         Ok(self.head())
     }
+}
+
+/// Whether the disk has room for more than the node itself needs: a log that takes the last of it keeps its own lease from
+/// ending.
+fn has_room(path: &Path) -> bool {
+    crate::disk::usage::free(path).is_none_or(|free| free > crate::disk::KEEP_FREE)
 }
 
 impl LogHead {

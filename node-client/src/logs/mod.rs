@@ -101,6 +101,14 @@ impl LogHub {
     /// # Errors
     /// [`LogError::Io`].
     pub fn open(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, LogError> {
+        self.open_at_most(lease, u64::MAX)
+    }
+
+    /// The same for a log whose file gets at most so many bytes, where that is less than is usual.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open_at_most(&self, lease: &Pubkey, file_bytes: u64) -> Result<Arc<LeaseLog>, LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = open.get(lease) {
             return Ok(Arc::clone(log));
@@ -109,7 +117,8 @@ impl LogHub {
             // What is complete and read by nobody can be opened again when somebody asks.
             open.retain(|_, log| Arc::strong_count(log) > 1 || !log.head().closed);
         }
-        let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), self.limits)?);
+        let limits = LogLimits { file_bytes: self.limits.file_bytes.min(file_bytes), ..self.limits };
+        let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), limits)?);
         open.insert(*lease, Arc::clone(&log));
         Ok(log)
     }

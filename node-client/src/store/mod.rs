@@ -69,6 +69,22 @@ pub enum StoreError {
     },
 }
 
+/// Room on the disk that the store takes at once. The database cannot be used any more after one write that found no room,
+/// and without it no lease could be ended.
+const ROOM: i64 = 8 * 1024 * 1024;
+
+/// Not every file system can do it; then the store lives from what is free.
+fn set_room_aside(path: &Path) {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let taken = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|file| Ok(fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, ROOM)?));
+    if let Err(error) = taken {
+        tracing::warn!(%error, "no room is set aside for the node's memory; keep the state directory's disk from filling up");
+    }
+}
+
 /// The store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -87,6 +103,7 @@ impl Store {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path: path.to_owned() }),
             Err(e) => return Err(StoreError::Broken { path: path.to_owned(), reason: e.to_string() }),
         };
+        set_room_aside(path);
         let store = Self { db: Arc::new(db), path: Arc::new(path.to_owned()) };
         store.check_schema()?;
         Ok(store)

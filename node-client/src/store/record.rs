@@ -114,7 +114,7 @@ pub enum StopReason {
     OutOfFunds,
     /// The operator said so.
     Operator,
-    /// The outputs outgrew the job's disk.
+    /// The outputs outgrew the job's disk, or filled it and the container failed.
     DiskFull,
     /// It ran, but the chain did not learn of it before the start deadline.
     TooLate,

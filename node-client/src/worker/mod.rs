@@ -4,6 +4,7 @@
 //! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
 //! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
+mod last;
 mod pauses;
 mod plan;
 mod steps;
@@ -20,12 +21,13 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::disk::{DiskError, DiskKeeper, KEEP_FREE, Quota, usage};
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
 use crate::for_buyer::{ForBuyer as _, plain};
-use crate::inputs::{Fetcher, InputError, Missing, missing};
+use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
 use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
-use crate::outputs::{self, OutputsError};
+use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::sold;
 use crate::store::{LeaseRecord, NewLease, Store, StoreError};
@@ -78,6 +80,9 @@ pub enum WorkError {
     /// The outputs.
     #[error(transparent)]
     Outputs(#[from] OutputsError),
+    /// The room that is set aside for a lease's outputs.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The manifest on disk cannot be used.
     #[error("the manifest in {} cannot be used: {reason}", path.display())]
     Manifest {
@@ -120,11 +125,14 @@ pub struct Worker {
     fetcher: Fetcher,
     clock: Clock,
     run_as: RunAs,
+    disk: DiskKeeper,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
+    // How often a step after a container's end has failed.
+    failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
 }
 
 impl Worker {
-    /// A worker on these parts.
+    /// A worker on these parts. Outputs are measured; see [`Worker::with_disk`].
     #[must_use]
     pub fn new(
         config: WorkerConfig,
@@ -144,13 +152,28 @@ impl Worker {
             fetcher,
             clock,
             run_as: RunAs::for_this_process(),
+            disk: DiskKeeper::measuring(),
             pulls: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
     /// The node's clock.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The same worker with this keeper of the leases' disks.
+    #[must_use]
+    pub fn with_disk(mut self, disk: DiskKeeper) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Who makes the leases' outputs readable.
+    #[must_use]
+    pub fn disk(&self) -> &DiskKeeper {
+        &self.disk
     }
 
     /// Takes a won lease on: its record and its directory. Safe to call again.
@@ -245,6 +268,14 @@ impl Worker {
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
         let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
+        if record.started_at_ms.is_some() || record.ended.is_some() {
+            // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
+            let disk_full = match self.manifest(&record.lease).await {
+                Ok(Some(manifest)) if record.ended.is_none() => self.is_disk_full(record, &manifest).await?,
+                _ => false,
+            };
+            return Ok(Local { disk_full, ..here });
+        }
         let manifest = match self.manifest(&record.lease).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) => {
@@ -255,12 +286,6 @@ impl Worker {
             Err(WorkError::Manifest { .. }) => return Ok(here),
             Err(e) => return Err(e),
         };
-        if record.started_at_ms.is_some() {
-            let (dir, limit) =
-                (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
-            let used = blocking(move || Ok(outputs::usage(&dir))).await?;
-            return Ok(Local { disk_full: used > limit, ..here });
-        }
         if record.sold.as_ref().is_some_and(|sold| sold::check(&manifest, sold).is_err()) {
             return Ok(here); // likewise
         }
@@ -271,6 +296,53 @@ impl Worker {
             (false, false) => Need::Await,
         };
         Ok(Local { inputs, ..here })
+    }
+
+    /// Whether the container has to be stopped because it wrote more than it may, or wanted to where the kernel held it back.
+    async fn is_disk_full(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<bool, WorkError> {
+        let (dir, resources, disk) = (self.state.lease(&record.lease), manifest.resources.clone(), self.disk.clone());
+        let container = record.container.clone();
+        blocking(move || {
+            let Some(quota) = Quota::of(&resources, present_bytes(&dir)) else { return Ok(true) };
+            // An image has its room already.
+            let no_room = || usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
+            Ok((!DiskKeeper::is_held(&dir) && no_room())
+                || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
+        })
+        .await
+    }
+
+    /// Bytes of the disk that all leases together may have: what is free, and what the `open` ones have already. What is
+    /// kept of finished ones is not among it, nor what the node needs itself.
+    ///
+    /// # Errors
+    /// [`WorkError::Shutdown`].
+    pub async fn disk_room(&self, open: Vec<Pubkey>) -> Result<Option<u64>, WorkError> {
+        let state = self.state.clone();
+        blocking(move || {
+            let Some(free) = usage::free(state.root()) else { return Ok(None) };
+            let used = open.iter().map(|lease| usage::below(state.lease(lease).root()).bytes);
+            let all = used.fold(free, u64::saturating_add);
+            Ok(Some(all.saturating_sub(KEEP_FREE)))
+        })
+        .await
+    }
+
+    /// Unmounts what a node that was killed left mounted although its lease is over.
+    ///
+    /// # Errors
+    /// [`WorkError::Store`].
+    pub async fn tidy_disks(&self) -> Result<(), WorkError> {
+        let this = self.clone();
+        blocking(move || {
+            for record in this.store.all()?.iter().filter(|record| record.is_cleared()) {
+                if let Err(error) = this.disk.release(&this.state.lease(&record.lease)) {
+                    tracing::warn!(lease = %record.lease, %error, "outputs stay mounted");
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The container as the engine shows it.
@@ -299,17 +371,24 @@ impl Worker {
         self.pulls().get(lease).map(|progress| *progress.borrow())
     }
 
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pulls(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, watch::Receiver<PullProgress>>> {
         self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lease's log, opened on first use.
+    /// The lease's log, opened on first use. It has its share of the job's disk.
     ///
     /// # Errors
     /// [`WorkError::Log`].
     pub async fn log(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, WorkError> {
+        // A damaged manifest is told of where it is needed more.
+        let manifest = self.manifest(lease).await.ok().flatten();
+        let most = manifest.map_or(u64::MAX, |manifest| manifest.resources.disk_parts().log);
         let (logs, lease) = (self.logs.clone(), *lease);
-        blocking(move || Ok(logs.open(&lease)?)).await
+        blocking(move || Ok(logs.open_at_most(&lease, most)?)).await
     }
 
     /// Follows the container's output into its log until it has ended. To be run beside the main loop from the start on,
@@ -372,17 +451,24 @@ impl Worker {
         }
     }
 
-    /// Forgets leases that were finished more than seven days ago, with their logs and outputs.
+    /// Forgets leases that were finished more than seven days ago, with their logs and outputs. One that cannot be removed
+    /// is left for the next time and holds up no other.
     ///
     /// # Errors
-    /// [`WorkError::Store`] or [`WorkError::Files`].
+    /// [`WorkError::Store`].
     pub async fn prune(&self) -> Result<Vec<Pubkey>, WorkError> {
         let (this, now_ms) = (self.clone(), self.clock.now_ms());
         blocking(move || {
-            let expired = this.store.expired(now_ms)?;
+            let mut expired = this.store.expired(now_ms)?;
+            expired.retain(|lease| match wipe_lease(&this.state, lease) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%lease, %error, "an old lease's files cannot be removed");
+                    false
+                }
+            });
             for lease in &expired {
                 this.logs.forget(lease);
-                wipe_lease(&this.state, lease)?;
                 this.store.forget(lease)?;
             }
             Ok(expired)

@@ -68,7 +68,10 @@ pub fn container_spec(
         env: manifest.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         lease_dir: dir.root().to_owned(),
         mounts,
-        limits: Limits::new(resources.memory_mib.saturating_mul(MIB), resources.cpu_milli),
+        limits: Limits {
+            log_bytes: resources.disk_parts().engine_log,
+            ..Limits::new(resources.memory_mib.saturating_mul(MIB), resources.cpu_milli)
+        },
         gpus: gpus.to_vec(),
         run_as,
     })

@@ -3,11 +3,12 @@
 use tokio::sync::watch;
 
 use super::{WorkError, Worker, blocking, container_id, container_spec};
+use crate::disk::Quota;
 use crate::driver::{ContainerSpec, ContainerState, DriverError};
-use crate::outputs::{self, OutputsError};
+use crate::inputs::{InputError, present_bytes};
+use crate::outputs::OutputsError;
 use crate::reconcile::Note;
 use crate::store::{LeaseRecord, Phase, Step, StopReason};
-use crate::wipe::wipe_work;
 use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
@@ -37,7 +38,11 @@ impl Worker {
         self.intend(record, Step::FetchInputs).await?;
         let dir = self.state.lease(&record.lease);
         for input in self.missing_inputs(&record.lease).await? {
-            self.fetcher.fetch(&dir, &input).await?;
+            let room = {
+                let dir = dir.clone();
+                blocking(move || Ok(crate::inputs::room(&dir))).await?
+            };
+            self.fetcher.fetch_within(&dir, &input, room).await?;
         }
         let complete = self.missing_inputs(&record.lease).await?.is_empty();
         self.update(record, move |r| {
@@ -81,9 +86,7 @@ impl Worker {
 
     pub(super) async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         let spec = self.spec(record).await?;
-        let (dir, run_as) = (self.state.lease(&record.lease), self.run_as);
-        let outputs = spec.mounts.iter().filter(|m| !m.read_only).count();
-        blocking(move || Ok(dir.create(outputs, run_as)?)).await?;
+        self.make_outputs(record, spec.mounts.iter().filter(|m| !m.read_only).count()).await?;
         self.intend(record, Step::Create).await?;
         let created = match self.driver.create(&spec).await {
             // The image was removed since it was pulled.
@@ -101,8 +104,27 @@ impl Worker {
         .await
     }
 
+    /// The folders of the outputs, in room that is set aside for them.
+    async fn make_outputs(&self, record: &LeaseRecord, count: usize) -> Result<(), WorkError> {
+        let Some(manifest) = self.manifest(&record.lease).await? else { return Ok(()) };
+        let (dir, run_as, disk) = (self.state.lease(&record.lease), self.run_as, self.disk.clone());
+        blocking(move || {
+            let inputs = present_bytes(&dir);
+            let quota = Quota::of(&manifest.resources, inputs)
+                .ok_or_else(|| InputError::NoRoom { bytes: inputs, room: manifest.resources.disk_parts().files })?;
+            if count > 0 {
+                disk.prepare(&dir, quota)?;
+            }
+            Ok(dir.create(count, run_as)?)
+        })
+        .await
+    }
+
     pub(super) async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Start).await?;
+        // The machine may have been started again since the container was created.
+        let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
+        blocking(move || Ok(disk.attach(&dir)?)).await?;
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
@@ -132,26 +154,22 @@ impl Worker {
 
     pub(super) async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Collect).await?;
-        // Whatever followed the log before, after this it is closed.
-        self.complete_log(record).await?;
-        let head = self.log(&record.lease).await?.head();
-        let count = self.manifest(&record.lease).await?.map_or(0, |m| m.outputs.len());
-        let (dir, limits) = (self.state.lease(&record.lease), self.config.outputs);
-        let collected = blocking(move || {
-            // A container that was lost before it was made left no directories.
-            let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
-            Ok(outputs::collect(&dir, existing, &limits)?)
-        })
-        .await?;
+        // Whatever followed the log before, after this it is complete and closed.
+        let head = self.last_log(record).await?;
+        let (collected, full) = self.last_outputs(record).await?;
         let mut root = [0; 32];
         hex::decode_to_slice(&collected.listing.root, &mut root).map_err(|e| OutputsError::Damaged {
             path: self.state.lease(&record.lease).root().to_owned(),
             reason: e.to_string(),
         })?;
+        self.passed(&record.lease);
         self.update(record, move |r| {
             r.output_root = Some(root);
             r.log_lines = head.lines;
             r.log_hash = head.hash;
+            if full {
+                r.stop.get_or_insert(StopReason::DiskFull);
+            }
             // Of trouble on the way nothing needs to be said any more.
             r.message = collected.message;
             r.reach(Phase::OutputsCollected);
@@ -162,11 +180,9 @@ impl Worker {
     pub(super) async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Wipe).await?;
         self.driver.remove(&container_id(record)).await?;
-        let (state, lease, now_ms) = (self.state.clone(), record.lease, self.clock.now_ms());
-        blocking(move || Ok(wipe_work(&state, &lease)?)).await?;
-        if let Some(log) = self.logs.get(&record.lease) {
-            blocking(move || Ok(log.close().map(|_| ())?)).await?;
-        }
+        self.last_files(record).await?;
+        self.passed(&record.lease);
+        let now_ms = self.clock.now_ms();
         self.update(record, move |r| r.clear(now_ms)).await
     }
 

@@ -1,6 +1,6 @@
 //! The list of outputs and its hash.
 
-use super::{ArtifactError, Limits};
+use super::{ArtifactError, LeftOut, Limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -27,16 +27,27 @@ pub struct OutputListing {
     pub root: String,
     /// The files, ordered by the bytes of their paths.
     pub files: Vec<OutputFile>,
+    /// What the job wrote and is not among them. The node's word: the root does not cover it.
+    #[serde(default)]
+    pub left_out: LeftOut,
 }
 
 impl OutputListing {
-    /// Lists `files`, which must be in order.
+    /// Lists `files`, which must be in order; nothing is left out.
     ///
     /// # Errors
     /// As [`output_root`].
     pub fn new(files: Vec<OutputFile>) -> Result<Self, ArtifactError> {
+        Self::with_left_out(files, LeftOut::default())
+    }
+
+    /// Lists `files`, which must be in order, and what was left out beside them.
+    ///
+    /// # Errors
+    /// As [`output_root`].
+    pub fn with_left_out(files: Vec<OutputFile>, left_out: LeftOut) -> Result<Self, ArtifactError> {
         let root = hex::encode(output_root(&files)?);
-        Ok(Self { root, files })
+        Ok(Self { root, files, left_out })
     }
 
     /// Sum of the sizes, in bytes.

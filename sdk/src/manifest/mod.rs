@@ -10,6 +10,7 @@
 
 mod canonical;
 mod check;
+mod disk;
 mod error;
 mod inputs;
 mod paths;
@@ -25,6 +26,7 @@ mod vocabulary;
 mod yaml;
 
 pub use canonical::CanonicalError;
+pub use disk::DiskParts;
 pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
 pub use reserved::is_reserved_variable;

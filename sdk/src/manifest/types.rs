@@ -102,7 +102,7 @@ pub struct Resources {
     pub cpu_milli: u32,
     /// Memory, MiB.
     pub memory_mib: u64,
-    /// Disk for the container's own writes and its outputs, MiB.
+    /// Disk for inputs, log and outputs, MiB; see [`Resources::disk_parts`].
     pub disk_mib: u64,
 }
 

@@ -167,7 +167,7 @@ impl TestNode {
 impl Inner {
     fn true_listing(&self) -> OutputListing {
         let found = walk(&[self.outputs.path()], &Limits::default()).unwrap();
-        OutputListing::new(found.files).unwrap()
+        OutputListing::with_left_out(found.files, found.left_out).unwrap()
     }
 
     #[allow(clippy::result_large_err, reason = "a refusal is an answer, and answers are large")]

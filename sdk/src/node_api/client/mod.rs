@@ -31,7 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A small JSON answer.
 const SMALL_ANSWER: usize = 64 * 1024;
 /// The list of outputs: 10,000 files with long paths.
-const LISTING_ANSWER: usize = 16 * 1024 * 1024;
+const LISTING_ANSWER: usize = 32 * 1024 * 1024;
 
 /// A key that signs requests, shared between calls.
 pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
@@ -184,7 +184,9 @@ impl NodeClient {
     /// # Errors
     /// [`NodeError`].
     pub async fn outputs(&self, lease: &Pubkey) -> Result<OutputListing, NodeError> {
-        self.get(&paths::outputs(lease), LISTING_ANSWER).await
+        let mut listing: OutputListing = self.get(&paths::outputs(lease), LISTING_ANSWER).await?;
+        listing.left_out = listing.left_out.tamed();
+        Ok(listing)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, NodeError> {

@@ -122,7 +122,7 @@ fn inspect(dest: &Path, root: &[u8; 32], limits: &Limits) -> Result<Destination,
         return Ok(Destination::Free);
     }
     let same =
-        walk(&[dest], limits).and_then(|found| Ok(found.skipped.is_empty() && output_root(&found.files)? == *root));
+        walk(&[dest], limits).and_then(|found| Ok(found.left_out.is_empty() && output_root(&found.files)? == *root));
     if matches!(same, Ok(true)) {
         Ok(Destination::Complete)
     } else {
