@@ -132,11 +132,13 @@ pub enum EndReason {
     Rejected = 10,
     /// The provider left with notice.
     Notice = 11,
+    /// The job wrote more than the disk that it paid for.
+    DiskFull = 12,
 }
 
 impl EndReason {
     /// All of them, in order of their numbers.
-    pub const ALL: [EndReason; 12] = [
+    pub const ALL: [EndReason; 13] = [
         Self::None,
         Self::Completed,
         Self::Stopped,
@@ -149,6 +151,7 @@ impl EndReason {
         Self::Cancelled,
         Self::Rejected,
         Self::Notice,
+        Self::DiskFull,
     ];
 
     /// From its byte in an account.
@@ -179,6 +182,7 @@ impl EndReason {
             Self::Cancelled => "cancelled",
             Self::Rejected => "start rejected",
             Self::Notice => "left with notice",
+            Self::DiskFull => "disk full",
         }
     }
 }

@@ -91,7 +91,7 @@ impl Default for Reputation {
 
 /// Did a lease end as agreed? Leaving with notice is no fault, and no merit either: it counts neither way.
 pub const fn ended_well(reason: EndReason) -> bool {
-    matches!(reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds)
+    matches!(reason, EndReason::Completed | EndReason::Stopped | EndReason::OutOfFunds | EndReason::DiskFull)
 }
 
 /// Part of `gap` that a sample with this fee closes: one eighth of it for a full sample, rounded up, so that repeated full

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use gridlease_core::job::{EndReason, Job, Mode, Terms, check_care, notice_of, start_deadline};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::{
     CHECKPOINT_BOUNDS, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE,
 };
@@ -63,7 +63,7 @@ fn the_grace_period_begins_at_the_end_of_the_runway() {
 
 #[test]
 fn a_node_may_say_out_of_funds_from_the_end_of_the_runway_on() {
-    let results = [T - 1, T, T + 1].map(|ts| ending().finish(EndReason::OutOfFunds, at(ts)));
+    let results = [T - 1, T, T + 1].map(|ts| ending().finish(EndReason::OutOfFunds, Ran::WHOLE, at(ts)));
     assert_eq!(results, [Err(RuleError::TooEarly), Ok(Atoms::ZERO), Ok(Atoms::ZERO)]);
 }
 
@@ -123,8 +123,62 @@ fn a_buyer_that_stops_is_charged_a_minute_and_not_a_second_more() {
     for reason in [EndReason::Completed, EndReason::Abandoned] {
         let mut ended = lease();
         ended.ready(at(T)).unwrap();
-        assert_eq!(ended.finish(reason, at(T + 59)), Ok(Atoms(941)), "a node is paid for what ran");
+        assert_eq!(ended.finish(reason, Ran::WHOLE, at(T + 59)), Ok(Atoms(941)), "a node is paid for what ran");
     }
+}
+
+/// Issue 9, row 11: the message that a container has ended came 47 seconds late, and those seconds were billed.
+#[test]
+fn issue9_11_a_finish_that_comes_late_is_billed_to_the_containers_end() {
+    let back_of = |ran: Ran, ts: u64| {
+        let mut lease = lease();
+        lease.ready(at(T)).unwrap();
+        let back = lease.finish(EndReason::Completed, ran, at(ts)).unwrap();
+        (lease.base.0, back.0)
+    };
+    let ended = |ts: u64| Ran { until: UnixTs(ts), ..Ran::WHOLE };
+    assert_eq!(back_of(Ran::WHOLE, T + 67), (67, 933), "what a node does not say is billed");
+    assert_eq!(back_of(ended(T + 20), T + 67), (20, 980));
+    assert_eq!(back_of(ended(T + 67), T + 67), (67, 933));
+    assert_eq!(back_of(ended(T + 68), T + 67), (67, 933), "nobody runs in the future");
+    assert_eq!(back_of(ended(T - 1), T + 67), (0, 1_000), "nor before ready");
+    let paused = Ran { until: UnixTs(T + 80), stood: Seconds(60) };
+    assert_eq!(back_of(paused, T + 85), (20, 980), "sixty seconds paused from outside are not sold");
+    assert_eq!(back_of(Ran { until: UnixTs::ZERO, stood: Seconds(60) }, T + 80), (20, 980));
+}
+
+/// The message can even come after the end of the money: the meter ran to there, the container had not.
+#[test]
+fn issue9_11_a_finish_in_grace_is_billed_to_the_containers_end() {
+    for noticed in [false, true] {
+        let mut lease = ending();
+        if noticed {
+            lease.expire(at(T + 30)).unwrap();
+        }
+        let ran = Ran { until: UnixTs(T - 100), ..Ran::WHOLE };
+        assert_eq!(lease.finish(EndReason::Completed, ran, at(T + 40)), Ok(Atoms(100)), "noticed: {noticed}");
+        assert_eq!(lease.base, Atoms(900));
+    }
+}
+
+#[test]
+fn issue9_11_what_was_paid_stays_paid_when_a_container_ended_before() {
+    let mut lease = lease();
+    lease.ready(at(T)).unwrap();
+    let paid = lease.settle(at(T + 200)).unwrap();
+    let ran = Ran { until: UnixTs(T + 20), ..Ran::WHOLE };
+    assert_eq!(lease.finish(EndReason::Completed, ran, at(T + 210)), Ok(Atoms(800)));
+    assert_eq!(lease.base, paid.net.add(paid.fee).unwrap());
+}
+
+/// Issue 9, row 10: a job that outgrew its disk was "completed".
+#[test]
+fn issue9_10_a_node_may_say_disk_full_and_the_job_ends_with_it() {
+    let mut lease = lease();
+    lease.ready(at(T)).unwrap();
+    assert_eq!(lease.finish(EndReason::DiskFull, Ran::WHOLE, at(T + 59)), Ok(Atoms(941)));
+    assert_eq!((lease.reason, lease.reason.name()), (EndReason::DiskFull, "disk full"));
+    assert!(!lease.reason.is_retried(), "another provider's disk is not larger");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::MIN_CHARGE_TIME;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs, invariant};
 
@@ -33,8 +33,8 @@ type Step = (&'static str, fn(&mut Life) -> bool);
 const STEPS: [Step; 12] = [
     ("settle", |life| life.lease.settle(life.now).is_ok()),
     ("stop", |life| life.lease.stop(life.now).is_ok()),
-    ("complete", |life| life.lease.finish(EndReason::Completed, life.now).is_ok()),
-    ("abandon", |life| life.lease.finish(EndReason::Abandoned, life.now).is_ok()),
+    ("complete", |life| life.lease.finish(EndReason::Completed, Ran::WHOLE, life.now).is_ok()),
+    ("abandon", |life| life.lease.finish(EndReason::Abandoned, Ran::WHOLE, life.now).is_ok()),
     ("reject", |life| life.lease.reject(life.now).is_ok()),
     ("expire", |life| life.lease.expire(life.now).is_ok()),
     ("top up", |life| {

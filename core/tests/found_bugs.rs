@@ -6,7 +6,7 @@ use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond;
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::price_index::PriceIndex;
 use gridlease_core::reputation::{Closed, FULL_FEE, RecentBuyers, Reputation};
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
@@ -48,7 +48,10 @@ fn a_clock_that_went_backward_locked_a_node_into_its_grace_period() {
     let mut lease = running();
     lease.settle(Now { slot: 2_500, ts: UnixTs(T + 1_000) }).unwrap();
     assert_eq!(lease.state, LeaseState::Grace);
-    assert_eq!(lease.finish(EndReason::OutOfFunds, Now { slot: 2_501, ts: UnixTs(T + 999) }), Ok(Atoms::ZERO));
+    assert_eq!(
+        lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Now { slot: 2_501, ts: UnixTs(T + 999) }),
+        Ok(Atoms::ZERO)
+    );
 }
 
 /// "Ready at time zero" was taken for "never ready", and the least charge was lost.

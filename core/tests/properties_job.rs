@@ -4,7 +4,7 @@ mod common;
 
 use common::{brisk, price};
 use gridlease_core::job::{AFTER_NO_START, EndReason, Job, JobState, Mode, Terms, Unawarded};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::{MAX_EXTENSIONS, MIN_RESERVATION, SLOT_MS};
 use gridlease_core::purse::Purse;
 use gridlease_core::rounding::cost_up;
@@ -128,7 +128,7 @@ impl World {
                 self.purse.release(self.job.on_lease_end(EndReason::Stopped, back, lease.price, bidders, now.ts)?)
             }
             Step::Finish(reason) => {
-                let back = lease.finish(reason, now)?;
+                let back = lease.finish(reason, Ran::WHOLE, now)?;
                 self.purse.release(self.job.on_lease_end(reason, back, lease.price, bidders, now.ts)?)
             }
             Step::Expire => match lease.expire(now)? {

@@ -7,9 +7,9 @@ mod common;
 use common::{Tick, erratic, fee, forward, price};
 use gridlease_core::invariant;
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::{GRACE, MAX_DOWNTIME, SLOT_MS};
-use gridlease_core::rounding::cost_up;
+use gridlease_core::rounding::{cost_down, cost_up};
 use gridlease_core::{Atoms, Now, RuleResult, Seconds, UnixTs};
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ enum Step {
     Settle,
     TopUp(Atoms),
     Stop,
-    Finish(EndReason),
+    Finish(EndReason, Ran),
     FailStart(bool),
     Expire,
     Reject,
@@ -33,6 +33,14 @@ enum Step {
     CollectCredit(Atoms),
 }
 
+/// What a node may say of its container: sense and nonsense.
+fn ran() -> impl Strategy<Value = Ran> {
+    let until =
+        prop_oneof![Just(0u64), any::<u64>(), (0u64..100_000).prop_map(|seconds| common::START.ts.0 + seconds),];
+    let stood = prop_oneof![Just(0u64), 0u64..5_000, any::<u64>()];
+    (until, stood).prop_map(|(until, stood)| Ran { until: UnixTs(until), stood: Seconds(stood) })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Ready),
@@ -40,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u64..10_000_000).prop_map(|atoms| Step::TopUp(Atoms(atoms))),
         1 => any::<u64>().prop_map(|atoms| Step::TopUp(Atoms(atoms))),
         1 => Just(Step::Stop),
-        2 => prop::sample::select(EndReason::ALL.to_vec()).prop_map(Step::Finish),
+        2 => (prop::sample::select(EndReason::ALL.to_vec()), ran()).prop_map(|(reason, ran)| Step::Finish(reason, ran)),
         1 => any::<bool>().prop_map(Step::FailStart),
         3 => Just(Step::Expire),
         1 => Just(Step::Reject),
@@ -61,7 +69,7 @@ fn apply(lease: &mut Lease, step: Step, now: Now) -> RuleResult<()> {
         Step::Settle => lease.settle(now).map(drop),
         Step::TopUp(amount) => lease.top_up(amount, now),
         Step::Stop => lease.stop(now).map(drop),
-        Step::Finish(reason) => lease.finish(reason, now).map(drop),
+        Step::Finish(reason, ran) => lease.finish(reason, ran, now).map(drop),
         Step::FailStart(given_up) => lease.fail_start(given_up, now).map(drop),
         Step::Expire => lease.expire(now).map(drop),
         Step::Reject => lease.reject(now).map(drop),
@@ -122,7 +130,7 @@ proptest! {
             let moved = match step {
                 Step::Settle => lease.settle(now).map(|payment| payment.net.add(payment.fee).unwrap()),
                 Step::Stop => lease.stop(now),
-                Step::Finish(reason) => lease.finish(reason, now),
+                Step::Finish(reason, ran) => lease.finish(reason, ran, now),
                 Step::FailStart(given_up) => lease.fail_start(given_up, now),
                 Step::Expire => lease.expire(now).map(Option::unwrap_or_default),
                 Step::Ready => lease.ready(now).map(|()| Atoms::ZERO),
@@ -182,8 +190,10 @@ proptest! {
         for (tick, step, settles) in steps {
             // What was paid cannot be kept back any more: downtime is then credited out of the stake, to the same sum. What
             // hangs on that sum (the funds and how long they last, a rejection) can differ after it, so the stories part there,
-            // at that very moment.
-            if !plain.credited.is_zero() || matches!(step, Step::Reject | Step::CollectCredit(_)) {
+            // at that very moment. Nor is it taken back where a node says that its container ran for less.
+            let parts = matches!(step, Step::Reject | Step::CollectCredit(_))
+                || matches!(step, Step::Finish(_, ran) if ran != Ran::WHOLE);
+            if !plain.credited.is_zero() || parts {
                 break;
             }
             now = tick.from(now);
@@ -277,5 +287,42 @@ proptest! {
         lease.settle(earlier).unwrap();
         prop_assert_eq!(lease.check_close(), Ok(()));
         prop_assert!(lease.ended_ts == UnixTs(earlier.ts.0));
+    }
+
+    #[test]
+    fn what_a_node_says_of_its_container_never_makes_the_bill_larger_nor_takes_back_what_was_paid(
+        lease in fresh(), steps in prop::collection::vec((erratic(), step()), 1..40), (tick, ran) in (erratic(), ran()),
+    ) {
+        let (mut lease, mut now) = (lease, common::START);
+        for (tick, step) in steps {
+            now = tick.from(now);
+            let _ = apply(&mut lease, step, now);
+        }
+        now = tick.from(now);
+        let (mut whole, mut said) = (lease, lease);
+        match (whole.finish(EndReason::Completed, Ran::WHOLE, now), said.finish(EndReason::Completed, ran, now)) {
+            (Ok(least), Ok(back)) => {
+                prop_assert!(back >= least, "{:?} gave back {:?} instead of {:?}", ran, back, least);
+                prop_assert!(said.base >= lease.paid.add(lease.fee).unwrap());
+                prop_assert_eq!(said.base.add(back).unwrap(), whole.base.add(least).unwrap());
+                prop_assert_eq!(invariant::lease(&said), Ok(()));
+            }
+            (whole, said) => prop_assert_eq!(whole, said, "a word more or less never changes whether a lease can end"),
+        }
+    }
+
+    #[test]
+    fn a_lease_that_nobody_settled_is_billed_for_the_seconds_that_its_container_ran(
+        lease in fresh(), ran_s in 0u64..4_000, late in 0u64..4_000, stood in 0u64..4_000,
+    ) {
+        let mut lease = Lease { slot_ms: 1_000, ..lease };
+        let at = |seconds: u64| Now { slot: common::START.slot + seconds, ts: common::START.ts.after(Seconds(seconds)).unwrap() };
+        lease.ready(at(0)).unwrap();
+        let runway = lease.runway_end.since(at(0).ts).0;
+        let end = at(ran_s + late);
+        let ran = Ran { until: at(ran_s).ts, stood: Seconds(stood.min(ran_s)) };
+        lease.finish(EndReason::Completed, ran, end).unwrap();
+        let exact = cost_down(lease.price, Seconds(ran_s.min(runway).saturating_sub(stood.min(ran_s)))).unwrap();
+        prop_assert!(lease.base <= exact && exact.sub(lease.base).unwrap() <= Atoms(1), "{:?} for {:?}", lease.base, exact);
     }
 }

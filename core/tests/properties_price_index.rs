@@ -6,7 +6,7 @@ mod common;
 use common::price;
 use gridlease_core::gpu::MODELS;
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::Lease;
+use gridlease_core::lease::{Lease, Ran};
 use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::price_index::{CLAMP, PriceIndex, TRADES, check_class, check_trade, most_of_one_buyer, per_gpu_up};
 use gridlease_core::reputation::Mark;
@@ -160,7 +160,7 @@ fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
     lease.ready(at(T)).unwrap();
     match reason {
         EndReason::Stopped => lease.stop(at(T + seconds)).unwrap(),
-        _ => lease.finish(reason, at(T + seconds)).unwrap(),
+        _ => lease.finish(reason, Ran::WHOLE, at(T + seconds)).unwrap(),
     };
     lease.settle(at(T + seconds)).unwrap();
     lease

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use gridlease_core::job::{self, EndReason, Job, JobState, Mode, Terms};
-use gridlease_core::lease::{self, Lease, LeaseState};
+use gridlease_core::lease::{self, Lease, LeaseState, Ran};
 use gridlease_core::transition::Transition;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleResult, Seconds, UnixTs};
 
@@ -151,7 +151,7 @@ fn the_arrows_of_a_lease_are_the_steps_that_its_rules_take() {
         ("ready", |lease, now| lease.ready(at(now))),
         ("fail to start", |lease, now| lease.fail_start(false, at(now)).map(drop)),
         ("stop", |lease, now| lease.stop(at(now)).map(drop)),
-        ("finish", |lease, now| lease.finish(EndReason::Completed, at(now)).map(drop)),
+        ("finish", |lease, now| lease.finish(EndReason::Completed, Ran::WHOLE, at(now)).map(drop)),
         ("reject", |lease, now| lease.reject(at(now)).map(drop)),
         ("settle", |lease, now| lease.settle(at(now)).map(drop)),
         ("top up", |lease, now| lease.top_up(FUNDS, at(now))),

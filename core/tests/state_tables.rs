@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs};
 
 /// One atom a second.
@@ -111,9 +111,9 @@ const LEASE_STEPS: [LeaseStep; 11] = [
     ("settle", |lease, now| lease.settle(now).map(drop)),
     ("top-up", |lease, now| lease.top_up(Atoms(60), now)),
     ("stop", |lease, now| lease.stop(now).map(drop)),
-    ("finish, completed", |lease, now| lease.finish(EndReason::Completed, now).map(drop)),
-    ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, now).map(drop)),
-    ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, now).map(drop)),
+    ("finish, completed", |lease, now| lease.finish(EndReason::Completed, Ran::WHOLE, now).map(drop)),
+    ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, Ran::WHOLE, now).map(drop)),
+    ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, Ran::WHOLE, now).map(drop)),
     ("fail to start, said by anybody", |lease, now| lease.fail_start(false, now).map(drop)),
     ("fail to start, given up", |lease, now| lease.fail_start(true, now).map(drop)),
     ("expire", |lease, now| lease.expire(now).map(drop)),
@@ -164,7 +164,7 @@ const CARE_STEPS: [LeaseStep; 10] = [
     ("unreachable", |lease, now| lease.unreachable(now).map(drop)),
     ("checkpoint", Lease::checkpoint),
     ("notice", Lease::give_notice),
-    ("finish, notice", |lease, now| lease.finish(EndReason::Notice, now).map(drop)),
+    ("finish, notice", |lease, now| lease.finish(EndReason::Notice, Ran::WHOLE, now).map(drop)),
     ("settle", |lease, now| lease.settle(now).map(drop)),
 ];
 
@@ -252,10 +252,11 @@ fn every_step_of_a_lease_does_in_every_situation_what_the_table_says() {
 #[test]
 fn a_node_can_give_only_the_reasons_that_are_its_own() {
     for reason in EndReason::ALL {
-        let allowed = matches!(reason, EndReason::Completed | EndReason::Abandoned | EndReason::OutOfFunds);
+        let allowed =
+            matches!(reason, EndReason::Completed | EndReason::Abandoned | EndReason::OutOfFunds | EndReason::DiskFull);
         for make in [running, paused, grace] {
             let mut lease = make();
-            let result = lease.finish(reason, at(RUNWAY_END));
+            let result = lease.finish(reason, Ran::WHOLE, at(RUNWAY_END));
             if reason == EndReason::Notice {
                 assert_eq!(result, Err(NoNotice), "none was given");
             } else if allowed {
@@ -297,7 +298,7 @@ fn every_state_and_reason_keeps_its_byte_and_unknown_bytes_are_refused() {
     for byte in [0, 4, 255] {
         assert_eq!(JobState::from_byte(byte), Err(WrongState));
     }
-    assert_eq!((EndReason::from_byte(12), EndReason::from_byte(255)), (Err(WrongState), Err(WrongState)));
+    assert_eq!((EndReason::from_byte(13), EndReason::from_byte(255)), (Err(WrongState), Err(WrongState)));
 }
 
 // Jobs.

@@ -5,7 +5,7 @@
 use gridlease_core::bond::lease_reservation;
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::DEFAULT_WINDOW;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::slash::{Case, Fault, slash_for};
@@ -297,9 +297,9 @@ fn whole_leases_agree_with_their_vectors() {
                 "settle" => moved = Some(lease.settle(now).unwrap()),
                 "top_up" => lease.top_up(Atoms(step.amount.unwrap()), now).unwrap(),
                 "stop" => back = Some(lease.stop(now).unwrap()),
-                "completed" => back = Some(lease.finish(EndReason::Completed, now).unwrap()),
-                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, now).unwrap()),
-                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, now).unwrap()),
+                "completed" => back = Some(lease.finish(EndReason::Completed, Ran::WHOLE, now).unwrap()),
+                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, Ran::WHOLE, now).unwrap()),
+                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, Ran::WHOLE, now).unwrap()),
                 "give up" => back = Some(lease.fail_start(true, now).unwrap()),
                 "expire" => back = Some(lease.expire(now).unwrap().unwrap_or_default()),
                 other => panic!("unknown step {other}"),

@@ -6,6 +6,7 @@ pub mod artifact;
 mod clock;
 pub mod error;
 pub mod event;
+pub mod gpu;
 pub mod image;
 pub mod instruction;
 pub mod manifest;

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 
 const require = createRequire(join(process.env.GRIDLEASE_FOREIGN_DIR, "package.json"));
-const { BN, BorshCoder, Program } = require("@anchor-lang/core");
+const { AnchorError, BN, BorshCoder, Program } = require("@anchor-lang/core");
 const { PublicKey } = require("@solana/web3.js");
 
 // What a program calls itself with to tell an event: these eight bytes, then the event.
@@ -55,6 +55,12 @@ function event({ program, data }) {
   return { name: decoded.name, fields: plain(decoded.data) };
 }
 
+// What a person is shown of a refused transaction: what Anchor finds in its log.
+function refusal(logs) {
+  const error = AnchorError.parse(logs);
+  return error === null ? null : { name: error.error.errorCode.code, code: error.error.errorCode.number, sentence: error.error.errorMessage };
+}
+
 // The instructions by which somebody becomes a buyer: purse, deposit, job. Addresses come from the seeds in the IDL.
 async function becomeBuyer({ owner, config, mint, wallet, amount, number }) {
   const key = new PublicKey(owner);
@@ -90,6 +96,7 @@ async function becomeBuyer({ owner, config, mint, wallet, amount, number }) {
 const answer = {
   accounts: (request.accounts ?? []).map(account),
   events: (request.events ?? []).map(event),
+  refusals: (request.logs ?? []).map(refusal),
   instructions: request.buyer === undefined ? [] : await becomeBuyer(request.buyer),
 };
 process.stdout.write(JSON.stringify(answer));

@@ -53,7 +53,7 @@ pub fn job_args() -> JobArgs {
 /// What the container left behind: exit code 0 and two hashes.
 #[must_use]
 pub fn outcome() -> Outcome {
-    Outcome { exit_code: Some(0), result_hash: [10; 32], log_hash: [11; 32] }
+    Outcome { exit_code: Some(0), result_hash: [10; 32], log_hash: [11; 32], ended_ts: 0, stood_s: 0 }
 }
 
 /// One H100 with 8 cores, 64 GiB of memory and 200 GiB of disk, in the EU.

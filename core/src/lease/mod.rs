@@ -8,6 +8,7 @@ mod end;
 mod liveness;
 mod steps;
 
+pub use end::Ran;
 pub use liveness::Challenge;
 
 use crate::error::{RuleError, RuleResult};

@@ -1,6 +1,6 @@
 //! Steps in the life of a lease: opening, ready, settlement, top-up, checkpoint, notice, and what time does by itself.
 
-use super::{Lease, LeaseState, Settlement};
+use super::{Lease, LeaseState, Ran, Settlement};
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
 use crate::limits::MIN_CHARGE_TIME;
@@ -149,7 +149,7 @@ impl Lease {
         let mut next = *self;
         next.roll(now)?;
         if next.state == LeaseState::Grace && now.ts > next.grace_end {
-            let back = next.end(EndReason::OutOfFunds, now)?;
+            let back = next.end(EndReason::OutOfFunds, Ran::WHOLE, now)?;
             *self = next;
             return Ok(Some(back));
         }

@@ -3,7 +3,7 @@
 use gridlease_core::bond::{Bond, lease_reservation};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded, start_deadline};
-use gridlease_core::lease::{Lease, LeaseState};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{Closed, RecentBuyers, Reputation};
@@ -157,7 +157,9 @@ impl Market {
                 self.purse.reserve(amount)
             }
             Step::Stop(job) => self.end(job, now, |lease| lease.stop(now)),
-            Step::Finish(job, reason) => self.end(job, now, |lease| lease.finish(EndReason::ALL[reason], now)),
+            Step::Finish(job, reason) => {
+                self.end(job, now, |lease| lease.finish(EndReason::ALL[reason], Ran::WHOLE, now))
+            }
             Step::FailStart(job, given_up) => {
                 let posted = place(&mut self.jobs, job)?;
                 let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;

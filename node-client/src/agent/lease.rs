@@ -236,6 +236,8 @@ impl LeaseTask {
             exit_code: ended.filter(|ended| !ended.lost).map(|ended| i32::try_from(ended.code).unwrap_or(i32::MAX)),
             result_hash: record.output_root.unwrap_or_default(),
             log_hash: record.log_hash,
+            ended_ts: 0,
+            stood_s: 0,
         };
         let reason = match record.stop {
             // A node that loses its container, or whose operator ends it, leaves without notice: the bond answers for it.

@@ -5,7 +5,6 @@
 
 mod health;
 mod host;
-mod model;
 mod nvml;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use health::{HealthLimits, Problem, check};
-pub use model::model_of;
 
 /// Where the GPU part of the inventory comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +32,7 @@ pub struct Gpu {
     pub uuid: String,
     /// The product name as NVML prints it.
     pub name: String,
-    /// The model name that requirements use, for example `h100`; see [`model_of`].
+    /// The model name that requirements use, for example `h100`; see [`gridlease_sdk::gpu::model_of`].
     pub model: String,
     /// Memory in MiB, rounded down.
     pub vram_mib: u64,

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use gridlease_sdk::gpu::model_of;
 use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, TemperatureSensor, TemperatureThreshold};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 
-use super::{Gpu, GpuError, GpuHealth, model_of};
+use super::{Gpu, GpuError, GpuHealth};
 
 /// More GPUs than this in one machine are ignored; no machine has them.
 const MAX_GPUS: u32 = 64;

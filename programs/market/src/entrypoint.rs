@@ -30,7 +30,9 @@ pub fn process<'info>(
         if head(account.owner) == head(&crate::ID) {
             let version = account.try_borrow_data()?.get(VERSION_AT).copied();
             if version.is_some_and(|version| version != ACCOUNT_VERSION) {
-                return Err(Error::from(MarketError::WrongVersion).into());
+                let refusal = Error::from(MarketError::WrongVersion);
+                refusal.log(); // what the instructions refuse, Anchor logs
+                return Err(refusal.into());
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Every refusal of the market, numbered once and never renumbered.
 
+use anchor_lang::error::AnchorError;
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 
@@ -140,9 +141,18 @@ pub enum MarketError {
 /// Number of the first rule error.
 pub const RULE_BASE: u32 = 6_100;
 
-/// A rule's refusal as a program error.
+/// A rule's refusal as a program error: `6100 + RuleError::code()`, with the name and the sentence that the IDL gives it.
+///
+/// In Anchor's own form, so that the entrypoint logs it as it logs the program's own refusals, and any Anchor client finds the
+/// sentence in the log.
 pub fn rule(error: RuleError) -> Error {
-    Error::from(ProgramError::Custom(RULE_BASE + u32::from(error.code())))
+    Error::from(AnchorError {
+        error_name: format!("Rule{error:?}"),
+        error_code_number: RULE_BASE + u32::from(error.code()),
+        error_msg: error.to_string(),
+        error_origin: None,
+        compared_values: None,
+    })
 }
 
 /// `?` for results of rules.

@@ -157,15 +157,15 @@ pub mod market {
 
     /// Ends a lease for the node.
     ///
-    /// - `reason`: number of the reason: completed, out of funds or notice.
-    /// - `outcome`: what the container left behind.
+    /// - `reason`: number of the reason: completed, disk full, out of funds or notice.
+    /// - `outcome`: what the container left behind, and for how long it ran.
     pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
         instructions::finish::finish(ctx, reason, outcome)
     }
 
     /// Leaves a running lease without notice.
     ///
-    /// - `outcome`: what the container left behind.
+    /// - `outcome`: what the container left behind, and for how long it ran.
     pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
         instructions::fail_start::abandon(ctx, outcome)
     }

@@ -135,7 +135,8 @@ pub fn stop(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
     )
 }
 
-/// The node ends the lease: [`EndReason::Completed`], [`EndReason::OutOfFunds`] or [`EndReason::Notice`].
+/// The node ends the lease: [`EndReason::Completed`], [`EndReason::DiskFull`],
+/// [`EndReason::OutOfFunds`] or [`EndReason::Notice`]. `outcome` says for how long the container ran: only that is billed.
 pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: Outcome) -> Instruction {
     market(
         &accounts::Finish {

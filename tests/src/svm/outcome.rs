@@ -109,7 +109,19 @@ impl Refused {
             let program = program.parse::<Pubkey>().ok()?;
             (what.starts_with("failed") && keys.contains(&program)).then_some(program)
         });
-        Self { instruction, program, code, error: failed.err, logs: failed.meta.logs }
+        let refused = Self { instruction, program, code, error: failed.err, logs: failed.meta.logs };
+        refused.assert_said();
+        refused
+    }
+
+    /// Whatever a program of ours refuses, it says in the log as Anchor does: name, number and sentence of the IDL. Foreign
+    /// clients show people nothing else.
+    fn assert_said(&self) {
+        let declared = self.program.zip(self.code).and_then(|error| Some((error.1, own_errors().get(&error)?)));
+        let Some((code, Declared { name, sentence })) = declared else { return };
+        let form = format!("Error Code: {name}. Error Number: {code}. Error Message: {sentence}.");
+        let said = self.logs.iter().any(|line| line.starts_with("Program log: AnchorError ") && line.ends_with(&form));
+        assert!(said, "the log does not say \"{form}\": {self:?}");
     }
 
     fn reason(&self, code: u32) -> String {
@@ -148,9 +160,15 @@ impl fmt::Debug for Refused {
     }
 }
 
-/// The programs' own errors by number, as their IDLs name them.
-fn own_errors() -> &'static BTreeMap<(Pubkey, u32), String> {
-    static ERRORS: OnceLock<BTreeMap<(Pubkey, u32), String>> = OnceLock::new();
+/// An error as an IDL has it.
+struct Declared {
+    name: String,
+    sentence: String,
+}
+
+/// Every error of the IDLs by number: the programs' own, and the rules'.
+fn own_errors() -> &'static BTreeMap<(Pubkey, u32), Declared> {
+    static ERRORS: OnceLock<BTreeMap<(Pubkey, u32), Declared>> = OnceLock::new();
     ERRORS.get_or_init(|| {
         let idls =
             [(MARKET, include_str!("../../../idl/market.json")), (STAKING, include_str!("../../../idl/staking.json"))];
@@ -159,7 +177,8 @@ fn own_errors() -> &'static BTreeMap<(Pubkey, u32), String> {
             let errors = idl["errors"].as_array().unwrap().clone();
             errors.into_iter().map(move |error| {
                 let code = u32::try_from(error["code"].as_u64().unwrap()).unwrap();
-                ((program, code), error["name"].as_str().unwrap().to_owned())
+                let word = |key: &str| error[key].as_str().unwrap().to_owned();
+                ((program, code), Declared { name: word("name"), sentence: word("msg") })
             })
         });
         errors.collect()
@@ -171,14 +190,14 @@ fn own_errors() -> &'static BTreeMap<(Pubkey, u32), String> {
 pub fn error_name(program: &Pubkey, code: u32) -> Option<String> {
     let ours = *program == MARKET || *program == STAKING;
     let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code).filter(|_| ours);
-    rule.map(|rule| format!("{rule:?}")).or_else(|| own_errors().get(&(*program, code)).cloned())
+    rule.map(|rule| format!("{rule:?}")).or_else(|| own_errors().get(&(*program, code)).map(|own| own.name.clone()))
 }
 
 /// Every error of a program's own (not of a rule), by name.
 #[must_use]
 pub fn errors_of(program: &Pubkey) -> Vec<&'static str> {
     let own = own_errors().iter().filter(|((owner, code), _)| owner == program && *code < RULE_BASE);
-    own.map(|(_, name)| name.as_str()).collect()
+    own.map(|(_, own)| own.name.as_str()).collect()
 }
 
 /// Bytes of a transaction on the wire. Counts and lengths below 128 take one byte, others two.

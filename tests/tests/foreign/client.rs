@@ -20,6 +20,8 @@ pub struct Request {
     pub accounts: Vec<Bytes>,
     /// Events to decode.
     pub events: Vec<Bytes>,
+    /// Logs of refused transactions, to be searched for what a person is shown.
+    pub logs: Vec<Vec<String>>,
     /// Whose first instructions to build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Buyer>,
@@ -55,7 +57,16 @@ pub struct Buyer {
 pub struct Answer {
     pub accounts: Vec<Decoded>,
     pub events: Vec<Decoded>,
+    pub refusals: Vec<Option<Refusal>>,
     instructions: Vec<Built>,
+}
+
+/// What a person is shown of a refused transaction.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct Refusal {
+    pub name: String,
+    pub code: u32,
+    pub sentence: String,
 }
 
 /// A decoded account or event.

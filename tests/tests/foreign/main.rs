@@ -16,9 +16,12 @@ mod story;
 
 use std::collections::BTreeSet;
 
+use gridlease_core::RuleError;
 use gridlease_sdk::account::{self, Array, Job, Kind, Purse, decode};
 use gridlease_sdk::address::{self, MARKET, STAKING};
+use gridlease_sdk::error::RULE_BASE;
 use gridlease_sdk::event::{self, Event, MarketEvent, StakingEvent};
+use gridlease_sdk::instruction::{purse, stake};
 use gridlease_tests::idl::programs;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
@@ -28,7 +31,7 @@ use solana_account::Account;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
-use client::{Bytes, Decoded, Request, ask};
+use client::{Bytes, Decoded, Refusal, Request, ask};
 
 /// The fields that differ, each with both values.
 fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
@@ -191,4 +194,28 @@ fn a_foreign_client_builds_instructions_that_the_programs_take() {
     let data = world.account(&address).unwrap().data;
     let uri = account::manifest_uri(&address, &job, &data).unwrap();
     assert_eq!(uri.as_deref(), Some("https://foreign.example/job.json"));
+}
+
+/// The log said `custom program error: 0x17d7` and nothing else, so that a person was shown a number.
+#[test]
+fn issue9_19_a_foreign_client_finds_the_sentence_of_a_rule_in_the_log_of_either_program() {
+    let mut world = World::new();
+    let (key, wallet) = world.wallet(20 * USDC);
+    let owner = key.pubkey();
+    let mint = world.mint;
+    world.ok(&[purse::open(&owner, &mint), stake::open_bond(&owner, &mint)], &[&key]);
+    let refused = [
+        (world.send(&[purse::withdraw(&owner, &wallet, 1)], &[&key]), RuleError::InsufficientFree),
+        (world.send(&[stake::add_stake(&owner, &wallet, 0)], &[&key]), RuleError::ZeroAmount),
+    ];
+    let logs = refused.iter().map(|(answer, _)| answer.as_ref().err().unwrap().logs.clone()).collect();
+    let shown = ask(Request { logs, ..Request::default() }).refusals;
+    for ((_, rule), shown) in refused.iter().zip(shown) {
+        let expected = Refusal {
+            name: format!("Rule{rule:?}"),
+            code: RULE_BASE + u32::from(rule.code()),
+            sentence: rule.to_string(),
+        };
+        assert_eq!(shown, Some(expected));
+    }
 }

@@ -197,7 +197,7 @@ impl World {
 
     pub async fn finish(&self, lease: &Pubkey, of: &Provider) {
         let keys = self.keys(lease).await;
-        let outcome = Outcome { exit_code: Some(0), result_hash: [3; 32], log_hash: [4; 32] };
+        let outcome = Outcome { exit_code: Some(0), result_hash: [3; 32], log_hash: [4; 32], ended_ts: 0, stood_s: 0 };
         let finish = lease::finish(&of.node_key.pubkey(), &keys, EndReason::Completed, outcome);
         self.send(&[finish], &of.node_key, &[]).await;
     }

@@ -21,8 +21,8 @@ pub mod settings;
 
 use std::collections::BTreeMap;
 
-use gridlease_core::Bps;
 use gridlease_core::job::EndReason;
+use gridlease_core::{Bps, Now};
 use gridlease_sdk::account::{self, OFFER_LIVE, OFFER_WITHDRAWN};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
@@ -36,9 +36,16 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
-use crate::command::{By, Command, OfferTerms};
+use crate::command::{By, Command, OfferTerms, said};
 use crate::model::{Model, Pouch, Record, Rents};
 use crate::scene::{BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machine_of, node_of, offer_number, opened};
+
+/// What a node that ends a lease at this time says of its container.
+fn told(now: Now) -> Outcome {
+    let ran = said(now);
+    let stood_s = u32::try_from(ran.stood.0).expect("it says no more than fits");
+    Outcome { ended_ts: ran.until.0, stood_s, ..outcome() }
+}
 
 /// The hash of a GPU.
 fn gpu(provider: usize, offer: usize, at: usize) -> [u8; 32] {
@@ -238,14 +245,14 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Stop { job, lease: at, by } => lease::stop(&who(by, buyer(job % BUYERS).key), &lease_keys(job, at)?.0),
         Command::Finish { job, lease: at, by, reason, exit } => {
             let (keys, provider) = lease_keys(job, at)?;
-            let outcome = Outcome { exit_code: Some(exit.into()), ..outcome() };
+            let outcome = Outcome { exit_code: Some(exit.into()), ..told(model.now) };
             let mut finish = lease::finish(&who(by, node(provider)?), &keys, EndReason::Completed, outcome);
             finish.data[8] = reason;
             finish
         }
         Command::Abandon { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;
-            lease::abandon(&who(by, node(provider)?), &keys, &model.insurance, outcome())
+            lease::abandon(&who(by, node(provider)?), &keys, &model.insurance, told(model.now))
         }
         Command::FailStart { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;

@@ -12,6 +12,9 @@ pub mod parties;
 pub mod pools;
 pub mod sealed;
 
+use gridlease_core::lease::Ran;
+use gridlease_core::{Now, Seconds, UnixTs};
+
 use arrays::{ArrayStep, TaskStep};
 use care::CareStep;
 use governance::GovernanceStep;
@@ -22,6 +25,17 @@ use sealed::SealedStep;
 
 /// Who signs: 0 is the one who should; the others are people, by their number less one.
 pub type By = u8;
+
+/// For how much of a lease a node says that its container ran, when it ends the lease at this time: by turns all of it, less
+/// by an end that lies back, less by a time that it stood still, and nonsense.
+pub fn said(now: Now) -> Ran {
+    match now.ts.0 % 5 {
+        0 | 1 => Ran::WHOLE,
+        2 => Ran { until: UnixTs(now.ts.0 - now.slot % 120), ..Ran::WHOLE },
+        3 => Ran { stood: Seconds(now.slot % 50), ..Ran::WHOLE },
+        _ => Ran { until: UnixTs(now.ts.0 + 1_000), stood: Seconds(u32::MAX.into()) },
+    }
+}
 
 /// Terms of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

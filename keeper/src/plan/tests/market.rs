@@ -186,7 +186,7 @@ impl Market {
 
     pub(super) fn finish(&mut self, job: u8, reason: EndReason, now: Now) {
         let mut back = Atoms::ZERO;
-        self.change_lease(job, |lease| back = lease.finish(reason, now).unwrap());
+        self.change_lease(job, |lease| back = lease.finish(reason, Ran::WHOLE, now).unwrap());
         self.end_job(&address::lease(&key("job", job), 0), reason, back, now);
     }
 

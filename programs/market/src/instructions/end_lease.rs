@@ -2,7 +2,7 @@
 //! token moves.
 
 use anchor_lang::prelude::*;
-use gridlease_core::{Atoms, Now, lease as rules};
+use gridlease_core::{Atoms, Now, Seconds, UnixTs, lease as rules};
 
 use crate::error::OrRule;
 use crate::event::LeaseEnded;
@@ -17,6 +17,17 @@ pub struct Outcome {
     pub result_hash: [u8; 32],
     /// Last link of the log's hash chain; zero for none.
     pub log_hash: [u8; 32],
+    /// When the container ended, Unix seconds by the chain's clock; zero for "it ran until now".
+    pub ended_ts: u64,
+    /// For how many seconds since ready the container stood still (paused from outside, say).
+    pub stood_s: u32,
+}
+
+impl Outcome {
+    /// What of the lease's time is billed.
+    pub fn ran(&self) -> rules::Ran {
+        rules::Ran { until: UnixTs(self.ended_ts), stood: Seconds(self.stood_s.into()) }
+    }
 }
 
 /// The accounts that an end writes.

@@ -108,7 +108,7 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
     require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules()?;
-    let back = next.finish(EndReason::Abandoned, now).or_rule()?;
+    let back = next.finish(EndReason::Abandoned, outcome.ran(), now).or_rule()?;
     end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
 }
 

@@ -34,8 +34,9 @@ pub struct Finish<'info> {
     pub lease: AccountLoader<'info, Lease>,
 }
 
-/// The node shall end its lease when the container has ended ("completed", whatever the exit code), when the reservation is
-/// used up ("out of funds") or when its notice is over ("notice"), with what the container left behind. Leaving a running container is `abandon`.
+/// The node shall end its lease when the container has ended ("completed", whatever the exit code), when it wrote more than
+/// its disk ("disk full"), when the reservation is used up ("out of funds") or when its notice is over ("notice"), with what
+/// the container left behind. Billed is what it ran, by the node's own word. Leaving a running container is `abandon`.
 pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
     let now = now()?;
     let reason = EndReason::from_byte(reason).or_rule()?;
@@ -45,7 +46,7 @@ pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> 
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules()?;
-        let back = next.finish(reason, now).or_rule()?;
+        let back = next.finish(reason, outcome.ran(), now).or_rule()?;
         Ending {
             lease_key: ctx.accounts.lease.key(),
             lease: &mut lease,

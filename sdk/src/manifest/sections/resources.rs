@@ -1,6 +1,7 @@
 //! `resources`: what the container gets.
 
 use super::{number, words};
+use crate::gpu;
 use crate::manifest::read::{Fields, Reader, join};
 use crate::manifest::types::{Gpu, Resources};
 use crate::manifest::units;
@@ -22,18 +23,19 @@ pub(super) fn resources(reader: &mut Reader, fields: Fields<'_>) -> Resources {
     }
     resources.memory_mib = size(reader, fields, "resources", "memory", 512);
     resources.disk_mib = size(reader, fields, "resources", "disk", 1024);
-    resources.gpu = gpu(reader, fields);
+    resources.gpu = gpu_of(reader, fields);
     resources
 }
 
-fn gpu(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
+fn gpu_of(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
     let path = "resources.gpu";
     let node = fields.get("gpu")?;
     let fields = reader.fields(path, node, &["model", "count", "vram", "cuda"])?;
+    let (models, named_mib) = models(reader, fields, path);
     Some(Gpu {
-        models: models(reader, fields, path),
+        models,
         count: number(reader, fields, path, "count", Some(1), 1),
-        vram_mib: size(reader, fields, path, "vram", 0),
+        vram_mib: size(reader, fields, path, "vram", 0).max(named_mib),
         cuda_min: fields
             .get("cuda")
             .and_then(|node| {
@@ -44,21 +46,37 @@ fn gpu(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
     })
 }
 
-/// One model or a list of them.
-fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Vec<String> {
+/// One model or a list of them, by the market's names, and the memory in MiB that is written with them (`A100-80GB`), 0 for none.
+fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> (Vec<String>, u64) {
     let Some(node) = fields.get("model") else {
-        return Vec::new();
+        return (Vec::new(), 0);
     };
     let advice = "write a model such as h100, or a list such as [h100, a100]";
-    if let Value::Scalar { .. } = node.value {
-        let model = reader.text(&join(path, "model"), node, advice);
-        return model.map(str::to_ascii_lowercase).into_iter().collect();
+    let written = if let Value::Scalar { .. } = node.value {
+        reader.text(&join(path, "model"), node, advice).map(str::to_owned).into_iter().collect()
+    } else {
+        words(reader, fields, path, "model", advice)
+    };
+    let mut sizes: Vec<u32> = Vec::new();
+    let mut name = |word: String| match gpu::spelled(&word) {
+        Some(spelled) => {
+            sizes.extend(spelled.memory_gib);
+            spelled.model.to_owned()
+        }
+        None => word.to_ascii_lowercase(),
+    };
+    let models = written.into_iter().map(&mut name).collect();
+    if sizes.iter().any(|size| sizes.first() != Some(size)) {
+        let problem = "names models with different memory, and a requirement has one for all";
+        reader.report(
+            &join(path, "model"),
+            node.at,
+            problem,
+            "write the models alone, and the least that will do as vram",
+        );
     }
-    let mut models = words(reader, fields, path, "model", advice);
-    for model in &mut models {
-        model.make_ascii_lowercase();
-    }
-    models
+    let most = sizes.into_iter().max().unwrap_or(0);
+    (models, u64::from(most) * 1_024)
 }
 
 fn size(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, default: u64) -> u64 {

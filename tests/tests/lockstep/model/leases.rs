@@ -8,7 +8,7 @@ use gridlease_core::{Atoms, RuleError, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
-use crate::command::By;
+use crate::command::{By, said};
 
 impl Model {
     /// The job in that place with the number of one of its leases, both with their accounts still there.
@@ -114,7 +114,7 @@ impl Model {
         if reason == EndReason::Notice {
             self.noted.push("a lease ended with notice");
         }
-        self.end(posted, at, job, |lease| lease.finish(reason, now))?;
+        self.end(posted, at, job, |lease| lease.finish(reason, said(now), now))?;
         self.posted(job)?.exit = Some(exit.into());
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Model {
         let (posted, at) = self.let_with_job(job, lease)?;
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
-        self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, now))?;
+        self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, said(now), now))?;
         self.posted(job)?.exit = Some(0);
         self.slash(job, at, Fault::Abandoned)
     }
