@@ -50,8 +50,36 @@ pub struct MarketView {
     pub slot_ms: u32,
     /// Whether intake is paused.
     pub paused: bool,
+    /// The staking program's own configuration; none where it is not written.
+    pub stake: Option<StakingView>,
     /// The transaction; none where both configurations were there already.
     pub transaction: Option<Sent>,
+}
+
+/// What the staking program was told. Its mint, admin and insurance fund are to be those of the market.
+#[derive(Clone, Debug, Serialize)]
+pub struct StakingView {
+    /// Who may change the configuration.
+    #[serde(serialize_with = "as_text")]
+    pub admin: Pubkey,
+    /// The mint.
+    #[serde(serialize_with = "as_text")]
+    pub usdc_mint: Pubkey,
+    /// The insurance fund.
+    #[serde(serialize_with = "as_text")]
+    pub insurance: Pubkey,
+    /// Whether the market's authority, and nobody else, can reserve and slash stake.
+    pub only_this_market_slashes: bool,
+}
+
+impl From<StakingConfig> for StakingView {
+    fn from(config: StakingConfig) -> Self {
+        let named = |slasher: &&Pubkey| **slasher != Pubkey::default();
+        let mut slashers = config.slashers.iter().filter(named);
+        let only_this_market_slashes =
+            slashers.next() == Some(&address::market_authority()) && slashers.next().is_none();
+        Self { admin: config.admin, usdc_mint: config.usdc_mint, insurance: config.insurance, only_this_market_slashes }
+    }
 }
 
 /// Writes the configurations of both programs, in one transaction. What is there already is left as it is; a market that
@@ -103,12 +131,13 @@ pub async fn init(chain: &Chain, admin: &Keypair, genesis: &Genesis) -> Result<M
     Ok(MarketView { transaction, ..view(chain).await? })
 }
 
-/// Reads the market's configuration.
+/// Reads the configurations.
 ///
 /// # Errors
 /// [`CliError::NoMarket`], or the read's.
 pub async fn view(chain: &Chain) -> Result<MarketView, CliError> {
     let config = chain.config().await?;
+    let staking: Option<StakingConfig> = chain.client().find(&address::staking_config()).await?;
     Ok(MarketView {
         market: address::MARKET,
         staking: address::STAKING,
@@ -119,6 +148,7 @@ pub async fn view(chain: &Chain) -> Result<MarketView, CliError> {
         fee_bps: config.fee_bps,
         slot_ms: config.slot_ms,
         paused: config.paused != 0,
+        stake: staking.map(StakingView::from),
         transaction: None,
     })
 }

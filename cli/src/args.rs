@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use crate::cmd::{admin, config, job, keeper, lease, node, offer, provider, purse};
+use crate::cmd::{admin, config, job, keeper, key, lease, node, offer, provider, purse};
 use crate::settings::Flags;
 
 const ABOUT: &str = "\
@@ -20,9 +20,13 @@ GRIDLEASE_STATE_DIR), ~/.config/gridlease/config.toml, Solana's own configuratio
 Data goes to standard output, everything else to standard error. GRIDLEASE_LOG sets what is logged (such as debug).
 
 Exit codes: 0 done, 1 failure on this machine, 2 wrong usage or bad input, 3 refused by the chain, 4 network or RPC, \
-5 node or verification, 130 interrupted.
+5 node or verification, 6 the job ended before its container did, 130 interrupted. \
+A command that follows a job (job post --watch, job watch) ends with the container's own exit code once that has ended, \
+unless --ignore-exit-code is given. With --json the last line on standard output then tells how the job ended; where the \
+command itself failed there is an \"error\" on standard error instead.
 
 A first job:
+  gridlease key new
   gridlease purse deposit 5
   gridlease job init
   gridlease job post job.yaml --watch --output out";
@@ -95,15 +99,18 @@ pub enum Command {
     /// A provider's record and stake.
     #[command(subcommand)]
     Provider(provider::Provider),
-    /// Single steps on a lease; most of them anybody may take.
+    /// Single steps on a lease; most of them anyone can take.
     #[command(subcommand)]
     Lease(lease::Lease),
-    /// The keeper: does the market's periodic duties for everybody.
+    /// The keeper: sends the transactions that move the market on, for everyone.
     #[command(subcommand)]
     Keeper(keeper::Keeper),
     /// The node: runs jobs on this machine.
     #[command(subcommand)]
     Node(node::Node),
+    /// Keypair files: create one, show its address.
+    #[command(subcommand)]
+    Key(key::Key),
     /// This user's settings.
     #[command(subcommand)]
     Config(config::Config),

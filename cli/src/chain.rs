@@ -116,10 +116,19 @@ impl Chain {
     /// # Errors
     /// [`CliError::ShortOfSol`], or the read's.
     pub async fn check_sol(&self, payer: &Keypair, accounts: &[usize], what: &str) -> Result<(), CliError> {
-        let mut need = FEES;
+        let mut rent = 0;
         for bytes in accounts {
-            need += self.client.rent_exempt_lamports(*bytes).await?;
+            rent += self.client.rent_exempt_lamports(*bytes).await?;
         }
+        self.check_lamports(payer, rent, what).await
+    }
+
+    /// Checks that `payer` can pay so many lamports and the fees of a few transactions.
+    ///
+    /// # Errors
+    /// [`CliError::ShortOfSol`], or the read's.
+    pub async fn check_lamports(&self, payer: &Keypair, lamports: u64, what: &str) -> Result<(), CliError> {
+        let need = lamports.saturating_add(FEES);
         let key = payer.pubkey();
         let have = self.client.lamports(&key).await?;
         if have >= need {

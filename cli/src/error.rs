@@ -32,6 +32,8 @@ pub enum Kind {
     Network = 4,
     /// The node, or something that does not verify.
     Node = 5,
+    /// A job that was followed ended before its work was done.
+    NotCompleted = 6,
     /// Ctrl-C.
     Interrupted = 130,
 }
@@ -155,6 +157,14 @@ pub enum CliError {
     /// A step that the present state does not allow.
     #[error("{0}")]
     State(String),
+    /// A job that was followed ended otherwise than by its container's end.
+    #[error("job {job} did not run to its end: {reason}; `gridlease job show {job}` shows what became of it")]
+    NotCompleted {
+        /// The job.
+        job: Pubkey,
+        /// Why it ended.
+        reason: &'static str,
+    },
     /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -202,6 +212,7 @@ impl CliError {
     /// Of which kind.
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Key(KeyError::Unwritable { .. }) => Kind::General,
             Self::Usage(_)
             | Self::Settings(_)
             | Self::Key(_)
@@ -223,6 +234,7 @@ impl CliError {
             Self::Send { error, .. } => send_kind(error),
             Self::ShortOfUsdc { .. } | Self::ShortOfSol { .. } | Self::State(_) => Kind::Refused,
             Self::Node(_) | Self::Unverified(_) => Kind::Node,
+            Self::NotCompleted { .. } => Kind::NotCompleted,
             Self::Keeper(error) => keeper_kind(error),
             Self::OwnNode(error) => own_node_kind(error),
             Self::Store(_) | Self::Local(_) => Kind::General,

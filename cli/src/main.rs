@@ -24,7 +24,10 @@ fn main() -> ExitCode {
     let done = runtime.block_on(cmd::run(args));
     // Nobody waits for a thread that waits for an answer at the terminal.
     runtime.shutdown_background();
-    let Err(error) = done else { return ExitCode::SUCCESS };
+    let error = match done {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     let kind = error.kind();
     if json {
         eprintln!("{}", json!({ "error": { "message": error.to_string(), "exit_code": kind as u8 } }));

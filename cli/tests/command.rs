@@ -84,7 +84,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let help = User::new().run(&["--help"]);
     assert_eq!(help.code, 0);
     for word in
-        ["purse", "job", "offer", "provider", "lease", "keeper", "node", "config", "Exit codes", "GRIDLEASE_URL"]
+        ["purse", "job", "offer", "provider", "lease", "keeper", "node", "key", "config", "Exit codes", "GRIDLEASE_URL"]
     {
         assert!(help.stdout.contains(word), "{word}");
     }
@@ -115,7 +115,7 @@ fn wrong_usage_ends_with_code_2_and_says_what_is_right() {
 #[test]
 fn a_missing_or_broken_keypair_is_named_with_what_to_do() {
     let user = User::new();
-    user.run(&["purse", "show"]).failed(2, &[".config/solana/id.json", "solana-keygen new", "--keypair"]);
+    user.run(&["purse", "show"]).failed(2, &[".config/solana/id.json", "gridlease key new --out", "--keypair"]);
     user.write("bad.json", "[1, 2, 3]");
     user.run(&["purse", "show", "--keypair", "bad.json"]).failed(2, &["bad.json", "64 numbers"]);
 }
@@ -165,6 +165,42 @@ fn a_manifest_to_begin_with_is_written_once_and_can_be_posted() {
     user.run(&["job", "init"]).failed(2, &["job.yaml", "exists"]);
     let text = std::fs::read_to_string(user.path("job.yaml")).unwrap();
     gridlease_sdk::manifest::Manifest::from_yaml(&text, "job.yaml").unwrap();
+}
+
+#[test]
+fn issue9_20_a_manifest_for_an_image_of_ones_own_takes_its_name_or_says_what_is_wrong_with_it() {
+    let user = User::new();
+    user.run(&["job", "init", "--image", "Not An Image"]).failed(2, &["Not An Image", "image reference"]);
+    assert!(!user.path("job.yaml").exists(), "nothing was written");
+    assert_eq!(user.run(&["job", "init", "--image", "localhost:5000/me/app:2"]).code, 0);
+    let text = std::fs::read_to_string(user.path("job.yaml")).unwrap();
+    let manifest = gridlease_sdk::manifest::Manifest::from_yaml(&text, "job.yaml").unwrap();
+    assert_eq!((manifest.image.as_str(), manifest.command.len()), ("localhost:5000/me/app:2", 0));
+}
+
+#[test]
+fn issue9_20_a_newcomer_makes_a_key_that_the_other_commands_take_and_that_is_never_shown() {
+    let user = User::new();
+    user.run(&["key", "show"]).failed(2, &[".config/solana/id.json", "gridlease key new"]);
+    let made = user.run(&["key", "new"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let file = std::fs::read_to_string(user.path(".config/solana/id.json")).unwrap();
+    let numbers: Vec<u8> = serde_json::from_str(&file).unwrap();
+    let pair = Keypair::try_from(numbers.as_slice()).unwrap();
+    assert_eq!(made.stdout.trim(), pair.pubkey().to_string(), "standard output is the address");
+    for secret in [file.trim_matches(['[', ']']).to_owned(), pair.to_base58_string()] {
+        assert!(!made.stdout.contains(&secret) && !made.stderr.contains(&secret));
+    }
+    assert_eq!(user.run(&["key", "show"]).stdout, made.stdout);
+    assert_eq!(user.run(&["node", "init"]).code, 0, "it signs for others");
+
+    user.run(&["key", "new"]).failed(2, &["id.json", "exists already", "--out", "--force"]);
+    assert_eq!(std::fs::read_to_string(user.path(".config/solana/id.json")).unwrap(), file, "nothing was replaced");
+    let json = |args: &[&str]| serde_json::from_str::<serde_json::Value>(&user.run(args).stdout).unwrap();
+    let other = json(&["key", "new", "--out", "node.json", "--json"]);
+    assert_eq!(other["keypair"], "node.json");
+    assert_eq!(json(&["key", "show", "--keypair", "node.json", "--json"])["address"], other["address"]);
+    assert_ne!(json(&["key", "new", "--out", "node.json", "--force", "--json"])["address"], other["address"]);
 }
 
 #[test]

@@ -264,6 +264,11 @@ struct WalkStep {
     now: Moment,
     /// Of a top-up.
     amount: Option<u64>,
+    /// Of an end: when the container ended, and for how many seconds it stood still.
+    #[serde(default)]
+    ended_ts: u64,
+    #[serde(default)]
+    stood_s: u64,
     /// What a settlement moves.
     net: Option<u64>,
     fee: Option<u64>,
@@ -291,15 +296,16 @@ fn whole_leases_agree_with_their_vectors() {
         let mut lease = Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), UnixTs(row.start_deadline));
         for step in &row.steps {
             let now = Now::from(step.now);
+            let ran = Ran { until: UnixTs(step.ended_ts), stood: Seconds(step.stood_s) };
             let (mut moved, mut back) = (None, None);
             match step.step.as_str() {
                 "ready" => lease.ready(now).unwrap(),
                 "settle" => moved = Some(lease.settle(now).unwrap()),
                 "top_up" => lease.top_up(Atoms(step.amount.unwrap()), now).unwrap(),
                 "stop" => back = Some(lease.stop(now).unwrap()),
-                "completed" => back = Some(lease.finish(EndReason::Completed, Ran::WHOLE, now).unwrap()),
-                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, Ran::WHOLE, now).unwrap()),
-                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, Ran::WHOLE, now).unwrap()),
+                "completed" => back = Some(lease.finish(EndReason::Completed, ran, now).unwrap()),
+                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, ran, now).unwrap()),
+                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, ran, now).unwrap()),
                 "give up" => back = Some(lease.fail_start(true, now).unwrap()),
                 "expire" => back = Some(lease.expire(now).unwrap().unwrap_or_default()),
                 other => panic!("unknown step {other}"),

@@ -264,6 +264,8 @@ impl Market {
             "run",
             "--cpu",
             "--allow-private-inputs",
+            "--allow-registry",
+            &self.host,
             "--url",
             &url,
             "--ws",

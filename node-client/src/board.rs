@@ -9,12 +9,16 @@ use tokio::sync::Notify;
 
 use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners};
 use crate::driver::ContainerState;
+use crate::for_buyer::plain;
 use crate::layout::StateDir;
 use crate::logs::LogHub;
 use crate::outputs;
 use crate::reconcile::ChainLease;
 use crate::store::{LeaseRecord, Phase};
 use crate::worker::Worker;
+
+/// Most characters of a message.
+const MAX_MESSAGE: usize = 2_048;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -113,6 +117,7 @@ impl LeaseDirectory for LeaseBoard {
         Some(JobAccess {
             owners: entry.owners(),
             manifest_hash: entry.record.manifest_hash,
+            sold: entry.record.sold.clone(),
             inputs: entry.inputs.clone(),
             open: entry.is_open(),
             dir: self.state.lease(&entry.record.lease),
@@ -143,7 +148,7 @@ impl LeaseDirectory for LeaseBoard {
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
-            message: record.message.clone(),
+            message: plain(&record.message, MAX_MESSAGE),
             pull: self.worker.pull_progress(lease),
         })
     }

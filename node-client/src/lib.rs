@@ -10,6 +10,8 @@
 //! | [`runnable`] | which manifests the node runs |
 //! | [`reconcile`] | what to do next, as a pure function |
 //! | [`worker`] | carries out what concerns this machine |
+//! | [`for_buyer`] | what a buyer is told of a failure |
+//! | [`sold`] | what a lease was sold as, against what its manifest asks |
 //! | [`layout`], [`wipe`], [`clock`], [`descriptors`] | files and time |
 
 pub mod agent;
@@ -19,6 +21,7 @@ pub mod board;
 pub mod clock;
 pub mod descriptors;
 pub mod driver;
+pub mod for_buyer;
 pub mod gpu;
 pub mod inputs;
 pub mod layout;
@@ -26,6 +29,7 @@ pub mod logs;
 pub mod outputs;
 pub mod reconcile;
 pub mod runnable;
+pub mod sold;
 pub mod store;
 pub mod tls;
 pub mod wipe;

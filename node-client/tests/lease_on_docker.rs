@@ -11,11 +11,13 @@ use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::board::LeaseBoard;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::fake::{FakeDriver, Script};
-use gridlease_node::driver::{ContainerState, Driver, DriverError};
+use gridlease_node::driver::{ContainerState, Driver, DriverError, RegistryPolicy};
+use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::layout::StateDir;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;
@@ -132,6 +134,7 @@ fn job(image: &str, script: &str) -> (Vec<u8>, NewLease) {
         poster: key(),
         manifest_hash: Sha256::digest(&bytes).into(),
         gpus: vec![],
+        sold: Sold::as_written(&manifest).unwrap(),
     };
     (bytes, lease)
 }
@@ -292,15 +295,17 @@ async fn with_faults(script: Script) -> (LeaseRecord, Market, Vec<String>) {
 
 #[tokio::test]
 async fn a_start_that_no_trying_helps_is_given_up_with_its_reason_and_cleared() {
-    let no_image = DriverError::ImageNotFound { image: "x".to_owned(), reason: "manifest unknown".to_owned() };
-    let no_start = DriverError::StartFailed { reason: "no such program".to_owned() };
+    let secret = || "the router's password is hunter2: no such file or directory".to_owned();
+    let no_image = DriverError::ImageNotFound { image: "x".to_owned(), reason: secret() };
+    let no_start = DriverError::StartFailed { reason: secret() };
     for (script, reason) in [
-        (Script { pull: Some((9, no_image)), ..Script::default() }, "manifest unknown"),
-        (Script { start: Some(no_start), ..Script::default() }, "no such program"),
+        (Script { pull: Some((9, no_image)), ..Script::default() }, "does not show image x to everyone"),
+        (Script { start: Some(no_start), ..Script::default() }, "does not have the program"),
     ] {
         let (record, market, calls) = with_faults(script).await;
         assert!(matches!(&record.phase, Phase::Failed { reason: r } if r.contains(reason)), "{record:?}");
         assert!(record.is_cleared() && record.message.contains(reason));
+        assert!(!record.message.contains("hunter2"), "the engine's words are the operator's: {}", record.message);
         assert_eq!((market.readies, market.finishes, market.chain.state), (0, 0, ChainState::Failed));
         assert!(calls.last().unwrap().starts_with("remove"), "{calls:?}");
     }
@@ -334,4 +339,104 @@ async fn a_registry_that_is_down_for_a_while_is_tried_again() {
     let record = node.store.get(&lease.lease).unwrap().unwrap();
     assert_eq!(node.worker.take(&record, &Action::Pull).await.unwrap().phase, Phase::Pulled);
     assert_eq!(node.worker.observe(&record).await.unwrap(), ContainerState::Missing);
+}
+
+/// Takes a lease on that was sold as `sold` says, and has its buyer push `manifest`.
+async fn with_sold(change: impl FnOnce(&mut Sold)) -> (LeaseRecord, Market, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let driver = FakeDriver::new(Script::default());
+    let node = Node::start(&state, Pubkey::new_from_array([1; 32]), Arc::new(driver.clone()));
+    let (manifest, mut lease) = job(&format!("127.0.0.1:5000/x@sha256:{}", "ab".repeat(32)), "true");
+    change(&mut lease.sold);
+    let mut market = Market::new(3600);
+    node.worker.adopt(lease.clone()).await.unwrap();
+    // The manifest alone: a job that is refused does not wait for its inputs.
+    let record = node.store.get(&lease.lease).unwrap().unwrap();
+    node.worker.put_manifest(&record, manifest).await.unwrap();
+    let record =
+        node.until(&lease.lease, &mut market, |a| matches!(a, Action::Nothing | Action::AwaitBuyer { .. })).await;
+    (record, market, driver.calls())
+}
+
+#[tokio::test]
+async fn issue9_04_a_manifest_that_asks_for_what_was_not_sold_is_refused_before_anything_is_pulled() {
+    let small = with_sold(|sold| *sold = smaller(sold)).await;
+    let other = with_sold(|sold| sold.image_digest = [0x11; 32]).await;
+    for ((record, market, calls), key) in [(small, "resources.cpu"), (other, "image: the manifest says sha256:abab")] {
+        assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains(key)), "{record:?}");
+        assert_eq!((market.readies, market.chain.state), (0, ChainState::Failed));
+        assert!(!calls.iter().any(|call| call.starts_with("pull") || call.starts_with("create")), "{calls:?}");
+    }
+    let (honest, _, _) = with_sold(|_| ()).await;
+    assert_eq!(honest.phase, Phase::Won, "an honest one waits for its inputs: {honest:?}");
+}
+
+/// The same job, posted for 50 millicores and 16 MiB.
+fn smaller(sold: &Sold) -> Sold {
+    let yaml = format!(
+        "version: 1\nname: small\nimage: 127.0.0.1:5000/x@sha256:{}\nresources: {{ cpu: 0.05, memory: 16MiB, disk: 64MiB }}\n\
+         price: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
+        hex::encode(sold.image_digest)
+    );
+    Sold::as_written(&Manifest::from_yaml(&yaml, "job.yaml").unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn issue9_04_ready_names_the_image_that_ran() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let node = Node::start(&state, Pubkey::new_from_array([1; 32]), Arc::new(FakeDriver::new(Script::default())));
+    let (manifest, lease) = job(&format!("127.0.0.1:5000/x@sha256:{}", "ab".repeat(32)), "true");
+    node.worker.adopt(lease.clone()).await.unwrap();
+    assert!(node.worker.image_digest(&lease.lease).await.is_err(), "nothing ran yet");
+    push(&node, &state, &lease, &manifest).await;
+    assert_eq!(node.worker.image_digest(&lease.lease).await.unwrap(), [0xab; 32]);
+}
+
+/// Something in the owner's network that answers whoever asks, and counts them.
+async fn inside() -> (String, Arc<std::sync::atomic::AtomicU32>) {
+    let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let counter = Arc::clone(&asked);
+    let answer = move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async { (axum::http::StatusCode::BAD_REQUEST, "the router's password is hunter2") }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    (host, asked)
+}
+
+#[tokio::test]
+async fn issue9_03_a_job_cannot_read_the_owners_network_through_its_image() {
+    with_bench(|bench| async {
+        let (host, asked) = inside().await;
+        let image = format!("{host}/x/y@sha256:{}", "ab".repeat(32));
+        let (manifest, lease) = job(&image, "true");
+        let asked = || asked.load(std::sync::atomic::Ordering::SeqCst);
+
+        // Where the owner allows nothing of its network, nobody there is asked.
+        let strict = bench.driver.clone().with_registries(RegistryPolicy::default());
+        let node = Node::start(&bench.state, bench.node, Arc::new(strict));
+        let mut market = Market::new(3600);
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
+        assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains("not on the public internet")));
+        assert_eq!(asked(), 0, "no connection was made: {record:?}");
+        drop(node);
+
+        // Where the owner does, its words still go to the owner alone.
+        let (manifest, lease) = job(&image, "true");
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+        let record = node.store.get(&lease.lease).unwrap().unwrap();
+        let error = node.worker.take(&record, &Action::Pull).await.unwrap_err();
+        assert!(asked() > 0 && error.to_string().contains("hunter2"), "the operator is told: {error}");
+        assert!(!error.for_buyer().contains("hunter2"), "{}", error.for_buyer());
+        bench
+    })
+    .await;
 }

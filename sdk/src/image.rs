@@ -8,7 +8,7 @@ mod registry;
 mod token;
 
 pub use reference::{ImageReference, ReferenceError};
-pub use registry::{ResolvedImage, http_client, resolve_digest};
+pub use registry::{ResolvedImage, http_client, probe, resolve_digest};
 
 /// Why an image cannot be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,16 @@ pub enum ImageError {
         wanted: String,
         /// Platforms that there are.
         found: String,
+    },
+    /// The registry sends its clients to an address that may not be asked.
+    #[error("{registry} sends those who want {wanted} to {host} for a token, and that address may not be asked")]
+    Forbidden {
+        /// Host and port.
+        registry: String,
+        /// Repository with tag or digest.
+        wanted: String,
+        /// Where it sends them.
+        host: String,
     },
     /// The HTTP client cannot be built.
     #[error("HTTP cannot be set up: {0}")]

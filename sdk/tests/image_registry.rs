@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use gridlease_sdk::image::{ImageError, ImageReference, ResolvedImage, http_client, resolve_digest};
+use gridlease_sdk::image::{ImageError, ImageReference, ResolvedImage, http_client, probe, resolve_digest};
 use serde_json::json;
 use support::registry::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Registry};
 
@@ -154,9 +154,15 @@ async fn gate(State(gate): State<Gate>, request: Request) -> Response {
 }
 
 async fn gated(registry: &Registry, behaviour: Behaviour) -> String {
+    gated_with_tokens_at(registry, behaviour, None).await
+}
+
+/// As `gated`, with its tokens elsewhere.
+async fn gated_with_tokens_at(registry: &Registry, behaviour: Behaviour, tokens: Option<String>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
-    let state = Gate { registry: registry.host(), behaviour, token_url: format!("http://{host}/token") };
+    let token_url = format!("http://{}/token", tokens.as_ref().unwrap_or(&host));
+    let state = Gate { registry: registry.host(), behaviour, token_url };
     let app = axum::Router::new().fallback(gate).with_state(state);
     tokio::spawn(async move { axum::serve(listener, app).await });
     host
@@ -194,4 +200,34 @@ async fn a_registry_that_stumbles_is_asked_again_and_one_that_floods_is_cut_off(
     let host = gated(&registry, Behaviour::Flood).await;
     let told = resolve(&format!("{host}/app:v1")).await.unwrap_err().to_string();
     assert!(told.contains("it is larger than 4194304 bytes"), "{told}");
+}
+
+#[tokio::test]
+async fn an_image_is_probed_without_fetching_it_and_one_that_is_hidden_or_gone_is_told() {
+    let registry = Registry::start().await;
+    let (digest, _, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
+    let ask = async |text: String| {
+        let reference: ImageReference = text.parse().unwrap();
+        probe(&reference, &http_client(&reference).unwrap(), |_| true).await
+    };
+    ask(format!("{}/app@{digest}", registry.host())).await.unwrap();
+    ask(format!("{}/app@{digest}", gated(&registry, Behaviour::Token).await)).await.unwrap();
+    let hidden = ask(format!("{}/app@{digest}", gated(&registry, Behaviour::Password).await)).await;
+    assert!(matches!(hidden, Err(ImageError::Private { .. })), "{hidden:?}");
+    let gone = ask(format!("{}/app@sha256:{}", registry.host(), "ab".repeat(32))).await;
+    assert!(matches!(gone, Err(ImageError::NotFound { .. })), "{gone:?}");
+}
+
+#[tokio::test]
+async fn issue9_03_a_registry_cannot_send_its_clients_for_a_token_to_an_address_that_may_not_be_asked() {
+    let registry = Registry::start().await;
+    let (digest, _, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let tokens = inside.local_addr().unwrap().to_string();
+    let host = gated_with_tokens_at(&registry, Behaviour::Token, Some(tokens)).await;
+    let reference: ImageReference = format!("{host}/app@{digest}").parse().unwrap();
+    let told = probe(&reference, &http_client(&reference).unwrap(), |_| false).await;
+    assert!(matches!(told, Err(ImageError::Forbidden { .. })), "{told:?}");
+    assert_eq!(inside.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "it was not even connected to");
 }

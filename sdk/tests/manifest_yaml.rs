@@ -1,6 +1,7 @@
 //! Reading manifests: what a person writes, and what a person is told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test shall stop where it fails")]
 
+use gridlease_sdk::image::ImageReference;
 use gridlease_sdk::manifest::{InputSource, Manifest, Network, PriceMode, Probe, VerifyClass, Vocabulary};
 
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -79,6 +80,10 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             (
                 "env: { 1A: x, B: ~, C: [1] }\n",
                 "job.yaml:6:12: env.1A: \"1A\" is not the name of a variable; write up to 128 letters, digits and `_`, not beginning with a digit\njob.yaml:6:18: env.B: is empty; write a text; for an empty one write \"\"\njob.yaml:6:24: env.C: is a list; write a text; for an empty one write \"\"",
+            ),
+            (
+                "env: { LD_PRELOAD: x }\n",
+                "job.yaml:6:20: env.LD_PRELOAD: steers a loader, a runtime or a proxy outside the container; set it within the command, such as [\"/usr/bin/env\", \"LD_PRELOAD=…\", \"/app\"]",
             ),
             (
                 "env: { GRIDLEASE_X: x }\n",
@@ -414,12 +419,29 @@ fn the_template_is_a_manifest_that_can_be_posted() {
 }
 
 #[test]
+fn issue9_20_the_template_names_no_file_that_the_buyer_would_have_to_write_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = Manifest::from_yaml(Manifest::template(), "job.yaml").unwrap();
+    assert_eq!(manifest.pin_local_inputs(folder.path()).unwrap().len(), 0);
+}
+
+#[test]
+fn the_template_for_an_image_of_ones_own_runs_that_image_with_its_own_command() {
+    for image in ["127.0.0.1:5000/team/app:2", "[::1]:5000/team/app", "ghcr.io/a/b", "python"] {
+        let image: ImageReference = image.parse().unwrap();
+        let manifest = Manifest::from_yaml(&Manifest::template_for(&image), "job.yaml").unwrap();
+        assert_eq!(manifest.image_reference().unwrap(), image);
+        assert!(manifest.command.is_empty(), "{:?}", manifest.command);
+    }
+}
+
+#[test]
 fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
     let text: String = Manifest::template()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if ["env:", "placement:"].iter().any(|k| key.starts_with(k)) => {
-                format!("{key}\n")
+            Some(key) if ["env:", "inputs:", "  - {", "placement:"].iter().any(|k| key.starts_with(k)) => {
+                format!("{}\n", key.replace("<64 hex digits>", DIGEST))
             }
             Some(key) if key.starts_with("gpu:") => format!("  {key}\n"),
             _ => format!("{line}\n"),
@@ -427,6 +449,7 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
         .collect();
     let manifest = Manifest::from_yaml(&text, "job.yaml").unwrap();
     assert!(manifest.resources.gpu.is_some());
+    assert_eq!(manifest.inputs.len(), 2);
     assert_eq!(manifest.placement.regions, ["eu", "us"]);
 }
 

@@ -24,8 +24,8 @@ const DOCUMENT: &str = "docs/ACCOUNTS.md";
 /// The marks of its tables.
 const MARKS: marks::Marks = marks::Marks { begin: "accounts", end: "<!-- end of accounts -->" };
 /// Lamports that a byte costs for ever, and the bytes that are charged for every account besides its own.
-const LAMPORTS_A_BYTE: usize = 6_960;
-const OVERHEAD: usize = 128;
+const LAMPORTS_A_BYTE: u64 = 6_960;
+const OVERHEAD: u64 = 128;
 /// Bytes of a token account.
 const TOKEN_ACCOUNT: usize = 165;
 
@@ -80,16 +80,36 @@ const VAULTS: [(&str, &str, &str, [&str; 2]); 3] = [
 ];
 
 /// Both IDLs: the market's, the staking program's.
-struct Idls([Idl; 2]);
+pub struct Idls([Idl; 2]);
 
 impl Idls {
-    fn read(workspace: &Workspace) -> Result<Self> {
+    /// Those of the workspace.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn read(workspace: &Workspace) -> Result<Self> {
         let read = |program: &str| -> Result<Idl> {
             let path = workspace.root.join("idl").join(format!("{program}.json"));
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             serde_json::from_str(&text).with_context(|| format!("{} is no IDL", path.display()))
         };
         Ok(Self([read("market")?, read("staking")?]))
+    }
+
+    /// The rent of an account type of a program, in lamports.
+    ///
+    /// # Errors
+    /// The IDL has no such type, or it has no fixed size.
+    pub fn rent(&self, program: &str, name: &str) -> Result<u64> {
+        self.bytes(program, name).map(rent)
+    }
+
+    /// Bytes of an account of this type, with the discriminator.
+    fn bytes(&self, program: &str, name: &str) -> Result<usize> {
+        let idl = self.of(program);
+        let ty = type_of(idl, name)?;
+        ensure!(ty.serialization == IdlSerialization::Bytemuck, "{name} is not zero-copy");
+        Ok(8 + size(idl, &defined(name))?.0)
     }
 
     fn of(&self, program: &str) -> &Idl {
@@ -152,19 +172,18 @@ fn layout(idls: &Idls) -> Result<String> {
     let mut out = String::from("| account | of | seeds | bytes | rent in SOL |\n|---|---|---|---:|---:|\n");
     for kind in &KINDS {
         let idl = idls.of(kind.program);
-        let ty = type_of(idl, kind.name)?;
-        ensure!(ty.serialization == IdlSerialization::Bytemuck, "{} is not zero-copy", kind.name);
-        let bytes = 8 + size(idl, &defined(kind.name))?.0;
-        let seeds = seeds(ty).with_context(|| format!("the documentation of {} names no seeds", kind.name))?;
+        let bytes = idls.bytes(kind.program, kind.name)?;
+        let seeds = seeds(type_of(idl, kind.name)?)
+            .with_context(|| format!("the documentation of {} names no seeds", kind.name))?;
         let tail = if kind.tail.is_empty() { String::new() } else { format!(" {}", kind.tail) };
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "| {} | {} | {seeds} | {bytes}{tail} | {} |", kind.title, kind.program, rent(bytes));
+        let _ = writeln!(out, "| {} | {} | {seeds} | {bytes}{tail} | {} |", kind.title, kind.program, sol(rent(bytes)));
     }
     for (title, program, seeds, _) in VAULTS {
         let _ = writeln!(
             out,
             "| {title} | SPL Token, at an address of {program} | {seeds} | {TOKEN_ACCOUNT} | {} |",
-            rent(TOKEN_ACCOUNT)
+            sol(rent(TOKEN_ACCOUNT))
         );
     }
     Ok(out)
@@ -216,8 +235,17 @@ fn seeds(ty: &IdlTypeDef) -> Option<String> {
     Some(rest.split_once("]`")?.0.to_owned())
 }
 
-fn rent(bytes: usize) -> String {
-    let lamports = (bytes + OVERHEAD) * LAMPORTS_A_BYTE;
+/// The rent of an account of so many bytes, in lamports.
+fn rent(bytes: usize) -> u64 {
+    (bytes as u64 + OVERHEAD) * LAMPORTS_A_BYTE
+}
+
+/// The rent of a token account, in lamports.
+pub fn token_account_rent() -> u64 {
+    rent(TOKEN_ACCOUNT)
+}
+
+fn sol(lamports: u64) -> String {
     format!("{}.{:09}", lamports / 1_000_000_000, lamports % 1_000_000_000)
 }
 
@@ -252,10 +280,11 @@ fn size(idl: &Idl, ty: &IdlType) -> Result<(usize, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn idls() -> Idls {
+    /// Those that this was built with.
+    pub fn idls() -> Idls {
         let read = |text: &str| serde_json::from_str(text).unwrap();
         Idls([read(include_str!("../../idl/market.json")), read(include_str!("../../idl/staking.json"))])
     }
@@ -317,6 +346,6 @@ mod tests {
 
     #[test]
     fn rent_is_told_in_sol() {
-        assert_eq!(rent(165), "0.002039280");
+        assert_eq!(sol(rent(165)), "0.002039280");
     }
 }

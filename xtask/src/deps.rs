@@ -6,13 +6,13 @@ use cargo_metadata::DependencyKind;
 use crate::workspace::Workspace;
 
 /// A crate of the workspace with the crates of the workspace that it may import.
-const DOORS: [(&str, &[&str]); 12] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("gridlease-core", &[]),
     ("gridlease-market", &["gridlease-core"]),
     ("gridlease-staking", &["gridlease-core"]),
     ("gridlease-sdk", &["gridlease-core"]),
     ("gridlease-keeper", &["gridlease-core", "gridlease-sdk"]),
-    ("gridlease-node", &["gridlease-core", "gridlease-sdk"]),
+    ("gridlease-node", &["gridlease-core", "gridlease-sdk", "gridlease-testkit"]),
     ("gridlease-localnet", &["gridlease-core", "gridlease-sdk"]),
     ("gridlease-cli", &["gridlease-core", "gridlease-sdk", "gridlease-keeper", "gridlease-node", "gridlease-localnet"]),
     (
@@ -36,11 +36,16 @@ const DOORS: [(&str, &[&str]); 12] = [
             "gridlease-localnet",
             "gridlease-cli",
             "gridlease-demo",
+            "gridlease-testkit",
         ],
     ),
+    ("gridlease-testkit", &[]),
     ("gridlease-render", &[]),
-    ("xtask", &["gridlease-core"]),
+    ("xtask", &["gridlease-core", "gridlease-testkit"]),
 ];
+
+/// A crate that is for tests, and the crates that may have it in what they build besides their tests.
+const FOR_TESTS: (&str, [&str; 2]) = ("gridlease-testkit", ["gridlease-tests", "xtask"]);
 
 /// Crates whose dependencies from outside are limited too, with the ones they may have.
 const OUTSIDE: [(&str, &[&str]); 3] = [
@@ -128,6 +133,10 @@ fn check_crate(krate: &Crate) -> Vec<String> {
                     "{name} -> {other}: not allowed; {name} may import {} (docs/ARCHITECTURE.md, Doors)",
                     list(allowed)
                 ));
+            } else if *other == FOR_TESTS.0 && !import.development && !FOR_TESTS.1.contains(&name.as_str()) {
+                findings.push(format!(
+                    "{name} -> {other}: not allowed; it is for tests, so name it under dev-dependencies"
+                ));
             }
         } else if let Some((_, allowed)) = outside
             && !import.development
@@ -214,6 +223,13 @@ mod tests {
     fn the_renderer_imports_none_of_ours_and_this_tool_only_the_rules() {
         assert_eq!(findings("gridlease-render", &[("gridlease-core", false)]).len(), 1);
         assert_eq!(findings("xtask", &[("gridlease-core", false), ("gridlease-sdk", false)]).len(), 1);
+    }
+
+    #[test]
+    fn what_is_for_tests_stays_out_of_what_runs() {
+        assert_eq!(findings("gridlease-node", &[("gridlease-testkit", true)]), Vec::<String>::new());
+        let found = findings("gridlease-node", &[("gridlease-testkit", false)]);
+        assert!(found.len() == 1 && found[0].contains("dev-dependencies"), "{found:?}");
     }
 
     #[test]

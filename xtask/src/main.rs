@@ -1,4 +1,4 @@
-//! `cargo xtask`: what a developer of the market runs. Of the market's crates it imports only `core`, so it builds in seconds.
+//! `cargo xtask`: what a developer of the market runs. Of the market's crates it imports only `core` and the tests' `testkit`, so it builds in seconds.
 
 mod accounts;
 mod coverage;
@@ -7,6 +7,7 @@ mod demo;
 mod deps;
 mod diagrams;
 mod errors;
+mod figures;
 mod idl;
 mod lock;
 mod marks;
@@ -101,6 +102,16 @@ enum Task {
         check: bool,
     },
 
+    /// Prints the figures of docs/OPERATORS.md from core and from the sizes of accounts
+    ///
+    /// What is locked, how long things take, what they cost.
+    #[command(after_help = "Examples:\n  cargo xtask figures\n  cargo xtask figures --check")]
+    Figures {
+        /// Only say whether the document's are up to date; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
     /// Checks that every error has its page in docs/errors, and writes their index
     ///
     /// The pages are written by hand. This says which are missing, which belong to no error, and which lack a section or the
@@ -138,7 +149,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, errors, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -181,6 +192,8 @@ fn perform(task: Task) -> Result<bool> {
         Task::Diagrams { check: false } => diagrams::write(&Workspace::load()?).map(|()| true),
         Task::Accounts { check: true } => accounts::check(&Workspace::load()?),
         Task::Accounts { check: false } => accounts::write(&Workspace::load()?).map(|()| true),
+        Task::Figures { check: true } => figures::check(&Workspace::load()?),
+        Task::Figures { check: false } => figures::write(&Workspace::load()?).map(|()| true),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
         Task::Deps => deps::run(&Workspace::load()?),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{accounts, demo, deps, diagrams, errors, idl, programs, render, setup, tidy};
+use crate::{accounts, demo, deps, diagrams, errors, figures, idl, programs, render, setup, tidy};
 
 /// What to leave out.
 #[derive(Args)]
@@ -43,6 +43,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
         steps.take("tidy", || clean(tidy::run(&workspace.root)?)),
         steps.take("diagrams", || clean(diagrams::check(&workspace)?)),
         steps.take("accounts", || clean(accounts::check(&workspace)?)),
+        steps.take("figures", || clean(figures::check(&workspace)?)),
         steps.take("errors", || clean(errors::run(&workspace.root, true)?)),
     ];
     let failed: Vec<_> = quick.into_iter().filter_map(Result::err).collect();
@@ -74,6 +75,7 @@ fn tests(workspace: &Workspace, options: &Options, [programs, renderer, foreign]
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--locked", "--workspace"])
+        .env(gridlease_testkit::REQUIRE_VAR, "1")
         .env("GRIDLEASE_PROGRAMS_DIR", programs)
         .env("GRIDLEASE_BIN", workspace.target.join("debug/gridlease"))
         .env("GRIDLEASE_RENDER_BIN", renderer)

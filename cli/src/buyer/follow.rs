@@ -373,9 +373,9 @@ impl Follower {
         }
         let what = match self.options.until {
             Until::Closed => {
-                "the job ended, but its accounts are not closed yet; anybody can do it with `gridlease lease close` and `gridlease job close`"
+                "the job ended, but its accounts are not closed yet; anyone can do this with `gridlease lease close` and `gridlease job close`"
             }
-            _ => "the job ended, but the provider is not paid yet; anybody can do it with `gridlease lease settle`",
+            _ => "the job ended, but the provider is not paid yet; anyone can do this with `gridlease lease settle`",
         };
         self.tell(JobEvent::Trouble { what: what.to_owned(), last: true }).await?;
         Ok(true)

@@ -1,6 +1,6 @@
 //! Posting a job once, whatever happens in between.
 
-use gridlease_sdk::account::{Job, Purse, size};
+use gridlease_sdk::account::{Job, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job;
 use gridlease_sdk::rpc::SendError;
@@ -62,7 +62,7 @@ impl Buyer {
             }
         }
         Chain::check_free(&owner, &purse, prepared.quote.cap.atoms(), "this job")?;
-        self.chain().check_sol(self.key(), &[size::<Job>()], "posting this job").await?;
+        self.chain().check_lamports(self.key(), prepared.quote.rent_sol.0, "posting this job").await?;
         let mut last_job = purse.last_job;
         for _ in 0..NUMBER_TRIES {
             let number = number.take().unwrap_or_else(|| next_number(last_job));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gridlease_core::{PricePerHour, limits};
+use gridlease_core::{PricePerHour, limits, tip};
 use gridlease_sdk::account::{Job, size};
 use gridlease_sdk::image::{http_client, resolve_digest};
 use gridlease_sdk::instruction::job::JobArgs;
@@ -39,7 +39,8 @@ pub struct Quote {
     pub min_charge: Usdc,
     /// What is free in the purse; none where it is not open.
     pub free: Option<Usdc>,
-    /// Rent of the job's account, which comes back when it is closed.
+    /// What posting locks: rent of the job's account, and what is set aside for tips. It comes back when the job is closed, less
+    /// the tips that keepers earned.
     pub rent_sol: Sol,
     /// Files that are pushed to the winner.
     pub inputs: Vec<InputFile>,
@@ -99,6 +100,7 @@ impl Buyer {
         self.chain().config().await?;
         let purse = self.chain().client().purse_of(&self.address()).await?;
         let rent = self.chain().client().rent_exempt_lamports(size::<Job>()).await?;
+        let locked = rent.saturating_add(tip::prepaid_job(args.attempts));
         let quote = Quote {
             name: manifest.name.clone(),
             image: manifest.image.clone(),
@@ -110,7 +112,7 @@ impl Buyer {
             cap: cap.into(),
             min_charge: min_charge.into(),
             free: purse.map(|purse| purse.free().into()),
-            rent_sol: Sol(rent),
+            rent_sol: Sol(locked),
             inputs: inputs
                 .into_iter()
                 .map(|input| InputFile { path: input.path, sha256: hex::encode(input.sha256), size: input.size })

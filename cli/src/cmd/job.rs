@@ -1,9 +1,11 @@
 //! `gridlease job`
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use futures_util::StreamExt as _;
+use gridlease_sdk::image::ImageReference;
 use gridlease_sdk::manifest::Manifest;
 use gridlease_sdk::node_api::LogStream;
 use gridlease_sdk::node_api::client::LogStart;
@@ -37,12 +39,17 @@ fn which(text: &str) -> Result<Which, String> {
 /// Jobs.
 #[derive(Debug, Subcommand)]
 pub enum Job {
-    /// Write a commented manifest to begin with.
-    #[command(after_help = "Examples:\n  gridlease job init\n  gridlease job init render.yaml")]
+    /// Write a commented manifest to begin with. It can be posted as it is.
+    #[command(
+        after_help = "Examples:\n  gridlease job init\n  gridlease job init render.yaml --image ghcr.io/me/render:1.2"
+    )]
     Init {
         /// The file to write; it must not exist.
         #[arg(default_value = "job.yaml", value_name = "FILE")]
         file: PathBuf,
+        /// The image to run, with its own command [default: a small one that says hello].
+        #[arg(short, long, value_name = "IMAGE")]
+        image: Option<ImageReference>,
     },
     /// Post a job: check the manifest, pin image and inputs, reserve the most that it can cost, open the bidding.
     #[command(
@@ -52,26 +59,29 @@ pub enum Job {
         /// The manifest.
         #[arg(value_name = "MANIFEST")]
         manifest: PathBuf,
-        /// Do not ask.
+        /// Skip the confirmation prompt.
         #[arg(short, long)]
         yes: bool,
         /// Check everything and show what it would cost, but post nothing.
         #[arg(long, conflicts_with_all = ["watch", "again"])]
         dry_run: bool,
-        /// Follow the job to its end.
+        /// Follow the job to its end, and end with the container's exit code.
         #[arg(short, long)]
         watch: bool,
         /// With --watch: fetch the outputs into this folder and verify them.
         #[arg(short, long, value_name = "DIR", requires = "watch")]
         output: Option<PathBuf>,
-        /// Post once more even if an earlier post of this manifest was cut off and may have arrived.
+        /// With --watch: end with 0 whatever exit code the container returned. An end without completion is a failure still.
+        #[arg(long, requires = "watch")]
+        ignore_exit_code: bool,
+        /// Post again even if an earlier, interrupted post of this manifest may have landed.
         #[arg(long)]
         again: bool,
     },
     /// List the keypair's jobs that are on chain.
     #[command(after_help = "Examples:\n  gridlease job list\n  gridlease job list --all")]
     List {
-        /// Those too that are closed and that this machine remembers.
+        /// Include closed jobs that this machine remembers.
         #[arg(short, long)]
         all: bool,
     },
@@ -82,7 +92,8 @@ pub enum Job {
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
     },
-    /// Follow a job live: bids, award, start, money, log, end. Pushes manifest and inputs to the winner.
+    /// Follow a job live: bids, award, start, money, log, end. Pushes manifest and inputs to the winner. Ends with the
+    /// container's exit code.
     #[command(after_help = "Examples:\n  gridlease job watch last\n  gridlease job watch 3Jk… --output out --json")]
     Watch {
         /// The job's address, or last.
@@ -91,9 +102,12 @@ pub enum Job {
         /// Fetch the outputs into this folder and verify them.
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
-        /// Leave out the container's log.
+        /// Do not show the container's log.
         #[arg(long)]
         no_logs: bool,
+        /// End with 0 whatever exit code the container returned. An end without completion is a failure still.
+        #[arg(long)]
+        ignore_exit_code: bool,
     },
     /// Print the container's log, its hash chain verified.
     #[command(after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow")]
@@ -101,10 +115,10 @@ pub enum Job {
         /// The job's address, or last.
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
-        /// Go on until the container ends.
+        /// Keep following until the container ends.
         #[arg(short, long)]
         follow: bool,
-        /// Begin at this line, counted from 0.
+        /// Start at this line, counted from 0.
         #[arg(long, default_value_t = 0, value_name = "LINE")]
         from: u64,
     },
@@ -125,7 +139,7 @@ pub enum Job {
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
     },
-    /// End a running job; what is not used comes back.
+    /// Stop a running job; what is not used comes back.
     #[command(after_help = "Example:\n  gridlease job stop last")]
     Stop {
         /// The job's address, or last.
@@ -142,14 +156,14 @@ pub enum Job {
         #[arg(value_name = "USDC")]
         amount: Usdc,
     },
-    /// Take a job back before it is awarded.
+    /// Cancel a job before it is awarded.
     #[command(after_help = "Example:\n  gridlease job cancel last")]
     Cancel {
         /// The job's address, or last.
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
     },
-    /// Enter an offer that takes automatic bids into a job's auction. Anybody may do it.
+    /// Enter an offer that takes automatic bids into a job's auction. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease job enter 3Jk… 6Mn…")]
     Enter {
         /// The job's address, or last.
@@ -159,14 +173,14 @@ pub enum Job {
         #[arg(value_name = "OFFER", value_parser = address)]
         offer: Pubkey,
     },
-    /// Award a job whose bidding is over. Anybody may do it.
+    /// Award a job whose bidding is over. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease job award 3Jk…")]
     Award {
         /// The job's address, or last.
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
     },
-    /// Close a job that is over; its rent goes back to who paid it. Anybody may do it.
+    /// Close a job that is over; its rent goes back to who paid it. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease job close 3Jk…")]
     Close {
         /// The job's address, or last.
@@ -175,23 +189,22 @@ pub enum Job {
     },
 }
 
-pub(super) async fn run(context: &Context, command: Job) -> Result<(), CliError> {
-    if let Job::Init { file } = &command {
-        return init(context, file);
+pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, CliError> {
+    if let Job::Init { file, image } = &command {
+        return init(context, file, image.as_ref()).map(|()| ExitCode::SUCCESS);
     }
     let buyer = context.buyer()?;
     let job = |which: &Which| resolve(&buyer, which);
-    match command {
-        Job::Init { .. } => Ok(()),
-        Job::Post { manifest, yes, dry_run, watch, output, again } => {
-            let post = Post { manifest, yes, dry_run, watch, output, again };
-            post.run(context, &buyer).await
+    let done = match command {
+        Job::Post { manifest, yes, dry_run, watch, output, ignore_exit_code, again } => {
+            let post = Post { manifest, yes, dry_run, watch, output, ignore_exit_code, again };
+            return post.run(context, &buyer).await;
         }
         Job::List { all } => context.out.report(&report::Jobs(buyer.jobs(all).await?)),
         Job::Show { job: which } => context.out.report(&buyer.show(&job(&which)?).await?),
-        Job::Watch { job: which, output, no_logs } => {
+        Job::Watch { job: which, output, no_logs, ignore_exit_code } => {
             let options = FollowOptions { logs: !no_logs, outputs: output, ..FollowOptions::default() };
-            follow(context, &buyer, job(&which)?, options).await
+            return follow(context, &buyer, job(&which)?, options, ignore_exit_code).await;
         }
         Job::Logs { job: which, follow, from } => logs(context, &buyer, &job(&which)?, follow, from).await,
         Job::Get { job: which, output } => {
@@ -209,7 +222,8 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<(), CliError>
             context.out.report(&done?)
         }
         step => one_step(context, &buyer, step).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn one_step(context: &Context, buyer: &Buyer, command: Job) -> Result<(), CliError> {
@@ -245,7 +259,7 @@ fn resolve(buyer: &Buyer, which: &Which) -> Result<Pubkey, CliError> {
     Ok(last.address()?)
 }
 
-fn init(context: &Context, file: &Path) -> Result<(), CliError> {
+fn init(context: &Context, file: &Path, image: Option<&ImageReference>) -> Result<(), CliError> {
     use std::io::Write as _;
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -254,8 +268,12 @@ fn init(context: &Context, file: &Path) -> Result<(), CliError> {
         _ => CliError::Local(format!("cannot write {}: {source}", file.display())),
     };
     let mut target = std::fs::File::options().write(true).create_new(true).open(file).map_err(failed)?;
-    target.write_all(Manifest::template().as_bytes()).map_err(failed)?;
-    context.out.note(&format!("wrote {0}; edit it, then run `gridlease job post {0}`", file.display()));
+    let text = image.map_or_else(|| Manifest::template().to_owned(), Manifest::template_for);
+    target.write_all(text.as_bytes()).map_err(failed)?;
+    context.out.note(&format!(
+        "wrote {0}; set its image, price and duration, then run `gridlease job post {0} --watch --output out`",
+        file.display()
+    ));
     Ok(())
 }
 
@@ -265,18 +283,19 @@ struct Post {
     dry_run: bool,
     watch: bool,
     output: Option<PathBuf>,
+    ignore_exit_code: bool,
     again: bool,
 }
 
 impl Post {
-    async fn run(self, context: &Context, buyer: &Buyer) -> Result<(), CliError> {
+    async fn run(self, context: &Context, buyer: &Buyer) -> Result<ExitCode, CliError> {
         let out = context.out;
         let spinner = out.spinner("checking the manifest, the image and the inputs");
         let prepared = buyer.prepare(&self.manifest).await;
         spinner.finish_and_clear();
         let prepared = prepared?;
         if self.dry_run {
-            return out.report(&prepared.quote);
+            return out.report(&prepared.quote).map(|()| ExitCode::SUCCESS);
         }
         if !self.yes && out.is_interactive() {
             out.note(&prepared.quote.human());
@@ -299,20 +318,32 @@ impl Post {
                 "`gridlease job watch {}` follows it and hands manifest and inputs to the winner: run it before the bidding ends",
                 posted.job
             ));
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         if out.is_json() {
             out.json_line(&posted)?;
         } else {
             out.note(&posted.human());
         }
-        follow(context, buyer, posted.job, FollowOptions { outputs: self.output, ..FollowOptions::default() }).await
+        let options = FollowOptions { outputs: self.output, ..FollowOptions::default() };
+        follow(context, buyer, posted.job, options, self.ignore_exit_code).await
     }
 }
 
-async fn follow(context: &Context, buyer: &Buyer, job: Pubkey, options: FollowOptions) -> Result<(), CliError> {
+async fn follow(
+    context: &Context,
+    buyer: &Buyer,
+    job: Pubkey,
+    options: FollowOptions,
+    ignore_exit_code: bool,
+) -> Result<ExitCode, CliError> {
     let summary = watch(context, buyer, job, options).await?;
-    if context.out.is_json() { context.out.json_line(&summary) } else { context.out.report(&summary) }
+    if context.out.is_json() {
+        context.out.json_line(&summary)?
+    } else {
+        context.out.report(&summary)?
+    }
+    summary.ending().exit_code(ignore_exit_code)
 }
 
 async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, follow: bool, from: u64) -> Result<(), CliError> {

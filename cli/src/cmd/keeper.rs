@@ -16,7 +16,7 @@ use crate::output::{Report, fields, rows};
 /// The keeper.
 #[derive(Debug, Subcommand)]
 pub enum Keeper {
-    /// Run a keeper until Ctrl-C: enters offers, awards, settles, expires and closes for everybody. It never chooses an
+    /// Run a keeper until Ctrl-C: enters offers, awards, settles, expires and closes for everyone. It never chooses an
     /// outcome; it pays fees with the keypair.
     #[command(
         after_help = "Examples:\n  gridlease keeper run\n  gridlease keeper run --once --json\n  gridlease keeper run --shard 0/4 --log-format json"
@@ -27,13 +27,13 @@ pub enum Keeper {
 /// How the keeper runs.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Do what is due now, and end.
+    /// Run one pass and exit.
     #[arg(long)]
     once: bool,
-    /// Say what is due, and send nothing.
+    /// Print planned transactions without sending them.
     #[arg(long)]
     dry_run: bool,
-    /// Take a part of the work: I/N, counted from 0.
+    /// Handle one part of the work: I/N, counted from 0.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
     /// Settle a running lease once it owes this much USDC.
@@ -42,16 +42,16 @@ pub struct Run {
     /// Settle a running lease once it owes what it earns in this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
     settle_every: u64,
-    /// Transactions under way at the same time, 1 to 256.
+    /// Transactions in flight at the same time, 1 to 256.
     #[arg(long, value_name = "N", default_value_t = 16)]
     concurrency: usize,
     /// The most that may be spent on fees in an hour, in lamports.
     #[arg(long, value_name = "LAMPORTS", default_value_t = 50_000_000)]
     fee_budget: u64,
-    /// How often the books are audited, in seconds; 0 for never.
+    /// Seconds between two audits of the books; 0 for none.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     audit_every: u64,
-    /// How the log is written.
+    /// Format of the log.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 }

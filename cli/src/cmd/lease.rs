@@ -17,28 +17,28 @@ pub enum Lease {
         #[arg(value_name = "LEASE", value_parser = address)]
         lease: Pubkey,
     },
-    /// Pay the provider what has accrued. Anybody may do it.
+    /// Pay the provider what has accrued. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease lease settle 4Fh…")]
     Settle {
         /// The lease.
         #[arg(value_name = "LEASE", value_parser = address)]
         lease: Pubkey,
     },
-    /// Move a lease on whose money or grace period has ended. Anybody may do it.
+    /// End the paid time or the grace period of a lease that has run out of either. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease lease expire 4Fh…")]
     Expire {
         /// The lease.
         #[arg(value_name = "LEASE", value_parser = address)]
         lease: Pubkey,
     },
-    /// Fail a lease that did not start in time. Anybody may do it, after its deadline.
+    /// Fail a lease that did not start in time. Anyone can do this, after its deadline.
     #[command(after_help = "Example:\n  gridlease lease fail-start 4Fh…")]
     FailStart {
         /// The lease.
         #[arg(value_name = "LEASE", value_parser = address)]
         lease: Pubkey,
     },
-    /// Close a lease that is over and paid. Anybody may do it.
+    /// Close a lease that is over and paid. Anyone can do this.
     #[command(after_help = "Example:\n  gridlease lease close 4Fh…")]
     Close {
         /// The lease.

@@ -3,8 +3,10 @@
 pub mod admin;
 pub mod config;
 pub mod describe;
+mod exit;
 pub mod job;
 pub mod keeper;
+pub mod key;
 pub mod lease;
 pub mod node;
 pub mod offer;
@@ -13,6 +15,7 @@ pub mod purse;
 mod report;
 mod watch;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use gridlease_sdk::rpc::Client;
@@ -23,7 +26,6 @@ use crate::args::{Args, Command, Global};
 use crate::buyer::Buyer;
 use crate::chain::Chain;
 use crate::error::CliError;
-use crate::key;
 use crate::output::Output;
 use crate::settings::{Home, Settings};
 
@@ -71,7 +73,7 @@ impl Context {
     /// # Errors
     /// [`CliError::Key`].
     pub fn key(&self) -> Result<Arc<Keypair>, CliError> {
-        Ok(key::read(&self.settings.keypair.value)?)
+        Ok(crate::key::read(&self.settings.keypair.value)?)
     }
 
     /// The buyer.
@@ -84,21 +86,21 @@ impl Context {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end and returns its exit code: 0, or that of a container that was followed to its end.
 ///
 /// # Errors
 /// [`CliError`], whose kind is the exit code.
-pub async fn run(args: Args) -> Result<(), CliError> {
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     if let Command::Completions { shell } = args.command {
         let mut command = <Args as clap::CommandFactory>::command();
         clap_complete::generate(shell, &mut command, "gridlease", &mut std::io::stdout());
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let context = Context::new(args.global)?;
     match args.command {
         // Daemons end in their own time.
-        Command::Keeper(command) => return keeper::run(&context, command).await,
-        Command::Node(command) => return node::run(&context, command).await,
+        Command::Keeper(command) => keeper::run(&context, command).await.map(|()| ExitCode::SUCCESS),
+        Command::Node(command) => node::run(&context, command).await.map(|()| ExitCode::SUCCESS),
         command => {
             tokio::select! {
                 done = short(&context, command) => done,
@@ -110,17 +112,19 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-async fn short(context: &Context, command: Command) -> Result<(), CliError> {
-    match command {
+async fn short(context: &Context, command: Command) -> Result<ExitCode, CliError> {
+    let done = match command {
+        Command::Job(command) => return job::run(context, command).await,
         Command::Purse(command) => purse::run(context, command).await,
-        Command::Job(command) => job::run(context, command).await,
         Command::Offer(command) => offer::run(context, command).await,
         Command::Provider(command) => provider::run(context, command).await,
         Command::Lease(command) => lease::run(context, command).await,
+        Command::Key(command) => key::run(context, command),
         Command::Config(command) => config::run(context, command),
         Command::Admin(command) => admin::run(context, command).await,
         Command::Keeper(_) | Command::Node(_) | Command::Completions { .. } => Ok(()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Reads an address.

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use gridlease_core::gpu::{REGIONS, region_id};
 use gridlease_node::agent::{self, NodeConfig, OfferPolicy};
+use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
 use gridlease_node::layout::StateDir;
 use gridlease_node::tls::Identity;
@@ -27,12 +28,12 @@ use crate::logging::LogFormat;
 /// The node.
 #[derive(Debug, Subcommand)]
 pub enum Node {
-    /// Make the node's certificate, where there is none, and print what has to be registered. --keypair is the node's hot
+    /// Create the node's certificate if it does not exist, and print what to register. --keypair is the node's hot
     /// key.
     #[command(after_help = "Example:\n  gridlease node init --keypair node.json --state-dir /var/lib/gridlease")]
     Init,
     /// Run this machine's node until Ctrl-C: keeps its offer alive, bids, runs jobs in containers. --keypair is the node's
-    /// hot key. Containers run on while the node is down, and are taken up again by its next start.
+    /// hot key. Containers keep running while the node is down; its next start resumes them.
     #[command(
         after_help = "Examples:\n  gridlease node run --keypair node.json --authority 9qR… --ask 1.80 --floor 1.20\n  gridlease node run --keypair node.json --authority 9qR… --cpu --ask 0.10 --units 2 --cpu-cores 1 --memory 1GiB"
     )]
@@ -45,7 +46,7 @@ pub struct Run {
     /// Address of the provider's cold key, whose record names this node.
     #[arg(long, visible_alias = "provider", value_name = "ADDRESS", value_parser = parse_address)]
     authority: Pubkey,
-    /// Where buyers are answered.
+    /// Address on which to answer buyers.
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
     /// URL at which buyers reach this node; where given, the provider record must say the same.
@@ -68,7 +69,7 @@ pub struct Run {
     /// Lowest price per hour of a bid, in USDC [default: the ask].
     #[arg(long, value_name = "USDC")]
     floor: Option<Usdc>,
-    /// Let anybody enter the offer into auctions (the default).
+    /// Let anyone enter the offer into auctions (the default).
     #[arg(long, conflicts_with = "bid")]
     auto_bid: bool,
     /// Let this node place its bids itself.
@@ -89,13 +90,13 @@ pub struct Run {
     /// Disk of one unit, such as 100GiB [default: eight tenths of what is free, divided].
     #[arg(long, value_name = "SIZE", value_parser = size_mib)]
     disk: Option<u32>,
-    /// Where the machine stands.
+    /// Region of the machine.
     #[arg(long, value_name = "REGION", default_value = "any", value_parser = region)]
     region: u8,
-    /// Downstream bandwidth in Mbit/s; 0 for not told.
+    /// Downstream bandwidth in Mbit/s; 0 if unknown.
     #[arg(long, value_name = "MBIT", default_value_t = 0)]
     down: u32,
-    /// Upstream bandwidth in Mbit/s; 0 for not told.
+    /// Upstream bandwidth in Mbit/s; 0 if unknown.
     #[arg(long, value_name = "MBIT", default_value_t = 0)]
     up: u32,
 
@@ -105,13 +106,17 @@ pub struct Run {
     /// Largest image that is pulled, unpacked, such as 40GiB.
     #[arg(long, value_name = "SIZE", default_value = "64GiB")]
     max_image_size: ByteSize,
+    /// Pull images from this registry although it is not on the public internet: HOST, HOST:PORT or ADDRESS/BITS. Can be
+    /// given several times.
+    #[arg(long, value_name = "REGISTRY")]
+    allow_registry: Vec<AllowedRegistry>,
     /// Fetch inputs from private addresses too. Only for a market on one machine.
     #[arg(long)]
     allow_private_inputs: bool,
-    /// Seconds that others are given to do what anybody may do before this node does it itself.
+    /// Seconds to wait for others to take a step that anyone can take, before this node takes it.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     patience: u64,
-    /// How the log is written.
+    /// Format of the log.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 }
@@ -214,13 +219,14 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
             ..OfferPolicy::default()
         },
         max_image_bytes: run.max_image_size.as_u64(),
+        registries: RegistryPolicy::new(run.allow_registry.clone()),
         allow_private_inputs: run.allow_private_inputs,
         patience: Duration::from_secs(run.patience),
     };
     let out = context.out;
     let started = move |started: &agent::Started| {
         out.note(&format!(
-            "node of provider {} with offer {}: answering at {}, {} leases taken up again",
+            "node of provider {} with offer {}: answering at {}, {} leases resumed",
             started.provider, started.offer, started.api, started.resumed
         ));
     };

@@ -12,7 +12,7 @@ pub enum Offer {
     /// List the offers that take leases now, the cheapest first.
     #[command(after_help = "Examples:\n  gridlease offer list\n  gridlease offer list --all --json")]
     List {
-        /// Those too that are expired, withdrawn or full.
+        /// Include offers that are expired, withdrawn or full.
         #[arg(long)]
         all: bool,
     },

@@ -72,7 +72,10 @@ impl Report for Quote {
             ("bidding", &format!("{}, {} attempts", span(self.window_s.into()), self.attempts)),
             ("reserved", &format!("{} USDC; what is not used comes back", self.cap)),
             ("free", &free),
-            ("rent", &format!("{} SOL, returned when the job is closed", self.rent_sol)),
+            (
+                "rent",
+                &format!("{} SOL, returned when the job is closed, less the tips that keepers earn", self.rent_sol),
+            ),
         ])
     }
 }
@@ -228,7 +231,7 @@ impl Report for LeaseView {
             ("stake", &usdc(self.stake)),
             ("awarded", &relative(self.awarded_ts, now)),
             ("started", &relative(self.ready_ts, now)),
-            ("money ends", &relative(self.money.runway_end, now)),
+            ("funded until", &relative(self.money.runway_end, now)),
             ("ended", &relative(self.ended_ts, now)),
             ("result", &self.result_hash),
         ])
@@ -323,6 +326,16 @@ impl Report for MarketView {
             ("slot", &format!("{} ms", self.slot_ms)),
             ("intake", &if self.paused { "paused" } else { "open" }),
         ]);
+        text.push_str("\n\n");
+        text.push_str(&match &self.stake {
+            None => "staking is not configured".to_owned(),
+            Some(stake) => fields(&[
+                ("staking's admin", &stake.admin),
+                ("staking's mint", &stake.usdc_mint),
+                ("staking's insurance", &stake.insurance),
+                ("only this market slashes", &if stake.only_this_market_slashes { "yes" } else { "NO" }),
+            ]),
+        });
         if self.transaction.is_some() {
             text.push_str(&format!("\n\n{}", sent(self.transaction.as_ref())));
         }

@@ -8,6 +8,7 @@ use solana_pubkey::Pubkey;
 
 use super::Context;
 use super::describe::{describe, money_line};
+use super::exit::Ending;
 use crate::amount::Usdc;
 use crate::buyer::event::as_text;
 use crate::buyer::{Buyer, FollowOptions, JobEvent, Money};
@@ -21,6 +22,9 @@ pub(super) struct Summary {
     #[serde(serialize_with = "as_text")]
     pub job: Pubkey,
     pub reason: String,
+    /// The same for programs of ours.
+    #[serde(skip)]
+    end: EndReason,
     pub exit_code: Option<i32>,
     pub paid: Usdc,
     pub fee: Usdc,
@@ -59,6 +63,7 @@ pub(super) async fn watch(
     let mut summary = Summary {
         job,
         reason: EndReason::None.name().to_owned(),
+        end: EndReason::None,
         exit_code: None,
         paid: Usdc(0),
         fee: Usdc(0),
@@ -131,10 +136,16 @@ impl Summary {
             }
             JobEvent::JobEnded { reason, exit_code } => {
                 self.reason = reason.name().to_owned();
+                self.end = *reason;
                 self.exit_code = self.exit_code.or(*exit_code);
             }
             _ => {}
         }
+    }
+
+    /// What the command's exit code follows from.
+    pub(super) fn ending(&self) -> Ending {
+        Ending { job: self.job, reason: self.end, container: self.exit_code }
     }
 
     fn money(&mut self, money: &Money) {

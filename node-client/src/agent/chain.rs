@@ -14,6 +14,7 @@ use solana_signer::Signer as _;
 use tokio::sync::OnceCell;
 
 use crate::clock::{Clock, HostClock};
+use crate::sold::Sold;
 
 /// What became of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,12 +104,12 @@ impl Chain {
         Ok(self.client.job_with_uri(job).await?.1)
     }
 
-    /// The digest of the job's image.
+    /// What the job was posted as.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn image_digest(&self, job: &Pubkey) -> Result<[u8; 32], ReadError> {
-        Ok(self.client.get::<Job>(job).await?.image_digest)
+    pub async fn sold(&self, job: &Pubkey) -> Result<Sold, ReadError> {
+        Ok(Sold::from(&self.client.get::<Job>(job).await?))
     }
 
     /// The insurance fund's token account.

@@ -9,6 +9,7 @@ use gridlease_sdk::rpc::Client;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 
+use crate::driver::RegistryPolicy;
 use crate::gpu::{GpuSource, Inventory};
 
 /// A node's configuration.
@@ -34,6 +35,8 @@ pub struct NodeConfig {
     pub offer: OfferPolicy,
     /// Largest image in bytes, unpacked.
     pub max_image_bytes: u64,
+    /// The registries that images are pulled from.
+    pub registries: RegistryPolicy,
     /// May inputs be fetched from private addresses? Only for a market on one machine.
     pub allow_private_inputs: bool,
     /// How long others (keepers, buyers) are given to do what anybody may do before the node does it itself.

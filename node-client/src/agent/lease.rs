@@ -17,6 +17,7 @@ use super::chain::{Chain, Submitted};
 use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
+use crate::for_buyer::{ForBuyer, plain};
 use crate::reconcile::{Action, ChainLease, ChainState, next};
 use crate::store::{LeaseRecord, Phase, Step, StopReason, Store};
 use crate::worker::{WorkError, Worker};
@@ -77,8 +78,8 @@ impl LeaseTask {
                 Ok(true) => break,
                 Ok(false) => pause = PAUSE,
                 Err(error) => {
-                    tracing::warn!(%lease, %error, "will try again in {pause:?}");
-                    self.say(&lease, error.to_string());
+                    tracing::warn!(%lease, error = plain(&error.to_string(), 1_024), "will try again in {pause:?}");
+                    self.say(&lease, &error);
                     let jitter = pause.mul_f64(rand::random_range(0.8..1.2));
                     tokio::select! {
                         () = self.shutdown.cancelled() => break,
@@ -178,6 +179,9 @@ impl LeaseTask {
                 seen.chain.state = ChainState::Unknown;
             }
         }
+        if record.sold.is_none() {
+            self.learn_sold(record).await;
+        }
         if !seen.uri_known && seen.account.is_some() {
             match self.chain.manifest_uri(&record.job).await {
                 Ok(uri) => (seen.uri, seen.uri_known) = (uri, true),
@@ -186,8 +190,25 @@ impl LeaseTask {
         }
     }
 
-    /// Leaves a word for the buyer and the operator.
-    fn say(&self, lease: &Pubkey, message: String) {
+    /// What a record of an earlier version does not tell.
+    async fn learn_sold(&self, record: &LeaseRecord) {
+        match self.chain.sold(&record.job).await {
+            Ok(sold) => {
+                let kept = self.store.update(&record.lease, |record| {
+                    record.sold = Some(sold);
+                    Ok(())
+                });
+                if let Err(error) = kept {
+                    tracing::warn!(lease = %record.lease, %error, "what was sold cannot be written down");
+                }
+            }
+            Err(error) => tracing::warn!(job = %record.job, %error, "the job cannot be read"),
+        }
+    }
+
+    /// Leaves a word for the buyer, which is never the error's own text.
+    fn say(&self, lease: &Pubkey, error: &impl ForBuyer) {
+        let message = error.for_buyer();
         let said = self.store.update(lease, |record| {
             record.message = message;
             Ok(())
@@ -200,14 +221,8 @@ impl LeaseTask {
     async fn post_ready(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
         let Some(account) = &seen.account else { return Ok(()) };
         self.store.intend(&record.lease, Step::PostReady)?;
-        let digest = match self.chain.image_digest(&record.job).await {
-            Ok(digest) => digest,
-            Err(error) => {
-                tracing::warn!(lease = %record.lease, %error, "ready waits for the chain");
-                tokio::time::sleep(PAUSE).await;
-                return Ok(());
-            }
-        };
+        // Of the image that runs, not of the one that the chain names: the program compares the two.
+        let digest = self.worker.image_digest(&record.lease).await?;
         let keys = LeaseKeys::new(record.lease, account);
         let ready = instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
         match self.chain.submit(&[ready]).await {

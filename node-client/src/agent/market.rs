@@ -20,6 +20,7 @@ use super::chain::{Chain, Submitted};
 use super::config::{OfferPolicy, Unit, gpu_root};
 use super::health::Health;
 use crate::bidder::{Decision, Reason, Side, decide};
+use crate::sold::Sold;
 use crate::store::NewLease;
 use crate::worker::Worker;
 
@@ -248,6 +249,7 @@ impl MarketTask {
             poster: job.payer,
             manifest_hash: job.manifest_hash,
             gpus,
+            sold: Sold::from(&job),
         };
         match worker.adopt(new).await {
             Ok(record) => {

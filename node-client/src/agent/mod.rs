@@ -153,7 +153,8 @@ pub async fn run(
     let state = StateDir::open(&config.state_dir)?;
     let store = Store::open(&state.database())?;
     let identity = Identity::load_or_create(&state)?;
-    let driver: Arc<dyn Driver> = Arc::new(DockerDriver::connect(config.docker_socket.clone()).await?);
+    let docker = DockerDriver::connect(config.docker_socket.clone()).await?;
+    let driver: Arc<dyn Driver> = Arc::new(docker.with_registries(config.registries.clone()));
     let engine = driver.check(config.gpu != GpuSource::Cpu).await?;
     let machine = inventory(&config.gpu, &config.state_dir)?;
     let unit = config.offer.unit(&machine)?;

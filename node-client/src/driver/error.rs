@@ -67,6 +67,16 @@ pub enum DriverError {
         /// What went wrong.
         reason: String,
     },
+    /// The registry is not on the public internet, or sends its clients elsewhere, and the owner does not allow it.
+    #[error(
+        "the registry of {image} is not asked: {reason}; if it is one of yours, name it with --allow-registry HOST[:PORT]"
+    )]
+    RegistryNotAllowed {
+        /// The image.
+        image: String,
+        /// Where it leads.
+        reason: String,
+    },
     /// No byte came for too long.
     #[error("the pull of {image} stood still for {seconds} s")]
     PullStalled {
@@ -94,6 +104,14 @@ pub enum DriverError {
         bytes: u64,
         /// Bytes allowed.
         limit: u64,
+    },
+    /// The image asks for something that no container here gets.
+    #[error("image {image} cannot be run: {reason}")]
+    ImageUnfit {
+        /// The image.
+        image: String,
+        /// What it asks for.
+        reason: String,
     },
     /// The container description is not acceptable.
     #[error("the container cannot be made: {reason}")]

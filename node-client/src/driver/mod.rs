@@ -8,6 +8,7 @@ pub mod docker;
 mod error;
 pub mod fake;
 mod image;
+mod registry;
 mod spec;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 pub use error::DriverError;
 pub use image::{BadImage, ImageRef};
+pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, container_name};
 
 /// The engine's identifier of a container.

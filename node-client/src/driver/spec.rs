@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use gridlease_sdk::manifest::is_reserved_variable;
 use solana_pubkey::Pubkey;
 
 use super::{DriverError, ImageRef};
@@ -151,6 +152,9 @@ impl ContainerSpec {
             self.env.iter().find(|(k, v)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0'))
         {
             return bad(format!("environment variable `{key}` has an empty name, an `=` in its name or a zero byte"));
+        }
+        if let Some((key, _)) = self.env.iter().find(|(key, _)| is_reserved_variable(key)) {
+            return bad(format!("environment variable `{key}` is the node's to set"));
         }
         if self.mounts.len() > MAX_MOUNTS {
             return bad(format!("{} mounts; {MAX_MOUNTS} are allowed", self.mounts.len()));

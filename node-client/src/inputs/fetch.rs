@@ -48,26 +48,7 @@ impl Fetcher {
     /// # Errors
     /// [`InputError::Transfer`] if TLS cannot be set up.
     pub fn new(policy: FetchPolicy) -> Result<Self, InputError> {
-        let checked = policy.clone();
-        let redirects = reqwest::redirect::Policy::custom(move |attempt| {
-            if attempt.previous().len() > MAX_REDIRECTS {
-                return attempt.error("too many redirects");
-            }
-            match check_url(attempt.url(), &checked) {
-                Ok(()) => attempt.follow(),
-                Err(reason) => attempt.error(reason),
-            }
-        });
-        let mut builder = reqwest::Client::builder()
-            .redirect(redirects)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(policy.timeout)
-            .pool_max_idle_per_host(0);
-        if !policy.allow_private {
-            // A proxy would resolve names itself, past the check of their addresses.
-            builder = builder.https_only(true).no_proxy().dns_resolver(Arc::new(PublicOnly));
-        }
-        let http = builder.build().map_err(|e| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) })?;
+        let http = client(&policy).map_err(|e| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) })?;
         Ok(Self { http, policy })
     }
 
@@ -105,6 +86,40 @@ impl Fetcher {
         place(lease, &input.sha256, uri, max_bytes, answer.bytes_stream()).await?;
         Ok(())
     }
+}
+
+/// A client that is held to `policy`, redirects included.
+fn client(policy: &FetchPolicy) -> reqwest::Result<reqwest::Client> {
+    let checked = policy.clone();
+    let redirects = reqwest::redirect::Policy::custom(move |attempt| {
+        if attempt.previous().len() > MAX_REDIRECTS {
+            return attempt.error("too many redirects");
+        }
+        match check_url(attempt.url(), &checked) {
+            Ok(()) => attempt.follow(),
+            Err(reason) => attempt.error(reason),
+        }
+    });
+    let mut builder = reqwest::Client::builder()
+        .redirect(redirects)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(policy.timeout)
+        .pool_max_idle_per_host(0);
+    if !policy.allow_private {
+        // A proxy would resolve names itself, past the check of their addresses.
+        builder = builder.https_only(true).no_proxy().dns_resolver(Arc::new(PublicOnly));
+    }
+    builder.build()
+}
+
+/// A client that reaches the public internet over TLS and nothing else, for short answers.
+pub(crate) fn public_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    client(&FetchPolicy { timeout, ..FetchPolicy::default() })
+}
+
+/// Whether [`public_client`] may be sent to this address; names are checked when they are resolved.
+pub(crate) fn leads_outside(url: &Url) -> bool {
+    check_url(url, &FetchPolicy::default()).is_ok()
 }
 
 fn check_url(url: &Url, policy: &FetchPolicy) -> Result<(), &'static str> {
@@ -145,7 +160,7 @@ impl Resolve for PublicOnly {
 }
 
 /// An error with what caused it: the outermost message alone says only that something failed.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -20,6 +20,7 @@ use crate::layout::{LeaseDir, StateDirError, at, persist};
 
 pub use address::is_public;
 pub use fetch::{FetchPolicy, Fetcher};
+pub(crate) use fetch::{chain, leads_outside, public_client};
 
 /// A transfer in which no byte comes for so long is given up.
 const STALL: Duration = Duration::from_secs(30);

@@ -42,6 +42,7 @@ impl World {
             poster: key,
             manifest_hash: [0; 32],
             gpus: vec![],
+            sold: crate::sold::Sold::default(),
         };
         Self {
             record: LeaseRecord::won(new, 0),

@@ -10,8 +10,16 @@ const READY: Local = Local { manifest: Need::Here, inputs: Need::Here, operator_
 
 fn record(phase: Phase) -> LeaseRecord {
     let key = Pubkey::new_from_array([1; 32]);
-    let new =
-        NewLease { lease: key, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] };
+    let new = NewLease {
+        lease: key,
+        job: key,
+        attempt: 1,
+        buyer: key,
+        poster: key,
+        manifest_hash: [0; 32],
+        gpus: vec![],
+        sold: crate::sold::Sold::default(),
+    };
     let mut record = LeaseRecord::won(new, 0);
     record.reach(phase);
     record

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use solana_pubkey::Pubkey;
 
+pub(crate) use record::hex32;
 pub use record::{Ended, LeaseRecord, NewLease, Phase, Step, StopReason};
 
 const LEASES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("leases");

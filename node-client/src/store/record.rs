@@ -5,6 +5,7 @@ use solana_pubkey::Pubkey;
 
 use super::StoreError;
 use crate::driver::{ContainerId, Exit};
+use crate::sold::Sold;
 
 /// How far a lease is. A phase is entered when its effect is complete, but for `Pulling`, which says that it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +35,7 @@ pub enum Phase {
     Done,
     /// Given up before the container ran.
     Failed {
-        /// Why, for the operator and the buyer.
+        /// Why, in words that a buyer may read (see [`crate::for_buyer`]).
         reason: String,
     },
 }
@@ -163,6 +164,8 @@ pub struct NewLease {
     pub manifest_hash: [u8; 32],
     /// UUIDs of the GPUs set aside for it.
     pub gpus: Vec<String>,
+    /// What the job was posted as.
+    pub sold: Sold,
 }
 
 /// One lease as the node remembers it.
@@ -187,6 +190,9 @@ pub struct LeaseRecord {
     pub manifest_hash: [u8; 32],
     /// UUIDs of the GPUs set aside for it.
     pub gpus: Vec<String>,
+    /// What the job was posted as; `None` in records of a version that did not keep it, until the chain was asked.
+    #[serde(default)]
+    pub sold: Option<Sold>,
     /// How far it is.
     pub phase: Phase,
     /// The step that was begun and of which no end is known.
@@ -231,6 +237,7 @@ impl LeaseRecord {
             poster: new.poster,
             manifest_hash: new.manifest_hash,
             gpus: new.gpus,
+            sold: Some(new.sold),
             phase: Phase::Won,
             intent: None,
             container: None,
@@ -307,7 +314,7 @@ mod base58 {
 }
 
 /// Hashes as lower-case hex.
-mod hex32 {
+pub(crate) mod hex32 {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {

@@ -12,6 +12,7 @@ fn lease(n: u8) -> NewLease {
         poster: key(102),
         manifest_hash: [n; 32],
         gpus: vec!["GPU-1".to_owned()],
+        sold: crate::sold::Sold::default(),
     }
 }
 

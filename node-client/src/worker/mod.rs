@@ -20,11 +20,13 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
+use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::{Fetcher, InputError, Missing, missing};
 use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
 use crate::outputs::{self, OutputsError};
 use crate::reconcile::{Action, Local, Need, Note};
+use crate::sold;
 use crate::store::{LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
 
@@ -80,6 +82,9 @@ pub enum WorkError {
         /// Why.
         reason: String,
     },
+    /// The record does not say what was sold; the main loop asks the chain.
+    #[error("what was sold is not known yet")]
+    SoldUnknown,
     /// The action is the main loop's: it needs the chain, or is no work at all.
     #[error("{0} is not done by the worker")]
     NotLocal(String),
@@ -174,6 +179,18 @@ impl Worker {
         .await
     }
 
+    /// Digest of the image that the lease's container was made from.
+    ///
+    /// # Errors
+    /// [`WorkError::Manifest`] where the manifest is gone or damaged.
+    pub async fn image_digest(&self, lease: &Pubkey) -> Result<[u8; 32], WorkError> {
+        let manifest = self.manifest(lease).await?;
+        manifest.as_ref().and_then(sold::image_digest).ok_or_else(|| WorkError::Manifest {
+            path: self.state.lease(lease).manifest(),
+            reason: "it names no image by digest, or is gone".to_owned(),
+        })
+    }
+
     /// Puts a manifest that came with the job in place (inline on the chain, or fetched). Its hash has to be the lease's.
     ///
     /// # Errors
@@ -224,15 +241,24 @@ impl Worker {
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
         let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
-        let Some(manifest) = self.manifest(&record.lease).await? else {
-            let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
-            return Ok(Local { manifest, ..here });
+        let manifest = match self.manifest(&record.lease).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => {
+                let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
+                return Ok(Local { manifest, ..here });
+            }
+            // No input helps this one; the next step refuses it for good.
+            Err(WorkError::Manifest { .. }) => return Ok(here),
+            Err(e) => return Err(e),
         };
         if record.started_at_ms.is_some() {
             let (dir, limit) =
                 (self.state.lease(&record.lease), manifest.resources.disk_mib.saturating_mul(1024 * 1024));
             let used = blocking(move || Ok(outputs::usage(&dir))).await?;
             return Ok(Local { disk_full: used > limit, ..here });
+        }
+        if record.sold.as_ref().is_some_and(|sold| sold::check(&manifest, sold).is_err()) {
+            return Ok(here); // likewise
         }
         let missing = self.missing_inputs(&record.lease).await?;
         let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
@@ -308,7 +334,10 @@ impl Worker {
         };
         match outcome {
             // Everything that can fail for good here comes before the container has run.
-            Err(e) if e.is_permanent() => self.note(record, Note::Failed(e.to_string())).await,
+            Err(e) if e.is_permanent() => {
+                tracing::warn!(lease = %record.lease, error = plain(&e.to_string(), 1_024), "the start is given up");
+                self.note(record, Note::Failed(e.for_buyer())).await
+            }
             outcome => outcome,
         }
     }

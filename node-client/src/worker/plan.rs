@@ -45,9 +45,9 @@ pub fn container_spec(
 ) -> Result<ContainerSpec, PlanError> {
     runnable::check(manifest)?;
     let wanted = manifest.resources.gpu.as_ref().map_or(0, |gpu| gpu.count);
-    if usize::try_from(wanted).ok() != Some(record.gpus.len()) {
-        return Err(PlanError::Gpus { wanted, reserved: record.gpus.len() });
-    }
+    // A unit may have more of them than the job asks for; the job gets what it asks for.
+    let gpus = usize::try_from(wanted).ok().and_then(|wanted| record.gpus.get(..wanted));
+    let gpus = gpus.ok_or(PlanError::Gpus { wanted, reserved: record.gpus.len() })?;
     let mut mounts = Vec::new();
     for input in &manifest.inputs {
         let mut sha256 = [0; 32];
@@ -69,7 +69,7 @@ pub fn container_spec(
         lease_dir: dir.root().to_owned(),
         mounts,
         limits: Limits::new(resources.memory_mib.saturating_mul(MIB), resources.cpu_milli),
-        gpus: record.gpus.clone(),
+        gpus: gpus.to_vec(),
         run_as,
     })
 }

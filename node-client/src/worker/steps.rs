@@ -34,6 +34,7 @@ impl Worker {
     }
 
     pub(super) async fn fetch_inputs(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.spec(record).await?; // nothing is fetched for a job that will not run
         self.intend(record, Step::FetchInputs).await?;
         let dir = self.state.lease(&record.lease);
         for input in self.missing_inputs(&record.lease).await? {
@@ -53,6 +54,8 @@ impl Worker {
         let path = dir.manifest();
         let unusable = |reason: String| WorkError::Manifest { path: path.clone(), reason };
         let manifest = self.manifest(&record.lease).await?.ok_or_else(|| unusable("it is gone".to_owned()))?;
+        let sold = record.sold.as_ref().ok_or(WorkError::SoldUnknown)?;
+        crate::sold::check(&manifest, sold).map_err(|e| unusable(e.to_string()))?;
         container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
     }
 

@@ -13,8 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
 use gridlease_node::driver::docker::DockerDriver;
-use gridlease_node::driver::{ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RunAs};
+use gridlease_node::driver::{
+    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RegistryPolicy, RunAs,
+};
 use gridlease_node::layout::{LeaseDir, StateDir};
+use gridlease_testkit::needed;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 use tokio::sync::watch;
@@ -38,16 +41,21 @@ pub struct Registry {
 
 impl Registry {
     pub async fn start() -> Self {
-        Self::serving(false).await
+        Self::serving(plain_config(), false).await
+    }
+
+    /// One whose image has this configuration.
+    pub async fn with_config(config: serde_json::Value) -> Self {
+        Self::serving(config, false).await
     }
 
     /// One that sends another manifest than it was asked for.
     pub async fn lying() -> Self {
-        Self::serving(true).await
+        Self::serving(plain_config(), true).await
     }
 
-    async fn serving(lie: bool) -> Self {
-        let (blobs, manifest) = busybox_image();
+    async fn serving(config: serde_json::Value, lie: bool) -> Self {
+        let (blobs, manifest) = busybox_image(config);
         let mut blobs = blobs;
         if lie && let Some((_, bytes)) = blobs.get_mut(&manifest) {
             bytes.push(b'\n');
@@ -84,8 +92,12 @@ async fn serve(State(blobs): State<Blobs>, Path(digest): Path<String>) -> Respon
     }
 }
 
+fn plain_config() -> serde_json::Value {
+    serde_json::json!({ "Env": ["PATH=/bin"], "Cmd": ["/bin/true"] })
+}
+
 /// An image from scratch: one layer with busybox and a shell, a configuration, and the manifest's digest.
-fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
+fn busybox_image(config: serde_json::Value) -> (HashMap<String, (String, Vec<u8>)>, String) {
     let mut layer = tar::Builder::new(Vec::new());
     for dir in ["bin/", "proc/", "sys/", "dev/", "tmp/"] {
         let mut header = tar::Header::new_gnu();
@@ -99,9 +111,10 @@ fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
     header.set_mode(0o755);
     header.set_size(program.len() as u64);
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
-    for applet in
-        ["sh", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df", "tail"]
-    {
+    for applet in [
+        "sh", "env", "tr", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df",
+        "tail",
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
@@ -117,7 +130,7 @@ fn busybox_image() -> (HashMap<String, (String, Vec<u8>)>, String) {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let config = serde_json::to_vec(&serde_json::json!({
         "architecture": arch, "os": "linux",
-        "config": { "Env": ["PATH=/bin"], "Cmd": ["/bin/true"] },
+        "config": config,
         "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
     }))
     .unwrap();
@@ -199,23 +212,23 @@ impl Bench {
     }
 }
 
-/// Runs a test with a bench. Says so and passes where there is no Docker or no busybox; cleans up also after a panic.
+/// Runs a test with a bench, where there are Docker and busybox ([`needed`]); cleans up also after a panic.
 pub async fn with_bench<F: Future<Output = Bench>>(test: impl FnOnce(Bench) -> F) {
-    if !std::path::Path::new(BUSYBOX).exists() {
-        eprintln!("skipped: {BUSYBOX} is missing; install it with `apt-get install busybox-static`");
-        return;
-    }
-    let driver = match DockerDriver::connect(None).await {
-        Ok(driver) => driver,
-        Err(e) => {
-            eprintln!("skipped: {e}");
-            return;
-        }
-    };
+    with_bench_of(plain_config(), test).await;
+}
+
+/// The same with an image of this configuration.
+pub async fn with_bench_of<F: Future<Output = Bench>>(config: serde_json::Value, test: impl FnOnce(Bench) -> F) {
+    let shell = std::fs::metadata(BUSYBOX).map_err(|error| {
+        format!("{BUSYBOX} cannot be read ({error}); install it with `apt-get install busybox-static`")
+    });
+    let (Some(_), Some(driver)) = (needed(shell), needed(DockerDriver::connect(None).await)) else { return };
+    // The registry of the tests is on this machine.
+    let driver = driver.with_registries(RegistryPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]));
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(&dir.path().join("state")).unwrap();
     let node = Pubkey::new_from_array(rand::random());
-    let registry = Registry::start().await;
+    let registry = Registry::with_config(config).await;
     let (cleaner, image) = (driver.clone(), registry.image.clone());
     let bench = Bench { driver, registry, state, node, dir };
     let outcome = AssertUnwindSafe(test(bench)).catch_unwind().await;

@@ -47,7 +47,7 @@ impl ImageReference {
     }
 
     /// Host and port at which the registry's interface is served.
-    pub(super) fn api_host(&self) -> &str {
+    pub fn api_host(&self) -> &str {
         if self.registry == DOCKER_HUB { "registry-1.docker.io" } else { &self.registry }
     }
 }

@@ -5,7 +5,7 @@ use super::{ImageError, ImageReference, is_loopback};
 use crate::node_api::client::root_cause;
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn http_client(reference: &ImageReference) -> Result<Client, ImageError> {
 /// # Errors
 /// [`ImageError`], which says what to do.
 pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result<ResolvedImage, ImageError> {
-    let mut session = Session { reference, http, token: None };
+    let mut session = Session { reference, http, may_ask: |_| true, token: None };
     let (body, media_type) = session.manifest(&reference.wanted()).await?;
     let digest = sha256(&body);
     let size_bytes = match session.parse(&body, media_type)? {
@@ -77,6 +77,26 @@ pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result
     })
 }
 
+/// Asks the registry whether it shows the image to everyone, in the way in which an engine asks before it pulls: no
+/// manifest is fetched, so no rate limit counts it. Where the registry sends its clients elsewhere for a token, that
+/// address is asked only if `may_ask` says so; redirects are the client's to check.
+///
+/// # Errors
+/// [`ImageError`]: `Forbidden`, or what is wrong with the image or its registry.
+pub async fn probe(
+    reference: &ImageReference,
+    http: &Client,
+    may_ask: fn(&url::Url) -> bool,
+) -> Result<(), ImageError> {
+    let mut session = Session { reference, http, may_ask, token: None };
+    let response = session.ask(Method::HEAD, &reference.wanted()).await?;
+    match response.status() {
+        // One that does not know the question is there, all the same.
+        StatusCode::METHOD_NOT_ALLOWED => Ok(()),
+        status => session.admitted(status),
+    }
+}
+
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
@@ -91,28 +111,15 @@ fn loopback_registry(reference: &ImageReference) -> bool {
 struct Session<'a> {
     reference: &'a ImageReference,
     http: &'a Client,
+    may_ask: fn(&url::Url) -> bool,
     token: Option<String>,
 }
 
 impl Session<'_> {
     /// Body and media type of a manifest by tag or digest; a digest is verified.
     async fn manifest(&mut self, wanted: &str) -> Result<(Vec<u8>, Option<String>), ImageError> {
-        let scheme = if loopback_registry(self.reference) { "http" } else { "https" };
-        let url =
-            format!("{scheme}://{}/v2/{}/manifests/{wanted}", self.reference.api_host(), self.reference.repository);
-        let mut response = self.get(&url).await?;
-        if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
-            self.token = Some(self.fetch_token(&response).await?);
-            response = self.get(&url).await?;
-        }
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => {
-                return Err(ImageError::NotFound { registry: self.registry(), wanted: self.wanted() });
-            }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(self.private()),
-            other => return Err(self.refused(other)),
-        }
+        let response = self.ask(Method::GET, wanted).await?;
+        self.admitted(response.status())?;
         let header = |name: &str| {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
@@ -135,10 +142,32 @@ impl Session<'_> {
         Ok((body, media_type))
     }
 
-    async fn get(&self, url: &str) -> Result<Response, ImageError> {
+    /// The answer to a question about a manifest, with a token where the registry wants one.
+    async fn ask(&mut self, method: Method, wanted: &str) -> Result<Response, ImageError> {
+        let scheme = if loopback_registry(self.reference) { "http" } else { "https" };
+        let url =
+            format!("{scheme}://{}/v2/{}/manifests/{wanted}", self.reference.api_host(), self.reference.repository);
+        let response = self.try_to(method.clone(), &url).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || self.token.is_some() {
+            return Ok(response);
+        }
+        self.token = Some(self.fetch_token(&response).await?);
+        self.try_to(method, &url).await
+    }
+
+    fn admitted(&self, status: StatusCode) -> Result<(), ImageError> {
+        match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::NOT_FOUND => Err(ImageError::NotFound { registry: self.registry(), wanted: self.wanted() }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.private()),
+            other => Err(self.refused(other)),
+        }
+    }
+
+    async fn try_to(&self, method: Method, url: &str) -> Result<Response, ImageError> {
         let attempt = || async {
             let kinds = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
-            let mut request = self.http.get(url).header(ACCEPT, kinds);
+            let mut request = self.http.request(method.clone(), url).header(ACCEPT, kinds);
             if let Some(token) = &self.token {
                 request = request.header(AUTHORIZATION, format!("Bearer {token}"));
             }
@@ -181,7 +210,15 @@ impl Session<'_> {
             .filter_map(|value| value.to_str().ok())
             .find_map(Challenge::parse)
             .ok_or_else(|| self.private())?;
-        let response = self.send(self.http.get(challenge.url())).await?;
+        let realm = challenge.url();
+        if !(self.may_ask)(&realm) {
+            return Err(ImageError::Forbidden {
+                registry: self.registry(),
+                wanted: self.wanted(),
+                host: realm.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        let response = self.send(self.http.get(realm)).await?;
         if !response.status().is_success() {
             return Err(self.private());
         }

@@ -5,7 +5,7 @@ use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{Vocabulary, paths};
+use super::{Vocabulary, is_reserved_variable, paths};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::fmt::Display;
@@ -153,6 +153,12 @@ fn variable(check: &mut Check, key: &str, name: &str) {
         );
     } else if name.starts_with("GRIDLEASE_") {
         check.fail(key, "begins with GRIDLEASE_", "these variables are set by the node");
+    } else if is_reserved_variable(name) {
+        check.fail(
+            key,
+            "steers a loader, a runtime or a proxy outside the container",
+            format!("set it within the command, such as [\"/usr/bin/env\", \"{name}=…\", \"/app\"]"),
+        );
     }
 }
 

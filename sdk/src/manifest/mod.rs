@@ -15,6 +15,7 @@ mod inputs;
 mod paths;
 mod read;
 pub mod requirement;
+mod reserved;
 mod sections;
 mod template;
 mod types;
@@ -26,6 +27,7 @@ mod yaml;
 pub use canonical::CanonicalError;
 pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
+pub use reserved::is_reserved_variable;
 pub use types::{
     Array, Duration, Gpu, Input, InputSource, Manifest, Network, Output, Placement, Port, Price, PriceMode, Probe,
     Resources, Secret, SecretSource, Verify, VerifyClass,

@@ -29,6 +29,18 @@ async fn ready() -> (World, Registry, Buyer, PreparedJob) {
     (world, registry, buyer, prepared)
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn issue9_22_the_rent_that_a_quote_names_is_what_posting_locks() {
+    let (world, registry, buyer, prepared) = ready().await;
+    let lamports = async || world.chain.client().lamports(&buyer.address()).await.unwrap();
+    let before = lamports().await;
+    let posted = buyer.post(&prepared, &ONCE).await.unwrap();
+    let fee = posted.transaction.unwrap().fee.unwrap();
+    assert_eq!(before - lamports().await - fee.0, prepared.quote.rent_sol.0);
+    registry.stop().await;
+    world.stop().await;
+}
+
 async fn jobs_on_chain(world: &World) -> usize {
     world.chain.client().all::<Job>(&[]).await.unwrap().len()
 }

@@ -32,6 +32,9 @@ async fn a_market_is_set_up_once_and_never_with_another_mint() {
     assert_eq!((first.admin, first.usdc_mint, first.fee_bps), (world.admin.pubkey(), world.mint, 200));
     let again = admin::init(&world.chain, &world.admin, &world.genesis()).await.unwrap();
     assert!(again.transaction.is_none(), "nothing is left to do");
+    let stake = again.stake.unwrap();
+    assert_eq!((stake.admin, stake.usdc_mint), (world.admin.pubkey(), world.mint));
+    assert_eq!((stake.insurance, stake.only_this_market_slashes), (again.insurance, true));
     world.stop().await;
 }
 

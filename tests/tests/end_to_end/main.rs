@@ -1,8 +1,11 @@
 //! The whole market on real parts: local network, registry, container engine, keeper and node processes, and a buyer that
-//! goes through the command line's own code. Without a container engine these tests say so and pass over.
+//! goes through the command line's own code. Without a container engine these tests are skipped and say so; in CI and under
+//! `cargo xtask test` they fail instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod demo_walk;
 mod endings;
 mod faults;
+mod newcomer;
+mod required;
 mod world;

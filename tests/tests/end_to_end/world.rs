@@ -10,6 +10,7 @@ use gridlease_demo::account::Books;
 use gridlease_demo::image::{build_and_push, docker};
 use gridlease_demo::market::{Market, MarketOptions, USDC};
 use gridlease_demo::process::program;
+use gridlease_testkit::needed;
 use solana_pubkey::Pubkey;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -26,18 +27,12 @@ pub struct World {
     _place: SemaphorePermit<'static>,
 }
 
-/// Starts a world; `None` (and a line that says so) where there is no container engine.
+/// Starts a world, where there are a container engine and a shell for its images ([`needed`]).
 pub async fn world(options: MarketOptions) -> Option<World> {
-    let engine = match docker().await {
-        Ok(engine) => engine,
-        Err(error) => {
-            eprintln!("skipped: {error:#}");
-            return None;
-        }
-    };
+    let engine = needed(docker().await)?;
+    let shell = needed(program("busybox").ok_or("busybox-static is not installed; `cargo xtask test` installs it"))?;
     let place = PLACES.acquire().await.unwrap();
     let market = Market::start(options, &|line| eprintln!("{line}")).await.unwrap();
-    let shell = program("busybox").expect("busybox-static is not installed; `cargo xtask test` installs it");
     let image = build_and_push(&engine, &shell, "busybox", market.registry_host()).await.unwrap();
     let chain = Chain::new(market.client.clone());
     purse::open(&chain, &market.buyer).await.unwrap();

@@ -228,7 +228,7 @@ fn only_the_node_finishes_and_only_for_a_reason_that_it_may_give() {
     assert_eq!(w.refuse(swapped(&finish, &keys.job, foreign.job), &[&owner.node]), "market Unrelated");
     for reason in EndReason::ALL {
         let expected = match reason {
-            EndReason::Completed => continue,
+            EndReason::Completed | EndReason::DiskFull => continue,
             EndReason::OutOfFunds => "market TooEarly",
             EndReason::Notice => "market NoNotice",
             _ => "market ReasonNotAllowed",
@@ -244,6 +244,21 @@ fn only_the_node_finishes_and_only_for_a_reason_that_it_may_give() {
     let ended: Lease = w.read(&keys.lease);
     assert_eq!((ended.exit(), ended.result_hash, ended.log_hash), (Some(-9), [10; 32], [11; 32]));
     assert_eq!(w.read::<Job>(&keys.job).exit(), Some(-9), "completed, whatever the exit code");
+}
+
+/// The container ended after 120 seconds, of which somebody paused it for 30; the node's message came 47 seconds late.
+#[test]
+fn issue9_11_a_buyer_is_billed_for_what_ran_and_not_until_the_message_came() {
+    let mut w = World::new();
+    let (_, owner, keys) = running(&mut w);
+    let ready = w.now().ts.0;
+    w.pass(167);
+    let said = Outcome { ended_ts: ready + 120, stood_s: 30, ..outcome() };
+    w.ok(&[lease::finish(&owner.node.pubkey(), &keys, EndReason::DiskFull, said)], &[&owner.node]);
+    let ended: Lease = w.read(&keys.lease);
+    assert_eq!(ended.end_reason(), EndReason::DiskFull);
+    let billed = ended.reserved - ended.refunded;
+    assert_eq!(billed, 90 * 500, "atoms, at 500 a second");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::{DockerDriver, engine, reason};
-use crate::driver::{DriverError, EngineInfo};
+use crate::driver::{DriverError, EngineInfo, RegistryPolicy};
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// For one answer of the engine, seconds. Longer than the longest grace of a stop.
@@ -27,7 +27,7 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         .negotiate_version()
         .await
         .map_err(|e| not_running(&e))?;
-    Ok(DockerDriver { docker, socket })
+    Ok(DockerDriver { docker, socket, registries: RegistryPolicy::default() })
 }
 
 /// A node mounts directories of its own machine, so an engine elsewhere is of no use.

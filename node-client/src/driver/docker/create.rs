@@ -3,30 +3,45 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount as DockerMount, MountBindOptions,
-    MountBindOptionsPropagationEnum, MountType, ResourcesUlimits,
+    ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig, Mount as DockerMount,
+    MountBindOptions, MountBindOptionsPropagationEnum, MountType, ResourcesUlimits,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions};
 
+use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
+use crate::driver::{ContainerId, ContainerSpec, DriverError, LABEL_LEASE, LABEL_NODE};
+
+/// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
+/// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
+const MAX_FILES: i64 = 16_384;
+/// What a container may do with its GPUs.
+pub(super) const GPU_CAPABILITIES: [&str; 2] = ["compute", "utility"];
 
 impl DockerDriver {
     pub(super) async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, DriverError> {
         spec.validate()?;
         let name = spec.name();
+        let image = self.inherited(spec).await?;
+        let info = self.docker.info().await.map_err(|e| engine("describe itself", &e))?;
+        let body = body(spec, &image, runtime(info.default_runtime, !spec.gpus.is_empty()))?;
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        match self.docker.create_container(Some(options), body(spec)).await {
+        match self.docker.create_container(Some(options), body).await {
             Ok(created) => Ok(ContainerId(created.id)),
             Err(e) if is_conflict(&e) => self.existing(spec, name).await,
-            Err(e) if is_missing(&e) => Err(DriverError::ImageNotFound {
-                image: spec.image.to_string(),
-                reason: "it is not on this machine".to_owned(),
-            }),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 400, message }) => {
-                Err(DriverError::BadSpec { reason: message })
+            Err(e) if is_missing(&e) => Err(not_here(spec)),
+            Err(e @ bollard::errors::Error::DockerResponseServerError { status_code: 400, .. }) => {
+                Err(DriverError::BadSpec { reason: reason(&e) })
             }
             Err(e) => Err(engine("create a container", &e)),
+        }
+    }
+
+    async fn inherited(&self, spec: &ContainerSpec) -> Result<Inherited, DriverError> {
+        match self.docker.inspect_image(&spec.image.to_string()).await {
+            Ok(image) => Ok(image.into()),
+            Err(e) if is_missing(&e) => Err(not_here(spec)),
+            Err(e) => Err(engine("look at an image", &e)),
         }
     }
 
@@ -47,35 +62,57 @@ impl DockerDriver {
     }
 }
 
+fn not_here(spec: &ContainerSpec) -> DriverError {
+    DriverError::ImageNotFound { image: spec.image.to_string(), reason: "it is not on this machine".to_owned() }
+}
+
 fn signed(n: u64) -> Option<i64> {
     Some(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let mut env: Vec<String> = spec.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    if !spec.env.iter().any(|(k, _)| k == "HOME") {
-        // The home of an unprivileged user is not writable in a read-only image; many programs want one.
-        env.push("HOME=/tmp".to_owned());
-    }
+fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Result<ContainerCreateBody, DriverError> {
     let list = |v: &[String]| (!v.is_empty()).then(|| v.to_vec());
-    ContainerCreateBody {
+    Ok(ContainerCreateBody {
         image: Some(spec.image.to_string()),
         hostname: Some(spec.name()),
         user: Some(format!("{}:{}", spec.run_as.uid, spec.run_as.gid)),
         entrypoint: list(&spec.command),
-        env: Some(env),
-        labels: Some(HashMap::from([
-            (LABEL_NODE.to_owned(), spec.node.to_string()),
-            (LABEL_LEASE.to_owned(), spec.lease.to_string()),
-            (LABEL_JOB.to_owned(), spec.job.to_string()),
-        ])),
+        env: Some(image.environment(spec)),
+        labels: Some(image.labels(spec)),
+        // An image's check would run in the container for as long as it lives, and its signal could be one that ends nothing.
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+        stop_signal: Some("SIGTERM".to_owned()),
         network_disabled: Some(true),
         attach_stdin: Some(false),
         open_stdin: Some(false),
         tty: Some(false),
-        host_config: Some(host_config(spec)),
+        host_config: Some(HostConfig { runtime, tmpfs: Some(tmpfs(spec, image)?), ..host_config(spec) }),
         ..ContainerCreateBody::default()
+    })
+}
+
+/// The places in memory: `/tmp`, and whatever the image declares as a volume.
+fn tmpfs(spec: &ContainerSpec, image: &Inherited) -> Result<HashMap<String, String>, DriverError> {
+    // Owned by the container's user: where the image has a /tmp of its own, runc gives the mount that one's mode.
+    let options = format!(
+        "rw,exec,nosuid,nodev,mode=1777,uid={},gid={},size={}",
+        spec.run_as.uid, spec.run_as.gid, spec.limits.tmp_bytes
+    );
+    let mut places = image.volumes(spec, &options)?;
+    places.insert("/tmp".to_owned(), options);
+    Ok(places)
+}
+
+/// The runtime by name: the engine's default one. Where that gives GPUs, a job without a GPU gets the plain one.
+fn runtime(default: Option<String>, gpu: bool) -> Option<String> {
+    match default.filter(|name| !name.is_empty()) {
+        Some(name) if !gpu && name.contains("nvidia") => Some("runc".to_owned()),
+        named => named,
     }
+}
+
+fn ulimit(name: &str, most: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(most), hard: Some(most) }
 }
 
 fn host_config(spec: &ContainerSpec) -> HostConfig {
@@ -87,7 +124,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         pids_limit: Some(i64::from(limits.pids)),
         shm_size: signed(limits.shm_bytes),
         // A core dump would fill the provider's disk, past every limit of the lease.
-        ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(0), hard: Some(0) }]),
+        ulimits: Some(vec![ulimit("core", 0), ulimit("nofile", MAX_FILES)]),
         // Two files, because Docker drops a whole file at a time.
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
@@ -99,14 +136,6 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         network_mode: Some("none".to_owned()),
         ipc_mode: Some("private".to_owned()),
         readonly_rootfs: Some(true),
-        tmpfs: Some(HashMap::from([(
-            "/tmp".to_owned(),
-            // Owned by the container's user: where the image has a /tmp of its own, runc gives the mount that one's mode.
-            format!(
-                "rw,exec,nosuid,nodev,mode=1777,uid={},gid={},size={}",
-                spec.run_as.uid, spec.run_as.gid, limits.tmp_bytes
-            ),
-        )])),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         // The engine's default seccomp profile stays in force because nothing here replaces it.
@@ -117,7 +146,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             vec![DeviceRequest {
                 driver: Some("nvidia".to_owned()),
                 device_ids: Some(spec.gpus.clone()),
-                capabilities: Some(vec![vec!["gpu".to_owned(), "compute".to_owned(), "utility".to_owned()]]),
+                capabilities: Some(vec![["gpu"].iter().chain(&GPU_CAPABILITIES).map(|&one| one.to_owned()).collect()]),
                 ..DeviceRequest::default()
             }]
         }),
@@ -136,5 +165,20 @@ fn mount(mount: &crate::driver::Mount) -> DockerMount {
             ..MountBindOptions::default()
         }),
         ..DockerMount::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runtime;
+
+    #[test]
+    fn issue9_07_a_job_without_a_gpu_never_runs_in_a_runtime_that_gives_gpus() {
+        let named = |name: &str, gpu| runtime(Some(name.to_owned()), gpu);
+        assert_eq!(named("nvidia", false).as_deref(), Some("runc"));
+        assert_eq!(named("nvidia", true).as_deref(), Some("nvidia"));
+        assert_eq!(named("runsc", false).as_deref(), Some("runsc"), "an owner's stronger isolation stays");
+        assert_eq!(named("runc", true).as_deref(), Some("runc"));
+        assert_eq!((named("", false), runtime(None, false)), (None, None));
     }
 }

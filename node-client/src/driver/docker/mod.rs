@@ -2,6 +2,7 @@
 
 mod connect;
 mod create;
+mod inherited;
 mod logs;
 mod pull;
 
@@ -25,8 +26,9 @@ use tokio::sync::watch;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,
-    LABEL_NODE, Listed, LogPiece,
+    LABEL_NODE, Listed, LogPiece, RegistryPolicy,
 };
+use crate::for_buyer::plain;
 
 /// Longest time between asking a container to end and killing it.
 const MAX_GRACE: Duration = Duration::from_secs(60);
@@ -38,6 +40,7 @@ const MAX_LISTED: i32 = 4_096;
 pub struct DockerDriver {
     docker: Docker,
     socket: PathBuf,
+    registries: RegistryPolicy,
 }
 
 impl DockerDriver {
@@ -47,6 +50,12 @@ impl DockerDriver {
     /// [`DriverError`] that tells a missing installation, a stopped engine and a missing permission apart.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, DriverError> {
         connect::connect(socket).await
+    }
+
+    /// The same engine, sent to the registries that `registries` allows; before this, to public ones only.
+    #[must_use]
+    pub fn with_registries(self, registries: RegistryPolicy) -> Self {
+        Self { registries, ..self }
     }
 }
 
@@ -64,13 +73,17 @@ fn is_conflict(error: &BollardError) -> bool {
     matches!(error, BollardError::DockerResponseServerError { status_code: 409, .. })
 }
 
-/// The engine's own words, without the client's wrapping.
+/// Most characters of the engine's own words that are kept; a registry's answer can be among them.
+const MAX_REASON: usize = 512;
+
+/// The engine's own words for the operator, without the client's wrapping and without control characters.
 fn reason(error: &BollardError) -> String {
-    match error {
-        BollardError::DockerResponseServerError { message, .. } => message.clone(),
-        BollardError::DockerStreamError { error } => error.clone(),
-        other => other.to_string(),
-    }
+    let text = match error {
+        BollardError::DockerResponseServerError { message, .. } => message.as_str(),
+        BollardError::DockerStreamError { error } => error.as_str(),
+        other => return plain(&other.to_string(), MAX_REASON),
+    };
+    plain(text, MAX_REASON)
 }
 
 fn engine(what: &'static str, error: &BollardError) -> DriverError {

@@ -25,9 +25,12 @@ impl DockerDriver {
         max_bytes: u64,
         progress: &watch::Sender<PullProgress>,
     ) -> Result<u64, DriverError> {
+        // Also where the image is here already: what the owner pulled from a registry of its own is not for buyers.
+        self.registries.check_name(image)?;
         if let Some(size) = self.local_size(image, max_bytes).await? {
             return Ok(size);
         }
+        self.registries.check(image).await?;
         let name = image.to_string();
         let options = CreateImageOptionsBuilder::default().from_image(&name).build();
         let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, None));

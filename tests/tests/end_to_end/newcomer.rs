@@ -1,0 +1,88 @@
+//! Issue 9, number 20: the first commands of a newcomer, with the binary and an empty home folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use gridlease_demo::market::{MarketOptions, ProviderOptions, USDC};
+use gridlease_demo::process::gridlease_binary;
+use solana_pubkey::Pubkey;
+
+use crate::world::{World, world};
+
+/// A user with nothing but a home folder and the network's address.
+struct User<'a> {
+    world: &'a World,
+    home: PathBuf,
+}
+
+impl User<'_> {
+    async fn run(&self, args: &[&str]) -> Output {
+        let localnet = &self.world.market.localnet;
+        let command = tokio::process::Command::new(gridlease_binary().unwrap())
+            .args(args)
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("GRIDLEASE_URL", localnet.rpc_url())
+            .env("GRIDLEASE_WS", localnet.ws_url())
+            .current_dir(&self.home)
+            .kill_on_drop(true)
+            .output();
+        tokio::time::timeout(std::time::Duration::from_secs(180), command).await.expect("the command hangs").unwrap()
+    }
+
+    async fn done(&self, args: &[&str]) -> String {
+        let output = self.run(args).await;
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    async fn code(&self, args: &[&str]) -> Option<i32> {
+        let output = self.run(args).await;
+        eprintln!("{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.status.code()
+    }
+}
+
+/// Changes the manifest as with an editor.
+fn edit(manifest: &Path, changes: &[(&str, &str)]) {
+    let mut text = std::fs::read_to_string(manifest).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old} is in {text}");
+        text = text.replace(old, new);
+    }
+    std::fs::write(manifest, text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issue9_20_a_newcomers_first_job_runs_as_the_template_stands_and_the_command_ends_as_the_container_did() {
+    let providers = vec![ProviderOptions::new("solo", 300_000, 200_000, true)];
+    let Some(world) = world(MarketOptions { providers, ..MarketOptions::default() }).await else { return };
+    let home = world.market.dir().join("newcomer");
+    std::fs::create_dir(&home).unwrap();
+    let manifest = home.join("job.yaml");
+    let user = User { world: &world, home };
+
+    let address: Pubkey = user.done(&["key", "new"]).await.trim().parse().unwrap();
+    world.market.localnet.airdrop(&address, 1_000_000_000).await.unwrap();
+    world.market.localnet.mint_usdc(&address, 10 * USDC).await.unwrap();
+    user.done(&["purse", "deposit", "5"]).await;
+    user.done(&["job", "init", "--image", &world.image]).await;
+    let told = user.done(&["job", "post", "job.yaml", "--watch", "--output", "out"]).await;
+    assert!(told.contains("BusyBox"), "the image's own command wrote its log: {told}");
+
+    let command = "command: [\"/busybox\", \"sh\", \"-c\", \"exit 42\"]\n";
+    edit(&manifest, &[("# What to run.", &format!("{command}# What to run."))]);
+    assert_eq!(user.code(&["job", "post", "job.yaml", "--watch"]).await, Some(42));
+    assert_eq!(user.code(&["job", "watch", "last"]).await, Some(42));
+    assert_eq!(user.code(&["job", "watch", "last", "--ignore-exit-code"]).await, Some(0));
+
+    edit(&manifest, &[("max: 1.80", "max: 0.10"), ("attempts: 3", "attempts: 1"), ("window: 12s", "window: 6s")]);
+    let output = user.run(&["job", "post", "job.yaml", "--watch", "--ignore-exit-code", "--json"]).await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    assert!(told.contains("no bids"), "{told}");
+    let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
+    let summary: serde_json::Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&summary["reason"], &summary["exit_code"]), (&"no bids".into(), &serde_json::Value::Null));
+    world.stop().await;
+}
