@@ -98,9 +98,9 @@ mod tests {
     #[test]
     fn what_was_not_sold_is_refused_at_the_push_and_what_was_is_taken() {
         let bytes = canonical("");
-        let sold = Sold::as_written(&Manifest::from_canonical(&bytes).unwrap()).unwrap();
+        let mut sold = Sold::as_written(&Manifest::from_canonical(&bytes).unwrap()).unwrap();
         assert!(read(&bytes, Some(&sold)).is_ok());
-        let sold = Sold { max_duration_s: 60, ..sold };
+        sold.max_duration_s = 60;
         let told = read(&bytes, Some(&sold)).unwrap_err();
         assert!(matches!(&told, NotRunnable::Unsold(_)) && told.to_string().contains("duration.max"), "{told}");
     }
