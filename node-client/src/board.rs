@@ -118,6 +118,7 @@ impl LeaseDirectory for LeaseBoard {
         Some(JobAccess {
             owners: entry.owners(),
             manifest_hash: entry.record.manifest_hash,
+            sold: entry.record.sold.clone(),
             inputs: entry.inputs.clone(),
             open: entry.is_open(),
             dir: self.state.lease(&entry.record.lease),

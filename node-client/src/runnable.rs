@@ -6,6 +6,7 @@ use gridlease_sdk::manifest::requirement::{Unfit, refusals};
 use gridlease_sdk::manifest::{CanonicalError, Manifest};
 
 use crate::driver::ImageRef;
+use crate::sold::{self, Sold, Unsold};
 
 /// Why a node does not run a manifest.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum NotRunnable {
     /// It asks for what the node does not do. Each part is named by its key.
     #[error("the node does not run this manifest: {}", List(.0))]
     Unfit(Vec<Unfit>),
+    /// It asks for more than was sold.
+    #[error("the node does not run this manifest: {0}")]
+    Unsold(#[from] Unsold),
 }
 
 struct List<'a>(&'a [Unfit]);
@@ -29,13 +33,17 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// Reads a manifest as a buyer hands it over, and says whether this node runs it.
+/// Reads a manifest as a buyer hands it over, and says whether this node runs it for what was `sold` (`None`: not known
+/// yet; the start then waits for it).
 ///
 /// # Errors
 /// [`NotRunnable`].
-pub fn read(bytes: &[u8]) -> Result<Manifest, NotRunnable> {
+pub fn read(bytes: &[u8], sold: Option<&Sold>) -> Result<Manifest, NotRunnable> {
     let manifest = Manifest::from_canonical(bytes)?;
     check(&manifest)?;
+    if let Some(sold) = sold {
+        sold::check(&manifest, sold)?;
+    }
     Ok(manifest)
 }
 
@@ -66,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_the_node_can_run_is_read() {
-        assert_eq!(read(&canonical("")).unwrap().name, "j");
+        assert_eq!(read(&canonical(""), None).unwrap().name, "j");
     }
 
     #[test]
@@ -74,7 +82,7 @@ mod tests {
         let all = canonical(
             "network: egress\nports: [{ container: 80 }]\nattempts: 2\nverify: { class: none, replicas: 2 }\n",
         );
-        let told = read(&all).unwrap_err().to_string();
+        let told = read(&all, None).unwrap_err().to_string();
         for key in ["network: ", "ports: ", "verify.replicas: "] {
             assert!(told.contains(key), "{told}");
         }
@@ -83,7 +91,17 @@ mod tests {
     #[test]
     fn bytes_that_are_no_canonical_manifest_are_told_so() {
         for bytes in [&b"{}"[..], b"", b"\xff", &[canonical("").as_slice(), b" "].concat()] {
-            assert!(matches!(read(bytes), Err(NotRunnable::Unreadable(_))));
+            assert!(matches!(read(bytes, None), Err(NotRunnable::Unreadable(_))));
         }
+    }
+
+    #[test]
+    fn what_was_not_sold_is_refused_at_the_push_and_what_was_is_taken() {
+        let bytes = canonical("");
+        let mut sold = Sold::as_written(&Manifest::from_canonical(&bytes).unwrap()).unwrap();
+        assert!(read(&bytes, Some(&sold)).is_ok());
+        sold.max_duration_s = 60;
+        let told = read(&bytes, Some(&sold)).unwrap_err();
+        assert!(matches!(&told, NotRunnable::Unsold(_)) && told.to_string().contains("duration.max"), "{told}");
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn put_manifest(
         )));
     }
     // What cannot be run is the poster's mistake, better told now than after the start's deadline.
-    runnable::read(&bytes).map_err(|error| ApiError::not_runnable(&error))?;
+    runnable::read(&bytes, access.sold.as_ref()).map_err(|error| ApiError::not_runnable(&error))?;
     blocking(move || write_atomically(&path, &bytes, 0o600)).await?.map_err(|e| ApiError::internal(&e))?;
     context.directory.arrived(&job, Arrival::Manifest);
     Ok(StatusCode::NO_CONTENT)

@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
 use crate::layout::{LeaseDir, StateDir};
 use crate::logs::LeaseLog;
+use crate::sold::Sold;
 use crate::tls::{Identity, TlsError};
 
 use connections::Connections;
@@ -74,6 +75,8 @@ pub struct JobAccess {
     pub owners: Owners,
     /// SHA-256 that its manifest must have.
     pub manifest_hash: [u8; 32],
+    /// What it was posted as; `None` where that is not known yet.
+    pub sold: Option<Sold>,
     /// SHA-256 of every input that its manifest names; `None` before the manifest is here.
     pub inputs: Option<Vec<[u8; 32]>>,
     /// Whether manifest and inputs are still taken: the container has not started and the lease is not over.

@@ -51,6 +51,7 @@ impl LeaseDirectory for Directory {
         (*job == key(2)).then(|| JobAccess {
             owners: self.owners,
             manifest_hash: self.manifest_hash,
+            sold: None,
             inputs: self.inputs.lock().unwrap().clone(),
             open: *self.open.lock().unwrap(),
             dir: self.dir.clone(),
