@@ -201,8 +201,11 @@ async fn issue9_05_a_job_that_fails_on_its_full_disk_is_told_so_and_keeps_what_f
         let record = node.finish().await;
         assert_eq!(record.stop, Some(StopReason::DiskFull));
         assert!(record.message.contains("disk was full") && record.message.contains("resources.disk"), "{record:?}");
-        let paths: Vec<_> = node.collected().listing.files.into_iter().map(|file| file.path).collect();
-        assert_eq!(paths, ["big", "early"]);
+        let listing = node.collected().listing;
+        let paths: Vec<_> = listing.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["early"]);
+        let left_out: Vec<_> = listing.left_out.entries.iter().map(|e| (e.path.as_str(), e.reason)).collect();
+        assert_eq!(left_out, [("big", LeftOutReason::TooLarge)]);
         bench
     })
     .await;
