@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gridlease_node::dangling::{Dangling, GRACE};
 use gridlease_node::driver::{ContainerState, Driver as _};
+use gridlease_node::sold::Sold;
 use gridlease_node::store::{NewLease, Store};
 use solana_pubkey::Pubkey;
 use support::with_bench;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 fn lease(lease: Pubkey) -> NewLease {
     let key = Pubkey::new_from_array([5; 32]);
-    NewLease { lease, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![] }
+    NewLease { lease, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![], sold: Sold::default() }
 }
 
 #[tokio::test]

@@ -200,7 +200,7 @@ async fn issue9_05_a_job_that_fails_on_its_full_disk_is_told_so_and_keeps_what_f
         let mut node = Node::with_job(&bench, &state, DiskKeeper::detect(&state), "64MiB", script).await;
         let record = node.finish().await;
         assert_eq!(record.stop, Some(StopReason::DiskFull));
-        assert!(record.message.contains("disk was full") && record.message.contains("resources.disk"), "{record:?}");
+        assert!(record.words().contains("filled its disk") && record.words().contains("resources.disk"), "{record:?}");
         let listing = node.collected().listing;
         let paths: Vec<_> = listing.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["early"]);

@@ -94,6 +94,7 @@ mod tests {
             poster: key,
             manifest_hash: [0; 32],
             gpus: vec![],
+            sold: crate::sold::Sold::default(),
         };
         LeaseRecord { stop, ended, ..LeaseRecord::won(new, 0) }
     }

@@ -63,6 +63,7 @@ mod tests {
             poster: key,
             manifest_hash: [0; 32],
             gpus: vec![],
+            sold: crate::sold::Sold::default(),
         };
         LeaseRecord::won(new, 0)
     }

@@ -78,15 +78,8 @@ impl Worker {
             let count = manifest.as_ref().map_or(0, |manifest| manifest.outputs.len());
             // A container that was lost before it was made left no directories.
             let existing = (0..count).take_while(|&i| dir.output(i).exists()).count();
-            let mut collected = collect(&dir, existing, &limits(most, manifest.as_ref()))?;
+            let collected = collect(&dir, existing, &limits(most, manifest.as_ref()))?;
             let full = failed && manifest.as_ref().is_some_and(|manifest| was_full(&dir, &disk, manifest));
-            if full {
-                let why = "the job's disk was full when it ended; raise resources.disk";
-                collected.message = match collected.message.as_str() {
-                    "" => why.to_owned(),
-                    other => format!("{why}; {other}"),
-                };
-            }
             Ok((collected, full))
         })
         .await;

@@ -9,6 +9,7 @@ use gridlease_node::driver::ContainerState;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, Note};
+use gridlease_node::sold::Sold;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::node_api::LeaseStatus;
@@ -52,6 +53,7 @@ impl Node {
             poster: key,
             manifest_hash: [0; 32],
             gpus: vec![],
+            sold: Sold::default(),
         };
         self.store.insert(new, 0).unwrap();
         self.store
