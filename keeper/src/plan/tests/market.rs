@@ -7,6 +7,7 @@ use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{self, EndReason, JobState, Unawarded};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
+use gridlease_core::lease::Ran;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs, bond, invariant, lease as lease_rules};
 use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, OFFER_LIVE, Offer, Provider, Purse, VERSION};
 use gridlease_sdk::{account::BookEntry, address};
