@@ -264,8 +264,11 @@ async fn issue9_13_who_asks_for_the_log_right_after_the_exit_gets_all_of_it() {
         while !matches!(node.worker.observe(&record).await.unwrap(), ContainerState::Exited(_)) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Ended, and not collected.
-        assert_eq!(node.turn(&lease.lease, &mut market).await.0.output_root, None);
+        // Ended, seen, and not collected.
+        let (record, container) =
+            (node.store.get(&lease.lease).unwrap().unwrap(), node.worker.observe(&record).await.unwrap());
+        assert_eq!(record.output_root, None);
+        node.board.show(&record, &container, &market.chain).await;
         let access = node.board.log(&lease.lease).unwrap();
         assert!(access.ending);
         let asked = tokio::spawn(access.log.stream(0, access.ending).collect::<Vec<_>>());
