@@ -16,7 +16,16 @@ use tokio::time::Instant;
 
 fn lease(lease: Pubkey) -> NewLease {
     let key = Pubkey::new_from_array([5; 32]);
-    NewLease { lease, job: key, attempt: 1, buyer: key, poster: key, manifest_hash: [0; 32], gpus: vec![], sold: Sold::default() }
+    NewLease {
+        lease,
+        job: key,
+        attempt: 1,
+        buyer: key,
+        poster: key,
+        manifest_hash: [0; 32],
+        gpus: vec![],
+        sold: Sold::default(),
+    }
 }
 
 #[tokio::test]
