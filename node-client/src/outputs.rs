@@ -198,7 +198,7 @@ mod tests {
         std::fs::create_dir_all(locked.join("e")).unwrap();
         std::fs::write(locked.join("e/inside"), "x").unwrap();
         std::fs::write(lease.output(0).join("good"), "x").unwrap();
-        let lock = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0)).unwrap();
+        let lock = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
         without_roots_rights(dir.path(), || {
             for path in [locked.join("e/inside"), locked.join("e"), locked.clone()] {
                 lock(&path);
