@@ -20,7 +20,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use crate::process::{Process, free_port, gridlease_binary};
+use crate::process::{Process, free_port, gridlease_binary, program};
 use crate::registry::Registry;
 use crate::wallet::write_key;
 
@@ -46,12 +46,23 @@ pub struct ProviderOptions {
     pub start: bool,
     /// More arguments for its node.
     pub node_args: Vec<String>,
+    /// How far its machine's clock is off, as the program `faketime` takes it (`+1d`).
+    pub clock_offset: Option<String>,
 }
 
 impl ProviderOptions {
     /// A provider with 50 USDC of stake whose node runs.
     pub fn new(name: &str, ask: u64, floor: u64, auto_bid: bool) -> Self {
-        Self { name: name.to_owned(), ask, floor, auto_bid, stake: 50 * USDC, start: true, node_args: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            ask,
+            floor,
+            auto_bid,
+            stake: 50 * USDC,
+            start: true,
+            node_args: Vec::new(),
+            clock_offset: None,
+        }
     }
 }
 
@@ -313,7 +324,16 @@ impl Market {
         args.extend(options.node_args.iter().cloned());
         let log = dir.join(format!("node-{}.log", options.name));
         let name = format!("node {}", options.name);
-        provider.node = Some(Process::start(&name, &gridlease_binary()?, args, &log_env(), &log)?);
+        let mut node = gridlease_binary()?;
+        if let Some(offset) = &options.clock_offset {
+            let faketime =
+                program("faketime").context("`faketime` is not installed; `cargo xtask test` installs it")?;
+            // The clock that people set; the one that only runs stays as it is, as on a real machine.
+            let before = ["--exclude-monotonic", "-f", offset.as_str()].map(str::to_owned);
+            args.splice(0..0, before.into_iter().chain([node.display().to_string()]));
+            node = faketime;
+        }
+        provider.node = Some(Process::start(&name, &node, args, &log_env(), &log)?);
         Ok(())
     }
 

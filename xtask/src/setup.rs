@@ -95,15 +95,16 @@ pub fn program(name: &str, package: &str, elsewhere: &str) -> Result<PathBuf> {
     packages::ensure_program(&Host::this()?, name, package, elsewhere)
 }
 
-/// Sets up what is missing for the tests: all that the market needs, a shell for their images, and a client from elsewhere
-/// that reads the programs by their IDLs. Returns the folder with that client's packages.
+/// Sets up what is missing for the tests: all that the market needs, a shell for their images, a clock that is off, and a
+/// client from elsewhere that reads the programs by their IDLs. Returns the folder with that client's packages.
 ///
 /// # Errors
-/// Those of [`run`], and a shell or a client that is missing and cannot be installed here.
+/// Those of [`run`], and a part that is missing and cannot be installed here.
 pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     run()?;
     let host = Host::this()?;
     packages::ensure_shell(&host)?;
+    packages::ensure_program(&host, "faketime", "faketime", "the tests run a node with it whose clock is off")?;
     foreign::ensure_client(&host, &workspace.root, &workspace.target)
 }
 

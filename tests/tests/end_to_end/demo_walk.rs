@@ -38,9 +38,26 @@ async fn the_demo_renders_pictures_and_accounts_for_every_atom() {
     for step in ["post_to_award", "award_to_ready", "ready_to_first_log", "finish_to_settled"] {
         assert!(report["timings_ms"][step].is_u64(), "{step} in {report}");
     }
+    assert_eq!(shown(&told), rendered(root), "the log that the buyer was shown is what the container wrote");
     let pictures =
         walk(output.path()).into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "png")).count();
     assert!(pictures >= 2, "{pictures} pictures in {}", output.path().display());
+}
+
+/// The lines of the container's log that the demo showed.
+fn shown(told: &str) -> Vec<&str> {
+    told.lines().filter_map(|line| line.strip_prefix("   │ ")).collect()
+}
+
+/// What the same program writes without a market: the same scene gives the same bytes everywhere.
+fn rendered(root: &std::path::Path) -> Vec<String> {
+    let renderer = std::env::var_os("GRIDLEASE_RENDER_BIN").expect("GRIDLEASE_RENDER_BIN names the static renderer");
+    let frames = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(renderer);
+    command.arg("--scene").arg(root.join("examples/render/scene.json")).arg("--out").arg(frames.path());
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

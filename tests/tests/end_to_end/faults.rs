@@ -105,6 +105,26 @@ async fn a_registry_that_is_down_costs_the_buyer_nothing_and_the_job_is_refunded
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn issue9_08_a_node_whose_machine_is_a_day_off_serves_its_buyer_and_says_so_once() {
+    let ahead = ProviderOptions::new("ahead", 300_000, 200_000, true);
+    let options = MarketOptions {
+        providers: vec![ProviderOptions { clock_offset: Some("+1d".to_owned()), ..ahead }],
+        ..MarketOptions::default()
+    };
+    let Some(world) = world(options).await else { return };
+    let job = world.post("echo here; echo there > /out/file; sleep 3", "10m").await;
+    let mut story = world.follow(job);
+    story.until("the line", |event| matches!(event, JobEvent::LogLine { seq: 0, .. })).await;
+    story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
+    let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
+    assert!(matches!(finished, JobEvent::Finished { exit_code: Some(0), .. }), "{finished:?}");
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Awarded { .. })), 1, "no start was lost");
+    let log = std::fs::read_to_string(world.market.dir().join("node-ahead.log")).unwrap();
+    assert_eq!(log.matches("this machine's clock is 86").count(), 1, "{log}");
+    world.stop().await;
+}
+
 async fn stake(world: &crate::world::World, at: usize) -> u64 {
     let authority = world.market.providers[at].authority.pubkey();
     let bond = address::bond_vault(&address::bond(&authority));
