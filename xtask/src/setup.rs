@@ -1,4 +1,4 @@
-//! `setup`: the two things that the market needs on a machine besides Rust: a Docker engine that answers, and a registry;
+//! `setup`: what the market needs on a machine besides Rust: a Docker engine that answers, a registry, and OpenSSL to link;
 //! and what its tests need beyond that.
 
 mod docker;
@@ -83,6 +83,9 @@ impl Host {
 pub fn run() -> Result<()> {
     let host = Host::this()?;
     engine::ensure(&host)?;
+    if std::env::var_os("OPENSSL_NO_VENDOR").is_none_or(|value| value != "0") {
+        packages::ensure_openssl(&host)?;
+    }
     packages::ensure_registry(&host)
 }
 

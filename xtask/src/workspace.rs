@@ -120,4 +120,23 @@ mod tests {
         }
         assert!(told.iter().any(|name| *name == "CARGO_MANIFEST_DIR"), "a test has it");
     }
+
+    /// A newcomer's first command spent 21 of 24 minutes optimising what nobody ever waits for.
+    #[test]
+    fn issue9_23_dependencies_are_compiled_unoptimised_but_for_the_few_that_something_waits_for() {
+        let root = Workspace::load().unwrap().root;
+        let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap().parse::<toml::Table>().unwrap();
+        let (manifest, lock) = (read("Cargo.toml"), read("Cargo.lock"));
+        let profiles = manifest["profile"]["dev"]["package"].as_table().unwrap();
+        assert_eq!(profiles["*"]["opt-level"].as_integer(), Some(0));
+        let locked = lock["package"].as_array().unwrap();
+        for name in profiles.keys().filter(|name| *name != "*") {
+            let known = locked.iter().any(|package| package["name"].as_str() == Some(name));
+            assert!(known, "{name} is no dependency any more; take it off the list in Cargo.toml");
+        }
+        for hot in ["solana-sbpf", "litesvm", "curve25519-dalek", "sha2"] {
+            assert!(profiles.contains_key(hot), "{hot} is waited for by every test");
+        }
+        assert!(profiles.len() <= 20, "each of them costs every newcomer its time; measure before adding one");
+    }
 }

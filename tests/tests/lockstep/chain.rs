@@ -43,7 +43,7 @@ use crate::scene::{BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machi
 /// What a node that ends a lease at this time says of its container.
 fn told(now: Now) -> Outcome {
     let ran = said(now);
-    let stood_s = u32::try_from(ran.stood.0).expect("it says no more than fits");
+    let stood_s = u32::try_from(ran.stood.0).unwrap();
     Outcome { ended_ts: ran.until.0, stood_s, ..outcome() }
 }
 

@@ -32,6 +32,28 @@ pub fn ensure_registry(host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the system's OpenSSL can be linked: the local network's dependencies need one, and `.cargo/config.toml` says
+/// that it is not compiled from source.
+///
+/// # Errors
+/// It is missing and cannot be installed here.
+pub fn ensure_openssl(host: &Host) -> Result<()> {
+    let found = host.program("pkg-config").is_some_and(|tool| {
+        Command::new(tool).args(["--exists", "openssl"]).status().is_ok_and(|status| status.success())
+    });
+    if found {
+        eprintln!("openssl: installed");
+        return Ok(());
+    }
+    if !is_debian(&host.os_release) {
+        bail!(
+            "`pkg-config --exists openssl` fails; install pkg-config and OpenSSL's development files, or set \
+             OPENSSL_NO_VENDOR=0 to compile a copy of it (five minutes)"
+        );
+    }
+    install(host, &["pkg-config", "libssl-dev"])
+}
+
 /// Makes sure that there is a statically linked shell: the tests make images of it.
 ///
 /// # Errors
@@ -140,6 +162,20 @@ mod tests {
         assert_eq!(lines.len(), 2, "{log}");
         assert!(lines[0].starts_with("noninteractive ") && lines[0].ends_with("update"));
         assert!(lines[1].ends_with("install -y --no-install-recommends docker-registry"));
+    }
+
+    #[test]
+    fn openssl_is_installed_where_pkg_config_does_not_know_it_and_left_alone_where_it_does() {
+        let (_directory, host) = machine();
+        let log = host.path[0].join("log");
+        script(&host, "apt-get", &format!("echo \"$*\" >> {}", log.display()));
+        script(&host, "pkg-config", "exit 1");
+        ensure_openssl(&host).unwrap();
+        assert!(std::fs::read_to_string(&log).unwrap().trim_end().ends_with("pkg-config libssl-dev"));
+        std::fs::remove_file(&log).unwrap();
+        script(&host, "pkg-config", "exit 0");
+        ensure_openssl(&host).unwrap();
+        assert!(!log.exists(), "it was installed again");
     }
 
     #[test]
