@@ -324,16 +324,10 @@ impl Market {
         args.extend(options.node_args.iter().cloned());
         let log = dir.join(format!("node-{}.log", options.name));
         let name = format!("node {}", options.name);
-        let mut node = gridlease_binary()?;
-        if let Some(offset) = &options.clock_offset {
-            let faketime =
-                program("faketime").context("`faketime` is not installed; `cargo xtask test` installs it")?;
-            // The clock that people set; the one that only runs stays as it is, as on a real machine.
-            let before = ["--exclude-monotonic", "-f", offset.as_str()].map(str::to_owned);
-            args.splice(0..0, before.into_iter().chain([node.display().to_string()]));
-            node = faketime;
-        }
-        provider.node = Some(Process::start(&name, &node, args, &log_env(), &log)?);
+        let clock = options.clock_offset.as_deref().map(clock_env).transpose()?.unwrap_or_default();
+        let mut env = log_env().to_vec();
+        env.extend(clock.iter().map(|(key, value)| (key.as_str(), OsStr::new(value))));
+        provider.node = Some(Process::start(&name, &gridlease_binary()?, args, &env, &log)?);
         Ok(())
     }
 
@@ -440,6 +434,17 @@ impl Market {
             tracing::warn!(%error, "the local network did not stop in order");
         }
     }
+}
+
+/// The environment in which the clock that people set is off by `offset`; the one that only runs stays as it is, as on a real
+/// machine. Asked of `faketime` rather than run under it: it would stand between a node and whoever ends that.
+fn clock_env(offset: &str) -> Result<Vec<(String, String)>> {
+    let faketime = program("faketime").context("`faketime` is not installed; `cargo xtask test` installs it")?;
+    let told = std::process::Command::new(faketime).args(["--exclude-monotonic", "-f", offset, "env"]).output()?;
+    let text = String::from_utf8_lossy(&told.stdout);
+    let kept = ["LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"];
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs.filter(|(key, _)| kept.contains(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
 fn log_env() -> [(&'static str, &'static OsStr); 1] {

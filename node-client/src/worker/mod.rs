@@ -129,6 +129,8 @@ pub struct Worker {
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
+    /// When each container was last seen running, in milliseconds of chain time.
+    seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
 }
 
 impl Worker {
@@ -155,6 +157,7 @@ impl Worker {
             disk: DiskKeeper::measuring(),
             pulls: Arc::default(),
             failures: Arc::default(),
+            seen_running: Arc::default(),
         }
     }
 
@@ -369,6 +372,10 @@ impl Worker {
     #[must_use]
     pub fn pull_progress(&self, lease: &Pubkey) -> Option<PullProgress> {
         self.pulls().get(lease).map(|progress| *progress.borrow())
+    }
+
+    fn seen_running(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, i64>> {
+        self.seen_running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<Pubkey, u32>> {

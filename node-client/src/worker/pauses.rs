@@ -18,6 +18,7 @@ impl Worker {
     pub async fn watch_pauses(&self, record: &LeaseRecord) -> Result<(), WorkError> {
         let mut known = None;
         while let ContainerState::Running { paused, .. } = self.observe(record).await? {
+            self.seen_running().insert(record.lease, self.clock.now_ms());
             if known != Some(paused) {
                 let (store, lease, now_ms) = (self.store.clone(), record.lease, self.clock.now_ms());
                 let news = blocking(move || {

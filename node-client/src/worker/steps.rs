@@ -15,7 +15,11 @@ impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
         let now_ms = self.clock.now_ms();
         let ended_ms = match &note {
-            Note::Ended(ended) if ended.at_ms > 0 => self.clock.chain_ms_of_host(ended.at_ms),
+            Note::Ended(ended) => {
+                let told = if ended.at_ms > 0 { self.clock.chain_ms_of_host(ended.at_ms) } else { now_ms };
+                // An engine whose clock is not this machine's tells times that mean little here.
+                told.max(self.seen_running().remove(&record.lease).unwrap_or(told))
+            }
             _ => now_ms,
         };
         self.update(record, move |r| match note {

@@ -122,6 +122,9 @@ async fn issue9_08_a_node_whose_machine_is_a_day_off_serves_its_buyer_and_says_s
     assert_eq!(story.count(|event| matches!(event, JobEvent::Awarded { .. })), 1, "no start was lost");
     let log = std::fs::read_to_string(world.market.dir().join("node-ahead.log")).unwrap();
     assert_eq!(log.matches("this machine's clock is 86").count(), 1, "{log}");
+    // The engine's clock is right, the node's is not, and the bill is still of what ran.
+    let seconds = story.accrued() / 83; // atoms a second at 0.30 USDC an hour
+    assert!((2..10).contains(&seconds), "{seconds} s billed");
     world.stop().await;
 }
 
