@@ -1,7 +1,6 @@
 //! `demo`: builds what is needed, then becomes the demo.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -17,7 +16,8 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
     setup::run()?;
     let workspace = Workspace::load()?;
     let programs = programs::ensure(&workspace)?;
-    let renderer = build_both(&workspace)?;
+    build_binaries(&workspace)?;
+    let renderer = render::build(&workspace)?;
     let mut demo = Command::new(workspace.target.join("debug/gridlease-demo"));
     // A `--` that only kept our own options apart is not the demo's.
     let arguments = match arguments {
@@ -30,15 +30,6 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
         .env("GRIDLEASE_RENDER_BIN", renderer)
         .current_dir(&workspace.root);
     become_program(&mut demo)
-}
-
-/// Builds the binaries, and the renderer beside them: they share no target folder, and the last binaries leave a core idle.
-fn build_both(workspace: &Workspace) -> Result<PathBuf> {
-    std::thread::scope(|scope| {
-        let renderer = scope.spawn(|| render::build(workspace));
-        build_binaries(workspace)?;
-        renderer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 /// Builds every binary of the workspace: always all of them, so that dependencies keep one set of features.
