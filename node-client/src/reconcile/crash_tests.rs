@@ -3,9 +3,7 @@
 
 use super::*;
 use crate::driver::ContainerId;
-use crate::store::NewLease;
 use proptest::prelude::*;
-use solana_pubkey::Pubkey;
 
 /// When a step is cut off.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,19 +31,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let key = Pubkey::new_from_array([1; 32]);
-        let new = NewLease {
-            lease: key,
-            job: key,
-            attempt: 1,
-            buyer: key,
-            poster: key,
-            manifest_hash: [0; 32],
-            gpus: vec![],
-            sold: crate::sold::Sold::default(),
-        };
         Self {
-            record: LeaseRecord::won(new, 0),
+            record: LeaseRecord::some(),
             container: ContainerState::Missing,
             chain: ChainLease { state: ChainState::Starting, start_deadline: 500, runway_end: 0, seen_at: 0 },
             manifest: false,

@@ -1,26 +1,13 @@
 //! What to do next, as a table.
 
 use super::*;
-use crate::store::NewLease;
-use solana_pubkey::Pubkey;
 
 const DEADLINE: i64 = 1_000;
 const RUNWAY: i64 = 5_000;
 const READY: Local = Local { manifest: Need::Here, inputs: Need::Here, operator_stop: false, disk_full: false };
 
 fn record(phase: Phase) -> LeaseRecord {
-    let key = Pubkey::new_from_array([1; 32]);
-    let new = NewLease {
-        lease: key,
-        job: key,
-        attempt: 1,
-        buyer: key,
-        poster: key,
-        manifest_hash: [0; 32],
-        gpus: vec![],
-        sold: crate::sold::Sold::default(),
-    };
-    let mut record = LeaseRecord::won(new, 0);
+    let mut record = LeaseRecord::some();
     record.reach(phase);
     record
 }

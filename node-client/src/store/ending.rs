@@ -81,22 +81,9 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::NewLease;
-    use solana_pubkey::Pubkey;
 
     fn record(stop: Option<StopReason>, ended: Option<Ended>) -> LeaseRecord {
-        let key = Pubkey::new_from_array([1; 32]);
-        let new = NewLease {
-            lease: key,
-            job: key,
-            attempt: 1,
-            buyer: key,
-            poster: key,
-            manifest_hash: [0; 32],
-            gpus: vec![],
-            sold: crate::sold::Sold::default(),
-        };
-        LeaseRecord { stop, ended, ..LeaseRecord::won(new, 0) }
+        LeaseRecord { stop, ended, ..LeaseRecord::some() }
     }
 
     fn exit(code: i64, oom_killed: bool) -> Option<Ended> {

@@ -50,22 +50,9 @@ impl LeaseRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::NewLease;
-    use solana_pubkey::Pubkey;
 
     fn record() -> LeaseRecord {
-        let key = Pubkey::new_from_array([1; 32]);
-        let new = NewLease {
-            lease: key,
-            job: key,
-            attempt: 1,
-            buyer: key,
-            poster: key,
-            manifest_hash: [0; 32],
-            gpus: vec![],
-            sold: crate::sold::Sold::default(),
-        };
-        LeaseRecord::won(new, 0)
+        LeaseRecord::some()
     }
 
     fn ended() -> Ended {

@@ -237,6 +237,23 @@ pub struct LeaseRecord {
 }
 
 impl LeaseRecord {
+    /// A lease just won, for tests that do not care which.
+    #[cfg(test)]
+    pub(crate) fn some() -> Self {
+        let key = Pubkey::new_from_array([1; 32]);
+        let new = NewLease {
+            lease: key,
+            job: key,
+            attempt: 1,
+            buyer: key,
+            poster: key,
+            manifest_hash: [0; 32],
+            gpus: vec![],
+            sold: Sold::default(),
+        };
+        Self::won(new, 0)
+    }
+
     pub(crate) fn won(new: NewLease, now_ms: i64) -> Self {
         Self {
             lease: new.lease,
