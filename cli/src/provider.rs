@@ -187,7 +187,7 @@ pub async fn update(chain: &Chain, authority: &Keypair, change: &Change) -> Resu
     let now: Provider = chain.get(&record, "register it with `gridlease provider register`").await?;
     let endpoint = match &change.endpoint {
         Some(endpoint) => endpoint.clone(),
-        None => now.endpoint_url(&record)?.to_owned(),
+        None => gridlease_sdk::account::endpoint_url(&record, &now)?.to_owned(),
     };
     check_endpoint(&endpoint)?;
     let args = NodeArgs {
@@ -245,7 +245,7 @@ pub async fn view(chain: &Chain, authority: &Pubkey) -> Result<ProviderView, Cli
         provider: address,
         node_key: record.node_key,
         payout: record.payout,
-        endpoint: record.endpoint_url(&address)?.to_owned(),
+        endpoint: gridlease_sdk::account::endpoint_url(&address, &record)?.to_owned(),
         fingerprint: hex::encode(record.cert_fingerprint),
         reputation_bps: record.standing,
         started: record.started,

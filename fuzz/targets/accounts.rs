@@ -9,10 +9,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use gridlease_core::UnixTs;
-use gridlease_sdk::account::{
-    Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
-    Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri,
-};
+use gridlease_sdk::account::{Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri, };
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error;
 use gridlease_sdk::event::{self, EVENT_TAG};
@@ -89,7 +86,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let _ = (purse.free(), purse.spender_rules());
         }),
         2 => account::<Provider>(bytes, |provider, _| {
-            let _ = (provider.merit(), provider.endpoint_url(&AT));
+            let _ = (provider.merit(), account::endpoint_url(&AT, &provider));
         }),
         3 => account::<Offer>(bytes, |offer, _| {
             let _ = (offer.is_live(UnixTs(offer.ask)), offer.unit().check(), offer.machine(), offer.region());
@@ -118,7 +115,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let _ = (index.class(), index.in_ring().len(), index.buyers());
         }),
         13 => account::<Array>(bytes, |array, data| {
-            let _ = (array.state(), array.end_reason(), array.rules(), array.tasks(&AT, data));
+            let _ = (array.state(), array.end_reason(), array.rules(), array.tasks(data));
         }),
         14 => both::<Delegation, Bond>(bytes, |delegation, bond| {
             let _ = (delegation.worth(bond), delegation.claimable(bond));

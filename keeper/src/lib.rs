@@ -31,7 +31,6 @@
 pub mod audit;
 pub mod clock;
 mod config;
-mod convert;
 mod counters;
 mod error;
 mod event;

@@ -94,7 +94,7 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     if side.free_units == 0 {
         return Err(Reason::Full);
     }
-    let bidder = side.provider.bidder(side.provider_key, side.offer, side.bond, job);
+    let bidder = job.bidder(side.provider_key, side.provider, side.offer, side.bond);
     let check = |price| bidder.check(&job.wanted(), price, now).map(drop).map_err(Reason::from);
     // What hangs on no price first: the cheapest bid that there is asks for the least stake.
     check(PricePerHour(1))?;
@@ -126,7 +126,7 @@ mod tests {
     use bytemuck::Zeroable;
     use gridlease_core::Bps;
     use gridlease_core::score::{Merit, score};
-    use gridlease_sdk::account::{BookEntry, OFFER_LIVE};
+    use gridlease_sdk::account::{BookEntry, offer_state};
 
     const NOW: UnixTs = UnixTs(1_000);
 
@@ -136,7 +136,7 @@ mod tests {
 
     fn offer() -> Offer {
         let mut offer = Offer { ask: 400_000, floor: 100_000, units: 1, units_free: 1, ..Offer::zeroed() };
-        offer.header.state = OFFER_LIVE;
+        offer.header.state = offer_state::LIVE;
         offer.header.due_ts = 2_000;
         offer.spec.cpu_milli = 4_000;
         offer.spec.memory_mib = 8_192;

@@ -6,11 +6,14 @@ use cargo_metadata::DependencyKind;
 use crate::workspace::Workspace;
 
 /// A crate of the workspace with the crates of the workspace that it may import.
-const DOORS: [(&str, &[&str]); 13] = [
+const DOORS: [(&str, &[&str]); 16] = [
     ("gridlease-core", &[]),
-    ("gridlease-market", &["gridlease-core"]),
-    ("gridlease-staking", &["gridlease-core"]),
-    ("gridlease-sdk", &["gridlease-core"]),
+    ("gridlease-market-interface", &["gridlease-core"]),
+    ("gridlease-staking-interface", &["gridlease-core"]),
+    ("gridlease-market", &["gridlease-core", "gridlease-market-interface", "gridlease-staking-interface"]),
+    ("gridlease-staking", &["gridlease-core", "gridlease-staking-interface"]),
+    ("gridlease-interface", &["gridlease-core", "gridlease-market-interface", "gridlease-staking-interface"]),
+    ("gridlease-sdk", &["gridlease-core", "gridlease-interface"]),
     ("gridlease-keeper", &["gridlease-core", "gridlease-sdk"]),
     ("gridlease-node", &["gridlease-core", "gridlease-sdk", "gridlease-testkit"]),
     ("gridlease-localnet", &["gridlease-core", "gridlease-sdk"]),
@@ -48,8 +51,10 @@ const DOORS: [(&str, &[&str]); 13] = [
 const FOR_TESTS: (&str, [&str; 2]) = ("gridlease-testkit", ["gridlease-tests", "xtask"]);
 
 /// Crates whose dependencies from outside are limited too, with the ones they may have.
-const OUTSIDE: [(&str, &[&str]); 3] = [
+const OUTSIDE: [(&str, &[&str]); 5] = [
     ("gridlease-core", &[]),
+    ("gridlease-market-interface", &["anchor-lang", "bytemuck"]),
+    ("gridlease-staking-interface", &["anchor-lang", "bytemuck"]),
     (
         "gridlease-market",
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.

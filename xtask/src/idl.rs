@@ -68,8 +68,10 @@ fn generate(workspace: &Workspace, program: &str) -> Result<String> {
     // runs for long, so nothing is optimised.
     let mut cargo = workspace.side_cargo(&workspace.target.join("idl"));
     cargo
-        .args(["test", "--locked", "--package"])
-        .arg(format!("gridlease-{program}"))
+        .args(["test", "--locked"])
+        .args(["--package", &format!("gridlease-{program}")])
+        // The address and the accounts stand there.
+        .args(["--package", &format!("gridlease-{program}-interface")])
         .args(["--features", "idl-build", "--lib"])
         .args(["--config", "profile.dev.opt-level=0"])
         .args(["--config", "profile.dev.package.\"*\".opt-level=0"])

@@ -117,7 +117,12 @@ impl Buyer {
     pub async fn node_of(&self, provider: &Pubkey) -> Result<NodeClient, CliError> {
         let record: Provider = self.chain().get(provider, "its provider is gone").await?;
         let key = Arc::clone(&self.key);
-        Ok(NodeClient::new(record.endpoint_url(provider)?, record.cert_fingerprint, *provider, key)?)
+        Ok(NodeClient::new(
+            gridlease_sdk::account::endpoint_url(provider, &record)?,
+            record.cert_fingerprint,
+            *provider,
+            key,
+        )?)
     }
 
     /// Hands manifest and inputs to the node of a job's present lease, again where it has them.

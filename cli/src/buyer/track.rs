@@ -342,7 +342,7 @@ impl Tracker {
         {
             // An account is closed only once nothing is owed: what was held has been paid.
             let mut money = money_of(last, Now::default());
-            let owed = last.rules().and_then(|rules| rules.payable(Now::default()).ok()).unwrap_or_default();
+            let owed = last.rules().ok().and_then(|rules| rules.payable(Now::default()).ok()).unwrap_or_default();
             money.paid = Usdc(money.paid.0 + owed.net.0);
             money.fee = Usdc(money.fee.0 + owed.fee.0);
             events.push(JobEvent::Settled { lease: address, money });
@@ -383,12 +383,12 @@ fn paid_of(lease: &Lease) -> (u64, u64) {
 
 /// Still reserved and neither paid, nor fee, nor refunded.
 pub fn held(lease: &Lease) -> u64 {
-    lease.rules().and_then(|rules| rules.held().ok()).map_or(0, |held| held.0)
+    lease.rules().ok().and_then(|rules| rules.held().ok()).map_or(0, |held| held.0)
 }
 
 /// The amounts of a lease at `now`, by the chain's own rule.
 pub fn money_of(lease: &Lease, now: Now) -> Money {
-    let accrued = lease.rules().and_then(|rules| rules.gross(now).ok()).map_or(lease.base, |gross| gross.0);
+    let accrued = lease.rules().ok().and_then(|rules| rules.gross(now).ok()).map_or(lease.base, |gross| gross.0);
     Money {
         reserved: Usdc(lease.reserved),
         accrued: Usdc(accrued),

@@ -236,7 +236,7 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
 async fn check_public_url(chain: &Chain, authority: &Pubkey, url: &str) -> Result<(), CliError> {
     let record = address::provider(authority);
     let provider: Provider = chain.get(&record, "register it with `gridlease provider register`").await?;
-    let recorded = provider.endpoint_url(&record)?;
+    let recorded = gridlease_sdk::account::endpoint_url(&record, &provider)?;
     if recorded.trim_end_matches('/') == url.trim_end_matches('/') {
         return Ok(());
     }

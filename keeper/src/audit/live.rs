@@ -17,7 +17,6 @@ use solana_pubkey::Pubkey;
 use spl_token_interface::state::Account as TokenAccount;
 
 use super::{Holdings, Violation, check_bond, check_purse, check_vault};
-use crate::convert;
 use crate::view::View;
 
 /// Where jobs, leases and arrays record their purse: behind discriminator, header and one address. A test pins it.
@@ -64,13 +63,13 @@ impl Subject {
         let mut holdings: BTreeMap<Pubkey, (Holdings, Vec<Pubkey>)> =
             view.purses().map(|(address, purse)| (*address, (Holdings::of(purse.amounts()), Vec::new()))).collect();
         for (address, job) in view.jobs() {
-            if let (Some((of, holders)), Some(rules)) = (holdings.get_mut(&job.purse), convert::job(job)) {
+            if let (Some((of, holders)), Some(rules)) = (holdings.get_mut(&job.purse), job.rules().ok()) {
                 of.jobs.push(rules);
                 holders.push(*address);
             }
         }
         for (address, lease) in view.leases() {
-            if let (Some((of, holders)), Some(rules)) = (holdings.get_mut(&lease.purse), lease.rules()) {
+            if let (Some((of, holders)), Some(rules)) = (holdings.get_mut(&lease.purse), lease.rules().ok()) {
                 of.leases.push((*address, rules));
                 holders.push(*address);
             }
@@ -269,11 +268,11 @@ fn held(address: &Pubkey, purse: Purse, found: &[(Pubkey, Account)]) -> Look {
     for (key, account) in found {
         if let Some(job) = read::<Job>(key, account).filter(|job| job.purse == *address) {
             // One that this version cannot read is not known, and so the jobs are not complete.
-            let rules = convert::job(&job);
+            let rules = &job.rules().ok();
             open += u32::from(rules.is_some());
             holdings.jobs.extend(rules);
         } else if let Some(lease) = read::<Lease>(key, account).filter(|lease| lease.purse == *address) {
-            holdings.leases.extend(lease.rules().map(|rules| (*key, rules)));
+            holdings.leases.extend(lease.rules().ok().map(|rules| (*key, rules)));
         } else if let Some(array) = read::<Array>(key, account).filter(|array| array.purse == *address) {
             open += 1;
             holdings.arrays.push(Atoms(array.reserved));

@@ -6,13 +6,12 @@ use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
 use solana_pubkey::Pubkey;
 
 use super::{Action, Step};
-use crate::convert;
 use crate::view::View;
 
 /// The award of `job`, with the accounts of its best bidders in the book's order, as many as fit. With an empty book the
 /// market reopens or ends the job.
 pub(super) fn action(view: &View, address: &Pubkey, job: &Job, now: Now) -> Option<Action> {
-    let open = convert::job(job)?;
+    let open = job.rules().ok()?;
     open.check_award(now.ts).ok()?;
     let bids = job.bids();
     // A bidder whose record is not known yet ends the list; the market goes on from there with the next call.

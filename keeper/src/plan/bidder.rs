@@ -30,7 +30,7 @@ pub(super) fn live(view: &View, now: UnixTs) -> Vec<Bidder<'_>> {
 impl Bidder<'_> {
     /// Can it take `job` at `price`? The question that the market asks.
     pub(super) fn check(&self, job: &Job, price: PricePerHour) -> RuleResult<()> {
-        let bidder = self.provider.bidder(&self.provider_key, self.offer, self.bond, job);
+        let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
         bidder.check(&job.wanted(), price, job.award_ts())?;
         Ok(())
     }

@@ -11,15 +11,14 @@ use solana_pubkey::Pubkey;
 
 use super::bidder::Bidder;
 use super::{Action, Step};
-use crate::convert;
 use crate::view::View;
 
 /// One bid for each provider whose offer would change the book of `job`, at most as many as a book holds, the best score
 /// first. Each is an action of its own, so that one that fails holds up no other.
 pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidder<'_>], now: Now) -> Vec<Action> {
     let paused = view.config().is_none_or(|config| config.paused != 0);
-    let parts = (convert::job(job), convert::book(job), convert::weights(job));
-    let (Some(open), Some(book), Some(weights)) = parts else { return Vec::new() };
+    let parts = (job.rules(), job.book(), job.score_weights());
+    let (Ok(open), Ok(book), Ok(weights)) = parts else { return Vec::new() };
     // Asked once for all: where not even the job's own price could be bid, the window is over.
     if paused || open.check_bid(open.terms.max_price, now.ts).is_err() {
         return Vec::new();

@@ -25,7 +25,6 @@ use solana_pubkey::Pubkey;
 
 pub use self::action::{Action, Step, StepKey, Verb};
 pub use self::policy::{Policy, Shard, ShardError};
-use crate::convert;
 use crate::view::View;
 
 /// Everything that is due at `now`, the most urgent first, in an order that depends on nothing but the arguments.
@@ -46,7 +45,7 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
         actions.extend(enter_offer::actions(view, address, job, &bidders, now));
         actions.extend(award::action(view, address, job, now));
         if !closed_with_lease.contains(address) {
-            let rules = convert::job(job);
+            let rules = job.rules().ok();
             let step = rules.and_then(|rules| close_job::step(address, job, &rules));
             actions.extend(step.map(|step| Action::single(step, UnixTs(job.ended_ts))));
         }
@@ -61,10 +60,10 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
 /// What is due for one lease, as far as it can go at once.
 fn lease_chain(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: &Policy) -> Option<Action> {
     let keys = LeaseKeys::new(*address, lease);
-    let mut next = lease.rules()?;
+    let mut next = lease.rules().ok()?;
     let due = next.due();
     let job = view.job(&lease.job);
-    let mut next_job = job.and_then(convert::job);
+    let mut next_job = job.and_then(|job| job.rules().ok());
 
     let mut steps = Vec::new();
     steps.extend(fail_start::step(&keys, &mut next, next_job.as_mut(), view.config(), now));

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::{Job, Lease, OFFER_LIVE, Offer, Provider};
+use gridlease_sdk::account::{Job, Lease, Offer, Provider, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
 use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
@@ -302,14 +302,14 @@ impl MarketTask {
         let (node_key, number) = (self.chain.node_key(), self.policy.number);
         let instructions = match offer {
             // After a change of the machine or of its units' size, what the chain says must not be sold any longer.
-            Some(offer) if offer.header.state == OFFER_LIVE && !self.is_of_this_machine(offer, room_mib) => {
+            Some(offer) if offer.header.state == offer_state::LIVE && !self.is_of_this_machine(offer, room_mib) => {
                 let mut anew = vec![self.withdrawal(offer).await];
                 if offer.units_free == offer.units {
                     anew.push(self.post(now, room_mib));
                 }
                 anew
             }
-            Some(offer) if offer.header.state == OFFER_LIVE => {
+            Some(offer) if offer.header.state == offer_state::LIVE => {
                 vec![refresh_offer(&node_key, &self.provider, number, self.terms(now))]
             }
             // Withdrawn earlier: it has to be closed before it can be posted again.

@@ -248,7 +248,7 @@ async fn check_record(config: &NodeConfig, identity: &Identity, provider: &Pubke
         let (recorded, own) = (hex::encode(record.cert_fingerprint), hex::encode(identity.fingerprint()));
         return Err(NodeError::OtherCertificate { recorded, own });
     }
-    let recorded = record.endpoint_url(provider).map_err(ReadError::Decode)?.to_owned();
+    let recorded = gridlease_sdk::account::endpoint_url(provider, &record).map_err(ReadError::Decode)?.to_owned();
     let recorded_port = url::Url::parse(&recorded).ok().and_then(|url| url.port_or_known_default());
     let port = config.listen.port();
     if !config.forwarded && recorded_port != Some(port) {

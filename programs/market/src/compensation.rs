@@ -24,5 +24,5 @@ pub fn compensate(purse: &mut Purse, victim: Atoms) -> Result<()> {
     let mut amounts = purse.amounts();
     amounts.deposit(victim).or_rule()?;
     purse.compensated = purse.compensated.saturating_add(victim.0);
-    purse.set_amounts(amounts)
+    purse.set_amounts(amounts).or_rule()
 }

@@ -4,9 +4,9 @@
 use anchor_lang::prelude::*;
 use anchor_lang::solana_program::entrypoint::ProgramResult;
 
-use crate::constants::ACCOUNT_VERSION;
 use crate::emit::is_told;
 use crate::error::MarketError;
+use crate::state::ACCOUNT_VERSION;
 
 /// Where the version stands: the first byte behind the discriminator, in every account of this program.
 const VERSION_AT: usize = 8;

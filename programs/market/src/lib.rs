@@ -5,9 +5,9 @@
 
 use anchor_lang::prelude::*;
 
+pub mod clock;
 pub mod compensation;
 pub mod constants;
-pub mod convert;
 pub mod deployer;
 pub mod derive;
 pub mod emit;
@@ -22,12 +22,11 @@ pub mod payout;
 pub mod peek;
 pub mod raw_token;
 pub mod staking_cpi;
-pub mod state;
 pub mod token;
 
 use instructions::*;
 
-declare_id!("qkSjp3wiqiaf6D2CyrBc9vAPtd8eQBhWYLZy3P2jrsx");
+pub use market_interface::{EVENT_AUTHORITY_AND_BUMP, ID, ID_CONST, account as state, check_id, id};
 
 /// The instructions: first those that cost most, because each is asked after those before it; then the others in the order of a
 /// job's life.

@@ -6,10 +6,10 @@ use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use anchor_spl::token;
 use gridlease_core::{Atoms, invariant};
 
-use crate::constants::PURSE_SEED;
 use crate::error::{MarketError, OrRule};
 use crate::raw_token::TokenAccount;
 use crate::state::Purse;
+use market_interface::seed::PURSE_SEED;
 
 /// SPL Token's number of the instruction that moves tokens.
 const TRANSFER: u8 = 3;

@@ -134,6 +134,23 @@ pub struct Totals {
     pub leaving_shares: u64,
 }
 
+impl Totals {
+    /// Those of a bond.
+    pub fn of(bond: &Bond) -> Self {
+        Self {
+            amount: bond.amount,
+            reserved: bond.reserved,
+            unbonding: bond.unbonding,
+            own: bond.own,
+            exit_assets: bond.exit_assets,
+            exit_shares: bond.exit_shares,
+            delegated_assets: bond.delegated_assets,
+            delegated_shares: bond.delegated_shares,
+            leaving_shares: bond.leaving_shares,
+        }
+    }
+}
+
 /// A bond was opened to delegators.
 #[event]
 pub struct PoolOpened {

@@ -13,21 +13,22 @@
 
 use anchor_lang::prelude::*;
 
+pub mod checks;
+pub mod clock;
 pub mod constants;
-pub mod convert;
 mod derive;
 pub mod emit;
 pub mod entrypoint;
 pub mod error;
 pub mod event;
 pub mod instructions;
+pub mod new_account;
 pub mod raw_token;
-pub mod state;
 mod token;
 
 use instructions::*;
 
-declare_id!("9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
+pub use staking_interface::{EVENT_AUTHORITY_AND_BUMP, ID, ID_CONST, account as state, check_id, id};
 
 /// The instructions, first those that the market calls (each is asked after those before it); the specification of each stands
 /// above its accounts.

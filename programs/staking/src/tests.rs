@@ -1,23 +1,15 @@
-//! What other programs and clients rely on: sizes, offsets, discriminators, seeds and numbers never change by accident.
-
-use core::mem::offset_of;
+//! What other programs and clients rely on: discriminators and numbers never change by accident.
 
 use anchor_lang::error::Error;
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, ZeroCopy};
 use gridlease_core::Atoms;
-use gridlease_core::delegation::{SharePool, Stake};
 
-use crate::constants::{
-    BOND_SEED, CONFIG_SEED, DELEGATION_SEED, RESERVATION_SEED, REVENUE_SEED, UNBONDING_SEED, VAULT_SEED,
-};
-use crate::convert::write_new;
+use crate::checks::{Checked as _, check_list, check_slasher};
 use crate::error::{OrRule, StakingError};
-use crate::state::{Bond, Config, Delegation, Header, Reservation, Unbonding};
+use crate::new_account::write_new;
+use crate::state::{Config, Header, Reservation};
 use crate::{ID, event, instruction};
-
-/// Length of the discriminator, to which the offsets within the structs are added.
-const DISCRIMINATOR: usize = 8;
 
 fn code(error: Error) -> u32 {
     match error {
@@ -27,126 +19,6 @@ fn code(error: Error) -> u32 {
             other => panic!("not an error of this program: {other}"),
         },
     }
-}
-
-fn bond(own: u64, reserved: u64, leaving: u64) -> Bond {
-    let mut bond: Bond = bytemuck::Zeroable::zeroed();
-    let exit = SharePool { assets: Atoms(leaving), shares: leaving };
-    bond.set_stake(&Stake { own: Atoms(own), exit, reserved: Atoms(reserved), ..Stake::default() }).unwrap();
-    bond
-}
-
-#[test]
-fn the_program_has_its_fixed_address() {
-    assert_eq!(ID.to_string(), "9qRtEGwZdmjZvB1JrfdFKgQvK1cUYFmeuEmqHKU2rfRR");
-}
-
-#[test]
-fn every_account_has_its_size_and_discriminator() {
-    assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (576, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
-    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (640, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
-    assert_eq!((Delegation::SPACE, Delegation::DISCRIMINATOR), (192, &[237, 90, 140, 159, 124, 255, 243, 80][..]));
-    assert_eq!((Unbonding::SPACE, Unbonding::DISCRIMINATOR), (192, &[95, 230, 238, 186, 158, 104, 194, 88][..]));
-    assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (192, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
-}
-
-#[test]
-fn every_account_begins_with_the_common_header() {
-    assert_eq!(size_of::<Header>(), 16);
-    assert_eq!(offset_of!(Header, version) + DISCRIMINATOR, 8);
-    assert_eq!(offset_of!(Header, state) + DISCRIMINATOR, 9);
-    assert_eq!(offset_of!(Header, shard) + DISCRIMINATOR, 10);
-    assert_eq!(offset_of!(Header, bump) + DISCRIMINATOR, 11);
-    assert_eq!(offset_of!(Header, due_ts) + DISCRIMINATOR, 16);
-    assert_eq!(offset_of!(Config, header), 0);
-    assert_eq!(offset_of!(Bond, header), 0);
-    assert_eq!(offset_of!(Reservation, header), 0);
-    assert_eq!(offset_of!(Delegation, header), 0);
-    assert_eq!(offset_of!(Unbonding, header), 0);
-}
-
-#[test]
-fn the_fields_of_a_bond_that_the_market_reads_stay_where_they_are() {
-    assert_eq!(offset_of!(Bond, authority) + DISCRIMINATOR, 24);
-    assert_eq!(offset_of!(Bond, vault) + DISCRIMINATOR, 56);
-    assert_eq!(offset_of!(Bond, amount) + DISCRIMINATOR, 88);
-    assert_eq!(offset_of!(Bond, reserved) + DISCRIMINATOR, 96);
-    assert_eq!(offset_of!(Bond, unbonding) + DISCRIMINATOR, 104);
-    assert_eq!(offset_of!(Bond, slashed_total) + DISCRIMINATOR, 112);
-    assert_eq!(offset_of!(Bond, added_total) + DISCRIMINATOR, 120);
-    assert_eq!(offset_of!(Bond, leases) + DISCRIMINATOR, 128);
-    assert_eq!(offset_of!(Bond, vault_bump) + DISCRIMINATOR, 132);
-    assert_eq!(offset_of!(Bond, delegators_len) + DISCRIMINATOR, 133);
-    assert_eq!(offset_of!(Bond, marks) + DISCRIMINATOR, 136);
-    assert_eq!(size_of_val(&bond(0, 0, 0).marks), 32 * 8);
-}
-
-#[test]
-fn the_other_fields_of_a_bond_stay_where_they_are() {
-    assert_eq!(offset_of!(Bond, requests) + DISCRIMINATOR, 134);
-    assert_eq!(offset_of!(Bond, revenue_bump) + DISCRIMINATOR, 135);
-    assert_eq!(offset_of!(Bond, own) + DISCRIMINATOR, 392);
-    assert_eq!(offset_of!(Bond, exit_assets) + DISCRIMINATOR, 400);
-    assert_eq!(offset_of!(Bond, exit_shares) + DISCRIMINATOR, 408);
-    assert_eq!(offset_of!(Bond, delegated_assets) + DISCRIMINATOR, 416);
-    assert_eq!(offset_of!(Bond, delegated_shares) + DISCRIMINATOR, 424);
-    assert_eq!(offset_of!(Bond, leaving_shares) + DISCRIMINATOR, 432);
-    assert_eq!(offset_of!(Bond, operator_owed) + DISCRIMINATOR, 440);
-    assert_eq!(offset_of!(Bond, delegators_owed) + DISCRIMINATOR, 448);
-    assert_eq!(offset_of!(Bond, per_share) + DISCRIMINATOR, 456);
-    assert_eq!(offset_of!(Bond, insurance_owed) + DISCRIMINATOR, 472);
-    assert_eq!(offset_of!(Bond, withdrawn_total) + DISCRIMINATOR, 480);
-    assert_eq!(offset_of!(Bond, min_delegation) + DISCRIMINATOR, 488);
-    assert_eq!(offset_of!(Bond, commission_from) + DISCRIMINATOR, 496);
-    assert_eq!(offset_of!(Bond, commission) + DISCRIMINATOR, 504);
-    assert_eq!(offset_of!(Bond, next_commission) + DISCRIMINATOR, 506);
-    assert_eq!(offset_of!(Bond, next_number) + DISCRIMINATOR, 508);
-    assert_eq!(offset_of!(Bond, revenue) + DISCRIMINATOR, 512);
-    assert_eq!(offset_of!(Bond, payout) + DISCRIMINATOR, 544);
-    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 576);
-}
-
-#[test]
-fn the_fields_of_a_delegation_and_of_a_request_stay_where_they_are() {
-    assert_eq!(offset_of!(Delegation, bond) + DISCRIMINATOR, 24);
-    assert_eq!(offset_of!(Delegation, delegator) + DISCRIMINATOR, 56);
-    assert_eq!(offset_of!(Delegation, destination) + DISCRIMINATOR, 88);
-    assert_eq!(offset_of!(Delegation, shares) + DISCRIMINATOR, 120);
-    assert_eq!(offset_of!(Delegation, owed) + DISCRIMINATOR, 128);
-    assert_eq!(offset_of!(Delegation, entry) + DISCRIMINATOR, 136);
-    assert_eq!(offset_of!(Delegation, next_number) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Delegation, requests) + DISCRIMINATOR, 156);
-    assert_eq!(offset_of!(Unbonding, bond) + DISCRIMINATOR, 24);
-    assert_eq!(offset_of!(Unbonding, owner) + DISCRIMINATOR, 56);
-    assert_eq!(offset_of!(Unbonding, destination) + DISCRIMINATOR, 88);
-    assert_eq!(offset_of!(Unbonding, rent_to) + DISCRIMINATOR, 120);
-    assert_eq!(offset_of!(Unbonding, shares) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Unbonding, number) + DISCRIMINATOR, 160);
-    assert_eq!(offset_of!(Unbonding, kind) + DISCRIMINATOR, 164);
-}
-
-#[test]
-fn the_fields_of_a_reservation_stay_where_they_are() {
-    assert_eq!(offset_of!(Reservation, bond) + DISCRIMINATOR, 24);
-    assert_eq!(offset_of!(Reservation, lease) + DISCRIMINATOR, 56);
-    assert_eq!(offset_of!(Reservation, slasher) + DISCRIMINATOR, 88);
-    assert_eq!(offset_of!(Reservation, rent_to) + DISCRIMINATOR, 120);
-    assert_eq!(offset_of!(Reservation, amount) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Reservation, lent) + DISCRIMINATOR, 160);
-    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 168);
-}
-
-#[test]
-fn the_fields_of_the_configuration_stay_where_they_are() {
-    assert_eq!(offset_of!(Config, admin) + DISCRIMINATOR, 24);
-    assert_eq!(offset_of!(Config, pending_admin) + DISCRIMINATOR, 56);
-    assert_eq!(offset_of!(Config, usdc_mint) + DISCRIMINATOR, 88);
-    assert_eq!(offset_of!(Config, insurance) + DISCRIMINATOR, 120);
-    assert_eq!(offset_of!(Config, slashers) + DISCRIMINATOR, 152);
-    assert_eq!(offset_of!(Config, pending_insurance) + DISCRIMINATOR, 280);
-    assert_eq!(offset_of!(Config, pending_slashers) + DISCRIMINATOR, 312);
-    assert_eq!(offset_of!(Config, pending_from) + DISCRIMINATOR, 440);
-    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 448);
 }
 
 #[test]
@@ -205,14 +77,6 @@ fn every_event_has_its_discriminator() {
 }
 
 #[test]
-fn every_address_comes_from_its_seeds() {
-    assert_eq!((CONFIG_SEED, BOND_SEED), (&b"config"[..], &b"bond"[..]));
-    assert_eq!((VAULT_SEED, RESERVATION_SEED), (&b"vault"[..], &b"reservation"[..]));
-    assert_eq!((REVENUE_SEED, DELEGATION_SEED), (&b"revenue"[..], &b"delegation"[..]));
-    assert_eq!(UNBONDING_SEED, &b"unbonding"[..]);
-}
-
-#[test]
 fn the_program_s_own_errors_keep_their_numbers() {
     let own = [
         StakingError::WrongMint,
@@ -247,50 +111,11 @@ fn the_program_s_own_errors_keep_their_numbers() {
 }
 
 #[test]
-fn a_bond_that_binds_more_than_it_has_is_never_written() {
-    let mut account = bond(7, 4, 3);
-    let mut stake = account.stake();
-    assert_eq!(stake.bond().unwrap().free(), Ok(Atoms(3)));
-    stake.reserved = Atoms(11);
-    assert_eq!(account.set_stake(&stake).map_err(code), Err(6_126));
-    assert_eq!(account.totals(), bond(7, 4, 3).totals());
-}
-
-#[test]
-fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
-    let account = bond(7, 4, 3);
-    assert_eq!(account.invariant(9).map_err(code), Err(6_126));
-    assert_eq!(account.invariant(10), Ok(()));
-    assert_eq!(account.invariant(11), Ok(()));
-    let account = Bond { insurance_owed: 2, ..account };
-    assert_eq!(account.invariant(11).map_err(code), Err(6_126), "what the insurance fund is owed is in there, too");
-    assert_eq!(account.invariant(12), Ok(()));
-}
-
-#[test]
-fn a_delegator_s_mark_is_noted_once_and_struck_again() {
-    let mut account = bond(0, 0, 0);
-    let keys: Vec<_> = (1..=33u8).map(|n| Pubkey::new_from_array([n; 32])).collect();
-    for key in &keys[..32] {
-        account.mark(key).unwrap();
-    }
-    assert_eq!(account.mark(&keys[32]).map_err(code), Err(6_130));
-    assert_eq!(account.unmark(&keys[32]).map_err(code), Err(6_126));
-    account.unmark(&keys[0]).unwrap();
-    assert_eq!((account.delegators_len, account.marks[0], account.marks[31]), (31, [32; 8], [0; 8]));
-    assert_eq!(account.unmark(&keys[0]).map_err(code), Err(6_126));
-    for key in &keys[1..32] {
-        account.unmark(key).unwrap();
-    }
-    assert_eq!((account.delegators_len, account.marks), (0, [[0; 8]; 32]));
-}
-
-#[test]
 fn a_list_of_slashers_names_one_at_least_and_none_twice() {
     let (a, b, none) = (Pubkey::new_from_array([1; 32]), Pubkey::new_from_array([2; 32]), Pubkey::default());
-    assert_eq!(Config::check_list(&[none; 4]).map_err(code), Err(6_011));
-    assert_eq!(Config::check_list(&[a, none, a, none]).map_err(code), Err(6_004));
-    assert_eq!(Config::check_list(&[none, a, none, b]), Ok(()));
+    assert_eq!(check_list(&[none; 4]).map_err(code), Err(6_011));
+    assert_eq!(check_list(&[a, none, a, none]).map_err(code), Err(6_004));
+    assert_eq!(check_list(&[none, a, none, b]), Ok(()));
     let mut config: Config = bytemuck::Zeroable::zeroed();
     config.slashers[0] = a;
     assert!(config.adds(&[b, none, none, none]));
@@ -299,30 +124,13 @@ fn a_list_of_slashers_names_one_at_least_and_none_twice() {
 }
 
 #[test]
-fn the_last_release_leaves_nothing_reserved() {
-    let mut account = Bond { leases: 1, ..bond(10, 4, 0) };
-    assert_eq!(account.count_released().map_err(code), Err(6_126));
-    let mut account = Bond { leases: 1, ..bond(10, 0, 0) };
-    assert_eq!(account.count_released(), Ok(()));
-    assert_eq!(account.count_released().map_err(code), Err(6_126));
-}
-
-#[test]
-fn counters_refuse_to_overflow() {
-    let mut account = Bond { added_total: u64::MAX, slashed_total: u64::MAX, leases: u32::MAX, ..bond(0, 0, 0) };
-    assert_eq!(account.count_added(1).map_err(code), Err(6_100));
-    assert_eq!(account.count_slashed(Atoms(1)).map_err(code), Err(6_100));
-    assert_eq!(account.count_reserved().map_err(code), Err(6_100));
-}
-
-#[test]
 fn only_a_named_slasher_is_one_and_a_zero_key_never_is() {
     let named = Pubkey::new_from_array([7; 32]);
     let mut config: Config = bytemuck::Zeroable::zeroed();
     config.slashers[2] = named;
-    assert_eq!(config.check_slasher(&named), Ok(()));
-    assert_eq!(config.check_slasher(&Pubkey::new_from_array([8; 32])).map_err(code), Err(6_004));
-    assert_eq!(config.check_slasher(&Pubkey::default()).map_err(code), Err(6_004));
+    assert_eq!(check_slasher(&config, &named), Ok(()));
+    assert_eq!(check_slasher(&config, &Pubkey::new_from_array([8; 32])).map_err(code), Err(6_004));
+    assert_eq!(check_slasher(&config, &Pubkey::default()).map_err(code), Err(6_004));
 }
 
 #[test]

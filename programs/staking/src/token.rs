@@ -7,10 +7,10 @@ use anchor_lang::system_program;
 use anchor_spl::token::{self, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError};
 
-use crate::constants::BOND_SEED;
 use crate::error::{StakingError, rule};
 use crate::raw_token::TokenAccount;
 use crate::state::Bond;
+use staking_interface::seed::BOND_SEED;
 
 /// SPL Token's number of the instruction that moves tokens.
 const TRANSFER: u8 = 3;

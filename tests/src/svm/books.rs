@@ -137,7 +137,7 @@ impl World {
         }
         let open = |owner: &Pubkey| requests.iter().filter(|r| r.owner == *owner).count();
         assert_eq!(usize::from(bond.requests), open(&bond.authority), "open requests of bond {key}");
-        let mut marks: Vec<_> = bond.delegator_marks().to_vec();
+        let mut marks: Vec<_> = bond.delegator_marks().unwrap().to_vec();
         for delegation in &delegations {
             assert_eq!(usize::from(delegation.requests), open(&delegation.delegator), "requests in bond {key}");
             let at = marks.iter().position(|mark| delegation.delegator.as_ref().starts_with(mark));
@@ -243,7 +243,7 @@ impl World {
             let own: Vec<_> = jobs.iter().filter(|(_, job)| job.array == key).collect();
             assert_eq!(own.len(), usize::from(array.jobs), "jobs of array {key}");
             let account = self.account(&key).unwrap();
-            let tasks = array.tasks(&key, &account.data).unwrap();
+            let tasks = array.tasks(&account.data).unwrap();
             let open = tasks.iter().filter(|task| task.count(Replica::Open) > 0).count();
             assert_eq!(open, usize::from(array.open), "open tasks of array {key}");
             let its_groups = groups.values().filter(|group| group.array == key).count();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridlease_sdk::account::UNBONDING_OF_OPERATOR;
+use gridlease_sdk::account::OPERATOR;
 use gridlease_sdk::event::{Event, MarketEvent, StakingEvent};
 use gridlease_sdk::program::staking::types::Totals;
 use solana_pubkey::Pubkey;
@@ -426,7 +426,7 @@ impl Ledger {
             }
             StakingEvent::UnbondingRequested(e) => {
                 self.unbondings.insert((e.bond, e.owner, e.number), e.shares);
-                if e.kind == UNBONDING_OF_OPERATOR {
+                if e.kind == OPERATOR {
                     let bond = self.bond(&e.bond);
                     let amount = bond.own - e.stays;
                     bond.own = e.stays;
@@ -450,7 +450,7 @@ impl Ledger {
                 }
                 let bond = self.bond(&e.bond);
                 bond.amount -= e.paid;
-                if e.kind == UNBONDING_OF_OPERATOR {
+                if e.kind == OPERATOR {
                     bond.exit = (bond.exit.0 - e.paid, bond.exit.1 - e.burned);
                 } else {
                     bond.delegated = (bond.delegated.0 - e.paid, bond.delegated.1 - e.burned);

@@ -41,7 +41,7 @@ impl Done {
         let (mut events, mut wire_events) = (Vec::new(), Vec::new());
         for (program, data) in wire {
             events.extend(decode(&program, &data));
-            if data.starts_with(&EVENT_TAG) && (program == MARKET || program == STAKING) {
+            if data.starts_with(EVENT_TAG) && (program == MARKET || program == STAKING) {
                 wire_events.push((program, data));
             }
         }

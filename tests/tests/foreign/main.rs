@@ -135,7 +135,7 @@ fn read_tail(address: &Pubkey, account: &Account, theirs: &Decoded) -> bool {
         }
         "Array" => {
             let array: Array = decode(address, &account.owner, &account.data).unwrap();
-            let tasks = array.tasks(address, &account.data).unwrap();
+            let tasks = array.tasks(&account.data).unwrap();
             assert_eq!(tasks.iter().map(|task| task.0).collect::<Vec<_>>(), tail[..number("count")]);
             let uri = &tail[number("count")..][..number("uri_len")];
             assert!(uri.starts_with(b"https://"), "the URI of the array's jobs");

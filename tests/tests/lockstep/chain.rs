@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::{Bps, Now};
-use gridlease_sdk::account::{self, OFFER_LIVE, OFFER_WITHDRAWN};
+use gridlease_sdk::account::{self, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
 use gridlease_sdk::instruction::lease::Outcome;
@@ -357,8 +357,8 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
 fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
     let offer: account::Offer = world.find(key)?;
     let live = match offer.header.state {
-        OFFER_LIVE => true,
-        OFFER_WITHDRAWN => false,
+        offer_state::LIVE => true,
+        offer_state::WITHDRAWN => false,
         other => panic!("an offer in state {other}"),
     };
     Some(crate::model::Offer {
@@ -414,7 +414,7 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         let reservation: Option<account::Reservation> = world.find(&keys::reservation(&one.keys.lease));
         same!(format!("reservation {at} open"), reservation.is_some(), one.open && !one.released);
         if let Some(chain) = chain {
-            same!(format!("lease {at}"), chain.rules(), Some(one.rules));
+            same!(format!("lease {at}"), chain.rules(), Ok(one.rules));
             same!(format!("lease {at} due"), chain.header.due_ts, one.rules.due().0);
             same!(format!("stake {at}"), (chain.stake, chain.awarded_ts), (one.stake.0, one.awarded_ts));
             let left = reservation.map_or(0, |reservation| reservation.amount);

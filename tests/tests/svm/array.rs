@@ -297,7 +297,7 @@ fn a_nonzero_exit_and_an_ending_without_a_lease_count_as_failed() {
     w.run_task(&owner, &good, 0);
     let over: Array = w.read(&posted);
     assert_eq!((over.completed, over.failed, over.end_reason()), (1, 3, ArrayEnd::Exhausted));
-    let tasks = over.tasks(&posted, &w.account(&posted).unwrap().data).unwrap();
+    let tasks = over.tasks(&w.account(&posted).unwrap().data).unwrap();
     let states: Vec<_> = tasks.iter().map(|task| task.get(0)).collect();
     assert_eq!(states, [Replica::Failed, Replica::Failed, Replica::Failed, Replica::Completed]);
     w.close_array(&posted);

@@ -68,7 +68,7 @@ fn three_replicas_run_at_three_providers_and_two_make_the_task_complete() {
     }
     let over: Array = w.read(&posted);
     assert_eq!((over.completed, over.failed, over.end_reason()), (1, 0, ArrayEnd::Quorum));
-    let task = over.tasks(&posted, &w.account(&posted).unwrap().data).unwrap()[0];
+    let task = over.tasks(&w.account(&posted).unwrap().data).unwrap()[0];
     assert_eq!([0, 1, 2].map(|at| task.get(at)), [Replica::Failed, Replica::Completed, Replica::Completed]);
     w.close_array(&posted);
     assert_eq!(w.lamports(&buyer.key.pubkey()), before);

@@ -3,7 +3,7 @@
 use gridlease_core::limits::{MAX_ENDPOINT, MAX_OFFER_LIFE, MAX_PRICE, MAX_UNITS};
 use gridlease_core::requirement::flags;
 use gridlease_core::tip::prepaid_lease;
-use gridlease_sdk::account::{Lease, OFFER_LIVE, OFFER_WITHDRAWN, Offer, Provider as Record, Reservation};
+use gridlease_sdk::account::{Lease, Offer, Provider as Record, Reservation, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use gridlease_sdk::instruction::provider::{self, NodeArgs, OfferTerms, SpecArgs};
@@ -62,7 +62,7 @@ fn a_provider_registers_once_at_the_neutral_reputation_with_a_payout_account_of_
     let record: Record = w.read(&address);
     assert_eq!((record.standing, record.uptime, record.start_s, record.offers), (5_000, 5_000, 0, 0));
     assert_eq!((record.node_key, record.payout, record.bond), (node, payout, address::bond(&key)));
-    assert_eq!(record.endpoint_url(&address).unwrap(), "https://node.example:8443");
+    assert_eq!(gridlease_sdk::account::endpoint_url(&address, &record).unwrap(), "https://node.example:8443");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn only_the_cold_key_changes_the_hot_key_and_the_endpoint() {
     assert_eq!(w.refuse(bad, &[&owner.authority]), "market BadString");
     w.ok(&[good], &[&owner.authority]);
     let record: Record = w.read(&owner.record);
-    assert_eq!(record.endpoint_url(&owner.record).unwrap(), longest);
+    assert_eq!(record.endpoint_url().unwrap(), longest);
     assert_eq!(record.payout, owner.payout, "the payout account stays");
     let terms = Supply::default().terms(w.now().ts.0);
     let old = provider::refresh_offer(&owner.node.pubkey(), &owner.record, 1, terms);
@@ -222,7 +222,7 @@ fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_b
     assert_eq!(w.refuse(fewer, &[&owner.node]), "market BadUnits");
 
     w.withdraw_offer(&owner);
-    assert_eq!(w.read::<Offer>(&owner.offer).header.state, OFFER_WITHDRAWN, "it waits for its lease");
+    assert_eq!(w.read::<Offer>(&owner.offer).header.state, offer_state::WITHDRAWN, "it waits for its lease");
     let revive = provider::refresh_offer(&node, &owner.record, 1, supply.terms(w.now().ts.0));
     assert_eq!(w.refuse(revive, &[&owner.node]), "market OfferNotLive");
     w.ready(&owner, &keys);
@@ -273,7 +273,7 @@ fn a_withdrawn_offer_can_be_posted_again_under_its_number() {
         provider::post_offer(&owner.node.pubkey(), &owner.record, 1, supply.machine(), supply.terms(w.now().ts.0));
     w.ok(&[post], &[&owner.node]);
     let offer: Offer = w.read(&owner.offer);
-    assert_eq!((offer.header.state, offer.ask), (OFFER_LIVE, 2_000_000));
+    assert_eq!((offer.header.state, offer.ask), (offer_state::LIVE, 2_000_000));
 }
 
 #[test]

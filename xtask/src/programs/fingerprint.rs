@@ -28,20 +28,42 @@ impl Fingerprint {
     /// A source, a manifest or the lock cannot be read.
     pub fn take(workspace: &Workspace, program: &str) -> Result<Self> {
         let name = format!("gridlease-{program}");
-        let names = [name.as_str(), "gridlease-core"];
+        let crates = crates(&workspace.metadata, &name)?;
+        let names: Vec<&str> = crates.iter().map(|package| package.name.as_str()).collect();
+        let folders = crates
+            .iter()
+            .filter_map(|package| package.manifest_path.parent()?.strip_prefix(&workspace.metadata.workspace_root).ok())
+            .map(|folder| folder.as_str().to_owned())
+            .collect();
         let manifest =
             fs::read_to_string(workspace.root.join("Cargo.toml")).context("cannot read the root manifest")?;
         let inherited = inherited(&workspace.metadata, &names, &manifest)?;
         let pinned = lock::pinned(workspace, &name)?;
         Ok(Self {
-            source: sources(&workspace.root, program, &inherited)?,
+            source: sources(&workspace.root, &folders, &inherited)?,
             lock: hex::encode(Sha256::digest(pinned.join("\n"))),
         })
     }
 }
 
-/// The hash of a program's files, of those of the rules, and of what their manifests inherit.
-fn sources(root: &Path, program: &str, inherited: &[String]) -> Result<String> {
+/// The crates of the workspace that go into a program: its own and those that it imports, in the order of their names.
+fn crates<'a>(metadata: &'a Metadata, program: &str) -> Result<Vec<&'a Package>> {
+    let find = |name: &str| metadata.packages.iter().find(|package| package.name.as_str() == name);
+    let mut names = BTreeSet::from([program.to_owned()]);
+    let mut next = vec![program.to_owned()];
+    while let Some(name) = next.pop() {
+        let package = find(&name).with_context(|| format!("the workspace has no crate `{name}`"))?;
+        for dependency in built_from(package).filter(|dependency| dependency.path.is_some()) {
+            if names.insert(dependency.name.clone()) {
+                next.push(dependency.name.clone());
+            }
+        }
+    }
+    Ok(names.iter().filter_map(|name| find(name)).collect())
+}
+
+/// The hash of the manifests and sources in `folders`, and of what the manifests inherit.
+fn sources(root: &Path, folders: &BTreeSet<String>, inherited: &[String]) -> Result<String> {
     let mut hash = Sha256::new();
     let mut feed = |name: &str, bytes: &[u8]| {
         // Lengths keep two different trees from giving one stream of bytes.
@@ -50,13 +72,13 @@ fn sources(root: &Path, program: &str, inherited: &[String]) -> Result<String> {
             hash.update(part);
         }
     };
-    let own = format!("programs/{program}");
-    let mut files = list(root, &own)?;
-    files.extend(list(root, "core/src")?);
-    files.insert("core/Cargo.toml".to_owned());
-    for file in files {
-        let bytes = fs::read(root.join(&file)).with_context(|| format!("cannot read {file}"))?;
-        feed(&file, &bytes);
+    for folder in folders {
+        let mut files = list(root, &format!("{folder}/src"))?;
+        files.insert(format!("{folder}/Cargo.toml"));
+        for file in files {
+            let bytes = fs::read(root.join(&file)).with_context(|| format!("cannot read {file}"))?;
+            feed(&file, &bytes);
+        }
     }
     for line in inherited {
         feed("inherited", line.as_bytes());
@@ -64,14 +86,13 @@ fn sources(root: &Path, program: &str, inherited: &[String]) -> Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
-/// The files below a directory, relative to the root, in a fixed order; not tests, notes or hidden ones.
+/// The files below a directory, relative to the root, in a fixed order; not notes or hidden ones.
 fn list(root: &Path, directory: &str) -> Result<BTreeSet<String>> {
     let start = root.join(directory);
     ensure!(start.is_dir(), "{} is missing; is this the whole project?", start.display());
     let goes_in = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        let aside = entry.depth() == 1 && ["tests", "target"].contains(&name.as_ref());
-        entry.depth() == 0 || !(aside || name.starts_with('.') || name.ends_with(".md"))
+        entry.depth() == 0 || !(name.starts_with('.') || name.ends_with(".md"))
     };
     let mut files = BTreeSet::new();
     for entry in WalkDir::new(&start).into_iter().filter_entry(goes_in) {
@@ -138,6 +159,7 @@ mod tests {
             ("programs/market/src/lib.rs", "program"),
             ("programs/market/tests/one.rs", "a test"),
             ("programs/market/README.md", "words"),
+            ("programs/staking/Cargo.toml", "staking"),
             ("programs/staking/src/lib.rs", "another program"),
         ] {
             let path = root.path().join(file);
@@ -147,8 +169,12 @@ mod tests {
         root
     }
 
+    fn folders() -> BTreeSet<String> {
+        BTreeSet::from(["core".to_owned(), "programs/market".to_owned()])
+    }
+
     fn hash(root: &Path) -> String {
-        sources(root, "market", &["line".to_owned()]).unwrap()
+        sources(root, &folders(), &["line".to_owned()]).unwrap()
     }
 
     #[test]
@@ -173,7 +199,7 @@ mod tests {
             }
         }
         assert_eq!(hash(root.path()), before);
-        assert_ne!(sources(root.path(), "market", &[]).unwrap(), before);
+        assert_ne!(sources(root.path(), &folders(), &[]).unwrap(), before);
     }
 
     #[test]

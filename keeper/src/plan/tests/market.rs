@@ -9,13 +9,12 @@ use gridlease_core::lease::Ran;
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs, bond, invariant, lease as lease_rules};
-use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, OFFER_LIVE, Offer, Provider, Purse, VERSION};
+use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, VERSION, offer_state};
 use gridlease_sdk::{account::BookEntry, address};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
 use super::super::{Action, Step};
-use crate::convert;
 use crate::view::{Applied, View};
 
 pub(super) const START: u64 = 1_700_000_000;
@@ -89,7 +88,7 @@ impl Market {
     pub(super) fn running() -> Self {
         let mut market = Self::leased();
         let now = at(START + WINDOW + 20);
-        let mut job = convert::job(market.job_of(1)).unwrap();
+        let mut job = market.job_of(1).rules().unwrap();
         let released = job.on_ready().unwrap();
         write_job(market.job_of(1), &job, now);
         let mut amounts = market.purse.amounts();
@@ -118,7 +117,7 @@ impl Market {
 
     fn add_offer(&mut self, provider: u8, number: u32, ask: u64, floor: u64) {
         let mut offer = Offer::zeroed();
-        (offer.header.version, offer.header.state) = (VERSION, OFFER_LIVE);
+        (offer.header.version, offer.header.state) = (VERSION, offer_state::LIVE);
         offer.header.due_ts = START + 3_600;
         offer.provider = key("provider", provider);
         (offer.number, offer.ask, offer.floor, offer.auto_bid) = (number, ask, floor, 1);
@@ -143,7 +142,7 @@ impl Market {
         job.attempts = 3;
         job.requirement.memory_mib = 4_096;
         job.header.state = JobState::Open as u8;
-        let posted = job::Job::post(convert::job(&job).unwrap().terms, UnixTs(close_ts - WINDOW)).unwrap();
+        let posted = job::Job::post(job.rules().unwrap().terms, UnixTs(close_ts - WINDOW)).unwrap();
         write_job(&mut job, &posted, at(START));
         let mut amounts = self.purse.amounts();
         amounts.reserve(posted.reserved).unwrap();
@@ -154,7 +153,7 @@ impl Market {
     pub(super) fn ended_job(&mut self, number: u8) {
         self.job(number);
         let job = self.jobs.get_mut(&key("job", number)).unwrap();
-        let mut rules = convert::job(job).unwrap();
+        let mut rules = job.rules().unwrap();
         let back = rules.cancel().unwrap();
         write_job(job, &rules, at(START));
         let mut amounts = self.purse.amounts();
@@ -256,7 +255,7 @@ impl Market {
                 self.offers.get_mut(&keys.offer).unwrap().units_free += 1;
             }
             Step::CloseJob { job, .. } => {
-                convert::job(&self.jobs.remove(job).unwrap()).unwrap().check_close().unwrap();
+                self.jobs.remove(job).unwrap().rules().unwrap().check_close().unwrap();
             }
             Step::SweepFees { .. } => {
                 let mut amounts = self.purse.amounts();
@@ -270,8 +269,8 @@ impl Market {
         let offer = self.offers[&address::offer(&provider, number)];
         let merit = self.providers[&provider].merit();
         let job = self.jobs.get_mut(address).unwrap();
-        let (mut rules, mut book) = (convert::job(job).unwrap(), convert::book(job).unwrap());
-        let weights = convert::weights(job).unwrap();
+        let (mut rules, mut book) = (job.rules().unwrap(), job.book().unwrap());
+        let weights = job.score_weights().unwrap();
         let max = PricePerHour(job.max_price);
         let best = book.best_other(&provider.to_bytes()).map(|entry| entry.score);
         let (ask, floor) = (PricePerHour(offer.ask), PricePerHour(offer.floor));
@@ -289,7 +288,7 @@ impl Market {
 
     fn award(&mut self, address: &Pubkey, number: u8, now: Now) {
         let job = self.jobs.get_mut(address).unwrap();
-        let (mut rules, mut book) = (convert::job(job).unwrap(), convert::book(job).unwrap());
+        let (mut rules, mut book) = (job.rules().unwrap(), job.book().unwrap());
         assert_eq!(rules.leases, number);
         match book.pop_best() {
             Some(entry) => {
@@ -323,7 +322,7 @@ impl Market {
     fn end_job(&mut self, lease: &Pubkey, reason: EndReason, back: Atoms, now: Now) {
         let lease = self.leases[lease];
         let job = self.jobs.get_mut(&lease.job).unwrap();
-        let mut rules = convert::job(job).unwrap();
+        let mut rules = job.rules().unwrap();
         let bidders = job.bids().len();
         let released = rules.on_lease_end(reason, back, PricePerHour(lease.price), bidders, now.ts).unwrap();
         write_job(job, &rules, now);

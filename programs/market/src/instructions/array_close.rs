@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 
 use super::array_post::task_rent;
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
@@ -52,15 +52,15 @@ pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
     let now = now()?;
     let event = {
         let mut array = ctx.accounts.array.load_mut()?;
-        let mut next = array.rules()?;
+        let mut next = array.rules().or_rule()?;
         let Some(back) = next.cancel() else {
             return Ok(()); // stale
         };
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         amounts.release(back).or_rule()?;
-        array.set_rules(&next, now)?;
-        purse.set_amounts(amounts)?;
+        array.set_rules(&next, now).or_rule()?;
+        purse.set_amounts(amounts).or_rule()?;
         ArrayEnded {
             array: ctx.accounts.array.key(),
             purse: ctx.accounts.purse.key(),
@@ -78,7 +78,7 @@ pub fn close_array(ctx: Context<CloseArray>) -> Result<()> {
     let now = now()?;
     let (due, besides, event) = {
         let array = ctx.accounts.array.load()?;
-        array.rules()?.check_close().or_rule()?;
+        array.rules().or_rule()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         let closed =

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{ArrayEnded, TaskClosed};
@@ -40,7 +40,7 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
     let now = now()?;
     let (due, task_number, replica, ended) = {
         let job = ctx.accounts.job.load()?;
-        let rules = job.rules()?;
+        let rules = job.rules().or_rule()?;
         rules.check_close().or_rule()?;
         let exit_code = (job.has_exit == 1).then_some(job.exit_code);
         check_group(&job, ctx.accounts.group.as_ref())?;
@@ -55,14 +55,14 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
         let mut array = ctx.accounts.array.load_mut()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
-        let mut next = array.rules()?;
+        let mut next = array.rules().or_rule()?;
         let closed = next.close_job(Task(before), replica, &ended, amounts.free().or_rule()?, now.ts).or_rule()?;
         if !closed.added.is_zero() {
             amounts.reserve(closed.added).or_rule()?;
         }
         amounts.release(closed.released).or_rule()?;
-        array.set_rules(&next, now)?;
-        purse.set_amounts(amounts)?;
+        array.set_rules(&next, now).or_rule()?;
+        purse.set_amounts(amounts).or_rule()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         (closed, next)
     };

@@ -7,13 +7,15 @@ use gridlease_core::job as rules;
 use gridlease_core::{Now, RuleError, UnixTs, tip};
 
 use super::array_post::task_rent;
-use crate::constants::{ACCOUNT_VERSION, GROUP_SEED, JOB_SEED, MAX_OPEN_JOBS};
-use crate::convert::now;
+use crate::clock::now;
+use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;
 use crate::lamports::{self, pay_tip_beside};
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Array, Config, Header, Job, Purse, TaskGroup, shard_of};
+use market_interface::seed::{GROUP_SEED, JOB_SEED};
 
 /// Accounts of `open_task`. Anybody may call it. Behind them follow the task's jobs in the order of its replicas
 /// (writable), and, where it has several, its group (writable); none of them exists yet.
@@ -43,7 +45,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
     let (due, opened, shape, bytes) = {
         let array = ctx.accounts.array.load()?;
         let due = UnixTs(array.header.due_ts);
-        let mut next = array.rules()?;
+        let mut next = array.rules().or_rule()?;
         let free = ctx.accounts.purse.load()?.amounts().free().or_rule()?;
         let Some(opened) = next.open_task(task, free, now.ts).or_rule()? else {
             return Ok(()); // stale: somebody was faster, or it is over
@@ -58,10 +60,10 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         if !opened.added.is_zero() {
             let mut amounts = purse.amounts();
             amounts.reserve(opened.added).or_rule()?;
-            purse.set_amounts(amounts)?;
+            purse.set_amounts(amounts).or_rule()?;
         }
         let mut array = ctx.accounts.array.load_mut()?;
-        array.set_rules(&next, now)?;
+        array.set_rules(&next, now).or_rule()?;
         let shape = Shape {
             replicas,
             uri_len: array.uri_len,

@@ -8,13 +8,15 @@ use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers, tip};
 
 use super::post_job::JobArgs;
-use crate::constants::{ACCOUNT_VERSION, ARRAY_SEED, MAX_OPEN_JOBS};
-use crate::convert::now;
+use crate::clock::now;
+use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::ArrayPosted;
 use crate::lamports;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Array, Config, Header, Job, Purse, RequirementData, TaskGroup, manifest_place, shard_of};
+use market_interface::seed::ARRAY_SEED;
 
 /// What a buyer asks for besides what each job is; see `gridlease_core::array::Shape`.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -167,10 +169,10 @@ fn write(
     let cap = terms.cap().or_rule()?;
     array.cap = cap.0;
     let posted = rules::Array::post(rules::Shape::from(shape), cap).or_rule()?;
-    array.set_rules(&posted, now)?;
+    array.set_rules(&posted, now).or_rule()?;
     let mut amounts = purse.amounts();
     amounts.reserve(posted.reserved).or_rule()?;
-    purse.set_amounts(amounts)?;
+    purse.set_amounts(amounts).or_rule()?;
     purse.last_job = number;
     purse.open_jobs += 1;
     Ok(posted.reserved)

@@ -5,7 +5,7 @@ use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
 
 use super::end_lease::{Ending, Outcome};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::JobEnded;
@@ -59,12 +59,12 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
     let now = now()?;
     let due = {
         let array = ctx.accounts.array.load()?;
-        array.rules()?.check_cancel_task().or_rule()?;
+        array.rules().or_rule()?.check_cancel_task().or_rule()?;
         UnixTs(array.header.due_ts)
     };
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
-        let mut next = job.rules()?;
+        let mut next = job.rules().or_rule()?;
         if next.state != JobState::Open {
             return Ok(()); // stale
         }
@@ -73,7 +73,7 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
         let mut amounts = purse.amounts();
         amounts.release(back).or_rule()?;
         job.set_rules(&next, now);
-        purse.set_amounts(amounts)?;
+        purse.set_amounts(amounts).or_rule()?;
         JobEnded {
             job: ctx.accounts.job.key(),
             purse: ctx.accounts.purse.key(),
@@ -92,12 +92,12 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
     let now = now()?;
     let due = {
         let array = ctx.accounts.array.load()?;
-        array.rules()?.check_stop_task().or_rule()?;
+        array.rules().or_rule()?.check_stop_task().or_rule()?;
         UnixTs(array.header.due_ts)
     };
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         if next.state.is_over() {
             return Ok(()); // stale
         }

@@ -5,14 +5,14 @@ use gridlease_core::job::{self as rules, JobState, Unawarded};
 use gridlease_core::{Now, UnixTs};
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
-use crate::constants::STAKING_ID;
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
 use crate::kin;
 use crate::lamports::pay_tip;
 use crate::state::{Config, Job, Purse};
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `award`. Behind them follow, for a replica of a task the group of the task (writable), and for the bidders in the book's order and as many as the caller likes to pass,
 /// three accounts each: offer (writable), provider (writable), bond (writable).
@@ -83,7 +83,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
     let (due, outcome) = {
         let mut job = ctx.accounts.job.load_mut()?;
         let due = UnixTs(job.header.due_ts);
-        let moving = job.rules()?;
+        let moving = job.rules().or_rule()?;
         if moving.state != JobState::Open {
             return Ok(()); // stale: somebody was faster
         }
@@ -195,7 +195,7 @@ fn unawarded<'info>(
             let mut purse = purse.load_mut()?;
             let mut amounts = purse.amounts();
             amounts.release(back).or_rule()?;
-            purse.set_amounts(amounts)?;
+            purse.set_amounts(amounts).or_rule()?;
             Ok(Outcome::Ended { reason: next.reason as u8, refunded: back.0 })
         }
     }

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::governance::{self, Parameters};
 use gridlease_core::{Bps, UnixTs};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChangeCancelled, ChangeExecuted, ChangeProposed};
@@ -101,7 +101,7 @@ pub fn cancel_change(ctx: Context<CancelChange>) -> Result<()> {
     let number = {
         let mut config = ctx.accounts.config.load_mut()?;
         require!(config.next_ts != 0, MarketError::NoProposal);
-        config.clear_proposal();
+        clear_proposal(&mut config);
         config.proposals
     };
     tell(&ctx.accounts.event_authority, &ChangeCancelled { number })?;
@@ -128,7 +128,7 @@ pub fn execute_change(ctx: Context<ExecuteChange>) -> Result<()> {
         config.verifier = config.next_verifier;
         config.slot_ms = config.next_slot_ms;
         config.fee_bps = config.next_fee_bps;
-        config.clear_proposal();
+        clear_proposal(&mut config);
         ChangeExecuted {
             number: config.proposals,
             treasury: config.treasury,
@@ -142,14 +142,12 @@ pub fn execute_change(ctx: Context<ExecuteChange>) -> Result<()> {
     Ok(())
 }
 
-impl Config {
-    fn clear_proposal(&mut self) {
-        self.next_treasury = Pubkey::default();
-        self.next_insurance = Pubkey::default();
-        self.next_verifier = Pubkey::default();
-        self.next_slot_ms = 0;
-        self.next_fee_bps = 0;
-        self.next_ts = 0;
-        self.header.due_ts = 0;
-    }
+fn clear_proposal(config: &mut Config) {
+    config.next_treasury = Pubkey::default();
+    config.next_insurance = Pubkey::default();
+    config.next_verifier = Pubkey::default();
+    config.next_slot_ms = 0;
+    config.next_fee_bps = 0;
+    config.next_ts = 0;
+    config.header.due_ts = 0;
 }

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::payout as rules;
 use gridlease_core::{RuleError, UnixTs};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};
@@ -72,7 +72,7 @@ pub fn propose_payout(ctx: Context<ProposePayout>) -> Result<()> {
     {
         let mut provider = ctx.accounts.provider.load_mut()?;
         provider.pending_payout = payout;
-        provider.set_payout_due(due.0);
+        set_payout_due(&mut provider, due.0);
     }
     tell(
         &ctx.accounts.event_authority,
@@ -87,7 +87,7 @@ pub fn cancel_payout(ctx: Context<CancelPayout>) -> Result<()> {
         let mut provider = ctx.accounts.provider.load_mut()?;
         require!(provider.pending_payout != Pubkey::default(), MarketError::NoPendingPayout);
         provider.pending_payout = Pubkey::default();
-        provider.set_payout_due(0);
+        set_payout_due(&mut provider, 0);
     }
     tell(
         &ctx.accounts.event_authority,
@@ -111,7 +111,7 @@ pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
         payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
         provider.payout = payout;
         provider.pending_payout = Pubkey::default();
-        provider.set_payout_due(0);
+        set_payout_due(&mut provider, 0);
     }
     tell(&ctx.accounts.event_authority, &PayoutChanged { provider: ctx.accounts.provider.key(), payout })?;
     Ok(())
@@ -133,9 +133,7 @@ pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
     ctx.accounts.provider.close(ctx.accounts.authority.to_account_info())
 }
 
-impl Provider {
-    fn set_payout_due(&mut self, due: u64) {
-        self.pending_payout_ts = due;
-        self.header.due_ts = due;
-    }
+fn set_payout_due(provider: &mut Provider, due: u64) {
+    provider.pending_payout_ts = due;
+    provider.header.due_ts = due;
 }

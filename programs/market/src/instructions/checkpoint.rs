@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{CheckpointWritten, NoticeGiven};
@@ -45,7 +45,7 @@ pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64
     let now = now()?;
     let confirmed = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         next.checkpoint(now).or_rule()?;
         let mut job = ctx.accounts.job.load_mut()?;
         if seq <= job.checkpoint_seq {
@@ -54,7 +54,7 @@ pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64
         job.checkpoint_seq = seq;
         job.checkpoint_hash = hash;
         job.checkpoint_bytes = bytes;
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         next.confirmed.0
     };
     let (lease, job) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
@@ -71,13 +71,13 @@ pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
         let provider = ctx.accounts.provider.load()?;
         require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let before = lease.rules()?;
+        let before = lease.rules().or_rule()?;
         let mut next = before;
         next.give_notice(now).or_rule()?;
         if next == before {
             return Ok(());
         }
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         next.notice_end.0
     };
     tell(&ctx.accounts.event_authority, &NoticeGiven { lease: ctx.accounts.lease.key(), notice_end })?;

@@ -3,17 +3,17 @@
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use anchor_lang::system_program;
-use gridlease_core::gpu_claim::Claims;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::{RuleError, UnixTs};
 
-use crate::constants::{ACCOUNT_VERSION, GPU_SEED};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusClaimed, GpusReleased};
 use crate::lamports;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{GpuClaim, Header, Offer, Provider, offer_state, shard_of};
+use market_interface::seed::GPU_SEED;
 
 /// Accounts of `claim_gpus`. Behind them: the claims, in the order of the hashes.
 #[event_cpi]
@@ -135,11 +135,4 @@ pub fn close_claims(pairs: &[AccountInfo]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl Offer {
-    /// What of the offer counts for its claims.
-    pub fn claims(&self) -> Claims {
-        Claims { units: self.units, units_free: self.units_free, gpu_count: self.spec.gpu_count, claimed: self.claimed }
-    }
 }

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};
@@ -49,13 +49,13 @@ pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
     let now = now()?;
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
-        let mut next = job.rules()?;
+        let mut next = job.rules().or_rule()?;
         let back = next.cancel().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         amounts.release(back).or_rule()?;
         job.set_rules(&next, now);
-        purse.set_amounts(amounts)?;
+        purse.set_amounts(amounts).or_rule()?;
         JobEnded {
             job: ctx.accounts.job.key(),
             purse: ctx.accounts.purse.key(),
@@ -74,7 +74,7 @@ pub fn close_job(ctx: Context<CloseJob>) -> Result<()> {
     let due = {
         let job = ctx.accounts.job.load()?;
         require_keys_eq!(job.array, Pubkey::default(), MarketError::TaskOfArray);
-        job.rules()?.check_close().or_rule()?;
+        job.rules().or_rule()?.check_close().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         purse.open_jobs = purse.open_jobs.saturating_sub(1);
         UnixTs(job.header.due_ts)

@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 
-use crate::constants::STAKING_ID;
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{LeaseClosed, LeaseReleased};
+use crate::history::add_closed;
 use crate::lamports::{self, pay_tip};
 use crate::staking_cpi::{self, Signing};
 use crate::state::{Config, Lease, Offer, Provider};
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `close_lease`. Anybody may call it.
 #[event_cpi]
@@ -63,7 +64,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     let now = now()?;
     let (due, releases, closed) = {
         let lease = ctx.accounts.lease.load()?;
-        let rules = lease.rules()?;
+        let rules = lease.rules().or_rule()?;
         rules.check_release().or_rule()?;
         let releases = lease.released == 0;
         if rules.check_close().is_err() {
@@ -75,7 +76,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
             let mut record = ctx.accounts.provider.load_mut()?;
             record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
             record.earned = record.earned.saturating_add(lease.paid);
-            record.add_closed(&lease, rules.reason);
+            add_closed(&mut record, &lease, rules.reason);
             if !releases {
                 let mut offer = ctx.accounts.offer.load_mut()?;
                 offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;

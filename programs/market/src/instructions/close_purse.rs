@@ -4,14 +4,14 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{self as spl, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError, number};
 
-use crate::constants::PURSE_SEED;
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DonationSwept, PurseClosed};
 use crate::raw_token::TokenAccount;
 use crate::state::Purse;
 use crate::token;
+use market_interface::seed::PURSE_SEED;
 
 /// Accounts of `sweep_donation` and `close_purse`.
 #[event_cpi]

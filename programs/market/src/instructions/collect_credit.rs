@@ -6,7 +6,6 @@ use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, RuleError};
 
 use crate::compensation::{compensate, divert};
-use crate::constants::STAKING_ID;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::CreditCollected;
@@ -15,6 +14,7 @@ use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Lease, Purse};
 use crate::token;
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `collect_credit`. Anybody may call it.
 #[event_cpi]
@@ -83,12 +83,12 @@ pub fn waive_credit(ctx: Context<WaiveCredit>) -> Result<()> {
     require_keys_neq!(*ctx.accounts.purse.owner, crate::ID, MarketError::PurseOpen);
     {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         if next.credit.is_zero() {
             return Ok(());
         }
         next.collect_credit(Atoms::ZERO).or_rule()?;
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
     }
     tell(&ctx.accounts.event_authority, &CreditCollected { lease: ctx.accounts.lease.key(), victim: 0, insurance: 0 })?;
     Ok(())
@@ -104,14 +104,14 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
     require!(!payout::is_frozen(&ctx.accounts.bond_vault), MarketError::FrozenTokenAccount);
     let slash = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         if next.credit.is_zero() {
             return Ok(());
         }
         let victim = next.collect_credit(stake).or_rule()?;
         let slash = SlashSplit { victim, insurance: Atoms::ZERO };
         let slash = divert(slash, ctx.accounts.vault.is_frozen(), &ctx.accounts.bond)?;
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         compensate(&mut *ctx.accounts.purse.load_mut()?, slash.victim)?;
         slash
     };

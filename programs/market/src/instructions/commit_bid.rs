@@ -3,14 +3,17 @@
 use anchor_lang::prelude::*;
 use gridlease_core::{Atoms, RuleError, tip};
 
-use crate::constants::{ACCOUNT_VERSION, COMMIT_SEED, RESERVATION_BYTES, STAKING_ID};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
 use crate::lamports;
 use crate::staking_cpi::{self, Signing};
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Commitment, Config, Header, Job, Provider, shard_of};
+use market_interface::seed::COMMIT_SEED;
+use staking_interface::ID as STAKING_ID;
+use staking_interface::account::Reservation;
 
 /// Accounts of `commit_bid`.
 #[event_cpi]
@@ -71,7 +74,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
     let key = accounts.commitment.key();
     let event = {
         let mut job = accounts.job.load_mut()?;
-        let mut next = job.rules()?;
+        let mut next = job.rules().or_rule()?;
         next.check_commit(now.ts).or_rule()?;
         let provider_key = accounts.provider.key();
         if job.excludes(&provider_key) {
@@ -104,7 +107,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
             reveal_end: next.reveal_end.0,
         }
     };
-    let missing = lamports::rent_of(&Rent::get()?, RESERVATION_BYTES).saturating_sub(accounts.reservation.lamports());
+    let missing = lamports::rent_of(&Rent::get()?, Reservation::SPACE).saturating_sub(accounts.reservation.lamports());
     lamports::pay_in(&accounts.system_program, &accounts.node_key, &accounts.reservation, missing)?;
     let tips = tip::prepaid_sealed_bid();
     lamports::pay_in(&accounts.system_program, &accounts.node_key, accounts.commitment.as_ref(), tips)?;

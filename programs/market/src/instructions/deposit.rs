@@ -41,7 +41,7 @@ pub fn deposit(ctx: Context<Deposit>, amount: u64) -> Result<()> {
         let mut next = purse.amounts();
         next.deposit(Atoms(amount)).or_rule()?;
         purse.deposited = purse.deposited.saturating_add(amount);
-        purse.set_amounts(next)?;
+        purse.set_amounts(next).or_rule()?;
         purse.balance
     };
     tell(&ctx.accounts.event_authority, &Deposited { purse: ctx.accounts.purse.key(), amount, balance })?;

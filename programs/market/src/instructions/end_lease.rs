@@ -48,13 +48,13 @@ impl Ending<'_> {
     /// Writes the end of a lease: `next` is over and returns `back` to the job, which goes on or returns it to the purse.
     pub fn write(self, next: &rules::Lease, back: Atoms, outcome: &Outcome, now: Now) -> Result<LeaseEnded> {
         let Self { lease_key, lease, job_key, job, purse } = self;
-        let mut next_job = job.rules()?;
+        let mut next_job = job.rules().or_rule()?;
         let bidders = usize::from(job.book_len);
         let released = next_job.on_lease_end(next.reason, back, next.price, bidders, now.ts).or_rule()?;
         let mut amounts = purse.amounts();
         amounts.release(released).or_rule()?;
 
-        lease.set_rules(next)?;
+        lease.set_rules(next).or_rule()?;
         lease.result_hash = outcome.result_hash;
         lease.log_hash = outcome.log_hash;
         lease.exit_code = outcome.exit_code.unwrap_or(0);
@@ -66,7 +66,7 @@ impl Ending<'_> {
             job.exclude(&lease.provider);
         }
         job.set_rules(&next_job, now);
-        purse.set_amounts(amounts)?;
+        purse.set_amounts(amounts).or_rule()?;
         Ok(LeaseEnded {
             lease: lease_key,
             job: job_key,

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::lease::LeaseState;
 
 use super::end_lease::{Ending, Outcome};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;
@@ -37,7 +37,7 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
     let lease_key = ctx.accounts.lease.key();
     let (due, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         let due = next.due();
         let Some(back) = next.expire(now).or_rule()? else { return Ok(()) };
         let ended = match next.state {
@@ -52,7 +52,7 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
                 Some(ending.write(&next, back, &Outcome::default(), now)?)
             }
             LeaseState::Grace => {
-                lease.set_rules(&next)?;
+                lease.set_rules(&next).or_rule()?;
                 None
             }
             // Down: that is told by `resolve_challenge`, which also returns the bond.

@@ -8,9 +8,8 @@ use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, Now, UnixTs};
 
 use super::end_lease::{Ending, Outcome};
+use crate::clock::now;
 use crate::compensation::{compensate, divert};
-use crate::constants::STAKING_ID;
-use crate::convert::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
@@ -20,6 +19,7 @@ use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `fail_start`, `abandon` and `declare_unreachable`.
 #[event_cpi]
@@ -92,7 +92,7 @@ pub struct FaultedLease<'info> {
 pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
     let caller = ctx.accounts.caller.key();
     let now = now()?;
-    let mut next = ctx.accounts.lease.load()?.rules()?;
+    let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     if next.state != LeaseState::Starting {
         return Ok(()); // stale
     }
@@ -107,7 +107,7 @@ pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
 pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
     require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
     let now = now()?;
-    let mut next = ctx.accounts.lease.load()?.rules()?;
+    let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     let back = next.finish(EndReason::Abandoned, outcome.ran(), now).or_rule()?;
     end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
 }
@@ -116,7 +116,7 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
 /// say so. On a lease that is over, nothing changes.
 pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
     let now = now()?;
-    let mut next = ctx.accounts.lease.load()?.rules()?;
+    let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     if next.state.is_over() {
         return Ok(()); // stale
     }

@@ -5,7 +5,7 @@ use gridlease_core::RuleError;
 use gridlease_core::job::EndReason;
 
 use super::end_lease::{Ending, Outcome};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Provider, Purse};
@@ -45,7 +45,7 @@ pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> 
     }
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         let back = next.finish(reason, outcome.ran(), now).or_rule()?;
         Ending {
             lease_key: ctx.accounts.lease.key(),

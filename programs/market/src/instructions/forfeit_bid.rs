@@ -5,9 +5,8 @@ use anchor_spl::token::Token;
 use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
+use crate::clock::now;
 use crate::compensation::{compensate, divert};
-use crate::constants::STAKING_ID;
-use crate::convert::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
@@ -18,6 +17,7 @@ use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Commitment, Config, Job, Purse};
 use crate::token;
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `forfeit_bid`. Anybody may call it.
 #[event_cpi]
@@ -136,7 +136,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
         let commitment = accounts.commitment.load()?;
         let round = UnixTs(commitment.header.due_ts);
         let mut job = accounts.job.load_mut()?;
-        let mut moving = job.rules()?;
+        let mut moving = job.rules().or_rule()?;
         match fate(round, Some((&moving, UnixTs(job.ended_ts))), now.ts) {
             Fate::Forfeit => {}
             Fate::Release => return Err(rule(RuleError::WrongFate)),
@@ -197,7 +197,7 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
         let commitment = accounts.commitment.load()?;
         let round = UnixTs(commitment.header.due_ts);
         let job = peek::<Job>(&accounts.job);
-        let moving = job.as_ref().map(|job| job.rules()).transpose()?;
+        let moving = job.as_ref().map(|job| job.rules()).transpose().or_rule()?;
         let ended_ts = UnixTs(job.as_ref().map_or(0, |job| job.ended_ts));
         match fate(round, moving.as_ref().map(|moving| (moving, ended_ts)), now.ts) {
             Fate::Release => {}

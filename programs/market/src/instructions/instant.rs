@@ -7,12 +7,13 @@ use gridlease_core::{RuleError, tip};
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use super::post_job::{JobArgs, Posting, job_posted, reserve, write_job, write_uri};
-use crate::constants::{JOB_SEED, STAKING_ID};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, rule};
 use crate::lamports;
 use crate::state::{Config, Job, Purse};
+use market_interface::seed::JOB_SEED;
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `post_instant`. Behind them follow one to four offers in the buyer's order, three accounts each: offer
 /// (writable), provider (writable), bond (writable).

@@ -7,8 +7,8 @@ use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
 
+use crate::clock::now;
 use crate::constants::SLOT_HASHES;
-use crate::convert::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
@@ -83,9 +83,9 @@ pub fn challenge(ctx: Context<Challenge>) -> Result<()> {
     let nonce = newest_hash(&ctx.accounts.slot_hashes)?;
     let deadline = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         next.challenge(now).or_rule()?;
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         lease.challenger = challenger;
         lease.challenge_nonce = nonce;
         next.challenge_end.0
@@ -100,10 +100,10 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
     let now = now()?;
     let challenger = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         next.answer(now).or_rule()?;
         require!(nonce == lease.challenge_nonce, MarketError::WrongNonce);
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         count(&ctx.accounts.provider, true)?;
         clear(&mut lease)
     };
@@ -122,14 +122,14 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
     let now = now()?;
     let (due, challenger, outcome) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         if next.challenge_end.is_zero() {
             return Ok(()); // stale
         }
         require_keys_eq!(lease.challenger, ctx.accounts.challenger.key(), MarketError::Unrelated);
         let due = next.challenge_end;
         let Some(missing) = next.resolve_challenge(now).or_rule()? else { return Ok(()) };
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         let outcome = match missing {
             Missing::Missed => {
                 count(&ctx.accounts.provider, false)?;
@@ -160,12 +160,12 @@ pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
     let now = now()?;
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         if next.state == LeaseState::Running && next.challenge_end.is_zero() {
             return Ok(()); // it runs
         }
         next.resume(now).or_rule()?;
-        lease.set_rules(&next)?;
+        lease.set_rules(&next).or_rule()?;
         LeaseResumed {
             lease: ctx.accounts.lease.key(),
             runway_end: next.runway_end.0,

@@ -7,7 +7,6 @@ use gridlease_core::job::{self as jobs, notice_of, start_deadline};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules, tip};
 
 use super::place_bid::refusal_code;
-use crate::constants::{ACCOUNT_VERSION, LEASE_SEED, OFFER_SEED, RESERVATION_BYTES, STAKING_ID};
 use crate::derive;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DroppedBid, JobAwarded};
@@ -15,7 +14,11 @@ use crate::kin;
 use crate::lamports;
 use crate::peek::peek;
 use crate::staking_cpi::{self, Signing, read_bond};
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{BookEntry, Config, Header, Job, Lease, Offer, Provider, TaskGroup, shard_of};
+use market_interface::seed::{LEASE_SEED, OFFER_SEED};
+use staking_interface::ID as STAKING_ID;
+use staking_interface::account::Reservation;
 
 /// The accounts of one candidate.
 #[derive(Clone, Copy)]
@@ -53,7 +56,7 @@ impl Rents {
         Ok(Self {
             offer: lamports::rent_of(&rent, 8 + size_of::<Offer>()),
             lease: lamports::rent_of(&rent, 8 + size_of::<Lease>()),
-            reservation: lamports::rent_of(&rent, RESERVATION_BYTES),
+            reservation: lamports::rent_of(&rent, Reservation::SPACE),
         })
     }
 }
@@ -242,11 +245,13 @@ impl<'info> Opening<'_, 'info> {
             lease.number = number;
             let flags = peek::<Offer>(taken.candidate.offer).map_or(0, |offer| offer.spec.flags);
             let opened = rules::Lease::open(taken.price, reserved, slot_ms, Bps(fee_bps), deadline);
-            lease.set_rules(&rules::Lease {
-                durable: job.checkpoint_s > 0,
-                notice: notice_of(flags, Seconds(job.notice_s.into())),
-                ..opened
-            })?;
+            lease
+                .set_rules(&rules::Lease {
+                    durable: job.checkpoint_s > 0,
+                    notice: notice_of(flags, Seconds(job.notice_s.into())),
+                    ..opened
+                })
+                .or_rule()?;
         }
         staking_cpi::reserve(
             taken.candidate.bond,
@@ -285,7 +290,7 @@ impl<'info> Opening<'_, 'info> {
         fund(self.lease, rents.lease)?;
         fund(self.reservation, rents.reservation)?;
         let (free, open) = taken.units;
-        // As `Offer::lamports_needed` counts: a lamport for each open lease is kept for its return.
+        // As `lamports_needed` counts: a lamport for each open lease is kept for its return.
         let of_units = (rents.lease + rents.reservation).saturating_mul(free.into()).saturating_add(open.into());
         let tips = tip::payable(tip::prepaid_lease(), offer.lamports(), rents.offer.saturating_add(of_units));
         lamports::shift(offer, self.lease, tips)

@@ -4,12 +4,13 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
 use gridlease_core::number;
 
-use crate::constants::{ACCOUNT_VERSION, PURSE_SEED, VAULT_SEED};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::PurseOpened;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Purse, shard_of};
+use market_interface::seed::{PURSE_SEED, VAULT_SEED};
 
 /// Accounts of `open_purse`.
 #[event_cpi]

@@ -6,7 +6,7 @@ use gridlease_core::book::{Book, Entry};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
@@ -66,7 +66,7 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
         let mut job = ctx.accounts.job.load_mut()?;
         let provider = ctx.accounts.provider.load()?;
         let offer = ctx.accounts.offer.load()?;
-        let moving = job.rules()?;
+        let moving = job.rules().or_rule()?;
         moving.check_bid(price, now.ts).or_rule()?;
         let bidder = Bidder {
             job_key: ctx.accounts.job.key(),
@@ -77,7 +77,7 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
         };
         let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
         kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
-        let book = job.book()?;
+        let book = job.book().or_rule()?;
         bidder.enter(&mut job, moving, book, price, false, now).map_err(refused)?
     };
     tell(&ctx.accounts.event_authority, &event)?;
@@ -96,19 +96,19 @@ pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> 
         let provider = ctx.accounts.provider.load()?;
         let offer = ctx.accounts.offer.load()?;
         require!(offer.auto_bid == 1, MarketError::NoAutoBid);
-        let moving = job.rules()?;
+        let moving = job.rules().or_rule()?;
         match moving.check_bid(moving.terms.max_price, now.ts) {
             Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()), // stale
             checked => checked.or_rule()?,
         }
         let provider_key = ctx.accounts.provider.key();
-        let book = job.book()?;
+        let book = job.book().or_rule()?;
         let standing = book.entries().iter().find(|entry| entry.provider == provider_key.to_bytes());
         if standing.is_some_and(|entry| book.best() == Some(entry)) {
             return Ok(()); // it leads already
         }
         let price = auto_bid_price(
-            &job.score_weights()?,
+            &job.score_weights().or_rule()?,
             &provider.merit(),
             PricePerHour(offer.ask),
             PricePerHour(offer.floor),

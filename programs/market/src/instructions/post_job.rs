@@ -7,13 +7,16 @@ use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
 
-use crate::constants::{ACCOUNT_VERSION, JOB_SEED, MAX_OPEN_JOBS};
-use crate::convert::now;
+use super::set_spender::authorise_posting;
+use crate::clock::now;
+use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;
 use crate::lamports;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Job, Purse, RequirementArgs, RequirementData, manifest_place, shard_of};
+use market_interface::seed::JOB_SEED;
 
 /// What a buyer posts.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -178,11 +181,11 @@ pub fn reserve(purse: &mut Purse, posting: &Posting, cap: Atoms, now: Now) -> Re
     let number = posting.number;
     require!(number > purse.last_job, MarketError::NumberUsed);
     numbers::check(number, now.slot).or_rule()?;
-    purse.authorise_posting(&posting.payer, cap, now.ts)?;
+    authorise_posting(purse, &posting.payer, cap, now.ts)?;
     require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
     let mut amounts = purse.amounts();
     amounts.reserve(cap).or_rule()?;
-    purse.set_amounts(amounts)?;
+    purse.set_amounts(amounts).or_rule()?;
     purse.last_job = number;
     purse.open_jobs += 1;
     Ok(())

@@ -5,14 +5,17 @@ use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
 use gridlease_core::{PricePerHour, RuleError, job, tip};
 
-use crate::constants::{ACCOUNT_VERSION, MAX_OFFERS, OFFER_SEED, RESERVATION_BYTES};
-use crate::convert::now;
+use crate::clock::now;
+use crate::constants::MAX_OFFERS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
 use crate::lamports;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
+use market_interface::seed::OFFER_SEED;
+use staking_interface::account::Reservation;
 
 /// What stands in an offer and can be changed by a refresh.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -126,7 +129,7 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         offer.benchmark_slot = if machine.benchmark == 0 { 0 } else { now()?.slot };
         offer.spec = spec;
         offer.number = number;
-        offer.set_terms(&terms)?;
+        set_terms(&mut offer, &terms)?;
         recorded(key, &offer)
     };
     let (free, open) = (event.units_free, event.units - event.units_free);
@@ -140,7 +143,7 @@ pub fn refresh_offer(ctx: Context<RefreshOffer>, terms: OfferTerms) -> Result<()
     let event = {
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.header.state == offer_state::LIVE, MarketError::OfferNotLive);
-        offer.set_terms(&terms)?;
+        set_terms(&mut offer, &terms)?;
         recorded(ctx.accounts.offer.key(), &offer)
     };
     let (free, open) = (event.units_free, event.units - event.units_free);
@@ -200,42 +203,40 @@ fn pay_rent<'info>(
     free: u16,
     open: u16,
 ) -> Result<()> {
-    let needed = Offer::lamports_needed(&Rent::get()?, free.into(), open.into());
+    let needed = lamports_needed(&Rent::get()?, free.into(), open.into());
     let missing = needed.saturating_sub(offer.as_ref().lamports());
     lamports::pay_in(system, payer, offer.as_ref(), missing)
 }
 
-impl Offer {
-    /// Lamports that one open lease takes out of its offer: the rent of the lease and of its reservation.
-    pub fn lease_rent(rent: &Rent) -> u64 {
-        lamports::rent_of(rent, 8 + core::mem::size_of::<Lease>())
-            .saturating_add(lamports::rent_of(rent, RESERVATION_BYTES))
-    }
+/// Lamports that one open lease takes out of its offer: the rent of the lease and of its reservation.
+pub fn lease_rent(rent: &Rent) -> u64 {
+    lamports::rent_of(rent, 8 + core::mem::size_of::<Lease>())
+        .saturating_add(lamports::rent_of(rent, Reservation::SPACE))
+}
 
-    /// Lamports that the account shall hold so that it can open `free` more leases with their tips, while it has `open` ones. For
-    /// each of those it holds a lamport more: the first one of an open lease's reservation is the bond's, and goes back there.
-    pub fn lamports_needed(rent: &Rent, free: u64, open: u64) -> u64 {
-        let of_unit = Self::lease_rent(rent).saturating_add(tip::prepaid_lease());
-        lamports::rent_of(rent, 8 + core::mem::size_of::<Offer>())
-            .saturating_add(of_unit.saturating_mul(free))
-            .saturating_add(open)
-    }
+/// Lamports that the account shall hold so that it can open `free` more leases with their tips, while it has `open` ones. For
+/// each of those it holds a lamport more: the first one of an open lease's reservation is the bond's, and goes back there.
+pub fn lamports_needed(rent: &Rent, free: u64, open: u64) -> u64 {
+    let of_unit = lease_rent(rent).saturating_add(tip::prepaid_lease());
+    lamports::rent_of(rent, 8 + core::mem::size_of::<Offer>())
+        .saturating_add(of_unit.saturating_mul(free))
+        .saturating_add(open)
+}
 
-    fn set_terms(&mut self, terms: &OfferTerms) -> Result<()> {
-        let (ask, floor) = (PricePerHour(terms.ask), PricePerHour(terms.floor));
-        job::check_price(ask).or_rule()?;
-        job::check_price(floor).or_rule()?;
-        require!(ask >= floor, MarketError::AskBelowFloor);
-        let now = now()?.ts.0;
-        require!(terms.expires_ts > now && terms.expires_ts - now <= MAX_OFFER_LIFE.0, MarketError::BadExpiry);
-        let open = self.units.checked_sub(self.units_free).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        require!(terms.units > 0 && terms.units <= MAX_UNITS && terms.units >= open, MarketError::BadUnits);
-        self.ask = terms.ask;
-        self.floor = terms.floor;
-        self.header.due_ts = terms.expires_ts;
-        self.units = terms.units;
-        self.units_free = terms.units - open;
-        self.auto_bid = terms.auto_bid.into();
-        Ok(())
-    }
+fn set_terms(offer: &mut Offer, terms: &OfferTerms) -> Result<()> {
+    let (ask, floor) = (PricePerHour(terms.ask), PricePerHour(terms.floor));
+    job::check_price(ask).or_rule()?;
+    job::check_price(floor).or_rule()?;
+    require!(ask >= floor, MarketError::AskBelowFloor);
+    let now = now()?.ts.0;
+    require!(terms.expires_ts > now && terms.expires_ts - now <= MAX_OFFER_LIFE.0, MarketError::BadExpiry);
+    let open = offer.units.checked_sub(offer.units_free).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+    require!(terms.units > 0 && terms.units <= MAX_UNITS && terms.units >= open, MarketError::BadUnits);
+    offer.ask = terms.ask;
+    offer.floor = terms.floor;
+    offer.header.due_ts = terms.expires_ts;
+    offer.units = terms.units;
+    offer.units_free = terms.units - open;
+    offer.auto_bid = terms.auto_bid.into();
+    Ok(())
 }

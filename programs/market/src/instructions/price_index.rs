@@ -4,13 +4,14 @@ use anchor_lang::prelude::*;
 use gridlease_core::price_index as rules;
 use gridlease_core::{PricePerHour, UnixTs};
 
-use crate::constants::{ACCOUNT_VERSION, INDEX_SEED};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{IndexOpened, TradeRecorded};
 use crate::history::mark_of;
-use crate::state::{Header, Lease, Offer, PriceIndex, Provider, TradeData, shard_of};
+use crate::state::ACCOUNT_VERSION;
+use crate::state::{Header, Lease, Offer, PriceIndex, Provider, shard_of};
+use market_interface::seed::INDEX_SEED;
 
 /// Accounts of `open_index`.
 #[event_cpi]
@@ -80,7 +81,7 @@ pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
         }
         let provider = ctx.accounts.provider.load()?;
         require!(!provider.is_self(&lease.owner), MarketError::SelfDealing);
-        rules::check_trade(&lease.rules()?).or_rule()?;
+        rules::check_trade(&lease.rules().or_rule()?).or_rule()?;
         let offer = ctx.accounts.offer.load()?;
         let mut index = ctx.accounts.index.load_mut()?;
         let same = index.gpu_model == offer.spec.gpu_model && index.region == offer.spec.region;
@@ -108,28 +109,4 @@ pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
     };
     tell(&ctx.accounts.event_authority, &event)?;
     Ok(())
-}
-
-impl PriceIndex {
-    /// The index for the rules; on the heap, because a frame of the program's stack has 4 KiB.
-    fn rules(&self) -> Box<rules::PriceIndex> {
-        let mut index = Box::<rules::PriceIndex>::default();
-        for (to, from) in index.trades.iter_mut().zip(&self.trades) {
-            *to = rules::Trade { price: PricePerHour(from.price), ts: UnixTs(from.ts), buyer: from.buyer };
-        }
-        index.len = self.len;
-        index.next = self.next;
-        index.price = PricePerHour(self.price);
-        index
-    }
-
-    /// Writes back what one trade at place `at` changed.
-    fn set_rules(&mut self, next: &rules::PriceIndex, at: usize) {
-        self.len = next.len;
-        self.next = next.next;
-        self.price = next.price.0;
-        if let (Some(to), Some(from)) = (self.trades.get_mut(at), next.trades.get(at)) {
-            *to = TradeData { price: from.price.0, ts: from.ts.0, buyer: from.buyer };
-        }
-    }
 }

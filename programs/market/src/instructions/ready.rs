@@ -1,6 +1,6 @@
 //! The node reports that the container runs.
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
@@ -39,18 +39,18 @@ pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) ->
         let mut job = ctx.accounts.job.load_mut()?;
         require!(job.image_digest == image_digest, MarketError::WrongImage);
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next_lease = lease.rules()?;
+        let mut next_lease = lease.rules().or_rule()?;
         next_lease.ready(now).or_rule()?;
-        let mut next_job = job.rules()?;
+        let mut next_job = job.rules().or_rule()?;
         let released = next_job.on_ready().or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         amounts.release(released).or_rule()?;
 
-        lease.set_rules(&next_lease)?;
+        lease.set_rules(&next_lease).or_rule()?;
         lease.gpu_hash = gpu_hash;
         job.set_rules(&next_job, now);
-        purse.set_amounts(amounts)?;
+        purse.set_amounts(amounts).or_rule()?;
         (next_lease.runway_end.0, released.0)
     };
     tell(

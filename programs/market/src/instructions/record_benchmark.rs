@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::BenchmarkRecorded;

@@ -4,13 +4,16 @@ use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_ENDPOINT;
 use gridlease_core::reputation::Reputation;
 
-use crate::constants::{ACCOUNT_VERSION, BOND_SEED, PROVIDER_SEED, STAKING_ID};
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
 use crate::payout;
 use crate::raw_token::TokenAccount;
+use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Provider, shard_of};
+use market_interface::seed::PROVIDER_SEED;
+use staking_interface::ID as STAKING_ID;
+use staking_interface::seed::BOND_SEED;
 
 /// What a provider tells of its node.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -79,7 +82,7 @@ pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Resu
         provider.payout = payout;
         provider.bond = ctx.accounts.bond.key();
         provider.set_reputation(&Reputation::default());
-        provider.set_node(&args);
+        set_node(&mut provider, &args);
     }
     tell(&ctx.accounts.event_authority, &recorded(key, payout, &args))?;
     Ok(())
@@ -90,7 +93,7 @@ pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
     check_endpoint(&args.endpoint)?;
     let payout = {
         let mut provider = ctx.accounts.provider.load_mut()?;
-        provider.set_node(&args);
+        set_node(&mut provider, &args);
         provider.payout
     };
     tell(&ctx.accounts.event_authority, &recorded(ctx.accounts.provider.key(), payout, &args))?;
@@ -114,15 +117,13 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-impl Provider {
-    fn set_node(&mut self, args: &NodeArgs) {
-        self.node_key = args.node_key;
-        self.cert_fingerprint = args.cert_fingerprint;
-        self.x25519 = args.x25519;
-        self.endpoint = [0; MAX_ENDPOINT];
-        for (to, from) in self.endpoint.iter_mut().zip(args.endpoint.bytes()) {
-            *to = from;
-        }
-        self.endpoint_len = args.endpoint.len().min(MAX_ENDPOINT) as u8;
+fn set_node(provider: &mut Provider, args: &NodeArgs) {
+    provider.node_key = args.node_key;
+    provider.cert_fingerprint = args.cert_fingerprint;
+    provider.x25519 = args.x25519;
+    provider.endpoint = [0; MAX_ENDPOINT];
+    for (to, from) in provider.endpoint.iter_mut().zip(args.endpoint.bytes()) {
+        *to = from;
     }
+    provider.endpoint_len = args.endpoint.len().min(MAX_ENDPOINT) as u8;
 }

@@ -5,7 +5,7 @@ use gridlease_core::RuleError;
 use gridlease_core::limits::MAX_REJECTS;
 
 use super::end_lease::{Ending, Outcome};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Purse};
@@ -35,7 +35,7 @@ pub fn reject_ready(ctx: Context<RejectReady>) -> Result<()> {
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut job = ctx.accounts.job.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         let back = next.reject(now).or_rule()?;
         if job.rejects >= MAX_REJECTS {
             return Err(rule(RuleError::RejectsUsedUp));

@@ -6,15 +6,15 @@ use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
 
 use super::place_bid::{Bidder, refusal_code};
-use crate::constants::STAKING_ID;
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
-use crate::error::{MarketError, rule};
+use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidEntered, BidRevealed};
 use crate::lamports;
 use crate::peek::peek;
 use crate::staking_cpi::{self, Signing, read_bond};
 use crate::state::{Commitment, Config, Job, Offer, Provider};
+use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `reveal_bid`. Anybody who knows price and salt may call it.
 #[event_cpi]
@@ -82,7 +82,7 @@ pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result
         let hash = solana_sha256_hasher::hash(&bid.preimage()).to_bytes();
         require!(hash == commitment.hash, MarketError::WrongReveal);
         let mut job = accounts.job.load_mut()?;
-        let mut moving = job.rules()?;
+        let mut moving = job.rules().or_rule()?;
         let round = UnixTs(commitment.header.due_ts);
         let outcome = match fate(round, Some((&moving, UnixTs(job.ended_ts))), now.ts) {
             Fate::Wait => return Err(rule(RuleError::WindowOpen)),
@@ -132,7 +132,7 @@ fn enter(
     let Some(offer) = offer else { return Err(Refusal::NotLive) };
     let mut bond = read_bond(&accounts.bond, &provider.authority).map_err(gone)?;
     bond.release(Atoms(commitment.amount))?;
-    let book = job.book().map_err(gone)?;
+    let book = job.book()?;
     let bidder =
         Bidder { job_key: commitment.job, provider_key: commitment.provider, provider: &provider, offer: &offer, bond };
     bidder.enter(job, *moving, book, price, false, now)

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::spender::Spender;
 use gridlease_core::{Atoms, Seconds, UnixTs};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::SpenderSet;
@@ -45,36 +45,17 @@ pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s
     Ok(())
 }
 
-impl Purse {
-    /// The spender's cap and what it used of it.
-    pub fn spender_rules(&self) -> Spender {
-        Spender {
-            cap: Atoms(self.spender_cap),
-            spent: Atoms(self.spender_spent),
-            period_start: UnixTs(self.spender_period_start),
-            period: Seconds(self.spender_period_s.into()),
-        }
+/// Lets `signer` reserve `amount` for a job: the owner anything, the spender what is left of its cap, which then
+/// counts it. Called by every instruction that posts.
+///
+/// # Errors
+/// [`MarketError::NotBuyer`] for anybody else, [`MarketError::SpenderCap`].
+pub fn authorise_posting(purse: &mut Purse, signer: &Pubkey, amount: Atoms, now: UnixTs) -> Result<()> {
+    if *signer == purse.owner {
+        return Ok(());
     }
-
-    /// Writes back what moves; the length of the period is set with the key.
-    fn set_spender_rules(&mut self, next: &Spender) {
-        self.spender_cap = next.cap.0;
-        self.spender_spent = next.spent.0;
-        self.spender_period_start = next.period_start.0;
-    }
-
-    /// Lets `signer` reserve `amount` for a job: the owner anything, the spender what is left of its cap, which then
-    /// counts it. Called by every instruction that posts.
-    ///
-    /// # Errors
-    /// [`MarketError::NotBuyer`] for anybody else, [`MarketError::SpenderCap`].
-    pub fn authorise_posting(&mut self, signer: &Pubkey, amount: Atoms, now: UnixTs) -> Result<()> {
-        if *signer == self.owner {
-            return Ok(());
-        }
-        require!(*signer == self.spender && *signer != Pubkey::default(), MarketError::NotBuyer);
-        let next = self.spender_rules().spend(amount, now).ok_or(MarketError::SpenderCap)?;
-        self.set_spender_rules(&next);
-        Ok(())
-    }
+    require!(*signer == purse.spender && *signer != Pubkey::default(), MarketError::NotBuyer);
+    let next = purse.spender_rules().spend(amount, now).ok_or(MarketError::SpenderCap)?;
+    purse.set_spender_rules(&next);
+    Ok(())
 }

@@ -5,7 +5,7 @@ use anchor_spl::token::Token;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Atoms, Now};
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};
@@ -100,7 +100,7 @@ fn pay<'info>(
 ) -> Result<Option<SettledLease>> {
     let key = lease.key();
     let mut lease = lease.load_mut()?;
-    let before = lease.rules()?;
+    let before = lease.rules().or_rule()?;
     if matches!(before.state, LeaseState::Starting | LeaseState::Failed) {
         return Ok(None); // nothing can be owed
     }
@@ -112,8 +112,8 @@ fn pay<'info>(
     let mut purse = purse.load_mut()?;
     let mut amounts = purse.amounts();
     amounts.pay(payment.net, payment.fee).or_rule()?;
-    lease.set_rules(&next)?;
-    purse.set_amounts(amounts)?;
+    lease.set_rules(&next).or_rule()?;
+    purse.set_amounts(amounts).or_rule()?;
     purse.paid = purse.paid.saturating_add(payment.net.0);
     purse.fees = purse.fees.saturating_add(payment.fee.0);
     Ok(Some(SettledLease { lease: key, net: payment.net.0, fee: payment.fee.0, state: next.state as u8 }))

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 
 use super::end_lease::{Ending, Outcome};
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::state::{Job, Lease, Purse};
@@ -31,7 +31,7 @@ pub fn stop(ctx: Context<Stop>) -> Result<()> {
     let now = now()?;
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         let back = next.stop(now).or_rule()?;
         Ending {
             lease_key: ctx.accounts.lease.key(),

@@ -50,7 +50,7 @@ pub fn sweep_fees(ctx: Context<SweepFees>) -> Result<()> {
             return Ok(());
         }
         let insurance = share_down(fees, INSURANCE_SHARE_OF_FEE).or_rule()?;
-        purse.set_amounts(next)?;
+        purse.set_amounts(next).or_rule()?;
         (fees.sub(insurance).or_rule()?, insurance)
     };
     tell(

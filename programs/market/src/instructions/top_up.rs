@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 
-use crate::convert::now;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::ToppedUp;
@@ -29,13 +29,13 @@ pub fn top_up(ctx: Context<TopUp>, amount: u64) -> Result<()> {
     let now = now()?;
     let runway_end = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules()?;
+        let mut next = lease.rules().or_rule()?;
         next.top_up(Atoms(amount), now).or_rule()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         amounts.reserve(Atoms(amount)).or_rule()?;
-        lease.set_rules(&next)?;
-        purse.set_amounts(amounts)?;
+        lease.set_rules(&next).or_rule()?;
+        purse.set_amounts(amounts).or_rule()?;
         next.runway_end.0
     };
     tell(&ctx.accounts.event_authority, &ToppedUp { lease: ctx.accounts.lease.key(), amount, runway_end })?;

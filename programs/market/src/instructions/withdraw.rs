@@ -38,7 +38,7 @@ pub fn withdraw(ctx: Context<Withdraw>, amount: u64) -> Result<()> {
         let mut next = purse.amounts();
         next.withdraw(Atoms(amount)).or_rule()?;
         purse.withdrawn = purse.withdrawn.saturating_add(amount);
-        purse.set_amounts(next)?;
+        purse.set_amounts(next).or_rule()?;
         purse.balance
     };
     tell(&ctx.accounts.event_authority, &Withdrawn { purse: ctx.accounts.purse.key(), amount, balance })?;

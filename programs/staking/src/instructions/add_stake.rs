@@ -3,7 +3,8 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{RevenueDistributed, StakeAdded};
@@ -58,17 +59,17 @@ impl AddStake<'_> {
         let distributed = {
             let mut bond = accounts.bond.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now()?)?;
+            let parts = bond.distribute(arrived, now()?).or_rule()?;
             let mut stake = bond.stake();
             stake.add(Atoms(amount)).or_rule()?;
-            bond.set_stake(&stake)?;
-            bond.count_added(amount)?;
+            bond.set_stake(&stake).or_rule()?;
+            bond.count_added(amount).or_rule()?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
         };
         token::into_vault(accounts.from.as_ref(), &mut accounts.vault, accounts.authority.as_ref(), amount)?;
         let added = {
             let bond = accounts.bond.load()?;
-            bond.invariant(accounts.vault.amount)?;
+            bond.invariant(accounts.vault.amount).or_rule()?;
             StakeAdded {
                 bond: accounts.bond.key(),
                 from: accounts.from.key(),

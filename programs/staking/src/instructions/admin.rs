@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 
+use crate::checks::Checked as _;
 use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::{AdminAccepted, AdminProposed};

@@ -3,13 +3,14 @@
 use anchor_lang::prelude::*;
 use gridlease_core::timelock;
 
-use crate::constants::MAX_SLASHERS;
-use crate::convert::now;
+use crate::checks::{Checked as _, check_list};
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{ConfigProposed, ConfigWritten};
 use crate::raw_token::TokenAccount;
 use crate::state::Config;
+use crate::state::MAX_SLASHERS;
 
 /// Proposes another insurance account and other slashers, in place of what was proposed before.
 ///
@@ -39,7 +40,7 @@ impl ProposeConfig<'_> {
             config.header.check()?;
             require_keys_eq!(accounts.admin.key(), config.admin, StakingError::WrongAdmin);
             require_keys_eq!(accounts.insurance.mint, config.usdc_mint, StakingError::WrongInsurance);
-            Config::check_list(&slashers)?;
+            check_list(&slashers)?;
             let from =
                 if config.adds(&slashers) { timelock::slasher_from(now) } else { timelock::executable_from(now) };
             let from = from.or_rule()?.0;

@@ -4,8 +4,9 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::RuleError;
 
+use crate::checks::Checked as _;
 use crate::emit::tell;
-use crate::error::{StakingError, check};
+use crate::error::{OrRule, StakingError, check};
 use crate::event::{BondClosed, DelegationClosed};
 use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Delegation};
@@ -42,7 +43,7 @@ impl CloseDelegation<'_> {
             require_keys_eq!(accounts.delegator.key(), delegation.delegator, StakingError::WrongDelegation);
             let empty = delegation.shares == 0 && delegation.requests == 0 && delegation.owed == 0;
             check(empty, RuleError::NotEmpty)?;
-            bond.unmark(&delegation.delegator)?;
+            bond.unmark(&delegation.delegator).or_rule()?;
             DelegationClosed { bond: delegation.bond, delegator: delegation.delegator, delegators: bond.delegators_len }
         };
         tell(&ctx.accounts.event_authority, &closed)?;

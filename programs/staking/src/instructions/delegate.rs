@@ -4,14 +4,15 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
 
-use crate::constants::DELEGATION_SEED;
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
-use crate::event::{Delegated, RevenueDistributed};
+use crate::event::{Delegated, RevenueDistributed, Totals};
 use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, Delegation, Header};
 use crate::token;
+use staking_interface::seed::DELEGATION_SEED;
 
 /// Opens the signer's delegation to a bond, with its first stake.
 ///
@@ -93,13 +94,13 @@ impl OpenDelegation<'_> {
             delegation.bond = key;
             delegation.delegator = delegator;
             delegation.destination = accounts.destination.key();
-            bond.mark(&delegator)?;
+            bond.mark(&delegator).or_rule()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
             join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
         token::into_vault(from, &mut accounts.vault, by, amount)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         if let Some(distributed) = distributed {
             tell(&ctx.accounts.event_authority, &distributed)?;
         }
@@ -162,7 +163,7 @@ impl Delegate<'_> {
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
         token::into_vault(from, &mut accounts.vault, by, amount)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         if let Some(distributed) = distributed {
             tell(&ctx.accounts.event_authority, &distributed)?;
         }
@@ -179,12 +180,12 @@ fn join(
     from: Pubkey,
     amount: u64,
 ) -> Result<(Option<RevenueDistributed>, Delegated)> {
-    let parts = bond.distribute(arrived, now()?)?;
-    delegation.settle(&bond.revenue_owed())?;
+    let parts = bond.distribute(arrived, now()?).or_rule()?;
+    delegation.settle(&bond.revenue_owed()).or_rule()?;
     let (mut stake, mut position) = (bond.stake(), delegation.position());
     let issued = position.add(&mut stake, Atoms(amount), Atoms(bond.min_delegation)).or_rule()?;
-    bond.set_stake(&stake)?;
-    bond.count_added(amount)?;
+    bond.set_stake(&stake).or_rule()?;
+    bond.count_added(amount).or_rule()?;
     delegation.set_position(&position);
     let delegated = Delegated {
         bond: key,
@@ -194,7 +195,7 @@ fn join(
         issued,
         shares: delegation.shares,
         owed: delegation.owed,
-        totals: bond.totals(),
+        totals: Totals::of(&bond),
     };
     Ok((RevenueDistributed::of(key, bond, &parts), delegated))
 }

@@ -4,7 +4,8 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
 
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{CommissionClaimed, RevenueClaimed, RevenueDistributed};
@@ -38,7 +39,7 @@ impl Distribute<'_> {
             bond.header.check()?;
             require!(bond.has_pool(), StakingError::PoolClosed);
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now()?)?;
+            let parts = bond.distribute(arrived, now()?).or_rule()?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
         };
         if let Some(distributed) = distributed {
@@ -95,10 +96,10 @@ impl ClaimRevenue<'_> {
         let (distributed, claimed, signer) = {
             let mut bond = accounts.bond.load_mut()?;
             let mut delegation = accounts.delegation.load_mut()?;
-            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?)?;
+            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?).or_rule()?;
             let distributed = RevenueDistributed::of(accounts.bond.key(), &bond, &parts);
             let mut revenue = bond.revenue_owed();
-            delegation.settle(&revenue)?;
+            delegation.settle(&revenue).or_rule()?;
             let amount = delegation.owed;
             revenue.claim_delegator(Atoms(amount)).or_rule()?;
             bond.set_revenue_owed(&revenue);
@@ -162,7 +163,7 @@ impl ClaimCommission<'_> {
         let accounts = &mut *ctx.accounts;
         let (distributed, claimed, signer) = {
             let mut bond = accounts.bond.load_mut()?;
-            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?)?;
+            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?).or_rule()?;
             let distributed = RevenueDistributed::of(accounts.bond.key(), &bond, &parts);
             let mut revenue = bond.revenue_owed();
             let amount = revenue.claim_operator().or_rule()?.0;

@@ -3,12 +3,14 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Mint;
 
-use crate::constants::{CONFIG_SEED, FINAL_LOADERS, MAX_SLASHERS, UPGRADEABLE_LOADER, USDC_DECIMALS};
+use crate::constants::{FINAL_LOADERS, UPGRADEABLE_LOADER, USDC_DECIMALS};
 use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::ConfigWritten;
 use crate::raw_token::TokenAccount;
+use crate::state::MAX_SLASHERS;
 use crate::state::{Config, Header};
+use staking_interface::seed::CONFIG_SEED;
 
 /// Writes the configuration, once.
 ///

@@ -4,11 +4,13 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program::{self, Transfer};
 use anchor_spl::token::{Mint, Token, TokenAccount};
 
-use crate::constants::{BOND_SEED, SPARE_LAMPORTS, VAULT_SEED};
+use crate::checks::Checked as _;
+use crate::constants::SPARE_LAMPORTS;
 use crate::emit::tell;
-use crate::error::StakingError;
+use crate::error::{OrRule, StakingError};
 use crate::event::BondOpened;
 use crate::state::{Bond, Config, Header};
+use staking_interface::seed::{BOND_SEED, VAULT_SEED};
 
 /// Opens the signer's bond, empty.
 ///
@@ -68,7 +70,7 @@ impl OpenBond<'_> {
             bond.authority = opened.authority;
             bond.vault = opened.vault;
             bond.vault_bump = ctx.bumps.vault;
-            bond.invariant(accounts.vault.amount)?;
+            bond.invariant(accounts.vault.amount).or_rule()?;
         }
         let spare = Transfer { from: accounts.authority.to_account_info(), to: accounts.bond.to_account_info() };
         system_program::transfer(CpiContext::new(accounts.system_program.key(), spare), SPARE_LAMPORTS)?;

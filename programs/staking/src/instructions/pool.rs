@@ -6,13 +6,14 @@ use gridlease_core::delegation::check_minimum;
 use gridlease_core::revenue::Commission;
 use gridlease_core::{Atoms, Bps};
 
-use crate::constants::REVENUE_SEED;
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{PoolChanged, PoolOpened, RevenueDistributed};
 use crate::state::{Bond, Config};
 use crate::token;
+use staking_interface::seed::REVENUE_SEED;
 
 /// Opens the signer's bond to delegators: makes its revenue vault, and sets the terms.
 ///
@@ -143,7 +144,7 @@ impl ChangePool<'_> {
             let mut terms = bond.commission();
             terms.set(Bps(commission), now).or_rule()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now)?;
+            let parts = bond.distribute(arrived, now).or_rule()?;
             bond.set_commission(&terms);
             bond.min_delegation = min_delegation;
             bond.payout = accounts.payout.key();

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 
+use crate::checks::Checked as _;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::Released;
@@ -51,8 +52,8 @@ impl Release<'_> {
             let mut stake = bond.stake();
             stake.release(Atoms(reservation.amount)).or_rule()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
-            bond.set_stake(&stake)?;
-            bond.count_released()?;
+            bond.set_stake(&stake).or_rule()?;
+            bond.count_released().or_rule()?;
             let released = Released {
                 bond: reservation.bond,
                 lease: reservation.lease,

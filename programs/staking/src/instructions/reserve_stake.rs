@@ -6,14 +6,16 @@ use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use anchor_lang::system_program;
 use gridlease_core::Atoms;
 
-use crate::constants::{RESERVATION_SEED, SPARE_LAMPORTS};
-use crate::convert::write_new;
+use crate::checks::{Checked as _, check_slasher};
+use crate::constants::SPARE_LAMPORTS;
 use crate::derive;
 use crate::emit::tell;
-use crate::error::StakingError;
+use crate::error::{OrRule, StakingError};
 use crate::event::Reserved;
+use crate::new_account::write_new;
 use crate::state::{Bond, Config, Header, Reservation};
 use crate::token;
+use staking_interface::seed::RESERVATION_SEED;
 
 /// The System program's number of the instruction that hands an account to another program, as it stands in the call.
 const ASSIGN: [u8; 4] = 1u32.to_le_bytes();
@@ -69,7 +71,7 @@ impl Reserve<'_> {
         let free = self.reservation.owner == &system_program::ID && self.reservation.data_is_empty();
         require!(free, StakingError::ReservationExists);
         let config = self.config.load()?;
-        config.check_slasher(self.slasher.key)?;
+        check_slasher(&config, self.slasher.key)?;
         config.header.check()?;
         // lease: any key.
         require_keys_neq!(self.rent_to.key(), self.reservation.key(), StakingError::WrongRentTo);
@@ -84,8 +86,8 @@ impl Reserve<'_> {
         let reserved = {
             let mut bond = accounts.bond.load_mut()?;
             // No tokens move, so the vault need not be looked at; that the bond covers what is bound is checked here.
-            bond.reserve(Atoms(amount))?;
-            bond.count_reserved()?;
+            bond.reserve(Atoms(amount)).or_rule()?;
+            bond.count_reserved().or_rule()?;
             Reserved {
                 bond: accounts.bond.key(),
                 lease: accounts.lease.key(),
@@ -105,7 +107,7 @@ impl Reserve<'_> {
     /// Lends the reservation its first lamport. What the bond keeps must be its rent; the runtime sees to that, and what
     /// a bond is opened with lasts for so many leases that it is worth saying why only beyond them.
     fn lend(&self, lent: u64) -> Result<()> {
-        if lent > 0 && u64::from(self.bond.load()?.leases()) > SPARE_LAMPORTS {
+        if lent > 0 && u64::from(self.bond.load()?.leases) > SPARE_LAMPORTS {
             let keeps = self.bond.as_ref().lamports().saturating_sub(lent);
             require!(keeps >= Rent::get()?.minimum_balance(Bond::SPACE), StakingError::NoSpareLamport);
         }

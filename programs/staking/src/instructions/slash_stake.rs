@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
 
+use crate::checks::{Checked as _, check_slasher};
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::Slashed;
@@ -61,7 +62,7 @@ impl Slash<'_> {
         require_keys_eq!(reservation.bond, self.bond.key(), StakingError::WrongBond);
         require_keys_eq!(self.slasher.key(), reservation.slasher, StakingError::WrongSlasher);
         let config = self.config.load()?;
-        config.check_slasher(self.slasher.key)?;
+        check_slasher(&config, self.slasher.key)?;
         config.header.check()?;
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
         require_keys_neq!(self.victim_account.key(), bond.vault, StakingError::PaysItself);
@@ -83,8 +84,8 @@ impl Slash<'_> {
             let mut reservation = accounts.reservation.load_mut()?;
             let mut stake = bond.stake();
             let borne = stake.slash(Atoms(reservation.amount), slash).or_rule()?;
-            bond.set_stake(&stake)?;
-            bond.count_slashed(slash)?;
+            bond.set_stake(&stake).or_rule()?;
+            bond.count_slashed(slash).or_rule()?;
             bond.insurance_owed = Atoms(bond.insurance_owed).add(Atoms(kept)).or_rule()?.0;
             reservation.amount = borne.left.0;
             Slashed {
@@ -105,7 +106,7 @@ impl Slash<'_> {
             }
         };
         accounts.pay(victim, insurance.saturating_sub(kept))?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         tell(&ctx.accounts.event_authority, &slashed)?;
         Ok(())
     }

@@ -4,8 +4,9 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::RuleError;
 
+use crate::checks::Checked as _;
 use crate::emit::tell;
-use crate::error::{StakingError, check, rule};
+use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{DonationSwept, InsurancePaid};
 use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config};
@@ -51,7 +52,7 @@ impl SweepDonation<'_> {
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: accounts.authority.key(), bump };
         let to = accounts.destination.as_ref();
         token::out_of_vault(&mut accounts.vault, to, &signer, amount)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         let swept = DonationSwept { bond: accounts.bond.key(), destination: accounts.destination.key(), amount };
         tell(&ctx.accounts.event_authority, &swept)?;
         Ok(())
@@ -100,7 +101,7 @@ impl PayInsurance<'_> {
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority, bump };
         let to = accounts.insurance_account.as_ref();
         token::out_of_vault(&mut accounts.vault, to, &signer, amount)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         let paid = InsurancePaid { bond: accounts.bond.key(), amount };
         tell(&ctx.accounts.event_authority, &paid)?;
         Ok(())

@@ -4,14 +4,15 @@ use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::{Atoms, RuleError, UnixTs, delegation as rules};
 
-use crate::constants::UNBONDING_SEED;
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
-use crate::event::{RevenueDistributed, UnbondingRequested};
+use crate::event::{RevenueDistributed, Totals, UnbondingRequested};
 use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, DELEGATOR, Delegation, Header, OPERATOR, Unbonding};
 use crate::token;
+use staking_interface::seed::UNBONDING_SEED;
 
 /// Puts `amount` atoms of the operator's stake on their way out.
 ///
@@ -77,10 +78,10 @@ impl Unbond<'_> {
             let (key, authority) = (accounts.bond.key(), accounts.authority.key());
             let mut bond = accounts.bond.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now)?;
+            let parts = bond.distribute(arrived, now).or_rule()?;
             let mut stake = bond.stake();
             let shares = stake.unbond(Atoms(amount)).or_rule()?;
-            bond.set_stake(&stake)?;
+            bond.set_stake(&stake).or_rule()?;
             bond.requests = bond.requests.saturating_add(1);
             bond.next_number = bond.next_number.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
             let mut unbonding = accounts.unbonding.load_init()?;
@@ -186,12 +187,12 @@ impl Undelegate<'_> {
             let mut bond = accounts.bond.load_mut()?;
             let mut delegation = accounts.delegation.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now)?;
-            delegation.settle(&bond.revenue_owed())?;
+            let parts = bond.distribute(arrived, now).or_rule()?;
+            delegation.settle(&bond.revenue_owed()).or_rule()?;
             let (mut stake, mut position) = (bond.stake(), delegation.position());
             let by_operator = signer != delegation.delegator;
             let shares = position.request(&mut stake, Atoms(amount), by_operator).or_rule()?;
-            bond.set_stake(&stake)?;
+            bond.set_stake(&stake).or_rule()?;
             delegation.set_position(&position);
             delegation.next_number = delegation.next_number.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
             let mut unbonding = accounts.unbonding.load_init()?;
@@ -229,6 +230,6 @@ fn requested(bond: &Bond, unbonding: &Unbonding, by: Pubkey, stays: u64, owed: u
         matures: unbonding.header.due_ts,
         stays,
         owed,
-        totals: bond.totals(),
+        totals: Totals::of(&bond),
     }
 }

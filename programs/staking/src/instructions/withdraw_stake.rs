@@ -5,10 +5,11 @@ use anchor_spl::token::Token;
 use gridlease_core::delegation::{Left, check_matured};
 use gridlease_core::{RuleError, UnixTs};
 
-use crate::convert::now;
+use crate::checks::Checked as _;
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, rule};
-use crate::event::StakeWithdrawn;
+use crate::event::{StakeWithdrawn, Totals};
 use crate::raw_token::TokenAccount;
 use crate::state::{Bond, DELEGATOR, Delegation, OPERATOR, Unbonding};
 use crate::token::{self, BondSigner};
@@ -59,7 +60,7 @@ impl<'info> WithdrawStake<'info> {
             let mut stake = bond.stake();
             check_matured(&stake.exit, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?).or_rule()?;
             let left = stake.withdraw(unbonding.shares).or_rule()?;
-            bond.set_stake(&stake)?;
+            bond.set_stake(&stake).or_rule()?;
             let withdrawn = take(&mut bond, &mut unbonding, &left, accounts.destination.key())?;
             if withdrawn.shares == 0 {
                 bond.requests = bond.requests.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
@@ -70,7 +71,7 @@ impl<'info> WithdrawStake<'info> {
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.destination.as_ref();
         token::out_of_vault(&mut accounts.vault, to, &signer, withdrawn.paid)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         let closed = withdrawn.shares == 0;
         tell(&ctx.accounts.event_authority, &withdrawn)?;
         if closed { ctx.accounts.unbonding.close(ctx.accounts.rent_to.to_account_info()) } else { Ok(()) }
@@ -127,7 +128,7 @@ impl<'info> WithdrawDelegation<'info> {
             let mut stake = bond.stake();
             check_matured(&stake.delegated, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?).or_rule()?;
             let left = stake.withdraw_delegated(unbonding.shares).or_rule()?;
-            bond.set_stake(&stake)?;
+            bond.set_stake(&stake).or_rule()?;
             let withdrawn = take(&mut bond, &mut unbonding, &left, accounts.destination.key())?;
             if withdrawn.shares == 0 {
                 delegation.requests =
@@ -139,7 +140,7 @@ impl<'info> WithdrawDelegation<'info> {
         let signer = BondSigner { bond: accounts.bond.as_ref(), authority: signer.0, bump: signer.1 };
         let to = accounts.destination.as_ref();
         token::out_of_vault(&mut accounts.vault, to, &signer, withdrawn.paid)?;
-        accounts.bond.load()?.invariant(accounts.vault.amount)?;
+        accounts.bond.load()?.invariant(accounts.vault.amount).or_rule()?;
         let closed = withdrawn.shares == 0;
         tell(&ctx.accounts.event_authority, &withdrawn)?;
         if closed { ctx.accounts.unbonding.close(ctx.accounts.rent_to.to_account_info()) } else { Ok(()) }
@@ -181,7 +182,7 @@ fn take(bond: &mut Bond, request: &mut Unbonding, left: &Left, destination: Pubk
         burned: left.shares,
         shares: request.shares,
         withdrawn_total: bond.withdrawn_total,
-        totals: bond.totals(),
+        totals: Totals::of(&bond),
     })
 }
 

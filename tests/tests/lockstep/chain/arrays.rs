@@ -73,11 +73,11 @@ pub fn compare(world: &World, series: &Series) -> Result<(), String> {
     let chain: Option<account::Array> = world.find(&series.key);
     same!("open", chain.is_some(), series.open);
     let Some(chain) = chain else { return Ok(()) };
-    same!("rules", chain.rules(), Some(series.rules));
+    same!("rules", chain.rules(), Ok(series.rules));
     same!("due", (chain.header.due_ts, chain.ended_ts), (series.due, series.ended_ts));
     same!("lamports", world.lamports(&series.key), series.lamports);
     let account = world.account(&series.key).ok_or("the array is gone")?;
-    same!("tasks", chain.tasks(&series.key, &account.data), Ok(series.tasks.clone()));
+    same!("tasks", chain.tasks(&account.data), Some(series.tasks.clone()));
     for (task, group) in &series.groups {
         let chain: account::TaskGroup =
             world.find(&address::task_group(&series.key, *task)).ok_or("the group of a task is gone")?;

@@ -113,7 +113,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         same!("sums of the bond", Ok(bond.amounts()), bond.stake().bond());
         let marks: Vec<_> = owner.holdings.marks.iter().map(|holder| model.holder(*holder)).collect();
         let marks: Vec<&[u8]> = marks.iter().map(|key| &key.as_ref()[..8]).collect();
-        same!("marks", bond.delegator_marks().iter().map(|mark| &mark[..]).collect::<Vec<_>>(), marks);
+        same!("marks", bond.delegator_marks().unwrap().iter().map(|mark| &mark[..]).collect::<Vec<_>>(), marks);
         let revenue = if bond.has_pool() { bond.revenue } else { owner.holdings.revenue };
         same!("revenue vault", revenue, owner.holdings.revenue);
     }
@@ -128,7 +128,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         next_number: bond.next_number,
         pool: bond.has_pool().then(|| Pool {
             revenue: bond.revenue_owed(),
-            commission: bond.terms(),
+            commission: bond.commission(),
             least: bond.min_delegation,
             payout: bond.payout,
         }),

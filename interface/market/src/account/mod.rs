@@ -1,4 +1,4 @@
-//! The accounts of the market: zero-copy, each with the common header, a version byte and reserved space.
+//! The accounts of the market: plain old data, each with the common header, a version byte and reserved space.
 
 mod array;
 mod commitment;
@@ -26,5 +26,8 @@ pub use provider::*;
 pub use purse::*;
 pub use spec::*;
 
+/// Version byte of every account that the program writes.
+pub const ACCOUNT_VERSION: u8 = 1;
+
 #[cfg(test)]
-mod tests;
+mod layout_tests;

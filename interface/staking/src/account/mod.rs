@@ -1,4 +1,4 @@
-//! The accounts of the program: zero-copy, each with the common header, a version byte and reserved space.
+//! The accounts of the program: plain old data, each with the common header, a version byte and reserved space.
 //!
 //! An account's owner and discriminator prove what it is: only the instruction that opens a kind of account writes its
 //! discriminator, and only at its derived address. So nothing derives the address of an existing account again.
@@ -16,3 +16,12 @@ pub use delegation::Delegation;
 pub use header::Header;
 pub use reservation::Reservation;
 pub use unbonding::{DELEGATOR, OPERATOR, Unbonding};
+
+/// Version byte of every account that the program writes.
+pub const ACCOUNT_VERSION: u8 = 1;
+/// State byte of every account that the program writes: it is in use.
+pub const ACTIVE: u8 = 1;
+/// How many programs can be named as slashers.
+pub const MAX_SLASHERS: usize = 4;
+/// Bytes of a delegator's address that mark it in its bond.
+pub const MARK_BYTES: usize = 8;

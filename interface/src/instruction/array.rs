@@ -4,8 +4,8 @@ use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::{SYSTEM_PROGRAM, market, market_events};
+use crate::account::Job;
 use crate::address;
-use crate::program::market::accounts::Job;
 use crate::program::market::client::{accounts, args};
 pub use crate::program::market::types::{ArrayShape, JobArgs};
 

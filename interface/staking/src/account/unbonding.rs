@@ -38,7 +38,7 @@ pub struct Unbonding {
     /// Who paid the rent and gets it back.
     pub rent_to: Pubkey,
     /// Shares of the operator's stake on its way out, or of the delegators' stake.
-    pub(crate) shares: u64,
+    pub shares: u64,
     /// Its number among its owner's requests.
     pub number: u32,
     /// 1 where the operator asked, 2 where a delegator did.

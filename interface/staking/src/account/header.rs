@@ -2,8 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use crate::constants::{ACCOUNT_VERSION, ACTIVE};
-use crate::error::StakingError;
+use super::{ACCOUNT_VERSION, ACTIVE};
 
 /// Common header.
 #[zero_copy]
@@ -30,12 +29,8 @@ impl Header {
         Self { version: ACCOUNT_VERSION, state: ACTIVE, shard, bump, reserved0: [0; 4], due_ts: 0 }
     }
 
-    /// Is the layout the one that this program reads?
-    ///
-    /// # Errors
-    /// [`StakingError::WrongVersion`].
-    pub fn check(&self) -> Result<()> {
-        require!(self.version == ACCOUNT_VERSION, StakingError::WrongVersion);
-        Ok(())
+    /// Is the layout the one of this version?
+    pub fn is_current(&self) -> bool {
+        self.version == ACCOUNT_VERSION
     }
 }

@@ -2,9 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use super::Header;
-use crate::constants::MAX_SLASHERS;
-use crate::error::StakingError;
+use super::{Header, MAX_SLASHERS};
 
 /// Configuration, at seeds `["config"]`.
 ///
@@ -51,29 +49,12 @@ impl Config {
     pub const SPACE: usize = Self::DISCRIMINATOR.len() + size_of::<Self>();
 
     /// Is this key one of the slashers? A zero key never is.
-    ///
-    /// # Errors
-    /// [`StakingError::UnknownSlasher`].
-    pub fn check_slasher(&self, key: &Pubkey) -> Result<()> {
-        let named = *key != Pubkey::default() && self.slashers.contains(key);
-        require!(named, StakingError::UnknownSlasher);
-        Ok(())
+    pub fn is_slasher(&self, key: &Pubkey) -> bool {
+        *key != Pubkey::default() && self.slashers.contains(key)
     }
 
     /// Does this list name a slasher that the configuration does not?
     pub fn adds(&self, slashers: &[Pubkey; MAX_SLASHERS]) -> bool {
-        slashers.iter().any(|key| self.check_slasher(key).is_err() && *key != Pubkey::default())
-    }
-
-    /// Is this a list of slashers: at least one, none twice?
-    ///
-    /// # Errors
-    /// [`StakingError::ZeroKey`] for an empty list, [`StakingError::UnknownSlasher`] for one that is named twice.
-    pub fn check_list(slashers: &[Pubkey; MAX_SLASHERS]) -> Result<()> {
-        let named = || slashers.iter().filter(|key| **key != Pubkey::default());
-        require!(named().next().is_some(), StakingError::ZeroKey);
-        let once = named().all(|key| named().filter(|other| *other == key).count() == 1);
-        require!(once, StakingError::UnknownSlasher);
-        Ok(())
+        slashers.iter().any(|key| *key != Pubkey::default() && !self.is_slasher(key))
     }
 }

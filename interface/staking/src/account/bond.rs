@@ -3,15 +3,14 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_DELEGATORS;
 
-use super::Header;
-use crate::constants::MARK_BYTES;
+use super::{Header, MARK_BYTES};
 
 /// Places for marks of delegators.
 const PLACES: usize = MAX_DELEGATORS as usize;
 
 /// Bond, at seeds `["bond", authority]`; its token accounts are at `["vault", bond]` and `["revenue", bond]`.
 ///
-/// Other programs read fields straight from the account's data, so these offsets never change:
+/// Foreign programs may read fields straight from the account's data:
 ///
 /// | offset | bytes | field |
 /// |---|---|---|
@@ -55,63 +54,63 @@ pub struct Bond {
     /// The token account that holds the stake.
     pub vault: Pubkey,
     /// All stake in the vault, unbonding included, in atoms.
-    pub(crate) amount: u64,
+    pub amount: u64,
     /// Σ of what is left of the open reservations, in atoms.
-    pub(crate) reserved: u64,
+    pub reserved: u64,
     /// Stake that can be reserved no more, in atoms: on its way out, or beyond five times the operator's; still slashable.
-    pub(crate) unbonding: u64,
+    pub unbonding: u64,
     /// Ever slashed, in atoms.
-    pub(crate) slashed_total: u64,
+    pub slashed_total: u64,
     /// Ever added, in atoms, by operator and delegators.
-    pub(crate) added_total: u64,
+    pub added_total: u64,
     /// Open reservations.
-    pub(crate) leases: u32,
+    pub leases: u32,
     /// Bump of the vault's address.
     pub vault_bump: u8,
     /// Delegators with an open delegation.
-    pub(crate) delegators_len: u8,
+    pub delegators_len: u8,
     /// The operator's open requests to unbond.
-    pub(crate) requests: u8,
+    pub requests: u8,
     /// Bump of the revenue vault's address; zero where there is none.
     pub revenue_bump: u8,
     /// First bytes of each delegator's address, in no order; those beyond `delegators_len` are zero.
-    pub(crate) marks: [[u8; MARK_BYTES]; PLACES],
+    pub marks: [[u8; MARK_BYTES]; PLACES],
     /// The operator's stake that is not on its way out, in atoms.
-    pub(crate) own: u64,
+    pub own: u64,
     /// The operator's stake on its way out, in atoms.
-    pub(crate) exit_assets: u64,
+    pub exit_assets: u64,
     /// Shares of it, in open requests.
-    pub(crate) exit_shares: u64,
+    pub exit_shares: u64,
     /// The delegators' stake, in atoms.
-    pub(crate) delegated_assets: u64,
+    pub delegated_assets: u64,
     /// Shares of it.
-    pub(crate) delegated_shares: u64,
+    pub delegated_shares: u64,
     /// Those of the delegators' shares that are in open requests.
-    pub(crate) leaving_shares: u64,
+    pub leaving_shares: u64,
     /// Tokens in the revenue vault that are the operator's, in atoms.
-    pub(crate) operator_owed: u64,
+    pub operator_owed: u64,
     /// Tokens in the revenue vault that are the delegators', in atoms.
-    pub(crate) delegators_owed: u64,
+    pub delegators_owed: u64,
     /// What one share earned since the pool was opened, in 2⁻⁶⁴ atoms; 16 bytes, little endian.
-    pub(crate) per_share: [u8; 16],
+    pub per_share: [u8; 16],
     /// Slashed for the insurance fund and still in the vault, because its account could not take it, in atoms.
-    pub(crate) insurance_owed: u64,
+    pub insurance_owed: u64,
     /// Ever withdrawn, in atoms.
-    pub(crate) withdrawn_total: u64,
+    pub withdrawn_total: u64,
     /// The least that a delegator can add, in atoms.
-    pub(crate) min_delegation: u64,
+    pub min_delegation: u64,
     /// From when on `next_commission` holds; zero where no change is announced.
-    pub(crate) commission_from: u64,
+    pub commission_from: u64,
     /// What the operator keeps of the delegators' revenue, in basis points.
-    pub(crate) commission: u16,
+    pub commission: u16,
     /// What it will keep.
-    pub(crate) next_commission: u16,
+    pub next_commission: u16,
     /// Number of the operator's next request to unbond.
-    pub(crate) next_number: u32,
+    pub next_number: u32,
     /// Token account that revenue arrives in; zero where the operator has opened no pool.
     pub revenue: Pubkey,
     /// Token account that the operator's part of the revenue goes to.
-    pub(crate) payout: Pubkey,
+    pub payout: Pubkey,
     /// Zero.
     pub reserved_space: [u8; 64],
 }
@@ -119,19 +118,4 @@ pub struct Bond {
 impl Bond {
     /// Length of the account, discriminator included.
     pub const SPACE: usize = Self::DISCRIMINATOR.len() + size_of::<Self>();
-
-    /// Open reservations.
-    pub fn leases(&self) -> u32 {
-        self.leases
-    }
-
-    /// Ever slashed, in atoms.
-    pub fn slashed_total(&self) -> u64 {
-        self.slashed_total
-    }
-
-    /// Ever added, in atoms. `added_total = amount + slashed_total + withdrawn_total`.
-    pub fn added_total(&self) -> u64 {
-        self.added_total
-    }
 }

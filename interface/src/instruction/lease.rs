@@ -6,8 +6,8 @@ use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::{TOKEN_PROGRAM, market, market_events, staking_events};
+use crate::account::Lease;
 use crate::address;
-use crate::program::market::accounts::Lease;
 use crate::program::market::client::{accounts, args};
 pub use crate::program::market::types::Outcome;
 

@@ -32,15 +32,15 @@ pub struct Delegation {
     /// Token account that anybody may have its revenue paid to, and its stake where the operator sends it off.
     pub destination: Pubkey,
     /// Its shares of the delegators' stake that are not on their way out.
-    pub(crate) shares: u64,
+    pub shares: u64,
     /// Revenue that it earned until its shares last changed and has not claimed, in atoms.
-    pub(crate) owed: u64,
+    pub owed: u64,
     /// What one share had earned then, in 2⁻⁶⁴ atoms; 16 bytes, little endian.
-    pub(crate) entry: [u8; 16],
+    pub entry: [u8; 16],
     /// Number of its next request to unbond.
-    pub(crate) next_number: u32,
+    pub next_number: u32,
     /// Its open requests to unbond.
-    pub(crate) requests: u8,
+    pub requests: u8,
     /// Zero.
     pub padding: [u8; 3],
     /// Zero.

@@ -1,26 +1,39 @@
 //! Bytes of accounts ↔ values of the rules: the only place where the two meet.
 
-use anchor_lang::ZeroCopy;
-use anchor_lang::prelude::*;
+use anchor_lang::prelude::Pubkey;
+use gridlease_core::bond::Bond as Sums;
 use gridlease_core::delegation::{self as rules, SharePool, Stake};
 use gridlease_core::revenue::{Commission, Distributed, Revenue};
-use gridlease_core::{Atoms, Bps, RuleError, UnixTs, invariant};
+use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs, invariant};
 
-use crate::constants::MARK_BYTES;
-use crate::error::{OrRule, check, rule};
-use crate::event::Totals;
-use crate::state::{Bond, Delegation};
-
-/// The present, as the chain's Clock tells it.
-///
-/// # Errors
-/// The system call's.
-pub fn now() -> Result<UnixTs> {
-    // A clock before 1970 is none of ours.
-    Ok(UnixTs(u64::try_from(Clock::get()?.unix_timestamp).unwrap_or(0)))
-}
+use crate::account::{Bond, Delegation, MARK_BYTES, OPERATOR, Unbonding};
 
 impl Bond {
+    /// The bond's amounts.
+    pub fn amounts(&self) -> Sums {
+        Sums { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
+    }
+
+    /// What the operator can lose: its own stake, on its way out or not.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn operators(&self) -> RuleResult<Atoms> {
+        Atoms(self.own).add(Atoms(self.exit_assets))
+    }
+
+    /// The first bytes of each delegator's address; `None` for more than there are places.
+    pub fn delegator_marks(&self) -> Option<&[[u8; MARK_BYTES]]> {
+        self.marks.get(..usize::from(self.delegators_len))
+    }
+
+    /// May two bonds not be taken for independent of each other: same operator, or a delegator with the same mark?
+    pub fn shares_anyone_with(&self, other: &Self) -> bool {
+        let marks = other.delegator_marks().unwrap_or_default();
+        let own = self.delegator_marks().unwrap_or_default();
+        self.authority == other.authority || own.iter().any(|mark| marks.contains(mark))
+    }
+
     /// Whose stake is in the bond.
     pub fn stake(&self) -> Stake {
         Stake {
@@ -36,9 +49,9 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::InvariantBroken`].
-    pub fn set_stake(&mut self, next: &Stake) -> Result<()> {
-        let sums = next.bond().or_rule()?;
-        sums.free().or_rule()?;
+    pub fn set_stake(&mut self, next: &Stake) -> RuleResult<()> {
+        let sums = next.bond()?;
+        sums.free()?;
         self.amount = sums.amount.0;
         self.reserved = sums.reserved.0;
         self.unbonding = sums.unbonding.0;
@@ -56,27 +69,12 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::ZeroAmount`], [`RuleError::InsufficientStake`].
-    pub fn reserve(&mut self, amount: Atoms) -> Result<()> {
+    pub fn reserve(&mut self, amount: Atoms) -> RuleResult<()> {
         let (reserved, unbonding) = (Atoms(self.reserved), Atoms(self.unbonding));
-        let mut sums = gridlease_core::bond::Bond { amount: Atoms(self.amount), reserved, unbonding };
-        sums.reserve(amount).or_rule()?;
+        let mut sums = Sums { amount: Atoms(self.amount), reserved, unbonding };
+        sums.reserve(amount)?;
         self.reserved = sums.reserved.0;
         Ok(())
-    }
-
-    /// The stake as events tell it.
-    pub fn totals(&self) -> Totals {
-        Totals {
-            amount: self.amount,
-            reserved: self.reserved,
-            unbonding: self.unbonding,
-            own: self.own,
-            exit_assets: self.exit_assets,
-            exit_shares: self.exit_shares,
-            delegated_assets: self.delegated_assets,
-            delegated_shares: self.delegated_shares,
-            leaving_shares: self.leaving_shares,
-        }
     }
 
     /// What of the revenue vault belongs to whom.
@@ -117,9 +115,9 @@ impl Bond {
     ///
     /// # Errors
     /// A rule's.
-    pub fn distribute(&mut self, vault: Atoms, now: UnixTs) -> Result<Distributed> {
+    pub fn distribute(&mut self, vault: Atoms, now: UnixTs) -> RuleResult<Distributed> {
         let mut revenue = self.revenue_owed();
-        let parts = revenue.distribute(vault, &self.stake(), self.commission().at(now)).or_rule()?;
+        let parts = revenue.distribute(vault, &self.stake(), self.commission().at(now))?;
         self.set_revenue_owed(&revenue);
         Ok(parts)
     }
@@ -128,8 +126,8 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn count_added(&mut self, amount: u64) -> Result<()> {
-        self.added_total = Atoms(self.added_total).add(Atoms(amount)).or_rule()?.0;
+    pub fn count_added(&mut self, amount: u64) -> RuleResult<()> {
+        self.added_total = Atoms(self.added_total).add(Atoms(amount))?.0;
         Ok(())
     }
 
@@ -137,8 +135,8 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn count_slashed(&mut self, amount: Atoms) -> Result<()> {
-        self.slashed_total = Atoms(self.slashed_total).add(amount).or_rule()?.0;
+    pub fn count_slashed(&mut self, amount: Atoms) -> RuleResult<()> {
+        self.slashed_total = Atoms(self.slashed_total).add(amount)?.0;
         Ok(())
     }
 
@@ -151,8 +149,8 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn count_reserved(&mut self) -> Result<()> {
-        self.leases = self.leases.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
+    pub fn count_reserved(&mut self) -> RuleResult<()> {
+        self.leases = self.leases.checked_add(1).ok_or(RuleError::Overflow)?;
         Ok(())
     }
 
@@ -160,9 +158,11 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::InvariantBroken`].
-    pub fn count_released(&mut self) -> Result<()> {
-        self.leases = self.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        check(self.leases > 0 || self.reserved == 0, RuleError::InvariantBroken)?;
+    pub fn count_released(&mut self) -> RuleResult<()> {
+        self.leases = self.leases.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
+        if self.leases == 0 && self.reserved != 0 {
+            return Err(RuleError::InvariantBroken);
+        }
         Ok(())
     }
 
@@ -170,10 +170,9 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::TooManyDelegators`].
-    pub fn mark(&mut self, delegator: &Pubkey) -> Result<()> {
-        rules::check_place(self.delegators_len).or_rule()?;
-        let place =
-            self.marks.get_mut(usize::from(self.delegators_len)).ok_or_else(|| rule(RuleError::TooManyDelegators))?;
+    pub fn mark(&mut self, delegator: &Pubkey) -> RuleResult<()> {
+        rules::check_place(self.delegators_len)?;
+        let place = self.marks.get_mut(usize::from(self.delegators_len)).ok_or(RuleError::TooManyDelegators)?;
         *place = mark_of(delegator);
         self.delegators_len = self.delegators_len.saturating_add(1);
         Ok(())
@@ -183,12 +182,12 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::InvariantBroken`] where it was not noted.
-    pub fn unmark(&mut self, delegator: &Pubkey) -> Result<()> {
+    pub fn unmark(&mut self, delegator: &Pubkey) -> RuleResult<()> {
         let mark = mark_of(delegator);
         let used = usize::from(self.delegators_len);
-        let marks = self.marks.get_mut(..used).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        let at = marks.iter().position(|known| *known == mark).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        let last = used.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+        let marks = self.marks.get_mut(..used).ok_or(RuleError::InvariantBroken)?;
+        let at = marks.iter().position(|known| *known == mark).ok_or(RuleError::InvariantBroken)?;
+        let last = used.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
         marks.swap(at, last);
         if let Some(free) = marks.get_mut(last) {
             *free = [0; MARK_BYTES];
@@ -201,10 +200,10 @@ impl Bond {
     ///
     /// # Errors
     /// [`RuleError::InvariantBroken`].
-    pub fn invariant(&self, vault: u64) -> Result<()> {
-        let sums = self.stake().bond().or_rule()?;
-        let for_stake = vault.checked_sub(self.insurance_owed).ok_or_else(|| rule(RuleError::InvariantBroken))?;
-        invariant::bond(&sums, Atoms(for_stake)).or_rule()
+    pub fn invariant(&self, vault: u64) -> RuleResult<()> {
+        let sums = self.stake().bond()?;
+        let for_stake = vault.checked_sub(self.insurance_owed).ok_or(RuleError::InvariantBroken)?;
+        invariant::bond(&sums, Atoms(for_stake))
     }
 }
 
@@ -214,6 +213,17 @@ fn mark_of(delegator: &Pubkey) -> [u8; MARK_BYTES] {
 }
 
 impl Delegation {
+    /// What its stake that is not on its way out is worth in `bond`; zero for a damaged account.
+    pub fn worth(&self, bond: &Bond) -> Atoms {
+        bond.stake().delegated.worth_down(self.shares).unwrap_or_default()
+    }
+
+    /// What it can claim once what arrived is distributed; zero for a damaged account.
+    pub fn claimable(&self, bond: &Bond) -> Atoms {
+        let earned = bond.revenue_owed().earned_down(self.shares, u128::from_le_bytes(self.entry));
+        earned.and_then(|earned| earned.add(Atoms(self.owed))).unwrap_or_default()
+    }
+
     /// The delegator's part, for the rules.
     pub fn position(&self) -> rules::Delegation {
         rules::Delegation { shares: self.shares, requests: self.requests }
@@ -229,23 +239,29 @@ impl Delegation {
     ///
     /// # Errors
     /// A rule's.
-    pub fn settle(&mut self, revenue: &Revenue) -> Result<()> {
-        let earned = revenue.earned_down(self.shares, u128::from_le_bytes(self.entry)).or_rule()?;
-        self.owed = Atoms(self.owed).add(earned).or_rule()?.0;
+    pub fn settle(&mut self, revenue: &Revenue) -> RuleResult<()> {
+        let earned = revenue.earned_down(self.shares, u128::from_le_bytes(self.entry))?;
+        self.owed = Atoms(self.owed).add(earned)?.0;
         self.entry = revenue.per_share.to_le_bytes();
         Ok(())
     }
 }
 
-/// Writes a whole new account: its discriminator, then the value. The account's length must be exactly theirs.
-///
-/// # Errors
-/// [`RuleError::InvariantBroken`] where the length differs.
-pub fn write_new<T: ZeroCopy>(account: &AccountInfo, value: &T) -> Result<()> {
-    let mut data = account.try_borrow_mut_data()?;
-    let split = data.split_at_mut_checked(T::DISCRIMINATOR.len()).filter(|(_, body)| body.len() == size_of::<T>());
-    let (head, body) = split.ok_or_else(|| rule(RuleError::InvariantBroken))?;
-    head.copy_from_slice(T::DISCRIMINATOR);
-    body.copy_from_slice(bytemuck::bytes_of(value));
-    Ok(())
+impl Unbonding {
+    /// Is it the operator's (and not a delegator's)?
+    pub fn is_operators(&self) -> bool {
+        self.kind == OPERATOR
+    }
+
+    /// What it is worth in `bond` now; slashes lower it until it is withdrawn. Zero for a damaged account.
+    pub fn worth(&self, bond: &Bond) -> Atoms {
+        let stake = bond.stake();
+        let pool = if self.is_operators() { stake.exit } else { stake.delegated };
+        pool.worth_down(self.shares).unwrap_or_default()
+    }
+
+    /// When it matures.
+    pub fn matures(&self) -> UnixTs {
+        UnixTs(self.header.due_ts)
+    }
 }

@@ -1,0 +1,10 @@
+//! Bytes of accounts ↔ values of the rules: the only place where the two meet.
+
+mod array;
+mod job;
+mod lease;
+mod offer;
+mod price_index;
+mod provider;
+mod purse;
+mod spec;

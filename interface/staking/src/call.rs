@@ -1,0 +1,9 @@
+//! What a program that the configuration names as slasher may call: the first bytes of the instructions' data. The interface's
+//! tests compare them with the program's own description.
+
+/// `reserve`: followed by the amount (8 bytes, little endian).
+pub const RESERVE: [u8; 8] = [92, 99, 244, 209, 28, 65, 213, 157];
+/// `release`.
+pub const RELEASE: [u8; 8] = [253, 249, 15, 206, 28, 127, 193, 241];
+/// `slash`: followed by the victim's and the insurance fund's amounts (8 bytes each, little endian).
+pub const SLASH: [u8; 8] = [204, 141, 18, 161, 8, 177, 92, 142];
