@@ -7,4 +7,4 @@ pub mod error;
 pub mod event;
 pub mod instruction;
 pub mod program;
-pub mod refusal;
+pub mod program_log;

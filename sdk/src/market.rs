@@ -1,8 +1,13 @@
 //! Typed reads of the market: each account decoded, with an error that names the address.
 
+use core::mem::offset_of;
+
 use solana_pubkey::Pubkey;
 
-use crate::account::{Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, decode, manifest_uri, size};
+use crate::account::{
+    Array, Bond, Config, DecodeError, GpuClaim, Job, Kind, Lease, Offer, Provider, Purse, decode, manifest_uri, offset,
+    size,
+};
 use crate::address;
 use crate::rpc::{Client, ProgramQuery, RpcError};
 
@@ -28,12 +33,22 @@ pub enum ReadError {
 /// An account with its address.
 pub type At<T> = (Pubkey, T);
 
-/// Byte offset of the state in every account.
-pub const STATE_AT: usize = 9;
-/// Byte offset of the field that follows the header.
-pub const FIRST_FIELD_AT: usize = 24;
+/// Byte offset of a job's state.
+pub const JOB_STATE_AT: usize = offset(offset_of!(Job, header.state));
+/// Byte offset of a job's buyer.
+pub const JOB_OWNER_AT: usize = offset(offset_of!(Job, owner));
+/// Byte offset of an offer's provider record.
+pub const OFFER_PROVIDER_AT: usize = offset(offset_of!(Offer, provider));
 /// Byte offset of a lease's provider record.
-pub const LEASE_PROVIDER_AT: usize = FIRST_FIELD_AT + 3 * 32;
+pub const LEASE_PROVIDER_AT: usize = offset(offset_of!(Lease, provider));
+/// Byte offset of a GPU claim's offer.
+pub const CLAIM_OFFER_AT: usize = offset(offset_of!(GpuClaim, offer));
+/// Byte offset of the purse in a job.
+pub const JOB_PURSE_AT: usize = offset(offset_of!(Job, purse));
+/// Byte offset of the purse in a lease.
+pub const LEASE_PURSE_AT: usize = offset(offset_of!(Lease, purse));
+/// Byte offset of the purse in an array.
+pub const ARRAY_PURSE_AT: usize = offset(offset_of!(Array, purse));
 
 impl Client {
     /// The account at `address`, or `None` where there is none.
@@ -102,7 +117,7 @@ impl Client {
     /// # Errors
     /// [`ReadError`].
     pub async fn offers_of(&self, provider: &Pubkey) -> Result<Vec<At<Offer>>, ReadError> {
-        self.all(&[(FIRST_FIELD_AT, provider.as_ref())]).await
+        self.all(&[(OFFER_PROVIDER_AT, provider.as_ref())]).await
     }
 
     /// The leases of a provider record.

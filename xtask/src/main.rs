@@ -13,6 +13,7 @@ mod lock;
 mod marks;
 mod programs;
 mod prove;
+mod reference;
 mod render;
 mod run;
 mod setup;
@@ -102,6 +103,14 @@ enum Task {
         check: bool,
     },
 
+    /// Prints docs/REFERENCE.md: instructions, events, errors and limits, from the IDLs and from core
+    #[command(after_help = "Examples:\n  cargo xtask reference\n  cargo xtask reference --check")]
+    Reference {
+        /// Only say whether the document is up to date; exit code 1 if not
+        #[arg(long)]
+        check: bool,
+    },
+
     /// Prints the figures of docs/OPERATORS.md from core and from the sizes of accounts
     ///
     /// What is locked, how long things take, what they cost.
@@ -149,7 +158,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, reference, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -194,6 +203,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Accounts { check: false } => accounts::write(&Workspace::load()?).map(|()| true),
         Task::Figures { check: true } => figures::check(&Workspace::load()?),
         Task::Figures { check: false } => figures::write(&Workspace::load()?).map(|()| true),
+        Task::Reference { check } => reference::run(&Workspace::load()?, check),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
         Task::Deps => deps::run(&Workspace::load()?),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{accounts, demo, deps, diagrams, errors, figures, idl, programs, render, setup, tidy};
+use crate::{accounts, demo, deps, diagrams, errors, figures, idl, programs, reference, render, setup, tidy};
 
 /// What to leave out.
 #[derive(Args)]
@@ -45,6 +45,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
         steps.take("accounts", || clean(accounts::check(&workspace)?)),
         steps.take("figures", || clean(figures::check(&workspace)?)),
         steps.take("errors", || clean(errors::run(&workspace.root, true)?)),
+        steps.take("reference", || clean(reference::run(&workspace, true)?)),
     ];
     let failed: Vec<_> = quick.into_iter().filter_map(Result::err).collect();
     if !failed.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_sdk::account::{Job, Lease};
 use gridlease_sdk::address;
-use gridlease_sdk::market::FIRST_FIELD_AT;
+use gridlease_sdk::market::JOB_OWNER_AT;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -218,7 +218,7 @@ impl Buyer {
     /// [`CliError`].
     pub async fn jobs(&self, all: bool) -> Result<Vec<JobLine>, CliError> {
         let owner = self.address();
-        let on_chain = self.chain().client().all::<Job>(&[(FIRST_FIELD_AT, owner.as_ref())]).await?;
+        let on_chain = self.chain().client().all::<Job>(&[(JOB_OWNER_AT, owner.as_ref())]).await?;
         let (cluster, owner) = (self.chain().cluster(), owner.to_string());
         let mut records = self.store().list()?;
         records.retain(|record| record.cluster == cluster && record.owner == owner);

@@ -9,6 +9,7 @@ use gridlease_core::Atoms;
 use gridlease_core::limits::MAX_ATTEMPTS;
 use gridlease_sdk::account::{Array, Bond, Job, Kind, Lease, Purse, decode};
 use gridlease_sdk::address::{self, MARKET, bond_vault, purse_vault};
+use gridlease_sdk::market::{ARRAY_PURSE_AT, JOB_PURSE_AT, LEASE_PURSE_AT};
 use gridlease_sdk::rpc::fetch::AtSlot;
 use gridlease_sdk::rpc::{Client, ProgramQuery, RpcError};
 use solana_account::Account;
@@ -19,8 +20,6 @@ use spl_token_interface::state::Account as TokenAccount;
 use super::{Holdings, Violation, check_bond, check_purse, check_vault};
 use crate::view::View;
 
-/// Where jobs, leases and arrays record their purse: behind discriminator, header and one address. A test pins it.
-pub(super) const PURSE_AT: usize = 8 + 16 + 32;
 /// How often what does not balance is read in one audit; the last two readings have to agree.
 const ATTEMPTS: u32 = 4;
 /// Pause in between.
@@ -212,8 +211,13 @@ async fn audit_purse(client: &Client, suspect: Suspect) -> Result<Vec<Violation>
 /// Where jobs, leases and arrays of a purse are, as far as the lists tell.
 async fn list(client: &Client, purse: &Pubkey) -> Result<Vec<Pubkey>, RpcError> {
     let mut found = Vec::new();
-    for kind in [discriminator::<Job>(), discriminator::<Lease>(), discriminator::<Array>()] {
-        let query = ProgramQuery::new(MARKET).bytes_at(0, kind).bytes_at(PURSE_AT, purse.as_ref()).slice(0, 0);
+    let kinds = [
+        (discriminator::<Job>(), JOB_PURSE_AT),
+        (discriminator::<Lease>(), LEASE_PURSE_AT),
+        (discriminator::<Array>(), ARRAY_PURSE_AT),
+    ];
+    for (kind, at) in kinds {
+        let query = ProgramQuery::new(MARKET).bytes_at(0, kind).bytes_at(at, purse.as_ref()).slice(0, 0);
         found.extend(client.program_accounts(&query).await?.into_iter().map(|(address, _)| address));
     }
     Ok(found)
@@ -287,21 +291,4 @@ fn discriminator<T: Kind>() -> &'static [u8] {
 
 fn read<T: Kind>(address: &Pubkey, account: &Account) -> Option<T> {
     decode(address, &account.owner, &account.data).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytemuck::Zeroable as _;
-
-    #[test]
-    fn jobs_leases_and_arrays_record_their_purse_where_the_query_looks_for_it() {
-        let purse = Pubkey::new_unique();
-        let job = Job { purse, ..Job::zeroed() };
-        let lease = Lease { purse, ..Lease::zeroed() };
-        let array = Array { purse, ..Array::zeroed() };
-        for body in [bytemuck::bytes_of(&job), bytemuck::bytes_of(&lease), bytemuck::bytes_of(&array)] {
-            assert_eq!(&body[PURSE_AT - 8..PURSE_AT + 24], purse.as_ref());
-        }
-    }
 }

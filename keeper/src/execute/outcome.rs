@@ -1,8 +1,7 @@
 //! What became of an attempt, told apart by what is to be done next.
 
 use gridlease_core::RuleError;
-use gridlease_sdk::address::{MARKET, STAKING};
-use gridlease_sdk::error::RULE_BASE;
+use gridlease_sdk::error::{MarketError, Refusal};
 use gridlease_sdk::rpc::{ProgramFailure, SendError};
 use solana_signature::Signature;
 use solana_transaction_error::TransactionError;
@@ -217,21 +216,17 @@ fn of_failure(failure: &ProgramFailure, reason: String) -> Outcome {
 /// Anchor: the account is not initialised, is not owned by the program, or has no or another discriminator. An account
 /// that was closed by somebody else looks like this.
 const GONE: [u32; 4] = [3_001, 3_002, 3_007, 3_012];
-/// The market: the offer is not live, takes no automatic bids (any more); the book has changed; intake is paused.
-const MOVED_ON: [u32; 4] = [6_001, 6_006, 6_007, 6_009];
-
 fn is_lost_race(failure: &ProgramFailure) -> bool {
     let (Some(program), Some(code)) = (failure.program, failure.code) else { return false };
-    if program != MARKET && program != STAKING {
-        return false;
-    }
-    if GONE.contains(&code) || (program == MARKET && MOVED_ON.contains(&code)) {
-        return true;
-    }
-    let rule = code.checked_sub(RULE_BASE).and_then(RuleError::from_code);
-    matches!(
-        rule,
-        Some(
+    match Refusal::from_code(&program, code) {
+        Some(Refusal::Account) => GONE.contains(&code),
+        // The offer is not live or takes no automatic bids (any more), the book has changed, or intake is paused.
+        Some(Refusal::Market(error)) => matches!(
+            error,
+            MarketError::Paused | MarketError::OfferNotLive | MarketError::NoAutoBid | MarketError::CandidateMissing
+        ),
+        Some(Refusal::Rule(rule)) => matches!(
+            rule,
             RuleError::WrongState
                 | RuleError::InsufficientStake
                 | RuleError::BidAboveMax
@@ -247,8 +242,9 @@ fn is_lost_race(failure: &ProgramFailure) -> bool {
                 | RuleError::StillOwed
                 | RuleError::StillLeased
                 | RuleError::NoFreeUnit
-        )
-    )
+        ),
+        _ => false,
+    }
 }
 
 impl std::fmt::Display for Outcome {
@@ -271,6 +267,8 @@ impl std::fmt::Display for Outcome {
 
 #[cfg(test)]
 mod tests {
+    use gridlease_sdk::address::MARKET;
+
     use super::*;
     use gridlease_sdk::rpc::RpcError;
     use solana_instruction::error::InstructionError;

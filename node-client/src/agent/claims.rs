@@ -4,6 +4,7 @@ use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{GpuClaim, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::provider::{Claimed, claim_gpus, release_gpus, withdraw_offer_and_gpus};
+use gridlease_sdk::market::CLAIM_OFFER_AT;
 use gridlease_sdk::market::ReadError;
 use sha2::Digest as _;
 use solana_instruction::Instruction;
@@ -11,9 +12,6 @@ use solana_pubkey::Pubkey;
 
 use super::chain::Submitted;
 use super::market::MarketTask;
-
-/// Where a claim names its offer: behind discriminator, header, hash and provider.
-const OFFER_AT: usize = 8 + 16 + 32 + 32;
 
 /// What a claim is made of: SHA-256 of the GPU's UUID.
 fn hash_of(uuid: &str) -> [u8; 32] {
@@ -80,20 +78,7 @@ impl MarketTask {
     }
 
     async fn claims_of(&self, offer: &Pubkey) -> Result<Vec<Claimed>, ReadError> {
-        let claims = self.chain.client().all::<GpuClaim>(&[(OFFER_AT, offer.as_ref())]).await?;
+        let claims = self.chain.client().all::<GpuClaim>(&[(CLAIM_OFFER_AT, offer.as_ref())]).await?;
         Ok(claims.into_iter().map(|(_, claim)| (claim.hash, claim.payer)).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytemuck::Zeroable as _;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_names_its_offer_where_the_filter_looks() {
-        let claim = GpuClaim { offer: Pubkey::new_from_array([7; 32]), ..GpuClaim::zeroed() };
-        assert_eq!(bytemuck::bytes_of(&claim)[OFFER_AT - 8..][..32], [7; 32]);
     }
 }

@@ -11,7 +11,7 @@ use gridlease_sdk::account::{Job, Lease, Offer, Provider, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
 use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
-use gridlease_sdk::market::STATE_AT;
+use gridlease_sdk::market::JOB_STATE_AT;
 use solana_pubkey::Pubkey;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,7 @@ impl MarketTask {
             return Ok(());
         }
         let open = [JobState::Open as u8];
-        let jobs = client.all::<Job>(&[(STATE_AT, &open)]).await.context("reading the open jobs")?;
+        let jobs = client.all::<Job>(&[(JOB_STATE_AT, &open)]).await.context("reading the open jobs")?;
         followed.retain(|key, _| jobs.iter().any(|(job, _)| job == key));
         if jobs.is_empty() {
             return Ok(());

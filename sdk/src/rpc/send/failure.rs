@@ -8,7 +8,7 @@ use solana_signature::Signature;
 use solana_transaction_error::TransactionError;
 
 use super::{ErrorNamer, Prepared, bounded};
-use gridlease_interface::refusal::in_words;
+use gridlease_interface::program_log::in_words;
 
 /// Longest detail repeated in a message, in characters.
 const MAX_DETAIL: usize = 300;

@@ -22,7 +22,9 @@ fn unmet(said: &str) -> Option<Unmet> {
 fn unfit(said: &str) -> Option<String> {
     let (offer, code) = said.strip_prefix("offer ")?.split_once(" does not fit: ")?;
     let place = offer.parse::<u32>().ok()?.checked_add(1)?;
-    Some(format!("offer {place}: {}", crate::error::name(&MARKET, code.parse().ok()?)?))
+    let code = code.parse().ok()?;
+    let refusal = crate::error::Refusal::from_code(&MARKET, code)?;
+    Some(format!("offer {place}: {} (market error {code})", refusal.sentence()))
 }
 
 #[cfg(test)]
