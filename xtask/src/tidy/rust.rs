@@ -15,8 +15,6 @@ const CLOCKS: [&str; 3] =
     [concat!("System", "Time::now("), concat!("OffsetDate", "Time::now"), concat!("Utc", "::now(")];
 /// The asynchronous runtime, as code names it.
 const RUNTIME: &str = concat!("tok", "io::");
-/// The modules of the SDK that must work without a runtime.
-const PURE: [&str; 4] = ["address", "instruction", "account", "quote"];
 
 /// Checks a Rust file.
 pub fn check(source: &Source, findings: &mut Vec<Finding>) {
@@ -51,14 +49,9 @@ fn check_code(source: &Source, index: usize, line: &str, findings: &mut Vec<Find
         let message = format!("`{call}` belongs into this crate's module `clock`");
         source.report(findings, index, "wall-clock", message);
     }
-    let pure = PURE.iter().any(|module| {
-        let path = source.path.strip_prefix("sdk/src/");
-        let rest = path.and_then(|path| path.strip_prefix(module));
-        rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-    });
-    if pure && line.contains(RUNTIME) {
-        let message = "this module of the SDK must work without the runtime";
-        source.report(findings, index, "pure-sdk", message);
+    if source.path.starts_with("interface/") && line.contains(RUNTIME) {
+        let message = "the interface does no I/O and must work without the runtime";
+        source.report(findings, index, "pure-interface", message);
     }
 }
 
