@@ -101,7 +101,7 @@ impl Job {
                 tie: data.tie,
             };
         }
-        let used = entries.get(..usize::from(self.book_len)).ok_or_else(|| RuleError::InvariantBroken)?;
+        let used = entries.get(..usize::from(self.book_len)).ok_or(RuleError::InvariantBroken)?;
         Book::from_sorted(used)
     }
 

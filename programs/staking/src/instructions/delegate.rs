@@ -195,7 +195,7 @@ fn join(
         issued,
         shares: delegation.shares,
         owed: delegation.owed,
-        totals: Totals::of(&bond),
+        totals: Totals::of(bond),
     };
     Ok((RevenueDistributed::of(key, bond, &parts), delegated))
 }

@@ -230,6 +230,6 @@ fn requested(bond: &Bond, unbonding: &Unbonding, by: Pubkey, stays: u64, owed: u
         matures: unbonding.header.due_ts,
         stays,
         owed,
-        totals: Totals::of(&bond),
+        totals: Totals::of(bond),
     }
 }

@@ -182,7 +182,7 @@ fn take(bond: &mut Bond, request: &mut Unbonding, left: &Left, destination: Pubk
         burned: left.shares,
         shares: request.shares,
         withdrawn_total: bond.withdrawn_total,
-        totals: Totals::of(&bond),
+        totals: Totals::of(bond),
     })
 }
 
