@@ -4,6 +4,7 @@ mod accounts;
 mod coverage;
 mod cu;
 mod demo;
+mod deny;
 mod deps;
 mod diagrams;
 mod errors;
@@ -18,6 +19,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::ffi::OsString;
@@ -136,6 +138,12 @@ enum Task {
     #[command(after_help = "Example:\n  cargo xtask deps")]
     Deps,
 
+    /// Checks under which licences dependencies come, and from where
+    ///
+    /// What is allowed, and why, is in deny.toml. Installs cargo-deny into the cache the first time, which takes some minutes.
+    #[command(after_help = "Example:\n  cargo xtask deny")]
+    Deny,
+
     /// Checks the house rules on every file of the project
     ///
     /// One line a finding: path:line: rule: message. A line that must break a rule says why, in a comment on it or
@@ -149,7 +157,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, deny, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -197,6 +205,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
         Task::Deps => deps::run(&Workspace::load()?),
+        Task::Deny => deny::run(&Workspace::load()?),
         Task::Tidy { rules: true } => {
             tidy::list_rules();
             Ok(true)
