@@ -14,6 +14,7 @@ mod lock;
 mod marks;
 mod programs;
 mod prove;
+mod release;
 mod render;
 mod run;
 mod setup;
@@ -155,6 +156,15 @@ enum Task {
         rules: bool,
     },
 
+    /// Builds what is released, twice, and writes it to dist/ with hashes, an SBOM and the commands that compare
+    ///
+    /// Programs and binary are built from HEAD in two folders and must be the same bytes. Takes as long as four builds from
+    /// nothing.
+    #[command(
+        after_help = "Examples:\n  cargo xtask release\n  cargo xtask release --programs-only\n  cargo xtask release --container solanafoundation/solana-verifiable-build:3.0.0"
+    )]
+    Release(release::Options),
+
     /// Sets up, builds and runs every check and every test
     ///
     /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, deny, clippy, build, static renderer, tests, idl --check.
@@ -204,6 +214,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Figures { check: false } => figures::write(&Workspace::load()?).map(|()| true),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
+        Task::Release(options) => release::run(&Workspace::load()?, &options),
         Task::Deps => deps::run(&Workspace::load()?),
         Task::Deny => deny::run(&Workspace::load()?),
         Task::Tidy { rules: true } => {

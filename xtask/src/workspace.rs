@@ -45,6 +45,16 @@ impl Workspace {
         Ok(Self { target: metadata.target_directory.clone().into_std_path_buf(), root, metadata })
     }
 
+    /// The project in another folder, to be built into `target`.
+    ///
+    /// # Errors
+    /// A manifest there is not valid.
+    pub fn at(root: &Path, target: &Path) -> Result<Self> {
+        let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
+        let metadata = metadata.with_context(|| format!("cargo cannot read the manifests in {}", root.display()))?;
+        Ok(Self { target: target.to_owned(), root: root.to_owned(), metadata })
+    }
+
     /// `cargo`, started in the root directory, as if it were typed there: `cargo xtask` tells this process which package it is,
     /// and build scripts of dependencies look at that (`ring`'s does), so that all that stands on them was compiled anew with
     /// each change between `cargo test` and `cargo xtask test`, and with each other checkout.
