@@ -71,9 +71,13 @@ const OUTSIDE: [(&str, &[&str]); 5] = [
     (
         "gridlease-market",
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
-        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"],
+        // And the macro that says whom to tell of a hole, which is text and no code.
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-security-txt", "solana-sha256-hasher"],
     ),
-    ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"]),
+    (
+        "gridlease-staking",
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-security-txt", "solana-sha256-hasher"],
+    ),
 ];
 
 /// A crate of the workspace and what its manifest asks for.
