@@ -1,29 +1,15 @@
-//! The first configuration of a market: what a deployment does once, right after the programs are there.
+//! A market's configuration, as both programs have it.
 
-use gridlease_sdk::account::{Config, StakingConfig, size};
+use gridlease_sdk::account::StakingConfig;
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::{create_token_account, purse, stake};
 use serde::Serialize;
-use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
-use solana_signer::Signer as _;
 
 use crate::buyer::event::as_text;
-use crate::chain::{Chain, Sent, TOKEN_ACCOUNT_BYTES};
+use crate::chain::Chain;
 use crate::error::CliError;
 
-/// What a market is told when it begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Genesis {
-    /// The only mint that the market takes: classic SPL Token, 6 decimals.
-    pub usdc_mint: Pubkey,
-    /// Token account for the fees; none for the admin's own, which is created.
-    pub treasury: Option<Pubkey>,
-    /// Token account of the insurance fund; none for the admin's own, which is created.
-    pub insurance: Option<Pubkey>,
-}
-
-/// What stands after it.
+/// What is configured.
 #[derive(Clone, Debug, Serialize)]
 pub struct MarketView {
     /// The market program.
@@ -52,8 +38,6 @@ pub struct MarketView {
     pub paused: bool,
     /// The staking program's own configuration; none where it is not written.
     pub stake: Option<StakingView>,
-    /// The transaction; none where both configurations were there already.
-    pub transaction: Option<Sent>,
 }
 
 /// What the staking program was told. Its mint, admin and insurance fund are to be those of the market.
@@ -82,55 +66,6 @@ impl From<StakingConfig> for StakingView {
     }
 }
 
-/// Writes the configurations of both programs, in one transaction. What is there already is left as it is; a market that
-/// takes another mint is refused.
-///
-/// # Errors
-/// [`CliError`].
-pub async fn init(chain: &Chain, admin: &Keypair, genesis: &Genesis) -> Result<MarketView, CliError> {
-    let key = admin.pubkey();
-    let mint = genesis.usdc_mint;
-    chain.check_mint(&mint).await?;
-    for (what, account) in [("--treasury", genesis.treasury), ("--insurance", genesis.insurance)] {
-        if let Some(account) = account {
-            chain.check_token_account(&account, &mint, what).await?;
-        }
-    }
-    let own = address::token_account(&key, &mint);
-    let (treasury, insurance) = (genesis.treasury.unwrap_or(own), genesis.insurance.unwrap_or(own));
-    let market: Option<Config> = chain.client().find(&address::market_config()).await?;
-    let staking: Option<StakingConfig> = chain.client().find(&address::staking_config()).await?;
-    if let Some(config) = &market
-        && config.usdc_mint != mint
-    {
-        return Err(CliError::State(format!(
-            "the market on {} is set up already, with mint {}; it cannot be set up again with {mint}",
-            chain.cluster(),
-            config.usdc_mint
-        )));
-    }
-    let mut instructions = Vec::new();
-    let mut accounts = Vec::new();
-    if market.is_none() {
-        instructions.push(purse::init_config(&key, &mint, &treasury, &insurance));
-        accounts.push(size::<Config>());
-    }
-    if staking.is_none() {
-        instructions.push(stake::init_config(&key, &mint, &insurance));
-        accounts.push(size::<StakingConfig>());
-    }
-    let mut transaction = None;
-    if !instructions.is_empty() {
-        if genesis.treasury.is_none() || genesis.insurance.is_none() {
-            instructions.insert(0, create_token_account(&key, &key, &mint));
-            accounts.push(TOKEN_ACCOUNT_BYTES);
-        }
-        chain.check_sol(admin, &accounts, "setting the market up").await?;
-        transaction = Some(chain.send("setting the market up", &instructions, admin).await?);
-    }
-    Ok(MarketView { transaction, ..view(chain).await? })
-}
-
 /// Reads the configurations.
 ///
 /// # Errors
@@ -149,6 +84,5 @@ pub async fn view(chain: &Chain) -> Result<MarketView, CliError> {
         slot_ms: config.slot_ms,
         paused: config.paused != 0,
         stake: staking.map(StakingView::from),
-        transaction: None,
     })
 }

@@ -114,7 +114,7 @@ pub enum Command {
     /// This user's settings.
     #[command(subcommand)]
     Config(config::Config),
-    /// A market's first configuration.
+    /// A market's programs and configuration: bring them up to date, show them.
     #[command(subcommand)]
     Admin(admin::Admin),
     /// Print a completion script for a shell.

@@ -11,7 +11,7 @@ use solana_keypair::Keypair;
 use solana_program_pack::Pack as _;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
-use spl_token_interface::state::{Account as TokenAccount, Mint};
+use spl_token_interface::state::Account as TokenAccount;
 
 use crate::amount::{Sol, Usdc};
 use crate::error::CliError;
@@ -188,28 +188,6 @@ impl Chain {
             Ok(token) if token.mint == *mint => Ok(()),
             Ok(token) => wrong(format!("holds tokens of mint {}", token.mint)),
             Err(_) => wrong("is no token account".to_owned()),
-        }
-    }
-
-    /// Checks that `mint` is a classic SPL Token mint with six decimals.
-    ///
-    /// # Errors
-    /// [`CliError::Usage`] that says what it is instead, or the read's.
-    pub async fn check_mint(&self, mint: &Pubkey) -> Result<(), CliError> {
-        let found = self.client.account(mint).await?.filter(|found| found.lamports > 0);
-        let wrong = |is: String| {
-            Err(CliError::Usage(format!("mint {mint} {is}; the market takes a classic SPL Token mint with 6 decimals")))
-        };
-        let Some(found) = found else {
-            return wrong(format!("does not exist on {}", self.cluster()));
-        };
-        if found.owner != spl_token_interface::ID {
-            return wrong(format!("belongs to program {}", found.owner));
-        }
-        match Mint::unpack(&found.data) {
-            Ok(token) if token.decimals == 6 => Ok(()),
-            Ok(token) => wrong(format!("has {} decimals", token.decimals)),
-            Err(_) => wrong("is no mint".to_owned()),
         }
     }
 

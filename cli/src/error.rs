@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gridlease_core::RuleError;
+use gridlease_migrations::MigrateError;
 use gridlease_sdk::account::DecodeError;
 use gridlease_sdk::image::{ImageError, ReferenceError};
 use gridlease_sdk::manifest::requirement::Unfit;
@@ -180,6 +181,9 @@ pub enum CliError {
     /// This machine's own node.
     #[error(transparent)]
     OwnNode(Box<gridlease_node::agent::NodeError>),
+    /// A migration.
+    #[error(transparent)]
+    Migrate(Box<MigrateError>),
     /// This machine.
     #[error("{0}")]
     Local(String),
@@ -241,6 +245,7 @@ impl CliError {
             Self::Keeper(error) => keeper_kind(error),
             Self::Undone(undone) => undone_kind(undone),
             Self::OwnNode(error) => own_node_kind(error),
+            Self::Migrate(error) => migrate_kind(error),
             Self::Store(_) | Self::Local(_) => Kind::General,
             Self::Interrupted(_) => Kind::Interrupted,
         }
@@ -279,6 +284,19 @@ fn own_node_kind(error: &gridlease_node::agent::NodeError) -> Kind {
     }
 }
 
+fn migrate_kind(error: &MigrateError) -> Kind {
+    match error {
+        MigrateError::Argument { .. } | MigrateError::NoSuchMigration { .. } => Kind::Usage,
+        MigrateError::Precondition { .. } | MigrateError::ShortOfLamports { .. } | MigrateError::Check { .. } => {
+            Kind::Refused
+        }
+        MigrateError::Program(_) | MigrateError::Journal(_) => Kind::General,
+        MigrateError::Read(ReadError::Rpc(error)) => rpc_kind(error),
+        MigrateError::Read(_) | MigrateError::Stuck { .. } => Kind::Network,
+        MigrateError::Send { error, .. } => send_kind(error),
+    }
+}
+
 fn rpc_kind(error: &RpcError) -> Kind {
     match error {
         RpcError::Url(_) | RpcError::Invalid { .. } => Kind::Usage,
@@ -289,6 +307,12 @@ fn rpc_kind(error: &RpcError) -> Kind {
 impl From<RpcError> for CliError {
     fn from(error: RpcError) -> Self {
         Self::Read(ReadError::Rpc(error))
+    }
+}
+
+impl From<MigrateError> for CliError {
+    fn from(error: MigrateError) -> Self {
+        Self::Migrate(Box::new(error))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The Gridlease command line, and the code behind it that other programs use too: a buyer's whole job in [`buyer`], a
-//! provider's record and stake in [`provider`], single steps that anybody may take in [`steps`], a market's first
+//! provider's record and stake in [`provider`], single steps that anybody may take in [`steps`], a market's
 //! configuration in [`admin`].
 //!
 //! Nothing here prints but [`cmd`] and [`output`].

@@ -95,6 +95,18 @@ impl Output {
         spinner
     }
 
+    /// A bar for bytes that are written; invisible where nobody sees it.
+    pub fn bytes_bar(&self) -> ProgressBar {
+        if self.json || !self.terminal {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:30} {bytes} of {total_bytes}, {eta} left") {
+            bar.set_style(style);
+        }
+        bar
+    }
+
     /// A bar for money that moves; invisible where nobody sees it.
     pub fn money_bar(&self) -> ProgressBar {
         if self.json || !self.terminal {

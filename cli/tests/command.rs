@@ -247,3 +247,14 @@ fn the_node_makes_its_certificate_once_and_says_what_to_register() {
     assert_eq!(first["fingerprint"].as_str().unwrap().len(), 64);
     assert_eq!(identity(), first);
 }
+
+#[test]
+fn a_migration_names_what_was_not_given_and_the_network_that_does_not_answer() {
+    let user = User::new();
+    user.key();
+    let address = "11111111111111111111111111111112";
+    user.run(&["admin", "migrate", "--treasury", address]).failed(2, &["--usdc-mint"]);
+    user.run(&["admin", "migrate", "--program-keypair", "absent.json"]).failed(2, &["absent.json"]);
+    let url = nobody();
+    user.run(&["admin", "migrate", "--dry-run", "--url", &url]).failed(4, &[&url, "cannot be reached"]);
+}

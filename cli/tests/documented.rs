@@ -99,7 +99,7 @@ fn issue9_22_the_text_tells_the_exit_codes_and_the_nodes_own_figures() {
 #[test]
 fn issue9_22_the_tables_of_flags_name_every_flag_with_its_default() {
     let text = document("docs/OPERATORS.md");
-    for path in [["node", "run"], ["keeper", "run"]] {
+    for path in [["node", "run"], ["keeper", "run"], ["admin", "migrate"]] {
         let mut command = Args::command();
         for name in path {
             command = command.find_subcommand(name).unwrap().clone();

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use gridlease_localnet::{Localnet, LocalnetConfig, find_program};
+use gridlease_localnet::{Localnet, LocalnetConfig};
+use gridlease_migrations::{Context as Work, Genesis, Journal, find_program};
 use gridlease_node::layout::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_node::wipe::detach_all;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::provider::NodeArgs;
-use gridlease_sdk::instruction::{provider, purse, stake};
+use gridlease_sdk::instruction::{provider, stake};
 use gridlease_sdk::rpc::send::AnySigner;
 use gridlease_sdk::rpc::{Client, ClusterUrl, SendOptions};
 use solana_instruction::Instruction;
@@ -199,11 +200,8 @@ impl Market {
             keeper: None,
             dir,
         };
-        let setup = [
-            stake::init_config(&market.admin.pubkey(), &mint, &insurance),
-            purse::init_config(&market.admin.pubkey(), &mint, &treasury, &insurance),
-        ];
-        market.send(&setup, &market.admin, &[]).await.context("setting up the market")?;
+        let genesis = Genesis { usdc_mint: mint, treasury: Some(treasury), insurance: Some(insurance) };
+        market.migrate(genesis).await.context("setting up the market")?;
         say("market and staking configured");
         for provider in options.providers {
             market.add_provider(provider, say).await?;
@@ -214,6 +212,15 @@ impl Market {
         }
         market.await_offers().await?;
         Ok(market)
+    }
+
+    /// Runs every migration, as `gridlease admin migrate` does.
+    async fn migrate(&self, genesis: Genesis) -> Result<()> {
+        let mut work = Work::new(&self.client, &self.admin);
+        work.genesis = Some(genesis);
+        let mut journal = Journal::open(&self.dir.0.path().join("migrations.jsonl"))?;
+        gridlease_migrations::run(&work, None, &mut journal, &()).await?;
+        Ok(())
     }
 
     /// Host and port of the registry, as an image reference names them.

@@ -1,6 +1,6 @@
 //! Everything that can go wrong with the local network, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use solana_pubkey::Pubkey;
 use solana_rpc_client_api::client_error::Error as ClientError;
@@ -125,45 +125,6 @@ pub enum LocalnetError {
     Clock {
         /// Why not.
         reason: String,
-    },
-    /// No folder with built programs was found.
-    #[error(
-        "no built programs found: set {var} to the folder with market.so, staking.so and record.json, or run in the repository (looked for programs/prebuilt from {from} upwards); `cargo xtask build-programs` makes them"
-    )]
-    NoProgramsDir {
-        /// The environment variable that names the folder.
-        var: &'static str,
-        /// Where the search began.
-        from: PathBuf,
-    },
-    /// A file of the built programs could not be read.
-    #[error("cannot read {path}: {source}; `cargo xtask build-programs` makes the built programs", path = path.display())]
-    ProgramFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// `record.json` cannot be trusted.
-    #[error("{path} is no usable record of the built programs: {reason}; run `cargo xtask build-programs`", path = path.display())]
-    Record {
-        /// The record.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A built program is not what its record says.
-    #[error(
-        "{path} does not match its record: its sha256 is {actual}, record.json says {expected}; run `cargo xtask build-programs`",
-        path = path.display()
-    )]
-    ProgramMismatch {
-        /// The program file.
-        path: PathBuf,
-        /// The hash in the record.
-        expected: String,
-        /// The hash of the file.
-        actual: String,
     },
 }
 

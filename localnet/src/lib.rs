@@ -46,5 +46,4 @@ mod usdc;
 pub use config::LocalnetConfig;
 pub use error::LocalnetError;
 pub use network::Localnet;
-pub use program::{PROGRAMS_DIR_VAR, Program, find_program, find_program_in};
 pub use usdc::USDC_DECIMALS;

@@ -229,28 +229,6 @@ fn a_whole_life_leaves_no_file_in_the_working_directory_and_prints_nothing() {
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
-#[test]
-fn the_programs_folder_is_taken_from_the_environment() {
-    const MARK: &str = "GRIDLEASE_LOCALNET_TEST_PROGRAMS";
-    if std::env::var_os(MARK).is_some() {
-        let error = gridlease_localnet::find_program("market").unwrap_err();
-        println!("{error}");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let record = folder.path().join("record.json");
-    std::fs::write(&record, "{}").unwrap();
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["the_programs_folder_is_taken_from_the_environment", "--exact", "--nocapture"])
-        .env(MARK, "1")
-        .env(gridlease_localnet::PROGRAMS_DIR_VAR, folder.path())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}");
-    assert!(printed.contains(&*record.to_string_lossy()), "{printed}");
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn each_network_that_has_ended_leaves_only_its_sleeping_clock_thread() {

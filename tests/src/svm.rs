@@ -30,10 +30,10 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use gridlease_core::{Now, UnixTs, number};
-use gridlease_localnet::find_program;
+use gridlease_migrations::{Genesis, find_program};
 use gridlease_sdk::account::{Kind, decode};
 use gridlease_sdk::address::{MARKET, STAKING};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, purse, stake};
+use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use litesvm::LiteSVM;
 use sha2::{Digest, Sha256};
 use solana_account::{Account, ReadableAccount};
@@ -123,11 +123,10 @@ impl World {
     }
 
     fn configured(mut self) -> Self {
-        let (mint, treasury, insurance) = (self.mint, self.treasury, self.insurance);
+        let (treasury, insurance) = (Some(self.treasury), Some(self.insurance));
+        let genesis = Genesis { usdc_mint: self.mint, treasury, insurance };
         let admin = self.admin.insecure_clone();
-        let market = purse::init_config(&admin.pubkey(), &mint, &treasury, &insurance);
-        let staking = stake::init_config(&admin.pubkey(), &mint, &insurance);
-        self.ok(&[market, staking], &[&admin]);
+        self.ok(&genesis.instructions(&admin.pubkey()), &[&admin]);
         self
     }
 

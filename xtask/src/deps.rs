@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 use crate::workspace::Workspace;
 
 /// A crate of the workspace with the crates of the workspace that it may import.
-const DOORS: [(&str, &[&str]); 16] = [
+const DOORS: [(&str, &[&str]); 17] = [
     ("gridlease-core", &[]),
     ("gridlease-market-interface", &["gridlease-core"]),
     ("gridlease-staking-interface", &["gridlease-core"]),
@@ -16,13 +16,25 @@ const DOORS: [(&str, &[&str]); 16] = [
     ("gridlease-sdk", &["gridlease-core", "gridlease-interface"]),
     ("gridlease-keeper", &["gridlease-core", "gridlease-sdk"]),
     ("gridlease-node", &["gridlease-core", "gridlease-sdk", "gridlease-testkit"]),
+    ("gridlease-migrations", &["gridlease-core", "gridlease-sdk"]),
     ("gridlease-localnet", &["gridlease-core", "gridlease-sdk"]),
-    ("gridlease-cli", &["gridlease-core", "gridlease-sdk", "gridlease-keeper", "gridlease-node", "gridlease-localnet"]),
+    (
+        "gridlease-cli",
+        &[
+            "gridlease-core",
+            "gridlease-sdk",
+            "gridlease-migrations",
+            "gridlease-keeper",
+            "gridlease-node",
+            "gridlease-localnet",
+        ],
+    ),
     (
         "gridlease-demo",
         &[
             "gridlease-core",
             "gridlease-sdk",
+            "gridlease-migrations",
             "gridlease-keeper",
             "gridlease-node",
             "gridlease-localnet",
@@ -34,6 +46,7 @@ const DOORS: [(&str, &[&str]); 16] = [
         &[
             "gridlease-core",
             "gridlease-sdk",
+            "gridlease-migrations",
             "gridlease-keeper",
             "gridlease-node",
             "gridlease-localnet",
@@ -58,9 +71,13 @@ const OUTSIDE: [(&str, &[&str]); 5] = [
     (
         "gridlease-market",
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
-        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"],
+        // And the macro that says whom to tell of a hole, which is text and no code.
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-security-txt", "solana-sha256-hasher"],
     ),
-    ("gridlease-staking", &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"]),
+    (
+        "gridlease-staking",
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-security-txt", "solana-sha256-hasher"],
+    ),
 ];
 
 /// A crate of the workspace and what its manifest asks for.

@@ -4,6 +4,7 @@ mod accounts;
 mod coverage;
 mod cu;
 mod demo;
+mod deny;
 mod deps;
 mod diagrams;
 mod errors;
@@ -14,11 +15,13 @@ mod marks;
 mod programs;
 mod prove;
 mod reference;
+mod release;
 mod render;
 mod run;
 mod setup;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::ffi::OsString;
@@ -145,6 +148,12 @@ enum Task {
     #[command(after_help = "Example:\n  cargo xtask deps")]
     Deps,
 
+    /// Checks under which licences dependencies come, and from where
+    ///
+    /// What is allowed, and why, is in deny.toml. Installs cargo-deny into the cache the first time, which takes some minutes.
+    #[command(after_help = "Example:\n  cargo xtask deny")]
+    Deny,
+
     /// Checks the house rules on every file of the project
     ///
     /// One line a finding: path:line: rule: message. A line that must break a rule says why, in a comment on it or
@@ -156,9 +165,18 @@ enum Task {
         rules: bool,
     },
 
+    /// Builds what is released, twice, and writes it to dist/ with hashes, an SBOM and the commands that compare
+    ///
+    /// Programs and binary are built from HEAD in two folders and must be the same bytes. Takes as long as four builds from
+    /// nothing.
+    #[command(
+        after_help = "Examples:\n  cargo xtask release\n  cargo xtask release --programs-only\n  cargo xtask release --container solanafoundation/solana-verifiable-build:3.0.0"
+    )]
+    Release(release::Options),
+
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, reference, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, reference, deny, clippy, build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),
@@ -206,7 +224,9 @@ fn perform(task: Task) -> Result<bool> {
         Task::Reference { check } => reference::run(&Workspace::load()?, check),
         Task::Errors { check } => errors::run(&Workspace::load()?.root, check),
         Task::Prove => prove::run(&Workspace::load()?.root),
+        Task::Release(options) => release::run(&Workspace::load()?, &options),
         Task::Deps => deps::run(&Workspace::load()?),
+        Task::Deny => deny::run(&Workspace::load()?),
         Task::Tidy { rules: true } => {
             tidy::list_rules();
             Ok(true)

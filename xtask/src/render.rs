@@ -33,7 +33,10 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The name that rustc has for this kind of machine.
-fn host() -> Result<String> {
+///
+/// # Errors
+/// rustc does not say.
+pub fn host() -> Result<String> {
     let version = run::capture(Command::new("rustc").arg("-vV"))?;
     version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).context("`rustc -vV` names no host")
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{accounts, demo, deps, diagrams, errors, figures, idl, programs, reference, render, setup, tidy};
+use crate::{accounts, demo, deny, deps, diagrams, errors, figures, idl, programs, reference, render, setup, tidy};
 
 /// What to leave out.
 #[derive(Args)]
@@ -52,6 +52,8 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
         let said: Vec<_> = failed.iter().map(|error| format!("{error:#}")).collect();
         bail!("{}", said.join("; "));
     }
+
+    steps.take("deny", || clean(deny::run(&workspace)?))?;
 
     if !options.no_lint {
         steps.take("clippy", || {

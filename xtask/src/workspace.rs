@@ -1,5 +1,6 @@
 //! Where the project, its target directory and its crates are.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,11 +45,26 @@ impl Workspace {
         Ok(Self { target: metadata.target_directory.clone().into_std_path_buf(), root, metadata })
     }
 
+    /// The project in another folder, to be built into `target`.
+    ///
+    /// # Errors
+    /// A manifest there is not valid.
+    pub fn at(root: &Path, target: &Path) -> Result<Self> {
+        let metadata = MetadataCommand::new().current_dir(root).no_deps().exec();
+        let metadata = metadata.with_context(|| format!("cargo cannot read the manifests in {}", root.display()))?;
+        Ok(Self { target: target.to_owned(), root: root.to_owned(), metadata })
+    }
+
     /// `cargo`, started in the root directory, as if it were typed there: `cargo xtask` tells this process which package it is,
     /// and build scripts of dependencies look at that (`ring`'s does), so that all that stands on them was compiled anew with
     /// each change between `cargo test` and `cargo xtask test`, and with each other checkout.
     pub fn cargo(&self) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        self.cargo_tool(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    }
+
+    /// A program that calls cargo, started as [`Workspace::cargo`] is.
+    pub fn cargo_tool(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.root);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {

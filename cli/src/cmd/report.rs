@@ -335,9 +335,6 @@ impl Report for MarketView {
                 ("only this market slashes", &if stake.only_this_market_slashes { "yes" } else { "NO" }),
             ]),
         });
-        if self.transaction.is_some() {
-            text.push_str(&format!("\n\n{}", sent(self.transaction.as_ref())));
-        }
         text
     }
 }

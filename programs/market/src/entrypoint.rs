@@ -46,3 +46,15 @@ fn head(key: &Pubkey) -> Option<u64> {
 // Not on the host, where tools link both programs into one binary.
 #[cfg(target_os = "solana")]
 anchor_lang::solana_program::entrypoint!(process);
+
+// Whom to tell of a hole, for who finds the program on a chain. A deployment of your own names your own contact here.
+#[cfg(target_os = "solana")]
+solana_security_txt::security_txt! {
+    name: "Gridlease market",
+    project_url: "the repository that this program was built from",
+    contacts: "other:the private vulnerability form of that repository",
+    policy: "SECURITY.md of that repository",
+    preferred_languages: "en",
+    source_release: env!("CARGO_PKG_VERSION"),
+    auditors: "None"
+}

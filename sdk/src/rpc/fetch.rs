@@ -188,6 +188,15 @@ impl Client {
         .await
     }
 
+    /// The hash of the network's first block in base58, which tells one network from another.
+    ///
+    /// # Errors
+    /// [`RpcError`] if the network gave no answer.
+    pub async fn genesis_hash(&self) -> Result<String, RpcError> {
+        let hash = self.read("getting the genesis hash", self.config.request_timeout, || self.rpc.get_genesis_hash());
+        Ok(hash.await?.to_string())
+    }
+
     /// Slot and time as programs read them (the Clock sysvar).
     ///
     /// # Errors

@@ -2,9 +2,10 @@
 
 use gridlease_cli::admin;
 use gridlease_cli::amount::Usdc;
-use gridlease_cli::error::Kind;
+use gridlease_cli::error::{CliError, Kind};
 use gridlease_cli::provider::{self, Change, Registration};
 use gridlease_cli::purse;
+use gridlease_migrations::{Report, Status};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
@@ -20,21 +21,27 @@ async fn a_market_is_set_up_once_and_never_with_another_mint() {
     let nobody = Pubkey::new_unique();
     let mut genesis = world.genesis();
     genesis.usdc_mint = nobody;
-    let wrong = admin::init(&world.chain, &world.admin, &genesis).await;
+    let wrong = world.migrate(genesis).await.map_err(CliError::from);
     failed(wrong, Kind::Usage, &[&nobody.to_string(), "does not exist", "6 decimals"]);
     genesis = world.genesis();
     genesis.treasury = Some(world.mint);
-    let wrong = admin::init(&world.chain, &world.admin, &genesis).await;
+    let wrong = world.migrate(genesis).await.map_err(CliError::from);
     failed(wrong, Kind::Usage, &["--treasury", "no token account"]);
 
-    let first = admin::init(&world.chain, &world.admin, &world.genesis()).await.unwrap();
-    assert!(first.transaction.is_some());
-    assert_eq!((first.admin, first.usdc_mint, first.fee_bps), (world.admin.pubkey(), world.mint, 200));
-    let again = admin::init(&world.chain, &world.admin, &world.genesis()).await.unwrap();
-    assert!(again.transaction.is_none(), "nothing is left to do");
-    let stake = again.stake.unwrap();
+    let applied = |report: &Report| report.steps().filter(|step| step.status == Status::Applied).count();
+    let first = world.migrate(world.genesis()).await.unwrap();
+    assert_eq!(applied(&first), 1, "the programs are there, the configuration is written");
+    let again = world.migrate(world.genesis()).await.unwrap();
+    assert_eq!(applied(&again), 0, "nothing is left to do");
+    genesis = world.genesis();
+    genesis.usdc_mint = nobody;
+    let other = world.migrate(genesis).await.map_err(CliError::from);
+    failed(other, Kind::Refused, &["set up already", &world.mint.to_string(), &nobody.to_string()]);
+    let view = admin::view(&world.chain).await.unwrap();
+    assert_eq!((view.admin, view.usdc_mint, view.fee_bps), (world.admin.pubkey(), world.mint, 200));
+    let stake = view.stake.unwrap();
     assert_eq!((stake.admin, stake.usdc_mint), (world.admin.pubkey(), world.mint));
-    assert_eq!((stake.insurance, stake.only_this_market_slashes), (again.insurance, true));
+    assert_eq!((stake.insurance, stake.only_this_market_slashes), (view.insurance, true));
     world.stop().await;
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
-use gridlease_cli::admin::{self, Genesis};
 use gridlease_cli::amount::Usdc;
 use gridlease_cli::buyer::Buyer;
 use gridlease_cli::chain::Chain;
@@ -12,7 +11,8 @@ use gridlease_cli::error::{CliError, Kind};
 use gridlease_demo::process::gridlease_binary;
 use gridlease_demo::registry::Registry;
 use gridlease_demo::wallet::write_key;
-use gridlease_localnet::{Localnet, LocalnetConfig, find_program};
+use gridlease_localnet::{Localnet, LocalnetConfig};
+use gridlease_migrations::{Context, Genesis, Journal, MigrateError, Report, find_program};
 use gridlease_sdk::address;
 use gridlease_sdk::rpc::{Client, ClusterUrl};
 use serde_json::json;
@@ -51,8 +51,16 @@ impl World {
     /// With the market set up.
     pub async fn new() -> Self {
         let world = Self::bare().await;
-        admin::init(&world.chain, &world.admin, &world.genesis()).await.unwrap();
+        world.migrate(world.genesis()).await.unwrap();
         world
+    }
+
+    /// Runs every migration.
+    pub async fn migrate(&self, genesis: Genesis) -> Result<Report, MigrateError> {
+        let mut context = Context::new(self.chain.client(), &self.admin);
+        context.genesis = Some(genesis);
+        let mut journal = Journal::open(&self.dir.path().join("journal.jsonl"))?;
+        gridlease_migrations::run(&context, None, &mut journal, &()).await
     }
 
     pub fn genesis(&self) -> Genesis {

@@ -9,7 +9,8 @@ use gridlease_core::job::EndReason;
 use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_keeper::{CancellationToken, Keeper, KeeperConfig, KeeperError, KeeperEvent, Policy, Summary};
-use gridlease_localnet::{Localnet, LocalnetConfig, find_program};
+use gridlease_localnet::{Localnet, LocalnetConfig};
+use gridlease_migrations::{Context, Genesis, Journal, find_program};
 use gridlease_sdk::account::{Job, Kind, Lease, Purse, decode};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
@@ -78,14 +79,20 @@ impl World {
         let accounts =
             [&me, &fund.pubkey(), &world.buyer.pubkey()].map(|owner| create_token_account(&me, owner, &mint_key));
         world.send(&accounts, &world.admin, &[]).await;
-        let setup =
-            [stake::init_config(&me, &mint_key, &insurance), purse::init_config(&me, &mint_key, &treasury, &insurance)];
-        world.send(&setup, &world.admin, &[]).await;
+        world.migrate(Genesis { usdc_mint: mint_key, treasury: Some(treasury), insurance: Some(insurance) }).await;
         let owner = world.buyer.pubkey();
         let wallet = world.mint_to(&owner, DEPOSIT).await;
         let open = [purse::open(&owner, &mint_key), purse::deposit(&owner, &owner, &wallet, DEPOSIT)];
         world.send(&open, &world.buyer, &[]).await;
         world
+    }
+
+    async fn migrate(&self, genesis: Genesis) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&folder.path().join("journal.jsonl")).unwrap();
+        let mut context = Context::new(&self.client, &self.admin);
+        context.genesis = Some(genesis);
+        gridlease_migrations::run(&context, None, &mut journal, &()).await.unwrap();
     }
 
     pub async fn send(&self, instructions: &[Instruction], payer: &Keypair, signers: &[&Keypair]) {

@@ -30,6 +30,7 @@ mod price_index;
 mod purse;
 mod reputation;
 mod sealed;
+mod security_txt;
 mod spender;
 mod staking;
 mod staking_governance;

@@ -56,6 +56,21 @@ pub fn build(workspace: &Workspace, program: &str) -> Result<Vec<u8>> {
     compile(command, &out, program)
 }
 
+/// As [`build`], with every dependency compiled anew into `target`.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_apart(workspace: &Workspace, program: &str, target: &Path) -> Result<Vec<u8>> {
+    let out = workspace.target.join("programs");
+    let setting = anonymous_paths(workspace)?;
+    super::runtime::make_anonymous(&setting)?;
+    let mut command = command(workspace, program, &out);
+    // Anza's tools take the first, the stand-in for them the second.
+    command.env("CARGO_TARGET_DIR", target).env("SBF_TARGET_DIR", target);
+    command.arg("--config").arg(setting);
+    compile(command, &out, program)
+}
+
 /// Compiles a program with line tables, in folders of its own, and returns its bytecode. `linker` is called instead of the
 /// linker that the command would call.
 ///

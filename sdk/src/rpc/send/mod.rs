@@ -16,6 +16,7 @@
 
 mod deliver;
 mod failure;
+mod many;
 mod prepare;
 
 use std::time::Duration;
@@ -25,7 +26,11 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_signer::Signer;
 
-pub use self::{failure::ProgramFailure, prepare::Prepared};
+pub use self::{
+    failure::ProgramFailure,
+    many::{HandedOver, room_for_data},
+    prepare::Prepared,
+};
 use super::{Client, RpcError};
 
 /// Largest transaction that the network carries, in bytes.

@@ -220,7 +220,7 @@ fn check_instructions(instructions: &[Instruction]) -> Result<(), SendError> {
 }
 
 /// The transaction with room for its signatures and no blockhash yet.
-fn unsigned(
+pub(super) fn unsigned(
     payer: &Pubkey,
     instructions: &[Instruction],
     units: u32,
@@ -237,11 +237,16 @@ fn unsigned(
     Ok(VersionedTransaction { signatures, message: VersionedMessage::V0(message) })
 }
 
-fn check_size(transaction: &VersionedTransaction) -> Result<(), SendError> {
+/// Bytes of the transaction on the wire.
+pub(super) fn size(transaction: &VersionedTransaction) -> usize {
     let count = transaction.signatures.len();
     // The count of signatures takes a second byte from 128 on.
     let prefix = if count < 128 { 1 } else { 2 };
-    let bytes = prefix + count * size_of::<Signature>() + transaction.message.serialize().len();
+    prefix + count * size_of::<Signature>() + transaction.message.serialize().len()
+}
+
+fn check_size(transaction: &VersionedTransaction) -> Result<(), SendError> {
+    let bytes = size(transaction);
     if bytes > MAX_TRANSACTION_BYTES {
         return Err(SendError::TooLarge { bytes });
     }
@@ -249,7 +254,7 @@ fn check_size(transaction: &VersionedTransaction) -> Result<(), SendError> {
 }
 
 /// The signers in the order that the message wants them; those that it does not want are left out.
-fn signing_keys<'a>(
+pub(super) fn signing_keys<'a>(
     message: &VersionedMessage,
     payer: &'a AnySigner,
     payer_key: &Pubkey,
@@ -274,7 +279,7 @@ fn signing_keys<'a>(
         .collect()
 }
 
-fn sign(transaction: &mut VersionedTransaction, keys: &[(Pubkey, &AnySigner)]) -> Result<(), SendError> {
+pub(super) fn sign(transaction: &mut VersionedTransaction, keys: &[(Pubkey, &AnySigner)]) -> Result<(), SendError> {
     let bytes = transaction.message.serialize();
     transaction.signatures = keys
         .iter()
