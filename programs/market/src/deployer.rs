@@ -1,6 +1,7 @@
 //! Who may write the first configuration: whoever may upgrade the program.
 
 use anchor_lang::prelude::*;
+use program_common::{require, require_keys_eq};
 
 use crate::error::MarketError;
 

@@ -1,8 +1,8 @@
 //! Every refusal of the market, numbered once and never renumbered.
 
-use anchor_lang::error::AnchorError;
 use anchor_lang::prelude::*;
-use gridlease_core::RuleError;
+
+pub use program_common::error::{OrRule, RULE_BASE, rule};
 
 /// Refusals that concern accounts and arguments. Rules refuse with `6100 + RuleError::code()`.
 #[error_code]
@@ -136,36 +136,4 @@ pub enum MarketError {
     /// 6062
     #[msg("a lease of the batch is of another purse or paid to another account")]
     MixedBatch = 62,
-}
-
-/// Number of the first rule error.
-pub const RULE_BASE: u32 = 6_100;
-
-/// A rule's refusal as a program error: `6100 + RuleError::code()`, with the name and the sentence that the IDL gives it.
-///
-/// In Anchor's own form, so that the entrypoint logs it as it logs the program's own refusals, and any Anchor client finds the
-/// sentence in the log.
-pub fn rule(error: RuleError) -> Error {
-    Error::from(AnchorError {
-        error_name: format!("Rule{error:?}"),
-        error_code_number: RULE_BASE + u32::from(error.code()),
-        error_msg: error.to_string(),
-        error_origin: None,
-        compared_values: None,
-    })
-}
-
-/// `?` for results of rules.
-pub trait OrRule<T> {
-    /// Maps the rule's refusal to its program error.
-    ///
-    /// # Errors
-    /// The mapped refusal.
-    fn or_rule(self) -> Result<T>;
-}
-
-impl<T> OrRule<T> for gridlease_core::RuleResult<T> {
-    fn or_rule(self) -> Result<T> {
-        self.map_err(rule)
-    }
 }

@@ -4,6 +4,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use gridlease_core::array::kin;
+use program_common::{error, require};
 
 use crate::error::{MarketError, rule};
 use crate::staking_cpi::read_delegators;

@@ -2,13 +2,11 @@
 //! Called after every CPI, because a CPI refuses a caller whose lamports do not add up at that moment.
 
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
-use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use anchor_lang::system_program;
-use gridlease_core::{RuleError, UnixTs, tip};
+use gridlease_core::{UnixTs, tip};
+pub use program_common::lamports::{close, shift};
 
 use crate::emit::tell;
-use crate::error::rule;
 use crate::event::TipPaid;
 
 /// Bytes that the runtime counts for each account beside its data.
@@ -26,41 +24,9 @@ pub fn rent_of(rent: &Rent, bytes: usize) -> u64 {
     (OVERHEAD + bytes as u64).saturating_mul(rent.lamports_per_byte_year).saturating_mul(YEARS)
 }
 
-/// Moves lamports between two accounts; `from` belongs to this program.
-pub fn shift(from: &AccountInfo, to: &AccountInfo, lamports: u64) -> Result<()> {
-    if lamports == 0 {
-        return Ok(());
-    }
-    let less = from.lamports().checked_sub(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
-    let more = to.lamports().checked_add(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
-    **from.try_borrow_mut_lamports()? = less;
-    **to.try_borrow_mut_lamports()? = more;
-    Ok(())
-}
-
-/// Closes an account of this program: all its lamports go to `to`, its data is emptied, the system program owns it.
-pub fn close(account: &AccountInfo, to: &AccountInfo) -> Result<()> {
-    shift(account, to, account.lamports())?;
-    account.assign(&system_program::ID);
-    account.resize(0)?;
-    Ok(())
-}
-
-/// The system program's number of the instruction that hands an account to another program, as it stands in the call.
-const ASSIGN: [u8; 4] = 1u32.to_le_bytes();
-
-/// Makes `account` one of this program with `space` bytes of zeros, without funding it: works whether or not somebody
-/// sent lamports to the address before. Nobody holds a borrow of it.
+/// Makes `account` one of this program; see [`program_common::lamports::open_unfunded`].
 pub fn open_unfunded(account: &AccountInfo, space: usize, seeds: &[&[u8]]) -> Result<()> {
-    // An account of this program can be resized by it directly: one call less than allocating by the system program.
-    let mut data = Vec::with_capacity(ASSIGN.len() + crate::ID.as_ref().len());
-    data.extend_from_slice(&ASSIGN);
-    data.extend_from_slice(crate::ID.as_ref());
-    let accounts = vec![AccountMeta::new(*account.key, true)];
-    let assign = Instruction { program_id: system_program::ID, accounts, data };
-    invoke_signed_unchecked(&assign, core::slice::from_ref(account), &[seeds])?;
-    account.resize(space)?;
-    Ok(())
+    program_common::lamports::open_unfunded(&crate::ID, account, space, seeds)
 }
 
 /// Pays lamports in, out of an account that signs.

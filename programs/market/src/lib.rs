@@ -20,7 +20,6 @@ pub mod kin;
 pub mod lamports;
 pub mod payout;
 pub mod peek;
-pub mod raw_token;
 pub mod staking_cpi;
 pub mod token;
 

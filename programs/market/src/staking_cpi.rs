@@ -8,6 +8,7 @@ use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use gridlease_core::Atoms;
 use gridlease_core::bond::Bond as Amounts;
 use market_interface::seed::AUTHORITY_SEED;
+use program_common::{error, require_keys_eq};
 use staking_interface::account::{Bond, Reservation};
 use staking_interface::call::{RELEASE, RESERVE, SLASH};
 

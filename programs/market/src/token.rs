@@ -1,18 +1,14 @@
 //! Moves USDC. Called last, after every check and every change of state.
 
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
-use anchor_lang::solana_program::program::invoke_signed_unchecked;
-use anchor_spl::token;
 use gridlease_core::{Atoms, invariant};
+use program_common::require_keys_eq;
 
 use crate::error::{MarketError, OrRule};
-use crate::raw_token::TokenAccount;
 use crate::state::Purse;
 use market_interface::seed::PURSE_SEED;
-
-/// SPL Token's number of the instruction that moves tokens.
-const TRANSFER: u8 = 3;
+use program_common::raw_token::TokenAccount;
+use program_common::token::transfer;
 
 /// Moves `amount` out of a signer's token account.
 pub fn pay_in<'info>(
@@ -21,7 +17,7 @@ pub fn pay_in<'info>(
     signer: &Signer<'info>,
     amount: Atoms,
 ) -> Result<()> {
-    transfer([from.as_ref(), to.as_ref(), signer.as_ref()], amount, &[])
+    transfer([from.as_ref(), to.as_ref(), signer.as_ref()], amount.0, &[])
 }
 
 /// Moves `amount` out of a purse's vault. Zero moves nothing.
@@ -39,28 +35,7 @@ pub fn pay_out<'info>(
         (purse.owner, [purse.header.bump])
     };
     let seeds: &[&[u8]] = &[PURSE_SEED, owner.as_ref(), &bump];
-    transfer([vault.as_ref(), to.as_ref(), purse.as_ref()], amount, &[seeds])
-}
-
-/// Has SPL Token move `amount` from the first account to the second, by word of the third.
-///
-/// No caller holds a borrow of any of them, so the check of that, which compares each with each, is left out.
-fn transfer(accounts: [&AccountInfo; 3], amount: Atoms, seeds: &[&[&[u8]]]) -> Result<()> {
-    let mut data = Vec::with_capacity(9);
-    data.push(TRANSFER);
-    data.extend_from_slice(&amount.0.to_le_bytes());
-    let [from, to, by] = accounts;
-    let metas = vec![
-        AccountMeta::new(*from.key, false),
-        AccountMeta::new(*to.key, false),
-        AccountMeta::new_readonly(*by.key, true),
-    ];
-    let instruction = Instruction { program_id: token::ID, accounts: metas, data };
-    let infos = accounts.map(Clone::clone);
-    let moved = invoke_signed_unchecked(&instruction, &infos, seeds);
-    // Nothing is ever freed in a program; counting references down would only cost.
-    core::mem::forget(infos);
-    Ok(moved?)
+    transfer([vault.as_ref(), to.as_ref(), purse.as_ref()], amount.0, &[seeds])
 }
 
 /// The invariant of a purse after money moved: its vault covers its balance.

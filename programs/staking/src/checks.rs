@@ -1,6 +1,7 @@
 //! What every instruction asks of an account, with this program's refusals.
 
 use anchor_lang::prelude::*;
+use program_common::require;
 
 use crate::error::StakingError;
 use crate::state::{Config, Header, MAX_SLASHERS};

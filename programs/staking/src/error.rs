@@ -1,8 +1,8 @@
 //! Every refusal of the staking program, numbered once and never renumbered.
 
-use anchor_lang::error::AnchorError;
 use anchor_lang::prelude::*;
-use gridlease_core::{RuleError, RuleResult};
+
+pub use program_common::error::{OrRule, RULE_BASE, check, rule};
 
 /// Refusals. Those that concern accounts and arguments count from 6000; a rule's refusal is 6100 + `RuleError::code()`.
 #[error_code]
@@ -82,41 +82,4 @@ pub enum StakingError {
     /// 6024
     #[msg("the operator adds stake; it does not delegate to itself")]
     OwnDelegation,
-}
-
-/// Number of the first rule error.
-pub const RULE_BASE: u32 = 6_100;
-
-/// A rule's refusal as a program error: `6100 + RuleError::code()`, with the name and the sentence that the IDL gives it.
-///
-/// In Anchor's own form, so that the entrypoint logs it as it logs the program's own refusals, and any Anchor client finds the
-/// sentence in the log.
-pub fn rule(error: RuleError) -> Error {
-    Error::from(AnchorError {
-        error_name: format!("Rule{error:?}"),
-        error_code_number: RULE_BASE + u32::from(error.code()),
-        error_msg: error.to_string(),
-        error_origin: None,
-        compared_values: None,
-    })
-}
-
-/// Refuses with a rule's error where a condition does not hold.
-pub fn check(holds: bool, error: RuleError) -> Result<()> {
-    if holds { Ok(()) } else { Err(rule(error)) }
-}
-
-/// `?` for results of rules.
-pub trait OrRule<T> {
-    /// Maps the rule's refusal to its program error.
-    ///
-    /// # Errors
-    /// The mapped refusal.
-    fn or_rule(self) -> Result<T>;
-}
-
-impl<T> OrRule<T> for RuleResult<T> {
-    fn or_rule(self) -> Result<T> {
-        self.map_err(rule)
-    }
 }

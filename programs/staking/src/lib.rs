@@ -23,7 +23,6 @@ pub mod error;
 pub mod event;
 pub mod instructions;
 pub mod new_account;
-pub mod raw_token;
 mod token;
 
 use instructions::*;

@@ -1,40 +1,16 @@
 //! Moves money. Called after every check and every change of state.
 
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
-use anchor_lang::solana_program::program::invoke_signed_unchecked;
-use anchor_lang::system_program;
 use anchor_spl::token::{self, CloseAccount, Token};
-use gridlease_core::{Atoms, RuleError};
+use gridlease_core::Atoms;
+use program_common::{require, require_keys_eq};
 
-use crate::error::{StakingError, rule};
-use crate::raw_token::TokenAccount;
+use crate::error::StakingError;
 use crate::state::Bond;
+use program_common::lamports::{close as close_account, shift};
+use program_common::raw_token::TokenAccount;
+use program_common::token::transfer;
 use staking_interface::seed::BOND_SEED;
-
-/// SPL Token's number of the instruction that moves tokens.
-const TRANSFER: u8 = 3;
-
-/// Has SPL Token move `amount` atoms from the first account to the second, by word of the third.
-///
-/// No caller holds a borrow of any of them, so the check of that, which compares each with each, is left out.
-fn transfer(accounts: [&AccountInfo; 3], amount: u64, seeds: &[&[&[u8]]]) -> Result<()> {
-    let mut data = Vec::with_capacity(9);
-    data.push(TRANSFER);
-    data.extend_from_slice(&amount.to_le_bytes());
-    let [from, to, by] = accounts;
-    let metas = vec![
-        AccountMeta::new(*from.key, false),
-        AccountMeta::new(*to.key, false),
-        AccountMeta::new_readonly(*by.key, true),
-    ];
-    let instruction = Instruction { program_id: token::ID, accounts: metas, data };
-    let infos = accounts.map(Clone::clone);
-    let moved = invoke_signed_unchecked(&instruction, &infos, seeds);
-    // Nothing is ever freed in a program; counting references down would only cost.
-    core::mem::forget(infos);
-    Ok(moved?)
-}
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that
 /// they arrived.
@@ -131,35 +107,17 @@ pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, de
     Ok(())
 }
 
-/// Moves lamports; `from` belongs to this program.
-///
-/// # Errors
-/// [`RuleError::Overflow`].
-pub fn lend(from: &AccountInfo, to: &AccountInfo, lamports: u64) -> Result<()> {
-    if lamports == 0 {
-        return Ok(());
-    }
-    let less = from.lamports().checked_sub(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
-    let more = to.lamports().checked_add(lamports).ok_or_else(|| rule(RuleError::Overflow))?;
-    **from.try_borrow_mut_lamports()? = less;
-    **to.try_borrow_mut_lamports()? = more;
-    Ok(())
-}
-
 /// Closes a reservation: the lamports that the bond lent it go back there, all others to `rent_to`. No data is left, and the
 /// address is the System program's again.
 ///
 /// # Errors
-/// [`RuleError::Overflow`].
+/// Overflow of lamports.
 pub fn close_reservation(
     reservation: &AccountInfo,
     bond: &AccountInfo,
     lent: u64,
     rent_to: &AccountInfo,
 ) -> Result<()> {
-    lend(reservation, bond, lent)?;
-    lend(reservation, rent_to, reservation.lamports())?;
-    reservation.assign(&system_program::ID);
-    reservation.resize(0)?;
-    Ok(())
+    shift(reservation, bond, lent)?;
+    close_account(reservation, rent_to)
 }

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError, UnixTs};
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

@@ -5,6 +5,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::array::Task;
 use gridlease_core::job as rules;
 use gridlease_core::{Now, RuleError, UnixTs, tip};
+use program_common::{require, require_keys_eq};
 
 use super::array_post::task_rent;
 use crate::clock::now;

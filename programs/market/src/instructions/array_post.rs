@@ -6,6 +6,7 @@ use gridlease_core::limits::{MAX_TASKS, MAX_URI};
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers, tip};
+use program_common::require;
 
 use super::post_job::JobArgs;
 use crate::clock::now;

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::job::{self as rules, JobState, Unawarded};
 use gridlease_core::{Now, UnixTs};
+use program_common::require;
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::clock::now;

@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use gridlease_core::governance::{self, Parameters};
 use gridlease_core::{Bps, UnixTs};
+use program_common::{require, require_keys_eq};
 
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChangeCancelled, ChangeExecuted, ChangeProposed};
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::state::Config;
+use program_common::raw_token::TokenAccount;
 
 /// What a proposal sets, besides treasury and insurance, which are accounts. It names every field: what stays as it is is
 /// repeated, so that a reader of the proposal sees all of it.

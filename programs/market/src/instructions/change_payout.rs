@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use gridlease_core::payout as rules;
 use gridlease_core::{RuleError, UnixTs};
+use program_common::{require, require_keys_eq};
 
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::state::{Config, Provider};
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `propose_payout`.
 #[event_cpi]

@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

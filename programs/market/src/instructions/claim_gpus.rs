@@ -5,6 +5,7 @@ use anchor_lang::prelude::*;
 use anchor_lang::system_program;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::{RuleError, UnixTs};
+use program_common::{require, require_keys_eq};
 
 use crate::clock::now;
 use crate::emit::tell;

@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
+use program_common::require_keys_eq;
 
 use crate::clock::now;
 use crate::emit::tell;

@@ -8,10 +8,10 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DonationSwept, PurseClosed};
-use crate::raw_token::TokenAccount;
 use crate::state::Purse;
 use crate::token;
 use market_interface::seed::PURSE_SEED;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `sweep_donation` and `close_purse`.
 #[event_cpi]

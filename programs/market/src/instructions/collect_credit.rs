@@ -4,16 +4,17 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, RuleError};
+use program_common::{require, require_keys_neq};
 
 use crate::compensation::{compensate, divert};
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::CreditCollected;
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Lease, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `collect_credit`. Anybody may call it.

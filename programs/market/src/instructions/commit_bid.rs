@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::{Atoms, RuleError, tip};
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

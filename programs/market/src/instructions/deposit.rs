@@ -3,13 +3,14 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
+use program_common::require;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::Deposited;
-use crate::raw_token::TokenAccount;
 use crate::state::{Config, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `deposit`.
 #[event_cpi]

@@ -6,6 +6,7 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, Now, UnixTs};
+use program_common::require_keys_eq;
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
@@ -15,10 +16,10 @@ use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
 use crate::lamports::pay_tip;
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `fail_start`, `abandon` and `declare_unreachable`.

@@ -13,10 +13,10 @@ use crate::event::{BidForfeited, BidReleased};
 use crate::lamports::{self, pay_tip};
 use crate::payout;
 use crate::peek::peek;
-use crate::raw_token::TokenAccount;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
 use crate::state::{Commitment, Config, Job, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `forfeit_bid`. Anybody may call it.

@@ -3,16 +3,17 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Mint;
 use gridlease_core::governance::Parameters;
+use program_common::require;
 
 use crate::constants::USDC_DECIMALS;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::MarketConfigured;
-use crate::raw_token::TokenAccount;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header};
 use crate::{deployer, payout};
 use market_interface::seed::{AUTHORITY_SEED, CONFIG_SEED};
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `init_config`.
 #[event_cpi]

@@ -6,6 +6,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
+use program_common::{require, require_keys_eq};
 
 use crate::clock::now;
 use crate::constants::SLOT_HASHES;

@@ -5,6 +5,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::bidder::{Refusal, Wanted};
 use gridlease_core::job::{self as jobs, notice_of, start_deadline};
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules, tip};
+use program_common::{require, require_keys_eq};
 
 use super::place_bid::refusal_code;
 use crate::derive;

@@ -5,6 +5,7 @@ use gridlease_core::bidder::Refusal;
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

@@ -6,6 +6,7 @@ use gridlease_core::limits::MAX_URI;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
+use program_common::require;
 
 use super::set_spender::authorise_posting;
 use crate::clock::now;

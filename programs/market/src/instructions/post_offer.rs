@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
 use gridlease_core::{PricePerHour, RuleError, job, tip};
+use program_common::require;
 
 use crate::clock::now;
 use crate::constants::MAX_OFFERS;

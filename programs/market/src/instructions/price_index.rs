@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::price_index as rules;
 use gridlease_core::{PricePerHour, UnixTs};
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

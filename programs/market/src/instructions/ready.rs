@@ -6,6 +6,7 @@ use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Provider, Purse};
 use anchor_lang::prelude::*;
+use program_common::require;
 
 /// Accounts of `ready`.
 #[event_cpi]

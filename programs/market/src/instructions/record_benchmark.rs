@@ -1,6 +1,7 @@
 //! Records what an offer's machine measured.
 
 use anchor_lang::prelude::*;
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;

@@ -2,13 +2,14 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::payout::destination;
+use program_common::require_keys_eq;
 
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::PayoutRedirected;
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::state::{Config, Lease, Provider};
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `redirect_payout`. Anybody may call it.
 #[event_cpi]

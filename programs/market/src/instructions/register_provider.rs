@@ -3,15 +3,16 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_ENDPOINT;
 use gridlease_core::reputation::Reputation;
+use program_common::require;
 
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
 use crate::payout;
-use crate::raw_token::TokenAccount;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Provider, shard_of};
 use market_interface::seed::PROVIDER_SEED;
+use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 use staking_interface::seed::BOND_SEED;
 

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::bidder::Refusal;
 use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
+use program_common::require;
 
 use super::place_bid::{Bidder, refusal_code};
 use crate::clock::now;

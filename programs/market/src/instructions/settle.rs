@@ -4,14 +4,15 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Atoms, Now};
+use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};
-use crate::raw_token::TokenAccount;
 use crate::state::{Lease, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `settle`. Anybody may call it.
 #[event_cpi]

@@ -8,9 +8,9 @@ use gridlease_core::rounding::share_down;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FeesSwept;
-use crate::raw_token::TokenAccount;
 use crate::state::{Config, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `sweep_fees`.
 #[event_cpi]

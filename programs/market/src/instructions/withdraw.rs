@@ -7,9 +7,9 @@ use gridlease_core::Atoms;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::Withdrawn;
-use crate::raw_token::TokenAccount;
 use crate::state::Purse;
 use crate::token;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `withdraw`.
 #[event_cpi]

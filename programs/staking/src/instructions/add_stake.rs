@@ -2,16 +2,17 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
+use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{RevenueDistributed, StakeAdded};
-use crate::raw_token::TokenAccount;
 use crate::state::Bond;
 use crate::token;
 use gridlease_core::Atoms;
+use program_common::raw_token::TokenAccount;
 
 /// Adds stake to the signer's bond.
 ///

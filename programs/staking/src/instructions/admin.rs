@@ -1,6 +1,7 @@
 //! `propose_admin` and `accept_admin`: the admin hands over in two steps, so that no key is named that nobody holds.
 
 use anchor_lang::prelude::*;
+use program_common::{require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
 use crate::emit::tell;

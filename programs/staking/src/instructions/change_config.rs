@@ -2,15 +2,16 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::timelock;
+use program_common::{require, require_keys_eq};
 
 use crate::checks::{Checked as _, check_list};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{ConfigProposed, ConfigWritten};
-use crate::raw_token::TokenAccount;
 use crate::state::Config;
 use crate::state::MAX_SLASHERS;
+use program_common::raw_token::TokenAccount;
 
 /// Proposes another insurance account and other slashers, in place of what was proposed before.
 ///

@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::RuleError;
+use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{BondClosed, DelegationClosed};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Delegation};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Closes an empty delegation.
 ///

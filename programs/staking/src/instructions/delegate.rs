@@ -3,15 +3,16 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
+use program_common::{require, require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{Delegated, RevenueDistributed, Totals};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, Delegation, Header};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 use staking_interface::seed::DELEGATION_SEED;
 
 /// Opens the signer's delegation to a bond, with its first stake.

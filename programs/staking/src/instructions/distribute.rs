@@ -3,15 +3,16 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
+use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{CommissionClaimed, RevenueClaimed, RevenueDistributed};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Delegation};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Divides what arrived in the revenue vault between the operator and the delegators.
 ///

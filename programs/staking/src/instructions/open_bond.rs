@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use anchor_lang::system_program::{self, Transfer};
 use anchor_spl::token::{Mint, Token, TokenAccount};
+use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
 use crate::constants::SPARE_LAMPORTS;

@@ -5,6 +5,7 @@ use anchor_spl::token::{Mint, Token, TokenAccount};
 use gridlease_core::delegation::check_minimum;
 use gridlease_core::revenue::Commission;
 use gridlease_core::{Atoms, Bps};
+use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;

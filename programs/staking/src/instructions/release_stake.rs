@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
+use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
 use crate::emit::tell;

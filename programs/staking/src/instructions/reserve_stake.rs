@@ -1,10 +1,10 @@
 //! `reserve`.
 
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
-use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use anchor_lang::system_program;
 use gridlease_core::Atoms;
+use program_common::lamports::{open_unfunded, shift};
+use program_common::{require, require_keys_eq, require_keys_neq};
 
 use crate::checks::{Checked as _, check_slasher};
 use crate::constants::SPARE_LAMPORTS;
@@ -14,11 +14,7 @@ use crate::error::{OrRule, StakingError};
 use crate::event::Reserved;
 use crate::new_account::write_new;
 use crate::state::{Bond, Config, Header, Reservation};
-use crate::token;
 use staking_interface::seed::RESERVATION_SEED;
-
-/// The System program's number of the instruction that hands an account to another program, as it stands in the call.
-const ASSIGN: [u8; 4] = 1u32.to_le_bytes();
 
 /// Reserves free stake for one lease. Called by a program that the configuration names, signing with its PDA.
 ///
@@ -111,20 +107,13 @@ impl Reserve<'_> {
             let keeps = self.bond.as_ref().lamports().saturating_sub(lent);
             require!(keeps >= Rent::get()?.minimum_balance(Bond::SPACE), StakingError::NoSpareLamport);
         }
-        token::lend(self.bond.as_ref(), &self.reservation, lent)
+        shift(self.bond.as_ref(), &self.reservation, lent)
     }
 
     /// Takes the address over and writes the reservation. Once assigned, the program may size the account itself.
     fn create(&self, bump: u8, amount: u64, lent: u64) -> Result<()> {
         let seeds: &[&[u8]] = &[RESERVATION_SEED, self.lease.key.as_ref(), &[bump]];
-        let mut data = Vec::with_capacity(ASSIGN.len() + crate::ID.as_ref().len());
-        data.extend_from_slice(&ASSIGN);
-        data.extend_from_slice(crate::ID.as_ref());
-        let accounts = vec![AccountMeta::new(*self.reservation.key, true)];
-        let assign = Instruction { program_id: system_program::ID, accounts, data };
-        // Nobody holds a borrow of it.
-        invoke_signed_unchecked(&assign, core::slice::from_ref(self.reservation.as_ref()), &[seeds])?;
-        self.reservation.resize(Reservation::SPACE)?;
+        open_unfunded(&crate::ID, self.reservation.as_ref(), Reservation::SPACE, seeds)?;
         let reservation = Reservation {
             header: Header::new(self.reservation.key, bump),
             bond: self.bond.key(),

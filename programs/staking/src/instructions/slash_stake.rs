@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
+use program_common::{require_keys_eq, require_keys_neq};
 
 use crate::checks::{Checked as _, check_slasher};
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::Slashed;
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, Reservation};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Slashes a part of a lease's reservation. Called by the program that reserved it.
 ///

@@ -3,14 +3,15 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::RuleError;
+use program_common::{require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{DonationSwept, InsurancePaid};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Takes what nobody staked out of the vault.
 ///

@@ -3,15 +3,16 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::{Atoms, RuleError, UnixTs, delegation as rules};
+use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{RevenueDistributed, Totals, UnbondingRequested};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, Config, DELEGATOR, Delegation, Header, OPERATOR, Unbonding};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 use staking_interface::seed::UNBONDING_SEED;
 
 /// Puts `amount` atoms of the operator's stake on their way out.

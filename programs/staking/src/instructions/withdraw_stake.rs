@@ -4,15 +4,16 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::delegation::{Left, check_matured};
 use gridlease_core::{RuleError, UnixTs};
+use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, rule};
 use crate::event::{StakeWithdrawn, Totals};
-use crate::raw_token::TokenAccount;
 use crate::state::{Bond, DELEGATOR, Delegation, OPERATOR, Unbonding};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Pays out a matured request of the operator.
 ///
