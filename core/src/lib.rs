@@ -18,7 +18,6 @@ pub mod error;
 pub mod governance;
 pub mod gpu;
 pub mod gpu_claim;
-pub mod gpu_memory;
 pub mod invariant;
 pub mod job;
 pub mod lease;
