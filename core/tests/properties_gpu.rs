@@ -1,5 +1,6 @@
 //! The table of GPU models: numbers that never change, memory as it is printed on the box, and names as people and drivers
 //! write them.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use std::collections::BTreeSet;
 

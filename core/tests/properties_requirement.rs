@@ -1,4 +1,5 @@
 //! An offer satisfies what was read off itself, and every single field that it misses is named with both values.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use gridlease_core::gpu::{
     MODELS, REGIONS, model_bit, model_id, model_name, nominal_mib, region_bit, region_id, region_name,
