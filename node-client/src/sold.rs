@@ -194,7 +194,7 @@ fn values(need: &Requirement) -> [u128; PARTS] {
 
 fn as_the_rules_see_it(args: &RequirementArgs) -> Requirement {
     Requirement {
-        gpu_models: args.gpu_models,
+        gpu_models: args.models(),
         gpu_count: args.gpu_count,
         vram_mib: args.vram_mib,
         compute_capability: args.compute_capability,

@@ -19,6 +19,7 @@ pub fn job_args() -> JobArgs {
     JobArgs {
         requirement: RequirementArgs {
             gpu_models: 1 << 1,
+            gpu_models_high: 0,
             min_stake: 0,
             vram_mib: 40_960,
             cpu_milli: 4_000,

@@ -184,3 +184,17 @@ pub fn close(job: &Pubkey, purse: &Pubkey, payer: &Pubkey) -> Instruction {
         &args::CloseJob {},
     )
 }
+
+impl RequirementArgs {
+    /// The GPU models that will do, in both halves of the mask.
+    #[must_use]
+    pub fn models(&self) -> u128 {
+        u128::from(self.gpu_models_high) << 64 | u128::from(self.gpu_models)
+    }
+
+    /// Adds GPU models to those that will do.
+    pub fn add_models(&mut self, models: u128) {
+        self.gpu_models |= models as u64; // the low half
+        self.gpu_models_high |= (models >> 64) as u64;
+    }
+}

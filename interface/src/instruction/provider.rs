@@ -103,14 +103,21 @@ pub fn withdraw_offer_and_gpus(
     instruction
 }
 
-/// Claims the GPUs with these `hashes` (SHA-256 of their UUIDs), at most eight, for offer `number` of `provider`; `node_key`
-/// signs and pays the rent.
-pub fn claim_gpus(node_key: &Pubkey, provider: &Pubkey, number: u32, hashes: &[[u8; 32]]) -> Instruction {
+/// Claims the GPUs with these `hashes` (SHA-256 of their UUIDs), at most eight, for offer `number` of `provider`, whose bond is
+/// `bond`; `node_key` signs and pays the rent.
+pub fn claim_gpus(
+    node_key: &Pubkey,
+    provider: &Pubkey,
+    bond: &Pubkey,
+    number: u32,
+    hashes: &[[u8; 32]],
+) -> Instruction {
     let mut instruction = market(
         &accounts::ClaimGpus {
             node_key: *node_key,
             provider: *provider,
             offer: address::offer(provider, number),
+            bond: *bond,
             system_program: SYSTEM_PROGRAM,
             event_authority: market_events(),
             program: address::MARKET,
@@ -126,7 +133,7 @@ pub fn claim_gpus(node_key: &Pubkey, provider: &Pubkey, number: u32, hashes: &[[
 pub type Claimed = ([u8; 32], Pubkey);
 
 /// Gives the claim `first` and `more` claims up, eight in all at most. `signer` is the provider's node key or authority, or
-/// anybody once the offer has been expired or withdrawn for a day and has no lease.
+/// anyone once the offer has been expired or withdrawn for a week and has no lease.
 pub fn release_gpus(signer: &Pubkey, provider: &Pubkey, number: u32, first: &Claimed, more: &[Claimed]) -> Instruction {
     let mut instruction = market(
         &accounts::ReleaseGpus {

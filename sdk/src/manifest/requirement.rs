@@ -65,6 +65,7 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
     };
     let mut need = RequirementArgs {
         gpu_models: 0,
+        gpu_models_high: 0,
         min_stake: 0,
         vram_mib: 0,
         cpu_milli: resources.cpu_milli,
@@ -88,7 +89,7 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
             let id = model_id(model).ok_or_else(|| {
                 unfit("resources.gpu.model", format!("{model:?} is not a model that the market knows"))
             })?;
-            need.gpu_models |= family_bits(id);
+            need.add_models(family_bits(id));
         }
         need.vram_mib = mib("resources.gpu.vram", gpu.vram_mib)?;
     }
@@ -170,7 +171,7 @@ mod tests {
     fn what_the_manifest_asks_for_stands_in_the_requirement() {
         let gpu = ", gpu: { model: [h100, a100], count: 2, vram: 24GiB, cuda: \">=12.4\" } }\nplacement: { regions: [eu, us], min_reputation: 0.8";
         let need = requirement(&manifest(&format!("{gpu} }}"))).unwrap();
-        assert_eq!(need.gpu_models, family_bits(model_id("h100").unwrap()) | family_bits(model_id("a100").unwrap()));
+        assert_eq!(need.models(), family_bits(model_id("h100").unwrap()) | family_bits(model_id("a100").unwrap()));
         assert_eq!((need.gpu_count, need.vram_mib, need.cuda), (2, 24 * 1_024, 1_204));
         assert_eq!(need.regions, (1 << region_id("eu").unwrap()) | (1 << region_id("us").unwrap()));
         assert_eq!((need.cpu_milli, need.memory_mib, need.disk_mib), (1_500, 512, 1_024));
@@ -189,10 +190,10 @@ mod tests {
     fn r25_a_model_asks_for_all_of_its_variants_and_a_variant_for_itself() {
         let posted = |gpu: &str| requirement(&manifest(&format!(", gpu: {{ {gpu} }} }}"))).unwrap();
         let bit = |name| 1u128 << model_id(name).unwrap();
-        assert_eq!(posted("model: H100-NVL").gpu_models, bit("h100-nvl"));
-        assert_ne!(posted("model: h100").gpu_models & bit("h100-nvl"), 0);
+        assert_eq!(posted("model: H100-NVL").models(), bit("h100-nvl"));
+        assert_ne!(posted("model: h100").models() & bit("h100-nvl"), 0);
         let eight = posted("model: \"h100:8\"");
-        assert_eq!((eight.gpu_count, eight.gpu_models), (8, posted("model: h100").gpu_models));
+        assert_eq!((eight.gpu_count, eight.models()), (8, posted("model: h100").models()));
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl World {
         let hashes: Vec<_> =
             (u32::from(claims.claimed)..claims.needed()).map(|at| gpu_hash(&owner.record, number, at)).collect();
         for hashes in hashes.chunks(MAX_CLAIMS) {
-            let claim = provider::claim_gpus(&owner.node.pubkey(), &owner.record, number, hashes);
+            let claim = provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, number, hashes);
             self.ok(&[claim], &[&owner.node]);
         }
     }

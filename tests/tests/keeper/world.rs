@@ -149,6 +149,7 @@ impl World {
         let args = JobArgs {
             requirement: RequirementArgs {
                 gpu_models: 0,
+                gpu_models_high: 0,
                 min_stake: 0,
                 vram_mib: 0,
                 cpu_milli: 1_000,

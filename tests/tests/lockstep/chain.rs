@@ -194,7 +194,8 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let from = owner(provider).claims[offer].len();
             let hashes: Vec<_> = (from..from + usize::from(count)).map(|at| gpu(provider, offer, at)).collect();
             let signer = who(by, node(provider)?);
-            provider::claim_gpus(&signer, &owner(provider).record_key, offer_number(offer), &hashes)
+            let of = owner(provider);
+            provider::claim_gpus(&signer, &of.record_key, &of.bond_key, offer_number(offer), &hashes)
         }
         Command::ReleaseGpus { provider, by, offer, count } => {
             let claims = &owner(provider).claims[offer];

@@ -77,7 +77,7 @@ fn a_posting_outside_its_bounds_is_refused() {
         ("URI too long", |a| a.manifest_uri = "u".repeat(MAX_URI + 1), "BadString"),
         ("URI with a blank", |a| a.manifest_uri = "https://a b".to_owned(), "BadString"),
         ("URI that is not ASCII", |a| a.manifest_uri = "https://ä".to_owned(), "BadString"),
-        ("unknown GPU", |a| a.requirement.gpu_models = 1 << 30, "InvalidSpec"),
+        ("unknown GPU", |a| a.requirement.gpu_models_high = 1 << 63, "InvalidSpec"),
         ("unknown region", |a| a.requirement.regions = 1 << 10, "InvalidSpec"),
         ("unknown flag", |a| a.requirement.flags = 1 << 30, "InvalidSpec"),
         ("GPU of a machine without one", |a| a.requirement.flags = flags::CPU_CLASS, "InvalidSpec"),
@@ -301,6 +301,7 @@ fn each_field_of_the_requirement_is_compared() {
     let exact = w.job(&buyer, |args| {
         args.requirement = RequirementArgs {
             gpu_models: 1 << 1,
+            gpu_models_high: 0,
             min_stake: 100 * USDC,
             vram_mib: 81_920,
             cpu_milli: 8_000,

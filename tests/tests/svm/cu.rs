@@ -185,7 +185,7 @@ fn supply(m: &mut Meter) -> Provider {
     let refresh = provider::refresh_offer(&node.pubkey(), &record, 1, terms);
     m.run("refresh_offer", "same terms", None, &[refresh], &node);
     let hashes = [gpu_hash(&record, 1, 0), gpu_hash(&record, 1, 1)];
-    let claim = provider::claim_gpus(&node.pubkey(), &record, 1, &hashes);
+    let claim = provider::claim_gpus(&node.pubkey(), &record, &address::bond(&key), 1, &hashes);
     m.run("claim_gpus", "two GPUs", None, &[claim], &node);
     let benchmark = provider::record_benchmark(&node.pubkey(), &record, 1, 1_000, [4; 32]);
     m.run("record_benchmark", "live offer", None, &[benchmark], &node);

@@ -23,7 +23,7 @@ fn unclaimed(w: &mut World, units: u16) -> Provider {
 }
 
 fn claim(owner: &Provider, hashes: &[[u8; 32]]) -> Instruction {
-    provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, hashes)
+    provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, hashes)
 }
 
 fn hashes(owner: &Provider, count: u32) -> Vec<[u8; 32]> {

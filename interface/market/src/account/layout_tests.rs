@@ -14,15 +14,15 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Purse>(), 288);
     assert_eq!(size_of::<Provider>(), 520);
     assert_eq!(size_of::<SpecData>(), 36);
-    assert_eq!(size_of::<RequirementData>(), 56);
+    assert_eq!(size_of::<RequirementData>(), 64);
     assert_eq!(size_of::<Offer>(), 280);
     assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 952);
+    assert_eq!(size_of::<Job>(), 960);
     assert_eq!(size_of::<Lease>(), 616);
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);
     assert_eq!(size_of::<PriceIndex>(), 1_616);
-    assert_eq!(size_of::<Array>(), 424);
+    assert_eq!(size_of::<Array>(), 432);
     assert_eq!(size_of::<TaskGroup>(), 896);
 }
 

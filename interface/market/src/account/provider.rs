@@ -55,6 +55,8 @@ pub struct Provider {
     pub endpoint: [u8; MAX_ENDPOINT],
     /// First eight bytes of the addresses of the buyers that counted last; none counts twice while it stands here.
     pub buyers: [[u8; 8]; RECENT_BUYERS],
+    /// GPUs that are claimed for its offers.
+    pub claims: u32,
     /// Zero.
-    pub reserved: [u8; 32],
+    pub reserved: [u8; 28],
 }

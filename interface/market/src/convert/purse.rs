@@ -1,7 +1,7 @@
 //! A purse and the rules of its money.
 
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse::Purse as Amounts;
-use gridlease_core::spender::Spender;
 use gridlease_core::{Atoms, RuleResult, Seconds, UnixTs};
 
 use crate::account::Purse;
@@ -27,8 +27,8 @@ impl Purse {
     }
 
     /// The spender's cap and what it used of it.
-    pub fn spender_rules(&self) -> Spender {
-        Spender {
+    pub fn spender_rules(&self) -> PeriodCap {
+        PeriodCap {
             cap: Atoms(self.spender_cap),
             spent: Atoms(self.spender_spent),
             period_start: UnixTs(self.spender_period_start),
@@ -37,7 +37,7 @@ impl Purse {
     }
 
     /// Writes back what moves; the length of the period is set with the key.
-    pub fn set_spender_rules(&mut self, next: &Spender) {
+    pub fn set_spender_rules(&mut self, next: &PeriodCap) {
         self.spender_cap = next.cap.0;
         self.spender_spent = next.spent.0;
         self.spender_period_start = next.period_start.0;

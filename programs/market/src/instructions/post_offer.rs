@@ -164,7 +164,7 @@ pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Resul
         offer.header.due_ts = 0;
         let hashes = match ctx.remaining_accounts {
             [] => Vec::new(),
-            pairs => claim_gpus::release(&key, &mut offer, pairs)?,
+            pairs => claim_gpus::release(&key, &mut offer, &mut provider, pairs)?,
         };
         let closed = offer.units_free == offer.units && offer.unpaid == 0 && offer.claimed == 0;
         if closed {

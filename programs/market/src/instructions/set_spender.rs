@@ -1,7 +1,7 @@
 //! The hot key of a purse.
 
 use anchor_lang::prelude::*;
-use gridlease_core::spender::Spender;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::{Atoms, Seconds, UnixTs};
 
 use crate::clock::now;
@@ -27,9 +27,9 @@ pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s
     let event = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let rules = if spender == Pubkey::default() {
-            Spender::default()
+            PeriodCap::default()
         } else {
-            Spender::set(Atoms(cap), Seconds(period_s.into()), now()?.ts).or_rule()?
+            PeriodCap::set(Atoms(cap), Seconds(period_s.into()), now()?.ts).or_rule()?
         };
         purse.spender = spender;
         purse.spender_period_s = if spender == Pubkey::default() { 0 } else { period_s };

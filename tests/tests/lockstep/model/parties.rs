@@ -1,6 +1,6 @@
 //! Purses, bonds, provider records, offers.
 
-use gridlease_core::gpu_claim::Claims;
+use gridlease_core::gpu_claim::{Claims, check_backing};
 use gridlease_core::job::check_price;
 use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::reputation::Reputation;
@@ -190,7 +190,11 @@ impl Model {
         let place = provider.offers[offer].as_mut().ok_or(GONE)?;
         require(signer == node, "market NotNodeKey")?;
         require(place.live, "market OfferNotLive")?;
-        place.claimed = place.claims().claim(count.into()).market()?;
+        let claimed = place.claims().claim(count.into()).market()?;
+        let own = provider.bond.as_ref().ok_or("market WrongBond")?.totals.own;
+        let all: usize = provider.claims.iter().map(Vec::len).sum();
+        check_backing(own, all as u32 + u32::from(count)).market()?;
+        place.claimed = claimed;
         provider.claims[offer].extend((0..count).map(|_| signer));
         Ok(())
     }

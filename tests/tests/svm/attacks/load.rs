@@ -82,7 +82,7 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     let supply = Supply { units: 2, auto_bid: true, ..Supply::default() };
     let terms = supply.terms(w.now().ts.0);
     go(w, provider::post_offer(&hot, &record, 1, supply.machine(), terms));
-    go(w, provider::claim_gpus(&hot, &record, 1, &[[seed as u8; 32], [128 + seed as u8; 32]]));
+    go(w, provider::claim_gpus(&hot, &record, &owner.bond, 1, &[[seed as u8; 32], [128 + seed as u8; 32]]));
     go(w, provider::refresh_offer(&hot, &record, 1, terms));
     go(w, provider::record_benchmark(&hot, &record, 1, 1_000, [4; 32]));
 

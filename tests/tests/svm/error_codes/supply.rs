@@ -119,7 +119,8 @@ fn gpus_unclaimed() -> String {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = unclaimed(&mut w);
-    let one = provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, &[gpu_hash(&owner.record, 1, 0)]);
+    let one =
+        provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, &[gpu_hash(&owner.record, 1, 0)]);
     w.ok(&[one], &[&owner.node]);
     let job = w.job(&buyer, |_| {});
     w.refuse(w.bid_of(&owner, &job, 1_000_000), &[&owner.node])
@@ -139,7 +140,7 @@ fn gpus_not_needed() -> String {
     let mut w = World::new();
     let owner = unclaimed(&mut w);
     let three = [0, 1, 2].map(|at| gpu_hash(&owner.record, 1, at));
-    w.refuse(provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, &three), &[&owner.node])
+    w.refuse(provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, &three), &[&owner.node])
 }
 
 /// The refusal of the trade of a lease of a minute for `buyer`'s key.
