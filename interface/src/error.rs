@@ -107,6 +107,11 @@ const MARKET: &[(u32, &str)] = &[
     ),
     (6_061, "the purse is open, so its credit is collected and not waived"),
     (6_062, "the leases settled together must have one purse and one payout account"),
+    (6_063, "the guardian's cap for this period is used up; the purse's owner tops up, or sets a higher cap"),
+    (
+        6_064,
+        "the account is of an earlier version; migrate it first (`migrate_…`), which anyone may do in the same transaction",
+    ),
 ];
 
 /// Refusals of the staking program, 6000 and up.

@@ -16,6 +16,7 @@ pub mod arrays;
 pub mod attempt;
 pub mod books;
 pub mod care;
+pub mod first_edition;
 pub mod idle;
 pub mod ledger;
 pub mod outcome;

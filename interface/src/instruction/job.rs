@@ -22,6 +22,7 @@ pub fn post_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs) -> In
     market(
         &accounts::PostJob {
             signer: *signer,
+            payer: *signer,
             config: address::market_config(),
             purse,
             job: address::job(&purse, number),
@@ -53,6 +54,7 @@ pub fn post_instant_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArg
     let mut instruction = market(
         &accounts::PostInstant {
             signer: *signer,
+            payer: *signer,
             config: address::market_config(),
             purse,
             job: address,
@@ -158,9 +160,14 @@ pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[Bidder]) -> In
 
 /// Takes `job` of the purse of `owner` back before its award.
 pub fn cancel(owner: &Pubkey, job: &Pubkey) -> Instruction {
+    cancel_by(owner, owner, job)
+}
+
+/// As [`cancel`], signed by the owner or its guardian.
+pub fn cancel_by(signer: &Pubkey, owner: &Pubkey, job: &Pubkey) -> Instruction {
     market(
         &accounts::CancelJob {
-            owner: *owner,
+            signer: *signer,
             purse: address::purse(owner),
             job: *job,
             event_authority: market_events(),

@@ -112,6 +112,7 @@ pub fn node_args(node: &Pubkey) -> NodeArgs {
         node_key: *node,
         cert_fingerprint: [5; 32],
         x25519: [6; 32],
+        stake_limit: u64::MAX,
         endpoint: "https://node.example:8443".to_owned(),
     }
 }

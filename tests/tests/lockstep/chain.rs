@@ -172,7 +172,12 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::UpdateNode { provider, by, node } => {
             let node = node_args(&model.people[usize::from(node) % model.people.len()]);
             let authority = owner(provider).authority;
-            signed_by(provider::update_node(&authority, node), who(by, authority))
+            let of = owner(provider);
+            let offers: Vec<_> = (0..of.offers.len())
+                .filter(|offer| of.offers[*offer].is_some())
+                .map(|offer| address::offer(&of.record_key, offer_number(offer)))
+                .collect();
+            signed_by(provider::update_node(&authority, node, &offers), who(by, authority))
         }
         Command::PostOffer { provider, by, offer, terms: said } => provider::post_offer(
             &who(by, node(provider)?),

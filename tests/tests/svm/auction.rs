@@ -31,7 +31,7 @@ fn posting_reserves_the_cap_and_writes_what_was_asked() {
     let account = w.account(&address).unwrap();
     assert_eq!(job.state(), Some(JobState::Open));
     assert_eq!((job.reserved, job.close_ts, job.attempts_left), (3_600_000, job.posted_ts + 12, 3));
-    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 1, address.to_bytes()[0]));
+    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 2, address.to_bytes()[0]));
     assert_eq!(manifest_uri(&address, &job, &account.data).unwrap(), Some("u".repeat(MAX_URI)));
     assert_eq!(w.lamports(&buyer.key.pubkey()), rent - w.rent(account.data.len()) - prepaid_job(3));
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
@@ -467,7 +467,7 @@ fn an_offer_enters_by_itself_only_where_it_says_so_and_where_it_could_bid() {
         supply.auto_bid = true;
         supply.spec = SpecArgs { memory_mib: 1_024, ..machine() };
     });
-    let poor = w.provider(|supply| (supply.auto_bid, supply.stake) = (true, USDC));
+    let poor = w.provider(|supply| (supply.auto_bid, supply.stake) = (true, 2 * USDC));
     let job = w.job(&buyer, |_| {});
     let enter = |owner: &Provider| job::enter_offer(&job, &owner.bidder());
     let cases = [

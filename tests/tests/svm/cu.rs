@@ -176,7 +176,7 @@ fn supply(m: &mut Meter) -> Provider {
     m.run("staking: add_stake", "own token account", None, &[stake::add_stake(&key, &payout, 100 * USDC)], &authority);
     let args = node_args(&node.pubkey());
     m.run("register_provider", "new provider", None, &[provider::register(&key, &payout, args.clone())], &authority);
-    m.run("update_node", "same node", None, &[provider::update_node(&key, args)], &authority);
+    m.run("update_node", "same node", None, &[provider::update_node(&key, args, &[])], &authority);
     let record = address::provider(&key);
     let supply = Supply { auto_bid: true, ..Supply::default() };
     let terms = supply.terms(m.world.now().ts.0);
@@ -221,12 +221,22 @@ fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
     m.run("finish", "completed", goal(8), &[finish], &owner.node);
     m.run("settle", "ended, last payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("open_index", "new index", None, &[price_index::open_index(&keeper.pubkey(), 1, 1)], &keeper);
-    m.run("record_trade", "empty index", None, &[price_index::record_trade(&keys, 1, 1)], &keeper);
     m.run("close_lease", "paid", goal(10), &[lease::close(&keys)], &keeper);
     let close = job::close(&job, &buyer.purse, &buyer.key.pubkey());
     m.run("close_job", "ended", goal(10), &[close], &keeper);
     let sweep = purse::sweep_fees(&buyer.purse, &m.world.treasury, &m.world.insurance);
     m.run("sweep_fees", "after one job", None, &[sweep], &keeper);
+
+    // A trade that is dear enough to be counted.
+    let trader = m.world.buyer(10 * USDC);
+    let traded = m.world.running(&trader, owner, 1_800_000, |args| args.max_duration_s = 3 * 3_600);
+    m.world.pass(3 * 3_600);
+    m.world.finish(owner, &traded, EndReason::Completed);
+    m.world.settle(&traded);
+    m.run("record_trade", "empty index", None, &[price_index::record_trade(&traded, 1, 1)], &keeper);
+    m.world.wind_up(&trader, &traded);
+    let terms = Supply { auto_bid: true, ..Supply::default() }.terms(m.world.now().ts.0);
+    m.world.refresh(owner, terms);
     (locked_by_buyer, locked_by_provider)
 }
 

@@ -21,14 +21,14 @@ use market_interface::seed::GPU_SEED;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ClaimGpus<'info> {
-    /// The provider's node key; pays the rent.
+    /// The offer's node key; pays the rent.
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Counts the claims of all its offers.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = bond @ MarketError::WrongBond)]
+    #[account(mut, has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// Counts its claims.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// The provider's bond: its operator's own stake stands behind the claims.
     /// CHECK: owner and layout are checked when it is read.
@@ -41,7 +41,7 @@ pub struct ClaimGpus<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ReleaseGpus<'info> {
-    /// The provider's node key or authority; anyone once the offer is stale.
+    /// The offer's node key or the provider's authority; anyone once the offer is stale.
     pub signer: Signer<'info>,
     /// Counts the claims of all its offers.
     #[account(mut)]
@@ -110,7 +110,7 @@ pub fn release_gpus<'info>(ctx: Context<'info, ReleaseGpus<'info>>) -> Result<()
         let mut provider = ctx.accounts.provider.load_mut()?;
         let signer = ctx.accounts.signer.key();
         let mut offer = ctx.accounts.offer.load_mut()?;
-        let own = signer == provider.node_key || signer == provider.authority;
+        let own = signer == offer.node_key || signer == provider.authority;
         let stale = offer.claims().is_stale(UnixTs(offer.header.due_ts), now()?.ts);
         require!(own || stale, MarketError::NotNodeKey);
         let hashes = release(&ctx.accounts.offer.key(), &mut offer, &mut provider, &pairs)?;

@@ -26,9 +26,11 @@ use staking_interface::seed::UNBONDING_SEED;
 #[derive(Accounts)]
 #[instruction(amount: u64, number: u32)]
 pub struct Unbond<'info> {
-    /// The bond's authority; pays the rent.
-    #[account(mut)]
+    /// The bond's authority.
     pub authority: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -37,7 +39,7 @@ pub struct Unbond<'info> {
     /// The request, new.
     #[account(
         init,
-        payer = authority,
+        payer = payer,
         space = Unbonding::SPACE,
         seeds = [UNBONDING_SEED, bond.key().as_ref(), authority.key().as_ref(), &number.to_le_bytes()],
         bump
@@ -89,7 +91,7 @@ impl Unbond<'_> {
             unbonding.bond = key;
             unbonding.owner = authority;
             unbonding.destination = accounts.destination.key();
-            unbonding.rent_to = authority;
+            unbonding.rent_to = accounts.payer.key();
             unbonding.shares = shares;
             unbonding.number = number;
             unbonding.kind = OPERATOR;
@@ -119,9 +121,11 @@ impl Unbond<'_> {
 #[derive(Accounts)]
 #[instruction(amount: u64, number: u32)]
 pub struct Undelegate<'info> {
-    /// The delegator, or the bond's authority; pays the rent.
-    #[account(mut)]
+    /// The delegator, or the bond's authority.
     pub signer: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -136,7 +140,7 @@ pub struct Undelegate<'info> {
     /// The request, new.
     #[account(
         init,
-        payer = signer,
+        payer = payer,
         space = Unbonding::SPACE,
         seeds = [UNBONDING_SEED, bond.key().as_ref(), delegator.key().as_ref(), &number.to_le_bytes()],
         bump
@@ -200,7 +204,7 @@ impl Undelegate<'_> {
             unbonding.bond = key;
             unbonding.owner = delegation.delegator;
             unbonding.destination = accounts.destination.key();
-            unbonding.rent_to = signer;
+            unbonding.rent_to = accounts.payer.key();
             unbonding.shares = shares;
             unbonding.number = number;
             unbonding.kind = DELEGATOR;

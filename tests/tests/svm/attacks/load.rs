@@ -78,7 +78,7 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     let record = address::provider(&cold);
     let owner =
         Provider { record, bond: address::bond(&cold), offer: address::offer(&record, 1), payout, authority, node };
-    go(w, provider::update_node(&cold, node_args(&hot)));
+    go(w, provider::update_node(&cold, node_args(&hot), &[]));
     let supply = Supply { units: 2, auto_bid: true, ..Supply::default() };
     let terms = supply.terms(w.now().ts.0);
     go(w, provider::post_offer(&hot, &record, 1, supply.machine(), terms));
