@@ -229,7 +229,8 @@ impl World {
         match self.svm.send_transaction(transaction) {
             Ok(meta) => {
                 let done = Done::new(meta, &keys, bytes);
-                for event in &done.events {
+                // Of a market that it did not see grow the ledger knows nothing.
+                for event in done.events.iter().filter(|_| self.audited) {
                     self.ledger.apply(event);
                 }
                 let (had, has) = (lamports(&before), lamports(&self.snapshot()));

@@ -9,7 +9,7 @@ use gridlease_sdk::instruction::provider::{OfferMachine, SpecArgs};
 /// One USDC.
 pub const USDC: u64 = 1_000_000;
 /// What every offer of the tests may bind: more than any of them does.
-pub const STAKE_LIMIT: u64 = 1_000_000 * USDC;
+pub const STAKE_LIMIT: u64 = 1_000_000_000 * USDC;
 /// Digest of the image that every job of the tests runs.
 pub const IMAGE: [u8; 32] = [7; 32];
 /// Hash over the GPU UUIDs that every node of the tests reports.

@@ -110,9 +110,13 @@ fn foreign_fund(w: &mut World) -> Pubkey {
     w.token_account_of(mint, owner, TOKEN_PROGRAM)
 }
 
-/// The same instruction, signed by another than who stands first.
+/// The same instruction, signed by another than who stands first, who also pays where that one would.
 fn signed_by(mut instruction: Instruction, signer: Pubkey) -> Instruction {
+    let first = instruction.accounts[0].pubkey;
     instruction.accounts[0].pubkey = signer;
+    if let Some(payer) = instruction.accounts.get_mut(1).filter(|meta| meta.is_signer && meta.pubkey == first) {
+        payer.pubkey = signer;
+    }
     instruction
 }
 

@@ -124,7 +124,7 @@ fn only_the_owner_posts_and_a_number_is_never_used_twice() {
     assert_eq!(unsigned(&mut w, &post, 0), "market AccountNotSigner");
     let foreign = swapped(&post, &owner, stranger.key.pubkey());
     assert_eq!(w.refuse(foreign, &[&stranger.key]), "market NotBuyer");
-    let elsewhere = swapped(&post, &post.accounts[3].pubkey.clone(), address::job(&buyer.purse, 99));
+    let elsewhere = swapped(&post, &post.accounts[4].pubkey.clone(), address::job(&buyer.purse, 99));
     assert_eq!(w.refuse(elsewhere, &[&buyer.key]), "market ConstraintSeeds");
 
     let slot = w.now().slot;
@@ -179,8 +179,8 @@ fn a_bid_is_refused_where_its_price_signer_or_accounts_are_wrong() {
         ("above the job's maximum", w.bid_of(&owner, &job, 1_800_001), "BidAboveMax"),
         ("above the ceiling", w.bid_of(&owner, &job, u64::MAX), "PriceOutOfBounds"),
         ("below the offer's floor", w.bid_of(&owner, &job, 499_999), "BidBelowFloor"),
-        ("provider of another", swapped(&good, &owner.record, other.record), "NotNodeKey"),
-        ("offer of another", swapped(&good, &owner.offer, other.offer), "Unrelated"),
+        ("provider of another", swapped(&good, &owner.record, other.record), "WrongBond"),
+        ("offer of another", swapped(&good, &owner.offer, other.offer), "NotNodeKey"),
         ("bond of another", swapped(&good, &owner.bond, other.bond), "WrongBond"),
         ("bond that is none", swapped(&good, &owner.bond, address::market_config()), "WrongBond"),
         ("no job", swapped(&good, &job, owner.offer), "AccountDiscriminatorMismatch"),

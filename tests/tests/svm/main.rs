@@ -62,11 +62,14 @@ fn swapped(instruction: &Instruction, account: &Pubkey, by: Pubkey) -> Instructi
     swapped
 }
 
-/// Sends the instruction without the signature of account `at`; returns the reason of the refusal.
+/// Sends the instruction without the signature of who is account `at`; returns the reason of the refusal.
 #[track_caller]
 fn unsigned(world: &mut World, instruction: &Instruction, at: usize) -> String {
     let mut unsigned = instruction.clone();
     assert!(unsigned.accounts[at].is_signer);
-    unsigned.accounts[at].is_signer = false;
+    let key = unsigned.accounts[at].pubkey;
+    for meta in unsigned.accounts.iter_mut().filter(|meta| meta.pubkey == key) {
+        meta.is_signer = false; // it may pay for itself
+    }
     world.refuse(unsigned, &[])
 }

@@ -73,7 +73,7 @@ fn only_the_cold_key_changes_the_hot_key_and_the_endpoint() {
     let key = owner.authority.pubkey();
     let longest = format!("https://{}", "a".repeat(MAX_ENDPOINT - 8));
     let args = NodeArgs { endpoint: longest.clone(), ..node_args(&new_node.pubkey()) };
-    let good = provider::update_node(&key, args.clone(), &[]);
+    let good = provider::update_node(&key, args.clone(), &[owner.offer]);
     assert_eq!(unsigned(&mut w, &good, 0), "market AccountNotSigner");
     let by_node = swapped(&good, &key, owner.node.pubkey());
     assert_eq!(w.refuse(by_node, &[&owner.node]), "market NotAuthority");
@@ -161,7 +161,7 @@ fn only_the_node_key_posts_and_refreshes_and_only_its_provider_s_offers() {
     let refresh = provider::refresh_offer(&node, &owner.record, 1, terms);
     assert_eq!(unsigned(&mut w, &refresh, 0), "market AccountNotSigner");
     let foreign = swapped(&refresh, &owner.offer, other.offer);
-    assert_eq!(w.refuse(foreign, &[&owner.node]), "market Unrelated");
+    assert_eq!(w.refuse(foreign, &[&owner.node]), "market NotNodeKey");
     let by_stranger = swapped(&refresh, &node, other.node.pubkey());
     assert_eq!(w.refuse(by_stranger, &[&other.node]), "market NotNodeKey");
 
