@@ -170,12 +170,16 @@ pub async fn register(
         node_key: registration.node_key,
         cert_fingerprint: registration.fingerprint,
         x25519: [0; 32],
+        stake_limit: NO_LIMIT,
         endpoint: registration.endpoint.clone(),
     };
     instructions.push(build::register(&key, &payout, args));
     let transaction = chain.send("registering the provider", &instructions, authority).await?;
     Ok(ProviderDone { done: "registered".to_owned(), transaction, provider: view(chain, &key).await? })
 }
+
+/// A first machine may bind all of the stake: an owner of one machine loses nothing by that.
+const NO_LIMIT: u64 = u64::MAX;
 
 /// Changes what the record says of the node.
 ///
@@ -194,9 +198,14 @@ pub async fn update(chain: &Chain, authority: &Keypair, change: &Change) -> Resu
         node_key: change.node_key.unwrap_or(now.node_key),
         cert_fingerprint: change.fingerprint.unwrap_or(now.cert_fingerprint),
         x25519: now.x25519,
+        stake_limit: now.stake_limit,
         endpoint,
     };
-    let transaction = chain.send("updating the provider", &[build::update_node(&key, args)], authority).await?;
+    // No offer keeps an old hot key.
+    let offers = chain.client().offers_of(&record).await?;
+    let own: Vec<Pubkey> = offers.iter().filter(|(_, offer)| offer.machine == record).map(|(key, _)| *key).collect();
+    let update = build::update_node(&key, args, &own);
+    let transaction = chain.send("updating the provider", &[update], authority).await?;
     Ok(ProviderDone { done: "updated".to_owned(), transaction, provider: view(chain, &key).await? })
 }
 

@@ -135,6 +135,12 @@ pub enum RuleError {
     RejectsUsedUp = 85,
     /// A checkpoint's number is not higher than the last one's.
     StaleCheckpoint = 86,
+    /// The offer's leases and sealed bids, and what was slashed of them, would be more than its limit of stake.
+    StakeLimit = 110,
+    /// The offers of the machine would be allotted more stake than its limit.
+    MachineLimit = 111,
+    /// The operator's own stake is below what its claims of GPUs need.
+    ClaimsUnbacked = 112,
 }
 
 impl RuleError {
@@ -204,6 +210,9 @@ impl RuleError {
         Self::NoChallenge,
         Self::RejectsUsedUp,
         Self::StaleCheckpoint,
+        Self::StakeLimit,
+        Self::MachineLimit,
+        Self::ClaimsUnbacked,
     ];
 
     /// The stable number.
@@ -269,6 +278,15 @@ impl core::fmt::Display for RuleError {
             Self::NoChallenge => "no liveness challenge is open",
             Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
             Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
+            Self::StakeLimit => {
+                "the stake to bind is above what is left of the offer's limit; its leases must end, or the cold key raise the limit"
+            }
+            Self::MachineLimit => {
+                "the offer's limit of stake is above what is left of its machine's; allot less, or raise the machine's limit"
+            }
+            Self::ClaimsUnbacked => {
+                "the operator's own stake is below 1 USDC for each claimed GPU of all its offers; add stake or claim fewer"
+            }
             Self::WrongMode => "the step is not one of this auction's mode",
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",

@@ -2,8 +2,8 @@
 //! GPUs claimed.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::CLAIM_STALE;
-use crate::quantity::UnixTs;
+use crate::limits::{CLAIM_STAKE, CLAIM_STALE};
+use crate::quantity::{Atoms, UnixTs};
 
 /// What of an offer counts for its claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,10 +71,22 @@ impl Claims {
         Ok(after)
     }
 
-    /// May anybody release the claims of an offer that expired at `expiry` (zero: it was withdrawn), and not only its
+    /// May anyone release the claims of an offer that expired at `expiry` (zero: it was withdrawn), and not only its
     /// provider? Only long after, and while no lease is open: so a GPU that was sold is not bound to its former owner.
     #[must_use]
     pub const fn is_stale(&self, expiry: UnixTs, now: UnixTs) -> bool {
         self.units == self.units_free && now.0 >= expiry.0.saturating_add(CLAIM_STALE.0)
     }
+}
+
+/// Is the operator's `own` stake enough for `claims` GPUs, those of all its offers?
+///
+/// A claim takes a GPU's hash, which is public, and rent, which comes back: without stake behind it, who wants a rival off the
+/// market claims its GPUs on the day that they lapse, for nothing. The stake is not lost; it is what a thousand such claims bind.
+///
+/// # Errors
+/// [`RuleError::ClaimsUnbacked`].
+pub fn check_backing(own: Atoms, claims: u32) -> RuleResult<()> {
+    let needed = CLAIM_STAKE.0.checked_mul(claims.into()).ok_or(RuleError::Overflow)?;
+    if own.0 < needed { Err(RuleError::ClaimsUnbacked) } else { Ok(()) }
 }

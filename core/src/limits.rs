@@ -152,9 +152,13 @@ pub const INSTANT_OFFERS: usize = 4;
 pub const GOVERNANCE_WINDOW: Seconds = Seconds(14 * 24 * 3_600);
 /// A provider's new payout account waits this long before it can take effect.
 pub const PAYOUT_DELAY: Seconds = Seconds(48 * 3_600);
-/// Bounds of the period of a spender's cap.
-pub const SPENDER_PERIOD_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(366 * 24 * 3_600));
-/// Anybody may release the GPU claims of an offer without leases that expired this long ago.
-pub const CLAIM_STALE: Seconds = Seconds(24 * 3_600);
+/// Bounds of the period of a spender's or a guardian's cap.
+pub const CAP_PERIOD_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(366 * 24 * 3_600));
+/// Anyone may release the GPU claims of an offer without leases that expired this long ago.
+pub const CLAIM_STALE: Seconds = Seconds(7 * 24 * 3_600);
+/// A claim of a GPU needs this much of the operator's own stake behind it, for each GPU of all its offers: 1 USDC.
+pub const CLAIM_STAKE: Atoms = Atoms(1_000_000);
+/// Most offers of one machine: as many as one transaction can name to give them another node key.
+pub const MAX_MACHINE_OFFERS: u8 = 8;
 /// Most GPUs that one transaction claims or releases.
 pub const MAX_CLAIMS: usize = 8;

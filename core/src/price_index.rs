@@ -18,8 +18,12 @@ use crate::rounding::{cost_down, mul_div_down, mul_div_up, share_up};
 pub const TRADES: usize = 64;
 /// A trade enters at most this far from the present index: five per cent.
 pub const CLAMP: Bps = Bps(500);
-/// A trade counts only where its lease has paid a fee of at least this: 0.001 USDC, the fee on 0.05 USDC.
-pub const LEAST_FEE: Atoms = Atoms(1_000);
+/// A trade counts only where its lease has paid a fee of at least this: 0.10 USDC, the fee on 5 USDC.
+///
+/// Who moves the index trades with itself and loses the fees alone. To halve a full ring takes 454 trades by eleven buyers, so
+/// 45.40 USDC, and for each trade ten minutes with 5 USDC in it (`core/tests/second_edition/r21_price_index.rs`). A reader may
+/// trust the index as far as that; nothing in the market decides by it.
+pub const LEAST_FEE: Atoms = Atoms(100_000);
 /// A trade counts only where its lease has paid for at least this much time.
 pub const LEAST_TIME: Seconds = Seconds(600);
 /// One buyer holds at most one in this many of the trades, and always may hold one.

@@ -1,7 +1,7 @@
 //! What a job needs, what an offer has, and whether the one satisfies the other.
 
 use crate::error::{RuleError, RuleResult};
-use crate::gpu::{MODELS, REGIONS, model_bit, region_bit};
+use crate::gpu::{ALL_MODELS, MODELS, REGIONS, model_bit, nominal_mib, region_bit};
 use crate::quantity::{Atoms, Bps};
 
 /// Flags of requirements and offers. A requirement's flag must be among the offer's, but for those of [`flags::CONSENT`].
@@ -28,10 +28,10 @@ pub mod flags {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     /// GPU models that will do, a bit each (see [`crate::gpu`]); zero: any.
-    pub gpu_models: u64,
+    pub gpu_models: u128,
     /// GPUs needed; zero: none.
     pub gpu_count: u8,
-    /// Memory of each GPU in MiB.
+    /// Memory of each GPU in MiB, as printed on the box: 24,576 asks for a GPU of 24 GB (see [`nominal_mib`]).
     pub vram_mib: u32,
     /// Least compute capability, major × 10 + minor.
     pub compute_capability: u16,
@@ -64,7 +64,7 @@ pub struct OfferSpec {
     pub gpu_model: u8,
     /// GPUs of one unit.
     pub gpu_count: u8,
-    /// Memory of each GPU in MiB.
+    /// Memory of each GPU in MiB, as its driver reports it.
     pub vram_mib: u32,
     /// Compute capability, major × 10 + minor.
     pub compute_capability: u16,
@@ -184,9 +184,9 @@ pub struct Unmet {
     /// Which field.
     pub field: Field,
     /// What the job needs (a mask for models, regions and flags).
-    pub required: u64,
-    /// What the offer has.
-    pub offered: u64,
+    pub required: u128,
+    /// What the offer has; of GPU memory the nominal size.
+    pub offered: u128,
 }
 
 impl core::fmt::Display for Unmet {
@@ -199,7 +199,7 @@ impl core::fmt::Display for Unmet {
 
 /// A quantity, or the names of a mask's bits.
 struct Value {
-    value: u64,
+    value: u128,
     bits: &'static [&'static str],
 }
 
@@ -229,7 +229,11 @@ impl From<Unmet> for RuleError {
 /// The first field that fails, in the order of [`Field`].
 pub fn satisfies(offer: &OfferSpec, standing: &Standing, need: &Requirement) -> Result<(), Unmet> {
     let least = |field, required: u64, offered: u64| {
-        if offered >= required { Ok(()) } else { Err(Unmet { field, required, offered }) }
+        if offered >= required {
+            Ok(())
+        } else {
+            Err(Unmet { field, required: required.into(), offered: offered.into() })
+        }
     };
     least(Field::GpuCount, need.gpu_count.into(), offer.gpu_count.into())?;
     if need.gpu_count > 0 {
@@ -237,7 +241,7 @@ pub fn satisfies(offer: &OfferSpec, standing: &Standing, need: &Requirement) -> 
         if need.gpu_models != 0 && need.gpu_models & model == 0 {
             return Err(Unmet { field: Field::GpuModel, required: need.gpu_models, offered: model });
         }
-        least(Field::Vram, need.vram_mib.into(), offer.vram_mib.into())?;
+        least(Field::Vram, need.vram_mib.into(), nominal_mib(offer.gpu_model, offer.vram_mib).into())?;
         least(Field::ComputeCapability, need.compute_capability.into(), offer.compute_capability.into())?;
         least(Field::Cuda, need.cuda.into(), offer.cuda.into())?;
     }
@@ -267,10 +271,9 @@ impl Requirement {
     /// [`RuleError::InvalidSpec`] for unknown bits, GPU fields without a GPU, or a GPU asked of a machine without one;
     /// [`RuleError::BpsOutOfBounds`].
     pub fn check(&self) -> RuleResult<()> {
-        let known_models = (1u64 << MODELS.len()) - 1;
         let known_regions = (1u32 << REGIONS.len()) - 1;
         let gpu_fields = self.gpu_models != 0 || self.vram_mib != 0 || self.compute_capability != 0 || self.cuda != 0;
-        if self.gpu_models & !known_models != 0
+        if self.gpu_models & !ALL_MODELS != 0
             || self.regions & !known_regions != 0
             || self.flags & !flags::KNOWN != 0
             || (self.gpu_count == 0 && gpu_fields)

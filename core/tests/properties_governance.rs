@@ -7,9 +7,9 @@ use common::any_u64;
 use gridlease_core::governance::{Parameters, check_execute, due, stands};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::limits::{
-    CLAIM_STALE, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, PAYOUT_DELAY, SLOT_MS_BOUNDS, SPENDER_PERIOD_BOUNDS,
+    CAP_PERIOD_BOUNDS, CLAIM_STALE, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, PAYOUT_DELAY, SLOT_MS_BOUNDS,
 };
-use gridlease_core::spender::Spender;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::{Atoms, Bps, RuleError, Seconds, UnixTs, number, payout};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ proptest! {
         cap in 1u64..1_000_000_000, period in 60u64..100_000, start in 0u64..u64::from(u32::MAX),
         steps in prop::collection::vec((0u64..50_000, 0u64..600_000_000), 1..120),
     ) {
-        let mut spender = Spender::set(Atoms(cap), Seconds(period), UnixTs(start)).unwrap();
+        let mut spender = PeriodCap::set(Atoms(cap), Seconds(period), UnixTs(start)).unwrap();
         let (mut now, mut spent) = (start, std::collections::BTreeMap::<u64, u64>::new());
         for (wait, amount) in steps {
             now += wait;
@@ -86,7 +86,7 @@ proptest! {
     fn a_spender_survives_any_clock_and_any_amount(
         cap in any_u64(), period in any_u64(), start in any_u64(), times in prop::collection::vec((any_u64(), any_u64()), 1..40),
     ) {
-        let Ok(mut spender) = Spender::set(Atoms(cap), Seconds(period), UnixTs(start)) else { return Ok(()) };
+        let Ok(mut spender) = PeriodCap::set(Atoms(cap), Seconds(period), UnixTs(start)) else { return Ok(()) };
         for (now, amount) in times {
             let before = spender.period_start;
             if let Some(next) = spender.spend(Atoms(amount), UnixTs(now)) {
@@ -171,15 +171,15 @@ fn a_market_begins_inside_its_bounds() {
 
 #[test]
 fn a_spender_s_period_rolls_to_the_second() {
-    let spender = Spender::set(Atoms(10), Seconds(60), UnixTs(100)).unwrap().spend(Atoms(10), UnixTs(100)).unwrap();
+    let spender = PeriodCap::set(Atoms(10), Seconds(60), UnixTs(100)).unwrap().spend(Atoms(10), UnixTs(100)).unwrap();
     assert_eq!(spender.left(UnixTs(159)), Atoms::ZERO);
     assert_eq!(spender.left(UnixTs(160)), Atoms(10));
     assert_eq!(spender.at(UnixTs(219)).period_start, UnixTs(160));
     assert_eq!(spender.at(UnixTs(220)).period_start, UnixTs(220));
     assert_eq!(spender.left(UnixTs(0)), Atoms::ZERO, "a clock that went backward");
     assert_eq!(spender.spend(Atoms(11), UnixTs(160)), None);
-    let (least, most) = SPENDER_PERIOD_BOUNDS;
-    let set = |cap, period| Spender::set(Atoms(cap), Seconds(period), UnixTs(0));
+    let (least, most) = CAP_PERIOD_BOUNDS;
+    let set = |cap, period| PeriodCap::set(Atoms(cap), Seconds(period), UnixTs(0));
     assert_eq!(set(0, 60), Err(RuleError::ZeroAmount));
     assert_eq!(set(1, least.0 - 1), Err(RuleError::DurationOutOfBounds));
     assert_eq!(set(1, most.0 + 1), Err(RuleError::DurationOutOfBounds));
@@ -199,7 +199,7 @@ fn the_numbers_of_a_slot_end_where_those_of_the_next_begin() {
 }
 
 #[test]
-fn claims_become_stale_a_day_after_the_expiry_and_only_without_a_lease() {
+fn r19_claims_become_stale_a_week_after_the_expiry_and_only_without_a_lease() {
     let idle = Claims { units: 2, units_free: 2, gpu_count: 1, claimed: 2 };
     let busy = Claims { units_free: 1, ..idle };
     let (expiry, stale) = (UnixTs(1_000), UnixTs(1_000 + CLAIM_STALE.0));

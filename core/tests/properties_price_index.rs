@@ -153,10 +153,10 @@ fn there_is_an_index_for_named_models_in_known_regions_only() {
     }
 }
 
-/// A lease at 600,000 atoms an hour that ran for `seconds`, ended for `reason` and was settled.
+/// A lease at 30 USDC an hour that ran for `seconds`, ended for `reason` and was settled.
 fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
     let at = |ts| Now { slot: ts * 5 / 2, ts: UnixTs(ts) };
-    let mut lease = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, fee, UnixTs(T + 60));
+    let mut lease = Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, fee, UnixTs(T + 60));
     lease.ready(at(T)).unwrap();
     match reason {
         EndReason::Stopped => lease.stop(at(T + seconds)).unwrap(),
@@ -167,16 +167,15 @@ fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
 }
 
 #[test]
-fn a_trade_counts_from_ten_minutes_and_a_thousandth_of_a_usdc_in_fees_on() {
+fn r21_a_trade_counts_from_ten_minutes_and_a_tenth_of_a_usdc_in_fees_on() {
     let two = Bps(200);
     assert_eq!(check_trade(&ended(599, EndReason::Completed, two)), Err(RuleError::NotATrade));
     assert_eq!(check_trade(&ended(600, EndReason::Completed, two)), Ok(()));
     assert_eq!(check_trade(&ended(600, EndReason::Stopped, two)), Ok(()));
-    assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(100))), Ok(()), "a fee of 1,000");
-    assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(99))), Err(RuleError::NotATrade), "a fee of 990");
+    assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(199))), Err(RuleError::NotATrade), "a fee of 99,500");
     assert_eq!(check_trade(&ended(600, EndReason::Abandoned, two)), Err(RuleError::NotATrade));
     assert_eq!(check_trade(&Lease { reason: EndReason::Notice, ..ended(600, EndReason::Completed, two) }), Ok(()));
-    let mut running = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, two, UnixTs(T));
+    let mut running = Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, two, UnixTs(T));
     assert_eq!(check_trade(&running), Err(RuleError::WrongState));
     running.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
     running.stop(Now { slot: 2_000, ts: UnixTs(T + 800) }).unwrap();

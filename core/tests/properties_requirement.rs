@@ -1,13 +1,20 @@
 //! An offer satisfies what was read off itself, and every single field that it misses is named with both values.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use gridlease_core::gpu::{MODELS, REGIONS, model_bit, model_id, model_name, region_bit, region_id, region_name};
+use gridlease_core::gpu::{
+    MODELS, REGIONS, model_bit, model_id, model_name, nominal_mib, region_bit, region_id, region_name,
+};
 use gridlease_core::requirement::{Field, OfferSpec, Requirement, Standing, Unmet, flags, satisfies};
 use gridlease_core::{Atoms, Bps, RuleError};
 use proptest::prelude::*;
 
+fn models() -> u8 {
+    u8::try_from(MODELS.len()).unwrap()
+}
+
 /// Offers with a GPU, every quantity above zero so that it can be weakened, and a region that is told.
 fn offer() -> impl Strategy<Value = OfferSpec> {
-    let gpu = (0u8..30, 1u8..=16, 1u32..500_000, 1u16..200, 1u16..2_000);
+    let gpu = (0..models(), 1u8..=16, 1u32..500_000, 1u16..200, 1u16..2_000);
     let machine = (1u32..512_000, 1u32..4_000_000, 1u32..8_000_000, 1u8..10, 1u32..100_000, 1u32..100_000);
     (gpu, machine, 0u32..16).prop_map(|(gpu, machine, flags)| OfferSpec {
         gpu_model: gpu.0,
@@ -35,7 +42,7 @@ fn exactly(offer: &OfferSpec, standing: &Standing) -> Requirement {
     Requirement {
         gpu_models: model_bit(offer.gpu_model),
         gpu_count: offer.gpu_count,
-        vram_mib: offer.vram_mib,
+        vram_mib: nominal_mib(offer.gpu_model, offer.vram_mib),
         compute_capability: offer.compute_capability,
         cuda: offer.cuda,
         cpu_milli: offer.cpu_milli,
@@ -52,10 +59,9 @@ fn exactly(offer: &OfferSpec, standing: &Standing) -> Requirement {
 
 type Weaken = fn(&mut OfferSpec, &mut Standing);
 
-/// One way to weaken each field that is a quantity.
-const WEAKENED: [(Field, Weaken); 11] = [
+/// One way to weaken each field that is a quantity, but for the GPU memory, which is compared by its nominal size.
+const WEAKENED: [(Field, Weaken); 10] = [
     (Field::GpuCount, |offer, _| offer.gpu_count -= 1),
-    (Field::Vram, |offer, _| offer.vram_mib -= 1),
     (Field::ComputeCapability, |offer, _| offer.compute_capability -= 1),
     (Field::Cuda, |offer, _| offer.cuda -= 1),
     (Field::Cpu, |offer, _| offer.cpu_milli -= 1),
@@ -93,9 +99,17 @@ proptest! {
     }
 
     #[test]
+    fn a_mib_more_than_the_nominal_memory_is_named_with_the_nominal_memory(offer in offer(), standing in standing()) {
+        let need = exactly(&offer, &standing);
+        let more = Requirement { vram_mib: need.vram_mib + 1, ..need };
+        let (required, offered) = (more.vram_mib.into(), need.vram_mib.into());
+        prop_assert_eq!(satisfies(&offer, &standing, &more), Err(Unmet { field: Field::Vram, required, offered }));
+    }
+
+    #[test]
     fn another_model_region_or_flag_is_named_with_its_mask(offer in offer(), standing in standing(), by in 1u8..9) {
         let need = exactly(&offer, &standing);
-        let model = (offer.gpu_model + by) % 30;
+        let model = (offer.gpu_model + by) % models();
         prop_assert_eq!(
             satisfies(&OfferSpec { gpu_model: model, ..offer }, &standing, &need),
             Err(Unmet { field: Field::GpuModel, required: need.gpu_models, offered: model_bit(model) })
@@ -114,7 +128,7 @@ proptest! {
 
     #[test]
     fn the_first_of_several_failures_is_named_in_the_order_of_the_fields(
-        offer in offer(), standing in standing(), which in prop::collection::btree_set(0usize..11, 1..11),
+        offer in offer(), standing in standing(), which in prop::collection::btree_set(0usize..10, 1..10),
     ) {
         let need = exactly(&offer, &standing);
         let (mut weaker, mut less) = (offer, standing);
@@ -184,7 +198,7 @@ fn a_machine_without_a_gpu_says_so_and_claims_nothing_of_one() {
         OfferSpec { cpu_milli: 0, ..cpu },
         OfferSpec { memory_mib: 0, ..cpu },
         OfferSpec { region: 10, ..cpu },
-        OfferSpec { gpu_count: 1, gpu_model: 30, flags: 0, ..cpu },
+        OfferSpec { gpu_count: 1, gpu_model: models(), flags: 0, ..cpu },
         OfferSpec { flags: flags::CPU_CLASS | 1 << 5, ..cpu },
     ];
     for offer in wrong {
@@ -197,7 +211,7 @@ fn a_requirement_with_unknown_bits_or_gpu_fields_without_a_gpu_is_refused() {
     let any = Requirement::default();
     assert_eq!(any.check(), Ok(()));
     let wrong = [
-        Requirement { gpu_models: 1 << 30, gpu_count: 1, ..any },
+        Requirement { gpu_models: 1 << models(), gpu_count: 1, ..any },
         Requirement { regions: 1 << 10, ..any },
         Requirement { flags: 1 << 5, ..any },
         Requirement { gpu_models: 1, ..any },
@@ -245,7 +259,7 @@ fn names_and_numbers_of_models_and_regions_belong_together() {
         assert_eq!((region_id(name), region_name(id)), (Some(id), Some(name)));
         assert_eq!(region_bit(id), 1 << id);
     }
-    for unknown in [30, 64, 255] {
+    for unknown in [models(), 128, 255] {
         assert_eq!(
             (model_name(unknown), model_bit(unknown), region_name(unknown), region_bit(unknown)),
             (None, 0, None, 0)

@@ -266,6 +266,7 @@ impl Market {
             node_key: node_key.pubkey(),
             cert_fingerprint: identity.fingerprint(),
             x25519: [0; 32],
+            stake_limit: u64::MAX,
             endpoint: format!("https://127.0.0.1:{port}"),
         };
         let key = authority.pubkey();

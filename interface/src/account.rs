@@ -6,13 +6,13 @@ use gridlease_core::array::Task;
 use solana_pubkey::Pubkey;
 
 pub use market_interface::account::{
-    Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Offer, PriceIndex, Provider, Purse, TaskGroup,
-    TradeData, offer_state,
+    Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Machine, Offer, PriceIndex, Provider, Purse,
+    TaskGroup, TradeData, first, offer_state,
 };
 pub use staking_interface::account::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
 pub use staking_interface::account::{DELEGATOR, OPERATOR};
 
-/// The layout version that this crate reads.
+/// The layout version of the market's accounts. This crate reads it and every older one.
 pub const VERSION: u8 = market_interface::account::ACCOUNT_VERSION;
 
 /// Why bytes are not the account that was asked for.
@@ -38,7 +38,7 @@ pub enum DecodeError {
     },
     /// It was written by another version of the program.
     #[error(
-        "account {address} ({kind}) has layout version {found}, this program reads version {VERSION}; update gridlease"
+        "account {address} ({kind}) has layout version {found}, this program reads version {VERSION}; an older account is migrated first, for a newer one update gridlease"
     )]
     WrongVersion {
         /// The account.
@@ -64,18 +64,49 @@ pub enum DecodeError {
 pub trait Kind: Pod + Discriminator + Owner {
     /// Its name.
     const KIND: &'static str;
+    /// What it was in version 1.
+    const FIRST: First;
+}
+
+/// What a kind of account was in version 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// The same.
+    Same,
+    /// It had this many bytes, and has grown at its end since: what was added reads as zero.
+    Shorter(usize),
+    /// Another: it is read after its migration.
+    Other,
 }
 
 macro_rules! kinds {
-    ($($type:ty => $name:literal),* $(,)?) => { $(impl Kind for $type { const KIND: &'static str = $name; })* };
+    ($($type:ty => $name:literal, $first:expr;)*) => {
+        $(impl Kind for $type {
+            const KIND: &'static str = $name;
+            const FIRST: First = $first;
+        })*
+    };
 }
 
-kinds!(
-    Config => "market configuration", Purse => "purse", Provider => "provider", Offer => "offer", Job => "job",
-    Lease => "lease", PriceIndex => "price index", StakingConfig => "staking configuration", Bond => "bond",
-    Reservation => "reservation", Commitment => "sealed bid", GpuClaim => "GPU claim", Delegation => "delegation",
-    Unbonding => "request to unbond", Array => "array", TaskGroup => "task group",
-);
+kinds! {
+    Config => "market configuration", First::Same;
+    Purse => "purse", First::Shorter(first::PURSE);
+    Provider => "provider", First::Shorter(first::PROVIDER);
+    Offer => "offer", First::Shorter(first::OFFER);
+    Job => "job", First::Other;
+    Lease => "lease", First::Same;
+    PriceIndex => "price index", First::Same;
+    StakingConfig => "staking configuration", First::Same;
+    Bond => "bond", First::Same;
+    Reservation => "reservation", First::Same;
+    Commitment => "sealed bid", First::Same;
+    GpuClaim => "GPU claim", First::Same;
+    Machine => "machine", First::Same;
+    Delegation => "delegation", First::Same;
+    Unbonding => "request to unbond", First::Same;
+    Array => "array", First::Other;
+    TaskGroup => "task group", First::Same;
+}
 
 /// Decodes the account at `address`.
 ///
@@ -85,13 +116,23 @@ pub fn decode<T: Kind>(address: &Pubkey, owner: &Pubkey, data: &[u8]) -> Result<
     if *owner != T::owner() {
         return Err(DecodeError::WrongOwner { address: *address, owner: *owner, expected: T::owner() });
     }
-    let body = data.strip_prefix(T::DISCRIMINATOR).and_then(|rest| rest.get(..size_of::<T>()));
-    let Some(body) = body else { return Err(DecodeError::WrongKind { address: *address, kind: T::KIND }) };
-    match body.first() {
-        Some(&VERSION) => Ok(bytemuck::pod_read_unaligned(body)),
-        found => {
-            Err(DecodeError::WrongVersion { address: *address, kind: T::KIND, found: found.copied().unwrap_or(0) })
+    let wrong_kind = || DecodeError::WrongKind { address: *address, kind: T::KIND };
+    let body = data.strip_prefix(T::DISCRIMINATOR).ok_or_else(wrong_kind)?;
+    let version = body.first().copied().ok_or_else(wrong_kind)?;
+    if !(1..=VERSION).contains(&version) {
+        return Err(DecodeError::WrongVersion { address: *address, kind: T::KIND, found: version });
+    }
+    match T::FIRST {
+        First::Shorter(first) if version == 1 => {
+            let mut value = T::zeroed();
+            let bytes = bytemuck::bytes_of_mut(&mut value).get_mut(..first).ok_or_else(wrong_kind)?;
+            bytes.copy_from_slice(body.get(..first).ok_or_else(wrong_kind)?);
+            Ok(value)
         }
+        First::Other if version == 1 => {
+            Err(DecodeError::WrongVersion { address: *address, kind: T::KIND, found: version })
+        }
+        _ => body.get(..size_of::<T>()).map(bytemuck::pod_read_unaligned).ok_or_else(wrong_kind),
     }
 }
 

@@ -95,7 +95,7 @@ impl Entry {
     }
 
     fn owners(&self) -> Owners {
-        Owners { buyer: self.record.buyer, poster: self.record.poster }
+        Owners { buyer: self.record.buyer, poster: self.record.poster, guardian: self.record.guardian }
     }
 
     /// The step at which the node is, as a buyer sees it.

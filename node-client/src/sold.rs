@@ -52,7 +52,7 @@ pub struct Sold {
     #[serde(with = "crate::store::hex32")]
     pub image_digest: [u8; 32],
     /// The requirement, field by field.
-    need: [u64; PARTS],
+    need: [u128; PARTS],
     /// The most that is paid per hour, in atoms.
     pub max_price: u64,
     /// Longest duration in seconds.
@@ -151,7 +151,7 @@ pub fn check(manifest: &Manifest, sold: &Sold) -> Result<(), Unsold> {
 }
 
 impl Rule {
-    fn holds(self, asked: u64, sold: u64) -> bool {
+    fn holds(self, asked: u128, sold: u128) -> bool {
         match self {
             Self::AtMost => asked <= sold,
             Self::OneOf(_) => asked == 0 || (sold != 0 && sold & !asked == 0),
@@ -159,7 +159,7 @@ impl Rule {
         }
     }
 
-    fn shown(self, value: u64) -> String {
+    fn shown(self, value: u128) -> String {
         let (names, none) = match self {
             Self::AtMost => return value.to_string(),
             Self::OneOf(names) => (names, "any"),
@@ -171,7 +171,7 @@ impl Rule {
     }
 }
 
-fn values(need: &Requirement) -> [u64; PARTS] {
+fn values(need: &Requirement) -> [u128; PARTS] {
     // A set with the bit of "any" in it is the set of all.
     let regions = if need.regions & region_bit(0) == 0 { need.regions } else { 0 };
     [
@@ -187,14 +187,14 @@ fn values(need: &Requirement) -> [u64; PARTS] {
         need.down_mbit.into(),
         need.up_mbit.into(),
         need.flags.into(),
-        need.min_stake.0,
+        need.min_stake.0.into(),
         need.min_reputation.0.into(),
     ]
 }
 
 fn as_the_rules_see_it(args: &RequirementArgs) -> Requirement {
     Requirement {
-        gpu_models: args.gpu_models,
+        gpu_models: args.models(),
         gpu_count: args.gpu_count,
         vram_mib: args.vram_mib,
         compute_capability: args.compute_capability,

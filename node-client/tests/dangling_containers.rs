@@ -22,6 +22,7 @@ fn lease(lease: Pubkey) -> NewLease {
         attempt: 1,
         buyer: key,
         poster: key,
+        guardian: key,
         manifest_hash: [0; 32],
         gpus: vec![],
         sold: Sold::default(),

@@ -139,6 +139,7 @@ fn job(image: &str, disk: &str, script: &str) -> (Vec<u8>, NewLease) {
         attempt: 1,
         buyer: key(),
         poster: key(),
+        guardian: key(),
         manifest_hash: Sha256::digest(&bytes).into(),
         gpus: vec![],
         sold: Sold::as_written(&manifest).unwrap(),

@@ -66,6 +66,10 @@ async fn a_stranger_a_replay_an_old_request_and_one_for_another_provider_are_ref
         bench.raw(Method::GET, &path, ask(&bench.poster, [4; 16], key(1)), vec![]).await.status(),
         StatusCode::OK
     );
+    assert_eq!(
+        bench.raw(Method::GET, &path, ask(&bench.guardian, [6; 16], key(1)), vec![]).await.status(),
+        StatusCode::OK
+    );
     bench.clock.set((NOW + 61) * 1000);
     let late = bench.raw(Method::GET, &path, ask(&bench.poster, [5; 16], key(1)), vec![]).await;
     assert_eq!(refused(late).await, (StatusCode::UNAUTHORIZED, codes::CLOCK_DRIFT.to_owned()));

@@ -2,7 +2,6 @@
 
 pub mod artifact;
 mod clock;
-pub mod gpu;
 pub mod image;
 pub mod manifest;
 pub mod market;

@@ -8,6 +8,8 @@ use gridlease_sdk::instruction::provider::{OfferMachine, SpecArgs};
 
 /// One USDC.
 pub const USDC: u64 = 1_000_000;
+/// What every offer of the tests may bind: more than any of them does.
+pub const STAKE_LIMIT: u64 = 1_000_000_000 * USDC;
 /// Digest of the image that every job of the tests runs.
 pub const IMAGE: [u8; 32] = [7; 32];
 /// Hash over the GPU UUIDs that every node of the tests reports.
@@ -19,6 +21,7 @@ pub fn job_args() -> JobArgs {
     JobArgs {
         requirement: RequirementArgs {
             gpu_models: 1 << 1,
+            gpu_models_high: 0,
             min_stake: 0,
             vram_mib: 40_960,
             cpu_milli: 4_000,
@@ -78,7 +81,7 @@ pub fn machine() -> SpecArgs {
 /// The machine of an offer, with what was measured of it.
 #[must_use]
 pub fn offered(spec: SpecArgs) -> OfferMachine {
-    OfferMachine { spec, gpu_root: [3; 32], benchmark_hash: [4; 32], benchmark: 1_000 }
+    OfferMachine { spec, gpu_root: [3; 32], benchmark_hash: [4; 32], benchmark: 1_000, stake_limit: STAKE_LIMIT }
 }
 
 /// The hash of a slot, as the test VM tells it.

@@ -38,6 +38,11 @@ pub fn offer(provider: &Pubkey, number: u32) -> Pubkey {
     derive(&[seed::OFFER_SEED, provider.as_ref(), &number.to_le_bytes()])
 }
 
+/// Machine `number` of a provider record.
+pub fn machine(provider: &Pubkey, number: u32) -> Pubkey {
+    derive(&[seed::MACHINE_SEED, provider.as_ref(), &number.to_le_bytes()])
+}
+
 /// The claim of the GPU whose UUID has this SHA-256.
 pub fn gpu_claim(hash: &[u8; 32]) -> Pubkey {
     derive(&[seed::GPU_SEED, hash])

@@ -12,6 +12,8 @@ pub const VAULT_SEED: &[u8] = b"vault";
 pub const PROVIDER_SEED: &[u8] = b"provider";
 /// Seed of an offer, followed by its provider record and number (4 bytes, little endian).
 pub const OFFER_SEED: &[u8] = b"offer";
+/// Seed of a machine, followed by its provider record and number (4 bytes, little endian).
+pub const MACHINE_SEED: &[u8] = b"machine";
 /// Seed of the claim of a GPU, followed by the SHA-256 of its UUID.
 pub const GPU_SEED: &[u8] = b"gpu";
 /// Seed of a job, followed by its purse and number (8 bytes, little endian).

@@ -18,6 +18,7 @@ pub fn post(owner: &Pubkey, number: u64, shape: ArrayShape, job: JobArgs) -> Ins
     market(
         &accounts::PostArray {
             owner: *owner,
+            payer: *owner,
             config: address::market_config(),
             purse,
             array: address::array(&purse, number),
@@ -129,9 +130,14 @@ pub fn stop_task(address: &Pubkey, job: &Job, lease: &Pubkey) -> Instruction {
 
 /// Opens no further task of `array` of the purse of `owner`.
 pub fn cancel(owner: &Pubkey, array: &Pubkey) -> Instruction {
+    cancel_by(owner, owner, array)
+}
+
+/// As [`cancel`], signed by the owner or its guardian.
+pub fn cancel_by(signer: &Pubkey, owner: &Pubkey, array: &Pubkey) -> Instruction {
     market(
         &accounts::CancelArray {
-            owner: *owner,
+            signer: *signer,
             purse: address::purse(owner),
             array: *array,
             event_authority: market_events(),

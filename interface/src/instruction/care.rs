@@ -12,10 +12,10 @@ use crate::program::market::client::{accounts, args};
 pub const SLOT_HASHES: Pubkey = Pubkey::from_str_const("SysvarS1otHashes111111111111111111111111111");
 
 /// The buyer rejects the start, within ninety seconds of ready.
-pub fn reject_ready(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
+pub fn reject_ready(signer: &Pubkey, keys: &LeaseKeys) -> Instruction {
     market(
         &accounts::RejectReady {
-            owner: *owner,
+            signer: *signer,
             purse: keys.purse,
             job: keys.job,
             lease: keys.lease,
@@ -48,6 +48,7 @@ pub fn answer_challenge(node_key: &Pubkey, keys: &LeaseKeys, nonce: [u8; 32]) ->
         &accounts::AnswerChallenge {
             node_key: *node_key,
             provider: keys.provider,
+            offer: keys.offer,
             lease: keys.lease,
             event_authority: market_events(),
             program: address::MARKET,
@@ -78,6 +79,7 @@ pub fn resume(node_key: &Pubkey, keys: &LeaseKeys) -> Instruction {
         &accounts::Resume {
             node_key: *node_key,
             provider: keys.provider,
+            offer: keys.offer,
             lease: keys.lease,
             event_authority: market_events(),
             program: address::MARKET,
@@ -128,7 +130,7 @@ pub fn checkpoint(node_key: &Pubkey, keys: &LeaseKeys, seq: u32, hash: [u8; 32],
     market(
         &accounts::Checkpoint {
             node_key: *node_key,
-            provider: keys.provider,
+            offer: keys.offer,
             job: keys.job,
             lease: keys.lease,
             event_authority: market_events(),
@@ -144,6 +146,7 @@ pub fn give_notice(signer: &Pubkey, keys: &LeaseKeys) -> Instruction {
         &accounts::GiveNotice {
             signer: *signer,
             provider: keys.provider,
+            offer: keys.offer,
             lease: keys.lease,
             event_authority: market_events(),
             program: address::MARKET,

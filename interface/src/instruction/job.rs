@@ -22,6 +22,7 @@ pub fn post_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs) -> In
     market(
         &accounts::PostJob {
             signer: *signer,
+            payer: *signer,
             config: address::market_config(),
             purse,
             job: address::job(&purse, number),
@@ -53,6 +54,7 @@ pub fn post_instant_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArg
     let mut instruction = market(
         &accounts::PostInstant {
             signer: *signer,
+            payer: *signer,
             config: address::market_config(),
             purse,
             job: address,
@@ -158,9 +160,14 @@ pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[Bidder]) -> In
 
 /// Takes `job` of the purse of `owner` back before its award.
 pub fn cancel(owner: &Pubkey, job: &Pubkey) -> Instruction {
+    cancel_by(owner, owner, job)
+}
+
+/// As [`cancel`], signed by the owner or its guardian.
+pub fn cancel_by(signer: &Pubkey, owner: &Pubkey, job: &Pubkey) -> Instruction {
     market(
         &accounts::CancelJob {
-            owner: *owner,
+            signer: *signer,
             purse: address::purse(owner),
             job: *job,
             event_authority: market_events(),
@@ -183,4 +190,18 @@ pub fn close(job: &Pubkey, purse: &Pubkey, payer: &Pubkey) -> Instruction {
         },
         &args::CloseJob {},
     )
+}
+
+impl RequirementArgs {
+    /// The GPU models that will do, in both halves of the mask.
+    #[must_use]
+    pub fn models(&self) -> u128 {
+        u128::from(self.gpu_models_high) << 64 | u128::from(self.gpu_models)
+    }
+
+    /// Adds GPU models to those that will do.
+    pub fn add_models(&mut self, models: u128) {
+        self.gpu_models |= models as u64; // the low half
+        self.gpu_models_high |= (models >> 64) as u64;
+    }
 }

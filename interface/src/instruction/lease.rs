@@ -50,7 +50,7 @@ pub fn ready(node_key: &Pubkey, keys: &LeaseKeys, image_digest: [u8; 32], gpu_ha
     market(
         &accounts::Ready {
             node_key: *node_key,
-            provider: keys.provider,
+            offer: keys.offer,
             job: keys.job,
             purse: keys.purse,
             lease: keys.lease,
@@ -108,9 +108,14 @@ pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
 
 /// The buyer adds `amount` atoms of its purse's free balance to the reservation.
 pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
+    top_up_by(owner, owner, lease, amount)
+}
+
+/// As [`top_up`], signed by the owner or its guardian.
+pub fn top_up_by(signer: &Pubkey, owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
     market(
         &accounts::TopUp {
-            owner: *owner,
+            signer: *signer,
             purse: address::purse(owner),
             lease: *lease,
             event_authority: market_events(),
@@ -121,10 +126,10 @@ pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
 }
 
 /// The buyer ends the lease.
-pub fn stop(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
+pub fn stop(signer: &Pubkey, keys: &LeaseKeys) -> Instruction {
     market(
         &accounts::Stop {
-            owner: *owner,
+            signer: *signer,
             purse: keys.purse,
             job: keys.job,
             lease: keys.lease,
@@ -141,7 +146,7 @@ pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: O
     market(
         &accounts::Finish {
             node_key: *node_key,
-            provider: keys.provider,
+            offer: keys.offer,
             job: keys.job,
             purse: keys.purse,
             lease: keys.lease,
@@ -174,6 +179,7 @@ fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl I
             caller: *caller,
             config: address::market_config(),
             provider: keys.provider,
+            offer: keys.offer,
             job: keys.job,
             purse: keys.purse,
             vault: address::purse_vault(&keys.purse),

@@ -5,6 +5,7 @@ pub mod care;
 pub mod governance;
 pub mod job;
 pub mod lease;
+pub mod migrate;
 pub mod price_index;
 pub mod provider;
 pub mod purse;
@@ -49,4 +50,14 @@ pub fn create_token_account(payer: &Pubkey, owner: &Pubkey, mint: &Pubkey) -> In
         mint,
         &TOKEN_PROGRAM,
     )
+}
+
+/// The same instruction with `payer` in place of who else would pay the rent of the account that it opens. That one is the second
+/// account of every such instruction: a program's key, which cannot pay, signs as the first.
+#[must_use]
+pub fn paid_by(mut instruction: Instruction, payer: &Pubkey) -> Instruction {
+    if let Some(meta) = instruction.accounts.get_mut(1) {
+        meta.pubkey = *payer;
+    }
+    instruction
 }

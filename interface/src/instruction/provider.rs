@@ -13,6 +13,7 @@ pub fn register(authority: &Pubkey, payout: &Pubkey, node: NodeArgs) -> Instruct
     market(
         &accounts::RegisterProvider {
             authority: *authority,
+            payer: *authority,
             config: address::market_config(),
             provider: address::provider(authority),
             payout: *payout,
@@ -25,9 +26,10 @@ pub fn register(authority: &Pubkey, payout: &Pubkey, node: NodeArgs) -> Instruct
     )
 }
 
-/// Changes hot key, endpoint and certificate of the provider of `authority`.
-pub fn update_node(authority: &Pubkey, node: NodeArgs) -> Instruction {
-    market(
+/// Changes hot key, endpoint, certificate and limit of stake of the first machine of the provider of `authority`. Where the hot key
+/// changes, `offers` are all offers of that machine.
+pub fn update_node(authority: &Pubkey, node: NodeArgs, offers: &[Pubkey]) -> Instruction {
+    let mut instruction = market(
         &accounts::UpdateNode {
             authority: *authority,
             provider: address::provider(authority),
@@ -35,13 +37,31 @@ pub fn update_node(authority: &Pubkey, node: NodeArgs) -> Instruction {
             program: address::MARKET,
         },
         &args::UpdateNode { args: node },
-    )
+    );
+    instruction.accounts.extend(all_offers(offers));
+    instruction
 }
 
-/// Puts offer `number` of `provider` on the market; `node_key` signs and pays the rent.
+fn all_offers(offers: &[Pubkey]) -> impl Iterator<Item = AccountMeta> {
+    offers.iter().map(|offer| AccountMeta::new(*offer, false))
+}
+
+/// Puts offer `number` of the first machine of `provider` on the market; `node_key` signs and pays the rent.
 pub fn post_offer(
     node_key: &Pubkey,
     provider: &Pubkey,
+    number: u32,
+    machine: OfferMachine,
+    terms: OfferTerms,
+) -> Instruction {
+    post_offer_of(node_key, provider, None, number, machine, terms)
+}
+
+/// As [`post_offer`], for the machine `of` of the provider; `None` for its first one.
+pub fn post_offer_of(
+    node_key: &Pubkey,
+    provider: &Pubkey,
+    of: Option<Pubkey>,
     number: u32,
     machine: OfferMachine,
     terms: OfferTerms,
@@ -51,6 +71,7 @@ pub fn post_offer(
             node_key: *node_key,
             config: address::market_config(),
             provider: *provider,
+            machine: of,
             offer: address::offer(provider, number),
             system_program: SYSTEM_PROGRAM,
             event_authority: market_events(),
@@ -65,7 +86,6 @@ pub fn refresh_offer(node_key: &Pubkey, provider: &Pubkey, number: u32, terms: O
     market(
         &accounts::RefreshOffer {
             node_key: *node_key,
-            provider: *provider,
             offer: address::offer(provider, number),
             system_program: SYSTEM_PROGRAM,
             event_authority: market_events(),
@@ -75,12 +95,24 @@ pub fn refresh_offer(node_key: &Pubkey, provider: &Pubkey, number: u32, terms: O
     )
 }
 
-/// Takes offer `number` of `provider` off the market; `payer` is the one that the offer records.
+/// Takes offer `number` of the first machine of `provider` off the market; `payer` is the one that the offer records.
 pub fn withdraw_offer(signer: &Pubkey, provider: &Pubkey, number: u32, payer: &Pubkey) -> Instruction {
+    withdraw_offer_of(signer, provider, None, number, payer)
+}
+
+/// As [`withdraw_offer`], for the machine `of` of the provider; `None` for its first one.
+pub fn withdraw_offer_of(
+    signer: &Pubkey,
+    provider: &Pubkey,
+    of: Option<Pubkey>,
+    number: u32,
+    payer: &Pubkey,
+) -> Instruction {
     market(
         &accounts::WithdrawOffer {
             signer: *signer,
             provider: *provider,
+            machine: of,
             offer: address::offer(provider, number),
             payer: *payer,
             event_authority: market_events(),
@@ -103,14 +135,21 @@ pub fn withdraw_offer_and_gpus(
     instruction
 }
 
-/// Claims the GPUs with these `hashes` (SHA-256 of their UUIDs), at most eight, for offer `number` of `provider`; `node_key`
-/// signs and pays the rent.
-pub fn claim_gpus(node_key: &Pubkey, provider: &Pubkey, number: u32, hashes: &[[u8; 32]]) -> Instruction {
+/// Claims the GPUs with these `hashes` (SHA-256 of their UUIDs), at most eight, for offer `number` of `provider`, whose bond is
+/// `bond`; `node_key` signs and pays the rent.
+pub fn claim_gpus(
+    node_key: &Pubkey,
+    provider: &Pubkey,
+    bond: &Pubkey,
+    number: u32,
+    hashes: &[[u8; 32]],
+) -> Instruction {
     let mut instruction = market(
         &accounts::ClaimGpus {
             node_key: *node_key,
             provider: *provider,
             offer: address::offer(provider, number),
+            bond: *bond,
             system_program: SYSTEM_PROGRAM,
             event_authority: market_events(),
             program: address::MARKET,
@@ -126,7 +165,7 @@ pub fn claim_gpus(node_key: &Pubkey, provider: &Pubkey, number: u32, hashes: &[[
 pub type Claimed = ([u8; 32], Pubkey);
 
 /// Gives the claim `first` and `more` claims up, eight in all at most. `signer` is the provider's node key or authority, or
-/// anybody once the offer has been expired or withdrawn for a day and has no lease.
+/// anyone once the offer has been expired or withdrawn for a week and has no lease.
 pub fn release_gpus(signer: &Pubkey, provider: &Pubkey, number: u32, first: &Claimed, more: &[Claimed]) -> Instruction {
     let mut instruction = market(
         &accounts::ReleaseGpus {
@@ -155,7 +194,6 @@ pub fn record_benchmark(node_key: &Pubkey, provider: &Pubkey, number: u32, value
     market(
         &accounts::RecordBenchmark {
             node_key: *node_key,
-            provider: *provider,
             offer: address::offer(provider, number),
             event_authority: market_events(),
             program: address::MARKET,
@@ -216,5 +254,72 @@ pub fn close(authority: &Pubkey) -> Instruction {
             program: address::MARKET,
         },
         &args::CloseProvider {},
+    )
+}
+
+/// Puts machine `number` below the provider of `authority`.
+pub fn register_machine(authority: &Pubkey, number: u32, node: NodeArgs) -> Instruction {
+    let provider = address::provider(authority);
+    market(
+        &accounts::RegisterMachine {
+            authority: *authority,
+            payer: *authority,
+            config: address::market_config(),
+            provider,
+            machine: address::machine(&provider, number),
+            system_program: SYSTEM_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::RegisterMachine { number, args: node },
+    )
+}
+
+/// Changes hot key, endpoint, certificate and limit of stake of machine `number`. Where the hot key changes, `offers` are all of its
+/// offers.
+pub fn update_machine(authority: &Pubkey, number: u32, node: NodeArgs, offers: &[Pubkey]) -> Instruction {
+    let provider = address::provider(authority);
+    let mut instruction = market(
+        &accounts::UpdateMachine {
+            authority: *authority,
+            provider,
+            machine: address::machine(&provider, number),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::UpdateMachine { args: node },
+    );
+    instruction.accounts.extend(all_offers(offers));
+    instruction
+}
+
+/// Retires machine `number`; `offers` are all of its offers.
+pub fn retire_machine(authority: &Pubkey, number: u32, offers: &[Pubkey]) -> Instruction {
+    let provider = address::provider(authority);
+    let mut instruction = market(
+        &accounts::RetireMachine {
+            authority: *authority,
+            provider,
+            machine: address::machine(&provider, number),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::RetireMachine {},
+    );
+    instruction.accounts.extend(all_offers(offers));
+    instruction
+}
+
+/// Closes a retired machine without offers; `payer` is the one that it records.
+pub fn close_machine(provider: &Pubkey, machine: &Pubkey, payer: &Pubkey) -> Instruction {
+    market(
+        &accounts::CloseMachine {
+            provider: *provider,
+            machine: *machine,
+            payer: *payer,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::CloseMachine {},
     )
 }

@@ -32,6 +32,7 @@ pub fn open(owner: &Pubkey, usdc_mint: &Pubkey) -> Instruction {
     market(
         &accounts::OpenPurse {
             owner: *owner,
+            payer: *owner,
             config: address::market_config(),
             purse,
             vault: address::purse_vault(&purse),
@@ -108,6 +109,20 @@ pub fn set_spender(owner: &Pubkey, spender: &Pubkey, cap: u64, period_s: u32) ->
             program: address::MARKET,
         },
         &args::SetSpender { spender: *spender, cap, period_s },
+    )
+}
+
+/// Names `guardian` as the key that may stop, reject, reopen, accept, cancel and speak to nodes in the name of the purse of
+/// `owner`, and add at most `cap` atoms to its leases in each `period_s` seconds; the zero key removes it.
+pub fn set_guardian(owner: &Pubkey, guardian: &Pubkey, cap: u64, period_s: u32) -> Instruction {
+    market(
+        &accounts::SetGuardian {
+            owner: *owner,
+            purse: address::purse(owner),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::SetGuardian { guardian: *guardian, cap, period_s },
     )
 }
 

@@ -35,6 +35,7 @@ pub fn commit(node_key: &Pubkey, job: &Pubkey, bidder: &Bidder, hash: [u8; 32]) 
             config: address::market_config(),
             job: *job,
             provider: bidder.provider,
+            offer: address::offer(&bidder.provider, bidder.offer),
             commitment,
             bond: bidder.bond,
             reservation: address::reservation(&commitment),
@@ -63,6 +64,8 @@ pub struct SealedKeys {
     pub bond: Pubkey,
     /// Who gets the rent back.
     pub rent_to: Pubkey,
+    /// The offer whose limit of stake counts it.
+    pub offer: Pubkey,
 }
 
 impl From<&Commitment> for SealedKeys {
@@ -73,11 +76,17 @@ impl From<&Commitment> for SealedKeys {
             purse: account.purse,
             bond: account.bond,
             rent_to: account.rent_to,
+            offer: account.offer,
         }
     }
 }
 
 impl SealedKeys {
+    /// The offer; none for a bid of the first edition.
+    fn named_offer(&self) -> Option<Pubkey> {
+        (self.offer != Pubkey::default()).then_some(self.offer)
+    }
+
     /// Address of the sealed bid.
     pub fn commitment(&self) -> Pubkey {
         address::commitment(&self.job, &self.provider)
@@ -123,6 +132,7 @@ pub fn forfeit(keys: &SealedKeys, insurance: &Pubkey) -> Instruction {
             bond_vault: address::bond_vault(&keys.bond),
             insurance: *insurance,
             rent_to: keys.rent_to,
+            offer: keys.named_offer(),
             authority: address::market_authority(),
             staking_config: address::staking_config(),
             staking_program: address::STAKING,
@@ -147,6 +157,7 @@ pub fn release(keys: &SealedKeys) -> Instruction {
             bond: keys.bond,
             reservation: address::reservation(&commitment),
             rent_to: keys.rent_to,
+            offer: keys.named_offer(),
             authority: address::market_authority(),
             staking_program: address::STAKING,
             staking_events: staking_events(),

@@ -31,6 +31,7 @@ pub fn open_bond(authority: &Pubkey, usdc_mint: &Pubkey) -> Instruction {
     staking(
         &accounts::OpenBond {
             authority: *authority,
+            payer: *authority,
             config: address::staking_config(),
             bond,
             vault: address::bond_vault(&bond),
@@ -75,6 +76,7 @@ pub fn open_pool(
     staking(
         &accounts::OpenPool {
             authority: *authority,
+            payer: *authority,
             config: address::staking_config(),
             bond,
             revenue: address::bond_revenue(&bond),
@@ -117,6 +119,7 @@ pub fn open_delegation(
     staking(
         &accounts::OpenDelegation {
             delegator: *delegator,
+            payer: *delegator,
             config: address::staking_config(),
             bond: *bond,
             delegation: address::delegation(bond, delegator),
@@ -157,6 +160,7 @@ pub fn unbond(authority: &Pubkey, destination: &Pubkey, amount: u64, number: u32
     staking(
         &accounts::Unbond {
             authority: *authority,
+            payer: *authority,
             config: address::staking_config(),
             bond,
             unbonding: address::unbonding(&bond, authority, number),
@@ -183,6 +187,7 @@ pub fn undelegate(
     staking(
         &accounts::Undelegate {
             signer: *signer,
+            payer: *signer,
             config: address::staking_config(),
             bond: *bond,
             delegation: address::delegation(bond, delegator),

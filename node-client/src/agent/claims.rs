@@ -38,13 +38,17 @@ impl MarketTask {
                         provider = %claim.provider,
                         offer = %claim.offer,
                         "this GPU is claimed for another offer; it takes no lease here before that one gives it up \
-                         (anybody may release it a day after that offer expired)"
+                         (anyone may release it a week after that offer expired)"
                     );
                 }
             }
         }
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        let bond = self.chain.client().provider_at(&self.provider).await?.bond;
         for hashes in missing.chunks(MAX_CLAIMS) {
-            let claim = claim_gpus(&self.chain.node_key(), &self.provider, self.policy.number, hashes);
+            let claim = claim_gpus(&self.chain.node_key(), &self.provider, &bond, self.policy.number, hashes);
             match self.chain.submit(&[claim]).await {
                 Submitted::Landed(signature) => tracing::info!(%signature, gpus = hashes.len(), "GPUs are claimed"),
                 Submitted::Refused { reason, .. } => tracing::error!("the claim of GPUs was refused: {reason}"),

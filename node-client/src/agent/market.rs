@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::{Job, Lease, Offer, Provider, offer_state};
+use gridlease_sdk::account::{Job, Lease, Offer, Provider, Purse, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
 use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
@@ -25,6 +25,8 @@ use crate::sold::Sold;
 use crate::store::NewLease;
 use crate::worker::Worker;
 
+/// The most that one offer asks of its machine's limit of stake: a million USDC.
+const STAKE_OF_OFFER: u64 = 1_000_000_000_000;
 /// How often the market is looked at.
 const LOOK: Duration = Duration::from_millis(700);
 /// How long an `auto_bid` offer is left to keepers before the node enters it itself.
@@ -245,12 +247,20 @@ impl MarketTask {
                 return;
             }
         };
+        let purse: Purse = match self.chain.client().get(&lease.purse).await {
+            Ok(purse) => purse,
+            Err(error) => {
+                tracing::warn!(lease = %key, %error, "the purse of a new lease cannot be read yet");
+                return;
+            }
+        };
         let new = NewLease {
             lease: *key,
             job: lease.job,
             attempt: lease.number.saturating_add(1),
             buyer: lease.owner,
-            poster: job.payer,
+            poster: purse.spender,
+            guardian: purse.guardian,
             manifest_hash: job.manifest_hash,
             gpus,
             sold: Sold::from(&job),
@@ -305,7 +315,7 @@ impl MarketTask {
             Some(offer) if offer.header.state == offer_state::LIVE && !self.is_of_this_machine(offer, room_mib) => {
                 let mut anew = vec![self.withdrawal(offer).await];
                 if offer.units_free == offer.units {
-                    anew.push(self.post(now, room_mib));
+                    anew.push(self.post(now, room_mib).await);
                 }
                 anew
             }
@@ -317,8 +327,8 @@ impl MarketTask {
                 tracing::info!("the withdrawn offer waits for its open leases");
                 return false;
             }
-            Some(offer) => vec![self.withdrawal(offer).await, self.post(now, room_mib)],
-            None => vec![self.post(now, room_mib)],
+            Some(offer) => vec![self.withdrawal(offer).await, self.post(now, room_mib).await],
+            None => vec![self.post(now, room_mib).await],
         };
         match self.chain.submit(&instructions).await {
             Submitted::Landed(signature) => {
@@ -346,7 +356,7 @@ impl MarketTask {
         same && disk_fits && !self.policy.oversells(&promised, room_mib) && offer.gpu_root == gpu_root(&uuids)
     }
 
-    fn post(&self, now: Now, room_mib: u64) -> solana_instruction::Instruction {
+    async fn post(&self, now: Now, room_mib: u64) -> solana_instruction::Instruction {
         let spec = &self.policy.within(self.unit.spec, room_mib);
         let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
         let machine = OfferMachine {
@@ -367,8 +377,21 @@ impl MarketTask {
             gpu_root: gpu_root(&uuids),
             benchmark_hash: [0; 32],
             benchmark: 0,
+            stake_limit: self.stake_limit().await,
         };
         post_offer(&self.chain.node_key(), &self.provider, self.policy.number, machine, self.terms(now))
+    }
+
+    /// What the offer may bind of the bond: what the machine has left, at most [`STAKE_OF_OFFER`], so that other offers of the same
+    /// machine have theirs. Where it cannot be read, the chain has the last word.
+    async fn stake_limit(&self) -> u64 {
+        match self.chain.client().provider_at(&self.provider).await {
+            Ok(record) => record.stake_limit.saturating_sub(record.allotted).min(STAKE_OF_OFFER),
+            Err(error) => {
+                tracing::warn!(%error, "the machine's limit of stake cannot be read");
+                STAKE_OF_OFFER
+            }
+        }
     }
 
     /// Takes the offer off the market: withdrawn where no lease is open, else left without a free unit and soon to

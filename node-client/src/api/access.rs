@@ -45,12 +45,12 @@ pub(super) fn authorise(
     let now = u64::try_from(context.clock.now()).unwrap_or(0);
     let key = verify(&headers, &request, now)?;
     let owners = owners.ok_or_else(|| ApiError::not_known_yet(what))?;
-    if key != owners.buyer && key != owners.poster {
+    if !owners.include(&key) {
         return Err(ApiError::new(
             axum::http::StatusCode::FORBIDDEN,
             codes::NOT_YOUR_LEASE,
-            format!("{key} is neither the buyer of this {what} nor the poster of its job"),
-            "sign with the key that owns the purse, or the one that posted the job",
+            format!("{key} is neither the buyer of this {what} nor the spender or guardian of its purse"),
+            "sign with the key that owns the purse, or with its spender or guardian as they were when the lease was won",
         ));
     }
     // Last, so that only those who may ask use up room among the nonces.

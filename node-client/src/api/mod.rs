@@ -64,8 +64,18 @@ const MAX_HEADERS: u32 = 16 * 1024;
 pub struct Owners {
     /// The purse's owner.
     pub buyer: Pubkey,
-    /// The key that posted the job.
+    /// The purse's spender; zero for none.
     pub poster: Pubkey,
+    /// The purse's guardian; zero for none.
+    pub guardian: Pubkey,
+}
+
+impl Owners {
+    /// May this key ask?
+    #[must_use]
+    pub fn include(&self, key: &Pubkey) -> bool {
+        *key != Pubkey::default() && [self.buyer, self.poster, self.guardian].contains(key)
+    }
 }
 
 /// A job of which this node holds a lease.

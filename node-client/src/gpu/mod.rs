@@ -32,7 +32,7 @@ pub struct Gpu {
     pub uuid: String,
     /// The product name as NVML prints it.
     pub name: String,
-    /// The model name that requirements use, for example `h100`; see [`gridlease_sdk::gpu::model_of`].
+    /// The model name that requirements use, for example `h100`; see [`gridlease_core::gpu::spelling::product`].
     pub model: String,
     /// Memory in MiB, rounded down.
     pub vram_mib: u64,

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use gridlease_sdk::gpu::model_of;
+use gridlease_core::gpu::model_name;
+use gridlease_core::gpu::spelling::product;
 use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, TemperatureSensor, TemperatureThreshold};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
@@ -73,7 +74,7 @@ fn device(device: &Device<'_>, index: u32) -> Result<Gpu, GpuError> {
     let capability = device.cuda_compute_capability().map_err(|e| query("compute capability", &uuid, &e))?;
     let part = |n: i32| u32::try_from(n).unwrap_or(0);
     Ok(Gpu {
-        model: model_of(&name).to_owned(),
+        model: model_name(product(&name)).unwrap_or("other").to_owned(),
         vram_mib: memory.total / (1024 * 1024),
         compute_capability: (part(capability.major), part(capability.minor)),
         health: health(device),

@@ -158,8 +158,10 @@ pub struct NewLease {
     pub attempt: u8,
     /// Who pays: the purse's owner.
     pub buyer: Pubkey,
-    /// Who posted the job (the buyer, or a key that may spend for it).
+    /// Who posts for the purse: its spender; zero for none.
     pub poster: Pubkey,
+    /// Who watches over the purse's leases: its guardian; zero for none.
+    pub guardian: Pubkey,
     /// SHA-256 that the manifest must have.
     pub manifest_hash: [u8; 32],
     /// UUIDs of the GPUs set aside for it.
@@ -182,9 +184,12 @@ pub struct LeaseRecord {
     /// Who pays.
     #[serde(with = "base58")]
     pub buyer: Pubkey,
-    /// Who posted the job.
+    /// Who posts for the purse; zero for none.
     #[serde(with = "base58")]
     pub poster: Pubkey,
+    /// Who watches over the purse's leases; zero for none, and in records of the first edition.
+    #[serde(with = "base58", default)]
+    pub guardian: Pubkey,
     /// SHA-256 that the manifest must have.
     #[serde(with = "hex32")]
     pub manifest_hash: [u8; 32],
@@ -247,6 +252,7 @@ impl LeaseRecord {
             attempt: 1,
             buyer: key,
             poster: key,
+            guardian: key,
             manifest_hash: [0; 32],
             gpus: vec![],
             sold: Sold::default(),
@@ -261,6 +267,7 @@ impl LeaseRecord {
             attempt: new.attempt,
             buyer: new.buyer,
             poster: new.poster,
+            guardian: new.guardian,
             manifest_hash: new.manifest_hash,
             gpus: new.gpus,
             sold: Some(new.sold),

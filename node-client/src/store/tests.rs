@@ -10,6 +10,7 @@ fn lease(n: u8) -> NewLease {
         attempt: 1,
         buyer: key(101),
         poster: key(102),
+        guardian: key(102),
         manifest_hash: [n; 32],
         gpus: vec!["GPU-1".to_owned()],
         sold: crate::sold::Sold::default(),

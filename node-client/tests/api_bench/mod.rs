@@ -97,6 +97,7 @@ pub struct Bench {
     pub http: reqwest::Client,
     pub buyer: Keypair,
     pub poster: Keypair,
+    pub guardian: Keypair,
     pub manifest: Vec<u8>,
 }
 
@@ -122,11 +123,11 @@ impl Bench {
     pub async fn with_manifest(limits: ApiLimits, manifest: Vec<u8>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        let (buyer, poster) = (Keypair::new(), Keypair::new());
+        let (buyer, poster, guardian) = (Keypair::new(), Keypair::new(), Keypair::new());
         let lease_dir = state.lease(&key(3));
         lease_dir.create(1, RunAs::for_this_process()).unwrap();
         let directory = Arc::new(Directory {
-            owners: Owners { buyer: buyer.pubkey(), poster: poster.pubkey() },
+            owners: Owners { buyer: buyer.pubkey(), poster: poster.pubkey(), guardian: guardian.pubkey() },
             manifest_hash: sha(&manifest),
             dir: lease_dir,
             open: Mutex::new(true),
@@ -139,15 +140,16 @@ impl Bench {
         let clock = Clock::manual(NOW * 1000);
         let server = serve(&state, &identity, &directory, limits, &clock);
         let http = client(&identity).build().unwrap();
-        Self { _dir: dir, state, identity, limits, directory, server, clock, http, buyer, poster, manifest }
+        Self { _dir: dir, state, identity, limits, directory, server, clock, http, buyer, poster, guardian, manifest }
     }
 
     /// Ends the server and begins another one with the same state.
     pub async fn restart(self) -> Self {
-        let Self { _dir, state, identity, limits, directory, server, clock, http, buyer, poster, manifest } = self;
+        let Self { _dir, state, identity, limits, directory, server, clock, http, buyer, poster, guardian, manifest } =
+            self;
         server.shutdown(Duration::from_secs(1)).await;
         let server = serve(&state, &identity, &directory, limits, &clock);
-        Self { _dir, state, identity, limits, directory, server, clock, http, buyer, poster, manifest }
+        Self { _dir, state, identity, limits, directory, server, clock, http, buyer, poster, guardian, manifest }
     }
 
     pub async fn send(

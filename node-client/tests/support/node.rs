@@ -51,6 +51,7 @@ impl Node {
             attempt: 1,
             buyer: key,
             poster: key,
+            guardian: key,
             manifest_hash: [0; 32],
             gpus: vec![],
             sold: Sold::default(),

@@ -1,22 +1,24 @@
 //! The program's entrypoint: looks at the layout version of every account before any instruction does. An event, which the
 //! program tells by calling itself, has arrived when it is here.
 
+use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use anchor_lang::solana_program::entrypoint::ProgramResult;
 
 use crate::emit::is_told;
 use crate::error::MarketError;
-use crate::state::ACCOUNT_VERSION;
+use crate::instruction::{MigrateArray, MigrateJob, MigrateOffer, MigrateProvider, MigratePurse};
+use crate::state::{ACCOUNT_VERSION, Array, Job, Offer, Provider, Purse};
 
 /// Where the version stands: the first byte behind the discriminator, in every account of this program.
 const VERSION_AT: usize = 8;
 
-/// Every account of this program that is passed to an instruction, whether named or behind the named ones, shall have the
-/// layout that this program reads; where one has not, no instruction begins. Here and not in the instructions, so that
-/// none can forget it.
+/// Every account of this program that is passed to an instruction, whether named or behind the named ones, shall have a layout that
+/// this program reads: the present one, or an older one of a kind that has not grown since. One that has grown is taken by its
+/// migration alone. Else no instruction begins. Here and not in the instructions, so that none can forget it.
 ///
 /// # Errors
-/// [`MarketError::WrongVersion`], or the instruction's.
+/// [`MarketError::WrongVersion`], [`MarketError::Outdated`], or the instruction's.
 pub fn process<'info>(
     program: &'info Pubkey,
     accounts: &'info [AccountInfo<'info>],
@@ -28,15 +30,38 @@ pub fn process<'info>(
     for account in accounts {
         // Eight bytes of the owner suffice: a foreign program with the same ones could only be refused by mistake.
         if head(account.owner) == head(&crate::ID) {
-            let version = account.try_borrow_data()?.get(VERSION_AT).copied();
-            if version.is_some_and(|version| version != ACCOUNT_VERSION) {
-                let refusal = Error::from(MarketError::WrongVersion);
-                refusal.log(); // what the instructions refuse, Anchor logs
-                return Err(refusal.into());
-            }
+            let bytes = account.try_borrow_data()?;
+            let refusal = match bytes.get(VERSION_AT).copied() {
+                None | Some(ACCOUNT_VERSION) => continue,
+                Some(1..ACCOUNT_VERSION) if !has_grown(&bytes) || migrates(data) => continue,
+                Some(1..ACCOUNT_VERSION) => MarketError::Outdated,
+                Some(_) => MarketError::WrongVersion,
+            };
+            let refusal = Error::from(refusal);
+            refusal.log(); // what the instructions refuse, Anchor logs
+            return Err(refusal.into());
         }
     }
     crate::entry(program, accounts, data)
+}
+
+/// Is it of a kind that has grown since version 1?
+fn has_grown(account: &[u8]) -> bool {
+    let grown =
+        [Purse::DISCRIMINATOR, Provider::DISCRIMINATOR, Offer::DISCRIMINATOR, Job::DISCRIMINATOR, Array::DISCRIMINATOR];
+    grown.iter().any(|kind| account.starts_with(kind))
+}
+
+/// Is the instruction a migration?
+fn migrates(data: &[u8]) -> bool {
+    let migrations = [
+        MigratePurse::DISCRIMINATOR,
+        MigrateProvider::DISCRIMINATOR,
+        MigrateOffer::DISCRIMINATOR,
+        MigrateJob::DISCRIMINATOR,
+        MigrateArray::DISCRIMINATOR,
+    ];
+    migrations.iter().any(|instruction| data.starts_with(instruction))
 }
 
 fn head(key: &Pubkey) -> Option<u64> {

@@ -14,7 +14,7 @@ pub enum MarketError {
     #[msg("intake is paused; settling, stopping and withdrawing stay open")]
     Paused,
     /// 6002
-    #[msg("the signer is neither the purse's owner nor its spender")]
+    #[msg("the signer is not a key of the purse that may take this step")]
     NotBuyer,
     /// 6003
     #[msg("the signer is not the provider's node key")]
@@ -136,4 +136,12 @@ pub enum MarketError {
     /// 6062
     #[msg("a lease of the batch is of another purse or paid to another account")]
     MixedBatch = 62,
+    /// 6063
+    #[msg("the guardian's cap for this period is used up")]
+    GuardianCap = 63,
+    /// 6064
+    #[msg(
+        "the account has the layout of an earlier version and has grown since; migrate it first, which anyone may do"
+    )]
+    Outdated = 64,
 }

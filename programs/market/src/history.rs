@@ -14,8 +14,8 @@ pub fn mark_of(buyer: &Pubkey) -> Mark {
     mark
 }
 
-/// Adds to a provider's history a lease that is being closed, which ended for `reason`; one that never became ready adds nothing.
-pub fn add_closed(provider: &mut Provider, lease: &Lease, reason: EndReason) {
+/// Adds to a provider's history a lease of the machine of `node_key` that is being closed, which ended for `reason`; one that never became ready adds nothing.
+pub fn add_closed(provider: &mut Provider, node_key: &Pubkey, lease: &Lease, reason: EndReason) {
     if lease.ready_ts == 0 {
         return;
     }
@@ -27,7 +27,7 @@ pub fn add_closed(provider: &mut Provider, lease: &Lease, reason: EndReason) {
             reason,
             fee: Atoms(lease.fee),
             start: UnixTs(lease.ready_ts).since(UnixTs(lease.awarded_ts)),
-            buyer: (!provider.is_self(&lease.owner)).then(|| mark_of(&lease.owner)),
+            buyer: (!provider.is_self(&lease.owner) && lease.owner != *node_key).then(|| mark_of(&lease.owner)),
             went_silent: lease.credited_s != 0,
         },
     );

@@ -95,7 +95,7 @@ pub mod market {
     /// Changes a provider's hot key, endpoint and certificate.
     ///
     /// - `args`: node key, endpoint, certificate and key for secrets from now on.
-    pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
+    pub fn update_node<'info>(ctx: Context<'info, UpdateNode<'info>>, args: NodeArgs) -> Result<()> {
         instructions::register_provider::update_node(ctx, args)
     }
 
@@ -338,7 +338,16 @@ pub mod market {
     /// - `cap`: the most that it may reserve in a period, in atoms.
     /// - `period_s`: length of a period in seconds.
     pub fn set_spender(ctx: Context<SetSpender>, spender: Pubkey, cap: u64, period_s: u32) -> Result<()> {
-        instructions::set_spender::set_spender(ctx, spender, cap, period_s)
+        instructions::purse_keys::set_spender(ctx, spender, cap, period_s)
+    }
+
+    /// Names or removes the key that watches over the leases of a purse.
+    ///
+    /// - `guardian`: the key; zero for none.
+    /// - `cap`: the most that it may add to leases in a period, in atoms; zero for nothing.
+    /// - `period_s`: length of a period in seconds.
+    pub fn set_guardian(ctx: Context<SetGuardian>, guardian: Pubkey, cap: u64, period_s: u32) -> Result<()> {
+        instructions::purse_keys::set_guardian(ctx, guardian, cap, period_s)
     }
 
     /// Moves tokens that a purse does not record to its owner.
@@ -374,6 +383,56 @@ pub mod market {
     /// Closes a provider record without offers and leases.
     pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
         instructions::change_payout::close_provider(ctx)
+    }
+
+    /// Puts a machine below a provider's record.
+    ///
+    /// - `number`: the machine's number among the provider's.
+    /// - `args`: its node.
+    pub fn register_machine(ctx: Context<RegisterMachine>, number: u32, args: NodeArgs) -> Result<()> {
+        instructions::machine::register_machine(ctx, number, args)
+    }
+
+    /// Changes a machine's hot key, endpoint, certificate and limit of stake.
+    ///
+    /// - `args`: its node as it is to be.
+    pub fn update_machine<'info>(ctx: Context<'info, ChangeMachine<'info>>, args: NodeArgs) -> Result<()> {
+        instructions::machine::update_machine(ctx, args)
+    }
+
+    /// Retires a machine: it takes no lease any more, and anyone may let those that it has end.
+    pub fn retire_machine<'info>(ctx: Context<'info, ChangeMachine<'info>>) -> Result<()> {
+        instructions::machine::retire_machine(ctx)
+    }
+
+    /// Closes a retired machine without offers.
+    pub fn close_machine(ctx: Context<CloseMachine>) -> Result<()> {
+        instructions::machine::close_machine(ctx)
+    }
+
+    /// Brings a purse of the first edition to the present layout.
+    pub fn migrate_purse(ctx: Context<Migrate>) -> Result<()> {
+        instructions::migrate::migrate_purse(ctx)
+    }
+
+    /// Brings a provider record of the first edition to the present layout.
+    pub fn migrate_provider(ctx: Context<Migrate>) -> Result<()> {
+        instructions::migrate::migrate_provider(ctx)
+    }
+
+    /// Brings an offer of the first edition to the present layout.
+    pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
+        instructions::migrate::migrate_offer(ctx)
+    }
+
+    /// Brings a job of the first edition to the present layout.
+    pub fn migrate_job(ctx: Context<Migrate>) -> Result<()> {
+        instructions::migrate::migrate_job(ctx)
+    }
+
+    /// Brings an array of the first edition to the present layout.
+    pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
+        instructions::migrate::migrate_array(ctx)
     }
 
     /// Claims GPUs for an offer.

@@ -8,15 +8,23 @@ use anchor_lang::solana_program::program::invoke_signed_unchecked;
 use gridlease_core::Atoms;
 use gridlease_core::bond::Bond as Amounts;
 use market_interface::seed::AUTHORITY_SEED;
-use program_common::{error, require_keys_eq};
-use staking_interface::account::{Bond, Reservation};
+use program_common::require_keys_eq;
+use staking_interface::account::{ACCOUNT_VERSION, Bond, Reservation};
 use staking_interface::call::{RELEASE, RESERVE, SLASH};
 
 use crate::error::{MarketError, OrRule};
 use crate::peek::peek;
 
 fn bond<'a>(account: &'a AccountInfo) -> Result<Ref<'a, Bond>> {
-    peek(account).ok_or_else(|| error!(MarketError::WrongBond))
+    let bond: Ref<Bond> = peek(account).ok_or(MarketError::WrongBond)?;
+    check_version(bond.header.version)?;
+    Ok(bond)
+}
+
+/// The entrypoint looks at the layout version of this program's accounts only; those of the staking program's are looked at here.
+fn check_version(version: u8) -> Result<()> {
+    require!((1..=ACCOUNT_VERSION).contains(&version), MarketError::WrongVersion);
+    Ok(())
 }
 
 /// Reads the amounts of the bond of `authority`.
@@ -37,6 +45,14 @@ pub fn read_operators(account: &AccountInfo) -> Result<Atoms> {
     bond(account)?.operators().or_rule()
 }
 
+/// Reads the operator's own stake, without what is on its way out.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] for an account that is no bond.
+pub fn read_own(account: &AccountInfo) -> Result<Atoms> {
+    Ok(Atoms(bond(account)?.own))
+}
+
 /// Reads the marks of a bond's delegators into `marks`; the rest of it stays zero.
 ///
 /// # Errors
@@ -49,7 +65,9 @@ pub fn read_delegators(account: &AccountInfo, marks: &mut [[u8; 8]]) -> Result<(
 }
 
 fn reservation<'a>(account: &'a AccountInfo) -> Result<Ref<'a, Reservation>> {
-    peek(account).ok_or_else(|| error!(MarketError::WrongBond))
+    let reservation: Ref<Reservation> = peek(account).ok_or(MarketError::WrongBond)?;
+    check_version(reservation.header.version)?;
+    Ok(reservation)
 }
 
 /// The reservation is that of `lease`. The staking program is not told of which lease it is; without this check the stake behind

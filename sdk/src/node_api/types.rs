@@ -121,7 +121,7 @@ pub mod codes {
     pub const CLOCK_DRIFT: &str = "clock_drift";
     /// 401: the nonce was seen before.
     pub const REPLAYED: &str = "replayed";
-    /// 403: the key is neither the buyer nor the job's poster.
+    /// 403: the key is neither the buyer nor the spender or guardian of its purse.
     pub const NOT_YOUR_LEASE: &str = "not_your_lease";
     /// 404: there is no such path, or the manifest names no such input.
     pub const NOT_FOUND: &str = "not_found";

@@ -6,8 +6,8 @@ use gridlease_core::array::Replica;
 use gridlease_core::job::{JobState, SEALED_UNCOUNTED};
 use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation,
-    TaskGroup, Unbonding, decode,
+    Array, Bond, Commitment, DecodeError, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
+    Reservation, TaskGroup, Unbonding, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -19,12 +19,16 @@ use super::World;
 use super::ledger::{ArrayLine, BondLine, DelegationLine, JobLine, LeaseLine, PurseLine};
 
 impl World {
-    /// All accounts of one kind.
+    /// All accounts of one kind, but for those of the first edition that are read only after their migration.
     #[must_use]
     pub fn all<T: Kind>(&self) -> BTreeMap<Pubkey, T> {
         let owned = self.svm.get_program_accounts(&T::owner());
         let kind = owned.into_iter().filter(|(_, account)| account.data.starts_with(T::DISCRIMINATOR));
-        kind.map(|(key, account)| (key, decode(&key, &account.owner, &account.data).unwrap())).collect()
+        kind.filter_map(|(key, account)| match decode(&key, &account.owner, &account.data) {
+            Err(DecodeError::WrongVersion { found: 1, .. }) => None,
+            decoded => Some((key, decoded.unwrap())),
+        })
+        .collect()
     }
 
     /// Checks everything that always holds.

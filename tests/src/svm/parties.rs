@@ -112,6 +112,7 @@ pub fn node_args(node: &Pubkey) -> NodeArgs {
         node_key: *node,
         cert_fingerprint: [5; 32],
         x25519: [6; 32],
+        stake_limit: u64::MAX,
         endpoint: "https://node.example:8443".to_owned(),
     }
 }
@@ -181,7 +182,7 @@ impl World {
         let hashes: Vec<_> =
             (u32::from(claims.claimed)..claims.needed()).map(|at| gpu_hash(&owner.record, number, at)).collect();
         for hashes in hashes.chunks(MAX_CLAIMS) {
-            let claim = provider::claim_gpus(&owner.node.pubkey(), &owner.record, number, hashes);
+            let claim = provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, number, hashes);
             self.ok(&[claim], &[&owner.node]);
         }
     }

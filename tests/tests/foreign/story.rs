@@ -70,7 +70,7 @@ fn one_job(w: &mut World, buyer: &Buyer) {
     let owner = w.provider(|_| {});
     let benchmark = provider::record_benchmark(&owner.node.pubkey(), &owner.record, 1, 1_000, [4; 32]);
     w.ok(&[benchmark], &[&owner.node]);
-    let update = provider::update_node(&owner.authority.pubkey(), node_args(&owner.node.pubkey()));
+    let update = provider::update_node(&owner.authority.pubkey(), node_args(&owner.node.pubkey()), &[]);
     w.ok(&[update], &[&owner.authority]);
     let keys = w.running(buyer, &owner, 1_200_000, |_| {});
     w.pass(600);

@@ -120,6 +120,7 @@ impl World {
             node_key: node_key.pubkey(),
             cert_fingerprint: [1; 32],
             x25519: [0; 32],
+            stake_limit: u64::MAX,
             endpoint: "https://127.0.0.1:1".to_owned(),
         };
         let setup = [
@@ -143,7 +144,8 @@ impl World {
             gpu_count: 0,
             region: 0,
         };
-        let machine = OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0 };
+        let machine =
+            OfferMachine { spec, gpu_root: [0; 32], benchmark_hash: [0; 32], benchmark: 0, stake_limit: 1_000 * USDC };
         let expires_ts = self.client.now().await.unwrap().ts.0 + 3_500;
         let terms = OfferTerms { ask, floor, expires_ts, units: 2, auto_bid };
         let post = provider::post_offer(&node_key.pubkey(), &record, 1, machine, terms);
@@ -156,6 +158,7 @@ impl World {
         let args = JobArgs {
             requirement: RequirementArgs {
                 gpu_models: 0,
+                gpu_models_high: 0,
                 min_stake: 0,
                 vram_mib: 0,
                 cpu_milli: 1_000,

@@ -110,9 +110,13 @@ fn foreign_fund(w: &mut World) -> Pubkey {
     w.token_account_of(mint, owner, TOKEN_PROGRAM)
 }
 
-/// The same instruction, signed by another than who stands first.
+/// The same instruction, signed by another than who stands first, who also pays where that one would.
 fn signed_by(mut instruction: Instruction, signer: Pubkey) -> Instruction {
+    let first = instruction.accounts[0].pubkey;
     instruction.accounts[0].pubkey = signer;
+    if let Some(payer) = instruction.accounts.get_mut(1).filter(|meta| meta.is_signer && meta.pubkey == first) {
+        payer.pubkey = signer;
+    }
     instruction
 }
 
@@ -172,7 +176,12 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::UpdateNode { provider, by, node } => {
             let node = node_args(&model.people[usize::from(node) % model.people.len()]);
             let authority = owner(provider).authority;
-            signed_by(provider::update_node(&authority, node), who(by, authority))
+            let of = owner(provider);
+            let offers: Vec<_> = (0..of.offers.len())
+                .filter(|offer| of.offers[*offer].is_some())
+                .map(|offer| address::offer(&of.record_key, offer_number(offer)))
+                .collect();
+            signed_by(provider::update_node(&authority, node, &offers), who(by, authority))
         }
         Command::PostOffer { provider, by, offer, terms: said } => provider::post_offer(
             &who(by, node(provider)?),
@@ -194,7 +203,8 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let from = owner(provider).claims[offer].len();
             let hashes: Vec<_> = (from..from + usize::from(count)).map(|at| gpu(provider, offer, at)).collect();
             let signer = who(by, node(provider)?);
-            provider::claim_gpus(&signer, &owner(provider).record_key, offer_number(offer), &hashes)
+            let of = owner(provider);
+            provider::claim_gpus(&signer, &of.record_key, &of.bond_key, offer_number(offer), &hashes)
         }
         Command::ReleaseGpus { provider, by, offer, count } => {
             let claims = &owner(provider).claims[offer];

@@ -109,7 +109,7 @@ pub fn job_args(terms: &JobTerms) -> JobArgs {
 pub fn need(terms: &JobTerms) -> Requirement {
     let need = job_args(terms).requirement;
     Requirement {
-        gpu_models: need.gpu_models,
+        gpu_models: need.models(),
         gpu_count: need.gpu_count,
         vram_mib: need.vram_mib,
         compute_capability: need.compute_capability,

@@ -176,7 +176,7 @@ fn what_a_job_would_be_refused_for_an_array_is_too() {
         (|args| args.attempts = 0, "market AttemptsOutOfBounds"),
         (|args| args.weights = [1; 4], "market WeightsNotWhole"),
         (|args| args.manifest_uri = "https://buyer.example/a b".to_owned(), "market BadString"),
-        (|args| args.requirement.gpu_models = 1 << 63, "market InvalidSpec"),
+        (|args| args.requirement.gpu_models_high = 1 << 63, "market InvalidSpec"),
     ];
     for (edit, reason) in cases {
         let (post, _) = w.post_array(&buyer, shape(), edit);

@@ -123,7 +123,7 @@ fn a_provider_with_the_same_node_key_is_kin() {
     let (_, jobs) = replicated(&mut w, &buyer, 2);
     w.bid(&first, &jobs[0], 1_000_000);
     w.bid(&second, &jobs[1], 1_000_000);
-    let same = provider::update_node(&second.authority.pubkey(), node_args(&first.node.pubkey()));
+    let same = provider::update_node(&second.authority.pubkey(), node_args(&first.node.pubkey()), &[second.offer]);
     w.ok(&[same], &[&second.authority]);
     w.pass(13);
     assert_eq!(awarded(&mut w, &jobs[0]), Some(first.record));

@@ -31,7 +31,7 @@ fn posting_reserves_the_cap_and_writes_what_was_asked() {
     let account = w.account(&address).unwrap();
     assert_eq!(job.state(), Some(JobState::Open));
     assert_eq!((job.reserved, job.close_ts, job.attempts_left), (3_600_000, job.posted_ts + 12, 3));
-    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 1, address.to_bytes()[0]));
+    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 2, address.to_bytes()[0]));
     assert_eq!(manifest_uri(&address, &job, &account.data).unwrap(), Some("u".repeat(MAX_URI)));
     assert_eq!(w.lamports(&buyer.key.pubkey()), rent - w.rent(account.data.len()) - prepaid_job(3));
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
@@ -77,7 +77,7 @@ fn a_posting_outside_its_bounds_is_refused() {
         ("URI too long", |a| a.manifest_uri = "u".repeat(MAX_URI + 1), "BadString"),
         ("URI with a blank", |a| a.manifest_uri = "https://a b".to_owned(), "BadString"),
         ("URI that is not ASCII", |a| a.manifest_uri = "https://ä".to_owned(), "BadString"),
-        ("unknown GPU", |a| a.requirement.gpu_models = 1 << 30, "InvalidSpec"),
+        ("unknown GPU", |a| a.requirement.gpu_models_high = 1 << 63, "InvalidSpec"),
         ("unknown region", |a| a.requirement.regions = 1 << 10, "InvalidSpec"),
         ("unknown flag", |a| a.requirement.flags = 1 << 30, "InvalidSpec"),
         ("GPU of a machine without one", |a| a.requirement.flags = flags::CPU_CLASS, "InvalidSpec"),
@@ -124,7 +124,7 @@ fn only_the_owner_posts_and_a_number_is_never_used_twice() {
     assert_eq!(unsigned(&mut w, &post, 0), "market AccountNotSigner");
     let foreign = swapped(&post, &owner, stranger.key.pubkey());
     assert_eq!(w.refuse(foreign, &[&stranger.key]), "market NotBuyer");
-    let elsewhere = swapped(&post, &post.accounts[3].pubkey.clone(), address::job(&buyer.purse, 99));
+    let elsewhere = swapped(&post, &post.accounts[4].pubkey.clone(), address::job(&buyer.purse, 99));
     assert_eq!(w.refuse(elsewhere, &[&buyer.key]), "market ConstraintSeeds");
 
     let slot = w.now().slot;
@@ -179,8 +179,8 @@ fn a_bid_is_refused_where_its_price_signer_or_accounts_are_wrong() {
         ("above the job's maximum", w.bid_of(&owner, &job, 1_800_001), "BidAboveMax"),
         ("above the ceiling", w.bid_of(&owner, &job, u64::MAX), "PriceOutOfBounds"),
         ("below the offer's floor", w.bid_of(&owner, &job, 499_999), "BidBelowFloor"),
-        ("provider of another", swapped(&good, &owner.record, other.record), "NotNodeKey"),
-        ("offer of another", swapped(&good, &owner.offer, other.offer), "Unrelated"),
+        ("provider of another", swapped(&good, &owner.record, other.record), "WrongBond"),
+        ("offer of another", swapped(&good, &owner.offer, other.offer), "NotNodeKey"),
         ("bond of another", swapped(&good, &owner.bond, other.bond), "WrongBond"),
         ("bond that is none", swapped(&good, &owner.bond, address::market_config()), "WrongBond"),
         ("no job", swapped(&good, &job, owner.offer), "AccountDiscriminatorMismatch"),
@@ -301,6 +301,7 @@ fn each_field_of_the_requirement_is_compared() {
     let exact = w.job(&buyer, |args| {
         args.requirement = RequirementArgs {
             gpu_models: 1 << 1,
+            gpu_models_high: 0,
             min_stake: 100 * USDC,
             vram_mib: 81_920,
             cpu_milli: 8_000,
@@ -466,7 +467,7 @@ fn an_offer_enters_by_itself_only_where_it_says_so_and_where_it_could_bid() {
         supply.auto_bid = true;
         supply.spec = SpecArgs { memory_mib: 1_024, ..machine() };
     });
-    let poor = w.provider(|supply| (supply.auto_bid, supply.stake) = (true, USDC));
+    let poor = w.provider(|supply| (supply.auto_bid, supply.stake) = (true, 2 * USDC));
     let job = w.job(&buyer, |_| {});
     let enter = |owner: &Provider| job::enter_offer(&job, &owner.bidder());
     let cases = [

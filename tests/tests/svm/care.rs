@@ -146,7 +146,7 @@ fn checkpoints_are_numbered_upward_and_only_the_node_of_a_durable_job_records_th
         w.refuse(swapped(&good, &owner.node.pubkey(), other.node.pubkey()), &[&other.node]),
         "market NotNodeKey"
     );
-    let by_other = swapped(&write(&other, &keys, 8), &owner.record, other.record);
+    let by_other = swapped(&write(&other, &keys, 8), &owner.offer, other.offer);
     assert_eq!(w.refuse(by_other, &[&other.node]), "market Unrelated");
     assert_eq!(w.refuse(swapped(&good, &keys.job, plain.job), &[&owner.node]), "market Unrelated");
     let starting = w.starting(&buyer, &owner, 1_000_000, |args| args.checkpoint_s = 60);

@@ -23,7 +23,7 @@ fn unclaimed(w: &mut World, units: u16) -> Provider {
 }
 
 fn claim(owner: &Provider, hashes: &[[u8; 32]]) -> Instruction {
-    provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, hashes)
+    provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, hashes)
 }
 
 fn hashes(owner: &Provider, count: u32) -> Vec<[u8; 32]> {
@@ -82,7 +82,7 @@ fn only_the_node_key_claims_and_only_at_the_addresses_of_the_hashes_for_its_own_
             &owner.authority,
             "market NotNodeKey",
         ),
-        ("another offer", swapped(&good, &owner.offer, other.offer), &owner.node, "market Unrelated"),
+        ("another offer", swapped(&good, &owner.offer, other.offer), &owner.node, "market NotNodeKey"),
         (
             "another address",
             swapped(&good, &address::gpu_claim(&gpus[0]), address::gpu_claim(&[1; 32])),
@@ -218,7 +218,7 @@ fn a_benchmark_is_stamped_with_the_slot_of_the_chain() {
     let cases = [
         ("no result", provider::record_benchmark(&node, &owner.record, 1, 0, [9; 32]), "market EmptyBenchmark"),
         ("no record", provider::record_benchmark(&node, &owner.record, 1, 1, [0; 32]), "market EmptyBenchmark"),
-        ("another offer", swapped(&good, &owner.offer, other.offer), "market Unrelated"),
+        ("another offer", swapped(&good, &owner.offer, other.offer), "market NotNodeKey"),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&owner.node]), reason, "{what}");

@@ -71,7 +71,7 @@ fn of_four_offers_the_first_that_fits_is_taken() {
     let expired = w.provider(|supply| supply.life = 1);
     let gone = w.provider(|_| {});
     let full = w.provider(|supply| supply.units = 1);
-    let poor = w.provider(|supply| supply.stake = USDC);
+    let poor = w.provider(|supply| supply.stake = 2 * USDC);
     let dear = w.provider(|supply| supply.ask = 1_800_001);
     let small = w.provider(|supply| supply.spec = SpecArgs { memory_mib: 1_024, ..machine() });
     w.starting(&buyer, &full, 1_000_000, |_| {});
@@ -211,7 +211,7 @@ fn an_instant_posting_with_four_offers_fits_into_a_transaction() {
     let buyer = w.buyer(20 * USDC);
     let owners: Vec<_> = (0..4).map(|_| w.provider(|_| {})).collect();
     let named: Vec<_> = owners.iter().collect();
-    let (post, _) = instant(&mut w, &buyer, &named, |args| args.manifest_uri = "u".repeat(60));
+    let (post, _) = instant(&mut w, &buyer, &named, |args| args.manifest_uri = "u".repeat(50));
     let done = w.send_from(&buyer.key.insecure_clone(), &[post], &[]).unwrap();
     assert!(done.bytes + 52 <= 1_232, "{} bytes", done.bytes);
 }

@@ -40,7 +40,7 @@ fn ready_needs_the_node_key_the_job_s_image_and_the_lease_s_accounts() {
         ("another image", lease::ready(&node, &keys, [1; 32], GPUS), "WrongImage"),
         ("job of another", swapped(&good, &keys.job, foreign.job), "Unrelated"),
         ("lease of another", swapped(&good, &keys.lease, foreign.lease), "Unrelated"),
-        ("provider of another", swapped(&good, &owner.record, other.record), "NotNodeKey"),
+        ("offer of another", swapped(&good, &owner.offer, other.offer), "NotNodeKey"),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&owner.node]), format!("market {reason}"), "{what}");

@@ -96,7 +96,7 @@ fn only_the_node_answers_and_only_with_what_the_open_challenge_asks_for() {
     let wrong = care::answer_challenge(&node, &keys, [1; 32]);
     assert_eq!(w.refuse(wrong, &[&owner.node]), "market WrongNonce");
     assert_eq!(w.refuse(swapped(&good, &node, other.node.pubkey()), &[&other.node]), "market NotNodeKey");
-    let by_other = swapped(&care::answer_challenge(&other.node.pubkey(), &keys, old), &owner.record, other.record);
+    let by_other = swapped(&care::answer_challenge(&other.node.pubkey(), &keys, old), &owner.offer, other.offer);
     assert_eq!(w.refuse(by_other, &[&other.node]), "market Unrelated");
     w.ok(&[good.clone()], &[&owner.node]);
     assert_eq!(w.refuse(good.clone(), &[&owner.node]), "market NoChallenge", "once");

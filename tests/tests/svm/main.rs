@@ -20,9 +20,12 @@ mod error_codes;
 mod faults;
 mod governance;
 mod gpu_claims;
+mod guardian;
 mod instant;
 mod lease;
 mod liveness;
+mod machines;
+mod migration;
 mod notice;
 mod offer;
 mod payout;
@@ -60,11 +63,14 @@ fn swapped(instruction: &Instruction, account: &Pubkey, by: Pubkey) -> Instructi
     swapped
 }
 
-/// Sends the instruction without the signature of account `at`; returns the reason of the refusal.
+/// Sends the instruction without the signature of who is account `at`; returns the reason of the refusal.
 #[track_caller]
 fn unsigned(world: &mut World, instruction: &Instruction, at: usize) -> String {
     let mut unsigned = instruction.clone();
     assert!(unsigned.accounts[at].is_signer);
-    unsigned.accounts[at].is_signer = false;
+    let key = unsigned.accounts[at].pubkey;
+    for meta in unsigned.accounts.iter_mut().filter(|meta| meta.pubkey == key) {
+        meta.is_signer = false; // it may pay for itself
+    }
     world.refuse(unsigned, &[])
 }

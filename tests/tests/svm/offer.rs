@@ -73,11 +73,11 @@ fn only_the_cold_key_changes_the_hot_key_and_the_endpoint() {
     let key = owner.authority.pubkey();
     let longest = format!("https://{}", "a".repeat(MAX_ENDPOINT - 8));
     let args = NodeArgs { endpoint: longest.clone(), ..node_args(&new_node.pubkey()) };
-    let good = provider::update_node(&key, args.clone());
+    let good = provider::update_node(&key, args.clone(), &[owner.offer]);
     assert_eq!(unsigned(&mut w, &good, 0), "market AccountNotSigner");
     let by_node = swapped(&good, &key, owner.node.pubkey());
     assert_eq!(w.refuse(by_node, &[&owner.node]), "market NotAuthority");
-    let bad = provider::update_node(&key, NodeArgs { endpoint: "ftp://x".to_owned(), ..args });
+    let bad = provider::update_node(&key, NodeArgs { endpoint: "ftp://x".to_owned(), ..args }, &[]);
     assert_eq!(w.refuse(bad, &[&owner.authority]), "market BadString");
     w.ok(&[good], &[&owner.authority]);
     let record: Record = w.read(&owner.record);
@@ -102,7 +102,7 @@ fn an_offer_names_a_machine_and_terms_inside_their_bounds() {
     let good = supply.terms(GENESIS);
     let spec = machine();
     let cases = [
-        ("unknown GPU", post(SpecArgs { gpu_model: 30, ..spec }, good), "market InvalidSpec"),
+        ("unknown GPU", post(SpecArgs { gpu_model: 200, ..spec }, good), "market InvalidSpec"),
         ("unknown region", post(SpecArgs { region: 10, ..spec }, good), "market InvalidSpec"),
         ("unknown flag", post(SpecArgs { flags: 1 << 30, ..spec }, good), "market InvalidSpec"),
         ("a GPU and the CPU class", post(SpecArgs { flags: flags::CPU_CLASS, ..spec }, good), "market InvalidSpec"),
@@ -161,7 +161,7 @@ fn only_the_node_key_posts_and_refreshes_and_only_its_provider_s_offers() {
     let refresh = provider::refresh_offer(&node, &owner.record, 1, terms);
     assert_eq!(unsigned(&mut w, &refresh, 0), "market AccountNotSigner");
     let foreign = swapped(&refresh, &owner.offer, other.offer);
-    assert_eq!(w.refuse(foreign, &[&owner.node]), "market Unrelated");
+    assert_eq!(w.refuse(foreign, &[&owner.node]), "market NotNodeKey");
     let by_stranger = swapped(&refresh, &node, other.node.pubkey());
     assert_eq!(w.refuse(by_stranger, &[&other.node]), "market NotNodeKey");
 

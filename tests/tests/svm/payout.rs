@@ -206,8 +206,11 @@ fn a_node_key_can_withdraw_nothing() {
     assert_eq!(w.refuse(settle, &[]), "market WrongTokenAccount");
     let payout = swapped(&provider::propose_payout(&owner.authority.pubkey(), &loot), &owner.authority.pubkey(), node);
     assert_eq!(w.refuse(payout, &[&owner.node]), "market NotAuthority");
-    let rekey =
-        swapped(&provider::update_node(&owner.authority.pubkey(), node_args(&node)), &owner.authority.pubkey(), node);
+    let rekey = swapped(
+        &provider::update_node(&owner.authority.pubkey(), node_args(&node), &[]),
+        &owner.authority.pubkey(),
+        node,
+    );
     assert_eq!(w.refuse(rekey, &[&owner.node]), "market NotAuthority");
     let purse = swapped(&purse::withdraw(&buyer.key.pubkey(), &loot, 1), &buyer.key.pubkey(), node);
     assert_eq!(w.refuse(purse, &[&owner.node]), "market NotBuyer");

@@ -22,10 +22,10 @@ fn open(w: &mut World, (model, region): (u8, u8)) -> Pubkey {
     address::price_index(model, region)
 }
 
-/// A lease of an hour at `price`, completed and settled, not closed.
+/// A lease of eleven hours at `price`, which is dear enough to be counted, completed and settled, not closed.
 fn traded(w: &mut World, buyer: &Buyer, owner: &Provider, price: u64) -> LeaseKeys {
-    let keys = w.running(buyer, owner, price, |_| {});
-    w.pass(3_600);
+    let keys = w.running(buyer, owner, price, |args| args.max_duration_s = 12 * 3_600);
+    w.pass(11 * 3_600);
     w.finish(owner, &keys, EndReason::Completed);
     w.settle(&keys);
     let terms = Supply::default().terms(w.now().ts.0);
@@ -57,7 +57,7 @@ fn anybody_opens_an_index_once_and_pays_its_rent() {
 fn there_is_no_index_for_unnamed_models_and_unknown_regions() {
     let mut w = World::new();
     let person = w.person();
-    for (model, region) in [(0, 1), (30, 1), (255, 1), (1, 10), (1, 255)] {
+    for (model, region) in [(0, 1), (111, 1), (255, 1), (1, 10), (1, 255)] {
         let open = open_index(&person.pubkey(), model, region);
         assert_eq!(w.refuse(open, &[&person]), "market InvalidSpec", "model {model} region {region}");
     }
@@ -68,7 +68,7 @@ fn the_first_trade_enters_as_it_is_and_the_next_at_most_five_per_cent_away() {
     let mut w = World::new();
     open(&mut w, CLASS);
     let owner = w.provider(|_| {});
-    let buyers: Vec<_> = (0..3).map(|_| w.buyer(10 * USDC)).collect();
+    let buyers: Vec<_> = (0..3).map(|_| w.buyer(30 * USDC)).collect();
     for (buyer, price, entered, index) in [
         (&buyers[0], 1_000_000, 1_000_000, 1_000_000),
         (&buyers[1], 1_800_000, 1_050_000, 1_025_000),
@@ -89,7 +89,7 @@ fn the_price_is_that_of_one_gpu() {
     let mut w = World::new();
     open(&mut w, CLASS);
     let owner = w.provider(|supply| supply.spec.gpu_count = 4);
-    let buyer = w.buyer(10 * USDC);
+    let buyer = w.buyer(30 * USDC);
     let keys = traded(&mut w, &buyer, &owner, 1_000_001);
     assert_eq!(record(&mut w, &keys).price, 250_001);
 }
@@ -98,7 +98,7 @@ fn the_price_is_that_of_one_gpu() {
 fn a_lease_is_counted_once_and_the_second_time_changes_nothing() {
     let mut w = World::new();
     open(&mut w, CLASS);
-    let (owner, buyer) = (w.provider(|_| {}), w.buyer(10 * USDC));
+    let (owner, buyer) = (w.provider(|_| {}), w.buyer(30 * USDC));
     let keys = traded(&mut w, &buyer, &owner, 1_000_000);
     record(&mut w, &keys);
     w.changes_nothing(record_trade(&keys, 1, 1));
@@ -110,7 +110,7 @@ fn a_lease_is_counted_once_and_the_second_time_changes_nothing() {
 fn one_buyer_alone_holds_one_place_of_a_young_index() {
     let mut w = World::new();
     open(&mut w, CLASS);
-    let (owner, buyer) = (w.provider(|_| {}), w.buyer(30 * USDC));
+    let (owner, buyer) = (w.provider(|_| {}), w.buyer(100 * USDC));
     for (price, index) in [(1_000_000, 1_000_000), (1_100_000, 1_050_000), (1_060_000, 1_060_000)] {
         let keys = traded(&mut w, &buyer, &owner, price);
         let now = record(&mut w, &keys);
@@ -132,15 +132,17 @@ fn a_lease_that_is_not_over_not_paid_too_short_or_too_cheap_is_no_trade() {
     w.settle(&running);
     assert_eq!(w.refuse(record_trade(&running, 1, 1), &[]), "market NotATrade", "a second short of ten minutes");
 
-    let cheap = w.running(&buyer, &owner, 500_000, |args| args.max_duration_s = 359);
-    w.pass(3_000);
-    w.expire(&cheap);
+    let cheap = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(2_000);
+    w.stop(&buyer, &cheap);
     w.settle(&cheap);
-    assert_eq!(w.refuse(record_trade(&cheap, 1, 1), &[]), "market NotATrade", "a fee below a thousandth of a USDC");
+    assert_eq!(w.refuse(record_trade(&cheap, 1, 1), &[]), "market NotATrade", "a fee below a tenth of a USDC");
 
     let terms = Supply { units: 8, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&owner, terms);
-    let long = w.running(&buyer, &owner, 1_000_000, |_| {});
+    let long = w.running(&buyer, &owner, 30_000_000, |args| {
+        (args.max_price, args.max_duration_s) = (30_000_000, 1_200);
+    });
     w.pass(600);
     w.stop(&buyer, &long);
     w.settle(&long);
@@ -169,7 +171,7 @@ fn a_provider_that_rents_from_itself_is_not_counted_in_index_or_reputation() {
     open(&mut w, CLASS);
     let owner = w.provider(|_| {});
     for key in [owner.authority.insecure_clone(), owner.node.insecure_clone()] {
-        let buyer = w.buyer_with(key, 10 * USDC);
+        let buyer = w.buyer_with(key, 30 * USDC);
         let keys = traded(&mut w, &buyer, &owner, 1_000_000);
         assert_eq!(w.refuse(record_trade(&keys, 1, 1), &[]), "market SelfDealing");
         w.close_lease(&keys);
@@ -185,7 +187,7 @@ fn foreign_accounts_are_refused() {
     let elsewhere = open(&mut w, (1, 2));
     let other_model = open(&mut w, (2, 1));
     let (owner, other) = (w.provider(|_| {}), w.provider(|_| {}));
-    let buyer = w.buyer(10 * USDC);
+    let buyer = w.buyer(30 * USDC);
     let keys = traded(&mut w, &buyer, &owner, 1_000_000);
     let good = record_trade(&keys, 1, 1);
     let foreign = swapped(&good, &keys.offer, other.offer);
@@ -207,7 +209,7 @@ fn the_sixty_fifth_trade_forgets_the_first_and_one_buyer_never_holds_more_than_a
     let mut w = World::new();
     let index = open(&mut w, CLASS);
     let owner = w.provider(|_| {});
-    let regular = w.buyer(100 * USDC);
+    let regular = w.buyer(300 * USDC);
     // 63 other trades, written where no transaction could: the ring's own rules are tried in the core's tests.
     let keys = traded(&mut w, &regular, &owner, 1_000_000);
     record(&mut w, &keys);

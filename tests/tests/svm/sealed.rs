@@ -6,6 +6,7 @@ use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
 use gridlease_sdk::instruction::job;
+use gridlease_sdk::instruction::provider;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::outcome::Done;
@@ -237,6 +238,10 @@ fn a_commitment_is_refused_where_signer_mode_bond_or_accounts_are_wrong() {
     let buyer = w.buyer(20 * USDC);
     let (owner, other) = (w.provider(|_| {}), w.provider(|_| {}));
     let poor = w.registered(BOND - 1);
+    let supply = Supply::default();
+    let terms = supply.terms(w.now().ts.0);
+    let post = provider::post_offer(&poor.node.pubkey(), &poor.record, 1, supply.machine(), terms);
+    w.ok(&[post], &[&poor.node]);
     let job = auction(&mut w, &buyer);
     let open = w.job(&buyer, |_| {});
     let good = commit_of(&owner, &job, 900_000);
@@ -297,7 +302,7 @@ fn a_revealed_bid_that_is_no_longer_good_keeps_its_bond_and_stays_out_of_the_boo
     let keys: Vec<_> = bids.iter().map(|(owner, price, _)| commit(&mut w, owner, &job, *price)).collect();
     w.starting(&buyer, &full, 1_000_000, |_| {});
     w.withdraw_offer(&withdrawn);
-    assert!(w.find::<Offer>(&withdrawn.offer).is_none());
+    assert_eq!(w.read::<Offer>(&withdrawn.offer).sealed, 1, "it stands as long as its bid");
     w.at(close(&w, &job));
     for (keys, (owner, price, reason)) in keys.iter().zip(bids) {
         assert_eq!(refused(&reveal(&mut w, keys, price)), reason, "{price}");

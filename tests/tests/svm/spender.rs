@@ -1,6 +1,6 @@
 //! The hot key of a purse: it posts up to its cap, and can do nothing else.
 
-use gridlease_core::limits::SPENDER_PERIOD_BOUNDS;
+use gridlease_core::limits::CAP_PERIOD_BOUNDS;
 use gridlease_sdk::account::{Job, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::{job, lease, purse};
@@ -174,7 +174,7 @@ fn a_spender_needs_a_cap_and_a_period_inside_its_bounds_and_the_owner_s_word() {
     let buyer = w.buyer(USDC);
     let other = w.buyer(USDC);
     let (key, spender) = (buyer.key.pubkey(), w.key().pubkey());
-    let (least, most) = SPENDER_PERIOD_BOUNDS;
+    let (least, most) = CAP_PERIOD_BOUNDS;
     let (least, most) = (u32::try_from(least.0).unwrap(), u32::try_from(most.0).unwrap());
     let cases = [
         ("no cap", purse::set_spender(&key, &spender, 0, HOUR), "market ZeroAmount"),

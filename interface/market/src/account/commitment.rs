@@ -25,6 +25,6 @@ pub struct Commitment {
     pub hash: [u8; 32],
     /// Stake bound, in atoms.
     pub amount: u64,
-    /// Zero.
-    pub reserved: [u8; 32],
+    /// The offer whose limit of stake counts it; zero in one of the first edition.
+    pub offer: Pubkey,
 }

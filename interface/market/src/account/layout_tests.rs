@@ -11,18 +11,19 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Header>(), 16);
     assert_eq!(size_of::<Config>(), 432);
     assert_eq!(size_of::<GpuClaim>(), 160);
-    assert_eq!(size_of::<Purse>(), 288);
-    assert_eq!(size_of::<Provider>(), 520);
+    assert_eq!(size_of::<Purse>(), 352);
+    assert_eq!(size_of::<Provider>(), 584);
     assert_eq!(size_of::<SpecData>(), 36);
-    assert_eq!(size_of::<RequirementData>(), 56);
-    assert_eq!(size_of::<Offer>(), 280);
+    assert_eq!(size_of::<RequirementData>(), 64);
+    assert_eq!(size_of::<Offer>(), 376);
+    assert_eq!(size_of::<Machine>(), 392);
     assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 952);
+    assert_eq!(size_of::<Job>(), 960);
     assert_eq!(size_of::<Lease>(), 616);
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);
     assert_eq!(size_of::<PriceIndex>(), 1_616);
-    assert_eq!(size_of::<Array>(), 424);
+    assert_eq!(size_of::<Array>(), 432);
     assert_eq!(size_of::<TaskGroup>(), 896);
 }
 
@@ -34,6 +35,7 @@ fn discriminators_are_distinct() {
         Purse::DISCRIMINATOR,
         Provider::DISCRIMINATOR,
         Offer::DISCRIMINATOR,
+        Machine::DISCRIMINATOR,
         Job::DISCRIMINATOR,
         Lease::DISCRIMINATOR,
         Commitment::DISCRIMINATOR,

@@ -45,14 +45,24 @@ pub struct Offer {
     pub units_free: u16,
     /// 1 where anybody may enter it into auctions.
     pub auto_bid: u8,
-    /// Zero.
-    pub pad: [u8; 1],
+    /// 1 where its machine is retired: anyone may give notice for its leases, or abandon those without.
+    pub retired: u8,
     /// GPUs that are claimed for this offer.
     pub claimed: u16,
     /// Leases whose unit is free again but that still wait for money; the account stays until they are closed.
     pub unpaid: u16,
+    /// Sealed bids that are not resolved.
+    pub sealed: u16,
     /// Zero.
-    pub pad2: [u8; 6],
+    pub pad: [u8; 4],
+    /// Its machine: an account, or the provider record, which is the first one.
+    pub machine: Pubkey,
+    /// The most of the bond that its leases and sealed bids may bind, in atoms.
+    pub stake_limit: u64,
+    /// What they bind, and what was slashed of them, in atoms.
+    pub bound: u64,
+    /// Hot key of its machine: bids, ready, finish.
+    pub node_key: Pubkey,
     /// Zero.
-    pub reserved: [u8; 48],
+    pub reserved: [u8; 64],
 }

@@ -13,7 +13,7 @@ pub struct Provider {
     pub header: Header,
     /// Cold key: owns the record and the bond.
     pub authority: Pubkey,
-    /// Hot key of the node: bids, ready, finish; can never withdraw.
+    /// Hot key of its first machine: bids, ready, finish; can never withdraw. The record is that machine; others have an account each.
     pub node_key: Pubkey,
     /// Token account that is paid.
     pub payout: Pubkey,
@@ -55,6 +55,18 @@ pub struct Provider {
     pub endpoint: [u8; MAX_ENDPOINT],
     /// First eight bytes of the addresses of the buyers that counted last; none counts twice while it stands here.
     pub buyers: [[u8; 8]; RECENT_BUYERS],
+    /// GPUs that are claimed for its offers.
+    pub claims: u32,
+    /// Machines that have an account of their own.
+    pub machines: u32,
+    /// The most stake that the offers of its first machine may bind, in atoms.
+    pub stake_limit: u64,
+    /// What of that its offers were allotted, in atoms.
+    pub allotted: u64,
+    /// Offers of its first machine.
+    pub own_offers: u8,
     /// Zero.
-    pub reserved: [u8; 32],
+    pub pad2: [u8; 7],
+    /// Zero.
+    pub reserved: [u8; 64],
 }

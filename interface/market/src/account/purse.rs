@@ -14,7 +14,7 @@ pub struct Purse {
     pub owner: Pubkey,
     /// The token account that holds the money, owned by the purse.
     pub vault: Pubkey,
-    /// Hot key that may post jobs and nothing else; zero for none.
+    /// Hot key that may post jobs, and accept what it posted; zero for none.
     pub spender: Pubkey,
     /// Recorded holdings in atoms.
     pub balance: u64,
@@ -48,6 +48,18 @@ pub struct Purse {
     pub vault_bump: u8,
     /// Zero.
     pub pad: [u8; 7],
+    /// Key that stops, rejects, reopens, accepts, cancels, tops up, extends and speaks to nodes, and nothing else; zero for none.
+    pub guardian: Pubkey,
+    /// The most that the guardian adds to leases in one period, in atoms.
+    pub guardian_cap: u64,
+    /// What it added in the running period, in atoms.
+    pub guardian_spent: u64,
+    /// Start of the running period.
+    pub guardian_period_start: u64,
+    /// Length of the guardian's period in seconds.
+    pub guardian_period_s: u32,
+    /// Zero.
+    pub pad2: [u8; 4],
     /// Zero.
     pub reserved_space: [u8; 64],
 }

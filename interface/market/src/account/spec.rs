@@ -62,8 +62,10 @@ twin! {
 twin! {
     /// What a job needs; see `gridlease_core::requirement::Requirement` for the meaning of each field.
     RequirementData, RequirementArgs {
-        /// GPU models that will do, a bit each; zero: any.
+        /// GPU models 0 to 63 that will do, a bit each; zero in both halves: any.
         gpu_models: u64,
+        /// GPU models 64 to 127 that will do.
+        gpu_models_high: u64,
         /// Least stake in atoms.
         min_stake: u64,
         /// Memory of each GPU in MiB.
@@ -90,5 +92,12 @@ twin! {
         min_reputation: u16,
         /// GPUs needed.
         gpu_count: u8,
+    }
+}
+
+impl RequirementData {
+    /// The models that will do, in both halves of the mask.
+    pub fn models(&self) -> u128 {
+        u128::from(self.gpu_models_high) << 64 | u128::from(self.gpu_models)
     }
 }

@@ -3,6 +3,7 @@
 mod array;
 mod job;
 mod lease;
+mod machine;
 mod offer;
 mod price_index;
 mod provider;

@@ -1,9 +1,10 @@
 //! An offer.
 
-use gridlease_core::UnixTs;
 use gridlease_core::gpu::{model_name, region_name};
 use gridlease_core::gpu_claim::Claims;
+use gridlease_core::machine::StakeLimit;
 use gridlease_core::requirement::OfferSpec;
+use gridlease_core::{Atoms, RuleResult, UnixTs};
 
 use crate::account::{Offer, offer_state};
 
@@ -40,5 +41,28 @@ impl Offer {
     /// The region in words.
     pub fn region(&self) -> &'static str {
         region_name(self.spec.region).unwrap_or("unknown")
+    }
+
+    /// What it may bind of its provider's bond.
+    pub fn limit(&self) -> StakeLimit {
+        StakeLimit { limit: Atoms(self.stake_limit), bound: Atoms(self.bound) }
+    }
+
+    /// Binds the stake of a lease or a sealed bid.
+    ///
+    /// # Errors
+    /// Those of [`StakeLimit::bind`].
+    pub fn bind(&mut self, stake: Atoms) -> RuleResult<()> {
+        self.bound = self.limit().bind(stake)?.bound.0;
+        Ok(())
+    }
+
+    /// Takes back what was left of a reservation.
+    ///
+    /// # Errors
+    /// Those of [`StakeLimit::unbind`].
+    pub fn unbind(&mut self, left: Atoms) -> RuleResult<()> {
+        self.bound = self.limit().unbind(left)?.bound.0;
+        Ok(())
     }
 }

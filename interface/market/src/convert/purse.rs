@@ -1,7 +1,9 @@
 //! A purse and the rules of its money.
 
+use anchor_lang::prelude::Pubkey;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse::Purse as Amounts;
-use gridlease_core::spender::Spender;
+use gridlease_core::purse_key::{PurseKey, PurseStep};
 use gridlease_core::{Atoms, RuleResult, Seconds, UnixTs};
 
 use crate::account::Purse;
@@ -27,8 +29,8 @@ impl Purse {
     }
 
     /// The spender's cap and what it used of it.
-    pub fn spender_rules(&self) -> Spender {
-        Spender {
+    pub fn spender_rules(&self) -> PeriodCap {
+        PeriodCap {
             cap: Atoms(self.spender_cap),
             spent: Atoms(self.spender_spent),
             period_start: UnixTs(self.spender_period_start),
@@ -37,9 +39,32 @@ impl Purse {
     }
 
     /// Writes back what moves; the length of the period is set with the key.
-    pub fn set_spender_rules(&mut self, next: &Spender) {
+    pub fn set_spender_rules(&mut self, next: &PeriodCap) {
         self.spender_cap = next.cap.0;
         self.spender_spent = next.spent.0;
         self.spender_period_start = next.period_start.0;
+    }
+
+    /// The guardian's cap and what it used of it.
+    pub fn guardian_rules(&self) -> PeriodCap {
+        PeriodCap {
+            cap: Atoms(self.guardian_cap),
+            spent: Atoms(self.guardian_spent),
+            period_start: UnixTs(self.guardian_period_start),
+            period: Seconds(self.guardian_period_s.into()),
+        }
+    }
+
+    /// Writes back what moves; the length of the period is set with the key.
+    pub fn set_guardian_rules(&mut self, next: &PeriodCap) {
+        self.guardian_cap = next.cap.0;
+        self.guardian_spent = next.spent.0;
+        self.guardian_period_start = next.period_start.0;
+    }
+
+    /// The role in which `signer` takes `step`; `None` where it may not.
+    pub fn key_for(&self, signer: &Pubkey, step: PurseStep) -> Option<PurseKey> {
+        let is = |key: &Pubkey| key == signer && *key != Pubkey::default();
+        PurseKey::of(is(&self.owner), is(&self.spender), is(&self.guardian), step)
     }
 }

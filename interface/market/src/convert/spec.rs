@@ -27,7 +27,7 @@ impl From<&SpecData> for OfferSpec {
 impl From<&RequirementData> for Requirement {
     fn from(data: &RequirementData) -> Self {
         Self {
-            gpu_models: data.gpu_models,
+            gpu_models: data.models(),
             gpu_count: data.gpu_count,
             vram_mib: data.vram_mib,
             compute_capability: data.compute_capability,

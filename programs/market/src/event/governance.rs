@@ -98,6 +98,28 @@ pub struct SpenderSet {
     pub period_s: u32,
 }
 
+/// An account was brought to the present layout.
+#[event]
+pub struct Migrated {
+    /// The account.
+    pub account: Pubkey,
+    /// The layout version that it has now.
+    pub version: u8,
+}
+
+/// A purse got a guardian, or lost it.
+#[event]
+pub struct GuardianSet {
+    /// The purse.
+    pub purse: Pubkey,
+    /// The guardian; zero: none.
+    pub guardian: Pubkey,
+    /// The most that it adds to leases in one period, in atoms.
+    pub cap: u64,
+    /// Length of a period in seconds.
+    pub period_s: u32,
+}
+
 /// Tokens that were in a vault without being recorded went to the purse's owner.
 #[event]
 pub struct DonationSwept {

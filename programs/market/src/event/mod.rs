@@ -69,6 +69,36 @@ pub struct ProviderRecorded {
     pub endpoint: String,
     /// X25519 key for sealed secrets; zero for none.
     pub x25519: [u8; 32],
+    /// The most stake that the offers of its first machine may bind, in atoms.
+    pub stake_limit: u64,
+}
+
+/// A machine was registered or changed, or retired by the cold key.
+#[event]
+pub struct MachineRecorded {
+    /// The machine.
+    pub machine: Pubkey,
+    /// Its provider.
+    pub provider: Pubkey,
+    /// Its node key.
+    pub node_key: Pubkey,
+    /// SHA-256 of its TLS certificate.
+    pub cert_fingerprint: [u8; 32],
+    /// X25519 key for sealed secrets; zero for none.
+    pub x25519: [u8; 32],
+    /// The most stake that its offers may bind, in atoms.
+    pub stake_limit: u64,
+    /// Whether it is retired.
+    pub retired: bool,
+    /// URL of its API.
+    pub endpoint: String,
+}
+
+/// A retired machine without offers was closed.
+#[event]
+pub struct MachineClosed {
+    /// The machine.
+    pub machine: Pubkey,
 }
 
 /// An offer was posted or refreshed.

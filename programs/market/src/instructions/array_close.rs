@@ -2,12 +2,14 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
+use gridlease_core::purse_key::PurseStep;
 
 use super::array_post::task_rent;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};
+use crate::instructions::purse_keys::authorise;
 use crate::lamports::{self, pay_tip_beside};
 use crate::state::{Array, Purse};
 
@@ -15,10 +17,10 @@ use crate::state::{Array, Purse};
 #[event_cpi]
 #[derive(Accounts)]
 pub struct CancelArray<'info> {
-    /// The purse's owner.
-    pub owner: Signer<'info>,
+    /// The purse's owner or its guardian.
+    pub signer: Signer<'info>,
     /// Gets the reservation back.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated)]
@@ -49,6 +51,7 @@ pub struct CloseArray<'info> {
 /// the purse, and anybody may cancel its tasks without a lease. Leases run on until they end or the buyer stops them. On
 /// an array that is over, nothing changes.
 pub fn cancel_array(ctx: Context<CancelArray>) -> Result<()> {
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Cancel)?;
     let now = now()?;
     let event = {
         let mut array = ctx.accounts.array.load_mut()?;

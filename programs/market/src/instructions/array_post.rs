@@ -51,9 +51,11 @@ impl From<&ArrayShape> for rules::Shape {
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8, shape: ArrayShape)]
 pub struct PostArray<'info> {
-    /// The purse's owner; pays all rent and gets it back.
-    #[account(mut)]
+    /// The purse's owner.
     pub owner: Signer<'info>,
+    /// Pays all rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// The budget is reserved in it.
@@ -61,7 +63,7 @@ pub struct PostArray<'info> {
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
     #[account(
-        init, payer = owner, space = Array::space(shape.count.min(MAX_TASKS).into(), uri_len.into()),
+        init, payer = payer, space = Array::space(shape.count.min(MAX_TASKS).into(), uri_len.into()),
         seeds = [ARRAY_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump,
     )]
     pub array: AccountLoader<'info, Array>,
@@ -96,7 +98,7 @@ pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: Arra
     let jobs = u32::from(shape.parallel).saturating_mul(shape.replicas.into());
     let tips = tip::prepaid_array(shape.count.into(), jobs, args.attempts);
     let lamports = rent.checked_add(tips).ok_or_else(|| rule(RuleError::Overflow))?;
-    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.owner, ctx.accounts.array.as_ref(), lamports)
+    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.payer, ctx.accounts.array.as_ref(), lamports)
 }
 
 /// Rent of the accounts of one task: its jobs, and its group where it has replicas.
@@ -140,7 +142,7 @@ fn write(
         Header { version: ACCOUNT_VERSION, shard: shard_of(&array_key), bump: ctx.bumps.array, ..Header::default() };
     array.owner = purse.owner;
     array.purse = ctx.accounts.purse.key();
-    array.payer = ctx.accounts.owner.key();
+    array.payer = ctx.accounts.payer.key();
     array.manifest_hash = args.manifest_hash;
     array.image_digest = args.image_digest;
     array.number = number;

@@ -118,12 +118,12 @@ pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
     Ok(())
 }
 
-/// A provider without offers and leases shall be closed by its cold key, which gets the rent back. Its history goes with it:
+/// A provider without offers, machines and leases shall be closed by its cold key, which gets the rent back. Its history goes with it:
 /// it comes back as a newcomer, which any key can be.
 pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
     {
         let provider = ctx.accounts.provider.load()?;
-        if provider.offers != 0 {
+        if provider.offers != 0 || provider.machines != 0 {
             return Err(rule(RuleError::NotEmpty));
         }
         if provider.leases != 0 {

@@ -8,22 +8,22 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{CheckpointWritten, NoticeGiven};
-use crate::state::{Job, Lease, Provider};
+use crate::state::{Job, Lease, Offer, Provider};
 
 /// Accounts of `checkpoint`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Checkpoint<'info> {
-    /// The provider's node key.
+    /// The offer's node key.
     pub node_key: Signer<'info>,
-    /// Read.
+    /// Names the node key.
     #[account(has_one = node_key @ MarketError::NotNodeKey)]
-    pub provider: AccountLoader<'info, Provider>,
+    pub offer: AccountLoader<'info, Offer>,
     /// Keeps the checkpoint, with which a next lease resumes.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    #[account(mut, has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 
@@ -31,12 +31,14 @@ pub struct Checkpoint<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct GiveNotice<'info> {
-    /// The provider's node key or authority.
+    /// The offer's node key, or the provider's authority; anyone where the machine is retired.
     pub signer: Signer<'info>,
-    /// Read.
+    /// Names the authority.
     pub provider: AccountLoader<'info, Provider>,
+    /// Names the node key.
+    pub offer: AccountLoader<'info, Offer>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 
@@ -63,14 +65,16 @@ pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64
     Ok(())
 }
 
-/// Where a notice was agreed (two minutes with a spot offer), the provider shall be able to give it; when it is over, the
+/// Where a notice was agreed (two minutes with a spot offer), the provider shall be able to give it, and anyone for a machine that
+/// is retired; when it is over, the
 /// node may finish the lease with the reason "notice", which is no fault. A second notice changes nothing.
 pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
     let now = now()?;
     let signer = ctx.accounts.signer.key();
     let notice_end = {
-        let provider = ctx.accounts.provider.load()?;
-        require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
+        let offer = ctx.accounts.offer.load()?;
+        let own = signer == offer.node_key || signer == ctx.accounts.provider.load()?.authority;
+        require!(own || offer.retired == 1, MarketError::NotNodeKey);
         let mut lease = ctx.accounts.lease.load_mut()?;
         let before = lease.rules().or_rule()?;
         let mut next = before;

@@ -3,6 +3,7 @@
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use anchor_lang::system_program;
+use gridlease_core::gpu_claim::check_backing;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::{RuleError, UnixTs};
 use program_common::{require, require_keys_eq};
@@ -12,6 +13,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusClaimed, GpusReleased};
 use crate::lamports;
+use crate::staking_cpi::read_own;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{GpuClaim, Header, Offer, Provider, offer_state, shard_of};
 use market_interface::seed::GPU_SEED;
@@ -20,15 +22,18 @@ use market_interface::seed::GPU_SEED;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ClaimGpus<'info> {
-    /// The provider's node key; pays the rent.
+    /// The offer's node key; pays the rent.
     #[account(mut)]
     pub node_key: Signer<'info>,
-    /// Read.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    /// Counts the claims of all its offers.
+    #[account(mut, has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// Counts its claims.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
+    /// The provider's bond: its operator's own stake stands behind the claims.
+    /// CHECK: owner and layout are checked when it is read.
+    pub bond: UncheckedAccount<'info>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,
 }
@@ -37,9 +42,10 @@ pub struct ClaimGpus<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ReleaseGpus<'info> {
-    /// The provider's node key or authority; anybody once the offer is stale.
+    /// The offer's node key or the provider's authority; anyone once the offer is stale.
     pub signer: Signer<'info>,
-    /// Read.
+    /// Counts the claims of all its offers.
+    #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Counts its claims.
     #[account(mut, has_one = provider @ MarketError::Unrelated)]
@@ -53,8 +59,8 @@ pub struct ReleaseGpus<'info> {
     pub payer: UncheckedAccount<'info>,
 }
 
-/// At most eight GPUs shall be claimed for a live offer that has so many; one that is claimed already, by whomever, shall
-/// be refused. The node key pays the rent and gets it back.
+/// At most eight GPUs shall be claimed for a live offer that has so many, with a USDC of the operator's own stake for each GPU of
+/// all the provider's offers; one that is claimed already, by anyone, shall be refused. The node key pays the rent and gets it back.
 pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8; 32]>) -> Result<()> {
     let claims = ctx.remaining_accounts;
     require!(hashes.len() == claims.len() && hashes.len() <= MAX_CLAIMS, MarketError::WrongClaims);
@@ -62,6 +68,11 @@ pub fn claim_gpus<'info>(ctx: Context<'info, ClaimGpus<'info>>, hashes: Vec<[u8;
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.header.state == offer_state::LIVE, MarketError::OfferNotLive);
         offer.claimed = offer.claims().claim(hashes.len()).or_rule()?;
+        let mut provider = ctx.accounts.provider.load_mut()?;
+        // At most eight.
+        let claims = provider.claims.checked_add(hashes.len() as u32).ok_or_else(|| rule(RuleError::Overflow))?;
+        check_backing(read_own(&ctx.accounts.bond)?, claims).or_rule()?;
+        provider.claims = claims;
         offer.claimed
     };
     for (claim, hash) in claims.iter().zip(&hashes) {
@@ -91,27 +102,33 @@ fn open_claim<'info>(accounts: &ClaimGpus<'info>, claim: &AccountInfo<'info>, ha
     Ok(())
 }
 
-/// Claims that no open lease needs shall be given up by the provider at any time, and by anybody once the offer has no lease
-/// and has been expired or withdrawn for a day; their rent goes to who paid it.
+/// Claims that no open lease needs shall be given up by the provider at any time, and by anyone once the offer has no lease
+/// and has been expired or withdrawn for a week; their rent goes to who paid it.
 pub fn release_gpus<'info>(ctx: Context<'info, ReleaseGpus<'info>>) -> Result<()> {
     let mut pairs = vec![ctx.accounts.claim.to_account_info(), ctx.accounts.payer.to_account_info()];
     pairs.extend_from_slice(ctx.remaining_accounts);
     let (hashes, claimed) = {
-        let provider = ctx.accounts.provider.load()?;
+        let mut provider = ctx.accounts.provider.load_mut()?;
         let signer = ctx.accounts.signer.key();
         let mut offer = ctx.accounts.offer.load_mut()?;
-        let own = signer == provider.node_key || signer == provider.authority;
+        let own = signer == offer.node_key || signer == provider.authority;
         let stale = offer.claims().is_stale(UnixTs(offer.header.due_ts), now()?.ts);
         require!(own || stale, MarketError::NotNodeKey);
-        let hashes = release(&ctx.accounts.offer.key(), &mut offer, &pairs)?;
+        let hashes = release(&ctx.accounts.offer.key(), &mut offer, &mut provider, &pairs)?;
         (hashes, offer.claimed)
     };
     tell(&ctx.accounts.event_authority, &GpusReleased { offer: ctx.accounts.offer.key(), hashes, claimed })?;
     close_claims(&pairs)
 }
 
-/// Checks the claims in `pairs` (each followed by its payer) and takes them off the offer's count; returns their hashes.
-pub fn release(offer_key: &Pubkey, offer: &mut Offer, pairs: &[AccountInfo]) -> Result<Vec<[u8; 32]>> {
+/// Checks the claims in `pairs` (each followed by its payer) and takes them off the offer's count and its provider's; returns their
+/// hashes.
+pub fn release(
+    offer_key: &Pubkey,
+    offer: &mut Offer,
+    provider: &mut Provider,
+    pairs: &[AccountInfo],
+) -> Result<Vec<[u8; 32]>> {
     require!(pairs.len().is_multiple_of(2) && pairs.len() <= 2 * MAX_CLAIMS, MarketError::WrongClaims);
     let mut hashes: Vec<[u8; 32]> = Vec::with_capacity(pairs.len() / 2);
     for pair in pairs.chunks_exact(2) {
@@ -125,6 +142,8 @@ pub fn release(offer_key: &Pubkey, offer: &mut Offer, pairs: &[AccountInfo]) -> 
         hashes.push(claim.hash);
     }
     offer.claimed = offer.claims().release(hashes.len()).or_rule()?;
+    // Claims of the first edition were not counted in the provider's record.
+    provider.claims = provider.claims.saturating_sub(hashes.len() as u32);
     Ok(hashes)
 }
 

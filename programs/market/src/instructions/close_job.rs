@@ -2,12 +2,14 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
+use gridlease_core::purse_key::PurseStep;
 use program_common::require_keys_eq;
 
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};
+use crate::instructions::purse_keys::authorise;
 use crate::lamports::pay_tip;
 use crate::state::{Job, Purse};
 
@@ -15,10 +17,10 @@ use crate::state::{Job, Purse};
 #[event_cpi]
 #[derive(Accounts)]
 pub struct CancelJob<'info> {
-    /// The purse's owner.
-    pub owner: Signer<'info>,
+    /// The purse's owner or its guardian.
+    pub signer: Signer<'info>,
     /// Gets the reservation back.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated)]
@@ -47,6 +49,7 @@ pub struct CloseJob<'info> {
 
 /// The buyer shall be able to take a job back as long as it has no lease; all that it reserved returns to the purse.
 pub fn cancel_job(ctx: Context<CancelJob>) -> Result<()> {
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Cancel)?;
     let now = now()?;
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;

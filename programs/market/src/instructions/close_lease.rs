@@ -77,7 +77,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
             let mut record = ctx.accounts.provider.load_mut()?;
             record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
             record.earned = record.earned.saturating_add(lease.paid);
-            add_closed(&mut record, &lease, rules.reason);
+            add_closed(&mut record, &ctx.accounts.offer.load()?.node_key, &lease, rules.reason);
             if !releases {
                 let mut offer = ctx.accounts.offer.load_mut()?;
                 offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
@@ -106,9 +106,14 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     {
+        let left = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
         let mut offer = ctx.accounts.offer.load_mut()?;
         require!(offer.units_free < offer.units, MarketError::BadUnits);
         offer.units_free += 1;
+        // A lease of the first edition was bound without being counted.
+        if ctx.accounts.lease.load()?.header.version >= 2 {
+            offer.unbind(left).or_rule()?;
+        }
     }
     let signer = Signing {
         authority: &ctx.accounts.authority,

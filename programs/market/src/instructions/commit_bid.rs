@@ -11,7 +11,7 @@ use crate::event::BidCommitted;
 use crate::lamports;
 use crate::staking_cpi::{self, Signing};
 use crate::state::ACCOUNT_VERSION;
-use crate::state::{Commitment, Config, Header, Job, Provider, shard_of};
+use crate::state::{Commitment, Config, Header, Job, Offer, Provider, shard_of};
 use market_interface::seed::COMMIT_SEED;
 use staking_interface::ID as STAKING_ID;
 use staking_interface::account::Reservation;
@@ -20,7 +20,7 @@ use staking_interface::account::Reservation;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct CommitBid<'info> {
-    /// The provider's node key; pays the rent and gets it back.
+    /// The offer's node key; pays the rent and gets it back.
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Tells whether intake is paused; bump of the signing PDA.
@@ -29,8 +29,11 @@ pub struct CommitBid<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
-    #[account(has_one = node_key @ MarketError::NotNodeKey, has_one = bond @ MarketError::WrongBond)]
+    #[account(has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
+    /// The offer behind the bid: its limit of stake counts the sealed bid's bond.
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
+    pub offer: AccountLoader<'info, Offer>,
     /// Must not exist yet: a provider has one sealed bid in a job.
     #[account(
         init, payer = node_key, space = 8 + size_of::<Commitment>(),
@@ -62,8 +65,8 @@ pub struct CommitBid<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// A sealed bid shall bind the job's bond in the provider's stake and tell nothing else but its hash. It is not known of which
-/// offer and price it is, so those are checked when it is revealed.
+/// A sealed bid shall bind the job's bond in the provider's stake, within its offer's limit, and tell nothing else but its hash.
+/// Its price is not known, so that is checked when it is revealed.
 pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
     let now = now()?;
     let accounts = &*ctx.accounts;
@@ -100,6 +103,10 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         commitment.rent_to = accounts.node_key.key();
         commitment.hash = hash;
         commitment.amount = next.sealed_bond.0;
+        commitment.offer = accounts.offer.key();
+        let mut offer = accounts.offer.load_mut()?;
+        offer.bind(next.sealed_bond).or_rule()?;
+        offer.sealed = offer.sealed.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
         BidCommitted {
             job: commitment.job,
             provider: provider_key,

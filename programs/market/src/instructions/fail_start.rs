@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
+use gridlease_core::machine::{Leaving, leaving};
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
-use gridlease_core::{Atoms, Now, UnixTs};
-use program_common::require_keys_eq;
+use gridlease_core::{Atoms, Now, Seconds, UnixTs};
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
@@ -17,7 +17,7 @@ use crate::event::FaultSlashed;
 use crate::lamports::pay_tip;
 use crate::payout;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
-use crate::state::{Config, Job, Lease, Provider, Purse};
+use crate::state::{Config, Job, Lease, Offer, Provider, Purse};
 use crate::token;
 use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
@@ -26,7 +26,8 @@ use staking_interface::ID as STAKING_ID;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct FaultedLease<'info> {
-    /// Anybody once it is time; the node key for `abandon`, and at any time before ready for `fail_start`.
+    /// Anybody once it is time; the node key for `abandon`, and at any time before ready for `fail_start`; anyone for `abandon` where
+    /// the machine is retired and no notice was agreed.
     pub caller: Signer<'info>,
     /// Bump of the signing PDA, insurance account.
     #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
@@ -34,6 +35,8 @@ pub struct FaultedLease<'info> {
     /// Its reputation falls.
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
+    /// Names the node key.
+    pub offer: AccountLoader<'info, Offer>,
     /// Takes the reservation back, excludes the provider.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
@@ -49,6 +52,7 @@ pub struct FaultedLease<'info> {
         mut,
         has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
         has_one = purse @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
+        has_one = offer @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// The PDA by which the market signs for stake.
@@ -98,17 +102,22 @@ pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
         return Ok(()); // stale
     }
     let due = next.due();
-    let given_up = caller == ctx.accounts.provider.load()?.node_key;
+    let given_up = caller == ctx.accounts.offer.load()?.node_key;
     let back = next.fail_start(given_up, now).or_rule()?;
     end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), due, now)
 }
 
 /// A node that leaves a running lease without notice shall lose ten per cent of the stake reserved for it, to the buyer
-/// first; it is paid to this moment, or to its last checkpoint where the job asked for checkpoints.
+/// first; it is paid to this moment, or to its last checkpoint where the job asked for checkpoints. For a machine that is retired
+/// anyone shall see to it, where no notice was agreed that anyone could give instead.
 pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
-    require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
+    {
+        let offer = ctx.accounts.offer.load()?;
+        let retired = offer.retired == 1 && leaving(next.notice != Seconds::ZERO) == Leaving::Abandon;
+        require!(retired || ctx.accounts.caller.key() == offer.node_key, MarketError::NotNodeKey);
+    }
     let back = next.finish(EndReason::Abandoned, outcome.ran(), now).or_rule()?;
     end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
 }

@@ -8,17 +8,17 @@ use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
-use crate::state::{Job, Lease, Provider, Purse};
+use crate::state::{Job, Lease, Offer, Purse};
 
 /// Accounts of `finish`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Finish<'info> {
-    /// The provider's node key.
+    /// The offer's node key.
     pub node_key: Signer<'info>,
-    /// Read.
+    /// Names the node key.
     #[account(has_one = node_key @ MarketError::NotNodeKey)]
-    pub provider: AccountLoader<'info, Provider>,
+    pub offer: AccountLoader<'info, Offer>,
     /// Ends with the lease.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
@@ -28,7 +28,7 @@ pub struct Finish<'info> {
     /// Written.
     #[account(
         mut,
-        has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
+        has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
         has_one = purse @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,

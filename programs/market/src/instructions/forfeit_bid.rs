@@ -14,7 +14,7 @@ use crate::lamports::{self, pay_tip};
 use crate::payout;
 use crate::peek::peek;
 use crate::staking_cpi::{self, Signing, SlashAccounts};
-use crate::state::{Commitment, Config, Job, Purse};
+use crate::state::{Commitment, Config, Job, Offer, Purse};
 use crate::token;
 use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
@@ -62,6 +62,10 @@ pub struct ForfeitBid<'info> {
     /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub rent_to: UncheckedAccount<'info>,
+    /// The offer whose limit counts the bid; left out for a bid of the first edition, which names none.
+    /// CHECK: that it is the one that the sealed bid records is checked below.
+    #[account(mut)]
+    pub offer: Option<UncheckedAccount<'info>>,
     /// The PDA by which the market signs for stake.
     /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
@@ -111,6 +115,10 @@ pub struct ReleaseBid<'info> {
     /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
     pub rent_to: UncheckedAccount<'info>,
+    /// The offer whose limit counts the bid; left out for a bid of the first edition, which names none.
+    /// CHECK: that it is the one that the sealed bid records is checked below.
+    #[account(mut)]
+    pub offer: Option<UncheckedAccount<'info>>,
     /// The PDA by which the market signs for stake.
     /// CHECK: a wrong one cannot sign.
     pub authority: UncheckedAccount<'info>,
@@ -132,6 +140,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
     let key = accounts.commitment.key();
     staking_cpi::check_reservation(&accounts.reservation, &key)?;
+    let named = accounts.commitment.load()?.offer;
     let (due, split, event) = {
         let commitment = accounts.commitment.load()?;
         let round = UnixTs(commitment.header.due_ts);
@@ -179,6 +188,7 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     )?;
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)?;
+    resolve(accounts.offer.as_deref(), &named, Atoms::ZERO)?; // all of it is slashed, and stays bound
     tell(&ctx.accounts.event_authority, &event)?;
     let (commitment, tip_to) = (ctx.accounts.commitment.as_ref(), ctx.accounts.tip_to.as_ref());
     pay_tip(&ctx.accounts.event_authority, commitment, tip_to, due, now.ts)?;
@@ -204,6 +214,7 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
             Fate::Forfeit => return Err(rule(RuleError::WrongFate)),
         }
+        resolve(accounts.offer.as_deref(), &commitment.offer, Atoms(commitment.amount))?;
         BidReleased { job: commitment.job, provider: commitment.provider, commitment: key }
     };
     let signer = Signing {
@@ -215,4 +226,19 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)
+}
+
+/// Takes a sealed bid, which names the offer `named`, off that one's count, with `left` of its bond. A bid of the first edition names
+/// none.
+pub fn resolve(offer: Option<&AccountInfo>, named: &Pubkey, left: Atoms) -> Result<()> {
+    if *named == Pubkey::default() {
+        return Ok(());
+    }
+    let offer = offer.filter(|offer| offer.key == named).ok_or(MarketError::Unrelated)?;
+    let mut data = offer.try_borrow_mut_data()?;
+    let body = data.get_mut(8..8 + size_of::<Offer>()).ok_or(MarketError::Unrelated)?;
+    let offer: &mut Offer = bytemuck::try_from_bytes_mut(body).map_err(|_| MarketError::Unrelated)?;
+    offer.unbind(left).or_rule()?;
+    offer.sealed = offer.sealed.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+    Ok(())
 }

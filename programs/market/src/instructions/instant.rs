@@ -22,16 +22,18 @@ use staking_interface::ID as STAKING_ID;
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8)]
 pub struct PostInstant<'info> {
-    /// The purse's owner or its spender; pays the rent and gets it back.
-    #[account(mut)]
+    /// The purse's owner or its spender.
     pub signer: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// Tells whether intake is paused; slot length, fee, and the bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
-    #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
+    #[account(init, payer = payer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
     /// The first lease of this job.
     /// CHECK: created here, which checks its seeds.
@@ -79,7 +81,8 @@ pub fn post_instant<'info>(
         job: ctx.accounts.job.key(),
         bump: ctx.bumps.job,
         purse: ctx.accounts.purse.key(),
-        payer: ctx.accounts.signer.key(),
+        signer: ctx.accounts.signer.key(),
+        payer: ctx.accounts.payer.key(),
         number,
         uri_len,
         task: None,
@@ -114,7 +117,7 @@ pub fn post_instant<'info>(
     tell(&ctx.accounts.event_authority, &job_posted(&posting, &args, &posted))?;
     tell(&ctx.accounts.event_authority, &awarded)?;
     let tips = tip::prepaid_job(args.attempts);
-    lamports::pay_in(&accounts.system_program, &accounts.signer, accounts.job.as_ref(), tips)?;
+    lamports::pay_in(&accounts.system_program, &accounts.payer, accounts.job.as_ref(), tips)?;
     opening.fund(&taken, &rents)
 }
 

@@ -14,7 +14,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, LeaseResumed, LivenessChallenged};
 use crate::lamports::{self, pay_bounty, pay_tip};
-use crate::state::{Lease, Provider};
+use crate::state::{Lease, Offer, Provider};
 
 /// Outcomes in [`ChallengeResolved`].
 mod outcome {
@@ -45,14 +45,17 @@ pub struct Challenge<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct NodeLives<'info> {
-    /// The provider's node key; gets the bond.
+    /// The offer's node key; gets the bond.
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Its uptime is counted.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
+    /// Names the node key.
+    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    pub offer: AccountLoader<'info, Offer>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 

@@ -120,6 +120,7 @@ impl<'info> Candidate<'info> {
                 let offer = AccountLoader::<Offer>::try_from(self.offer)?;
                 let mut offer = offer.load_mut()?;
                 offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
+                offer.bind(stake).or_rule()?;
                 kin::admit(group, asked.job, &provider, self.bond)?;
                 let units = (offer.units_free, offer.units.saturating_sub(offer.units_free));
                 Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, units }))
@@ -176,6 +177,10 @@ impl<'info> Candidate<'info> {
             Err(refusal) => Ok(Err((refusal_code(&refusal), refusal.own_doing()))),
             Ok(_) if self.offer.lamports() < asked.rents.offer + asked.rents.lease + asked.rents.reservation => {
                 Ok(Err((MarketError::NoRent.into(), false)))
+            }
+            // Others won what its limit allows: no doing of its own.
+            Ok(stake) if offer.limit().bind(stake).is_err() => {
+                Ok(Err((refusal_code(&Refusal::Rule(RuleError::StakeLimit)), false)))
             }
             Ok(stake) => Ok(Ok((price, stake, offer.number))),
         }

@@ -16,16 +16,18 @@ use market_interface::seed::{PURSE_SEED, VAULT_SEED};
 #[event_cpi]
 #[derive(Accounts)]
 pub struct OpenPurse<'info> {
-    /// Owns the purse and pays the rent.
-    #[account(mut)]
+    /// Owns the purse.
     pub owner: Signer<'info>,
+    /// Pays the rent; it goes to the owner when the purse is closed.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Must not exist yet.
-    #[account(init, payer = owner, space = 8 + core::mem::size_of::<Purse>(), seeds = [PURSE_SEED, owner.key().as_ref()], bump)]
+    #[account(init, payer = payer, space = 8 + core::mem::size_of::<Purse>(), seeds = [PURSE_SEED, owner.key().as_ref()], bump)]
     pub purse: AccountLoader<'info, Purse>,
     /// Created here, owned by the purse.
-    #[account(init, payer = owner, seeds = [VAULT_SEED, purse.key().as_ref()], bump, token::mint = usdc_mint, token::authority = purse)]
+    #[account(init, payer = payer, seeds = [VAULT_SEED, purse.key().as_ref()], bump, token::mint = usdc_mint, token::authority = purse)]
     pub vault: Box<Account<'info, TokenAccount>>,
     /// The market's mint.
     #[account(address = config.load()?.usdc_mint @ MarketError::WrongMint)]

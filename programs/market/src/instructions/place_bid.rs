@@ -19,7 +19,7 @@ use crate::state::{Config, Job, Offer, Provider};
 #[event_cpi]
 #[derive(Accounts)]
 pub struct PlaceBid<'info> {
-    /// The provider's node key.
+    /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
@@ -27,10 +27,10 @@ pub struct PlaceBid<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
-    #[account(has_one = node_key @ MarketError::NotNodeKey, has_one = bond @ MarketError::WrongBond)]
+    #[account(has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The machine class behind the bid.
-    #[account(has_one = provider @ MarketError::Unrelated)]
+    #[account(has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// The provider's bond.
     /// CHECK: owner and layout are checked when it is read.
@@ -186,7 +186,8 @@ impl Bidder<'_> {
         // on an offer that does not live to the end of the auction.
         let until = if automatic { moving.award_ts() } else { now.ts };
         let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
-        bidder.check(&job.wanted(), price, until)?;
+        let stake = bidder.check(&job.wanted(), price, until)?;
+        self.offer.limit().bind(stake)?;
         let weights = gridlease_core::score::Weights::new(job.weights)?;
         let score = score(&weights, &self.provider.merit(), price, moving.terms.max_price)?;
         let entry = Entry {

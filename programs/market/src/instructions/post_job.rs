@@ -3,12 +3,13 @@
 use anchor_lang::prelude::*;
 use gridlease_core::job::{self as rules, Mode};
 use gridlease_core::limits::MAX_URI;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
 use program_common::require;
 
-use super::set_spender::authorise_posting;
+use super::purse_keys::authorise_spending;
 use crate::clock::now;
 use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
@@ -60,16 +61,18 @@ pub struct JobArgs {
 #[derive(Accounts)]
 #[instruction(number: u64, uri_len: u8)]
 pub struct PostJob<'info> {
-    /// The purse's owner or its spender; pays the rent and gets it back.
-    #[account(mut)]
+    /// The purse's owner or its spender.
     pub signer: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// The cap is reserved in it.
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
-    #[account(init, payer = signer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
+    #[account(init, payer = payer, space = Job::space(uri_len.into()), seeds = [JOB_SEED, purse.key().as_ref(), &number.to_le_bytes()], bump)]
     pub job: AccountLoader<'info, Job>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
@@ -88,7 +91,8 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         job: ctx.accounts.job.key(),
         bump: ctx.bumps.job,
         purse: ctx.accounts.purse.key(),
-        payer: ctx.accounts.signer.key(),
+        signer: ctx.accounts.signer.key(),
+        payer: ctx.accounts.payer.key(),
         number,
         uri_len,
         task: None,
@@ -103,7 +107,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
     write_uri(&ctx.accounts.job.to_account_info(), args.manifest_uri.as_bytes())?;
     tell(&ctx.accounts.event_authority, &event)?;
     let tips = tip::prepaid_job(args.attempts);
-    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.signer, ctx.accounts.job.as_ref(), tips)
+    lamports::pay_in(&ctx.accounts.system_program, &ctx.accounts.payer, ctx.accounts.job.as_ref(), tips)
 }
 
 /// Where a job is written, and who stands behind it.
@@ -114,6 +118,8 @@ pub struct Posting {
     pub bump: u8,
     /// The purse that pays.
     pub purse: Pubkey,
+    /// Who posts it.
+    pub signer: Pubkey,
     /// Who pays the rent and gets it back.
     pub payer: Pubkey,
     /// The job's number.
@@ -177,12 +183,12 @@ pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs
     Ok(posted)
 }
 
-/// Reserves a new job's cap in its purse, and counts the job. Its payer is the purse's owner, or its spender within its cap.
+/// Reserves a new job's cap in its purse, and counts the job. It is posted by the purse's owner, or by its spender within its cap.
 pub fn reserve(purse: &mut Purse, posting: &Posting, cap: Atoms, now: Now) -> Result<()> {
     let number = posting.number;
     require!(number > purse.last_job, MarketError::NumberUsed);
     numbers::check(number, now.slot).or_rule()?;
-    authorise_posting(purse, &posting.payer, cap, now.ts)?;
+    authorise_spending(purse, &posting.signer, PurseStep::Post, cap, now.ts)?;
     require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
     let mut amounts = purse.amounts();
     amounts.reserve(cap).or_rule()?;

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
-use gridlease_core::{PricePerHour, RuleError, job, tip};
+use gridlease_core::{Atoms, PricePerHour, RuleError, job, tip};
 use program_common::require;
 
 use crate::clock::now;
@@ -14,7 +14,7 @@ use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
 use crate::lamports;
 use crate::state::ACCOUNT_VERSION;
-use crate::state::{Config, Header, Lease, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
+use crate::state::{Config, Header, Lease, Machine, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
 use market_interface::seed::OFFER_SEED;
 use staking_interface::account::Reservation;
 
@@ -44,6 +44,8 @@ pub struct OfferMachine {
     pub benchmark_hash: [u8; 32],
     /// Benchmark result; zero for none. It is stamped with the slot of the posting.
     pub benchmark: u64,
+    /// What its leases and sealed bids may bind of the bond, in atoms: a part of its machine's limit.
+    pub stake_limit: u64,
 }
 
 /// Accounts of `post_offer`.
@@ -51,14 +53,17 @@ pub struct OfferMachine {
 #[derive(Accounts)]
 #[instruction(number: u32)]
 pub struct PostOffer<'info> {
-    /// The provider's node key; pays the rent and gets it back.
+    /// The machine's node key; pays the rent and gets it back.
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// Counts its offers.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
+    /// The machine; left out for the provider's first one, which its record is.
+    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    pub machine: Option<AccountLoader<'info, Machine>>,
     /// Must not exist yet.
     #[account(init, payer = node_key, space = 8 + core::mem::size_of::<Offer>(), seeds = [OFFER_SEED, provider.key().as_ref(), &number.to_le_bytes()], bump)]
     pub offer: AccountLoader<'info, Offer>,
@@ -70,14 +75,11 @@ pub struct PostOffer<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct RefreshOffer<'info> {
-    /// The provider's node key; pays missing rent.
+    /// The offer's node key; pays missing rent.
     #[account(mut)]
     pub node_key: Signer<'info>,
-    /// Read.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
-    pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Moves the rent.
     pub system_program: Program<'info, System>,
@@ -87,11 +89,14 @@ pub struct RefreshOffer<'info> {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct WithdrawOffer<'info> {
-    /// The provider's node key or authority.
+    /// The offer's node key or the provider's authority; anyone where the machine is retired.
     pub signer: Signer<'info>,
     /// Counts its offers.
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
+    /// The offer's machine; left out for the provider's first one.
+    #[account(mut)]
+    pub machine: Option<AccountLoader<'info, Machine>>,
     /// Written, closed where no lease is open and no GPU claimed.
     #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
@@ -114,6 +119,21 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         let mut provider = ctx.accounts.provider.load_mut()?;
         require!(provider.offers < MAX_OFFERS, MarketError::TooMany);
         provider.offers += 1;
+        let limit = Atoms(machine.stake_limit);
+        let (machine_key, node_key) = match &ctx.accounts.machine {
+            None => {
+                let next = provider.own_machine().allot(limit).or_rule()?;
+                provider.set_own_machine(&next);
+                (provider_key, provider.node_key)
+            }
+            Some(account) => {
+                let mut machine = account.load_mut()?;
+                let next = machine.rules().allot(limit).or_rule()?;
+                machine.set_rules(&next);
+                (account.key(), machine.node_key)
+            }
+        };
+        require_keys_eq!(ctx.accounts.node_key.key(), node_key, MarketError::NotNodeKey);
         let mut offer = ctx.accounts.offer.load_init()?;
         offer.header = Header {
             version: ACCOUNT_VERSION,
@@ -124,6 +144,9 @@ pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, t
         };
         offer.provider = provider_key;
         offer.payer = ctx.accounts.node_key.key();
+        offer.machine = machine_key;
+        offer.node_key = node_key;
+        offer.stake_limit = machine.stake_limit;
         offer.gpu_root = machine.gpu_root;
         offer.benchmark_hash = machine.benchmark_hash;
         offer.benchmark = machine.benchmark;
@@ -159,17 +182,20 @@ pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Resul
     let key = ctx.accounts.offer.key();
     let (closed, hashes, claimed) = {
         let mut provider = ctx.accounts.provider.load_mut()?;
-        require!(signer == provider.node_key || signer == provider.authority, MarketError::NotNodeKey);
         let mut offer = ctx.accounts.offer.load_mut()?;
+        let own = signer == offer.node_key || signer == provider.authority;
+        require!(own || offer.retired == 1, MarketError::NotNodeKey);
         offer.header.state = offer_state::WITHDRAWN;
         offer.header.due_ts = 0;
         let hashes = match ctx.remaining_accounts {
             [] => Vec::new(),
-            pairs => claim_gpus::release(&key, &mut offer, pairs)?,
+            pairs => claim_gpus::release(&key, &mut offer, &mut provider, pairs)?,
         };
-        let closed = offer.units_free == offer.units && offer.unpaid == 0 && offer.claimed == 0;
+        let idle = offer.units_free == offer.units && offer.unpaid == 0 && offer.sealed == 0;
+        let closed = idle && offer.claimed == 0;
         if closed {
             provider.offers = provider.offers.saturating_sub(1);
+            give_back(&mut provider, ctx.accounts.machine.as_ref(), &ctx.accounts.provider.key(), &offer)?;
         }
         (closed, hashes, offer.claimed)
     };
@@ -180,6 +206,29 @@ pub fn withdraw_offer<'info>(ctx: Context<'info, WithdrawOffer<'info>>) -> Resul
     claim_gpus::close_claims(ctx.remaining_accounts)?;
     if closed {
         ctx.accounts.offer.close(ctx.accounts.payer.to_account_info())?;
+    }
+    Ok(())
+}
+
+/// Gives the limit of an offer that is closed back to its machine.
+fn give_back(
+    provider: &mut Provider,
+    machine: Option<&AccountLoader<Machine>>,
+    provider_key: &Pubkey,
+    offer: &Offer,
+) -> Result<()> {
+    match machine {
+        None => {
+            require_keys_eq!(offer.machine, *provider_key, MarketError::Unrelated);
+            let next = provider.own_machine().take_back(&offer.limit()).or_rule()?;
+            provider.set_own_machine(&next);
+        }
+        Some(account) => {
+            require_keys_eq!(offer.machine, account.key(), MarketError::Unrelated);
+            let mut machine = account.load_mut()?;
+            let next = machine.rules().take_back(&offer.limit()).or_rule()?;
+            machine.set_rules(&next);
+        }
     }
     Ok(())
 }

@@ -81,9 +81,10 @@ pub fn record_trade(ctx: Context<RecordTrade>) -> Result<()> {
             return Ok(()); // counted already
         }
         let provider = ctx.accounts.provider.load()?;
-        require!(!provider.is_self(&lease.owner), MarketError::SelfDealing);
-        rules::check_trade(&lease.rules().or_rule()?).or_rule()?;
         let offer = ctx.accounts.offer.load()?;
+        let own = provider.is_self(&lease.owner) || offer.node_key == lease.owner;
+        require!(!own, MarketError::SelfDealing);
+        rules::check_trade(&lease.rules().or_rule()?).or_rule()?;
         let mut index = ctx.accounts.index.load_mut()?;
         let same = index.gpu_model == offer.spec.gpu_model && index.region == offer.spec.region;
         require!(same, MarketError::WrongIndex);

@@ -4,7 +4,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
-use crate::state::{Job, Lease, Provider, Purse};
+use crate::state::{Job, Lease, Offer, Purse};
 use anchor_lang::prelude::*;
 use program_common::require;
 
@@ -12,11 +12,11 @@ use program_common::require;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Ready<'info> {
-    /// The provider's node key.
+    /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Names the node key.
     #[account(has_one = node_key @ MarketError::NotNodeKey)]
-    pub provider: AccountLoader<'info, Provider>,
+    pub offer: AccountLoader<'info, Offer>,
     /// Gives back what it held beside the lease.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
@@ -26,7 +26,7 @@ pub struct Ready<'info> {
     /// Written.
     #[account(
         mut,
-        has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
+        has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
         has_one = purse @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,

@@ -7,19 +7,16 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::BenchmarkRecorded;
-use crate::state::{Offer, Provider, offer_state};
+use crate::state::{Offer, offer_state};
 
 /// Accounts of `record_benchmark`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct RecordBenchmark<'info> {
-    /// The provider's node key.
+    /// The offer's node key.
     pub node_key: Signer<'info>,
-    /// Read.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
-    pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
 }
 

@@ -8,6 +8,7 @@ use program_common::require;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
+use crate::instructions::machine::each_offer;
 use crate::payout;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Provider, shard_of};
@@ -25,6 +26,8 @@ pub struct NodeArgs {
     pub cert_fingerprint: [u8; 32],
     /// X25519 key for sealed secrets; zero for none.
     pub x25519: [u8; 32],
+    /// The most of the bond that the machine's leases and sealed bids may bind, in atoms.
+    pub stake_limit: u64,
     /// URL of the node's API: `https://…`, at most 128 bytes.
     pub endpoint: String,
 }
@@ -33,13 +36,15 @@ pub struct NodeArgs {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct RegisterProvider<'info> {
-    /// Cold key; pays the rent.
-    #[account(mut)]
+    /// Cold key.
     pub authority: Signer<'info>,
+    /// Pays the rent; it goes to the cold key when the record is closed.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Must not exist yet.
-    #[account(init, payer = authority, space = 8 + core::mem::size_of::<Provider>(), seeds = [PROVIDER_SEED, authority.key().as_ref()], bump)]
+    #[account(init, payer = payer, space = 8 + core::mem::size_of::<Provider>(), seeds = [PROVIDER_SEED, authority.key().as_ref()], bump)]
     pub provider: AccountLoader<'info, Provider>,
     /// Will be paid; of the market's mint, not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
@@ -51,7 +56,7 @@ pub struct RegisterProvider<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// Accounts of `update_node`.
+/// Accounts of `update_node`. Behind them, where the node key changes: all offers of the provider's first machine.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct UpdateNode<'info> {
@@ -89,11 +94,16 @@ pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Resu
     Ok(())
 }
 
-/// The cold key shall be able to change hot key, endpoint and certificate at once; the payout account not.
-pub fn update_node(ctx: Context<UpdateNode>, args: NodeArgs) -> Result<()> {
+/// The cold key shall be able to change hot key, endpoint, certificate and limit of stake of the provider's first machine at once;
+/// the payout account not. No offer keeps an old hot key.
+pub fn update_node<'info>(ctx: Context<'info, UpdateNode<'info>>, args: NodeArgs) -> Result<()> {
     check_endpoint(&args.endpoint)?;
     let payout = {
         let mut provider = ctx.accounts.provider.load_mut()?;
+        if provider.node_key != args.node_key {
+            let (key, offers) = (ctx.accounts.provider.key(), provider.own_offers);
+            each_offer(ctx.remaining_accounts, &key, offers, |offer| offer.node_key = args.node_key)?;
+        }
         set_node(&mut provider, &args);
         provider.payout
     };
@@ -109,10 +119,12 @@ fn recorded(provider: Pubkey, payout: Pubkey, args: &NodeArgs) -> ProviderRecord
         cert_fingerprint: args.cert_fingerprint,
         endpoint: args.endpoint.clone(),
         x25519: args.x25519,
+        stake_limit: args.stake_limit,
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<()> {
+/// A URL of a node's API.
+pub fn check_endpoint(endpoint: &str) -> Result<()> {
     let plain = endpoint.bytes().all(|byte| byte.is_ascii_graphic());
     require!(endpoint.len() <= MAX_ENDPOINT && plain && endpoint.starts_with("https://"), MarketError::BadString);
     Ok(())
@@ -122,9 +134,15 @@ fn set_node(provider: &mut Provider, args: &NodeArgs) {
     provider.node_key = args.node_key;
     provider.cert_fingerprint = args.cert_fingerprint;
     provider.x25519 = args.x25519;
-    provider.endpoint = [0; MAX_ENDPOINT];
-    for (to, from) in provider.endpoint.iter_mut().zip(args.endpoint.bytes()) {
+    provider.stake_limit = args.stake_limit;
+    (provider.endpoint, provider.endpoint_len) = endpoint_bytes(&args.endpoint);
+}
+
+/// An endpoint as accounts hold it.
+pub fn endpoint_bytes(endpoint: &str) -> ([u8; MAX_ENDPOINT], u8) {
+    let mut bytes = [0; MAX_ENDPOINT];
+    for (to, from) in bytes.iter_mut().zip(endpoint.bytes()) {
         *to = from;
     }
-    provider.endpoint_len = args.endpoint.len().min(MAX_ENDPOINT) as u8;
+    (bytes, endpoint.len().min(MAX_ENDPOINT) as u8)
 }

@@ -3,21 +3,23 @@
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use gridlease_core::limits::MAX_REJECTS;
+use gridlease_core::purse_key::PurseStep;
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
+use crate::instructions::purse_keys::authorise;
 use crate::state::{Job, Lease, Purse};
 
 /// Accounts of `reject_ready`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct RejectReady<'info> {
-    /// The purse's owner.
-    pub owner: Signer<'info>,
+    /// The purse's owner or its guardian.
+    pub signer: Signer<'info>,
     /// Gets the reservation back where the job ends.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Goes on, without this provider.
     #[account(mut)]
@@ -31,6 +33,7 @@ pub struct RejectReady<'info> {
 /// for: the meter's start is undone, nothing is charged or slashed, the provider is excluded from this job, and the job goes
 /// on while attempts remain.
 pub fn reject_ready(ctx: Context<RejectReady>) -> Result<()> {
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Reject)?;
     let now = now()?;
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;

@@ -6,6 +6,7 @@ use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
 use program_common::require;
 
+use super::forfeit_bid::resolve;
 use super::place_bid::{Bidder, refusal_code};
 use crate::clock::now;
 use crate::emit::tell;
@@ -28,8 +29,9 @@ pub struct RevealBid<'info> {
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
     pub provider: AccountLoader<'info, Provider>,
-    /// The offer behind the bid; it may be gone.
+    /// The offer behind the bid. It stands as long as the bid; one behind a bid of the first edition may be gone.
     /// CHECK: the hash proves it.
+    #[account(mut)]
     pub offer: UncheckedAccount<'info>,
     /// Closed.
     #[account(
@@ -85,6 +87,8 @@ pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result
         let mut job = accounts.job.load_mut()?;
         let mut moving = job.rules().or_rule()?;
         let round = UnixTs(commitment.header.due_ts);
+        // Before the bid is looked at: one limit counts both.
+        resolve(Some(&accounts.offer), &commitment.offer, Atoms(commitment.amount))?;
         let outcome = match fate(round, Some((&moving, UnixTs(job.ended_ts))), now.ts) {
             Fate::Wait => return Err(rule(RuleError::WindowOpen)),
             Fate::Forfeit => return Err(rule(RuleError::RevealClosed)),

@@ -1,21 +1,23 @@
 //! The buyer ends a lease.
 
 use anchor_lang::prelude::*;
+use gridlease_core::purse_key::PurseStep;
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
+use crate::instructions::purse_keys::authorise;
 use crate::state::{Job, Lease, Purse};
 
 /// Accounts of `stop`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Stop<'info> {
-    /// The purse's owner.
-    pub owner: Signer<'info>,
+    /// The purse's owner or its guardian.
+    pub signer: Signer<'info>,
     /// Gets the rest of the reservation back.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Ends with the lease.
     #[account(mut)]
@@ -28,6 +30,7 @@ pub struct Stop<'info> {
 /// The buyer shall be able to end its lease at any time: what is owed is fixed, at least a minute (before ready too, until the
 /// start deadline), and the rest returned to the purse. No token moves, so no account of the provider can hold this up.
 pub fn stop(ctx: Context<Stop>) -> Result<()> {
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Stop)?;
     let now = now()?;
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;

@@ -29,9 +29,11 @@ use staking_interface::seed::DELEGATION_SEED;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct OpenDelegation<'info> {
-    /// The delegator; may spend `from`, and pays the rent.
-    #[account(mut)]
+    /// The delegator; may spend `from`.
     pub delegator: Signer<'info>,
+    /// Pays the rent; it goes to the delegator when the delegation is closed.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -40,7 +42,7 @@ pub struct OpenDelegation<'info> {
     /// The delegation, new.
     #[account(
         init,
-        payer = delegator,
+        payer = payer,
         space = Delegation::SPACE,
         seeds = [DELEGATION_SEED, bond.key().as_ref(), delegator.key().as_ref()],
         bump

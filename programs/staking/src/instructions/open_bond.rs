@@ -17,22 +17,24 @@ use staking_interface::seed::{BOND_SEED, VAULT_SEED};
 ///
 /// - There shall be one bond per authority; a second call shall fail and change nothing.
 /// - The vault shall be a new token account of the configured mint, owned by the bond, at its derived address.
-/// - The signer shall pay the rent of both, and the bond's spare lamports, one of which each reservation borrows.
+/// - The payer shall pay the rent of both, and the bond's spare lamports, one of which each reservation borrows.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct OpenBond<'info> {
-    /// The provider's cold key; pays the rent.
-    #[account(mut)]
+    /// The provider's cold key.
     pub authority: Signer<'info>,
+    /// Pays the rent; it goes to the cold key when the bond is closed.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond, new.
-    #[account(init, payer = authority, space = Bond::SPACE, seeds = [BOND_SEED, authority.key().as_ref()], bump)]
+    #[account(init, payer = payer, space = Bond::SPACE, seeds = [BOND_SEED, authority.key().as_ref()], bump)]
     pub bond: AccountLoader<'info, Bond>,
     /// The bond's token account, new.
     #[account(
         init,
-        payer = authority,
+        payer = payer,
         seeds = [VAULT_SEED, bond.key().as_ref()],
         bump,
         token::mint = usdc_mint,
@@ -73,7 +75,7 @@ impl OpenBond<'_> {
             bond.vault_bump = ctx.bumps.vault;
             bond.invariant(accounts.vault.amount).or_rule()?;
         }
-        let spare = Transfer { from: accounts.authority.to_account_info(), to: accounts.bond.to_account_info() };
+        let spare = Transfer { from: accounts.payer.to_account_info(), to: accounts.bond.to_account_info() };
         system_program::transfer(CpiContext::new(accounts.system_program.key(), spare), SPARE_LAMPORTS)?;
         tell(&ctx.accounts.event_authority, &opened)?;
         Ok(())

@@ -26,9 +26,11 @@ use staking_interface::seed::REVENUE_SEED;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct OpenPool<'info> {
-    /// The bond's authority; pays the rent.
-    #[account(mut)]
+    /// The bond's authority.
     pub authority: Signer<'info>,
+    /// Pays the rent; it goes to the cold key when the bond is closed.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -37,7 +39,7 @@ pub struct OpenPool<'info> {
     /// The revenue vault, new.
     #[account(
         init,
-        payer = authority,
+        payer = payer,
         seeds = [REVENUE_SEED, bond.key().as_ref()],
         bump,
         token::mint = usdc_mint,

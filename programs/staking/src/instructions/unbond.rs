@@ -27,9 +27,11 @@ use staking_interface::seed::UNBONDING_SEED;
 #[derive(Accounts)]
 #[instruction(amount: u64, number: u32)]
 pub struct Unbond<'info> {
-    /// The bond's authority; pays the rent.
-    #[account(mut)]
+    /// The bond's authority.
     pub authority: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -38,7 +40,7 @@ pub struct Unbond<'info> {
     /// The request, new.
     #[account(
         init,
-        payer = authority,
+        payer = payer,
         space = Unbonding::SPACE,
         seeds = [UNBONDING_SEED, bond.key().as_ref(), authority.key().as_ref(), &number.to_le_bytes()],
         bump
@@ -90,7 +92,7 @@ impl Unbond<'_> {
             unbonding.bond = key;
             unbonding.owner = authority;
             unbonding.destination = accounts.destination.key();
-            unbonding.rent_to = authority;
+            unbonding.rent_to = accounts.payer.key();
             unbonding.shares = shares;
             unbonding.number = number;
             unbonding.kind = OPERATOR;
@@ -120,9 +122,11 @@ impl Unbond<'_> {
 #[derive(Accounts)]
 #[instruction(amount: u64, number: u32)]
 pub struct Undelegate<'info> {
-    /// The delegator, or the bond's authority; pays the rent.
-    #[account(mut)]
+    /// The delegator, or the bond's authority.
     pub signer: Signer<'info>,
+    /// Pays the rent and gets it back.
+    #[account(mut)]
+    pub payer: Signer<'info>,
     /// The configuration.
     pub config: AccountLoader<'info, Config>,
     /// The bond.
@@ -137,7 +141,7 @@ pub struct Undelegate<'info> {
     /// The request, new.
     #[account(
         init,
-        payer = signer,
+        payer = payer,
         space = Unbonding::SPACE,
         seeds = [UNBONDING_SEED, bond.key().as_ref(), delegator.key().as_ref(), &number.to_le_bytes()],
         bump
@@ -201,7 +205,7 @@ impl Undelegate<'_> {
             unbonding.bond = key;
             unbonding.owner = delegation.delegator;
             unbonding.destination = accounts.destination.key();
-            unbonding.rent_to = signer;
+            unbonding.rent_to = accounts.payer.key();
             unbonding.shares = shares;
             unbonding.number = number;
             unbonding.kind = DELEGATOR;

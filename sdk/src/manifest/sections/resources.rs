@@ -1,7 +1,9 @@
 //! `resources`: what the container gets.
 
+use gridlease_core::gpu::model_name;
+use gridlease_core::gpu::spelling::spelled;
+
 use super::{number, words};
-use crate::gpu;
 use crate::manifest::read::{Fields, Reader, join};
 use crate::manifest::types::{Gpu, Resources};
 use crate::manifest::units;
@@ -31,11 +33,18 @@ fn gpu_of(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
     let path = "resources.gpu";
     let node = fields.get("gpu")?;
     let fields = reader.fields(path, node, &["model", "count", "vram", "cuda"])?;
-    let (models, named_mib) = models(reader, fields, path);
+    let Named { models, memory_mib, count: named } = models(reader, fields, path);
+    let count = number(reader, fields, path, "count", Some(named.unwrap_or(1)), 1);
+    if let (Some(named), Some(node)) = (named, fields.get("count")) {
+        if named != count {
+            let problem = format!("is {count}, and {named} are written with the model");
+            reader.report(&join(path, "count"), node.at, &problem, "write the number in one place");
+        }
+    }
     Some(Gpu {
         models,
-        count: number(reader, fields, path, "count", Some(1), 1),
-        vram_mib: size(reader, fields, path, "vram", 0).max(named_mib),
+        count,
+        vram_mib: size(reader, fields, path, "vram", 0).max(memory_mib),
         cuda_min: fields
             .get("cuda")
             .and_then(|node| {
@@ -46,10 +55,21 @@ fn gpu_of(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
     })
 }
 
-/// One model or a list of them, by the market's names, and the memory in MiB that is written with them (`A100-80GB`), 0 for none.
-fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> (Vec<String>, u64) {
+/// What is written as the model.
+#[derive(Default)]
+struct Named {
+    /// The models, by the market's names.
+    models: Vec<String>,
+    /// The memory in MiB that is written with them (`A100-80GB`), 0 for none.
+    memory_mib: u64,
+    /// The count that is written with them (`h100:8`).
+    count: Option<u32>,
+}
+
+/// One model or a list of them.
+fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Named {
     let Some(node) = fields.get("model") else {
-        return (Vec::new(), 0);
+        return Named::default();
     };
     let advice = "write a model such as h100, or a list such as [h100, a100]";
     let written = if let Value::Scalar { .. } = node.value {
@@ -57,11 +77,12 @@ fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> (Vec<String>, 
     } else {
         words(reader, fields, path, "model", advice)
     };
-    let mut sizes: Vec<u32> = Vec::new();
-    let mut name = |word: String| match gpu::spelled(&word) {
+    let (mut sizes, mut counts) = (Vec::new(), Vec::new());
+    let mut name = |word: String| match spelled(&word) {
         Some(spelled) => {
-            sizes.extend(spelled.memory_gib);
-            spelled.model.to_owned()
+            sizes.extend(spelled.memory_gb);
+            counts.extend(spelled.count);
+            model_name(spelled.model).map_or(word, str::to_owned)
         }
         None => word.to_ascii_lowercase(),
     };
@@ -75,8 +96,12 @@ fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> (Vec<String>, 
             "write the models alone, and the least that will do as vram",
         );
     }
+    if counts.iter().any(|count| counts.first() != Some(count)) {
+        let problem = "names models with different counts, and a requirement has one for all";
+        reader.report(&join(path, "model"), node.at, problem, "write the models alone, and how many as count");
+    }
     let most = sizes.into_iter().max().unwrap_or(0);
-    (models, u64::from(most) * 1_024)
+    Named { models, memory_mib: u64::from(most) * 1_024, count: counts.into_iter().map(u32::from).next() }
 }
 
 fn size(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, default: u64) -> u64 {

@@ -1,9 +1,9 @@
 //! Sealed bids on the chain.
 
 use gridlease_core::job::Mode;
-use gridlease_sdk::account;
 use gridlease_sdk::instruction::job::Bidder;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
+use gridlease_sdk::{account, address};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 
@@ -23,6 +23,7 @@ pub fn build(model: &Model, job: usize, provider: usize, step: &SealedStep) -> O
         purse: model.buyers[posted.buyer].purse_key,
         bond: owner.bond_key,
         rent_to: bid.map_or(owner.authority, |bid| bid.rent_to),
+        offer: bid.map_or(owner.authority, |bid| address::offer(&owner.record_key, offer_number(bid.offer))),
     };
     Some(match *step {
         SealedStep::Commit { by, offer, price, salt } => {

@@ -19,10 +19,10 @@ mod tips;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::book::Book;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
 use gridlease_core::requirement::Requirement;
-use gridlease_core::spender::Spender;
 use gridlease_core::{Atoms, Now, RuleError, RuleResult, Seconds, job, lease};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
@@ -74,7 +74,7 @@ pub struct Pouch {
     pub open_jobs: u32,
     /// Who else may post; the zero key: nobody.
     pub spender: Pubkey,
-    pub spending: Spender,
+    pub spending: PeriodCap,
 }
 
 /// A provider.

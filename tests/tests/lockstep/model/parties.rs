@@ -1,6 +1,6 @@
 //! Purses, bonds, provider records, offers.
 
-use gridlease_core::gpu_claim::Claims;
+use gridlease_core::gpu_claim::{Claims, check_backing};
 use gridlease_core::job::check_price;
 use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::reputation::Reputation;
@@ -133,8 +133,8 @@ impl Model {
         let (now, rents, slot, intake) = (self.now.ts.0, self.rents, self.now.slot, self.intake());
         let provider = &mut self.providers[provider];
         require(provider.offers[offer].is_none(), THERE_ALREADY)?;
-        require(signer == node, "market NotNodeKey")?;
         intake?;
+        require(signer == node, "market NotNodeKey")?;
         let mut new = Offer {
             live: true,
             due: 0,
@@ -171,12 +171,14 @@ impl Model {
     pub(super) fn withdraw_offer(&mut self, provider: usize, by: By, offer: usize) -> Answer {
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
+        let bids = self.jobs.iter().flatten().filter_map(|posted| posted.sealed_of(provider));
+        let sealed = bids.filter(|bid| bid.offer == offer).count();
         let provider = &mut self.providers[provider];
         let place = &mut provider.offers[offer];
         let old = place.as_mut().ok_or(GONE)?;
         require(signer == node || signer == provider.authority, "market NotNodeKey")?;
         (old.live, old.due) = (false, 0);
-        if old.free == old.units && old.unpaid == 0 && old.claimed == 0 {
+        if old.free == old.units && old.unpaid == 0 && old.claimed == 0 && sealed == 0 {
             *place = None;
             provider.record.as_mut().ok_or(GONE)?.offers -= 1;
         }
@@ -190,7 +192,11 @@ impl Model {
         let place = provider.offers[offer].as_mut().ok_or(GONE)?;
         require(signer == node, "market NotNodeKey")?;
         require(place.live, "market OfferNotLive")?;
-        place.claimed = place.claims().claim(count.into()).market()?;
+        let claimed = place.claims().claim(count.into()).market()?;
+        let own = provider.bond.as_ref().ok_or("market WrongBond")?.totals.own;
+        let all: usize = provider.claims.iter().map(Vec::len).sum();
+        check_backing(own, all as u32 + u32::from(count)).market()?;
+        place.claimed = claimed;
         provider.claims[offer].extend((0..count).map(|_| signer));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What buyers do besides money and jobs, and providers besides stake and offers.
 
-use gridlease_core::spender::Spender;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::{Atoms, Seconds, UnixTs, number, payout};
 use solana_pubkey::Pubkey;
 
@@ -36,8 +36,8 @@ impl Model {
                 let spender = self.somebody(spender);
                 let none = spender == Pubkey::default();
                 let spending = match none {
-                    true => Spender::default(),
-                    false => Spender::set(Atoms(cap), Seconds(period_s.into()), now.ts).market()?,
+                    true => PeriodCap::default(),
+                    false => PeriodCap::set(Atoms(cap), Seconds(period_s.into()), now.ts).market()?,
                 };
                 let purse = self.purse(buyer)?;
                 (purse.spender, purse.spending) = (spender, spending);

@@ -139,7 +139,7 @@ fn a_claim_that_is_named_twice_is_neither_claimed_nor_given_up_twice() {
     assert!(w.send(&[with_offer], &[&owner.node]).is_err());
     assert_eq!(w.read::<Offer>(&owner.offer).claimed, 2);
     w.ok(&[provider::release_gpus(&node, &owner.record, 1, &claims[0], &[])], &[&owner.node]);
-    let again = provider::claim_gpus(&node, &owner.record, 1, &[claims[0].0, claims[0].0]);
+    let again = provider::claim_gpus(&node, &owner.record, &owner.bond, 1, &[claims[0].0, claims[0].0]);
     assert!(w.send(&[again], &[&owner.node]).is_err());
     assert_eq!(w.read::<Offer>(&owner.offer).claimed, 1);
 }

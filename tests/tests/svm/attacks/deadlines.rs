@@ -76,7 +76,7 @@ fn a_change_of_the_market_is_executed_from_its_second_on() {
 }
 
 #[test]
-fn claims_are_stale_a_day_after_the_expiry_of_their_offer_to_the_second() {
+fn claims_are_stale_a_week_after_the_expiry_of_their_offer_to_the_second() {
     let scene = |w: &mut World| {
         let (owner, stranger) = (w.provider(|_| {}), w.person());
         let claims = w.claims_of(&owner.offer);

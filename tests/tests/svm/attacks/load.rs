@@ -36,6 +36,11 @@ const SHARED: &[(&str, &str)] = &[
     ("market::collect_credit", "names the insurance account, which gets what a frozen vault cannot take"),
     ("market::waive_credit", "after the buyer closed its purse; writes the lease alone"),
     ("market::redirect_payout", "writes the lease alone, and only where its payout account is frozen"),
+    ("market::migrate_purse", "once for an account of the first edition"),
+    ("market::migrate_provider", "once for an account of the first edition"),
+    ("market::migrate_offer", "once for an account of the first edition"),
+    ("market::migrate_job", "once for an account of the first edition"),
+    ("market::migrate_array", "once for an account of the first edition"),
     ("market::open_index", "once for a model and region"),
     ("market::record_trade", "writes the index of a model and region; it can wait until the lease is closed"),
     ("staking::init_config", "once"),
@@ -68,6 +73,7 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     let buyer = Buyer { vault: address::purse_vault(&purse_at), purse: purse_at, wallet, key: buyer_key };
     let spender = w.person().pubkey();
     go(w, purse::set_spender(&key, &spender, 10 * USDC, 3_600));
+    go(w, purse::set_guardian(&key, &spender, 10 * USDC, 3_600));
 
     let (authority, payout) = w.wallet(200 * USDC);
     let (cold, node) = (authority.pubkey(), w.person());
@@ -78,11 +84,15 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     let record = address::provider(&cold);
     let owner =
         Provider { record, bond: address::bond(&cold), offer: address::offer(&record, 1), payout, authority, node };
-    go(w, provider::update_node(&cold, node_args(&hot)));
+    go(w, provider::update_node(&cold, node_args(&hot), &[]));
+    go(w, provider::register_machine(&cold, 9, node_args(&hot)));
+    go(w, provider::update_machine(&cold, 9, node_args(&hot), &[]));
+    go(w, provider::retire_machine(&cold, 9, &[]));
+    go(w, provider::close_machine(&record, &address::machine(&record, 9), &cold));
     let supply = Supply { units: 2, auto_bid: true, ..Supply::default() };
     let terms = supply.terms(w.now().ts.0);
     go(w, provider::post_offer(&hot, &record, 1, supply.machine(), terms));
-    go(w, provider::claim_gpus(&hot, &record, 1, &[[seed as u8; 32], [128 + seed as u8; 32]]));
+    go(w, provider::claim_gpus(&hot, &record, &owner.bond, 1, &[[seed as u8; 32], [128 + seed as u8; 32]]));
     go(w, provider::refresh_offer(&hot, &record, 1, terms));
     go(w, provider::record_benchmark(&hot, &record, 1, 1_000, [4; 32]));
 

@@ -183,7 +183,7 @@ fn an_offer_that_is_closed_and_posted_again_in_one_transaction_has_its_rent_and_
     let post = provider::post_offer(&node, &owner.record, 1, supply.machine(), supply.terms(w.now().ts.0));
     let had = w.lamports(&node) + w.lamports(&owner.offer) + w.claim_rent(&owner.offer);
     let claims: Vec<_> = w.claims_of(&owner.offer).iter().map(|(hash, _)| *hash).collect();
-    let claim = provider::claim_gpus(&node, &owner.record, 1, &claims);
+    let claim = provider::claim_gpus(&node, &owner.record, &owner.bond, 1, &claims);
     w.ok(&[withdraw, post, claim], &[&owner.node]);
     assert_eq!(w.lamports(&node) + w.lamports(&owner.offer) + w.claim_rent(&owner.offer), had);
     let offer: Offer = w.read(&owner.offer);
@@ -198,7 +198,7 @@ fn a_gpu_that_is_given_up_and_claimed_by_another_in_one_transaction_stands_in_on
     let give_up = provider::release_gpus(&first.node.pubkey(), &first.record, 1, &claims[0], &[]);
     let free = w.claims_of(&second.offer);
     let make_room = provider::release_gpus(&second.node.pubkey(), &second.record, 1, &free[0], &[]);
-    let take = provider::claim_gpus(&second.node.pubkey(), &second.record, 1, &[claims[0].0]);
+    let take = provider::claim_gpus(&second.node.pubkey(), &second.record, &second.bond, 1, &[claims[0].0]);
     w.ok(&[make_room, give_up, take], &[&first.node, &second.node]);
     let (of_first, of_second): (Offer, Offer) = (w.read(&first.offer), w.read(&second.offer));
     assert_eq!((of_first.claimed, of_second.claimed), (1, 2));

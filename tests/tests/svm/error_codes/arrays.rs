@@ -109,7 +109,7 @@ fn kin() -> String {
     let posted = w.array(&buyer, ArrayShape { count: 1, quorum: 1, replicas: 2, parallel: 1, budget: 2 * CAP });
     let jobs = w.open_task(&posted);
     w.start_task(&first, &jobs[0]);
-    let same = provider::update_node(&second.authority.pubkey(), node_args(&first.node.pubkey()));
+    let same = provider::update_node(&second.authority.pubkey(), node_args(&first.node.pubkey()), &[second.offer]);
     w.ok(&[same], &[&second.authority]);
     // The second job's window is over; without a bid it opens another.
     w.ok(&[w.award_of(&jobs[1])], &[]);

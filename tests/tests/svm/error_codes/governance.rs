@@ -65,7 +65,7 @@ fn wrong_version() -> String {
     let mut w = World::new();
     let buyer = w.buyer(USDC);
     w.stop_auditing();
-    w.edit(&buyer.purse, |data| data[8] = 2); // behind the discriminator
+    w.edit(&buyer.purse, |data| data[8] = 3); // behind the discriminator
     w.refuse(purse::withdraw(&buyer.key.pubkey(), &buyer.wallet, 1), &[&buyer.key])
 }
 

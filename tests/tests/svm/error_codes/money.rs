@@ -17,6 +17,7 @@ pub const ALL: &[Scenario] = &[
     ("market InvariantBroken", invariant_broken),
     ("market NotEmpty", not_empty),
     ("market SpenderCap", spender_cap),
+    ("market GuardianCap", guardian_cap),
     ("market MixedBatch", mixed_batch),
     ("market FrozenTokenAccount", frozen_token_account),
     ("market Overflow", overflow),
@@ -37,6 +38,15 @@ fn insufficient_free() -> String {
     let mut w = World::new();
     let buyer = w.buyer(USDC);
     w.refuse(purse::withdraw(&buyer.key.pubkey(), &buyer.wallet, USDC + 1), &[&buyer.key])
+}
+
+fn guardian_cap() -> String {
+    let mut w = World::new();
+    let (buyer, owner, guardian) = (w.buyer(10 * USDC), w.provider(|_| {}), w.person());
+    w.ok(&[purse::set_guardian(&buyer.key.pubkey(), &guardian.pubkey(), 0, 0)], &[&buyer.key]);
+    let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
+    let top_up = lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, 1);
+    w.refuse(top_up, &[&guardian])
 }
 
 /// A purse that forgot what its job holds: no transaction brings it about.

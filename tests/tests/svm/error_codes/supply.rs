@@ -2,10 +2,11 @@
 
 use gridlease_core::limits::MAX_UNITS;
 use gridlease_core::requirement::flags;
-use gridlease_sdk::account::Provider as Record;
+use gridlease_sdk::account::{Provider as Record, Purse};
 use gridlease_sdk::instruction::price_index::{open_index, record_trade};
-use gridlease_sdk::instruction::provider::{self, OfferTerms, SpecArgs};
-use gridlease_tests::svm::parties::{Provider, Supply, USDC, gpu_hash, machine};
+use gridlease_sdk::instruction::provider::{self, NodeArgs, OfferMachine, OfferTerms, SpecArgs};
+use gridlease_sdk::instruction::purse;
+use gridlease_tests::svm::parties::{Provider, Supply, USDC, gpu_hash, machine, node_args};
 use gridlease_tests::svm::{GENESIS, World};
 use solana_signer::Signer;
 
@@ -27,6 +28,10 @@ pub const ALL: &[Scenario] = &[
     ("market GpusNotNeeded", gpus_not_needed),
     ("market SelfDealing", self_dealing),
     ("market NotATrade", not_a_trade),
+    ("market ClaimsUnbacked", claims_unbacked),
+    ("market MachineLimit", machine_limit),
+    ("market StakeLimit", stake_limit),
+    ("market Outdated", outdated),
 ];
 
 #[test]
@@ -119,7 +124,8 @@ fn gpus_unclaimed() -> String {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = unclaimed(&mut w);
-    let one = provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, &[gpu_hash(&owner.record, 1, 0)]);
+    let one =
+        provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, &[gpu_hash(&owner.record, 1, 0)]);
     w.ok(&[one], &[&owner.node]);
     let job = w.job(&buyer, |_| {});
     w.refuse(w.bid_of(&owner, &job, 1_000_000), &[&owner.node])
@@ -139,7 +145,7 @@ fn gpus_not_needed() -> String {
     let mut w = World::new();
     let owner = unclaimed(&mut w);
     let three = [0, 1, 2].map(|at| gpu_hash(&owner.record, 1, at));
-    w.refuse(provider::claim_gpus(&owner.node.pubkey(), &owner.record, 1, &three), &[&owner.node])
+    w.refuse(provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, &three), &[&owner.node])
 }
 
 /// The refusal of the trade of a lease of a minute for `buyer`'s key.
@@ -155,6 +161,50 @@ fn no_trade(of_itself: bool) -> String {
     w.stop(&buyer, &keys);
     w.settle(&keys);
     w.refuse(record_trade(&keys, 1, 1), &[])
+}
+
+fn claims_unbacked() -> String {
+    let mut w = World::new();
+    let owner = w.registered(USDC);
+    offered(&mut w, &owner, USDC);
+    let both = [0, 1].map(|at| gpu_hash(&owner.record, 1, at));
+    w.refuse(provider::claim_gpus(&owner.node.pubkey(), &owner.record, &owner.bond, 1, &both), &[&owner.node])
+}
+
+/// Posts the provider's offer number 1 with this limit of stake.
+fn offered(w: &mut World, owner: &Provider, limit: u64) {
+    let supply = Supply::default();
+    let machine = OfferMachine { stake_limit: limit, ..supply.machine() };
+    let terms = supply.terms(w.now().ts.0);
+    w.ok(&[provider::post_offer(&owner.node.pubkey(), &owner.record, 1, machine, terms)], &[&owner.node]);
+}
+
+fn machine_limit() -> String {
+    let mut w = World::new();
+    let owner = w.registered(0);
+    let args = NodeArgs { stake_limit: 1, ..node_args(&owner.node.pubkey()) };
+    w.ok(&[provider::update_node(&owner.authority.pubkey(), args, &[])], &[&owner.authority]);
+    let supply = Supply::default();
+    let machine = OfferMachine { stake_limit: 2, ..supply.machine() };
+    let terms = supply.terms(w.now().ts.0);
+    w.refuse(provider::post_offer(&owner.node.pubkey(), &owner.record, 1, machine, terms), &[&owner.node])
+}
+
+fn stake_limit() -> String {
+    let mut w = World::new();
+    let (buyer, owner) = (w.buyer(10 * USDC), w.registered(100 * USDC));
+    offered(&mut w, &owner, USDC);
+    w.claim_all(&owner, 1);
+    let job = w.job(&buyer, |_| {});
+    w.refuse(w.bid_of(&owner, &job, 1_000_000), &[&owner.node])
+}
+
+fn outdated() -> String {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    w.stop_auditing();
+    w.to_first_edition::<Purse>(&buyer.purse);
+    w.refuse(purse::withdraw(&buyer.key.pubkey(), &buyer.wallet, 1), &[&buyer.key])
 }
 
 fn self_dealing() -> String {

@@ -1,16 +1,17 @@
-//! The hot key of a purse: it may post jobs and nothing else, up to a cap per period.
+//! The most that a hot key of a purse reserves in one period: its spender by posting, its guardian by topping up and extending.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::SPENDER_PERIOD_BOUNDS;
+use crate::limits::CAP_PERIOD_BOUNDS;
 use crate::quantity::{Atoms, Seconds, UnixTs};
 
-/// A spender's cap and what it used of it. Periods lie on a fixed grid that begins when the spender is set. What a job
-/// reserves counts in the period in which it is posted; what comes back of it later gives no cap back.
+/// A key's cap and what it used of it. Periods lie on a fixed grid that begins when the cap is set. What is reserved counts in
+/// the period in which that happens; what comes back of it later gives no cap back. The default is no cap at all: nothing can be
+/// reserved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spender {
-    /// The most that it reserves in one period.
+pub struct PeriodCap {
+    /// The most that is reserved in one period.
     pub cap: Atoms,
-    /// What it reserved in the running period; never above the cap.
+    /// What was reserved in the running period; never above the cap.
     pub spent: Atoms,
     /// Start of the running period.
     pub period_start: UnixTs,
@@ -18,8 +19,8 @@ pub struct Spender {
     pub period: Seconds,
 }
 
-impl Spender {
-    /// A spender set at `now`, with all of its cap left.
+impl PeriodCap {
+    /// A cap set at `now`, with all of it left.
     ///
     /// # Errors
     /// [`RuleError::ZeroAmount`] for a cap of nothing, [`RuleError::DurationOutOfBounds`].
@@ -27,13 +28,13 @@ impl Spender {
         if cap.is_zero() {
             return Err(RuleError::ZeroAmount);
         }
-        if period < SPENDER_PERIOD_BOUNDS.0 || period > SPENDER_PERIOD_BOUNDS.1 {
+        if period < CAP_PERIOD_BOUNDS.0 || period > CAP_PERIOD_BOUNDS.1 {
             return Err(RuleError::DurationOutOfBounds);
         }
         Ok(Self { cap, spent: Atoms::ZERO, period_start: now, period })
     }
 
-    /// The spender as it stands at `now`: in the period of the grid that holds `now`. A clock that went backward opens no
+    /// The cap as it stands at `now`: in the period of the grid that holds `now`. A clock that went backward opens no
     /// new period.
     #[must_use]
     pub fn at(self, now: UnixTs) -> Self {
@@ -49,14 +50,14 @@ impl Spender {
         }
     }
 
-    /// What it can still reserve at `now`.
+    /// What its key can still reserve at `now`.
     #[must_use]
     pub fn left(self, now: UnixTs) -> Atoms {
         let at = self.at(now);
         at.cap.saturating_sub(at.spent)
     }
 
-    /// The spender after it reserved `amount` at `now`; `None` where that is more than is left of its cap.
+    /// The cap after its key reserved `amount` at `now`; `None` where that is more than is left of its cap.
     #[must_use]
     pub fn spend(self, amount: Atoms, now: UnixTs) -> Option<Self> {
         let at = self.at(now);

@@ -1,0 +1,116 @@
+//! Accounts and markets of the first edition.
+
+use core::mem::offset_of;
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gridlease_core::{Now, UnixTs};
+use gridlease_sdk::account::{Array, Job, Kind, Offer, Provider, Purse, first};
+use serde::Deserialize;
+use solana_account::Account;
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+
+use super::{World, key_number};
+
+/// A market as the programs of the first edition left it.
+#[derive(Deserialize)]
+struct Written {
+    taken: Taken,
+    accounts: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    slot: u64,
+    unix_timestamp: u64,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    key: String,
+    name: Option<String>,
+    number: Option<u64>,
+    owner: String,
+    lamports: u64,
+    data: String,
+}
+
+/// Who and what has a name in that market.
+#[derive(Default)]
+pub struct Named {
+    addresses: BTreeMap<String, Pubkey>,
+    numbers: BTreeMap<String, u64>,
+}
+
+impl Named {
+    /// The address of what is called so.
+    ///
+    /// # Panics
+    /// Where nothing is.
+    #[must_use]
+    #[track_caller]
+    pub fn at(&self, name: &str) -> Pubkey {
+        *self.addresses.get(name).unwrap_or_else(|| panic!("nothing is called {name:?}"))
+    }
+
+    /// The key of who is called so.
+    ///
+    /// # Panics
+    /// Where no one is.
+    #[must_use]
+    #[track_caller]
+    pub fn key(&self, name: &str) -> Keypair {
+        key_number(*self.numbers.get(name).unwrap_or_else(|| panic!("no one is called {name:?}")))
+    }
+}
+
+impl World {
+    /// The market of `tests/fixtures/v1`, under the programs as they are, at the second at which it was written.
+    ///
+    /// # Panics
+    /// Where the file is not as it was written.
+    #[must_use]
+    pub fn of_the_first_edition() -> (Self, Named) {
+        let written: Written = serde_json::from_str(include_str!("../../fixtures/v1/market.json")).unwrap();
+        let mut w = Self::bare();
+        w.stop_auditing(); // of what came before nothing is known
+        let mut named = Named::default();
+        for entry in written.accounts {
+            let key: Pubkey = entry.key.parse().unwrap();
+            if let Some(name) = entry.name {
+                if let Some(number) = entry.number {
+                    named.numbers.insert(name.clone(), number);
+                }
+                named.addresses.insert(name, key);
+            }
+            let data = STANDARD.decode(entry.data).unwrap();
+            let owner = entry.owner.parse().unwrap();
+            w.put(key, Account { lamports: entry.lamports, data, owner, executable: false, rent_epoch: u64::MAX });
+        }
+        (w.treasury, w.insurance) = (named.at("treasury"), named.at("insurance"));
+        w.set_clock(Now { slot: written.taken.slot, ts: UnixTs(written.taken.unix_timestamp) });
+        (w, named)
+    }
+
+    /// Makes an account of the present what it would have been in the first edition.
+    ///
+    /// # Panics
+    /// Where it is of a kind that has not grown since.
+    pub fn to_first_edition<T: Kind>(&mut self, address: &Pubkey) {
+        let (old, at) = match T::KIND {
+            Purse::KIND => (first::PURSE, first::PURSE),
+            Provider::KIND => (first::PROVIDER, first::PROVIDER),
+            Offer::KIND => (first::OFFER, first::OFFER),
+            Job::KIND => (first::JOB, offset_of!(Job, requirement) + 8),
+            Array::KIND => (first::ARRAY, offset_of!(Array, requirement) + 8),
+            other => panic!("a {other} has not grown"),
+        };
+        let added = size_of::<T>() - old;
+        self.edit(address, |data| {
+            data.drain(8 + at..8 + at + added);
+            data[8] = 1;
+        });
+    }
+}
