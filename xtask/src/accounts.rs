@@ -58,6 +58,7 @@ const KINDS: [Kind; 16] = [
     market("Purse", "Purse", "purse"),
     Kind { further: &["award", "post_instant"], ..market("Provider", "Provider", "provider") },
     Kind { further: &["award", "post_instant"], ..market("Offer", "Offer", "offer") },
+    market("Machine", "Machine", "machine"),
     Kind { further: &["claim_gpus", "withdraw_offer"], ..market("GpuClaim", "GpuClaim", "claim") },
     Kind { tail: "+ URI", further: &["open_task"], ..market("Job", "Job", "job") },
     market("Lease", "Lease", "lease"),

@@ -109,7 +109,13 @@ impl<'a> Examination<'a> {
     fn flags(&mut self, at: usize) {
         let meta = self.case.instruction.accounts[at].clone();
         if meta.is_signer {
-            self.with_meta(at, "not signed", |meta| meta.is_signer = false);
+            // Who signs may also pay, and stand there twice.
+            let unsigned = self.case.instruction.clone();
+            for other in self.case.instruction.accounts.iter_mut().filter(|other| other.pubkey == meta.pubkey) {
+                other.is_signer = false;
+            }
+            self.with_meta(at, "not signed", |_| {});
+            self.case.instruction = unsigned;
         }
         if meta.is_writable {
             self.with_meta(at, "read-only", |meta| meta.is_writable = false);

@@ -30,7 +30,9 @@ const COMMAND: &str = "GRIDLEASE_WRITE_CU=1 cargo test -p gridlease-tests --test
 
 /// What costs more than its goal, and its ceiling instead; each with the reason why it stays. A goal that is not listed here is a
 /// ceiling itself. At present every goal is met.
-const ABOVE_GOAL: &[(&str, &str, u64)] = &[];
+const ABOVE_GOAL: &[(&str, &str, u64)] =
+    // Its address is searched for: 1,500 for each bump below the first.
+    &[("register_machine", "new machine", 13_000)];
 
 /// One instruction in one situation.
 struct Row {

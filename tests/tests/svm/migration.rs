@@ -147,11 +147,10 @@ fn r27_everyone_takes_their_money_out_of_a_migrated_market() {
     for (key, state) in w.all::<Job>() {
         let owner = owner_of(&state.purse);
         if state.state() == Some(JobState::Open) {
-            let cancel = match state.array == Pubkey::default() {
-                true => job::cancel(&owner.pubkey(), &key),
-                false => array::cancel_task(&key, &state),
+            match state.array == Pubkey::default() {
+                true => w.ok(&[job::cancel(&owner.pubkey(), &key)], &[owner]),
+                false => w.ok(&[array::cancel_task(&key, &state)], &[]),
             };
-            w.ok(&[cancel], &[owner]);
         }
         let state: Job = w.read(&key);
         match state.array == Pubkey::default() {

@@ -173,7 +173,7 @@ fn only_the_node_key_posts_and_refreshes_and_only_its_provider_s_offers() {
     let foreign = swapped(&withdraw, &owner.offer, other.offer);
     assert_eq!(w.refuse(foreign, &[&owner.node]), "market Unrelated");
     let mut to_thief = withdraw;
-    to_thief.accounts[3].pubkey = other.node.pubkey();
+    to_thief.accounts[4].pubkey = other.node.pubkey();
     assert_eq!(w.refuse(to_thief, &[&owner.node]), "market Unrelated", "the rent goes to who paid it");
     let claims = w.claims_of(&owner.offer);
     let cold = provider::withdraw_offer_and_gpus(&owner.authority.pubkey(), &owner.record, 1, &node, &claims);
