@@ -128,7 +128,10 @@ mod tests {
 
     use super::*;
 
-    fn parts(error: Error) -> (u32, String, String, Option<(String, u32)>, Option<(Pubkey, Pubkey)>) {
+    /// Number, name, sentence, place and compared keys of a refusal.
+    type Parts = (u32, String, String, Option<(String, u32)>, Option<(Pubkey, Pubkey)>);
+
+    fn parts(error: Error) -> Parts {
         let Error::AnchorError(error) = error else { panic!("{error:?}") };
         let place = match error.error_origin {
             Some(ErrorOrigin::Source(source)) => Some((source.filename.to_owned(), source.line)),
@@ -142,7 +145,7 @@ mod tests {
     }
 
     fn ours(a: Pubkey, b: Pubkey) -> Result<()> {
-        require_keys_eq!(a, b, ErrorCode::ConstraintAddress);
+        crate::require_keys_eq!(a, b, ErrorCode::ConstraintAddress);
         Ok(())
     }
 
