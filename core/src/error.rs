@@ -135,6 +135,10 @@ pub enum RuleError {
     RejectsUsedUp = 85,
     /// A checkpoint's number is not higher than the last one's.
     StaleCheckpoint = 86,
+    /// The job would stop waiting before the window that this bid opens is over.
+    WaitOver = 90,
+    /// What the job holds does not pay for ten minutes, or for the whole of a shorter job, at this price.
+    BidUnaffordable = 91,
 }
 
 impl RuleError {
@@ -204,6 +208,8 @@ impl RuleError {
         Self::NoChallenge,
         Self::RejectsUsedUp,
         Self::StaleCheckpoint,
+        Self::WaitOver,
+        Self::BidUnaffordable,
     ];
 
     /// The stable number.
@@ -268,7 +274,11 @@ impl core::fmt::Display for RuleError {
             Self::ChallengeOpen => "a liveness challenge is open",
             Self::NoChallenge => "no liveness challenge is open",
             Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
-            Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
+            Self::StaleCheckpoint => "the checkpoint's number is not the last one's plus one",
+            Self::WaitOver => "the job stops waiting before the window that this bid would open is over",
+            Self::BidUnaffordable => {
+                "what the job still holds does not pay for ten minutes, or the whole of a shorter job, at this price"
+            }
             Self::WrongMode => "the step is not one of this auction's mode",
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",
