@@ -6,7 +6,7 @@
 //! beginning was not recorded, or too long ago for slots to tell of a halt near its end, the first call after it records the
 //! present, and the step follows a minute and sixty slots later.
 
-use crate::limits::{HALT_TIME, RECENT};
+use crate::limits::{CHALLENGE_TIME, HALT_TIME, MAX_DOWNTIME, RECENT, START_MAX};
 use crate::quantity::{Now, UnixTs};
 
 /// Where a deadline stands.
@@ -39,3 +39,11 @@ pub fn stands(deadline: UnixTs, mark: Now, now: Now) -> Deadline {
 pub fn passed(deadline: UnixTs, mark: Now, now: Now) -> bool {
     stands(deadline, mark, now) == Deadline::Passed
 }
+
+/// Has the moment come from which something is allowed, counted in the same way? (It is the first second after the deadline.)
+pub fn reached(from: UnixTs, mark: Now, now: Now) -> bool {
+    passed(UnixTs(from.0.saturating_sub(1)), mark, now)
+}
+
+// A start and a downtime are told by the mark that they begin with; nothing marks them anew.
+const _: () = assert!(START_MAX.0 <= RECENT.0 && MAX_DOWNTIME.0 <= RECENT.0 && CHALLENGE_TIME.0 <= RECENT.0);

@@ -4,13 +4,14 @@
 //! used. The first bid opens the window. Attempts count leases that failed, nothing else.
 
 pub use crate::end_reason::EndReason;
+use crate::deadline;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
     ANTI_SNIPE, CHECKPOINT_BOUNDS, LEAST_SHARE_OF_MAX, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE,
     MAX_WAIT, MINUTE, MIN_DURATION, MIN_RESERVATION, MIN_RESERVATION_TIME, REVEAL_BOUNDS, REVIEW_BOUNDS, SPOT_NOTICE,
     START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
 };
-use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
+use crate::quantity::{Atoms, Now, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
 use crate::rounding::{cost_up, share_up};
 use crate::sealed;
@@ -70,6 +71,12 @@ pub const TRANSITIONS: &[Transition<JobState>] = &[
         "start failed",
         JobState::Open,
         "its lease ended before ready, attempts, money and bids left (the next bid follows)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "start failed",
+        JobState::Ended,
+        "its start failed, with no attempt or no money left (its reason)",
     ),
     Transition::new(
         JobState::Leased,
@@ -263,6 +270,8 @@ pub struct Job {
     pub reserved: Atoms,
     /// End of the bidding window; zero while it waits for a bid.
     pub close_ts: UnixTs,
+    /// When the window opened, or when the end of a long revealing was first seen over (see [`crate::deadline`]).
+    pub mark: Now,
     /// Times the window was extended.
     pub extensions: u8,
     /// Attempts left.
@@ -287,7 +296,7 @@ impl Job {
     ///
     /// # Errors
     /// Those of [`Terms::check`] and [`Terms::cap`].
-    pub fn post(terms: Terms, now: UnixTs) -> RuleResult<Self> {
+    pub fn post(terms: Terms, now: Now) -> RuleResult<Self> {
         terms.check()?;
         let reserved = terms.cap()?;
         let instant = terms.mode == Mode::Instant;
@@ -297,12 +306,13 @@ impl Job {
             reason: EndReason::None,
             terms,
             reserved,
-            close_ts: if instant { now } else { UnixTs::ZERO },
+            close_ts: if instant { now.ts } else { UnixTs::ZERO },
+            mark: now,
             extensions: 0,
             attempts_left: terms.attempts,
             leases: 0,
             bids: 0,
-            expires_at: now.after(terms.wait)?,
+            expires_at: now.ts.after(terms.wait)?,
             reveal_end: UnixTs::ZERO,
             sealed: 0,
             sealed_bond,
@@ -323,8 +333,9 @@ impl Job {
         if self.state == JobState::Waiting { Ok(self.window_from(now)?.1) } else { Ok(self.award_ts()) }
     }
 
-    fn open_window(&mut self, now: UnixTs) -> RuleResult<()> {
-        let (close_ts, end) = self.window_from(now)?;
+    fn open_window(&mut self, now: Now) -> RuleResult<()> {
+        let (close_ts, end) = self.window_from(now.ts)?;
+        self.mark = now;
         self.reveal_end = if self.terms.mode == Mode::Sealed { end } else { UnixTs::ZERO };
         self.close_ts = close_ts;
         self.extensions = 0;
@@ -337,6 +348,8 @@ impl Job {
     fn wait(&mut self) {
         self.state = JobState::Waiting;
         self.close_ts = UnixTs::ZERO;
+        self.reveal_end = UnixTs::ZERO;
+        self.sealed = 0;
         self.extensions = 0;
         self.bids = 0;
     }
@@ -402,7 +415,7 @@ impl Job {
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn on_commit(&mut self, now: UnixTs) -> RuleResult<()> {
+    pub fn on_commit(&mut self, now: Now) -> RuleResult<()> {
         if self.state == JobState::Waiting {
             self.open_window(now)?;
         }
@@ -428,7 +441,7 @@ impl Job {
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn on_bid(&mut self, leads: bool, bids: usize, now: UnixTs) -> RuleResult<()> {
+    pub fn on_bid(&mut self, leads: bool, bids: usize, now: Now) -> RuleResult<()> {
         let mut next = *self;
         next.bids = u8::try_from(bids).map_err(|_| RuleError::Overflow)?;
         if next.state == JobState::Waiting {
@@ -436,7 +449,7 @@ impl Job {
         }
         // Nobody can answer a revealed bid, so a sealed auction needs no time for it.
         let open = next.terms.mode != Mode::Sealed;
-        if leads && open && next.close_ts.since(now) <= ANTI_SNIPE && next.extensions < MAX_EXTENSIONS {
+        if leads && open && next.close_ts.since(now.ts) <= ANTI_SNIPE && next.extensions < MAX_EXTENSIONS {
             next.close_ts = next.close_ts.after(ANTI_SNIPE)?.min(next.expires_at);
             next.extensions += 1;
         }
@@ -448,17 +461,32 @@ impl Job {
     ///
     /// # Errors
     /// [`RuleError::WrongState`], [`RuleError::WindowOpen`], [`RuleError::RevealOpen`].
-    pub fn check_award(&self, now: UnixTs) -> RuleResult<()> {
+    pub fn check_award(&self, now: Now) -> RuleResult<()> {
         if self.state != JobState::Open {
             return Err(RuleError::WrongState);
         }
-        if now < self.close_ts {
+        if now.ts < self.close_ts {
             return Err(RuleError::WindowOpen);
         }
-        if now < self.award_ts() {
+        // A bid that is not revealed by then costs its bond.
+        if self.sealed > 0 && !deadline::reached(self.award_ts(), self.mark, now) {
             return Err(RuleError::RevealOpen);
         }
         Ok(())
+    }
+
+    /// The revealing of a sealed auction is over by the clock, but began too long ago to tell whether the chain stood still near its
+    /// end: the first call after it records the present, and it is over a minute and sixty slots later. Returns whether this was
+    /// that call.
+    pub fn see_reveal_end(&mut self, now: Now) -> bool {
+        let end = UnixTs(self.reveal_end.0.saturating_sub(1));
+        let seen = self.state == JobState::Open
+            && self.sealed > 0
+            && deadline::stands(end, self.mark, now) == deadline::Deadline::Seen;
+        if seen {
+            self.mark = now;
+        }
+        seen
     }
 
     /// The best `count` bids were dropped because they are no longer good.
@@ -471,7 +499,7 @@ impl Job {
     ///
     /// # Errors
     /// Those of [`Job::check_award`] and [`Job::check_bid_price`]; [`RuleError::Overflow`].
-    pub fn award(&mut self, price: PricePerHour, now: UnixTs) -> RuleResult<Atoms> {
+    pub fn award(&mut self, price: PricePerHour, now: Now) -> RuleResult<Atoms> {
         self.check_award(now)?;
         self.check_bid_price(price)?;
         let handed = cost_up(price, self.terms.max_duration)?.min(self.reserved);
@@ -488,7 +516,7 @@ impl Job {
     ///
     /// # Errors
     /// Those of [`Job::check_award`].
-    pub fn unawarded(&mut self, now: UnixTs) -> RuleResult<()> {
+    pub fn unawarded(&mut self, now: Now) -> RuleResult<()> {
         self.check_award(now)?;
         self.wait();
         Ok(())
@@ -543,6 +571,7 @@ impl Job {
             return Err(RuleError::WrongState);
         }
         self.reserved = self.reserved.add(returned)?;
+        self.bids = 0;
         self.state = JobState::Review;
         Ok(())
     }
@@ -573,7 +602,8 @@ impl Job {
             next.attempts_left = next.attempts_left.saturating_sub(1);
         }
         let goes_on = reason.is_retried() && !(reason == EndReason::BuyerError && certain);
-        if goes_on && next.attempts_left > 0 && next.affords(price)? {
+        // Leases are numbered in a byte; a job that wore out so many ends instead of standing still.
+        if goes_on && next.attempts_left > 0 && next.leases < u8::MAX && next.affords(price)? {
             next.expires_at = now.after(next.terms.wait)?;
             if next.bids > 0 {
                 // The window stays closed: the next of the book follows at once.

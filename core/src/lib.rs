@@ -17,6 +17,7 @@ pub mod deadline;
 pub mod delegation;
 pub mod end_reason;
 pub mod error;
+pub mod exclusion;
 pub mod governance;
 pub mod gpu;
 pub mod gpu_claim;

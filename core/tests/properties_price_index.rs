@@ -156,11 +156,11 @@ fn there_is_an_index_for_named_models_in_known_regions_only() {
 /// A lease at 600,000 atoms an hour that ran for `seconds`, ended for `reason` and was settled.
 fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
     let at = |ts| Now { slot: ts * 5 / 2, ts: UnixTs(ts) };
-    let mut lease = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, fee, UnixTs(T + 60));
+    let mut lease = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, fee, at(T), UnixTs(T + 60));
     lease.ready(at(T)).unwrap();
     match reason {
         EndReason::Stopped => lease.stop(at(T + seconds)).unwrap(),
-        _ => lease.finish(reason, Ran::WHOLE, at(T + seconds)).unwrap(),
+        _ => lease.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + seconds)).unwrap(),
     };
     lease.settle(at(T + seconds)).unwrap();
     lease
@@ -176,7 +176,7 @@ fn a_trade_counts_from_ten_minutes_and_a_thousandth_of_a_usdc_in_fees_on() {
     assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(99))), Err(RuleError::NotATrade), "a fee of 990");
     assert_eq!(check_trade(&ended(600, EndReason::Abandoned, two)), Err(RuleError::NotATrade));
     assert_eq!(check_trade(&Lease { reason: EndReason::Notice, ..ended(600, EndReason::Completed, two) }), Ok(()));
-    let mut running = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, two, UnixTs(T));
+    let mut running = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, two, Now { slot: 0, ts: UnixTs(T) }, UnixTs(T));
     assert_eq!(check_trade(&running), Err(RuleError::WrongState));
     running.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
     running.stop(Now { slot: 2_000, ts: UnixTs(T + 800) }).unwrap();

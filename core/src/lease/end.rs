@@ -3,6 +3,7 @@
 use super::{Lease, LeaseState};
 use crate::deadline;
 use crate::error::{RuleError, RuleResult};
+use crate::exclusion::BUYER_ERRORS;
 use crate::job::{EndReason, review_time};
 use crate::limits::{DECLINE_TIME, MAX_DOWNTIME, MIN_CHARGE_TIME};
 use crate::quantity::{Atoms, Now, Seconds, UnixTs};
@@ -140,8 +141,8 @@ impl Lease {
         next.roll(now)?;
         next.expect(&[LeaseState::Paused])?;
         next.not_left(now)?;
-        let since = UnixTs(next.down_since.0.saturating_add(MAX_DOWNTIME.0 - 1));
-        if !deadline::passed(since, next.mark, now) {
+        let since = UnixTs(next.down_since.0.saturating_add(MAX_DOWNTIME.0));
+        if !deadline::reached(since, next.mark, now) {
             return Err(RuleError::TooEarly);
         }
         let back = next.end(EndReason::Unreachable, Ran::WHOLE, now)?;
@@ -202,9 +203,13 @@ impl Lease {
     /// provider will tell.
     ///
     /// # Errors
-    /// [`RuleError::WrongState`], [`RuleError::TooLate`] after the start deadline.
-    pub fn buyer_error(&mut self, minute: Atoms, now: Now) -> RuleResult<Undone> {
+    /// [`RuleError::WrongState`], [`RuleError::ReasonNotAllowed`] for another exit code than [`BUYER_ERRORS`],
+    /// [`RuleError::TooLate`] after the start deadline.
+    pub fn buyer_error(&mut self, exit_code: i32, minute: Atoms, now: Now) -> RuleResult<Undone> {
         self.expect(&[LeaseState::Starting])?;
+        if !BUYER_ERRORS.contains(&exit_code) {
+            return Err(RuleError::ReasonNotAllowed);
+        }
         if deadline::passed(self.start_deadline, self.mark, now) {
             return Err(RuleError::TooLate);
         }

@@ -48,7 +48,7 @@ impl Lease {
     /// # Errors
     /// [`RuleError::NoChallenge`], [`RuleError::TooLate`] after its deadline.
     pub fn answer(&mut self, now: Now) -> RuleResult<()> {
-        if self.challenge_end.is_zero() || self.state.is_over() {
+        if self.challenge_end.is_zero() || self.state.is_over() || self.state == LeaseState::Finished {
             return Err(RuleError::NoChallenge);
         }
         if self.state == LeaseState::Paused || deadline::passed(self.challenge_end, self.mark, now) {
