@@ -30,7 +30,7 @@ pub fn stands(deadline: UnixTs, mark: Now, now: Now) -> Deadline {
     if left > RECENT {
         return Deadline::Seen;
     }
-    let left = left.max(HALT_TIME);
+    let left = if mark.ts > deadline { HALT_TIME } else { left };
     let over = now.ts.since(mark.ts) >= left && now.slot.saturating_sub(mark.slot) >= left.0;
     if over { Deadline::Passed } else { Deadline::Open }
 }

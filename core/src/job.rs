@@ -3,13 +3,13 @@
 //! A job without bids waits: no clock runs against it but that of its own `wait`, nobody has anything to do, and no attempt is
 //! used. The first bid opens the window. Attempts count leases that failed, nothing else.
 
-pub use crate::end_reason::EndReason;
 use crate::deadline;
+pub use crate::end_reason::EndReason;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
-    ANTI_SNIPE, CHECKPOINT_BOUNDS, LEAST_SHARE_OF_MAX, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE,
-    MAX_WAIT, MINUTE, MIN_DURATION, MIN_RESERVATION, MIN_RESERVATION_TIME, REVEAL_BOUNDS, REVIEW_BOUNDS, SPOT_NOTICE,
-    START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
+    ANTI_SNIPE, CHECKPOINT_BOUNDS, LEAST_SHARE_OF_MAX, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE,
+    MAX_PRICE, MAX_WAIT, MIN_DURATION, MIN_RESERVATION, MIN_RESERVATION_TIME, MINUTE, REVEAL_BOUNDS, REVIEW_BOUNDS,
+    SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
 };
 use crate::quantity::{Atoms, Now, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
@@ -90,7 +90,12 @@ pub const TRANSITIONS: &[Transition<JobState>] = &[
         JobState::Ended,
         "the same, with no attempt or no money left (its reason)",
     ),
-    Transition::new(JobState::Leased, "lease finished", JobState::Review, "finish, the node says that the work is done"),
+    Transition::new(
+        JobState::Leased,
+        "lease finished",
+        JobState::Review,
+        "finish, the node says that the work is done",
+    ),
     Transition::new(JobState::Leased, "lease ended", JobState::Ended, "its lease ended (its reason)"),
     Transition::new(JobState::Review, "lease ended", JobState::Ended, "accept, or expire once the review is over"),
     Transition::new(JobState::Review, "lease failed", JobState::Waiting, "reopen, attempts and money left"),

@@ -106,10 +106,14 @@ fn r14_a_grace_period_that_nobody_saw_begin_ends_a_minute_after_it_was_first_see
     let seen = T + 601;
     let mut lease = ending();
     assert_eq!((lease.expire(at(seen)), lease.state), (Ok(Some(Atoms::ZERO)), LeaseState::Grace));
-    for (ts, state) in [(seen + 59, LeaseState::Grace), (seen + 60, LeaseState::Ended)] {
+    for (ts, state) in [(seen + 60, LeaseState::Grace), (seen + 61, LeaseState::Ended)] {
         let (mut waited, mut topped_up) = (lease, lease);
         waited.expire(at(ts)).unwrap();
-        assert_eq!((waited.state, topped_up.top_up(Atoms(60), at(ts)).is_ok()), (state, state == LeaseState::Grace), "{ts}");
+        assert_eq!(
+            (waited.state, topped_up.top_up(Atoms(60), at(ts)).is_ok()),
+            (state, state == LeaseState::Grace),
+            "{ts}"
+        );
     }
 }
 
@@ -141,7 +145,11 @@ fn a_buyer_that_stops_is_charged_a_minute_and_not_a_second_more() {
     for reason in [EndReason::Completed, EndReason::Abandoned] {
         let mut ended = lease();
         ended.ready(at(T)).unwrap();
-        assert_eq!(ended.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + 59)), Ok(Atoms(941)), "a node is paid for what ran");
+        assert_eq!(
+            ended.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + 59)),
+            Ok(Atoms(941)),
+            "a node is paid for what ran"
+        );
     }
 }
 
@@ -174,7 +182,11 @@ fn issue9_11_a_finish_in_grace_is_billed_to_the_containers_end() {
             lease.expire(at(T + 30)).unwrap();
         }
         let ran = Ran { until: UnixTs(T - 100), ..Ran::WHOLE };
-        assert_eq!(lease.finish(EndReason::Completed, ran, Seconds::ZERO, at(T + 40)), Ok(Atoms(100)), "noticed: {noticed}");
+        assert_eq!(
+            lease.finish(EndReason::Completed, ran, Seconds::ZERO, at(T + 40)),
+            Ok(Atoms(100)),
+            "noticed: {noticed}"
+        );
         assert_eq!(lease.base, Atoms(900));
     }
 }

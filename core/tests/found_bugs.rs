@@ -38,7 +38,11 @@ fn slow_slots_made_the_payment_depend_on_when_somebody_settled() {
     early.settle(at_end).unwrap();
     early.settle(late).unwrap();
     waited.settle(late).unwrap();
-    assert_eq!(Lease { mark: waited.mark, ..early }, waited, "but for when its end was seen");
+    assert_eq!(
+        Lease { mark: waited.mark, grace_end: waited.grace_end, ..early },
+        waited,
+        "but for when its end was seen"
+    );
     assert_eq!(early.paid, Atoms(1_000));
     let (mut stopped_at_end, mut stopped_late) = (running(), running());
     assert_eq!(stopped_at_end.stop(at_end), stopped_late.stop(late));

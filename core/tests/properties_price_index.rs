@@ -6,7 +6,7 @@ mod common;
 use common::price;
 use gridlease_core::gpu::MODELS;
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::{Lease, Ran};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::price_index::{CLAMP, PriceIndex, TRADES, check_class, check_trade, most_of_one_buyer, per_gpu_up};
 use gridlease_core::reputation::Mark;
@@ -162,6 +162,9 @@ fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
         EndReason::Stopped => lease.stop(at(T + seconds)).unwrap(),
         _ => lease.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + seconds)).unwrap(),
     };
+    if lease.state == LeaseState::Finished {
+        lease.accept(at(T + seconds)).unwrap();
+    }
     lease.settle(at(T + seconds)).unwrap();
     lease
 }
@@ -176,7 +179,8 @@ fn a_trade_counts_from_ten_minutes_and_a_thousandth_of_a_usdc_in_fees_on() {
     assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(99))), Err(RuleError::NotATrade), "a fee of 990");
     assert_eq!(check_trade(&ended(600, EndReason::Abandoned, two)), Err(RuleError::NotATrade));
     assert_eq!(check_trade(&Lease { reason: EndReason::Notice, ..ended(600, EndReason::Completed, two) }), Ok(()));
-    let mut running = Lease::open(PricePerHour(600_000), Atoms(600_000), 400, two, Now { slot: 0, ts: UnixTs(T) }, UnixTs(T));
+    let mut running =
+        Lease::open(PricePerHour(600_000), Atoms(600_000), 400, two, Now { slot: 0, ts: UnixTs(T) }, UnixTs(T));
     assert_eq!(check_trade(&running), Err(RuleError::WrongState));
     running.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
     running.stop(Now { slot: 2_000, ts: UnixTs(T + 800) }).unwrap();

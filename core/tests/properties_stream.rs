@@ -12,7 +12,8 @@ use gridlease_core::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use proptest::prelude::*;
 
 fn running(price: PricePerHour, reserved: Atoms, fee: Bps) -> Lease {
-    let mut lease = Lease::open(price, reserved, SLOT_MS, fee, common::START, common::START.ts.after(Seconds(120)).unwrap());
+    let mut lease =
+        Lease::open(price, reserved, SLOT_MS, fee, common::START, common::START.ts.after(Seconds(120)).unwrap());
     lease.ready(common::START).unwrap();
     lease
 }
@@ -77,7 +78,7 @@ proptest! {
         let mut once = running(price, funds, fee);
         let single = once.settle(last).unwrap();
         prop_assert_eq!(sum, single.net.add(single.fee).unwrap());
-        prop_assert_eq!(Lease { mark: once.mark, ..often }, once, "but for when the end of its funds was seen");
+        prop_assert_eq!(Lease { mark: once.mark, grace_end: once.grace_end, ..often }, once, "but for when the end of its funds was seen");
         prop_assert_eq!(often.settle(last).unwrap(), split(Atoms::ZERO, fee).unwrap());
     }
 

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use gridlease_core::RuleError::WrongState;
 use gridlease_core::job::{self, EndReason, Job, JobState, Mode, Terms};
 use gridlease_core::lease::{self, Lease, LeaseState, Ran};
 use gridlease_core::limits::DEFAULT_WAIT;
 use gridlease_core::transition::Transition;
-use gridlease_core::RuleError::WrongState;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleResult, Seconds, UnixTs};
 
 /// One step of a machine: its name, and what it does at a time. A step that succeeds and changes something is an arrow.
@@ -125,8 +125,14 @@ fn the_arrows_of_a_job_are_the_steps_that_its_rules_take() {
         ("expire", |job, now| job.expire(UnixTs(now)).map(drop)),
         ("cancel", |job, _| job.cancel().map(drop)),
         ("lease ready", |job, _| job.on_ready().map(drop)),
-        ("start failed", |job, now| if job.bids > 0 { lease_end(job, EndReason::NoStart, now) } else { Err(WrongState) }),
-        ("lease failed", |job, now| if job.bids == 0 { lease_end(job, EndReason::Reopened, now) } else { Err(WrongState) }),
+        (
+            "start failed",
+            |job, now| if job.bids > 0 { lease_end(job, EndReason::NoStart, now) } else { Err(WrongState) },
+        ),
+        (
+            "lease failed",
+            |job, now| if job.bids == 0 { lease_end(job, EndReason::Reopened, now) } else { Err(WrongState) },
+        ),
         ("lease finished", |job, _| job.on_finished(Atoms(1))),
         ("lease ended", |job, now| lease_end(job, EndReason::Completed, now)),
     ];

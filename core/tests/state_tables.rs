@@ -122,7 +122,9 @@ const LEASE_STEPS: [LeaseStep; 16] = [
     ("top-up", |lease, now| lease.top_up(Atoms(60), now).map(drop)),
     ("stop", |lease, now| lease.stop(now).map(drop)),
     ("finish, completed", |lease, now| lease.finish(EndReason::Completed, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
-    ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
+    ("finish, out of funds", |lease, now| {
+        lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Seconds::ZERO, now).map(drop)
+    }),
     ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
     ("fail to start, said by anybody", |lease, now| lease.fail_start(false, now).map(drop)),
     ("fail to start, given up", |lease, now| lease.fail_start(true, now).map(drop)),
@@ -295,7 +297,9 @@ fn a_node_can_give_only_the_reasons_that_are_its_own() {
                 EndReason::Completed | EndReason::DiskFull | EndReason::OutOfFunds if down => {
                     assert_eq!(result, Err(WrongState), "r02: a node that is down says {reason:?}");
                 }
-                EndReason::Completed | EndReason::DiskFull => assert_eq!((lease.state, lease.reason), (Finished, reason)),
+                EndReason::Completed | EndReason::DiskFull => {
+                    assert_eq!((lease.state, lease.reason), (Finished, reason))
+                }
                 EndReason::OutOfFunds => assert_eq!((lease.state, lease.reason), (Ended, reason)),
                 _ => assert_eq!(result, Err(ReasonNotAllowed), "{reason:?}"),
             }

@@ -156,7 +156,8 @@ fn books_agree_with_their_vectors() {
 fn enter(book: &mut Book, bid: &Bid) -> String {
     let mut provider = [0; 32];
     hex::decode_to_slice(&bid.provider, &mut provider).unwrap();
-    let entry = Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), automatic: false, tie: bid.tie };
+    let entry =
+        Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), automatic: false, tie: bid.tie };
     match book.insert(entry) {
         Ok(inserted) => match inserted.displaced {
             Some(worst) => format!("displaced {}", hex::encode(worst.provider)),
@@ -258,6 +259,7 @@ struct Walk {
     slot_ms: u32,
     fee_bps: u16,
     start_deadline: u64,
+    awarded: Moment,
     steps: Vec<WalkStep>,
 }
 
@@ -298,8 +300,8 @@ fn name(state: LeaseState) -> &'static str {
 fn whole_leases_agree_with_their_vectors() {
     for row in rows::<Walk>(include_str!("vectors/lease.json")) {
         let (price, reserved) = (PricePerHour(row.price_per_hour), Atoms(row.reserved));
-        let start = Now::from(row.steps[0].now);
-        let mut lease = Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), start, UnixTs(row.start_deadline));
+        let mut lease =
+            Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), row.awarded.into(), UnixTs(row.start_deadline));
         for step in &row.steps {
             let now = Now::from(step.now);
             let ran = Ran { until: UnixTs(step.ended_ts), stood: Seconds(step.stood_s) };

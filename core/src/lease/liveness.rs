@@ -123,7 +123,10 @@ impl Lease {
 
     /// Credits the downtime until `now` and ends it.
     pub(super) fn credit_downtime(&mut self, now: Now) -> RuleResult<()> {
-        let down = self.unless_noticed(now.ts).since(self.down_since).min(Seconds(MAX_CREDITED.0.saturating_sub(self.credited.0)));
+        let down = self
+            .unless_noticed(now.ts)
+            .since(self.down_since)
+            .min(Seconds(MAX_CREDITED.0.saturating_sub(self.credited.0)));
         let once = cost_down(self.price, down)?;
         let credit = Atoms(once.0.checked_mul(DOWNTIME_CREDIT).ok_or(RuleError::Overflow)?);
         let settled = self.paid.add(self.fee)?;

@@ -14,7 +14,7 @@ pub use liveness::Challenge;
 use crate::deadline;
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
-use crate::limits::{CHALLENGE_TIME, GRACE, MAX_DOWNTIME, MAX_VERIFICATION, REJECT_TIME};
+use crate::limits::{CHALLENGE_TIME, GRACE, HALT_TIME, MAX_DOWNTIME, MAX_VERIFICATION, REJECT_TIME};
 use crate::quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use crate::stream::{Split, accrued, billable_ms, split};
 use crate::transition::Transition;
@@ -349,7 +349,8 @@ impl Lease {
     }
 
     /// Time alone moves a lease on: a challenge that was not answered pauses it from the moment of the challenge; a runway
-    /// that ended begins the grace period, counted from the runway's end, whoever notices it and when.
+    /// that ended begins the grace period, counted from the runway's end, whoever notices it and when, but for a minute at least
+    /// once it was seen.
     fn roll(&mut self, now: Now) -> RuleResult<()> {
         if self.state != LeaseState::Running {
             return Ok(());
@@ -364,7 +365,8 @@ impl Lease {
             // While it can be answered nothing else is decided, so that it never matters who comes first.
         } else if now.ts >= self.runway_end && self.meter_end() == self.runway_end {
             self.base = self.gross(now)?;
-            self.grace_end = self.runway_end.after(GRACE)?;
+            // Whoever sees it late leaves the buyer a minute at least: the chain may have stood still.
+            self.grace_end = self.runway_end.after(GRACE)?.max(now.ts.after(HALT_TIME)?);
             self.mark = now;
             self.state = LeaseState::Grace;
         }

@@ -226,7 +226,14 @@ impl Market {
         self.purse.reserve(job.reserved)?;
         let free = self.jobs.iter_mut().find(|place| place.is_none()).ok_or(RuleError::NotEmpty)?;
         let reserved = job.reserved;
-        *free = Some(Posted { job, book: Book::new(), lets: Vec::new(), reserved, returned: Atoms::ZERO, forfeited: Atoms::ZERO });
+        *free = Some(Posted {
+            job,
+            book: Book::new(),
+            lets: Vec::new(),
+            reserved,
+            returned: Atoms::ZERO,
+            forfeited: Atoms::ZERO,
+        });
         Ok(())
     }
 
@@ -239,7 +246,8 @@ impl Market {
         let merit = Merit { reputation: record.standing, uptime: record.uptime, speed: record.speed() };
         let score = score(&Weights::new(DEFAULT_WEIGHTS)?, &merit, price, max)?;
         let address = [u8::try_from(provider).unwrap(); 32];
-        let inserted = posted.book.insert(Entry { provider: address, offer: 0, score, price, automatic: false, tie: 0 })?;
+        let inserted =
+            posted.book.insert(Entry { provider: address, offer: 0, score, price, automatic: false, tie: 0 })?;
         posted.job.on_bid(inserted.leads, posted.book.len(), now)
     }
 
@@ -335,7 +343,9 @@ impl Market {
     /// The last time at which one of the jobs waits for anybody; none where there is no job.
     pub fn last_due(&self) -> Option<UnixTs> {
         let due = |posted: &Posted| match posted.lets.last() {
-            Some(current) if !matches!(posted.job.state, JobState::Open | JobState::Waiting) => current.lease.due().after(GRACE).unwrap(),
+            Some(current) if !matches!(posted.job.state, JobState::Open | JobState::Waiting) => {
+                current.lease.due().after(GRACE).unwrap()
+            }
             _ if posted.job.state == JobState::Waiting => posted.job.expires_at,
             _ => posted.job.close_ts,
         };
