@@ -34,7 +34,7 @@ impl World {
         Self {
             record: LeaseRecord::some(),
             container: ContainerState::Missing,
-            chain: ChainLease { state: ChainState::Starting, start_deadline: 500, runway_end: 0, seen_at: 0 },
+            chain: ChainLease { state: ChainState::Starting, start_deadline: 500, want_deadline: 250, runway_end: 0, seen_at: 0 },
             manifest: false,
             inputs: false,
             image: false,

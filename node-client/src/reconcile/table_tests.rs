@@ -40,7 +40,7 @@ fn collected() -> LeaseRecord {
 
 fn chain(state: ChainState) -> ChainLease {
     let runway_end = if state == ChainState::Starting { 0 } else { RUNWAY };
-    ChainLease { state, start_deadline: DEADLINE, runway_end, seen_at: 0 }
+    ChainLease { state, start_deadline: DEADLINE, want_deadline: DEADLINE / 2, runway_end, seen_at: 0 }
 }
 
 fn exited() -> ContainerState {

@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 
 use super::Header;
 
-/// Purse, at seeds `["purse", owner]`. `balance = free + reserved + fees_owed`.
+/// Purse, at seeds `["purse", owner]`. `balance = free + reserved + fees_owed + forfeits_owed`.
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Purse {
@@ -48,6 +48,10 @@ pub struct Purse {
     pub vault_bump: u8,
     /// Zero.
     pub pad: [u8; 7],
+    /// Owed to the insurance fund for starts that came to nothing and not swept, in atoms.
+    pub forfeits_owed: u64,
+    /// Ever owed to it so, in atoms.
+    pub forfeits: u64,
     /// Zero.
-    pub reserved_space: [u8; 64],
+    pub reserved_space: [u8; 48],
 }

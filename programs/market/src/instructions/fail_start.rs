@@ -5,7 +5,7 @@ use anchor_spl::token::Token;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
-use gridlease_core::{Atoms, Now, UnixTs};
+use gridlease_core::{Atoms, Now, Seconds, UnixTs};
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
@@ -21,11 +21,13 @@ use crate::state::{Config, Job, Lease, Provider, Purse};
 use crate::token;
 use staking_interface::ID as STAKING_ID;
 
-/// Accounts of `fail_start`, `abandon` and `declare_unreachable`.
+/// Accounts of `fail_start`, `abandon`, `declare_unreachable`, `decline` (behind them the offer, where it was awarded without a bid of
+/// its node), `want`, `report_buyer_error` and `reject_ready`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct FaultedLease<'info> {
-    /// Anybody once it is time; the node key for `abandon`, and at any time before ready for `fail_start`.
+    /// Anybody once it is time; the node key for what the node says, and at any time before ready for `fail_start`; the purse's owner
+    /// for `reject_ready`.
     pub caller: Signer<'info>,
     /// Bump of the signing PDA, insurance account.
     #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
@@ -99,7 +101,7 @@ pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
     let due = next.due();
     let given_up = caller == ctx.accounts.provider.load()?.node_key;
     let back = next.fail_start(given_up, now).or_rule()?;
-    end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), due, now)
+    end_by_fault(ctx, Fault::NoStart, &next, back, None, due, now)
 }
 
 /// A node that leaves a running lease without notice shall lose ten per cent of the stake reserved for it, to the buyer
@@ -108,8 +110,8 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
     require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
-    let back = next.finish(EndReason::Abandoned, outcome.ran(), now).or_rule()?;
-    end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
+    let back = next.finish(EndReason::Abandoned, outcome.ran(), Seconds::ZERO, now).or_rule()?;
+    end_by_fault(ctx, Fault::Abandoned, &next, back, Some(&outcome), UnixTs::ZERO, now)
 }
 
 /// A node that has been down for ten minutes shall lose its lease and ten per cent of the stake reserved for it. Anybody may
@@ -122,7 +124,7 @@ pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
     }
     let due = next.due();
     let back = next.unreachable(now).or_rule()?;
-    end_by_fault(ctx, Fault::Unreachable, &next, back, &Outcome::default(), due, now)
+    end_by_fault(ctx, Fault::Unreachable, &next, back, None, due, now)
 }
 
 /// Ends the lease by a fault; the step was due at `due` (zero: it earns no tip).
@@ -131,7 +133,7 @@ fn end_by_fault(
     fault: Fault,
     next: &rules::Lease,
     back: Atoms,
-    outcome: &Outcome,
+    outcome: Option<&Outcome>,
     due: UnixTs,
     now: Now,
 ) -> Result<()> {
@@ -173,7 +175,7 @@ fn end_by_fault(
         },
     )?;
     if !slash.total().or_rule()?.is_zero() {
-        take(&ctx, slash)?;
+        take(ctx.accounts, slash)?;
         token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault)?;
     }
     let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
@@ -181,8 +183,7 @@ fn end_by_fault(
 }
 
 /// Has the staking program take the slash.
-fn take(ctx: &Context<FaultedLease>, slash: SlashSplit) -> Result<()> {
-    let accounts = &*ctx.accounts;
+pub fn take(accounts: &FaultedLease, slash: SlashSplit) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
     staking_cpi::slash(
         &SlashAccounts {
