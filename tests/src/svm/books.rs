@@ -157,7 +157,7 @@ impl World {
         let offers = self.all::<Offer>();
         for (key, offer) in &offers {
             let own = || leases.values().filter(|lease| lease.offer == *key);
-            let unpaid = own().filter(|lease| lease.released == 1).count();
+            let unpaid = own().filter(|lease| lease.unit_free == 1).count();
             assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {key}");
             let open = own().count() - unpaid;
             assert_eq!(usize::from(offer.units - offer.units_free), open, "open leases of offer {key}");

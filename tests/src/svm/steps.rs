@@ -155,10 +155,28 @@ impl World {
         self.ok(&[lease::stop(&buyer.key.pubkey(), keys)], &[&buyer.key])
     }
 
-    /// The node finishes.
+    /// The node finishes, and where the buyer has a say in that, it accepts at once.
     #[track_caller]
     pub fn finish(&mut self, provider: &Provider, keys: &LeaseKeys, reason: EndReason) -> Done {
+        let done = self.finish_unseen(provider, keys, reason);
+        self.accept_finished(keys);
+        done
+    }
+
+    /// The node finishes, and the buyer has not looked yet.
+    #[track_caller]
+    pub fn finish_unseen(&mut self, provider: &Provider, keys: &LeaseKeys, reason: EndReason) -> Done {
         self.ok(&[lease::finish(&provider.node.pubkey(), keys, reason, outcome())], &[&provider.node])
+    }
+
+    /// The buyer accepts a lease that its node finished; one that it has no say in stays as it is.
+    #[track_caller]
+    pub fn accept_finished(&mut self, keys: &LeaseKeys) {
+        let state: Lease = self.read(&keys.lease);
+        if state.state() == Some(LeaseState::Finished) {
+            let owner = self.buyers.get(&state.owner).expect("a buyer of these tests").insecure_clone();
+            self.ok(&[lease::accept(&owner.pubkey(), keys)], &[&owner]);
+        }
     }
 
     /// Anybody fails a lease that did not start.
@@ -202,9 +220,7 @@ impl World {
     /// Settles a lease that is over, and closes it and its job; accepts first what its node finished.
     #[track_caller]
     pub fn wind_up(&mut self, buyer: &Buyer, keys: &LeaseKeys) {
-        if self.read::<Lease>(&keys.lease).state() == Some(LeaseState::Finished) {
-            self.accept(buyer, keys);
-        }
+        self.accept_finished(keys);
         self.settle(keys);
         self.close_lease(keys);
         self.close_job(buyer, &keys.job);

@@ -16,7 +16,8 @@ use crate::scene::{self, PROVIDERS};
 pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
     let posted = model.jobs[job].as_ref().filter(|posted| posted.rules.terms.mode == Mode::Sealed)?;
     let now = model.now.ts;
-    if posted.open && posted.rules.state == JobState::Open && now < posted.rules.close_ts && !random.once_in(8) {
+    let commits = posted.rules.check_commit(now).is_ok();
+    if posted.open && commits && !random.once_in(8) {
         if random.below(posted.sealed.len() as u64 + 2) > 1 {
             let seconds = (posted.rules.close_ts.0 + random.below(3)).saturating_sub(now.0 + 1);
             return Some(Command::Clock { slots: seconds * 2, seconds: seconds as i64 });
