@@ -274,7 +274,7 @@ fn without_bids_the_job_reopens_while_attempts_remain_and_then_refunds_everythin
     w.close_window(&job);
     w.pass(5);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award.clone()], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award.clone()], &[]).told(), ["JobWaits"]);
     let state: Job = w.read(&job);
     assert_eq!((state.state(), state.attempts_left), (Some(JobState::Open), 1));
     assert_eq!(state.close_ts, w.now().ts.0 + 12, "a whole new window");
@@ -424,7 +424,7 @@ fn a_failed_start_with_nobody_behind_it_costs_one_attempt() {
     w.pass(141);
     w.fail_start(&keys);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     assert_eq!(w.read::<Job>(&job).attempts_left, 2);
     w.close_window(&job);
     let award = w.award_of(&job);
@@ -441,7 +441,7 @@ fn bidders_that_all_went_bad_count_as_none() {
     w.withdraw_offer(&owners[0]);
     w.withdraw_offer(&owners[1]);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     assert_eq!(w.read::<Job>(&job).bids().len(), 0);
 }
 
@@ -492,7 +492,7 @@ fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
     account.lamports -= prepaid_lease() + 1; // what is there for tips is no rent
     w.put(owner.offer, account);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     let terms: OfferTerms = Supply { units: 1, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&owner, terms);
     w.bid(&owner, &job, 1_000_000);

@@ -54,7 +54,7 @@ fn a_start_can_be_rejected_until_ninety_seconds_after_ready_and_costs_nobody_any
         let owner = w.provider(|_| {});
         let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
         w.pass(at);
-        let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         assert_eq!(w.refuse(reject, &[&buyer.key]), "market TooLate", "at {at}");
     }
 }
@@ -79,7 +79,7 @@ fn a_start_can_be_rejected_twice_in_a_job_and_the_runner_up_is_next_at_once() {
     let lease = w.award(&job);
     let keys = w.keys(&lease);
     w.ready(&owners[2], &keys);
-    let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+    let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
     assert_eq!(w.refuse(reject, &[&buyer.key]), "market RejectsUsedUp");
     w.stop(&buyer, &keys);
     w.wind_up(&buyer, &keys);
@@ -109,7 +109,7 @@ fn only_the_buyer_rejects_and_only_what_is_ready() {
     let keys = w.starting(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 60);
     let other = w.starting(&stranger, &owner, 1_000_000, |_| {});
     let (key, foreign) = (buyer.key.pubkey(), stranger.key.pubkey());
-    let reject = care::reject_ready(&key, &keys);
+    let reject = lease::reject_ready(&key, &keys, &w.insurance);
     assert_eq!(w.refuse(reject.clone(), &[&buyer.key]), "market WrongState", "not ready");
     w.ready(&owner, &keys);
     assert_eq!(unsigned(&mut w, &reject, 0), "market AccountNotSigner");

@@ -213,7 +213,7 @@ fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
     m.world.pass(600);
     m.run("settle", "running, first payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("settle", "nothing payable", goal(8), &[lease::settle(&keys)], &keeper);
-    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC, None);
     m.run("top_up", "running", goal(8), &[top_up], &buyer.key);
     m.run("expire", "nothing due", None, &[lease::expire(&keys)], &keeper);
     m.world.pass(600);
@@ -333,7 +333,7 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     let graced = m.world.running(buyer, &owner, 1_200_000, |args| args.max_duration_s = 60);
     m.world.pass(100);
     m.run("expire", "grace begins", None, &[lease::expire(&graced)], &keeper);
-    let top_up = lease::top_up(&buyer.key.pubkey(), &graced.lease, USDC);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &graced.lease, USDC, None);
     m.run("top_up", "in grace", goal(8), &[top_up], &buyer.key);
     let failed = m.world.starting(buyer, &owner, 1_200_000, |_| {});
     m.world.pass(141);
@@ -416,7 +416,7 @@ fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
     let insurance = m.world.insurance;
     let node = owner.node.pubkey();
     let rejected = m.world.running(buyer, &owner, 1_200_000, |_| {});
-    let reject = care::reject_ready(&buyer.key.pubkey(), &rejected);
+    let reject = lease::reject_ready(&buyer.key.pubkey(), &rejected, &w.insurance);
     m.run("reject_ready", "at once, attempts left", None, &[reject], &buyer.key);
 
     let keys = m.world.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (60, 60));

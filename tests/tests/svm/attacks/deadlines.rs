@@ -42,7 +42,7 @@ fn a_start_is_rejected_until_the_second_before_its_ninety_are_over() {
     let scene = |w: &mut World| {
         let (buyer, owner) = (w.buyer(20 * USDC), w.provider(|_| {}));
         let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
-        let instruction = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let instruction = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         Due { instruction, signers: by(&buyer.key), at: w.now().ts.0 + REJECT_TIME.0 }
     };
     thrice(scene, ["ok", "market TooLate", "market TooLate"]);

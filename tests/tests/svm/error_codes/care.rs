@@ -98,7 +98,7 @@ fn rejects_used_up() -> String {
         let keys = w.keys(&lease);
         let owner = owners.iter().find(|owner| owner.record == keys.provider).unwrap();
         w.ready(owner, &keys);
-        let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         if let Err(refused) = w.send(&[reject], &[&buyer.key]) {
             return refused.to_string();
         }
