@@ -270,11 +270,10 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     m.run("award", "fifth of the book, four bad ones before it", goal(25), &[award], &keeper);
 
     let empty = m.world.job(buyer, |args| args.attempts = 2);
-    m.world.close_window(&empty);
-    let award = m.world.award_of(&empty);
-    m.run("award", "no bids, reopens", goal(25), &[award.clone()], &keeper);
-    m.world.close_window(&empty);
-    m.run("award", "no bids, refunds", goal(25), &[award], &keeper);
+    let ends = m.world.read::<Job>(&empty).expires_at;
+    m.world.at(ends + 1);
+    let expire = job::expire(&empty, &buyer.purse);
+    m.run("expire_job", "nobody bid", goal(25), &[expire], &keeper);
     let withdraw = m.world.withdrawal_of(&rivals[8]);
     m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
 }

@@ -294,14 +294,14 @@ fn the_minimum_charge_ends_at_sixty_seconds() {
 }
 
 #[test]
-fn a_reopened_window_has_its_own_close() {
+fn the_window_of_a_job_that_waited_is_counted_from_its_first_bid() {
     for (at, award) in [(11, "WindowOpen"), (12, "ok"), (13, "ok")] {
         let mut w = World::new();
-        let buyer = w.buyer(10 * USDC);
+        let (buyer, owner) = (w.buyer(10 * USDC), w.provider(|_| {}));
         let job = w.job(&buyer, |_| {});
         w.pass(20);
+        w.bid(&owner, &job, 1_000_000);
         let instruction = w.award_of(&job);
-        w.ok(&[instruction.clone()], &[]);
         w.pass(at);
         assert_eq!(answer(&mut w, instruction, &[]), award, "at {at}");
     }

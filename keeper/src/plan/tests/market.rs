@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use bytemuck::Zeroable as _;
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{self, EndReason};
-use gridlease_core::lease::LeaseState;
-use gridlease_core::lease::Ran;
+use gridlease_core::job::{self, EndReason, JobState};
+use gridlease_core::lease::{LeaseState, Ran};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs, bond, invariant, lease as lease_rules};
+use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
 use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, VERSION, offer_state};
 use gridlease_sdk::{account::BookEntry, address};
 use solana_account::Account;
@@ -91,7 +90,8 @@ impl Market {
         let now = at(START + WINDOW + 20);
         let mut job = market.job_of(1).rules().unwrap();
         let released = job.on_ready().unwrap();
-        write_job(market.job_of(1), &job, now);
+        market.job_of(1).set_book(&Book::new());
+        market.job_of(1).set_rules(&job, now);
         let mut amounts = market.purse.amounts();
         amounts.release(released).unwrap();
         market.write_purse(amounts);
@@ -164,9 +164,7 @@ impl Market {
     }
 
     pub(super) fn exclude(&mut self, job: u8, provider: u8) {
-        let job = self.job_of(job);
-        job.excluded[0].copy_from_slice(&key("provider", provider).as_ref()[..8]);
-        job.excluded_len = 1;
+        self.job_of(job).exclude(&key("provider", provider));
     }
 
     pub(super) fn job_of(&mut self, number: u8) -> &mut Job {

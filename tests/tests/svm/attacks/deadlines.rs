@@ -1,6 +1,6 @@
 //! Deadlines beside those of `deadlines.rs`: the second before, the second itself, and the second after.
 
-use gridlease_core::limits::{ARRAY_PAUSE, CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
+use gridlease_core::limits::{CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
 use gridlease_sdk::account::Offer;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::job::JobArgs;
@@ -85,24 +85,6 @@ fn claims_are_stale_a_day_after_the_expiry_of_their_offer_to_the_second() {
         Due { instruction, signers: by(&stranger), at: expiry + CLAIM_STALE.0 }
     };
     thrice(scene, ["market NotNodeKey", "ok", "ok"]);
-}
-
-#[test]
-fn an_array_whose_market_was_quiet_goes_on_a_minute_later_to_the_second() {
-    let scene = |w: &mut World| {
-        let buyer = w.buyer(40 * USDC);
-        let (post, posted) =
-            w.post_array(&buyer, array::ArrayShape { budget: 3 * CAP, ..shape() }, |args: &mut JobArgs| {
-                args.attempts = 1;
-            });
-        w.ok(&[post], &[&buyer.key]);
-        let job = w.open_task(&posted)[0];
-        w.close_window(&job);
-        w.ok(&[w.award_of(&job)], &[]);
-        w.close_task(&job);
-        Due { instruction: w.opening_of(&posted), signers: vec![], at: w.now().ts.0 + ARRAY_PAUSE.0 }
-    };
-    thrice(scene, ["market TooEarly", "ok", "ok"]);
 }
 
 #[test]
