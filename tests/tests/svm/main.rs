@@ -22,6 +22,7 @@ mod governance;
 mod gpu_claims;
 mod instant;
 mod lease;
+mod life;
 mod liveness;
 mod notice;
 mod offer;
