@@ -155,7 +155,9 @@ pub async fn top_up(chain: &Chain, owner: &Keypair, address: &Pubkey, amount: Us
     let (key, before) = current_lease(chain, address).await?;
     let purse = chain.purse(&owner.pubkey()).await?;
     Chain::check_free(&owner.pubkey(), &purse, amount.atoms(), "this top-up")?;
-    let sent = chain.send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0, before.open_challenger())], owner).await?;
+    let sent = chain
+        .send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0, before.open_challenger())], owner)
+        .await?;
     let runway = lease(chain, &key).await?.runway_end;
     let left = span(runway.saturating_sub(chain.client().now().await?.ts.0));
     Ok(done(format!("topped up with {amount} USDC; the money lasts another {left}"), address, vec![sent]))

@@ -158,7 +158,7 @@ mod tests {
             weights: gridlease_core::limits::DEFAULT_WEIGHTS,
             ..Job::zeroed()
         };
-        job.header.state = JobState::Open as u8;
+        job.header.state = gridlease_core::job::JobState::Open as u8;
         job.requirement.cpu_milli = 1_000;
         job
     }

@@ -222,12 +222,10 @@ fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now:
         ChainState::Starting if too_late(chain, now) => {
             Action::Record(Note::Failed("the start was reported too late".to_owned(), Blame::Provider))
         }
-        ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => {
-            Action::Record(Note::Failed(
-                "its container was lost before its start was reported".to_owned(),
-                Blame::Provider,
-            ))
-        }
+        ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => Action::Record(Note::Failed(
+            "its container was lost before its start was reported".to_owned(),
+            Blame::Provider,
+        )),
         // The deadline of `ready` presses; collecting does not.
         ChainState::Starting => Action::PostReady,
         _ if !collected => Action::Collect,
@@ -265,7 +263,10 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
     let awaits = matches!((local.manifest, local.inputs), (Need::Await, _) | (Need::Here, Need::Await));
     if awaits && now >= until && chain.state != ChainState::Unknown {
         let what = if local.manifest == Need::Await { "the manifest" } else { "an input" };
-        return Action::Record(Note::Failed(format!("{what} was not pushed in half of the time to start"), Blame::Buyer));
+        return Action::Record(Note::Failed(
+            format!("{what} was not pushed in half of the time to start"),
+            Blame::Buyer,
+        ));
     }
     match (local.manifest, local.inputs) {
         (Need::Fetch, _) => Action::FetchManifest,

@@ -64,7 +64,9 @@ impl World {
             assert_eq!(usize::try_from(purse.open_jobs).unwrap(), open, "jobs of purse {key}");
             assert_eq!(
                 purse.deposited + purse.compensated,
-                purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.balance - purse.fees_owed - purse.forfeits_owed,
+                purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.balance
+                    - purse.fees_owed
+                    - purse.forfeits_owed,
                 "the counters of purse {key}"
             );
         }
@@ -184,7 +186,11 @@ impl World {
     /// The events alone lead to the same balances.
     fn audit_ledger(&self, leases: &BTreeMap<Pubkey, Lease>) {
         let purses = self.all::<Purse>().into_iter().map(|(key, purse)| {
-            let line = PurseLine { balance: purse.balance, reserved: purse.reserved, fees_owed: purse.fees_owed + purse.forfeits_owed };
+            let line = PurseLine {
+                balance: purse.balance,
+                reserved: purse.reserved,
+                fees_owed: purse.fees_owed + purse.forfeits_owed,
+            };
             (key, line)
         });
         assert_eq!(purses.collect::<BTreeMap<_, _>>(), self.ledger.purses, "purses by their events");

@@ -148,7 +148,7 @@ async fn a_post_that_was_cut_off_is_taken_up_and_not_made_twice() {
     steps::cancel(&world.chain, buyer.key(), &job).await.unwrap();
     steps::close_job(&world.chain, buyer.key(), &job).await.unwrap();
     let past = buyer.post(&prepared, &ONCE).await.unwrap();
-    assert_eq!((past.job, past.close_ts, past.transaction), (job, 0, None));
+    assert_eq!((past.job, past.expires_at, past.transaction), (job, 0, None));
     assert_eq!(free(&buyer).await, Usdc(9 * USDC));
 
     // Never sent, and its number can no longer be used: a fresh one.

@@ -24,7 +24,11 @@ async fn a_job_that_nobody_bids_for_is_refunded_to_the_last_atom() {
     story.until("waiting", |event| matches!(event, JobEvent::Waiting { attempts_left: 3, .. })).await;
     world.market.localnet.advance_time(Duration::from_secs(86_401)).await.unwrap();
     story.until("the end", |event| matches!(event, JobEvent::JobEnded { reason: EndReason::NoBids, .. })).await;
-    assert_eq!(story.count(|event| matches!(event, JobEvent::Waiting { .. })), 1, "it waits once, whatever its attempts");
+    assert_eq!(
+        story.count(|event| matches!(event, JobEvent::Waiting { .. })),
+        1,
+        "it waits once, whatever its attempts"
+    );
     let books = world.books().await;
     assert_eq!((books.held_atoms, books.refunded_atoms), (0, 10 * USDC));
     world.stop().await;

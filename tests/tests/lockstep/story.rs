@@ -390,22 +390,26 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             Command::Prefund { job, lamports: 890_880 + random.below(8_000_000) }
         }
         (JobState::Waiting, _) if random.once_in(12) => Command::ExpireJob { job },
-        (state, _) if state == JobState::Waiting || state == JobState::Open && model.now.ts < posted.rules.close_ts => match random.below(20) {
-            0 => Command::CancelJob { job, by: who },
-            1 => Command::Award { job, given: 5 },
-            2..=8 => Command::EnterOffer { job, provider, offer },
-            _ => {
-                let max = posted.rules.terms.max_price.0;
-                let floor = model.providers[provider].offers[offer].map_or(1, |offer| offer.floor.clamp(1, max));
-                let price = match random.below(15) {
-                    0 => random.amount(40),
-                    1 => 1 + random.below(max),
-                    _ => floor + random.below(max - floor + 1),
-                };
-                Command::PlaceBid { job, provider, by: who, offer, price }
+        (state @ (JobState::Open | JobState::Waiting), _)
+            if state == JobState::Waiting || model.now.ts < posted.rules.close_ts =>
+        {
+            match random.below(20) {
+                0 => Command::CancelJob { job, by: who },
+                1 => Command::Award { job, given: 5 },
+                2..=8 => Command::EnterOffer { job, provider, offer },
+                _ => {
+                    let max = posted.rules.terms.max_price.0;
+                    let floor = model.providers[provider].offers[offer].map_or(1, |offer| offer.floor.clamp(1, max));
+                    let price = match random.below(15) {
+                        0 => random.amount(40),
+                        1 => 1 + random.below(max),
+                        _ => floor + random.below(max - floor + 1),
+                    };
+                    Command::PlaceBid { job, provider, by: who, offer, price }
+                }
             }
-        },
-        (JobState::Open, _) => match random.below(20) {
+        }
+        (JobState::Open | JobState::Waiting, _) => match random.below(20) {
             0 => Command::CancelJob { job, by: who },
             1 => Command::EnterOffer { job, provider, offer },
             2 => Command::CloseLease { job, lease },

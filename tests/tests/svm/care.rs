@@ -31,7 +31,11 @@ fn r11_who_rejects_a_start_pays_the_time_that_ran_and_the_node_pays_the_minute_u
         assert_eq!(w.reject(&buyer, &keys).told(), ["LeaseEnded"]);
         let (lease, purse): (Lease, Purse) = (w.read(&keys.lease), w.read(&buyer.purse));
         assert_eq!((lease.state(), lease.end_reason()), (Some(LeaseState::Failed), EndReason::Rejected));
-        assert_eq!((lease.base, lease.forfeited, lease.refunded), (0, ran, 3_600_000 - ran), "the meter's start is undone");
+        assert_eq!(
+            (lease.base, lease.forfeited, lease.refunded),
+            (0, ran, 3_600_000 - ran),
+            "the meter's start is undone"
+        );
         assert_eq!((purse.balance, purse.reserved), (20 * USDC - ran, 3_600_000 - ran), "bound for the next provider");
         assert_eq!(purse.forfeits_owed, ran);
         let job: Job = w.read(&keys.job);
@@ -136,9 +140,14 @@ fn checkpoints_are_numbered_upward_and_only_the_node_of_a_durable_job_records_th
     let plain = w.running(&buyer, &other, 1_000_000, |_| {});
     let write = |node: &Provider, keys: &LeaseKeys, seq| care::checkpoint(&node.node.pubkey(), keys, seq, [1; 32], 9);
     assert_eq!(w.refuse(write(&other, &plain, 1), &[&other.node]), "market NotDurable");
-    for (seq, expected) in
-        [(0, "StaleCheckpoint"), (1, "ok"), (1, "StaleCheckpoint"), (3, "StaleCheckpoint"), (2, "ok"), (u32::MAX, "StaleCheckpoint")]
-    {
+    for (seq, expected) in [
+        (0, "StaleCheckpoint"),
+        (1, "ok"),
+        (1, "StaleCheckpoint"),
+        (3, "StaleCheckpoint"),
+        (2, "ok"),
+        (u32::MAX, "StaleCheckpoint"),
+    ] {
         w.pass(15); // a quarter of the minute that was asked for
         match expected {
             "ok" => assert_eq!(w.checkpoint(&owner, &keys, seq).told(), ["CheckpointWritten"]),

@@ -219,6 +219,7 @@ fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
     m.world.pass(600);
     let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
     m.run("finish", "completed", goal(8), &[finish], &owner.node);
+    m.run("accept", "finished", goal(5), &[lease::accept(&buyer.key.pubkey(), &keys)], &buyer.key);
     m.run("settle", "ended, last payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("open_index", "new index", None, &[price_index::open_index(&keeper.pubkey(), 1, 1)], &keeper);
     m.run("record_trade", "empty index", None, &[price_index::record_trade(&keys, 1, 1)], &keeper);
@@ -273,7 +274,22 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let ends = m.world.read::<Job>(&empty).expires_at;
     m.world.at(ends + 1);
     let expire = job::expire(&empty, &buyer.purse);
-    m.run("expire_job", "nobody bid", goal(25), &[expire], &keeper);
+    m.run("expire_job", "nobody bid", goal(8), &[expire], &keeper);
+
+    let (node, insurance) = (owner.node.pubkey(), m.world.insurance);
+    let terms = Supply::default().terms(m.world.now().ts.0);
+    m.world.refresh(owner, terms);
+    let done = m.world.running(buyer, owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.world.finish_unseen(owner, &done, EndReason::Completed);
+    m.run("reopen", "finished", goal(8), &[lease::reopen(&buyer.key.pubkey(), &done)], &buyer.key);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    m.run("decline", "a bid of its own", goal(20), &[lease::decline(&node, &keys, &insurance, true)], &owner.node);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    m.run("want", "not given", goal(20), &[lease::want(&node, &keys, &insurance)], &owner.node);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    let report = lease::report_buyer_error(&node, &keys, &insurance, 127);
+    m.run("report_buyer_error", "the first", goal(20), &[report], &owner.node);
     let withdraw = m.world.withdrawal_of(&rivals[8]);
     m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
 }
@@ -415,7 +431,7 @@ fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
     let insurance = m.world.insurance;
     let node = owner.node.pubkey();
     let rejected = m.world.running(buyer, &owner, 1_200_000, |_| {});
-    let reject = lease::reject_ready(&buyer.key.pubkey(), &rejected, &w.insurance);
+    let reject = lease::reject_ready(&buyer.key.pubkey(), &rejected, &insurance);
     m.run("reject_ready", "at once, attempts left", None, &[reject], &buyer.key);
 
     let keys = m.world.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (60, 60));

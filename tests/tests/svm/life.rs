@@ -119,7 +119,11 @@ fn r04_a_bid_that_the_rest_of_the_money_cannot_pay_for_ten_minutes_is_dropped_wi
     w.pass(400);
     w.finish_unseen(&owner, &keys, EndReason::Completed);
     w.reopen(&buyer, &keys);
-    assert_eq!(job_of(&w, &keys).0, Some(JobState::Ended), "500 s at its price are left, which is less than ten minutes");
+    assert_eq!(
+        job_of(&w, &keys).0,
+        Some(JobState::Ended),
+        "500 s at its price are left, which is less than ten minutes"
+    );
     let dear = w.bid_of(&next, &keys.job, PRICE);
     assert_eq!(w.refuse(dear, &[&next.node]), "market WrongState");
     assert_eq!(harm(&w, &next), (0, 0));
@@ -256,9 +260,7 @@ fn r16_a_checkpoint_keeps_a_quarter_of_the_time_between_it_and_the_last() {
     let mut w = World::new();
     let (buyer, owner) = parties(&mut w);
     let keys = w.running(&buyer, &owner, PRICE, |args| args.checkpoint_s = 60);
-    let write = |seq| {
-        gridlease_sdk::instruction::care::checkpoint(&owner.node.pubkey(), &keys, seq, [1; 32], 9)
-    };
+    let write = |seq| gridlease_sdk::instruction::care::checkpoint(&owner.node.pubkey(), &keys, seq, [1; 32], 9);
     w.pass(14);
     assert_eq!(w.refuse(write(1), &[&owner.node]), "market TooEarly");
     w.pass(1);

@@ -315,7 +315,11 @@ fn an_array_tips_for_its_tasks_and_its_closing_and_never_out_of_the_rent_of_the_
     assert!(paid > 4 * MAX_TIP, "{paid}: late tasks and closings");
     assert!(paid <= prepaid_array(4, 3, 3), "{paid}: no more than was set aside");
     assert!(posted > prepaid_array(4, 3, 3));
-    assert_eq!(w.lamports(&buyer.key.pubkey()), had - paid - 4 * TIP, "all but the tips came back, those of the awards among them");
+    assert_eq!(
+        w.lamports(&buyer.key.pubkey()),
+        had - paid - 4 * TIP,
+        "all but the tips came back, those of the awards among them"
+    );
 }
 
 /// Cancels a task's job, closes it late, and returns what that earned.

@@ -10,7 +10,7 @@ use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
 use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, VERSION, offer_state};
-use gridlease_sdk::{account::BookEntry, address};
+use gridlease_sdk::address;
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 

@@ -1,8 +1,8 @@
 //! Awards a job to the best bidder that is still good.
 
 use anchor_lang::prelude::*;
-use gridlease_core::job::JobState;
 use gridlease_core::UnixTs;
+use gridlease_core::job::JobState;
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::clock::now;

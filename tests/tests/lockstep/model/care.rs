@@ -256,7 +256,11 @@ impl Model {
         let (provider, offer) = (posted.leases[at].provider, posted.leases[at].offer);
         self.undo(posted, at, job, false, |lease| lease.decline(own, minute, now))?;
         self.noted.push(if own { "a node declined its own bid" } else { "a node declined an automatic award" });
-        if !own && let Some(offer) = &mut self.providers[provider].offers[offer] && offer.live && offer.due > now.ts.0 {
+        if !own
+            && let Some(offer) = &mut self.providers[provider].offers[offer]
+            && offer.live
+            && offer.due > now.ts.0
+        {
             offer.due = now.ts.0;
         }
         Ok(())
@@ -284,7 +288,11 @@ impl Model {
         self.undo(posted, at, job, certain, |lease| lease.buyer_error(code.into(), minute, now))?;
         let posted = self.posted(job)?;
         posted.exit = certain.then_some(code.into());
-        self.noted.push(if certain { "an error of the buyer's was certain" } else { "an error of the buyer's was reported" });
+        self.noted.push(if certain {
+            "an error of the buyer's was certain"
+        } else {
+            "an error of the buyer's was reported"
+        });
         Ok(())
     }
 

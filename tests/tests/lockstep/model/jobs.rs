@@ -2,8 +2,8 @@
 
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::exclusion::Reporter;
+use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_ATTEMPTS;
 use gridlease_core::reputation::Reputation;

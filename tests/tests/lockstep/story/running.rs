@@ -8,6 +8,7 @@ use gridlease_core::requirement::flags;
 use super::{an_offer, is_live};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
+use crate::command::care::CareStep;
 use crate::model::arrays::{ARRAYS, Series};
 use crate::model::{JOBS, Model, Posted};
 use crate::random::Random;

@@ -57,12 +57,12 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
         return Some(Command::Clock { slots: 1, seconds: -(seconds as i64) });
     }
     let there = posted.open.then_some((&posted.rules, UnixTs(posted.ended_ts)));
-    if fate(bid.round, there, now) == Fate::Forfeit && random.once_in(12) {
+    if fate(bid.round, there, model.now) == Fate::Forfeit && random.once_in(12) {
         let vault = model.buyers[posted.buyer].vault;
         let place = model.freezable.iter().position(|key| *key == vault && !model.frozen.contains(key));
         return place.map(|place| Command::Freeze { place, frozen: true });
     }
-    let step = match (fate(bid.round, there, now), random.below(12)) {
+    let step = match (fate(bid.round, there, model.now), random.below(12)) {
         (_, 0) => anything(random),
         (Fate::Reveal, 1..=9) => SealedStep::Reveal { right: !random.once_in(12) },
         (Fate::Forfeit, 1..=5) => SealedStep::Forfeit,

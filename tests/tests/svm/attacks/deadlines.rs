@@ -3,10 +3,8 @@
 use gridlease_core::limits::{CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
 use gridlease_sdk::account::Offer;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
-use gridlease_sdk::instruction::job::JobArgs;
-use gridlease_sdk::instruction::{array, care, provider, sealed, stake};
+use gridlease_sdk::instruction::{lease, provider, sealed, stake};
 use gridlease_tests::svm::World;
-use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::USDC;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;

@@ -1,6 +1,5 @@
 //! Errors of arrays, their tasks and replicas.
 
-use gridlease_sdk::account::Job;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::{job, provider};

@@ -3,7 +3,7 @@
 use gridlease_core::job::EndReason;
 use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
-use gridlease_sdk::instruction::lease::LeaseKeys;
+use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use solana_keypair::Keypair;
