@@ -111,7 +111,6 @@ fn leases_of(model: &Model, job: usize) -> impl Iterator<Item = (usize, usize, &
 
 /// The next step to the end of a job. What its leases are credited is not collected.
 fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Option<Command> {
-    let now = model.now.ts;
     for (job, lease, one) in leases_of(model, job) {
         let rules = &one.rules;
         if !rules.state.is_over() {
