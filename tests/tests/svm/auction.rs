@@ -163,7 +163,7 @@ fn a_job_address_that_somebody_sent_lamports_to_can_still_be_used() {
     let (post, address) = w.post(&buyer, |_| {});
     w.airdrop(&address, 890_880);
     w.ok(&[post], &[&buyer.key]);
-    assert_eq!(w.read::<Job>(&address).state(), Some(JobState::Open));
+    assert_eq!(w.read::<Job>(&address).state(), Some(JobState::Waiting));
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let award = m.world.award_of(&full);
     m.run("award", "fifth of the book, four bad ones before it", goal(25), &[award], &keeper);
 
-    let empty = m.world.job(buyer, |args| args.attempts = 2);
+    let empty = m.world.job(buyer, |args| args.wait_s = 600);
     let ends = m.world.read::<Job>(&empty).expires_at;
     m.world.at(ends + 1);
     let expire = job::expire(&empty, &buyer.purse);

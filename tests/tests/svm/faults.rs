@@ -63,7 +63,7 @@ fn the_runner_up_takes_over_at_its_own_higher_price_and_the_failed_provider_is_e
     let done = w.fail_start(&failed);
     assert_eq!(done.told(), ["LeaseEnded", "FaultSlashed", "Slashed"], "the job goes on");
     let open: Job = w.read(&job);
-    assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Waiting), 2, 3_600_000));
+    assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Open), 2, 3_600_000));
     assert!(open.excludes(&first.record));
     let bid = w.bid_of(&first, &job, 500_000);
     assert_eq!(w.refuse(bid, &[&first.node]), "market WindowClosed");

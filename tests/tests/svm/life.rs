@@ -174,7 +174,7 @@ fn r05_a_want_costs_each_side_the_minute_and_is_no_fault() {
     let lease: Lease = w.read(&keys.lease);
     assert_eq!((lease.end_reason(), lease.forfeited), (EndReason::NotGiven, MINUTE));
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.forfeits_owed), (20 * USDC - MINUTE, MINUTE));
+    assert_eq!((purse.balance, purse.forfeits_owed, purse.free().0), (20 * USDC, MINUTE, 20 * USDC - CAP));
     assert_eq!(job_of(&w, &keys).0, Some(JobState::Waiting));
 }
 

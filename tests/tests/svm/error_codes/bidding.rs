@@ -105,13 +105,13 @@ fn wait_over() -> String {
     w.refuse(w.bid_of(&owner, &job, 1_000_000), &[&owner.node])
 }
 
-/// Of 450,000 atoms 275,000 are left: enough for ten minutes at the last price, not at the job's maximum.
+/// Of the lease's 225,000 atoms 175,000 are left: enough for ten minutes at the last price, not at the job's maximum.
 fn bid_unaffordable() -> String {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let (owner, dear) = (w.provider(|_| {}), w.provider(|_| {}));
     let keys = w.running(&buyer, &owner, 900_000, |args| args.max_duration_s = 900);
-    w.pass(700);
+    w.pass(200);
     w.finish_unseen(&owner, &keys, EndReason::Completed);
     w.reopen(&buyer, &keys);
     w.refuse(w.bid_of(&dear, &keys.job, 1_800_000), &[&dear.node])
