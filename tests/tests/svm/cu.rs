@@ -276,9 +276,8 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let expire = job::expire(&empty, &buyer.purse);
     m.run("expire_job", "nobody bid", goal(8), &[expire], &keeper);
 
+    let owner = &m.world.provider(|supply| (supply.units, supply.life, supply.stake) = (16, 3_600, 200 * USDC));
     let (node, insurance) = (owner.node.pubkey(), m.world.insurance);
-    let terms = Supply::default().terms(m.world.now().ts.0);
-    m.world.refresh(owner, terms);
     let done = m.world.running(buyer, owner, 1_200_000, |_| {});
     m.world.pass(100);
     m.world.finish_unseen(owner, &done, EndReason::Completed);

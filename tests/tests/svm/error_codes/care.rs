@@ -1,6 +1,5 @@
 //! Errors of what happens to a lease beside its meter: challenges, checkpoints, rejected starts, notice.
 
-use gridlease_core::job::EndReason;
 use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
@@ -42,12 +41,12 @@ fn wrong_nonce() -> String {
 
 fn purse_open() -> String {
     let mut w = World::new();
-    let (_, owner, keys, asker) = running(&mut w, |_| {});
+    let (buyer, _, keys, asker) = running(&mut w, |_| {});
     w.pass(1_000);
     w.settle(&keys);
     w.take_down(&asker, &keys);
     w.pass(39);
-    w.finish(&owner, &keys, EndReason::Completed);
+    w.stop(&buyer, &keys);
     w.refuse(care::waive_credit(&keys), &[])
 }
 
