@@ -359,7 +359,8 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     m.run("abandon", "running", None, &[abandon], &owner.node);
     let whole = m.world.running(buyer, &owner, 1_200_000, |_| {});
     m.world.pass(100);
-    m.world.finish(&owner, &whole, EndReason::Completed);
+    m.world.finish_unseen(&owner, &whole, EndReason::Completed);
+    m.world.accept(buyer, &whole);
     let wind_up = wind_up(buyer, &whole);
     m.run("settle + close_lease + close_job", "in one transaction", None, &wind_up, &keeper);
 }
