@@ -189,12 +189,20 @@ pub fn past(job: &Pubkey, events: &[Event]) -> Past {
                 gone.runway_end = event.runway_end;
             }
             MarketEvent::Settled(event) => (*paid, *fee) = (event.paid, event.fees),
-            MarketEvent::LeaseEnded(event) => {
+            MarketEvent::LeaseFinished(event) => {
                 gone.reason = EndReason::from_byte(event.reason).unwrap_or(EndReason::None);
                 gone.exit_code = event.exit_code;
                 gone.result_hash = event.result_hash;
                 gone.log_hash = event.log_hash;
                 (*accrued, *refunded) = (event.gross, event.refunded);
+            }
+            MarketEvent::LeaseEnded(event) => {
+                gone.reason = EndReason::from_byte(event.reason).unwrap_or(EndReason::None);
+                gone.exit_code = event.exit_code;
+                gone.result_hash = event.result_hash;
+                gone.log_hash = event.log_hash;
+                // What a finished lease returned was told when it was finished.
+                (*accrued, *refunded) = (event.gross, refunded.saturating_add(event.refunded));
             }
             MarketEvent::BatchSettled(event) => {
                 for moved in event.leases.iter().filter(|moved| moved.lease == *address) {
@@ -214,6 +222,7 @@ fn lease_of(event: &MarketEvent) -> Option<Pubkey> {
         MarketEvent::LeaseReady(event) => Some(event.lease),
         MarketEvent::Settled(event) => Some(event.lease),
         MarketEvent::ToppedUp(event) => Some(event.lease),
+        MarketEvent::LeaseFinished(event) => Some(event.lease),
         MarketEvent::LeaseEnded(event) => Some(event.lease),
         MarketEvent::LeaseClosed(event) => Some(event.lease),
         _ => None,

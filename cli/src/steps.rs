@@ -62,8 +62,8 @@ pub async fn lease(chain: &Chain, address: &Pubkey) -> Result<Lease, CliError> {
 pub async fn current_lease(chain: &Chain, address: &Pubkey) -> Result<(Pubkey, Lease), CliError> {
     let job = job(chain, address).await?;
     match (job.state(), job.current_lease(address)) {
-        (Some(JobState::Leased), Some(key)) => Ok((key, lease(chain, &key).await?)),
-        (Some(JobState::Open), _) => Err(CliError::State(format!(
+        (Some(JobState::Leased | JobState::Review), Some(key)) => Ok((key, lease(chain, &key).await?)),
+        (Some(JobState::Open | JobState::Waiting), _) => Err(CliError::State(format!(
             "job {address} has no lease yet: it takes bids; `gridlease job cancel {address}` takes it back"
         ))),
         _ => Err(CliError::State(format!("job {address} is over: {}", job.end_reason().name()))),
@@ -89,7 +89,7 @@ pub async fn stop(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<St
 pub async fn cancel(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<StepDone, CliError> {
     let job = job(chain, address).await?;
     match job.state() {
-        Some(JobState::Open) => {}
+        Some(JobState::Open | JobState::Waiting) => {}
         Some(JobState::Leased) => {
             return Err(CliError::State(format!("job {address} was awarded; `gridlease job stop {address}` ends it")));
         }
@@ -99,15 +99,65 @@ pub async fn cancel(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<
     Ok(done("cancelled; all of its reservation is back in the purse", address, vec![sent]))
 }
 
+/// The buyer accepts what the node finished.
+///
+/// # Errors
+/// [`CliError`].
+pub async fn accept(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<StepDone, CliError> {
+    let keys = finished(chain, address).await?;
+    let sent = chain.send("accepting the result", &[build_lease::accept(&owner.pubkey(), &keys)], owner).await?;
+    Ok(done("accepted; what was not used is back in the purse", address, vec![sent]))
+}
+
+/// The buyer reopens a job that the node finished.
+///
+/// # Errors
+/// [`CliError`].
+pub async fn reopen(chain: &Chain, owner: &Keypair, address: &Pubkey) -> Result<StepDone, CliError> {
+    let keys = finished(chain, address).await?;
+    let sent = chain.send("reopening the job", &[build_lease::reopen(&owner.pubkey(), &keys)], owner).await?;
+    let after = job(chain, address).await?;
+    let how = match after.state() {
+        Some(JobState::Ended) => "reopened, but no attempt or no money was left: it is over".to_owned(),
+        _ => format!("reopened; it waits for another provider, {} attempts are left", after.attempts_left),
+    };
+    Ok(done(how, address, vec![sent]))
+}
+
+/// The lease of a job that its node finished and the buyer has not spoken about.
+async fn finished(chain: &Chain, address: &Pubkey) -> Result<LeaseKeys, CliError> {
+    let (key, lease) = current_lease(chain, address).await?;
+    if lease.state() != Some(LeaseState::Finished) {
+        let state = lease.state().map_or("of an unknown state", lease_state_name);
+        return Err(CliError::State(format!("the node has not finished job {address}: its lease is {state}")));
+    }
+    Ok(LeaseKeys::new(key, &lease))
+}
+
+/// Ends a job that waited for a bid for long enough.
+///
+/// # Errors
+/// [`CliError`].
+pub async fn expire(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<StepDone, CliError> {
+    let job = job(chain, address).await?;
+    if job.state() != Some(JobState::Waiting) {
+        return Err(CliError::State(format!("job {address} does not wait for bids; there is nothing to end")));
+    }
+    let sent = chain.send("ending the job", &[build_job::expire(address, &job.purse)], payer).await?;
+    Ok(done("ended; nobody bid, and all of its reservation is back in the purse", address, vec![sent]))
+}
+
 /// The buyer adds to the reservation of a job's lease.
 ///
 /// # Errors
 /// [`CliError`].
 pub async fn top_up(chain: &Chain, owner: &Keypair, address: &Pubkey, amount: Usdc) -> Result<StepDone, CliError> {
-    let (key, _) = current_lease(chain, address).await?;
+    let (key, before) = current_lease(chain, address).await?;
     let purse = chain.purse(&owner.pubkey()).await?;
     Chain::check_free(&owner.pubkey(), &purse, amount.atoms(), "this top-up")?;
-    let sent = chain.send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0)], owner).await?;
+    let sent = chain
+        .send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0, before.open_challenger())], owner)
+        .await?;
     let runway = lease(chain, &key).await?.runway_end;
     let left = span(runway.saturating_sub(chain.client().now().await?.ts.0));
     Ok(done(format!("topped up with {amount} USDC; the money lasts another {left}"), address, vec![sent]))
@@ -133,6 +183,9 @@ pub async fn award(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<S
     let mut transactions = Vec::new();
     for _ in 0..AWARD_TRIES {
         let before = job(chain, address).await?;
+        if before.state() == Some(JobState::Waiting) && transactions.is_empty() {
+            return Err(CliError::State(format!("job {address} has no bids yet: the first one opens its window")));
+        }
         if before.state() != Some(JobState::Open) {
             break;
         }
@@ -157,9 +210,8 @@ pub async fn award(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<S
     let after = job(chain, address).await?;
     let outcome = match (after.state(), after.current_lease(address)) {
         (Some(JobState::Leased), Some(lease)) => format!("awarded: lease {lease}"),
-        (Some(JobState::Open), _) => {
-            format!("nobody could take it; it takes bids again, {} attempts are left", after.attempts_left)
-        }
+        (Some(JobState::Open), _) => "bids that are no longer good were dropped; call it again".to_owned(),
+        (Some(JobState::Waiting), _) => "nobody could take it; it waits for bids again".to_owned(),
         _ => format!("the job is over: {}", after.end_reason().name()),
     };
     Ok(done(outcome, address, transactions))

@@ -10,7 +10,10 @@
   (ite (= (mod (* price s) 3600) 0) (div (* price s) 3600) (+ (div (* price s) 3600) 1)))
 (define-fun cost_down ((price Int) (s Int)) Int (div (* price s) 3600))
 (define-fun runway_down ((funds Int) (price Int)) Int (div (* funds 3600) price))
-(define-fun billable_ms ((slots Int) (slot_ms Int) (seconds Int)) Int (minimum (* slots slot_ms) (* seconds 1000)))
+(define-fun clamp ((x Int) (low Int) (high Int)) Int (maximum low (minimum x high)))
+(define-fun billed ((slots Int) (made Int) (seconds Int)) Int
+  (minimum (clamp made (* seconds 1000) (+ 999 (* seconds 1000))) (* slots 1000)))
+(define-fun billable_ms ((slots Int) (slot_ms Int) (seconds Int)) Int (billed slots (* slots slot_ms) seconds))
 
 (declare-const price Int) (assert (> price 0))
 (declare-const ms Int) (assert (>= ms 0))
@@ -45,11 +48,12 @@
 (echo "holds: nothing is accrued beyond the funds")
 (push) (assert (not (<= (accrued price ms funds) funds))) (check-sat) (pop)
 
-(echo "holds: billed are neither more seconds than passed nor more slots than were made")
+(echo "holds: billed is what the clock says or less than a second more, unless there were fewer slots than seconds, each a second")
 (push)
-(declare-const slots Int) (declare-const slot_ms Int)
-(declare-const made Int) (assert (= made (* slots slot_ms)))
-(assert (not (and (<= (minimum made (* s 1000)) made) (<= (minimum made (* s 1000)) (* 1000 s)))))
+(declare-const slots Int) (assert (>= slots 0))
+(declare-const made Int) (assert (>= made 0)) ; slots of any length, so any number
+(assert (not (and (<= (billed slots made s) (* slots 1000)) (< (billed slots made s) (+ 1000 (* 1000 s)))
+                  (=> (>= slots s) (>= (billed slots made s) (* 1000 s))))))
 (check-sat) (pop)
 
 (echo "holds: (lemma) a shorter time is not a larger product with a price")

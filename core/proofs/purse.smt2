@@ -1,5 +1,6 @@
 ; Mirrors core/src/purse.rs. One step of each kind from any purse that is sound leads to a sound one: so does every sequence
-; of any length, with amounts of any size. Sound: nothing is negative, reserved + fees are not above the balance.
+; of any length, with amounts of any size. Sound: nothing is negative, reserved + fees are not above the balance. Fees stand here for
+; all that is owed to others, forfeits too: what is forfeited is a payment of nothing with a fee.
 ; Integers without bound: a result above u64 is refused by the code and changes nothing.
 ; `core/tests/proofs` evaluates the definitions against the code. "holds" expects unsat, "possible" expects sat.
 

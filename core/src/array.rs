@@ -18,15 +18,14 @@
 //! replicas has (one of one, two of two, two of three), and fails when that cannot happen any more. Failures never end an
 //! array: who renders a thousand frames wants the other 999. Who does not cancels.
 //!
-//! **A quiet market** must not burn an array: where a job ended because nobody bid, no further task is opened for a minute,
-//! then two, four, up to an hour, until a job finds a provider again.
+//! **A quiet market** does not burn an array: a task's job without bids waits, as every job does.
 //!
 //! **Replicas** of one task run at providers that are no kin: see [`kin`].
 
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
-use crate::limits::{ARRAY_PAUSE, MAX_ARRAY_PAUSE, MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
-use crate::quantity::{Atoms, Seconds, UnixTs};
+use crate::limits::{MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
+use crate::quantity::Atoms;
 
 /// States of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -224,10 +223,6 @@ pub struct Array {
     pub completed: u16,
     /// Tasks failed.
     pub failed: u16,
-    /// No task is opened before this; zero where the market is not quiet.
-    pub not_before: UnixTs,
-    /// How often the pause was prolonged since a job found a provider.
-    pub quiet: u8,
 }
 
 /// How a task's job ended.
@@ -293,8 +288,6 @@ impl Array {
             jobs: 0,
             completed: 0,
             failed: 0,
-            not_before: UnixTs::ZERO,
-            quiet: 0,
         })
     }
 
@@ -316,7 +309,7 @@ impl Array {
         Ok(self.shape.budget.saturating_sub(bound).min(left.saturating_sub(self.reserved)))
     }
 
-    /// Can a task be opened with what the array holds now, once [`Array::not_before`] has come?
+    /// Can a task be opened with what the array holds now?
     pub fn openable(&self) -> bool {
         self.state == ArrayState::Open
             && self.next < self.shape.count
@@ -324,19 +317,16 @@ impl Array {
             && self.task_cap().is_ok_and(|cap| cap <= self.reserved)
     }
 
-    /// Opens task number `task` at `now`, with `free` in the purse. `None` where it was opened before or the array is over.
+    /// Opens task number `task`, with `free` in the purse. `None` where it was opened before or the array is over.
     ///
     /// # Errors
-    /// [`RuleError::TaskOutOfOrder`], [`RuleError::TooEarly`], [`RuleError::ArrayFull`], [`RuleError::ArrayShort`], [`RuleError::Overflow`].
-    pub fn open_task(&mut self, task: u16, free: Atoms, now: UnixTs) -> RuleResult<Option<Opened>> {
+    /// [`RuleError::TaskOutOfOrder`], [`RuleError::ArrayFull`], [`RuleError::ArrayShort`], [`RuleError::Overflow`].
+    pub fn open_task(&mut self, task: u16, free: Atoms) -> RuleResult<Option<Opened>> {
         if self.state == ArrayState::Over || task < self.next {
             return Ok(None);
         }
         if task > self.next || task >= self.shape.count {
             return Err(RuleError::TaskOutOfOrder);
-        }
-        if now < self.not_before {
-            return Err(RuleError::TooEarly);
         }
         if self.open >= u16::from(self.shape.parallel) {
             return Err(RuleError::ArrayFull);
@@ -356,20 +346,12 @@ impl Array {
     ///
     /// # Errors
     /// [`RuleError::WrongState`] where that job is not open; [`RuleError::Overflow`], [`RuleError::InvariantBroken`].
-    pub fn close_job(
-        &mut self,
-        task: Task,
-        replica: u8,
-        ended: &Ended,
-        free: Atoms,
-        now: UnixTs,
-    ) -> RuleResult<Closed> {
+    pub fn close_job(&mut self, task: Task, replica: u8, ended: &Ended, free: Atoms) -> RuleResult<Closed> {
         if task.get(replica) != Replica::Open {
             return Err(RuleError::WrongState);
         }
         let mut next = *self;
         let completed = ended.completed();
-        next.pace(ended.reason, now)?;
         let task = task.set(replica, if completed { Replica::Completed } else { Replica::Failed });
         next.jobs = next.jobs.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
         let spent = ended.spent.min(next.cap);
@@ -435,21 +417,6 @@ impl Array {
             return Err(RuleError::WrongState);
         }
         if self.jobs != 0 { Err(RuleError::TasksOpen) } else { Ok(()) }
-    }
-
-    /// Pauses where nobody bid, longer each time; goes on where a provider was found. What a buyer cancelled says nothing.
-    fn pace(&mut self, reason: EndReason, now: UnixTs) -> RuleResult<()> {
-        match reason {
-            EndReason::NoBids if now < self.not_before => {} // of the same quiet moment
-            EndReason::NoBids => {
-                let doubled = ARRAY_PAUSE.0.checked_shl(self.quiet.into()).unwrap_or(MAX_ARRAY_PAUSE.0);
-                self.not_before = now.after(Seconds(doubled).min(MAX_ARRAY_PAUSE))?;
-                self.quiet = self.quiet.saturating_add(1).min(16);
-            }
-            EndReason::Cancelled => {}
-            _ => (self.not_before, self.quiet) = (UnixTs::ZERO, 0),
-        }
-        Ok(())
     }
 
     fn reason_to_end(&self) -> RuleResult<ArrayEnd> {

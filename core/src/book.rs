@@ -15,6 +15,8 @@ pub struct Entry {
     pub score: u32,
     /// Price bid.
     pub price: PricePerHour,
+    /// It was entered for an automatic offer, not by its node.
+    pub automatic: bool,
     /// First eight bytes of SHA-256(job seed ‖ provider): the smaller one wins a tie, never the earlier one.
     pub tie: u64,
 }
@@ -67,6 +69,16 @@ impl Book {
         Ok(book)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The bids, best first.
     pub fn entries(&self) -> &[Entry] {
         self.entries.get(..self.len).unwrap_or(&[])
@@ -112,6 +124,11 @@ impl Book {
         next.len += 1;
         *self = next;
         Ok(Inserted { rank, leads: rank == 0, displaced })
+    }
+
+    /// Lets every bidder go.
+    pub fn clear(&mut self) {
+        *self = Self::new();
     }
 
     /// Takes the best bid out.

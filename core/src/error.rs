@@ -135,6 +135,10 @@ pub enum RuleError {
     RejectsUsedUp = 85,
     /// A checkpoint's number is not higher than the last one's.
     StaleCheckpoint = 86,
+    /// The job would stop waiting before the window that this bid opens is over.
+    WaitOver = 90,
+    /// What the job holds does not pay for ten minutes, or for the whole of a shorter job, at this price.
+    BidUnaffordable = 91,
     /// The offer's leases and sealed bids, and what was slashed of them, would be more than its limit of stake.
     StakeLimit = 110,
     /// The offers of the machine would be allotted more stake than its limit.
@@ -210,6 +214,8 @@ impl RuleError {
         Self::NoChallenge,
         Self::RejectsUsedUp,
         Self::StaleCheckpoint,
+        Self::WaitOver,
+        Self::BidUnaffordable,
         Self::StakeLimit,
         Self::MachineLimit,
         Self::ClaimsUnbacked,
@@ -277,7 +283,11 @@ impl core::fmt::Display for RuleError {
             Self::ChallengeOpen => "a liveness challenge is open",
             Self::NoChallenge => "no liveness challenge is open",
             Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
-            Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
+            Self::StaleCheckpoint => "the checkpoint's number is not the last one's plus one",
+            Self::WaitOver => "the job stops waiting before the window that this bid would open is over",
+            Self::BidUnaffordable => {
+                "what the job still holds does not pay for ten minutes, or the whole of a shorter job, at this price"
+            }
             Self::StakeLimit => {
                 "the stake to bind is above what is left of the offer's limit; its leases must end, or the cold key raise the limit"
             }

@@ -32,17 +32,19 @@ pub fn purse_holds(purse: &Purse, held: impl IntoIterator<Item = Atoms>) -> Rule
     holds(sum == purse.reserved)
 }
 
-/// A lease: `paid + fee + refunded + held = reserved`; what is settled never exceeds the reservation; a lease that is
-/// over holds exactly what it owes.
+/// A lease: `paid + fee + refunded + forfeited + held = reserved`; what is settled never exceeds the reservation; a lease that is
+/// over or finished holds exactly what it owes.
 ///
 /// # Errors
 /// [`RuleError::InvariantBroken`].
 pub fn lease(lease: &Lease) -> RuleResult<()> {
     let held = lease.held()?;
     let settled = lease.paid.add(lease.fee)?;
-    holds(settled.add(lease.refunded)?.add(held)? == lease.reserved)?;
+    holds(settled.add(lease.refunded)?.add(lease.forfeited)?.add(held)? == lease.reserved)?;
+    // Only a start that was rejected or given no chance costs the buyer anything but what it is charged.
+    holds(lease.state == LeaseState::Failed || lease.forfeited.is_zero())?;
     match lease.state {
-        LeaseState::Ended => holds(settled.add(held)? == lease.base),
+        LeaseState::Ended | LeaseState::Finished => holds(settled.add(held)? == lease.base),
         LeaseState::Failed => holds(held.is_zero() && settled.is_zero()),
         LeaseState::Starting => holds(settled.is_zero() && lease.refunded.is_zero()),
         LeaseState::Running | LeaseState::Paused | LeaseState::Grace => holds(lease.refunded.is_zero()),

@@ -1,14 +1,19 @@
 //! The life of a job, from its posting to its end: see [`TRANSITIONS`].
+//!
+//! A job without bids waits: no clock runs against it but that of its own `wait`, nobody has anything to do, and no attempt is
+//! used. The first bid opens the window. Attempts count leases that failed, nothing else.
 
+use crate::deadline;
+pub use crate::end_reason::EndReason;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
-    ANTI_SNIPE, CHECKPOINT_BOUNDS, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE, MIN_DURATION,
-    MIN_RESERVATION, MIN_RESERVATION_TIME, REVEAL_BOUNDS, SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB,
-    WINDOW_BOUNDS,
+    ANTI_SNIPE, CHECKPOINT_BOUNDS, LEAST_SHARE_OF_MAX, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE,
+    MAX_PRICE, MAX_WAIT, MIN_DURATION, MIN_RESERVATION, MIN_RESERVATION_TIME, MINUTE, REVEAL_BOUNDS, REVIEW_BOUNDS,
+    SPOT_NOTICE, START_BASE, START_MAX, START_PER_GB, WINDOW_BOUNDS,
 };
-use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
+use crate::quantity::{Atoms, Now, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
-use crate::rounding::cost_up;
+use crate::rounding::{cost_up, share_up};
 use crate::sealed;
 use crate::transition::Transition;
 
@@ -41,31 +46,43 @@ impl Mode {
     }
 }
 
-/// [`Job::extensions`] of a job whose lease failed to start: the window is over, nothing extends it, and the attempt is
-/// counted already.
-pub const AFTER_NO_START: u8 = MAX_EXTENSIONS + 1;
 /// [`Job::sealed`] of a round with this many sealed bids or more: they are not counted down any longer, so that nobody
 /// can fill a count, and the award waits for the end of the revealing.
 pub const SEALED_UNCOUNTED: u8 = u8::MAX;
 
 /// Every step that moves a job on.
 pub const TRANSITIONS: &[Transition<JobState>] = &[
-    Transition::begins("post", JobState::Open, "post_job"),
+    Transition::begins("post", JobState::Waiting, "post_job"),
+    Transition::new(JobState::Waiting, "bid", JobState::Open, "the first bid opens the window"),
+    Transition::new(JobState::Waiting, "expire", JobState::Ended, "expire_job, it waited long enough (no bids)"),
+    Transition::new(JobState::Waiting, "cancel", JobState::Ended, "cancel_job (cancelled)"),
     Transition::new(JobState::Open, "award", JobState::Leased, "award to a bidder"),
-    Transition::new(JobState::Open, "nobody left", JobState::Open, "award, nobody left, attempts left (new window)"),
-    Transition::new(JobState::Open, "nobody left", JobState::Ended, "award, nobody left, no attempt left (no bids)"),
+    Transition::new(JobState::Open, "nobody left", JobState::Waiting, "award, nobody left"),
+    Transition::new(JobState::Open, "bid", JobState::Open, "bids"),
     Transition::new(JobState::Open, "cancel", JobState::Ended, "cancel_job (cancelled)"),
     Transition::new(
         JobState::Leased,
         "lease ready",
         JobState::Leased,
-        "ready (what it held beside the lease goes back)",
+        "ready (what it held beside the lease goes back, the other bids are free)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "start failed",
+        JobState::Open,
+        "its lease ended before ready, attempts, money and bids left (the next bid follows)",
+    ),
+    Transition::new(
+        JobState::Leased,
+        "start failed",
+        JobState::Ended,
+        "its start failed, with no attempt or no money left (its reason)",
     ),
     Transition::new(
         JobState::Leased,
         "lease failed",
-        JobState::Open,
-        "its lease ended before the work was done, attempts and money left, bids left (runner-up next) or not (new window)",
+        JobState::Waiting,
+        "its lease ended before the work was done, attempts and money left",
     ),
     Transition::new(
         JobState::Leased,
@@ -73,7 +90,16 @@ pub const TRANSITIONS: &[Transition<JobState>] = &[
         JobState::Ended,
         "the same, with no attempt or no money left (its reason)",
     ),
+    Transition::new(
+        JobState::Leased,
+        "lease finished",
+        JobState::Review,
+        "finish, the node says that the work is done",
+    ),
     Transition::new(JobState::Leased, "lease ended", JobState::Ended, "its lease ended (its reason)"),
+    Transition::new(JobState::Review, "lease ended", JobState::Ended, "accept, or expire once the review is over"),
+    Transition::new(JobState::Review, "lease failed", JobState::Waiting, "reopen, attempts and money left"),
+    Transition::new(JobState::Review, "lease failed", JobState::Ended, "reopen, no attempt or no money left"),
     Transition::ends(JobState::Ended, "close", "close_job"),
 ];
 
@@ -81,12 +107,16 @@ pub const TRANSITIONS: &[Transition<JobState>] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum JobState {
-    /// Takes bids, or waits for its award once the window is over.
+    /// Takes bids until the end of its window, then waits for its award.
     Open = 1,
     /// A lease holds its reservation.
     Leased = 2,
     /// Over; the account can be closed.
     Ended = 3,
+    /// Has no bids and waits for the first, until [`Job::expires_at`].
+    Waiting = 4,
+    /// Its lease is finished; the buyer may accept that or reopen the job.
+    Review = 5,
 }
 
 impl JobState {
@@ -99,90 +129,9 @@ impl JobState {
             1 => Ok(Self::Open),
             2 => Ok(Self::Leased),
             3 => Ok(Self::Ended),
+            4 => Ok(Self::Waiting),
+            5 => Ok(Self::Review),
             _ => Err(RuleError::WrongState),
-        }
-    }
-}
-
-/// Why a job or a lease ended; one list for both. Never renumbered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum EndReason {
-    /// Not ended.
-    None = 0,
-    /// The container ran to its end, whatever its exit code.
-    Completed = 1,
-    /// The buyer stopped it.
-    Stopped = 2,
-    /// The reservation was used up.
-    OutOfFunds = 3,
-    /// The node did not start in time, or gave up starting.
-    NoStart = 4,
-    /// The node left without notice.
-    Abandoned = 5,
-    /// The node did not answer liveness challenges.
-    Unreachable = 6,
-    /// A verdict ended it.
-    Verdict = 7,
-    /// Nobody bid.
-    NoBids = 8,
-    /// The buyer cancelled before an award.
-    Cancelled = 9,
-    /// The buyer rejected the start.
-    Rejected = 10,
-    /// The provider left with notice.
-    Notice = 11,
-    /// The job wrote more than the disk that it paid for.
-    DiskFull = 12,
-}
-
-impl EndReason {
-    /// All of them, in order of their numbers.
-    pub const ALL: [EndReason; 13] = [
-        Self::None,
-        Self::Completed,
-        Self::Stopped,
-        Self::OutOfFunds,
-        Self::NoStart,
-        Self::Abandoned,
-        Self::Unreachable,
-        Self::Verdict,
-        Self::NoBids,
-        Self::Cancelled,
-        Self::Rejected,
-        Self::Notice,
-        Self::DiskFull,
-    ];
-
-    /// From its byte in an account.
-    ///
-    /// # Errors
-    /// [`RuleError::WrongState`] for an unknown byte.
-    pub fn from_byte(byte: u8) -> RuleResult<Self> {
-        Self::ALL.get(usize::from(byte)).copied().ok_or(RuleError::WrongState)
-    }
-
-    /// Was the work left undone in a way that another provider may take it over?
-    pub const fn is_retried(self) -> bool {
-        matches!(self, Self::NoStart | Self::Rejected | Self::Abandoned | Self::Unreachable | Self::Notice)
-    }
-
-    /// The words that a person reads.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "running",
-            Self::Completed => "completed",
-            Self::Stopped => "stopped by the buyer",
-            Self::OutOfFunds => "out of funds",
-            Self::NoStart => "did not start",
-            Self::Abandoned => "abandoned by the node",
-            Self::Unreachable => "unreachable",
-            Self::Verdict => "ended by a verdict",
-            Self::NoBids => "no bids",
-            Self::Cancelled => "cancelled",
-            Self::Rejected => "start rejected",
-            Self::Notice => "left with notice",
-            Self::DiskFull => "disk full",
         }
     }
 }
@@ -196,12 +145,19 @@ pub struct Terms {
     pub max_duration: Seconds,
     /// Length of the bidding window; of the committing in a sealed auction.
     pub window: Seconds,
-    /// Attempts: windows without a bidder and failed starts together.
+    /// Attempts: leases that may fail before the job is given up.
     pub attempts: u8,
     /// How it finds its provider.
     pub mode: Mode,
     /// Length of the revealing in a sealed auction, zero in every other.
     pub reveal: Seconds,
+    /// How long it waits for a window to end with a winner: since its posting, and anew since a lease that failed.
+    ///
+    /// Counted from the posting alone, a job of a month that waits a day could not be taken up again after its first day.
+    pub wait: Seconds,
+    /// For how long the buyer may reopen it after the node finished; zero for as long as the lease ran, see
+    /// [`review_time`].
+    pub review: Seconds,
 }
 
 impl Terms {
@@ -219,6 +175,13 @@ impl Terms {
         }
         let reveal = if self.mode == Mode::Sealed { REVEAL_BOUNDS } else { (Seconds::ZERO, Seconds::ZERO) };
         if self.reveal < reveal.0 || self.reveal > reveal.1 {
+            return Err(RuleError::DurationOutOfBounds);
+        }
+        if self.wait < Seconds(self.window.0 + self.reveal.0) || self.wait > MAX_WAIT {
+            return Err(RuleError::DurationOutOfBounds);
+        }
+        let outside = self.review < REVIEW_BOUNDS.0 || self.review > REVIEW_BOUNDS.2;
+        if !self.review.is_zero() && outside {
             return Err(RuleError::DurationOutOfBounds);
         }
         if self.attempts == 0 || self.attempts > MAX_ATTEMPTS {
@@ -245,6 +208,33 @@ impl Terms {
 /// [`RuleError::PriceOutOfBounds`].
 pub fn check_price(price: PricePerHour) -> RuleResult<()> {
     if price.is_zero() || price > MAX_PRICE { Err(RuleError::PriceOutOfBounds) } else { Ok(()) }
+}
+
+/// What a job must hold for a lease at `price`: ten minutes' worth, or the whole of a shorter job. A lease for less helps nobody:
+/// the provider would pull and start for money that is used up when it is ready.
+///
+/// # Errors
+/// [`RuleError::Overflow`].
+pub fn least_funds(price: PricePerHour, max_duration: Seconds) -> RuleResult<Atoms> {
+    cost_up(price, max_duration.min(MIN_RESERVATION_TIME))
+}
+
+/// **The minute**: sixty seconds at the lease's price or at a tenth of the job's maximum, whichever is more, rounded up. What a
+/// start costs each side that ends it without a fault; it goes to the insurance fund, never to the other side, so that nobody
+/// gains by an end that can be staged, and a price of an atom does not make it free.
+///
+/// # Errors
+/// [`RuleError::Overflow`].
+pub fn minute(price: PricePerHour, max_price: PricePerHour) -> RuleResult<Atoms> {
+    let least = share_up(Atoms(max_price.0), LEAST_SHARE_OF_MAX)?;
+    cost_up(price.max(PricePerHour(least.0)), MINUTE)
+}
+
+/// For how long a buyer may reopen a job whose node finished it after `ran`: what the job `posted`, else for as long as it
+/// ran, at least a minute, at most ten.
+pub fn review_time(ran: Seconds, posted: Seconds) -> Seconds {
+    let (least, most, _) = REVIEW_BOUNDS;
+    if posted.is_zero() { Seconds(ran.0.clamp(least.0, most.0)) } else { posted }
 }
 
 /// Are the agreed notice and the time between checkpoints inside their bounds? Zero stands for "none" in both.
@@ -283,14 +273,20 @@ pub struct Job {
     pub terms: Terms,
     /// What the purse still holds for the job itself (not for its lease).
     pub reserved: Atoms,
-    /// End of the bidding window.
+    /// End of the bidding window; zero while it waits for a bid.
     pub close_ts: UnixTs,
-    /// Times the window was extended, or [`AFTER_NO_START`].
+    /// When the window opened, or when the end of a long revealing was first seen over (see [`crate::deadline`]).
+    pub mark: Now,
+    /// Times the window was extended.
     pub extensions: u8,
     /// Attempts left.
     pub attempts_left: u8,
     /// Leases opened so far; the number of the next one.
     pub leases: u8,
+    /// Bids in its book, which stands beside it.
+    pub bids: u8,
+    /// Until when it waits: no window opens that would end after it.
+    pub expires_at: UnixTs,
     /// End of the revealing of a sealed auction; zero for the other modes. It also names the round: a sealed bid counts in
     /// the round whose end it records.
     pub reveal_end: UnixTs,
@@ -300,64 +296,74 @@ pub struct Job {
     pub sealed_bond: Atoms,
 }
 
-/// What a failed award does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unawarded {
-    /// The job takes bids again.
-    Reopened,
-    /// The job ended; this much goes back to the purse's free balance.
-    Refunded(Atoms),
-}
-
 impl Job {
-    /// A job posted at `now`, with its cap reserved.
+    /// A job posted at `now`, with its cap reserved. It waits for its first bid; an instant one is awarded at once.
     ///
     /// # Errors
     /// Those of [`Terms::check`] and [`Terms::cap`].
-    pub fn post(terms: Terms, now: UnixTs) -> RuleResult<Self> {
+    pub fn post(terms: Terms, now: Now) -> RuleResult<Self> {
         terms.check()?;
         let reserved = terms.cap()?;
-        let mut job = Self {
-            state: JobState::Open,
+        let instant = terms.mode == Mode::Instant;
+        let sealed_bond = if terms.mode == Mode::Sealed { sealed::bond(reserved)? } else { Atoms::ZERO };
+        Ok(Self {
+            state: if instant { JobState::Open } else { JobState::Waiting },
             reason: EndReason::None,
             terms,
             reserved,
-            close_ts: now,
+            close_ts: if instant { now.ts } else { UnixTs::ZERO },
+            mark: now,
             extensions: 0,
             attempts_left: terms.attempts,
             leases: 0,
+            bids: 0,
+            expires_at: now.ts.after(terms.wait)?,
             reveal_end: UnixTs::ZERO,
             sealed: 0,
-            sealed_bond: Atoms::ZERO,
-        };
-        match terms.mode {
-            // The offer is taken at once; only after a failed start is there a window.
-            Mode::Instant => {}
-            Mode::Open => job.open_window(now)?,
-            Mode::Sealed => {
-                job.sealed_bond = sealed::bond(reserved)?;
-                job.open_window(now)?;
-            }
-        }
-        Ok(job)
+            sealed_bond,
+        })
     }
 
-    fn open_window(&mut self, now: UnixTs) -> RuleResult<()> {
+    /// The end of a window that opens at `now`, and of the revealing behind it (the same where nothing is sealed).
+    fn window_from(&self, now: UnixTs) -> RuleResult<(UnixTs, UnixTs)> {
         let close_ts = now.after(self.terms.window)?;
-        if self.terms.mode == Mode::Sealed {
-            self.reveal_end = close_ts.after(self.terms.reveal)?;
-        }
+        Ok((close_ts, close_ts.after(self.terms.reveal)?))
+    }
+
+    /// The end of the auction in which a bid at `now` would stand: that of the open window, or of the one that it opens.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn auction_end(&self, now: UnixTs) -> RuleResult<UnixTs> {
+        if self.state == JobState::Waiting { Ok(self.window_from(now)?.1) } else { Ok(self.award_ts()) }
+    }
+
+    fn open_window(&mut self, now: Now) -> RuleResult<()> {
+        let (close_ts, end) = self.window_from(now.ts)?;
+        self.mark = now;
+        self.reveal_end = if self.terms.mode == Mode::Sealed { end } else { UnixTs::ZERO };
         self.close_ts = close_ts;
         self.extensions = 0;
         self.sealed = 0;
+        self.state = JobState::Open;
         Ok(())
+    }
+
+    /// Waits for a bid, with an empty book.
+    fn wait(&mut self) {
+        self.state = JobState::Waiting;
+        self.close_ts = UnixTs::ZERO;
+        self.reveal_end = UnixTs::ZERO;
+        self.sealed = 0;
+        self.extensions = 0;
+        self.bids = 0;
     }
 
     /// May a public bid of `price` be entered at `now`?
     ///
     /// # Errors
-    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`], [`RuleError::PriceOutOfBounds`],
-    /// [`RuleError::BidAboveMax`].
+    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`]; [`RuleError::WaitOver`] where the
+    /// window that it opens would end after the job's wait; those of [`Job::check_bid_price`].
     pub fn check_bid(&self, price: PricePerHour, now: UnixTs) -> RuleResult<()> {
         if self.terms.mode == Mode::Sealed {
             return Err(RuleError::WrongMode);
@@ -367,31 +373,42 @@ impl Job {
     }
 
     fn check_window(&self, now: UnixTs) -> RuleResult<()> {
-        if self.state != JobState::Open {
-            return Err(RuleError::WrongState);
+        match self.state {
+            JobState::Waiting if self.window_from(now)?.1 > self.expires_at => Err(RuleError::WaitOver),
+            JobState::Waiting => Ok(()),
+            JobState::Open if now >= self.close_ts => Err(RuleError::WindowClosed),
+            JobState::Open => Ok(()),
+            _ => Err(RuleError::WrongState),
         }
-        if now >= self.close_ts {
-            return Err(RuleError::WindowClosed);
-        }
-        Ok(())
     }
 
     /// Is a price one that this job takes?
     ///
     /// # Errors
-    /// [`RuleError::PriceOutOfBounds`], [`RuleError::BidAboveMax`].
+    /// [`RuleError::PriceOutOfBounds`], [`RuleError::BidAboveMax`], [`RuleError::BidUnaffordable`].
     pub fn check_bid_price(&self, price: PricePerHour) -> RuleResult<()> {
         check_price(price)?;
         if price > self.terms.max_price {
             return Err(RuleError::BidAboveMax);
         }
+        if !self.affords(price)? {
+            return Err(RuleError::BidUnaffordable);
+        }
         Ok(())
+    }
+
+    /// Does what the job holds pay for a lease at `price`? See [`least_funds`].
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn affords(&self, price: PricePerHour) -> RuleResult<bool> {
+        Ok(self.reserved >= least_funds(price, self.terms.max_duration)?)
     }
 
     /// May a sealed bid be committed at `now`?
     ///
     /// # Errors
-    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`].
+    /// [`RuleError::WrongMode`], [`RuleError::WrongState`], [`RuleError::WindowClosed`], [`RuleError::WaitOver`].
     pub fn check_commit(&self, now: UnixTs) -> RuleResult<()> {
         if self.terms.mode != Mode::Sealed {
             return Err(RuleError::WrongMode);
@@ -399,9 +416,16 @@ impl Job {
         self.check_window(now)
     }
 
-    /// A sealed bid was committed.
-    pub fn on_commit(&mut self) {
+    /// A sealed bid was committed at `now`; the first one opens the window.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn on_commit(&mut self, now: Now) -> RuleResult<()> {
+        if self.state == JobState::Waiting {
+            self.open_window(now)?;
+        }
         self.sealed = self.sealed.saturating_add(1);
+        Ok(())
     }
 
     /// A sealed bid of the round that ends at `round` was revealed, forfeited or let go.
@@ -417,17 +441,24 @@ impl Job {
         if self.sealed > 0 { self.close_ts.max(self.reveal_end) } else { self.close_ts }
     }
 
-    /// The best bid was taken or improved at `now`: in the last three seconds this extends the window, at most three times.
+    /// A bid stands in the book, which holds `bids` now. The first one opens the window; one that took or improved the lead
+    /// (`leads`) in its last three seconds extends it, at most three times and never past the job's wait.
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
-    pub fn on_lead(&mut self, now: UnixTs) -> RuleResult<()> {
-        // Nobody can answer a revealed bid, so a sealed auction needs no time for it.
-        if self.terms.mode != Mode::Sealed && self.close_ts.since(now) <= ANTI_SNIPE && self.extensions < MAX_EXTENSIONS
-        {
-            self.close_ts = self.close_ts.after(ANTI_SNIPE)?;
-            self.extensions += 1;
+    pub fn on_bid(&mut self, leads: bool, bids: usize, now: Now) -> RuleResult<()> {
+        let mut next = *self;
+        next.bids = u8::try_from(bids).map_err(|_| RuleError::Overflow)?;
+        if next.state == JobState::Waiting {
+            next.open_window(now)?;
         }
+        // Nobody can answer a revealed bid, so a sealed auction needs no time for it.
+        let open = next.terms.mode != Mode::Sealed;
+        if leads && open && next.close_ts.since(now.ts) <= ANTI_SNIPE && next.extensions < MAX_EXTENSIONS {
+            next.close_ts = next.close_ts.after(ANTI_SNIPE)?.min(next.expires_at);
+            next.extensions += 1;
+        }
+        *self = next;
         Ok(())
     }
 
@@ -435,53 +466,79 @@ impl Job {
     ///
     /// # Errors
     /// [`RuleError::WrongState`], [`RuleError::WindowOpen`], [`RuleError::RevealOpen`].
-    pub fn check_award(&self, now: UnixTs) -> RuleResult<()> {
+    pub fn check_award(&self, now: Now) -> RuleResult<()> {
         if self.state != JobState::Open {
             return Err(RuleError::WrongState);
         }
-        if now < self.close_ts {
+        if now.ts < self.close_ts {
             return Err(RuleError::WindowOpen);
         }
-        if now < self.award_ts() {
+        // A bid that is not revealed by then costs its bond.
+        if self.sealed > 0 && !deadline::reached(self.award_ts(), self.mark, now) {
             return Err(RuleError::RevealOpen);
         }
         Ok(())
+    }
+
+    /// The revealing of a sealed auction is over by the clock, but began too long ago to tell whether the chain stood still near its
+    /// end: the first call after it records the present, and it is over a minute and sixty slots later. Returns whether this was
+    /// that call.
+    pub fn see_reveal_end(&mut self, now: Now) -> bool {
+        let end = UnixTs(self.reveal_end.0.saturating_sub(1));
+        let seen = self.state == JobState::Open
+            && self.sealed > 0
+            && deadline::stands(end, self.mark, now) == deadline::Deadline::Seen;
+        if seen {
+            self.mark = now;
+        }
+        seen
+    }
+
+    /// The best `count` bids were dropped because they are no longer good.
+    pub fn drop_bids(&mut self, count: usize) {
+        self.bids = self.bids.saturating_sub(u8::try_from(count).unwrap_or(u8::MAX));
     }
 
     /// Hands the winner's part of the reservation to a lease; returns it. The rest stays with the job until the lease is
     /// ready, so that a dearer runner-up can always take over.
     ///
     /// # Errors
-    /// Those of [`Job::check_award`]; [`RuleError::BidAboveMax`], [`RuleError::Overflow`].
-    pub fn award(&mut self, price: PricePerHour, now: UnixTs) -> RuleResult<Atoms> {
+    /// Those of [`Job::check_award`] and [`Job::check_bid_price`]; [`RuleError::Overflow`].
+    pub fn award(&mut self, price: PricePerHour, now: Now) -> RuleResult<Atoms> {
         self.check_award(now)?;
-        if price > self.terms.max_price {
-            return Err(RuleError::BidAboveMax);
-        }
+        self.check_bid_price(price)?;
         let handed = cost_up(price, self.terms.max_duration)?.min(self.reserved);
         let leases = self.leases.checked_add(1).ok_or(RuleError::Overflow)?;
         self.reserved = self.reserved.sub(handed)?;
         self.leases = leases;
+        self.bids = self.bids.saturating_sub(1); // none where an instant job is awarded
         self.state = JobState::Leased;
         Ok(handed)
     }
 
-    /// Nobody in the book can take the job at `now`. A window without a winner costs an attempt; a runner-up that is not
-    /// there after a failed start costs none, because that start has cost one already.
+    /// Nobody in the book can take the job at `now`: the book is empty and the job waits again, for as long as it would have.
+    /// No attempt is used; nobody has tried.
     ///
     /// # Errors
     /// Those of [`Job::check_award`].
-    pub fn unawarded(&mut self, now: UnixTs) -> RuleResult<Unawarded> {
+    pub fn unawarded(&mut self, now: Now) -> RuleResult<()> {
         self.check_award(now)?;
-        let counted = self.extensions == AFTER_NO_START;
-        let attempts_left = self.attempts_left.saturating_sub(if counted { 0 } else { 1 });
-        if attempts_left > 0 {
-            self.open_window(now)?;
-            self.attempts_left = attempts_left;
-            return Ok(Unawarded::Reopened);
+        self.wait();
+        Ok(())
+    }
+
+    /// A job that waited until [`Job::expires_at`] ends, whoever says so; returns what goes back to the purse.
+    ///
+    /// # Errors
+    /// [`RuleError::WrongState`] where it does not wait, [`RuleError::TooEarly`].
+    pub fn expire(&mut self, now: UnixTs) -> RuleResult<Atoms> {
+        if self.state != JobState::Waiting {
+            return Err(RuleError::WrongState);
         }
-        self.attempts_left = 0;
-        Ok(Unawarded::Refunded(self.end(EndReason::NoBids)))
+        if now < self.expires_at {
+            return Err(RuleError::TooEarly);
+        }
+        Ok(self.end(EndReason::NoBids))
     }
 
     /// The buyer takes the job back before an award; returns what goes back to the purse.
@@ -489,13 +546,15 @@ impl Job {
     /// # Errors
     /// [`RuleError::WrongState`].
     pub fn cancel(&mut self) -> RuleResult<Atoms> {
-        if self.state != JobState::Open {
+        if !matches!(self.state, JobState::Open | JobState::Waiting) {
             return Err(RuleError::WrongState);
         }
         Ok(self.end(EndReason::Cancelled))
     }
 
-    /// The lease is ready: what the job held beside it goes back to the purse.
+    /// The lease is ready: what the job held beside it goes back to the purse, and whoever lost is free. A bid binds a provider
+    /// to a start, not for as long as another one runs: a book that stayed would be awarded days later, to providers that have
+    /// long sold their machines and would be faulted for it.
     ///
     /// # Errors
     /// [`RuleError::WrongState`].
@@ -503,13 +562,31 @@ impl Job {
         if self.state != JobState::Leased {
             return Err(RuleError::WrongState);
         }
+        self.bids = 0;
         Ok(core::mem::take(&mut self.reserved))
     }
 
-    /// The lease ended for `reason` and hands `returned` back. Where the work was not done and the provider is to blame, or
-    /// left with notice, the job goes on while attempts remain and the money pays for ten more minutes (or for the whole of a
-    /// shorter job) at `price`, the lease's: to the next of the `bidders` in the book at once, or to a new window where there
-    /// is none. Returns what goes back to the purse (zero while the job goes on).
+    /// The node says that the work is done; `returned` is what the lease gives back. The job keeps it until the buyer accepts or
+    /// the time to reopen is over, so that a reopened job has its money.
+    ///
+    /// # Errors
+    /// [`RuleError::WrongState`], [`RuleError::Overflow`].
+    pub fn on_finished(&mut self, returned: Atoms) -> RuleResult<()> {
+        if self.state != JobState::Leased {
+            return Err(RuleError::WrongState);
+        }
+        self.reserved = self.reserved.add(returned)?;
+        self.bids = 0;
+        self.state = JobState::Review;
+        Ok(())
+    }
+
+    /// The lease ended for `reason` and hands `returned` back. Where the work was not done, the job goes on while attempts remain
+    /// and the money pays for ten more minutes (or for the whole of a shorter job) at `price`, the lease's: with the next bid of
+    /// the book at once, or waiting for new ones where there is none. Returns what goes back to the purse (zero while the job
+    /// goes on).
+    ///
+    /// `certain`: a second provider, unrelated to the first, reported the same error of the buyer's; then the job ends by it.
     ///
     /// # Errors
     /// [`RuleError::WrongState`], [`RuleError::Overflow`].
@@ -518,28 +595,30 @@ impl Job {
         reason: EndReason,
         returned: Atoms,
         price: PricePerHour,
-        bidders: usize,
+        certain: bool,
         now: UnixTs,
     ) -> RuleResult<Atoms> {
-        if self.state != JobState::Leased {
+        if !matches!(self.state, JobState::Leased | JobState::Review) {
             return Err(RuleError::WrongState);
         }
         let mut next = *self;
         next.reserved = next.reserved.add(returned)?;
-        if reason.is_retried() {
+        if reason.costs_attempt() {
             next.attempts_left = next.attempts_left.saturating_sub(1);
-            let enough = cost_up(price, next.terms.max_duration.min(MIN_RESERVATION_TIME))?;
-            if next.attempts_left > 0 && next.reserved >= enough {
+        }
+        let goes_on = reason.is_retried() && !(reason == EndReason::BuyerError && certain);
+        // Leases are numbered in a byte; a job that wore out so many ends instead of standing still.
+        if goes_on && next.attempts_left > 0 && next.leases < u8::MAX && next.affords(price)? {
+            next.expires_at = now.after(next.terms.wait)?;
+            if next.bids > 0 {
+                // The window stays closed: the next of the book follows at once.
                 next.state = JobState::Open;
-                if bidders > 0 {
-                    next.close_ts = now;
-                    next.extensions = AFTER_NO_START;
-                } else {
-                    next.open_window(now)?;
-                }
-                *self = next;
-                return Ok(Atoms::ZERO);
+                next.close_ts = now;
+            } else {
+                next.wait();
             }
+            *self = next;
+            return Ok(Atoms::ZERO);
         }
         let back = next.end(reason);
         *self = next;
@@ -560,6 +639,7 @@ impl Job {
     fn end(&mut self, reason: EndReason) -> Atoms {
         self.state = JobState::Ended;
         self.reason = reason;
+        self.bids = 0;
         core::mem::take(&mut self.reserved)
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::quantity::{Atoms, Bps, PricePerHour, Seconds};
 
-/// Milliseconds that one slot is billed at most; copied into a lease when it opens.
+/// Milliseconds that a slot takes as a rule; copied into a lease when it opens. Inside a second, which is as fine as the chain's
+/// clock is, the meter goes on by this much with every slot.
 pub const SLOT_MS: u32 = 400;
+/// Milliseconds that one slot is billed at most: a clock that jumps ahead of the slots bills nobody for time that did not pass.
+pub const MAX_SLOT_MS: u64 = 1_000;
 /// Bounds of the configured slot length in milliseconds.
 pub const SLOT_MS_BOUNDS: (u32, u32) = (50, 1_000);
 /// Fee on what is paid, at genesis.
@@ -28,6 +31,29 @@ pub const MIN_CHARGE_TIME: Seconds = Seconds(60);
 pub const GRACE: Seconds = Seconds(600);
 /// From ready on, the buyer may reject the start for this long; nothing is payable in this time.
 pub const REJECT_TIME: Seconds = Seconds(90);
+/// The length of [`crate::job::minute`], what a start that ends without a fault costs each side.
+pub const MINUTE: Seconds = Seconds(60);
+/// Where a low price would make something free, this part of the job's maximum stands in for it.
+pub const LEAST_SHARE_OF_MAX: Bps = Bps(1_000);
+/// From the award on, a node may decline for this long.
+pub const DECLINE_TIME: Seconds = Seconds(30);
+/// For how long a buyer may reopen a job that its node finished: for as long as it ran, at least the first, at most the second;
+/// where the job posts a time of its own, at most the third.
+pub const REVIEW_BOUNDS: (Seconds, Seconds, Seconds) = (Seconds(60), Seconds(600), Seconds(24 * 3_600));
+/// How long a job waits for a winner where the buyer names nothing.
+pub const DEFAULT_WAIT: Seconds = Seconds(24 * 3_600);
+/// The longest that a job can wait.
+pub const MAX_WAIT: Seconds = Seconds(30 * 24 * 3_600);
+/// The longest time after its end for which a lease's stake can be kept for a verification.
+pub const MAX_VERIFICATION: Seconds = Seconds(72 * 3_600);
+/// A deadline whose beginning was seen at most this long before it counts with the slots since then; see [`crate::deadline`].
+pub const RECENT: Seconds = Seconds(900);
+/// Any other passes this long, and as many slots, after it was first seen over.
+pub const HALT_TIME: Seconds = Seconds(60);
+/// A bid's offer lives to the end of the auction, or for this much longer where that is sooner.
+pub const LEAST_OFFER_LIFE: Seconds = Seconds(1_800);
+/// Checkpoints follow each other no closer than in this part of the time that the job asked for.
+pub const CHECKPOINT_PART: u64 = 4;
 /// How often a buyer may reject the start in one job.
 pub const MAX_REJECTS: u8 = 2;
 /// Time to answer a liveness challenge.
@@ -67,10 +93,6 @@ pub const MAX_TASKS: u16 = 1_024;
 pub const MAX_REPLICAS: u8 = 3;
 /// Most tasks of an array that are open at a time.
 pub const MAX_PARALLEL: u8 = 64;
-/// An array whose task found no bidder opens no further one for this long; twice as long each time, ...
-pub const ARRAY_PAUSE: Seconds = Seconds(60);
-/// ... at most this long.
-pub const MAX_ARRAY_PAUSE: Seconds = Seconds(3_600);
 /// Delegators whose marks a bond holds.
 pub const DELEGATOR_MARKS: usize = MAX_DELEGATORS as usize;
 /// Time to start before the image's size is counted.

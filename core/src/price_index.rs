@@ -91,9 +91,9 @@ pub fn per_gpu_up(price: PricePerHour, gpus: u8) -> RuleResult<PricePerHour> {
 /// Is a lease a trade that counts? It is over and has been paid in full, ended without a fault, and paid enough, for long enough.
 ///
 /// # Errors
-/// Those of [`Lease::check_close`]; [`RuleError::NotATrade`].
+/// Those of [`Lease::check_paid`]; [`RuleError::NotATrade`].
 pub fn check_trade(lease: &Lease) -> RuleResult<()> {
-    lease.check_close()?;
+    lease.check_paid()?;
     let faultless = ended_well(lease.reason) || matches!(lease.reason, EndReason::Notice);
     let ran = lease.paid.add(lease.fee)? >= cost_down(lease.price, LEAST_TIME)?;
     if faultless && ran && lease.fee >= LEAST_FEE { Ok(()) } else { Err(RuleError::NotATrade) }

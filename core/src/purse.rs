@@ -3,7 +3,7 @@
 use crate::error::{RuleError, RuleResult};
 use crate::quantity::Atoms;
 
-/// The recorded amounts of a purse. `balance = free + reserved + fees_owed` at all times.
+/// The recorded amounts of a purse. `balance = free + reserved + fees_owed + forfeits_owed` at all times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purse {
     /// Recorded holdings of the vault. What was donated to the vault beyond this does not count.
@@ -12,6 +12,17 @@ pub struct Purse {
     pub reserved: Atoms,
     /// Fees recorded and not swept yet.
     pub fees_owed: Atoms,
+    /// Owed to the insurance fund for starts that came to nothing, and not swept yet.
+    pub forfeits_owed: Atoms,
+}
+
+/// What a sweep takes out of a purse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Fees, of which the insurance fund gets its share.
+    pub fees: Atoms,
+    /// What the insurance fund gets whole.
+    pub forfeits: Atoms,
 }
 
 impl Purse {
@@ -20,7 +31,7 @@ impl Purse {
     /// # Errors
     /// [`RuleError::InvariantBroken`] where more is bound than there is.
     pub fn free(&self) -> RuleResult<Atoms> {
-        let bound = self.reserved.add(self.fees_owed)?;
+        let bound = self.reserved.add(self.fees_owed)?.add(self.forfeits_owed)?;
         self.balance.sub(bound).map_err(|_| RuleError::InvariantBroken)
     }
 
@@ -84,18 +95,32 @@ impl Purse {
         let reserved = self.reserved.sub(gross).map_err(|_| RuleError::InsufficientReserved)?;
         let balance = self.balance.sub(net).map_err(|_| RuleError::InvariantBroken)?;
         let fees_owed = self.fees_owed.add(fee)?;
-        *self = Self { balance, reserved, fees_owed };
+        *self = Self { balance, reserved, fees_owed, ..*self };
         Ok(())
     }
 
-    /// Takes out all fees owed; returns how much.
+    /// Records `amount` of the reserved part as owed to the insurance fund. No token moves, so that no end of a lease depends on
+    /// an account that could be frozen.
+    ///
+    /// # Errors
+    /// [`RuleError::InsufficientReserved`].
+    pub fn forfeit(&mut self, amount: Atoms) -> RuleResult<()> {
+        let reserved = self.reserved.sub(amount).map_err(|_| RuleError::InsufficientReserved)?;
+        let forfeits_owed = self.forfeits_owed.add(amount)?;
+        *self = Self { reserved, forfeits_owed, ..*self };
+        Ok(())
+    }
+
+    /// Takes out all that is owed to others; returns how much.
     ///
     /// # Errors
     /// [`RuleError::InvariantBroken`] where the balance is smaller.
-    pub fn sweep_fees(&mut self) -> RuleResult<Atoms> {
-        let fees = self.fees_owed;
-        self.balance = self.balance.sub(fees).map_err(|_| RuleError::InvariantBroken)?;
+    pub fn sweep_fees(&mut self) -> RuleResult<Swept> {
+        let swept = Swept { fees: self.fees_owed, forfeits: self.forfeits_owed };
+        let gone = swept.fees.add(swept.forfeits)?;
+        self.balance = self.balance.sub(gone).map_err(|_| RuleError::InvariantBroken)?;
         self.fees_owed = Atoms::ZERO;
-        Ok(fees)
+        self.forfeits_owed = Atoms::ZERO;
+        Ok(swept)
     }
 }

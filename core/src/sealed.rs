@@ -7,10 +7,11 @@
 //! | from the end of the revealing | can be awarded | forfeit |
 //! | any | ended before the end of the revealing, or is gone | release |
 
+use crate::deadline;
 use crate::error::RuleResult;
 use crate::job::{Job, JobState};
 use crate::limits::{FORFEIT_TO_BUYER, SEALED_BOND, SEALED_BOND_LEAST, SEALED_BOND_MOST};
-use crate::quantity::{Atoms, PricePerHour, UnixTs};
+use crate::quantity::{Atoms, Now, PricePerHour, UnixTs};
 use crate::rounding::{share_down, share_up};
 use crate::slash::SlashSplit;
 
@@ -81,14 +82,19 @@ pub enum Fate {
 
 /// What can be done at `now` with a sealed bid whose revealing ends at `reveal_end`; `job` with the time at which it ended
 /// (zero before), `None` where its account is gone.
-pub fn fate(reveal_end: UnixTs, job: Option<(&Job, UnixTs)>, now: UnixTs) -> Fate {
+///
+/// While a job still stands in the bid's own round, the end of the revealing is a deadline that a halt of the chain does not
+/// pass ([`crate::deadline`]); once it was awarded, everybody had the time.
+pub fn fate(reveal_end: UnixTs, job: Option<(&Job, UnixTs)>, now: Now) -> Fate {
     let Some((job, ended_ts)) = job else { return Fate::Release };
     if job.state == JobState::Ended && ended_ts < reveal_end {
         return Fate::Release;
     }
-    if now >= reveal_end {
+    let in_its_round = job.state == JobState::Open && job.reveal_end == reveal_end;
+    let over = if in_its_round { deadline::reached(reveal_end, job.mark, now) } else { now.ts >= reveal_end };
+    if over {
         Fate::Forfeit
-    } else if now < job.close_ts {
+    } else if now.ts < job.close_ts {
         Fate::Wait
     } else {
         Fate::Reveal

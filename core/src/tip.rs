@@ -11,12 +11,13 @@ pub const TIP: u64 = 10_000;
 /// The most that a late step earns: ten times as much.
 pub const MAX_TIP: u64 = 10 * TIP;
 /// For this long after a step is due nobody earns a tip for it, so that the parties, who want it done anyway, have the first go at
-/// no cost. Nobody is kept from taking the step.
-pub const PARTY_GRACE: Seconds = Seconds(15);
+/// no cost. Nobody is kept from taking the step. No longer than a party needs: while it lasts, whoever does the work pays for
+/// everyone.
+pub const PARTY_GRACE: Seconds = Seconds(2);
 /// A step earns one more [`TIP`] for each time this much has passed after [`PARTY_GRACE`].
 pub const LATENESS: Seconds = Seconds(60);
 
-/// What the step due at `due` earns at `now`, in lamports. Zero for a step that has no due time (`due` zero) or whose 15 s for the
+/// What the step due at `due` earns at `now`, in lamports. Zero for a step that has no due time (`due` zero) or whose 2 s for the
 /// parties are not over.
 pub const fn tip(due: UnixTs, now: UnixTs) -> u64 {
     let late = now.since(due).0;
@@ -26,6 +27,13 @@ pub const fn tip(due: UnixTs, now: UnixTs) -> u64 {
     let more = (late - PARTY_GRACE.0) / LATENESS.0;
     let most = MAX_TIP / TIP - 1;
     TIP + TIP * if more < most { more } else { most }
+}
+
+/// What an award that leases earns: a tip at once, late or not, so that whoever looks after a market's auctions is paid for those
+/// that lead to something. An award that finds nobody empties a book and earns nothing; without bids there is no award.
+pub const fn award_tip(due: UnixTs, now: UnixTs) -> u64 {
+    let late = tip(due, now);
+    if late > TIP { late } else { TIP }
 }
 
 /// What can be paid of `tip` out of an account with `lamports` that must keep `rent`.
@@ -44,16 +52,17 @@ pub const fn prepaid(cranks: u64) -> u64 {
 pub const CHALLENGE_BOUNTY: u64 = crate::limits::CHALLENGE_BOND_LAMPORTS / 10;
 
 /// Set aside when a job is posted, in its account: for each attempt an award and a failed start, one end by time, and the
-/// closing (`award`, `fail_start`, `expire` or `declare_unreachable`, `close_job`).
+/// closing (`award`, `fail_start`, `expire` or `expire_job` or `declare_unreachable`, `close_job`).
 pub const fn prepaid_job(attempts: u8) -> u64 {
     prepaid(2 * attempts as u64 + 2)
 }
 
 /// Set aside in an offer for each unit, beside the rent of the lease that it can open: resolving one missed challenge with its
-/// bounty, and closing that lease (`resolve_challenge`, `close_lease`). The lease takes it along at the award as far as the
-/// offer has it, and what is not used comes back with its rent.
+/// bounty, the settlement that pays the last of an ended lease, and closing it (`resolve_challenge`, `settle`, `close_lease`).
+/// Settlements before the end earn nothing: they are the provider's own interest. The lease takes it along at the award as far as
+/// the offer has it, and what is not used comes back with its rent.
 pub const fn prepaid_lease() -> u64 {
-    prepaid(2).saturating_add(CHALLENGE_BOUNTY)
+    prepaid(3).saturating_add(CHALLENGE_BOUNTY)
 }
 
 /// Set aside in each sealed bid, by its bidder: taking the bond of one that is not revealed (`forfeit`).

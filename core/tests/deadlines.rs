@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use gridlease_core::job::{EndReason, Job, Mode, Terms, check_care, notice_of, start_deadline};
-use gridlease_core::lease::{Lease, LeaseState, Ran};
+use gridlease_core::lease::{Lease, LeaseState, Ran, Undone};
 use gridlease_core::limits::{
-    CHECKPOINT_BOUNDS, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE,
+    CHECKPOINT_BOUNDS, DEFAULT_WAIT, DEFAULT_WINDOW, MAX_DOWNTIME, MAX_EXTENSIONS, MAX_NOTICE, SPOT_NOTICE,
 };
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
@@ -17,7 +17,7 @@ fn at(ts: u64) -> Now {
 
 /// One atom a second, 1,000 seconds, to start by `T`.
 fn lease() -> Lease {
-    Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(T))
+    Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), at(T - 120), UnixTs(T))
 }
 
 /// The same, ready so that its runway ends at `T`.
@@ -63,15 +63,22 @@ fn the_grace_period_begins_at_the_end_of_the_runway() {
 
 #[test]
 fn a_node_may_say_out_of_funds_from_the_end_of_the_runway_on() {
-    let results = [T - 1, T, T + 1].map(|ts| ending().finish(EndReason::OutOfFunds, Ran::WHOLE, at(ts)));
+    let results = [T - 1, T, T + 1].map(|ts| ending().finish(EndReason::OutOfFunds, Ran::WHOLE, Seconds::ZERO, at(ts)));
     assert_eq!(results, [Err(RuleError::TooEarly), Ok(Atoms::ZERO), Ok(Atoms::ZERO)]);
+}
+
+/// The same, and somebody has seen that its funds are used up.
+fn in_grace() -> Lease {
+    let mut lease = ending();
+    lease.expire(at(T)).unwrap();
+    lease
 }
 
 #[test]
 fn a_top_up_resumes_up_to_the_end_of_grace_and_not_after() {
     let end = T + 600;
-    let results = [end - 1, end, end + 1].map(|ts| ending().top_up(Atoms(60), at(ts)));
-    assert_eq!(results, [Ok(()), Ok(()), Err(RuleError::TooLate)]);
+    let results = [end - 1, end, end + 1].map(|ts| in_grace().top_up(Atoms(60), at(ts)));
+    assert_eq!(results, [Ok(false), Ok(false), Err(RuleError::TooLate)]);
     let mut resumed = ending();
     resumed.top_up(Atoms(60), at(end)).unwrap();
     assert_eq!(
@@ -86,29 +93,44 @@ fn a_top_up_resumes_up_to_the_end_of_grace_and_not_after() {
 fn a_lease_expires_after_the_end_of_grace_and_not_at_it() {
     let end = T + 600;
     let results = [T - 1, T, end - 1, end, end + 1].map(|ts| {
-        let mut lease = ending();
+        let mut lease = in_grace();
         (lease.expire(at(ts)), lease.state)
     });
-    let noticed = (Ok(Some(Atoms::ZERO)), LeaseState::Grace);
-    let expected =
-        [(Ok(None), LeaseState::Running), noticed, noticed, noticed, (Ok(Some(Atoms::ZERO)), LeaseState::Ended)];
-    assert_eq!(results, expected);
+    let nothing = (Ok(None), LeaseState::Grace);
+    let over = (Ok(Some(Atoms::ZERO)), LeaseState::Ended);
+    assert_eq!(results, [nothing, nothing, nothing, nothing, over]);
+}
+
+#[test]
+fn r14_a_grace_period_that_nobody_saw_begin_ends_a_minute_after_it_was_first_seen_over() {
+    let seen = T + 601;
+    let mut lease = ending();
+    assert_eq!((lease.expire(at(seen)), lease.state), (Ok(Some(Atoms::ZERO)), LeaseState::Grace));
+    for (ts, state) in [(seen + 60, LeaseState::Grace), (seen + 61, LeaseState::Ended)] {
+        let (mut waited, mut topped_up) = (lease, lease);
+        waited.expire(at(ts)).unwrap();
+        assert_eq!(
+            (waited.state, topped_up.top_up(Atoms(60), at(ts)).is_ok()),
+            (state, state == LeaseState::Grace),
+            "{ts}"
+        );
+    }
 }
 
 #[test]
 fn at_every_second_of_grace_a_lease_can_be_topped_up_or_expires_but_not_both() {
     for ts in T + 597..T + 604 {
-        let mut expiring = ending();
+        let mut expiring = in_grace();
         expiring.expire(at(ts)).unwrap();
-        assert_ne!(ending().top_up(Atoms(60), at(ts)).is_ok(), expiring.state == LeaseState::Ended, "{ts}");
+        assert_ne!(in_grace().top_up(Atoms(60), at(ts)).is_ok(), expiring.state == LeaseState::Ended, "{ts}");
     }
 }
 
 #[test]
 fn a_top_up_in_grace_pays_for_a_minute_at_least() {
     let results = [59, 60].map(|atoms| ending().top_up(Atoms(atoms), at(T + 100)));
-    assert_eq!(results, [Err(RuleError::TopUpTooSmall), Ok(())]);
-    assert_eq!(ending().top_up(Atoms(1), at(T - 1)), Ok(()), "before the grace period every atom is welcome");
+    assert_eq!(results, [Err(RuleError::TopUpTooSmall), Ok(false)]);
+    assert_eq!(ending().top_up(Atoms(1), at(T - 1)), Ok(false), "before the grace period every atom is welcome");
 }
 
 #[test]
@@ -123,7 +145,11 @@ fn a_buyer_that_stops_is_charged_a_minute_and_not_a_second_more() {
     for reason in [EndReason::Completed, EndReason::Abandoned] {
         let mut ended = lease();
         ended.ready(at(T)).unwrap();
-        assert_eq!(ended.finish(reason, Ran::WHOLE, at(T + 59)), Ok(Atoms(941)), "a node is paid for what ran");
+        assert_eq!(
+            ended.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + 59)),
+            Ok(Atoms(941)),
+            "a node is paid for what ran"
+        );
     }
 }
 
@@ -133,7 +159,7 @@ fn issue9_11_a_finish_that_comes_late_is_billed_to_the_containers_end() {
     let back_of = |ran: Ran, ts: u64| {
         let mut lease = lease();
         lease.ready(at(T)).unwrap();
-        let back = lease.finish(EndReason::Completed, ran, at(ts)).unwrap();
+        let back = lease.finish(EndReason::Completed, ran, Seconds::ZERO, at(ts)).unwrap();
         (lease.base.0, back.0)
     };
     let ended = |ts: u64| Ran { until: UnixTs(ts), ..Ran::WHOLE };
@@ -156,7 +182,11 @@ fn issue9_11_a_finish_in_grace_is_billed_to_the_containers_end() {
             lease.expire(at(T + 30)).unwrap();
         }
         let ran = Ran { until: UnixTs(T - 100), ..Ran::WHOLE };
-        assert_eq!(lease.finish(EndReason::Completed, ran, at(T + 40)), Ok(Atoms(100)), "noticed: {noticed}");
+        assert_eq!(
+            lease.finish(EndReason::Completed, ran, Seconds::ZERO, at(T + 40)),
+            Ok(Atoms(100)),
+            "noticed: {noticed}"
+        );
         assert_eq!(lease.base, Atoms(900));
     }
 }
@@ -167,7 +197,7 @@ fn issue9_11_what_was_paid_stays_paid_when_a_container_ended_before() {
     lease.ready(at(T)).unwrap();
     let paid = lease.settle(at(T + 200)).unwrap();
     let ran = Ran { until: UnixTs(T + 20), ..Ran::WHOLE };
-    assert_eq!(lease.finish(EndReason::Completed, ran, at(T + 210)), Ok(Atoms(800)));
+    assert_eq!(lease.finish(EndReason::Completed, ran, Seconds::ZERO, at(T + 210)), Ok(Atoms(800)));
     assert_eq!(lease.base, paid.net.add(paid.fee).unwrap());
 }
 
@@ -176,7 +206,7 @@ fn issue9_11_what_was_paid_stays_paid_when_a_container_ended_before() {
 fn issue9_10_a_node_may_say_disk_full_and_the_job_ends_with_it() {
     let mut lease = lease();
     lease.ready(at(T)).unwrap();
-    assert_eq!(lease.finish(EndReason::DiskFull, Ran::WHOLE, at(T + 59)), Ok(Atoms(941)));
+    assert_eq!(lease.finish(EndReason::DiskFull, Ran::WHOLE, Seconds::ZERO, at(T + 59)), Ok(Atoms(941)));
     assert_eq!((lease.reason, lease.reason.name()), (EndReason::DiskFull, "disk full"));
     assert!(!lease.reason.is_retried(), "another provider's disk is not larger");
 }
@@ -194,15 +224,16 @@ fn a_start_is_rejected_and_nothing_paid_in_the_first_ninety_seconds() {
         let mut running = lease();
         running.ready(at(T)).unwrap();
         let (mut rejected, now) = (running, at(T + seconds));
-        (rejected.reject(now), running.settle(now).unwrap().net.0)
+        (rejected.reject(Atoms(60), now), running.settle(now).unwrap().net.0)
     });
     let late = Err(RuleError::TooLate);
-    assert_eq!(seen, [(Ok(Atoms(1_000)), 0), (late, 90), (late, 91)]);
+    let undone = Undone { back: Atoms(1_000 - 89), buyer: Atoms(89), provider: Atoms(60) };
+    assert_eq!(seen, [(Ok(undone), 0), (late, 90), (late, 91)]);
 }
 
 #[test]
 fn the_least_charge_is_never_above_the_reservation() {
-    let mut lease = Lease::open(PricePerHour(3_600), Atoms(30), 400, Bps(0), UnixTs(T));
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(30), 400, Bps(0), at(T - 120), UnixTs(T));
     lease.ready(at(T)).unwrap();
     assert_eq!(lease.stop(at(T + 10)), Ok(Atoms::ZERO));
     assert_eq!(lease.settle(at(T + 10)).unwrap().net, Atoms(30));
@@ -216,8 +247,12 @@ fn job(window: Seconds) -> Job {
         attempts: 1,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     };
-    Job::post(terms, UnixTs(T)).unwrap()
+    let mut job = Job::post(terms, at(T)).unwrap();
+    job.on_bid(true, 1, at(T)).unwrap();
+    job
 }
 
 #[test]
@@ -230,7 +265,7 @@ fn bids_end_and_awards_begin_in_the_same_second() {
     ] {
         let job = job(DEFAULT_WINDOW);
         assert_eq!(job.check_bid(PricePerHour(1), UnixTs(ts)), bid, "{ts}");
-        assert_eq!(job.check_award(UnixTs(ts)), award, "{ts}");
+        assert_eq!(job.check_award(at(ts)), award, "{ts}");
     }
 }
 
@@ -246,7 +281,7 @@ fn a_lead_in_the_last_three_seconds_extends_the_window_by_three() {
     let close = T + DEFAULT_WINDOW.0;
     let ends = [close - 4, close - 3, close - 2, close - 1].map(|ts| {
         let mut job = job(DEFAULT_WINDOW);
-        job.on_lead(UnixTs(ts)).unwrap();
+        job.on_bid(true, 2, at(ts)).unwrap();
         job.close_ts.0 - close
     });
     assert_eq!(ends, [0, 3, 3, 3]);
@@ -256,7 +291,7 @@ fn a_lead_in_the_last_three_seconds_extends_the_window_by_three() {
 fn a_window_is_extended_three_times_at_most() {
     let mut job = job(DEFAULT_WINDOW);
     for extension in 1..=5u64 {
-        job.on_lead(UnixTs(job.close_ts.0 - 1)).unwrap();
+        job.on_bid(true, 2, at(job.close_ts.0 - 1)).unwrap();
         assert_eq!(job.close_ts.0, T + DEFAULT_WINDOW.0 + 3 * extension.min(3));
     }
     assert_eq!(job.extensions, MAX_EXTENSIONS);
@@ -271,6 +306,8 @@ fn terms_at_their_bounds_are_taken_and_one_beyond_refused() {
         attempts: 1,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     };
     let most = Terms {
         max_price: PricePerHour(100_000_000_000),
@@ -279,6 +316,8 @@ fn terms_at_their_bounds_are_taken_and_one_beyond_refused() {
         attempts: 8,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     };
     assert_eq!((good.check(), most.check()), (Ok(()), Ok(())));
     let duration = RuleError::DurationOutOfBounds;

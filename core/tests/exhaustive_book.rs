@@ -6,7 +6,14 @@ use gridlease_core::PricePerHour;
 use gridlease_core::book::{Book, Entry};
 
 fn bid(provider: u8, score: u32, tie: u64) -> Entry {
-    Entry { provider: [provider; 32], offer: 1, score, price: PricePerHour(1_000 - u64::from(score)), tie }
+    Entry {
+        provider: [provider; 32],
+        offer: 1,
+        score,
+        price: PricePerHour(1_000 - u64::from(score)),
+        automatic: false,
+        tie,
+    }
 }
 
 /// All orders of `items`, each given to `visit`.

@@ -30,12 +30,14 @@ struct Life {
 
 type Step = (&'static str, fn(&mut Life) -> bool);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
     ("settle", |life| life.lease.settle(life.now).is_ok()),
     ("stop", |life| life.lease.stop(life.now).is_ok()),
-    ("complete", |life| life.lease.finish(EndReason::Completed, Ran::WHOLE, life.now).is_ok()),
-    ("abandon", |life| life.lease.finish(EndReason::Abandoned, Ran::WHOLE, life.now).is_ok()),
-    ("reject", |life| life.lease.reject(life.now).is_ok()),
+    ("complete", |life| life.lease.finish(EndReason::Completed, Ran::WHOLE, Seconds::ZERO, life.now).is_ok()),
+    ("abandon", |life| life.lease.finish(EndReason::Abandoned, Ran::WHOLE, Seconds::ZERO, life.now).is_ok()),
+    ("accept", |life| life.lease.accept(life.now).is_ok()),
+    ("reopen", |life| life.lease.reopen(life.now).is_ok()),
+    ("reject", |life| life.lease.reject(Atoms(60), life.now).is_ok()),
     ("expire", |life| life.lease.expire(life.now).is_ok()),
     ("top up", |life| {
         let done = life.lease.top_up(Atoms(70), life.now).is_ok();
@@ -78,14 +80,16 @@ impl Life {
     /// Whoever wants to can end it, and then everything is paid or returned.
     fn assert_ends(&self) {
         let mut lease = self.lease;
-        if !lease.state.is_over() {
+        if lease.state == LeaseState::Finished {
+            lease.accept(self.now).unwrap();
+        } else if !lease.state.is_over() {
             lease.stop(self.now).unwrap_or_else(|error| panic!("it cannot be stopped: {error:?} {:?}", self.story));
         }
         if lease.state == LeaseState::Ended {
             lease.settle(self.now).unwrap();
         }
         assert_eq!(lease.held(), Ok(Atoms::ZERO), "{:?}", self.story);
-        assert_eq!(lease.paid.0 + lease.fee.0 + lease.refunded.0, FUNDS + self.added);
+        assert_eq!(lease.paid.0 + lease.fee.0 + lease.refunded.0 + lease.forfeited.0, FUNDS + self.added);
     }
 }
 
@@ -100,7 +104,7 @@ fn go_on(life: &Life, length: u32, durable: bool, count: &mut u64) {
             next.story.push((wait, name));
             if durable && name == "settle" {
                 // A durable lease is paid to its last checkpoint: let there be one where that is taken.
-                let _ = next.lease.checkpoint(now);
+                let _ = next.lease.checkpoint(1, 0, now);
             }
             let before = next.lease;
             if !step(&mut next) {
@@ -118,8 +122,8 @@ fn go_on(life: &Life, length: u32, durable: bool, count: &mut u64) {
 #[test]
 fn every_short_life_of_a_lease_adds_up() {
     for (durable, fee) in [(false, Bps(0)), (false, Bps(500)), (true, Bps(200))] {
-        let mut lease = Lease::open(PRICE, Atoms(FUNDS), 400, fee, START.ts.after(Seconds(120)).unwrap());
-        lease.durable = durable;
+        let mut lease = Lease::open(PRICE, Atoms(FUNDS), 400, fee, START, START.ts.after(Seconds(120)).unwrap());
+        lease.checkpoint_every = Seconds(if durable { 60 } else { 0 });
         lease.ready(START).unwrap();
         let mut count = 0;
         go_on(&Life { lease, now: START, added: 0, story: Vec::new() }, LENGTH, durable, &mut count);

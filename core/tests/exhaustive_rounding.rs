@@ -146,7 +146,7 @@ fn every_small_reservation_lasts_for_its_time_and_never_longer_than_its_funds() 
 }
 
 #[test]
-fn every_small_count_of_slots_and_seconds_bills_the_smaller_until_the_runway_s_end_and_the_clock_from_there() {
+fn every_small_count_of_slots_and_seconds_bills_the_clock_with_a_second_for_each_slot_at_most() {
     let start = Now { slot: 7, ts: UnixTs(100) };
     for slot_ms in [0, 1, 50, 200, 400, 800, 1_000] {
         for slots in 0..=60 {
@@ -154,9 +154,19 @@ fn every_small_count_of_slots_and_seconds_bills_the_smaller_until_the_runway_s_e
                 for end in 98..=126 {
                     let now = Now { slot: 5 + slots, ts: UnixTs(ts) };
                     let passed = ts.saturating_sub(100) * 1_000;
-                    let made = (5 + slots).saturating_sub(7) * u64::from(slot_ms);
-                    let expected = if ts >= end { end.saturating_sub(100) * 1_000 } else { passed.min(made) };
-                    assert_eq!(billable_ms(start, now, UnixTs(end), slot_ms), expected);
+                    let made = (5 + slots).saturating_sub(7);
+                    let billed = billable_ms(start, now, UnixTs(end), slot_ms);
+                    if ts >= end {
+                        assert_eq!(billed, end.saturating_sub(100) * 1_000);
+                        continue;
+                    }
+                    assert!(billed <= made * 1_000 && billed < passed + 1_000);
+                    assert!(billed >= passed.min(made * 1_000));
+                    // Inside a second it is by slots.
+                    let by_slots = made * u64::from(slot_ms);
+                    if by_slots >= passed && by_slots < passed + 1_000 {
+                        assert_eq!(billed, by_slots);
+                    }
                 }
             }
         }
@@ -164,7 +174,7 @@ fn every_small_count_of_slots_and_seconds_bills_the_smaller_until_the_runway_s_e
     for slots in boundaries() {
         for ts in boundaries() {
             let ms = billable_ms(Now::default(), Now { slot: slots, ts: UnixTs(ts) }, UnixTs::MAX, u32::MAX);
-            assert!(u128::from(ms) <= u128::from(ts) * 1_000, "never more than passed");
+            assert!(u128::from(ms) < u128::from(ts) * 1_000 + 1_000, "never a second more than passed");
             let owed = accrued(PricePerHour(u64::MAX), ms, Atoms(17)).unwrap();
             assert!(owed <= Atoms(17), "never more than the funds, whatever overflows on the way");
         }

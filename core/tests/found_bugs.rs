@@ -7,6 +7,7 @@ use gridlease_core::bond::Bond;
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState, Ran};
+use gridlease_core::limits::DEFAULT_WAIT;
 use gridlease_core::price_index::PriceIndex;
 use gridlease_core::reputation::{Closed, FULL_FEE, RecentBuyers, Reputation};
 use gridlease_core::requirement::{OfferSpec, Requirement, Standing, flags, satisfies};
@@ -16,14 +17,18 @@ use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 
 const T: u64 = 1_800_000_000;
 
+fn at(ts: u64) -> Now {
+    Now { slot: ts * 3, ts: UnixTs(ts) }
+}
+
 /// One atom a second for 1,000 seconds, ready at `T` in slot 0.
 fn running() -> Lease {
-    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(T));
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), at(T), UnixTs(T));
     lease.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
     lease
 }
 
-/// With slots longer than 400 ms, a lease that was settled at the end of its runway paid for the slots seen until then,
+/// When slots were the meter, with slots longer than 400 ms, a lease that was settled at the end of its runway paid for the slots seen until then,
 /// and one that was settled later for more: the payment hung on who came when, and a stop in between decided it.
 #[test]
 fn slow_slots_made_the_payment_depend_on_when_somebody_settled() {
@@ -33,13 +38,17 @@ fn slow_slots_made_the_payment_depend_on_when_somebody_settled() {
     early.settle(at_end).unwrap();
     early.settle(late).unwrap();
     waited.settle(late).unwrap();
-    assert_eq!(early, waited);
+    assert_eq!(
+        Lease { mark: waited.mark, grace_end: waited.grace_end, ..early },
+        waited,
+        "but for when its end was seen"
+    );
     assert_eq!(early.paid, Atoms(1_000));
     let (mut stopped_at_end, mut stopped_late) = (running(), running());
     assert_eq!(stopped_at_end.stop(at_end), stopped_late.stop(late));
-    // Before the end the slots still count.
+    // Before the end the clock counts; slots that are slower cost nobody anything (R22).
     let before = Now { slot: 1_998, ts: UnixTs(T + 999) };
-    assert_eq!(running().payable(before).unwrap().net, Atoms(799));
+    assert_eq!(running().payable(before).unwrap().net, Atoms(999));
 }
 
 /// A node in its grace period could not say "out of funds" while the clock stood a second before the runway's end.
@@ -49,7 +58,7 @@ fn a_clock_that_went_backward_locked_a_node_into_its_grace_period() {
     lease.settle(Now { slot: 2_500, ts: UnixTs(T + 1_000) }).unwrap();
     assert_eq!(lease.state, LeaseState::Grace);
     assert_eq!(
-        lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Now { slot: 2_501, ts: UnixTs(T + 999) }),
+        lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Seconds::ZERO, Now { slot: 2_501, ts: UnixTs(T + 999) }),
         Ok(Atoms::ZERO)
     );
 }
@@ -57,7 +66,7 @@ fn a_clock_that_went_backward_locked_a_node_into_its_grace_period() {
 /// "Ready at time zero" was taken for "never ready", and the least charge was lost.
 #[test]
 fn a_lease_that_became_ready_at_the_epoch_was_not_charged_its_minute() {
-    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), UnixTs(0));
+    let mut lease = Lease::open(PricePerHour(3_600), Atoms(1_000), 400, Bps(0), Now::default(), UnixTs(0));
     lease.ready(Now::default()).unwrap();
     assert_eq!(lease.stop(Now::default()), Ok(Atoms(940)));
 }
@@ -72,10 +81,15 @@ fn a_reopening_that_failed_used_up_an_attempt() {
         attempts: 2,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     };
-    let mut job = Job::post(terms, UnixTs(T)).unwrap();
+    let mut job = Job::post(terms, at(T)).unwrap();
+    job.on_bid(true, 1, at(T)).unwrap();
+    let handed = job.award(PricePerHour(1), at(T + 6)).unwrap();
     let before = job;
-    assert_eq!(job.unawarded(UnixTs::MAX), Err(RuleError::Overflow));
+    let end = job.on_lease_end(EndReason::NoStart, handed, PricePerHour(1), false, UnixTs::MAX);
+    assert_eq!(end, Err(RuleError::Overflow));
     assert_eq!(job, before);
 }
 
@@ -135,7 +149,7 @@ fn an_automatic_bid_could_come_out_at_nothing() {
 #[test]
 fn an_offer_posted_anew_as_less_than_was_bid_with_was_nobody_s_fault() {
     let need = Requirement { memory_mib: 1_024, ..Requirement::default() };
-    let wanted = Wanted { need, max_duration: Seconds(3_600) };
+    let wanted = Wanted { need, max_duration: Seconds(3_600), funds: Atoms::MAX };
     let unit = OfferSpec { memory_mib: 1_024, ..OfferSpec::default() };
     let stake = Bond { amount: Atoms(10_000_000), ..Bond::default() };
     let bidder = Bidder {
@@ -182,10 +196,10 @@ fn an_index_that_no_trades_can_have_made_ended_the_rules_in_a_panic() {
 fn an_array_of_no_replicas_ended_the_rules_in_a_panic() {
     let shape = Shape { count: 2, quorum: 1, replicas: 1, parallel: 1, budget: Atoms(2_000) };
     let mut array = Array::post(shape, Atoms(1_000)).unwrap();
-    array.open_task(0, Atoms(2_000), UnixTs(T)).unwrap();
+    array.open_task(0, Atoms(2_000)).unwrap();
     array.shape.replicas = 0;
     let task = Task::opened(1);
     let ended = Ended { reason: EndReason::Stopped, exit_code: None, spent: Atoms::ZERO };
-    let closed = array.close_job(task, 0, &ended, Atoms::ZERO, UnixTs(T));
+    let closed = array.close_job(task, 0, &ended, Atoms::ZERO);
     assert!(closed.is_ok_and(|closed| closed.task_over), "it is told, not ended in a panic");
 }

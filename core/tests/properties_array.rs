@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::{START, amount};
+use common::amount;
 use gridlease_core::array::{Array, ArrayEnd, ArrayState, Ended, Replica, Shape, Task, kin};
 use gridlease_core::job::EndReason;
-use gridlease_core::limits::{ARRAY_PAUSE, MAX_ARRAY_PAUSE, MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
+use gridlease_core::limits::{MAX_PARALLEL, MAX_REPLICAS, MAX_TASKS};
 use gridlease_core::purse::Purse;
-use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, invariant};
+use gridlease_core::{Atoms, RuleError, invariant};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,6 @@ enum Step {
     Cancel,
     /// The job at this place ends without a bid.
     NoBids(usize),
-    Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,7 +32,6 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (any::<usize>(), 0u16..=1_200, prop::bool::weighted(0.8)).prop_map(|(at, part, ok)| Step::End(at, part, ok)),
         8 => any::<usize>().prop_map(Step::Close),
         1 => any::<usize>().prop_map(Step::NoBids),
-        4 => (0u64..4_000).prop_map(Step::Wait),
     ]
 }
 
@@ -68,7 +66,6 @@ struct World {
     opened: usize,
     ends: usize,
     paid: u64,
-    now: UnixTs,
 }
 
 impl World {
@@ -78,7 +75,7 @@ impl World {
         let array = Array::post(shape, cap).unwrap();
         purse.reserve(array.reserved).unwrap();
         let tasks = vec![Task::default(); shape.count.into()];
-        Self { purse, array, tasks, jobs: Vec::new(), opened: 0, ends: 0, paid: 0, now: START.ts }
+        Self { purse, array, tasks, jobs: Vec::new(), opened: 0, ends: 0, paid: 0 }
     }
 
     fn reserve(&mut self, added: Atoms) {
@@ -117,10 +114,6 @@ impl World {
                 job.ended = Some(no_bids());
                 Ok(())
             }
-            Step::Wait(seconds) => {
-                self.now = self.now.after(Seconds(seconds))?;
-                Ok(())
-            }
             Step::Close(at) => {
                 let over: Vec<_> = (0..self.jobs.len()).filter(|job| self.jobs[*job].ended.is_some()).collect();
                 if over.is_empty() {
@@ -140,7 +133,7 @@ impl World {
 
     fn open(&mut self) -> Result<(), RuleError> {
         let task = self.array.next;
-        let Some(opened) = self.array.open_task(task, self.purse.free()?, self.now)? else { return Ok(()) };
+        let Some(opened) = self.array.open_task(task, self.purse.free()?)? else { return Ok(()) };
         self.reserve(opened.added);
         let replicas = self.array.shape.replicas;
         assert_eq!(opened.handed.0, self.array.cap.0 * u64::from(replicas));
@@ -156,13 +149,13 @@ impl World {
         let Job { task, replica, ended, .. } = self.jobs.remove(at);
         let ended = ended.unwrap();
         let before = self.tasks[task];
-        let closed = self.array.close_job(before, replica, &ended, self.purse.free()?, self.now)?;
+        let closed = self.array.close_job(before, replica, &ended, self.purse.free()?)?;
         self.reserve(closed.added);
         self.purse.release(closed.released)?;
         self.tasks[task] = closed.task;
         self.ends += usize::from(closed.ended);
         assert_eq!(closed.task_over, !self.jobs.iter().any(|job| job.task == task));
-        let again = self.array.clone().close_job(closed.task, replica, &ended, Atoms::ZERO, self.now);
+        let again = self.array.clone().close_job(closed.task, replica, &ended, Atoms::ZERO);
         assert_eq!(again, Err(RuleError::WrongState), "a job was counted twice");
         Ok(())
     }
@@ -199,7 +192,6 @@ impl World {
             if self.array.state == ArrayState::Over {
                 break;
             }
-            self.now = self.now.max(self.array.not_before);
             prop_assert_eq!(self.apply(Step::Open), Ok(()), "nothing runs, nothing opens, and it is not over");
             self.check()?;
         }
@@ -335,30 +327,30 @@ fn a_task_is_decided_by_the_majority_of_its_replicas() {
 fn each_door_of_an_array_opens_in_its_state_only() {
     let shape = Shape { count: 2, quorum: 1, replicas: 1, parallel: 1, budget: Atoms(200) };
     let mut array = Array::post(shape, Atoms(100)).unwrap();
-    let (none, now) = (Atoms::ZERO, START.ts);
+    let none = Atoms::ZERO;
     assert_eq!(array.check_close(), Err(RuleError::WrongState));
     assert_eq!(array.check_cancel_task(), Err(RuleError::WrongState));
     assert_eq!(array.check_stop_task(), Err(RuleError::WrongState));
-    assert_eq!(array.open_task(1, none, now), Err(RuleError::TaskOutOfOrder));
+    assert_eq!(array.open_task(1, none), Err(RuleError::TaskOutOfOrder));
     assert!(array.openable());
-    assert!(array.open_task(0, none, now).unwrap().is_some());
+    assert!(array.open_task(0, none).unwrap().is_some());
     assert!(!array.openable());
-    assert_eq!(array.open_task(0, none, now), Ok(None));
-    assert_eq!(array.open_task(1, none, now), Err(RuleError::ArrayFull));
+    assert_eq!(array.open_task(0, none), Ok(None));
+    assert_eq!(array.open_task(1, none), Err(RuleError::ArrayFull));
     let task = Task::opened(1);
     assert_eq!(
-        array.close_job(task, 1, &ended(true, none), none, now),
+        array.close_job(task, 1, &ended(true, none), none),
         Err(RuleError::WrongState),
         "it has no second replica"
     );
     let mut cancelled = array;
     assert_eq!(cancelled.cancel(), Some(Atoms(100)));
     assert_eq!(cancelled.cancel(), None);
-    assert_eq!(cancelled.open_task(1, none, now), Ok(None));
+    assert_eq!(cancelled.open_task(1, none), Ok(None));
     assert_eq!(cancelled.check_cancel_task(), Ok(()));
     assert_eq!(cancelled.check_stop_task(), Err(RuleError::WrongState), "its leases are the buyer's to stop");
     assert_eq!(cancelled.check_close(), Err(RuleError::TasksOpen));
-    let closed = array.close_job(task, 0, &ended(true, Atoms(40)), none, now).unwrap();
+    let closed = array.close_job(task, 0, &ended(true, Atoms(40)), none).unwrap();
     assert_eq!((closed.released, closed.ended, closed.task_over), (Atoms(100), true, true));
     assert_eq!(array.check_stop_task(), Ok(()));
     assert_eq!(array.check_close(), Ok(()));
@@ -376,36 +368,4 @@ fn every_byte_of_state_and_reason_is_known_or_refused() {
         assert!(!reason.name().is_empty());
     }
     assert_eq!(ArrayEnd::from_byte(4), Err(RuleError::WrongState));
-}
-
-#[test]
-fn a_quiet_market_pauses_an_array_for_longer_each_time_until_a_provider_is_found() {
-    let shape = Shape { count: 40, quorum: 40, replicas: 1, parallel: 2, budget: Atoms(4_000) };
-    let mut array = Array::post(shape, Atoms(100)).unwrap();
-    let (mut now, free) = (START.ts, Atoms(1_000_000));
-    let mut next = 0;
-    let open = |array: &mut Array, next: &mut u16, now| {
-        let opened = array.open_task(*next, free, now);
-        *next += u16::from(opened.is_ok());
-        opened
-    };
-    for pause in [60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600] {
-        open(&mut array, &mut next, now).unwrap();
-        open(&mut array, &mut next, now).unwrap();
-        for _ in 0..2 {
-            // The second belongs to the same quiet moment.
-            array.close_job(Task::opened(1), 0, &no_bids(), free, now).unwrap();
-        }
-        assert_eq!(array.not_before, now.after(Seconds(pause)).unwrap());
-        now = array.not_before;
-        assert_eq!(open(&mut array, &mut next, UnixTs(now.0 - 1)), Err(RuleError::TooEarly));
-    }
-    open(&mut array, &mut next, now).unwrap();
-    let cancelled = Ended { reason: EndReason::Cancelled, ..no_bids() };
-    array.close_job(Task::opened(1), 0, &cancelled, free, now).unwrap();
-    assert_eq!(array.quiet, 9, "a cancellation says nothing about the market");
-    open(&mut array, &mut next, now).unwrap();
-    array.close_job(Task::opened(1), 0, &ended(false, Atoms(1)), free, now).unwrap();
-    assert_eq!((array.not_before, array.quiet), (UnixTs::ZERO, 0));
-    assert!(ARRAY_PAUSE < MAX_ARRAY_PAUSE);
 }

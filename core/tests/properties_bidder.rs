@@ -25,7 +25,7 @@ fn good() -> Bidder {
 
 fn wanted() -> Wanted {
     let need = Requirement { cpu_milli: 1_000, ..Requirement::default() };
-    Wanted { need, max_duration: Seconds(3_600) }
+    Wanted { need, max_duration: Seconds(3_600), funds: Atoms::MAX }
 }
 
 proptest! {
@@ -63,7 +63,7 @@ fn each_reason_is_told_and_only_what_the_bidder_did_itself_is_its_own_doing() {
     let refusal = |bidder: Bidder| bidder.check(&wanted(), PRICE, NOW).unwrap_err();
     assert_eq!(good().check(&wanted(), PRICE, NOW), Ok(Atoms(5_000_000)));
     let cases = [
-        ("expired", Bidder { live_until: NOW, ..good() }, RuleError::TooLate, true),
+        ("expired", Bidder { live_until: NOW, ..good() }, RuleError::TooLate, false),
         ("withdrawn", Bidder { live_until: UnixTs::ZERO, ..good() }, RuleError::TooLate, true),
         ("full", Bidder { units_free: 0, ..good() }, RuleError::NoFreeUnit, false),
         ("excluded", Bidder { excluded: true, ..good() }, RuleError::Excluded, false),

@@ -8,7 +8,14 @@ use gridlease_core::{PricePerHour, RuleError};
 use proptest::prelude::*;
 
 fn entry(provider: u8, score: u32, price: u64, tie: u64) -> Entry {
-    Entry { provider: [provider; 32], offer: u32::from(provider), score, price: PricePerHour(price), tie }
+    Entry {
+        provider: [provider; 32],
+        offer: u32::from(provider),
+        score,
+        price: PricePerHour(price),
+        automatic: false,
+        tie,
+    }
 }
 
 /// Few scores and ties, so that draws happen; a provider's tie never changes.

@@ -7,8 +7,8 @@ mod common;
 use common::{Tick, erratic, fee, forward, price};
 use gridlease_core::invariant;
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::{Lease, LeaseState, Ran};
-use gridlease_core::limits::{GRACE, MAX_DOWNTIME, SLOT_MS};
+use gridlease_core::lease::{Lease, LeaseState, Ran, Undone};
+use gridlease_core::limits::{GRACE, HALT_TIME, MAX_DOWNTIME, SLOT_MS, START_MAX};
 use gridlease_core::rounding::{cost_down, cost_up};
 use gridlease_core::{Atoms, Now, RuleResult, Seconds, UnixTs};
 use proptest::prelude::*;
@@ -31,6 +31,11 @@ enum Step {
     Checkpoint,
     Notice,
     CollectCredit(Atoms),
+    Accept,
+    Reopen,
+    Decline(bool),
+    NotGiven,
+    BuyerError,
 }
 
 /// What a node may say of its container: sense and nonsense.
@@ -59,40 +64,75 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Unreachable),
         2 => Just(Step::Checkpoint),
         1 => Just(Step::Notice),
+        1 => Just(Step::Accept),
+        1 => Just(Step::Reopen),
+        1 => any::<bool>().prop_map(Step::Decline),
+        1 => Just(Step::NotGiven),
+        1 => Just(Step::BuyerError),
         1 => (0u64..10_000_000).prop_map(|stake| Step::CollectCredit(Atoms(stake))),
     ]
 }
+
+/// What a start without a fault costs each side here.
+const MINUTE: Atoms = Atoms(1_000);
 
 fn apply(lease: &mut Lease, step: Step, now: Now) -> RuleResult<()> {
     match step {
         Step::Ready => lease.ready(now),
         Step::Settle => lease.settle(now).map(drop),
-        Step::TopUp(amount) => lease.top_up(amount, now),
+        Step::TopUp(amount) => lease.top_up(amount, now).map(drop),
         Step::Stop => lease.stop(now).map(drop),
-        Step::Finish(reason, ran) => lease.finish(reason, ran, now).map(drop),
+        Step::Finish(reason, ran) => lease.finish(reason, ran, Seconds::ZERO, now).map(drop),
         Step::FailStart(given_up) => lease.fail_start(given_up, now).map(drop),
         Step::Expire => lease.expire(now).map(drop),
-        Step::Reject => lease.reject(now).map(drop),
+        Step::Reject => lease.reject(MINUTE, now).map(drop),
+        Step::Accept => lease.accept(now),
+        Step::Reopen => lease.reopen(now).map(drop),
+        Step::Decline(own) => lease.decline(own, MINUTE, now).map(drop),
+        Step::NotGiven => lease.not_given(MINUTE, now).map(drop),
+        Step::BuyerError => lease.buyer_error(125, MINUTE, now).map(drop),
         Step::Challenge => lease.challenge(now),
         Step::Answer => lease.answer(now),
         Step::Resolve => lease.resolve_challenge(now).map(drop),
         Step::Resume => lease.resume(now),
         Step::Unreachable => lease.unreachable(now).map(drop),
-        Step::Checkpoint => lease.checkpoint(now),
+        Step::Checkpoint => lease.checkpoint(1, 0, now),
         Step::Notice => lease.give_notice(now),
         Step::CollectCredit(stake) => lease.collect_credit(stake).map(drop),
     }
 }
 
+/// A clock that runs as it should: two slots or more a second.
+fn steady() -> impl Strategy<Value = Tick> {
+    (0i64..2_000, 200u64..=500)
+        .prop_map(|(seconds, ms)| Tick { slots: (seconds.unsigned_abs() * 1_000).div_ceil(ms), seconds })
+}
+
+/// A second after `due` at least, and as many slots.
+fn long_after(due: UnixTs, now: Now) -> Now {
+    let ts = due.max(now.ts).after(Seconds(1_000)).unwrap();
+    Now { slot: now.slot + ts.since(now.ts).0, ts }
+}
+
 fn fresh() -> impl Strategy<Value = Lease> {
     let slot_ms = prop::sample::select(vec![200u32, 400, 800]);
-    (price(), 1u64..20_000, fee(), slot_ms, any::<bool>(), prop_oneof![Just(0u64), 1u64..5_000]).prop_map(
-        |(price, seconds, fee, slot_ms, durable, notice)| {
-            let funds = cost_up(price, Seconds(seconds)).unwrap();
-            let deadline = common::START.ts.after(Seconds(3_000)).unwrap();
-            Lease { durable, notice: Seconds(notice), ..Lease::open(price, funds, slot_ms, fee, deadline) }
-        },
+    (
+        price(),
+        1u64..20_000,
+        fee(),
+        slot_ms,
+        prop::sample::select(vec![0u64, 60, 400]),
+        prop_oneof![Just(0u64), 1u64..5_000],
     )
+        .prop_map(|(price, seconds, fee, slot_ms, durable, notice)| {
+            let funds = cost_up(price, Seconds(seconds)).unwrap();
+            let deadline = common::START.ts.after(START_MAX).unwrap();
+            Lease {
+                checkpoint_every: Seconds(durable),
+                notice: Seconds(notice),
+                ..Lease::open(price, funds, slot_ms, fee, common::START, deadline)
+            }
+        })
 }
 
 proptest! {
@@ -125,20 +165,25 @@ proptest! {
     ) {
         let (mut lease, mut now) = (lease, common::START);
         let mut inside = lease.reserved;
+        let gone = |undone: Undone| undone.back.add(undone.buyer).unwrap();
         for (tick, step) in steps {
             now = tick.from(now);
             let moved = match step {
                 Step::Settle => lease.settle(now).map(|payment| payment.net.add(payment.fee).unwrap()),
                 Step::Stop => lease.stop(now),
-                Step::Finish(reason, ran) => lease.finish(reason, ran, now),
+                Step::Finish(reason, ran) => lease.finish(reason, ran, Seconds::ZERO, now),
                 Step::FailStart(given_up) => lease.fail_start(given_up, now),
                 Step::Expire => lease.expire(now).map(Option::unwrap_or_default),
                 Step::Ready => lease.ready(now).map(|()| Atoms::ZERO),
-                Step::TopUp(amount) => lease.top_up(amount, now).map(|()| {
+                Step::TopUp(amount) => lease.top_up(amount, now).map(|_| {
                     inside = inside.add(amount).unwrap();
                     Atoms::ZERO
                 }),
-                Step::Reject => lease.reject(now),
+                Step::Reject => lease.reject(MINUTE, now).map(gone),
+                Step::Decline(own) => lease.decline(own, MINUTE, now).map(gone),
+                Step::NotGiven => lease.not_given(MINUTE, now).map(gone),
+                Step::BuyerError => lease.buyer_error(126, MINUTE, now).map(gone),
+                Step::Reopen => lease.reopen(now),
                 Step::Unreachable => lease.unreachable(now),
                 other => apply(&mut lease, other, now).map(|()| Atoms::ZERO),
             };
@@ -157,17 +202,21 @@ proptest! {
             let _ = apply(&mut lease, step, now);
         }
         if lease.state == LeaseState::Starting {
-            let late = Now { slot: now.slot, ts: lease.start_deadline.after(Seconds(1)).unwrap() };
+            let late = long_after(lease.start_deadline.max(lease.mark.ts), now);
             lease.fail_start(false, late).unwrap();
         }
         if !lease.state.is_over() {
             // A challenge that is open may turn out to have been missed: then the node is unreachable after ten minutes.
             let bound = lease.runway_end.after(GRACE).unwrap().max(lease.down_since.after(MAX_DOWNTIME).unwrap());
-            let late = Now { slot: now.slot, ts: bound.after(Seconds(1)).unwrap().max(now.ts) };
-            let _ = lease.expire(late);
+            // Whoever comes first may only be able to record that a deadline is over, and a minute later it ends.
+            let first = long_after(bound.max(lease.review_end).max(lease.notice_end).max(lease.mark.ts), now);
+            let _ = lease.expire(first);
+            let second = long_after(first.ts, first);
+            let _ = lease.expire(second);
             if lease.state == LeaseState::Paused {
-                lease.unreachable(late).unwrap();
+                lease.unreachable(second).unwrap();
             }
+            now = second;
             prop_assert!(lease.state.is_over());
         }
         if !lease.challenge_end.is_zero() {
@@ -178,13 +227,14 @@ proptest! {
             // Settling needs no clock any more: what is owed was fixed at the end.
             lease.settle(Now::default()).unwrap();
         }
-        prop_assert_eq!(lease.check_close(), Ok(()));
-        prop_assert_eq!(lease.paid.add(lease.fee).unwrap().add(lease.refunded).unwrap(), lease.reserved);
+        prop_assert_eq!(lease.check_close(now), Ok(()));
+        let gone = lease.paid.add(lease.fee).unwrap().add(lease.refunded).unwrap().add(lease.forfeited).unwrap();
+        prop_assert_eq!(gone, lease.reserved);
     }
 
     #[test]
     fn settlements_in_between_change_nothing_about_the_outcome(
-        lease in fresh(), steps in prop::collection::vec((forward(), step(), any::<bool>()), 1..60),
+        lease in fresh(), steps in prop::collection::vec((steady(), step(), any::<bool>()), 1..60),
     ) {
         let (mut plain, mut settled, mut now) = (lease, lease, common::START);
         for (tick, step, settles) in steps {
@@ -197,6 +247,10 @@ proptest! {
                 break;
             }
             now = tick.from(now);
+            // A grace period that nobody saw before its last minute lasts longer than one that a settlement saw.
+            if now.ts.after(HALT_TIME).unwrap() > plain.runway_end.after(GRACE).unwrap() && !plain.state.is_over() && !plain.ready_ts.is_zero() {
+                break;
+            }
             if settles {
                 let _ = settled.settle(now);
             }
@@ -206,7 +260,7 @@ proptest! {
         let _ = settled.settle(now);
         let credit = |lease: &Lease| lease.credit.add(lease.reserved).unwrap().sub(lease.base).unwrap();
         if plain.credited.is_zero() {
-            prop_assert_eq!(plain, settled);
+            prop_assert_eq!(Lease { mark: settled.mark, grace_end: settled.grace_end, ..plain }, settled);
         } else {
             prop_assert_eq!(credit(&plain), credit(&settled));
         }
@@ -259,7 +313,7 @@ proptest! {
         price in price(), fee in fee(), seconds in 0u64..5_000,
     ) {
         let funds = cost_up(price, Seconds(3_600)).unwrap();
-        let mut lease = Lease::open(price, funds, SLOT_MS, fee, common::START.ts);
+        let mut lease = Lease::open(price, funds, SLOT_MS, fee, common::START, common::START.ts);
         lease.ready(common::START).unwrap();
         let now = Tick { slots: seconds * 5 / 2, seconds: seconds as i64 }.from(common::START);
         let ran = lease.gross(now).unwrap();
@@ -285,7 +339,7 @@ proptest! {
         lease.stop(earlier).unwrap();
         prop_assert!(lease.base >= payment.net.add(payment.fee).unwrap());
         lease.settle(earlier).unwrap();
-        prop_assert_eq!(lease.check_close(), Ok(()));
+        prop_assert_eq!(lease.check_close(earlier), Ok(()));
         prop_assert!(lease.ended_ts == UnixTs(earlier.ts.0));
     }
 
@@ -300,7 +354,7 @@ proptest! {
         }
         now = tick.from(now);
         let (mut whole, mut said) = (lease, lease);
-        match (whole.finish(EndReason::Completed, Ran::WHOLE, now), said.finish(EndReason::Completed, ran, now)) {
+        match (whole.finish(EndReason::Completed, Ran::WHOLE, Seconds::ZERO, now), said.finish(EndReason::Completed, ran, Seconds::ZERO, now)) {
             (Ok(least), Ok(back)) => {
                 prop_assert!(back >= least, "{:?} gave back {:?} instead of {:?}", ran, back, least);
                 prop_assert!(said.base >= lease.paid.add(lease.fee).unwrap());
@@ -321,7 +375,7 @@ proptest! {
         let runway = lease.runway_end.since(at(0).ts).0;
         let end = at(ran_s + late);
         let ran = Ran { until: at(ran_s).ts, stood: Seconds(stood.min(ran_s)) };
-        lease.finish(EndReason::Completed, ran, end).unwrap();
+        lease.finish(EndReason::Completed, ran, Seconds::ZERO, end).unwrap();
         let exact = cost_down(lease.price, Seconds(ran_s.min(runway).saturating_sub(stood.min(ran_s)))).unwrap();
         prop_assert!(lease.base <= exact && exact.sub(lease.base).unwrap() <= Atoms(1), "{:?} for {:?}", lease.base, exact);
     }

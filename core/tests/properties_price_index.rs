@@ -6,7 +6,7 @@ mod common;
 use common::price;
 use gridlease_core::gpu::MODELS;
 use gridlease_core::job::EndReason;
-use gridlease_core::lease::{Lease, Ran};
+use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::price_index::{CLAMP, PriceIndex, TRADES, check_class, check_trade, most_of_one_buyer, per_gpu_up};
 use gridlease_core::reputation::Mark;
@@ -156,12 +156,15 @@ fn there_is_an_index_for_named_models_in_known_regions_only() {
 /// A lease at 30 USDC an hour that ran for `seconds`, ended for `reason` and was settled.
 fn ended(seconds: u64, reason: EndReason, fee: Bps) -> Lease {
     let at = |ts| Now { slot: ts * 5 / 2, ts: UnixTs(ts) };
-    let mut lease = Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, fee, UnixTs(T + 60));
+    let mut lease = Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, fee, at(T), UnixTs(T + 60));
     lease.ready(at(T)).unwrap();
     match reason {
         EndReason::Stopped => lease.stop(at(T + seconds)).unwrap(),
-        _ => lease.finish(reason, Ran::WHOLE, at(T + seconds)).unwrap(),
+        _ => lease.finish(reason, Ran::WHOLE, Seconds::ZERO, at(T + seconds)).unwrap(),
     };
+    if lease.state == LeaseState::Finished {
+        lease.accept(at(T + seconds)).unwrap();
+    }
     lease.settle(at(T + seconds)).unwrap();
     lease
 }
@@ -175,7 +178,8 @@ fn r21_a_trade_counts_from_ten_minutes_and_a_tenth_of_a_usdc_in_fees_on() {
     assert_eq!(check_trade(&ended(600, EndReason::Completed, Bps(199))), Err(RuleError::NotATrade), "a fee of 99,500");
     assert_eq!(check_trade(&ended(600, EndReason::Abandoned, two)), Err(RuleError::NotATrade));
     assert_eq!(check_trade(&Lease { reason: EndReason::Notice, ..ended(600, EndReason::Completed, two) }), Ok(()));
-    let mut running = Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, two, UnixTs(T));
+    let mut running =
+        Lease::open(PricePerHour(30_000_000), Atoms(30_000_000), 400, two, Now { slot: 0, ts: UnixTs(T) }, UnixTs(T));
     assert_eq!(check_trade(&running), Err(RuleError::WrongState));
     running.ready(Now { slot: 0, ts: UnixTs(T) }).unwrap();
     running.stop(Now { slot: 2_000, ts: UnixTs(T + 800) }).unwrap();

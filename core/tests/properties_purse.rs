@@ -4,7 +4,7 @@
 mod common;
 
 use common::{amount, any_u64};
-use gridlease_core::purse::Purse;
+use gridlease_core::purse::{Purse, Swept};
 use gridlease_core::{Atoms, RuleError, invariant};
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ enum Step {
     Reserve(Atoms),
     Release(Atoms),
     Pay(Atoms, Atoms),
+    Forfeit(Atoms),
     Sweep,
 }
 
@@ -24,7 +25,8 @@ fn step(amount: impl Strategy<Value = Atoms> + Clone) -> impl Strategy<Value = S
         2 => amount.clone().prop_map(Step::Withdraw),
         3 => amount.clone().prop_map(Step::Reserve),
         2 => amount.clone().prop_map(Step::Release),
-        3 => (amount.clone(), amount).prop_map(|(net, fee)| Step::Pay(net, fee)),
+        3 => (amount.clone(), amount.clone()).prop_map(|(net, fee)| Step::Pay(net, fee)),
+        2 => amount.prop_map(Step::Forfeit),
         1 => Just(Step::Sweep),
     ]
 }
@@ -38,7 +40,8 @@ fn apply(purse: &mut Purse, step: Step) -> Result<(Atoms, Atoms), RuleError> {
         Step::Reserve(amount) => purse.reserve(amount).map(|()| (none, none)),
         Step::Release(amount) => purse.release(amount).map(|()| (none, none)),
         Step::Pay(net, fee) => purse.pay(net, fee).map(|()| (none, net)),
-        Step::Sweep => purse.sweep_fees().map(|fees| (none, fees)),
+        Step::Forfeit(amount) => purse.forfeit(amount).map(|()| (none, none)),
+        Step::Sweep => purse.sweep_fees().map(|swept| (none, swept.fees.add(swept.forfeits).unwrap())),
     }
 }
 
@@ -53,6 +56,7 @@ fn walk(steps: Vec<Step>) -> Result<(), TestCaseError> {
         prop_assert_eq!(vault, purse.balance);
         prop_assert_eq!(invariant::purse(&purse, vault), Ok(()));
         let whole = purse.free().unwrap().add(purse.reserved).unwrap().add(purse.fees_owed).unwrap();
+        let whole = whole.add(purse.forfeits_owed).unwrap();
         prop_assert_eq!(whole, purse.balance);
     }
     Ok(())
@@ -102,12 +106,12 @@ fn zero_is_refused_where_it_would_mean_nothing() {
     assert_eq!(purse.withdraw(Atoms::ZERO), Err(RuleError::ZeroAmount));
     assert_eq!(purse.reserve(Atoms::ZERO), Err(RuleError::ZeroAmount));
     assert_eq!(purse.release(Atoms::ZERO), Ok(()));
-    assert_eq!(purse.sweep_fees(), Ok(Atoms::ZERO));
+    assert_eq!(purse.sweep_fees(), Ok(Swept::default()));
 }
 
 #[test]
 fn a_purse_that_holds_less_than_it_says_breaks_the_invariant() {
-    let purse = Purse { balance: Atoms(10), reserved: Atoms(6), fees_owed: Atoms(4) };
+    let purse = Purse { balance: Atoms(10), reserved: Atoms(6), fees_owed: Atoms(4), ..Purse::default() };
     assert_eq!(invariant::purse(&purse, Atoms(10)), Ok(()));
     assert_eq!(invariant::purse(&purse, Atoms(11)), Ok(()), "a donation is no harm");
     assert_eq!(invariant::purse(&purse, Atoms(9)), Err(RuleError::InvariantBroken));

@@ -5,9 +5,9 @@ mod common;
 
 use common::{any_u64, price};
 use gridlease_core::job::{EndReason, Job, JobState, Mode, SEALED_UNCOUNTED, Terms};
-use gridlease_core::limits::{SEALED_BOND_LEAST, SEALED_BOND_MOST};
+use gridlease_core::limits::{DEFAULT_WAIT, SEALED_BOND_LEAST, SEALED_BOND_MOST};
 use gridlease_core::sealed::{self, Bid, DOMAIN, Fate, fate, forfeit};
-use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, UnixTs};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs};
 use proptest::prelude::*;
 
 const T: u64 = 1_800_000_000;
@@ -22,11 +22,25 @@ fn terms(mode: Mode, reveal: u64) -> Terms {
         attempts: 2,
         mode,
         reveal: Seconds(reveal),
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     }
 }
 
 fn auction() -> Job {
-    Job::post(terms(Mode::Sealed, 15), UnixTs(T)).unwrap()
+    let mut job = waiting();
+    job.on_commit(at(T)).unwrap();
+    job.on_unsealed(job.reveal_end);
+    job
+}
+
+/// Nobody has bid yet.
+fn waiting() -> Job {
+    Job::post(terms(Mode::Sealed, 15), at(T)).unwrap()
+}
+
+fn at(ts: u64) -> Now {
+    Now { slot: ts * 5 / 2, ts: UnixTs(ts) }
 }
 
 fn bid() -> impl Strategy<Value = Bid> {
@@ -86,27 +100,27 @@ proptest! {
             _ if ts < END => Fate::Reveal,
             _ => Fate::Forfeit,
         };
-        prop_assert_eq!(fate(UnixTs(END), Some((&auction(), UnixTs::ZERO)), UnixTs(ts)), expected);
-        prop_assert_eq!(fate(UnixTs(END), None, UnixTs(ts)), Fate::Release, "the job is gone");
+        prop_assert_eq!(fate(UnixTs(END), Some((&auction(), UnixTs::ZERO)), at(ts)), expected);
+        prop_assert_eq!(fate(UnixTs(END), None, at(ts)), Fate::Release, "the job is gone");
     }
 
     #[test]
     fn the_award_never_comes_while_a_bid_of_the_round_can_be_revealed(
         steps in prop::collection::vec((0u64..12, 0u8..4, price()), 1..60),
     ) {
-        let mut job = auction();
-        let mut now = UnixTs(T);
+        let mut job = waiting();
+        let mut now = at(T);
         let mut sealed: Vec<UnixTs> = Vec::new();
         for (wait, what, price) in steps {
-            now = UnixTs(now.0 + wait);
+            now = at(now.ts.0 + wait);
             match what {
-                0 if job.check_commit(now).is_ok() => {
-                    job.on_commit();
+                0 if job.check_commit(now.ts).is_ok() => {
+                    job.on_commit(now).unwrap();
                     sealed.push(job.reveal_end);
                 }
                 1 => {
                     if let Some(round) = sealed.pop() {
-                        match fate(round, Some((&job, now)), now) {
+                        match fate(round, Some((&job, now.ts)), now) {
                             Fate::Wait => sealed.push(round),
                             Fate::Reveal | Fate::Forfeit | Fate::Release => job.on_unsealed(round),
                         }
@@ -115,12 +129,10 @@ proptest! {
                 2 if job.check_award(now).is_ok() => {
                     let open = sealed.iter().any(|round| fate(*round, Some((&job, UnixTs::ZERO)), now) == Fate::Reveal);
                     prop_assert!(!open, "awarded at {now:?} over {sealed:?}");
-                    let before = job.reveal_end;
-                    if job.unawarded(now).is_ok() && job.state == JobState::Open {
-                        prop_assert!(job.reveal_end > before && job.sealed == 0);
-                    }
+                    job.unawarded(now).unwrap();
+                    prop_assert!(job.state == JobState::Waiting && job.sealed == 0);
                 }
-                _ => prop_assert_eq!(job.check_bid(price, now), Err(RuleError::WrongMode)),
+                _ => prop_assert_eq!(job.check_bid(price, now.ts), Err(RuleError::WrongMode)),
             }
             let current = sealed.iter().filter(|round| **round == job.reveal_end).count();
             prop_assert_eq!(usize::from(job.sealed), current, "counted of {:?}", sealed);
@@ -133,7 +145,7 @@ fn a_bid_of_a_job_that_ended_before_its_revealing_is_free_and_later_it_is_not() 
     for (ended, expected) in [(END - 1, Fate::Release), (END, Fate::Forfeit), (END + 1, Fate::Forfeit)] {
         let mut job = auction();
         job.cancel().unwrap();
-        assert_eq!(fate(UnixTs(END), Some((&job, UnixTs(ended))), UnixTs(END + 5)), expected, "ended at {ended}");
+        assert_eq!(fate(UnixTs(END), Some((&job, UnixTs(ended))), at(END + 5)), expected, "ended at {ended}");
     }
 }
 
@@ -143,19 +155,19 @@ fn commitments_end_and_the_award_begins_at_their_seconds() {
     assert_eq!((job.close_ts, job.reveal_end), (UnixTs(CLOSE), UnixTs(END)));
     assert_eq!(job.check_commit(UnixTs(CLOSE - 1)), Ok(()));
     assert_eq!(job.check_commit(UnixTs(CLOSE)), Err(RuleError::WindowClosed));
-    assert_eq!(job.check_award(UnixTs(CLOSE)), Ok(()), "without a sealed bid there is nothing to wait for");
-    job.on_commit();
+    assert_eq!(job.check_award(at(CLOSE)), Ok(()), "without a sealed bid there is nothing to wait for");
+    job.on_commit(at(T)).unwrap();
     for (ts, expected) in [
         (CLOSE - 1, Err(RuleError::WindowOpen)),
         (CLOSE, Err(RuleError::RevealOpen)),
         (END - 1, Err(RuleError::RevealOpen)),
         (END, Ok(())),
     ] {
-        assert_eq!(job.check_award(UnixTs(ts)), expected, "{ts}");
+        assert_eq!(job.check_award(at(ts)), expected, "{ts}");
     }
     job.on_unsealed(job.reveal_end);
-    assert_eq!(job.check_award(UnixTs(CLOSE)), Ok(()), "all are revealed");
-    assert_eq!(job.check_award(UnixTs(CLOSE - 1)), Err(RuleError::WindowOpen));
+    assert_eq!(job.check_award(at(CLOSE)), Ok(()), "all are revealed");
+    assert_eq!(job.check_award(at(CLOSE - 1)), Err(RuleError::WindowOpen));
 }
 
 #[test]
@@ -163,40 +175,41 @@ fn sealed_bids_beyond_the_count_are_taken_and_make_the_award_wait() {
     let mut job = auction();
     for _ in 0..300 {
         assert_eq!(job.check_commit(UnixTs(T)), Ok(()));
-        job.on_commit();
+        job.on_commit(at(T)).unwrap();
     }
     for _ in 0..300 {
         job.on_unsealed(job.reveal_end);
     }
     assert_eq!(job.sealed, SEALED_UNCOUNTED);
-    assert_eq!(job.check_award(UnixTs(END - 1)), Err(RuleError::RevealOpen));
-    assert_eq!(job.check_award(UnixTs(END)), Ok(()));
+    assert_eq!(job.check_award(at(END - 1)), Err(RuleError::RevealOpen));
+    assert_eq!(job.check_award(at(END)), Ok(()));
 }
 
 #[test]
 fn a_bid_of_an_earlier_round_is_not_counted_in_this_one() {
     let mut job = auction();
-    job.on_commit();
+    job.on_commit(at(T)).unwrap();
     let first = job.reveal_end;
-    job.unawarded(UnixTs(END)).unwrap();
-    assert_eq!((job.sealed, job.close_ts, job.reveal_end), (0, UnixTs(END + 20), UnixTs(END + 35)));
-    job.on_commit();
+    job.unawarded(at(END)).unwrap();
+    assert_eq!((job.sealed, job.state), (0, JobState::Waiting));
+    job.on_commit(at(END)).unwrap();
+    assert_eq!((job.sealed, job.close_ts, job.reveal_end), (1, UnixTs(END + 20), UnixTs(END + 35)));
     job.on_unsealed(first);
     assert_eq!(job.sealed, 1);
-    assert_eq!(fate(first, Some((&job, UnixTs::ZERO)), UnixTs(END + 1)), Fate::Forfeit);
+    assert_eq!(fate(first, Some((&job, UnixTs::ZERO)), at(END + 1)), Fate::Forfeit);
 }
 
 #[test]
 fn an_instant_job_is_awarded_as_it_is_posted_and_goes_on_as_an_open_auction() {
-    let mut job = Job::post(terms(Mode::Instant, 0), UnixTs(T)).unwrap();
+    let mut job = Job::post(terms(Mode::Instant, 0), at(T)).unwrap();
     assert_eq!(job.check_bid(PricePerHour(1), UnixTs(T)), Err(RuleError::WindowClosed));
-    let handed = job.award(PricePerHour(900_000), UnixTs(T)).unwrap();
-    job.on_lease_end(EndReason::NoStart, handed, PricePerHour(900_000), 0, UnixTs(T + 100)).unwrap();
-    assert_eq!((job.attempts_left, job.close_ts), (1, UnixTs(T + 120)), "a failed start costs one attempt, not two");
+    let handed = job.award(PricePerHour(900_000), at(T)).unwrap();
+    job.on_lease_end(EndReason::NoStart, handed, PricePerHour(900_000), false, UnixTs(T + 100)).unwrap();
+    assert_eq!((job.attempts_left, job.state), (1, JobState::Waiting), "a failed start costs one attempt");
     assert_eq!(job.check_bid(PricePerHour(1), UnixTs(T + 119)), Ok(()));
     assert_eq!(job.check_commit(UnixTs(T + 119)), Err(RuleError::WrongMode));
-    job.unawarded(UnixTs(T + 120)).unwrap();
-    assert_eq!(job.state, JobState::Ended);
+    job.on_bid(true, 1, at(T + 119)).unwrap();
+    assert_eq!((job.close_ts, job.reveal_end), (UnixTs(T + 139), UnixTs::ZERO));
 }
 
 #[test]

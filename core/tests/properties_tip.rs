@@ -5,8 +5,8 @@ mod common;
 use common::any_u64;
 use gridlease_core::UnixTs;
 use gridlease_core::tip::{
-    CHALLENGE_BOUNTY, LATENESS, MAX_TIP, PARTY_GRACE, TIP, payable, prepaid, prepaid_array, prepaid_job, prepaid_lease,
-    prepaid_sealed_bid, tip,
+    CHALLENGE_BOUNTY, LATENESS, MAX_TIP, PARTY_GRACE, TIP, award_tip, payable, prepaid, prepaid_array, prepaid_job,
+    prepaid_lease, prepaid_sealed_bid, tip,
 };
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ proptest! {
 }
 
 #[test]
-fn for_fifteen_seconds_nobody_is_tipped_then_each_minute_adds_one_tip() {
+fn r35_for_two_seconds_nobody_is_tipped_then_each_minute_adds_one_tip() {
     let at = |late| tip(UnixTs(DUE), UnixTs(DUE + late));
     assert_eq!((at(0), at(PARTY_GRACE.0 - 1)), (0, 0));
     assert_eq!((at(PARTY_GRACE.0), at(PARTY_GRACE.0 + 1)), (10_000, 10_000));
@@ -53,6 +53,13 @@ fn for_fifteen_seconds_nobody_is_tipped_then_each_minute_adds_one_tip() {
     assert_eq!((at(minute - 1), at(minute), at(minute + 1)), (10_000, 20_000, 20_000));
     let last = PARTY_GRACE.0 + 9 * LATENESS.0;
     assert_eq!((at(last - 1), at(last), at(last + 1), at(1_000_000)), (90_000, 100_000, 100_000, 100_000));
+}
+
+#[test]
+fn r35_an_award_that_leases_earns_a_tip_at_once_and_more_where_it_is_late() {
+    let at = |late| award_tip(UnixTs(DUE), UnixTs(DUE + late));
+    assert_eq!((at(0), at(PARTY_GRACE.0), at(PARTY_GRACE.0 + LATENESS.0)), (TIP, TIP, 2 * TIP));
+    assert_eq!(award_tip(UnixTs(DUE), UnixTs(u64::MAX)), MAX_TIP);
 }
 
 #[test]
@@ -66,7 +73,11 @@ fn a_step_that_is_not_due_earns_nothing() {
 fn what_is_set_aside_pays_every_crank_its_flat_tip_and_one_its_highest() {
     assert_eq!(prepaid_job(3), 170_000, "three awards, three failed starts, one end, one closing");
     assert_eq!(prepaid_job(8), 270_000);
-    assert_eq!(prepaid_lease(), MAX_TIP + TIP + CHALLENGE_BOUNTY, "a missed challenge and its bounty, one closing");
+    assert_eq!(
+        prepaid_lease(),
+        MAX_TIP + 2 * TIP + CHALLENGE_BOUNTY,
+        "a missed challenge and its bounty, the last payment, one closing"
+    );
     assert_eq!((prepaid_sealed_bid(), CHALLENGE_BOUNTY), (MAX_TIP, 50_000));
     assert_eq!(prepaid_array(100, 0, 3), 101 * TIP + 9 * TIP);
     assert_eq!(prepaid_array(100, 5, 3), 101 * TIP + 9 * TIP + 5 * 170_000);

@@ -1,8 +1,9 @@
 //! Every step in every situation of a job and of a lease, against tables written out by hand.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
-use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded};
+use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState, Ran};
+use gridlease_core::limits::DEFAULT_WAIT;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs};
 
 /// One atom a second.
@@ -26,16 +27,16 @@ enum Does<S> {
 }
 
 use Does::{Refuses, To};
-use LeaseState::{Ended, Failed, Grace, Paused, Running, Starting};
+use LeaseState::{Ended, Failed, Finished, Grace, Paused, Running, Starting};
 use RuleError::{
-    ChallengeOpen, NoChallenge, NoNotice, NotDurable, ReasonNotAllowed, StillOwed, TooEarly, TooLate, WindowClosed,
-    WindowOpen, WrongState,
+    ChallengeOpen, NoChallenge, NoNotice, NotDurable, ReasonNotAllowed, StillOwed, TooEarly, TooLate, WaitOver,
+    WindowClosed, WindowOpen, WrongState,
 };
 
 const NO: Does<LeaseState> = Refuses(WrongState);
 
 fn starting() -> Lease {
-    Lease::open(PRICE, Atoms(1_000), 400, Bps(200), UnixTs(START_DEADLINE))
+    Lease::open(PRICE, Atoms(1_000), 400, Bps(200), at(T0), UnixTs(START_DEADLINE))
 }
 
 fn running() -> Lease {
@@ -45,12 +46,12 @@ fn running() -> Lease {
 }
 
 fn paused() -> Lease {
-    Lease { state: Paused, down_since: UnixTs(READY), ..running() }
+    Lease { state: Paused, down_since: UnixTs(READY), mark: at(READY), ..running() }
 }
 
 /// Durable, with a notice of 100 seconds agreed.
 fn lasting() -> Lease {
-    Lease { durable: true, notice: Seconds(100), ..running() }
+    Lease { checkpoint_every: Seconds(240), notice: Seconds(100), ..running() }
 }
 
 const CHALLENGED: u64 = READY + 200;
@@ -86,6 +87,15 @@ fn grace() -> Lease {
     lease
 }
 
+fn finished() -> Lease {
+    let mut lease = running();
+    lease.finish(EndReason::Completed, Ran::WHOLE, Seconds::ZERO, at(FINISHED)).unwrap();
+    lease
+}
+
+/// It ran for a minute and a half, so it can be reopened for that long.
+const FINISHED: u64 = READY + 90;
+
 fn ended_owing() -> Lease {
     let mut lease = running();
     lease.stop(at(READY + 100)).unwrap();
@@ -106,65 +116,84 @@ fn failed() -> Lease {
 
 type LeaseStep = (&'static str, fn(&mut Lease, Now) -> RuleResult<()>);
 
-const LEASE_STEPS: [LeaseStep; 11] = [
+const LEASE_STEPS: [LeaseStep; 16] = [
     ("ready", Lease::ready),
     ("settle", |lease, now| lease.settle(now).map(drop)),
-    ("top-up", |lease, now| lease.top_up(Atoms(60), now)),
+    ("top-up", |lease, now| lease.top_up(Atoms(60), now).map(drop)),
     ("stop", |lease, now| lease.stop(now).map(drop)),
-    ("finish, completed", |lease, now| lease.finish(EndReason::Completed, Ran::WHOLE, now).map(drop)),
-    ("finish, out of funds", |lease, now| lease.finish(EndReason::OutOfFunds, Ran::WHOLE, now).map(drop)),
-    ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, Ran::WHOLE, now).map(drop)),
+    ("finish, completed", |lease, now| lease.finish(EndReason::Completed, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
+    ("finish, out of funds", |lease, now| {
+        lease.finish(EndReason::OutOfFunds, Ran::WHOLE, Seconds::ZERO, now).map(drop)
+    }),
+    ("finish, abandoned", |lease, now| lease.finish(EndReason::Abandoned, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
     ("fail to start, said by anybody", |lease, now| lease.fail_start(false, now).map(drop)),
     ("fail to start, given up", |lease, now| lease.fail_start(true, now).map(drop)),
     ("expire", |lease, now| lease.expire(now).map(drop)),
-    ("close", |lease, _| lease.check_close()),
+    ("close", |lease, now| lease.check_close(now)),
+    ("accept", Lease::accept),
+    ("reopen", |lease, now| lease.reopen(now).map(drop)),
+    ("decline", |lease, now| lease.decline(true, Atoms(60), now).map(drop)),
+    ("not given", |lease, now| lease.not_given(Atoms(60), now).map(drop)),
+    ("buyer error", |lease, now| lease.buyer_error(127, Atoms(60), now).map(drop)),
 ];
 
-type LeaseRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 11]);
+type LeaseRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 16]);
 
 /// Columns as in [`LEASE_STEPS`].
 #[rustfmt::skip]
-const LEASE_TABLE: [LeaseRow; 14] = [
+const LEASE_TABLE: [LeaseRow; 20] = [
+    ("starting, just awarded", starting, T0 + 29,
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, To(Failed), To(Failed), To(Failed)]),
+    ("starting, half of the time", starting, T0 + 60,
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, To(Failed), To(Failed)]),
     ("starting, in time", starting, START_DEADLINE,
-        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO]),
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, To(Failed)]),
     ("starting, too late", starting, START_DEADLINE + 1,
-        [Refuses(TooLate), NO, NO, To(Ended), NO, NO, NO, To(Failed), To(Failed), To(Starting), NO]),
+        [LATE, NO, NO, To(Ended), NO, NO, NO, To(Failed), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, LATE]),
     ("running", running, RUNWAY_END - 1,
-        [NO, To(Running), To(Running), To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Running), NO]),
+        [NO, To(Running), To(Running), To(Ended), To(Finished), Refuses(TooEarly), To(Ended), NO, NO, To(Running), NO, NO, NO, NO, NO, NO]),
     ("running, runway over", running, RUNWAY_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
     ("running, last second of grace", running, GRACE_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
-    ("running, grace over", running, GRACE_END + 1,
-        [NO, To(Grace), Refuses(TooLate), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Ended), NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+    ("running, grace over and never seen", running, GRACE_END + 1,
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
     ("paused", paused, RUNWAY_END - 1,
-        [NO, To(Paused), To(Paused), To(Ended), To(Ended), Refuses(TooEarly), To(Ended), NO, NO, To(Paused), NO]),
+        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO]),
     ("paused, runway over", paused, RUNWAY_END,
-        [NO, To(Paused), To(Paused), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Paused), NO]),
+        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO]),
     ("grace", grace, GRACE_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
     ("grace over", grace, GRACE_END + 1,
-        [NO, To(Grace), Refuses(TooLate), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Ended), NO]),
+        [NO, To(Grace), LATE, To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Ended), NO, NO, NO, NO, NO, NO]),
     ("grace, clock before the runway's end", grace, RUNWAY_END - 1,
-        [NO, To(Grace), To(Running), To(Ended), To(Ended), To(Ended), To(Ended), NO, NO, To(Grace), NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+    ("finished", finished, FINISHED + 90,
+        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Finished), NO, To(Ended), To(Ended), NO, NO, NO]),
+    ("finished, review over", finished, FINISHED + 91,
+        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Ended), NO, To(Ended), LATE, NO, NO, NO]),
     ("ended, owing", ended_owing, RUNWAY_END,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(StillOwed)]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(StillOwed), NO, NO, NO, NO, NO]),
     ("ended, settled", ended_settled, RUNWAY_END,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended)]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO]),
+    ("ended, settled, its stake stands for a verification", || Lease { verification: Seconds(500), ..ended_settled() }, READY + 599,
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(TooEarly), NO, NO, NO, NO, NO]),
+    ("ended, settled, the verification is over", || Lease { verification: Seconds(500), ..ended_settled() }, READY + 600,
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO]),
     ("failed", failed, RUNWAY_END,
-        [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed)]),
+        [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed), NO, NO, NO, NO, NO]),
 ];
 
 const CARE_STEPS: [LeaseStep; 10] = [
-    ("reject", |lease, now| lease.reject(now).map(drop)),
+    ("reject", |lease, now| lease.reject(Atoms(60), now).map(drop)),
     ("challenge", Lease::challenge),
     ("answer", Lease::answer),
     ("resolve", |lease, now| lease.resolve_challenge(now).map(drop)),
     ("resume", Lease::resume),
     ("unreachable", |lease, now| lease.unreachable(now).map(drop)),
-    ("checkpoint", Lease::checkpoint),
+    ("checkpoint", |lease, now| lease.checkpoint(1, 0, now)),
     ("notice", Lease::give_notice),
-    ("finish, notice", |lease, now| lease.finish(EndReason::Notice, Ran::WHOLE, now).map(drop)),
+    ("finish, notice", |lease, now| lease.finish(EndReason::Notice, Ran::WHOLE, Seconds::ZERO, now).map(drop)),
     ("settle", |lease, now| lease.settle(now).map(drop)),
 ];
 
@@ -177,9 +206,11 @@ const UNNOTICED: Does<LeaseState> = Refuses(NoNotice);
 
 /// Columns as in [`CARE_STEPS`].
 #[rustfmt::skip]
-const CARE_TABLE: [CareRow; 16] = [
-    ("starting", || Lease { durable: true, notice: Seconds(100), ..starting() }, START_DEADLINE,
+const CARE_TABLE: [CareRow; 19] = [
+    ("starting", || Lease { checkpoint_every: Seconds(240), notice: Seconds(100), ..starting() }, START_DEADLINE,
         [NO, NO, NONE_OPEN, NONE_OPEN, NO, NO, NO, NO, NO, NO]),
+    ("ready for 59 seconds", lasting, READY + 59,
+        [To(Failed), To(Running), NONE_OPEN, NONE_OPEN, NO, NO, Refuses(TooEarly), To(Running), UNNOTICED, To(Running)]),
     ("ready for 89 seconds", lasting, READY + 89,
         [To(Failed), To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), UNNOTICED, To(Running)]),
     ("ready for 90 seconds", lasting, READY + 90,
@@ -189,23 +220,27 @@ const CARE_TABLE: [CareRow; 16] = [
     ("challenged, last second to answer", challenged, CHALLENGED + 60,
         [LATE, OPEN, To(Running), To(Running), NO, NO, To(Running), To(Running), UNNOTICED, To(Running)]),
     ("challenged, too late", challenged, CHALLENGED + 61,
-        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, To(Running), UNNOTICED, To(Paused)]),
+        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, NO, UNNOTICED, To(Paused)]),
     ("challenged, unanswered for nearly ten minutes", challenged, CHALLENGED + 599,
-        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, To(Running), UNNOTICED, To(Paused)]),
+        [LATE, NO, LATE, To(Paused), OPEN, Refuses(TooEarly), NO, NO, UNNOTICED, To(Paused)]),
     ("challenged, unanswered for ten minutes", challenged, CHALLENGED + 600,
-        [LATE, NO, LATE, To(Paused), OPEN, To(Ended), NO, To(Running), UNNOTICED, To(Paused)]),
+        [LATE, NO, LATE, To(Paused), OPEN, To(Ended), NO, NO, UNNOTICED, To(Paused)]),
     ("challenged, funds over before the time to answer", challenged_at_the_end, RUNWAY_END + 1,
-        [LATE, NO, LATE, To(Grace), NO, NO, To(Grace), To(Running), UNNOTICED, To(Grace)]),
+        [LATE, NO, LATE, To(Grace), NO, NO, To(Grace), To(Grace), UNNOTICED, To(Grace)]),
     ("down", down, CHALLENGED + 599,
-        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), Refuses(TooEarly), NO, To(Paused), UNNOTICED, To(Paused)]),
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), Refuses(TooEarly), NO, NO, UNNOTICED, To(Paused)]),
     ("down for ten minutes", down, CHALLENGED + 600,
-        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, To(Paused), UNNOTICED, To(Paused)]),
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, NO, UNNOTICED, To(Paused)]),
     ("down past the end of the runway", down, RUNWAY_END + 10_000,
-        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, To(Paused), UNNOTICED, To(Paused)]),
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, NO, UNNOTICED, To(Paused)]),
     ("on notice, a second to go", on_notice, CHALLENGED + 99,
         [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), Refuses(TooEarly), To(Running)]),
     ("on notice that is over", on_notice, CHALLENGED + 100,
-        [LATE, To(Running), NONE_OPEN, NONE_OPEN, NO, NO, To(Running), To(Running), To(Ended), To(Running)]),
+        [LATE, LATE, NONE_OPEN, NONE_OPEN, NO, NO, LATE, To(Running), To(Ended), To(Running)]),
+    ("down, on notice that is over", || Lease { notice_end: UnixTs(CHALLENGED + 100), ..down() }, CHALLENGED + 600,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, LATE, LATE, NO, To(Paused), To(Ended), To(Paused)]),
+    ("down for ten minutes when its notice was over", || Lease { notice_end: UnixTs(CHALLENGED + 600), ..down() }, CHALLENGED + 600,
+        [LATE, NO, NONE_OPEN, NONE_OPEN, To(Running), To(Ended), NO, To(Paused), Refuses(TooEarly), To(Paused)]),
     ("grace", grace, GRACE_END,
         [LATE, NO, NONE_OPEN, NONE_OPEN, NO, NO, Refuses(NotDurable), UNNOTICED, UNNOTICED, To(Grace)]),
     ("ended", ended_settled, RUNWAY_END,
@@ -252,18 +287,21 @@ fn every_step_of_a_lease_does_in_every_situation_what_the_table_says() {
 #[test]
 fn a_node_can_give_only_the_reasons_that_are_its_own() {
     for reason in EndReason::ALL {
-        let allowed =
-            matches!(reason, EndReason::Completed | EndReason::Abandoned | EndReason::OutOfFunds | EndReason::DiskFull);
         for make in [running, paused, grace] {
             let mut lease = make();
-            let result = lease.finish(reason, Ran::WHOLE, at(RUNWAY_END));
-            if reason == EndReason::Notice {
-                assert_eq!(result, Err(NoNotice), "none was given");
-            } else if allowed {
-                assert!(result.is_ok(), "{reason:?}");
-                assert_eq!((lease.state, lease.reason), (Ended, reason));
-            } else {
-                assert_eq!(result, Err(ReasonNotAllowed), "{reason:?}");
+            let down = lease.state == Paused;
+            let result = lease.finish(reason, Ran::WHOLE, Seconds::ZERO, at(RUNWAY_END));
+            match reason {
+                EndReason::Notice => assert_eq!(result, Err(NoNotice), "none was given"),
+                EndReason::Abandoned => assert_eq!((result.is_ok(), lease.state), (true, Ended)),
+                EndReason::Completed | EndReason::DiskFull | EndReason::OutOfFunds if down => {
+                    assert_eq!(result, Err(WrongState), "r02: a node that is down says {reason:?}");
+                }
+                EndReason::Completed | EndReason::DiskFull => {
+                    assert_eq!((lease.state, lease.reason), (Finished, reason))
+                }
+                EndReason::OutOfFunds => assert_eq!((lease.state, lease.reason), (Ended, reason)),
+                _ => assert_eq!(result, Err(ReasonNotAllowed), "{reason:?}"),
             }
         }
     }
@@ -274,6 +312,7 @@ fn the_end_of_a_lease_carries_its_reason() {
     let mut stopped = running();
     stopped.stop(at(READY + 100)).unwrap();
     let mut expired = running();
+    expired.expire(at(RUNWAY_END)).unwrap();
     expired.expire(at(GRACE_END + 1)).unwrap();
     let reasons = [stopped.reason, expired.reason, failed().reason, running().reason, grace().reason];
     let expected = [EndReason::Stopped, EndReason::OutOfFunds, EndReason::NoStart, EndReason::None, EndReason::None];
@@ -282,23 +321,23 @@ fn the_end_of_a_lease_carries_its_reason() {
 
 #[test]
 fn every_state_and_reason_keeps_its_byte_and_unknown_bytes_are_refused() {
-    for (byte, state) in (1u8..).zip([Starting, Running, Paused, Grace, Ended, Failed]) {
+    for (byte, state) in (1u8..).zip([Starting, Running, Paused, Grace, Ended, Failed, Finished]) {
         assert_eq!((LeaseState::from_byte(byte), state as u8), (Ok(state), byte));
         assert_eq!(state.is_over(), matches!(state, Ended | Failed));
     }
-    for (byte, state) in (1u8..).zip([JobState::Open, JobState::Leased, JobState::Ended]) {
+    for (byte, state) in (1u8..).zip([S::Open, S::Leased, S::Ended, S::Waiting, S::Review]) {
         assert_eq!((JobState::from_byte(byte), state as u8), (Ok(state), byte));
     }
     for (byte, reason) in (0u8..).zip(EndReason::ALL) {
         assert_eq!((EndReason::from_byte(byte), reason as u8), (Ok(reason), byte));
     }
-    for byte in [0, 7, 255] {
+    for byte in [0, 8, 255] {
         assert_eq!(LeaseState::from_byte(byte), Err(WrongState));
     }
-    for byte in [0, 4, 255] {
+    for byte in [0, 6, 255] {
         assert_eq!(JobState::from_byte(byte), Err(WrongState));
     }
-    assert_eq!((EndReason::from_byte(13), EndReason::from_byte(255)), (Err(WrongState), Err(WrongState)));
+    assert_eq!((EndReason::from_byte(17), EndReason::from_byte(255)), (Err(WrongState), Err(WrongState)));
 }
 
 // Jobs.
@@ -306,7 +345,7 @@ fn every_state_and_reason_keeps_its_byte_and_unknown_bytes_are_refused() {
 const CLOSE: u64 = T0 + 12;
 const J: Does<JobState> = Refuses(WrongState);
 
-fn open(attempts: u8) -> Job {
+fn waiting(attempts: u8) -> Job {
     let terms = Terms {
         max_price: PRICE,
         max_duration: Seconds(3_600),
@@ -314,13 +353,34 @@ fn open(attempts: u8) -> Job {
         attempts,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
+        wait: DEFAULT_WAIT,
+        review: Seconds::ZERO,
     };
-    Job::post(terms, UnixTs(T0)).unwrap()
+    Job::post(terms, at(T0)).unwrap()
 }
 
+fn open(attempts: u8) -> Job {
+    let mut job = waiting(attempts);
+    job.on_bid(true, 2, at(T0)).unwrap();
+    job
+}
+
+/// With a runner-up in its book.
 fn leased(attempts: u8) -> Job {
     let mut job = open(attempts);
-    job.award(PRICE, UnixTs(CLOSE)).unwrap();
+    job.award(PRICE, at(CLOSE)).unwrap();
+    job
+}
+
+fn leased_and_ready(attempts: u8) -> Job {
+    let mut job = leased(attempts);
+    job.on_ready().unwrap();
+    job
+}
+
+fn review(attempts: u8) -> Job {
+    let mut job = leased_and_ready(attempts);
+    job.on_finished(Atoms(600)).unwrap();
     job
 }
 
@@ -330,46 +390,70 @@ fn ended() -> Job {
     job
 }
 
-fn lease_end(job: &mut Job, reason: EndReason, bidders: usize, now: UnixTs) -> RuleResult<()> {
-    job.on_lease_end(reason, Atoms(1_000), PRICE, bidders, now).map(drop)
+fn lease_end(job: &mut Job, reason: EndReason, certain: bool, now: Now) -> RuleResult<()> {
+    job.on_lease_end(reason, Atoms(1_000), PRICE, certain, now.ts).map(drop)
 }
 
-type JobStep = (&'static str, fn(&mut Job, UnixTs) -> RuleResult<()>);
+type JobStep = (&'static str, fn(&mut Job, Now) -> RuleResult<()>);
 
-const JOB_STEPS: [JobStep; 10] = [
-    ("bid", |job, now| job.check_bid(PRICE, now)),
+const JOB_STEPS: [JobStep; 14] = [
+    ("bid", |job, now| {
+        job.check_bid(PRICE, now.ts)?;
+        job.on_bid(true, 1, now)
+    }),
     ("check award", |job, now| job.check_award(now)),
     ("award", |job, now| job.award(PRICE, now).map(drop)),
-    ("nobody left", |job, now| job.unawarded(now).map(drop)),
+    ("nobody left", Job::unawarded),
+    ("expire", |job, now| job.expire(now.ts).map(drop)),
     ("cancel", |job, _| job.cancel().map(drop)),
     ("lease ready", |job, _| job.on_ready().map(drop)),
-    ("lease failed to start, bids left", |job, now| lease_end(job, EndReason::NoStart, 1, now)),
-    ("lease failed to start, no bids left", |job, now| lease_end(job, EndReason::NoStart, 0, now)),
-    ("lease ended", |job, now| lease_end(job, EndReason::Completed, 1, now)),
+    ("lease finished", |job, _| job.on_finished(Atoms(1))),
+    ("lease failed to start", |job, now| lease_end(job, EndReason::NoStart, false, now)),
+    ("lease declined", |job, now| lease_end(job, EndReason::Declined, false, now)),
+    ("buyer's error", |job, now| lease_end(job, EndReason::BuyerError, false, now)),
+    ("buyer's error, certain", |job, now| lease_end(job, EndReason::BuyerError, true, now)),
+    ("lease ended", |job, now| lease_end(job, EndReason::Completed, false, now)),
     ("close", |job, _| job.check_close()),
 ];
 
-type JobRow = (&'static str, fn() -> Job, u64, [Does<JobState>; 10]);
+type JobRow = (&'static str, fn() -> Job, u64, [Does<JobState>; 14]);
 
 use JobState as S;
 
+/// A job waits for so long.
+const WAITED: u64 = T0 + 86_400;
+
 /// Columns as in [`JOB_STEPS`].
 #[rustfmt::skip]
-const JOB_TABLE: [JobRow; 7] = [
+const JOB_TABLE: [JobRow; 14] = [
+    ("waiting", || waiting(2), WAITED - 12,
+        [To(S::Open), J, J, J, Refuses(TooEarly), To(S::Ended), J, J, J, J, J, J, J, J]),
+    ("waiting, too late for a window", || waiting(2), WAITED - 11,
+        [Refuses(WaitOver), J, J, J, Refuses(TooEarly), To(S::Ended), J, J, J, J, J, J, J, J]),
+    ("waiting, wait over", || waiting(2), WAITED,
+        [Refuses(WaitOver), J, J, J, To(S::Ended), To(S::Ended), J, J, J, J, J, J, J, J]),
     ("open, window open", || open(2), CLOSE - 1,
-        [To(S::Open), Refuses(WindowOpen), Refuses(WindowOpen), Refuses(WindowOpen), To(S::Ended), J, J, J, J, J]),
+        [To(S::Open), Refuses(WindowOpen), Refuses(WindowOpen), Refuses(WindowOpen), J, To(S::Ended), J, J, J, J, J, J, J, J]),
     ("open, window over", || open(2), CLOSE,
-        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Open), To(S::Ended), J, J, J, J, J]),
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Waiting), J, To(S::Ended), J, J, J, J, J, J, J, J]),
     ("open, window over, last attempt", || open(1), CLOSE,
-        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Ended), To(S::Ended), J, J, J, J, J]),
+        [Refuses(WindowClosed), To(S::Open), To(S::Leased), To(S::Waiting), J, To(S::Ended), J, J, J, J, J, J, J, J]),
     ("leased", || leased(2), CLOSE,
-        [J, J, J, J, J, To(S::Leased), To(S::Open), To(S::Open), To(S::Ended), J]),
+        [J, J, J, J, J, J, To(S::Leased), To(S::Review), To(S::Open), To(S::Open), To(S::Open), To(S::Ended), To(S::Ended), J]),
     ("leased, last attempt", || leased(1), CLOSE,
-        [J, J, J, J, J, To(S::Leased), To(S::Ended), To(S::Ended), To(S::Ended), J]),
+        [J, J, J, J, J, J, To(S::Leased), To(S::Review), To(S::Ended), To(S::Open), To(S::Open), To(S::Ended), To(S::Ended), J]),
+    ("leased, ready", || leased_and_ready(2), CLOSE,
+        [J, J, J, J, J, J, To(S::Leased), To(S::Review), To(S::Waiting), To(S::Waiting), To(S::Waiting), To(S::Ended), To(S::Ended), J]),
+    ("leased, ready, last attempt", || leased_and_ready(1), CLOSE,
+        [J, J, J, J, J, J, To(S::Leased), To(S::Review), To(S::Ended), To(S::Waiting), To(S::Waiting), To(S::Ended), To(S::Ended), J]),
+    ("review", || review(2), CLOSE,
+        [J, J, J, J, J, J, J, J, To(S::Waiting), To(S::Waiting), To(S::Waiting), To(S::Ended), To(S::Ended), J]),
+    ("review, last attempt", || review(1), CLOSE,
+        [J, J, J, J, J, J, J, J, To(S::Ended), To(S::Waiting), To(S::Waiting), To(S::Ended), To(S::Ended), J]),
     ("ended", ended, CLOSE,
-        [J, J, J, J, J, J, J, J, J, To(S::Ended)]),
+        [J, J, J, J, J, J, J, J, J, J, J, J, J, To(S::Ended)]),
     ("ended, clock before the posting", ended, 0,
-        [J, J, J, J, J, J, J, J, J, To(S::Ended)]),
+        [J, J, J, J, J, J, J, J, J, J, J, J, J, To(S::Ended)]),
 ];
 
 #[test]
@@ -378,7 +462,7 @@ fn every_step_of_a_job_does_in_every_situation_what_the_table_says() {
         for ((name, step), expected) in JOB_STEPS.iter().zip(row) {
             let before = make();
             let mut job = before;
-            let does = match step(&mut job, UnixTs(ts)) {
+            let does = match step(&mut job, at(ts)) {
                 Ok(()) => To(job.state),
                 Err(error) => {
                     assert_eq!(job, before, "{situation}: a refused {name} changed the job");
@@ -395,54 +479,52 @@ fn the_end_of_a_job_carries_its_reason_and_returns_all_that_it_held() {
     let mut cancelled = open(2);
     let cap = cancelled.reserved;
     assert_eq!((cancelled.cancel(), cancelled.reason), (Ok(cap), EndReason::Cancelled));
-    let mut unbid = open(1);
-    assert_eq!((unbid.unawarded(UnixTs(CLOSE)), unbid.reason), (Ok(Unawarded::Refunded(cap)), EndReason::NoBids));
+    let mut unbid = waiting(1);
+    assert_eq!((unbid.expire(UnixTs(WAITED)), unbid.reason), (Ok(cap), EndReason::NoBids));
     let mut unstarted = open(1);
-    let handed = unstarted.award(PRICE, UnixTs(CLOSE)).unwrap();
-    let back = unstarted.on_lease_end(EndReason::NoStart, handed, PRICE, 1, UnixTs(CLOSE));
+    let handed = unstarted.award(PRICE, at(CLOSE)).unwrap();
+    let back = unstarted.on_lease_end(EndReason::NoStart, handed, PRICE, false, UnixTs(CLOSE));
     assert_eq!((back, unstarted.reason), (Ok(cap), EndReason::NoStart));
     let mut done = open(1);
-    let handed = done.award(PRICE, UnixTs(CLOSE)).unwrap();
+    let handed = done.award(PRICE, at(CLOSE)).unwrap();
     assert_eq!(done.on_ready(), cap.sub(handed));
     assert_eq!(done.on_ready(), Ok(Atoms::ZERO), "ready twice returns it once");
-    let back = done.on_lease_end(EndReason::Completed, Atoms(7), PRICE, 1, UnixTs(CLOSE));
-    assert_eq!(
-        (back, done.reason),
-        (Ok(Atoms(7)), EndReason::Completed),
-        "what the lease hands back goes on to the purse"
-    );
+    done.on_finished(Atoms(7)).unwrap();
+    assert_eq!(done.reserved, Atoms(7), "it is kept while the job can be reopened");
+    let back = done.on_lease_end(EndReason::Completed, Atoms::ZERO, PRICE, false, UnixTs(CLOSE));
+    assert_eq!((back, done.reason), (Ok(Atoms(7)), EndReason::Completed));
 }
 
 #[test]
 fn after_a_failed_start_the_runner_up_is_next_at_once_and_the_window_stays_closed() {
     let mut job = leased(3);
-    let later = UnixTs(CLOSE + 500);
-    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, 1, later), Ok(Atoms::ZERO));
-    assert_eq!(job.check_bid(PRICE, later), Err(WindowClosed));
-    assert_eq!(job.on_lead(later), Ok(()));
-    assert_eq!(job.close_ts, later, "nothing extends a window that is over");
-    assert_eq!(job.award(PRICE, later), Ok(Atoms(3_600)));
-    assert_eq!((job.leases, job.attempts_left), (2, 2));
+    let later = CLOSE + 500;
+    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, false, UnixTs(later)), Ok(Atoms::ZERO));
+    assert_eq!(job.check_bid(PRICE, UnixTs(later)), Err(WindowClosed));
+    assert_eq!(job.close_ts, UnixTs(later));
+    assert_eq!(job.award(PRICE, at(later)), Ok(Atoms(3_600)));
+    assert_eq!((job.leases, job.attempts_left, job.bids), (2, 2, 0));
 }
 
 #[test]
-fn after_a_failed_start_without_another_bid_a_new_window_opens_and_costs_one_attempt() {
+fn after_a_failed_start_without_another_bid_the_job_waits_anew_and_has_used_one_attempt() {
     let mut job = leased(3);
-    let later = UnixTs(CLOSE + 500);
-    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, 0, later), Ok(Atoms::ZERO));
-    assert_eq!((job.check_bid(PRICE, later), job.attempts_left), (Ok(()), 2));
-    assert_eq!((job.close_ts, job.extensions), (UnixTs(later.0 + 12), 0));
+    job.drop_bids(1);
+    let later = CLOSE + 500;
+    assert_eq!(job.on_lease_end(EndReason::NoStart, Atoms(3_600), PRICE, false, UnixTs(later)), Ok(Atoms::ZERO));
+    assert_eq!((job.state, job.attempts_left, job.expires_at), (S::Waiting, 2, UnixTs(later + 86_400)));
+    job.on_bid(true, 1, at(later + 5)).unwrap();
+    assert_eq!((job.close_ts, job.extensions), (UnixTs(later + 17), 0));
 }
 
 #[test]
 fn a_job_goes_on_after_a_provider_s_end_only_with_money_for_ten_more_minutes() {
     for (returned, goes_on) in [(600, true), (599, false)] {
         for reason in EndReason::ALL {
-            let mut job = leased(3);
-            job.on_ready().unwrap();
-            let back = job.on_lease_end(reason, Atoms(returned), PRICE, 0, UnixTs(CLOSE)).unwrap();
+            let mut job = leased_and_ready(3);
+            let back = job.on_lease_end(reason, Atoms(returned), PRICE, false, UnixTs(CLOSE)).unwrap();
             if goes_on && reason.is_retried() {
-                assert_eq!((job.state, back, job.reserved), (S::Open, Atoms::ZERO, Atoms(returned)), "{reason:?}");
+                assert_eq!((job.state, back, job.reserved), (S::Waiting, Atoms::ZERO, Atoms(returned)), "{reason:?}");
             } else {
                 assert_eq!((job.state, back, job.reason), (S::Ended, Atoms(returned), reason), "{reason:?}");
             }

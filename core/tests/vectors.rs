@@ -6,7 +6,7 @@ use gridlease_core::bond::lease_reservation;
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState, Ran};
-use gridlease_core::limits::DEFAULT_WINDOW;
+use gridlease_core::limits::{DEFAULT_WAIT, DEFAULT_WINDOW};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::stream::{Split, accrued, billable_ms, runway_end, split};
@@ -156,7 +156,8 @@ fn books_agree_with_their_vectors() {
 fn enter(book: &mut Book, bid: &Bid) -> String {
     let mut provider = [0; 32];
     hex::decode_to_slice(&bid.provider, &mut provider).unwrap();
-    let entry = Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), tie: bid.tie };
+    let entry =
+        Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), automatic: false, tie: bid.tie };
     match book.insert(entry) {
         Ok(inserted) => match inserted.displaced {
             Some(worst) => format!("displaced {}", hex::encode(worst.provider)),
@@ -189,11 +190,15 @@ fn reservations_agree_with_their_vectors() {
             attempts: 1,
             mode: Mode::Open,
             reveal: Seconds::ZERO,
+            wait: DEFAULT_WAIT,
+            review: Seconds::ZERO,
         };
-        let mut job = Job::post(terms, UnixTs(0)).unwrap();
+        let mut job = Job::post(terms, Now::default()).unwrap();
         assert_eq!(job.reserved.0, row.cap, "{row:?}");
         let price = PricePerHour(row.price);
-        assert_eq!(job.award(price, job.close_ts), Ok(Atoms(row.handed)), "{row:?}");
+        job.on_bid(true, 1, Now::default()).unwrap();
+        let end = Now { slot: 0, ts: job.close_ts };
+        assert_eq!(job.award(price, end), Ok(Atoms(row.handed)), "{row:?}");
         assert_eq!(lease_reservation(price, terms.max_duration), Ok(Atoms(row.stake)), "{row:?}");
     }
 }
@@ -254,6 +259,7 @@ struct Walk {
     slot_ms: u32,
     fee_bps: u16,
     start_deadline: u64,
+    awarded: Moment,
     steps: Vec<WalkStep>,
 }
 
@@ -286,6 +292,7 @@ fn name(state: LeaseState) -> &'static str {
         LeaseState::Grace => "grace",
         LeaseState::Ended => "ended",
         LeaseState::Failed => "failed",
+        LeaseState::Finished => "finished",
     }
 }
 
@@ -293,7 +300,8 @@ fn name(state: LeaseState) -> &'static str {
 fn whole_leases_agree_with_their_vectors() {
     for row in rows::<Walk>(include_str!("vectors/lease.json")) {
         let (price, reserved) = (PricePerHour(row.price_per_hour), Atoms(row.reserved));
-        let mut lease = Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), UnixTs(row.start_deadline));
+        let mut lease =
+            Lease::open(price, reserved, row.slot_ms, Bps(row.fee_bps), row.awarded.into(), UnixTs(row.start_deadline));
         for step in &row.steps {
             let now = Now::from(step.now);
             let ran = Ran { until: UnixTs(step.ended_ts), stood: Seconds(step.stood_s) };
@@ -301,13 +309,15 @@ fn whole_leases_agree_with_their_vectors() {
             match step.step.as_str() {
                 "ready" => lease.ready(now).unwrap(),
                 "settle" => moved = Some(lease.settle(now).unwrap()),
-                "top_up" => lease.top_up(Atoms(step.amount.unwrap()), now).unwrap(),
+                "top_up" => assert!(!lease.top_up(Atoms(step.amount.unwrap()), now).unwrap()),
                 "stop" => back = Some(lease.stop(now).unwrap()),
-                "completed" => back = Some(lease.finish(EndReason::Completed, ran, now).unwrap()),
-                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, ran, now).unwrap()),
-                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, ran, now).unwrap()),
+                "completed" => back = Some(lease.finish(EndReason::Completed, ran, Seconds::ZERO, now).unwrap()),
+                "abandoned" => back = Some(lease.finish(EndReason::Abandoned, ran, Seconds::ZERO, now).unwrap()),
+                "out of funds" => back = Some(lease.finish(EndReason::OutOfFunds, ran, Seconds::ZERO, now).unwrap()),
                 "give up" => back = Some(lease.fail_start(true, now).unwrap()),
                 "expire" => back = Some(lease.expire(now).unwrap().unwrap_or_default()),
+                "accept" => lease.accept(now).unwrap(),
+                "reopen" => back = Some(lease.reopen(now).unwrap()),
                 other => panic!("unknown step {other}"),
             }
             let seen = (moved.map(|moved| (moved.net.0, moved.fee.0)), back.map(Atoms::get), name(lease.state));
@@ -315,6 +325,7 @@ fn whole_leases_agree_with_their_vectors() {
             assert_eq!(seen, expected, "{}: {step:?}", row.why);
             assert_eq!(lease.held(), Ok(Atoms(step.held)), "{}: {step:?}", row.why);
         }
-        assert_eq!(lease.check_close(), Ok(()), "{}", row.why);
+        let last = Now::from(row.steps[row.steps.len() - 1].now);
+        assert_eq!(lease.check_close(last), Ok(()), "{}", row.why);
     }
 }

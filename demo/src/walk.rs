@@ -107,8 +107,8 @@ impl Walk {
             JobEvent::WindowExtended { extensions, .. } => {
                 self.say(&format!("   window extended by 3 s ({extensions} of 3)"))
             }
-            JobEvent::Reopened { attempts_left, .. } => {
-                self.say(&format!("   nobody took it; new window, {attempts_left} attempts left"))
+            JobEvent::Waiting { attempts_left, .. } => {
+                self.say(&format!("   waits for its first bid, which opens the window; {attempts_left} attempts left"))
             }
             JobEvent::Awarded { provider, price, reserved, stake, runner_up, .. } => {
                 self.awarded = Some(Instant::now());

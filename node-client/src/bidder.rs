@@ -1,10 +1,10 @@
 //! Whether to bid on a job, and how much: a pure function of what the chain shows and what the operator wants.
 
-use gridlease_core::bidder::Refusal;
+use gridlease_core::bidder::{Bidder, Refusal};
 use gridlease_core::bond::Bond;
-use gridlease_core::job::{JobState, Mode};
+use gridlease_core::job::Mode;
 use gridlease_core::score::{Weights, auto_bid_price};
-use gridlease_core::{Atoms, PricePerHour, UnixTs};
+use gridlease_core::{Atoms, PricePerHour, RuleError, UnixTs};
 use gridlease_sdk::account::{Job, Offer, Provider};
 use solana_pubkey::Pubkey;
 
@@ -47,7 +47,7 @@ pub enum Reason {
     Excluded,
     /// The offer does not satisfy it; in words.
     Unsatisfied(String),
-    /// It pays less than the floor.
+    /// It pays less than the floor, or what is left of its money pays for nothing.
     BelowFloor,
     /// The bond has too little free stake for it.
     Stake {
@@ -65,7 +65,8 @@ pub enum Reason {
 impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotLive => Self::OfferNotLive,
+            Refusal::Withdrawn | Refusal::NotLive => Self::OfferNotLive,
+            Refusal::Unaffordable => Self::BelowFloor,
             Refusal::NoFreeUnit => Self::Full,
             Refusal::Excluded => Self::Excluded,
             Refusal::Unsatisfied(unmet) => Self::Unsatisfied(unmet.to_string()),
@@ -85,17 +86,22 @@ pub fn decide(side: &Side<'_>, job: &Job, now: UnixTs) -> Decision {
 }
 
 fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason> {
-    if job.state() != Some(JobState::Open) || now.0 >= job.close_ts {
-        return Err(Reason::NotOpen);
-    }
     if job.mode == Mode::Sealed as u8 {
         return Err(Reason::Sealed);
+    }
+    let rules = job.rules().map_err(|_| Reason::Unknown)?;
+    match rules.check_bid(PricePerHour(1), now) {
+        Ok(()) => {}
+        Err(RuleError::BidUnaffordable) => return Err(Reason::BelowFloor),
+        Err(_) => return Err(Reason::NotOpen),
     }
     if side.free_units == 0 {
         return Err(Reason::Full);
     }
     let bidder = job.bidder(side.provider_key, side.provider, side.offer, side.bond);
-    let check = |price| bidder.check(&job.wanted(), price, now).map(drop).map_err(Reason::from);
+    let end = rules.auction_end(now).map_err(|_| Reason::Unknown)?;
+    let until = Bidder::lives_until(end, false, now);
+    let check = |price| bidder.check(&job.wanted(), price, until).map(drop).map_err(Reason::from);
     // What hangs on no price first: the cheapest bid that there is asks for the least stake.
     check(PricePerHour(1))?;
     let weights = Weights::new(job.weights).map_err(|_| Reason::Unknown)?;
@@ -152,7 +158,7 @@ mod tests {
             weights: gridlease_core::limits::DEFAULT_WEIGHTS,
             ..Job::zeroed()
         };
-        job.header.state = JobState::Open as u8;
+        job.header.state = gridlease_core::job::JobState::Open as u8;
         job.requirement.cpu_milli = 1_000;
         job
     }

@@ -54,8 +54,13 @@ impl Node {
         let record = worker.adopt(lease).await.unwrap();
         worker.put_manifest(&record, manifest).await.unwrap();
         let now = Clock::system().now();
-        let chain =
-            ChainLease { state: ChainState::Starting, start_deadline: now + 120, runway_end: now + 3600, seen_at: now };
+        let chain = ChainLease {
+            state: ChainState::Starting,
+            start_deadline: now + 120,
+            want_deadline: now + 60,
+            runway_end: now + 3600,
+            seen_at: now,
+        };
         Self { store, worker, state: state.clone(), chain, lease: record.lease, finishes: 0, told: Vec::new() }
     }
 

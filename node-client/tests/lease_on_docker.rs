@@ -39,7 +39,13 @@ impl Market {
     fn new(runway_s: i64) -> Self {
         let now = Clock::system().now();
         Self {
-            chain: ChainLease { state: ChainState::Starting, start_deadline: now + 120, runway_end: 0, seen_at: now },
+            chain: ChainLease {
+                state: ChainState::Starting,
+                start_deadline: now + 120,
+                want_deadline: now + 60,
+                runway_end: 0,
+                seen_at: now,
+            },
             readies: 0,
             finishes: 0,
             runway_s,

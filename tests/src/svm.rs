@@ -73,6 +73,8 @@ pub struct World {
     made_up: bool,
     recording: Option<Recording>,
     ledger: Ledger,
+    /// Who owns which purse, so that a buyer can accept what was finished for it.
+    buyers: BTreeMap<Pubkey, Keypair>,
     /// Pays the fee of every transaction that names no other payer, so that a party's lamports change by rent only.
     pub payer: Keypair,
     /// Wrote the configurations.
@@ -144,6 +146,7 @@ impl World {
             made_up: false,
             recording: None,
             ledger: Ledger::default(),
+            buyers: BTreeMap::new(),
             payer: made(0),
             admin: made(1),
             mint_authority: made(2),

@@ -44,6 +44,8 @@ pub fn job_args() -> JobArgs {
         reveal_s: 0,
         notice_s: 0,
         checkpoint_s: 0,
+        wait_s: 86_400,
+        review_s: 0,
         image_mb: 500,
         weights: DEFAULT_WEIGHTS,
         attempts: 3,

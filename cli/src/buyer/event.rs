@@ -37,6 +37,7 @@ pub fn lease_state_name(state: LeaseState) -> &'static str {
         LeaseState::Grace => "grace",
         LeaseState::Ended => "ended",
         LeaseState::Failed => "failed",
+        LeaseState::Finished => "finished",
     }
 }
 
@@ -84,10 +85,10 @@ pub enum JobEvent {
         /// How often so far.
         extensions: u8,
     },
-    /// Nobody took the job; it takes bids again.
-    Reopened {
-        /// End of the new window.
-        close_ts: u64,
+    /// The job has no lease and no bids: it waits for the first one.
+    Waiting {
+        /// Until when.
+        expires_at: u64,
         /// Attempts left.
         attempts_left: u8,
     },

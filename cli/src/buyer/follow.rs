@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -341,6 +342,7 @@ impl Follower {
             started: started_seen,
             end: end_seen,
             events: self.events.clone(),
+            doubt: AtomicBool::new(false),
         };
         Ok(Running { lease, started, end, task: tokio::spawn(talk.run()) })
     }

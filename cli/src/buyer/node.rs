@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use gridlease_core::lease::LeaseState;
+use gridlease_sdk::account::Lease;
 use gridlease_sdk::artifact::{ArtifactError, Limits};
+use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::node_api::LogChain;
 use gridlease_sdk::node_api::client::{LogStart, NodeClient, NodeError};
 use gridlease_sdk::node_api::{LeaseStatus, codes};
 use solana_pubkey::Pubkey;
+use solana_signer::Signer as _;
 use tokio::sync::{mpsc, watch};
 
 use super::Buyer;
@@ -57,6 +62,8 @@ pub(super) struct Talk {
     /// How it ended; none before.
     pub end: watch::Receiver<Option<End>>,
     pub events: mpsc::Sender<Result<JobEvent, CliError>>,
+    /// Whether something came that is not what the node stated on chain, or did not come.
+    pub doubt: AtomicBool,
 }
 
 impl Talk {
@@ -65,7 +72,26 @@ impl Talk {
         let Ok(node) = self.connect().await else { return };
         let (pushed, watched, read) = tokio::join!(self.push(&node), self.watch(&node), self.read(&node));
         if pushed.is_ok() && watched.is_ok() && read.is_ok() {
-            let _ = self.fetch(&node).await;
+            let fetched = self.fetch(&node).await;
+            if fetched.is_ok() && !self.doubt.load(Ordering::Relaxed) {
+                let _ = self.accept().await;
+            }
+        }
+    }
+
+    /// Accepts what the node finished, as soon as what it gave is what it stated: the provider's stake is free and the job over.
+    async fn accept(&self) -> Outcome {
+        let chain = self.buyer.chain();
+        let finished = match chain.client().find::<Lease>(&self.lease).await {
+            Ok(lease) => lease.filter(|lease| lease.state() == Some(LeaseState::Finished)),
+            Err(error) => return self.trouble(&mut false, &error, false).await,
+        };
+        let Some(lease) = finished else { return Ok(()) };
+        let keys = LeaseKeys::new(self.lease, &lease);
+        let accept = lease::accept(&self.buyer.key().pubkey(), &keys);
+        match chain.send("accepting the result", &[accept], self.buyer.key()).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.trouble(&mut false, &error, false).await,
         }
     }
 
@@ -294,6 +320,9 @@ impl Talk {
     }
 
     async fn tell(&self, event: JobEvent) -> Outcome {
+        if matches!(event, JobEvent::Unverified { .. } | JobEvent::Trouble { last: true, .. }) {
+            self.doubt.store(true, Ordering::Relaxed);
+        }
         self.events.send(Ok(event)).await.map_err(|_| Gone)
     }
 

@@ -37,8 +37,8 @@ pub struct PostedJob {
     pub number: u64,
     /// What is reserved for it.
     pub reserved: Usdc,
-    /// End of the bidding, Unix seconds; 0 where the job is over and closed already.
-    pub close_ts: u64,
+    /// Until when it waits for bids, Unix seconds; 0 where the job is over and closed already.
+    pub expires_at: u64,
     /// The transaction; none where an earlier post turned out to have arrived.
     pub transaction: Option<Sent>,
 }
@@ -187,7 +187,7 @@ fn posted(
         job: *address,
         number,
         reserved: prepared.quote.cap,
-        close_ts: found.map_or(0, |job| job.close_ts),
+        expires_at: found.map_or(0, |job| job.expires_at),
         transaction,
     }
 }

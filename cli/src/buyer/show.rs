@@ -104,7 +104,7 @@ pub struct JobLine {
     pub job: String,
     /// Name from the manifest, where the job was posted from here.
     pub name: Option<String>,
-    /// Its state: open, leased, ended, closed, not posted.
+    /// Its state: waiting, open, leased, finished, ended, closed, not posted.
     pub state: &'static str,
     /// Why it ended, in words.
     pub reason: &'static str,
@@ -121,6 +121,8 @@ fn state_name(job: &Job) -> &'static str {
         Some(JobState::Open) => "open",
         Some(JobState::Leased) => "leased",
         Some(JobState::Ended) => "ended",
+        Some(JobState::Waiting) => "waiting",
+        Some(JobState::Review) => "finished",
         None => "unknown",
     }
 }
@@ -163,7 +165,7 @@ impl Buyer {
             max_duration_s: Some(found.max_duration_s),
             reserved: Usdc(found.reserved),
             posted_ts: Some(found.posted_ts),
-            close_ts: Some(found.close_ts),
+            close_ts: (found.state() == Some(JobState::Open)).then_some(found.close_ts),
             attempts_left: Some(found.attempts_left),
             manifest_hash: Some(hex::encode(found.manifest_hash)),
             bids: bids.collect(),

@@ -87,11 +87,15 @@ pub struct Tracker {
     address: Pubkey,
     bids: Vec<(Pubkey, u64)>,
     extensions: u8,
-    close_ts: u64,
-    attempts_left: Option<u8>,
+    waits: bool,
     threads: Vec<Thread>,
     ended: bool,
     closed: bool,
+}
+
+/// Did the lease end before its container ran?
+fn is_start_failed(reason: EndReason) -> bool {
+    matches!(reason, EndReason::NoStart | EndReason::Declined | EndReason::NotGiven | EndReason::BuyerError)
 }
 
 impl Tracker {
@@ -101,8 +105,7 @@ impl Tracker {
             address,
             bids: Vec::new(),
             extensions: 0,
-            close_ts: 0,
-            attempts_left: None,
+            waits: false,
             threads: Vec::new(),
             ended: false,
             closed: false,
@@ -199,11 +202,12 @@ impl Tracker {
 
     fn window(&mut self, job: &Job, events: &mut Vec<JobEvent>) {
         let open = job.state() == Some(JobState::Open);
-        let reopened = self.attempts_left.is_some_and(|left| job.attempts_left < left) && job.close_ts > self.close_ts;
-        if open && reopened && job.extensions == 0 {
+        let waits = job.state() == Some(JobState::Waiting);
+        if waits && !self.waits {
             self.bids.clear();
-            events.push(JobEvent::Reopened { close_ts: job.close_ts, attempts_left: job.attempts_left });
+            events.push(JobEvent::Waiting { expires_at: job.expires_at, attempts_left: job.attempts_left });
         }
+        self.waits = waits;
         for (at, bid) in job.bids().iter().enumerate() {
             let before = self.bids.iter_mut().find(|(provider, _)| *provider == bid.provider);
             let improved = before.is_some();
@@ -225,8 +229,6 @@ impl Tracker {
             events.push(JobEvent::WindowExtended { close_ts: job.close_ts, extensions: job.extensions });
         }
         self.extensions = job.extensions;
-        self.close_ts = job.close_ts;
-        self.attempts_left = Some(job.attempts_left);
     }
 
     fn thread(&mut self, number: u8, provider: Pubkey) -> (&mut Thread, bool) {
@@ -275,11 +277,11 @@ impl Tracker {
             thread.told = Told::Grace;
             events.push(JobEvent::Grace { lease: address, grace_end: lease.grace_end });
         }
-        let over = state.is_over();
+        let over = state.is_over() || state == LeaseState::Finished;
         if over && !matches!(thread.told, Told::Finished | Told::Settled | Told::Closed) {
             thread.told = Told::Finished;
-            // A start that the buyer rejected is no fault: it is told as an end like any other.
-            if lease.end_reason() == EndReason::NoStart {
+            // A start that the buyer rejected ran: it is told as an end like any other.
+            if is_start_failed(lease.end_reason()) {
                 thread.told = Told::Settled;
                 events.push(JobEvent::StartFailed { lease: address, provider: lease.provider, attempts_left });
             } else {

@@ -36,8 +36,8 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
         JobEvent::WindowExtended { close_ts, extensions } => {
             format!("bidding   extended (time {extensions}), {} left", left(*close_ts))
         }
-        JobEvent::Reopened { close_ts, attempts_left } => {
-            format!("bidding   nobody could take it; open again for {}, {attempts_left} attempts left", left(*close_ts))
+        JobEvent::Waiting { expires_at, attempts_left } => {
+            format!("waiting   for a bid, {}; {attempts_left} attempts left", left(*expires_at))
         }
         JobEvent::Awarded { lease, provider, price, reserved, stake, start_deadline, runner_up } => {
             let whom = if *runner_up { "runner-up" } else { "provider" };

@@ -146,6 +146,27 @@ pub enum Job {
         #[arg(value_name = "JOB", value_parser = which)]
         job: Which,
     },
+    /// Accept what the node finished. `gridlease job watch` does this as soon as log and outputs are verified.
+    #[command(after_help = "Example:\n  gridlease job accept last")]
+    Accept {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Reopen a job whose result is not what was asked for; another provider takes over.
+    #[command(after_help = "Example:\n  gridlease job reopen last")]
+    Reopen {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// End a job that waited for a bid for long enough. Anyone can do this.
+    #[command(after_help = "Example:\n  gridlease job expire last")]
+    Expire {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
     /// Add to what is reserved for a running job, out of the purse.
     #[command(after_help = "Example:\n  gridlease job top-up last 0.50")]
     TopUp {
@@ -232,6 +253,9 @@ async fn one_step(context: &Context, buyer: &Buyer, command: Job) -> Result<(), 
     let spinner = context.out.spinner("sending");
     let done = match &command {
         Job::Stop { job: which } => steps::stop(chain, key, &job(which)?).await,
+        Job::Accept { job: which } => steps::accept(chain, key, &job(which)?).await,
+        Job::Reopen { job: which } => steps::reopen(chain, key, &job(which)?).await,
+        Job::Expire { job: which } => steps::expire(chain, key, &job(which)?).await,
         Job::TopUp { job: which, amount } => steps::top_up(chain, key, &job(which)?, *amount).await,
         Job::Cancel { job: which } => steps::cancel(chain, key, &job(which)?).await,
         Job::Enter { job: which, offer } => steps::enter(chain, key, &job(which)?, offer).await,

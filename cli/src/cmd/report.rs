@@ -90,11 +90,11 @@ impl Report for PostedJob {
                     .to_owned()
             }
         };
-        let bidding = relative(self.close_ts, now_s());
+        let waits = relative(self.expires_at, now_s());
         fields(&[
             ("job", &self.job),
             ("reserved", &format!("{} USDC", self.reserved)),
-            ("bidding ends", &bidding),
+            ("waits for bids", &format!("until {waits}")),
             ("", &how),
         ])
     }
@@ -170,7 +170,7 @@ impl Report for JobView {
                 ("price", price),
                 ("held", format!("{} USDC by the job itself", self.reserved)),
                 ("posted", relative(self.posted_ts.unwrap_or(0), now)),
-                ("bidding ends", relative(self.close_ts.unwrap_or(0), now)),
+                ("bidding ends", self.close_ts.map_or_else(|| "–".to_owned(), |ts| relative(ts, now))),
                 ("attempts", format!("{} left", self.attempts_left.unwrap_or(0))),
                 ("manifest", self.manifest_hash.clone().unwrap_or_default()),
             ]);

@@ -6,6 +6,7 @@
 //! of the stake, and there no more than what it was charged for this lease.
 
 use super::{Lease, LeaseState};
+use crate::deadline;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{CHALLENGE_TIME, DOWNTIME_CREDIT, MAX_CREDITED};
 use crate::quantity::{Atoms, Now, Seconds, UnixTs};
@@ -25,16 +26,19 @@ impl Lease {
     /// Opens a challenge.
     ///
     /// # Errors
-    /// [`RuleError::WrongState`] where it is not running, [`RuleError::ChallengeOpen`] where one is open.
+    /// [`RuleError::WrongState`] where it is not running, [`RuleError::ChallengeOpen`] where one is open, [`RuleError::TooLate`]
+    /// where its notice is over.
     pub fn challenge(&mut self, now: Now) -> RuleResult<()> {
         let mut next = *self;
         next.roll(now)?;
         next.expect(&[LeaseState::Running])?;
+        next.not_left(now)?;
         if !next.challenge_end.is_zero() {
             return Err(RuleError::ChallengeOpen);
         }
         next.challenge_gross = next.gross(now)?;
         next.challenge_end = now.ts.after(CHALLENGE_TIME)?;
+        next.mark = now;
         *self = next;
         Ok(())
     }
@@ -44,14 +48,13 @@ impl Lease {
     /// # Errors
     /// [`RuleError::NoChallenge`], [`RuleError::TooLate`] after its deadline.
     pub fn answer(&mut self, now: Now) -> RuleResult<()> {
-        if self.challenge_end.is_zero() || self.state.is_over() {
+        if self.challenge_end.is_zero() || self.state.is_over() || self.state == LeaseState::Finished {
             return Err(RuleError::NoChallenge);
         }
-        if now.ts > self.challenge_end {
+        if self.state == LeaseState::Paused || deadline::passed(self.challenge_end, self.mark, now) {
             return Err(RuleError::TooLate);
         }
-        self.challenge_end = UnixTs::ZERO;
-        self.challenge_gross = Atoms::ZERO;
+        self.close_challenge();
         Ok(())
     }
 
@@ -68,25 +71,31 @@ impl Lease {
         let silent = next.state == LeaseState::Ended && next.ended_ts > next.challenge_end;
         let end = match next.state {
             LeaseState::Paused => Challenge::Missed,
-            LeaseState::Running if now.ts <= next.challenge_end => return Ok(None),
+            LeaseState::Running if next.must_answer() || now.ts < next.meter_end() => return Ok(None),
             // It ended after the time to answer was over, and before its funds were: it was down until then.
-            _ if silent && next.challenge_end < next.runway_end => Challenge::Missed,
+            _ if silent && next.must_answer() => Challenge::Missed,
             _ => Challenge::Moot,
         };
-        next.challenge_end = UnixTs::ZERO;
-        next.challenge_gross = Atoms::ZERO;
+        next.close_challenge();
         *self = next;
         Ok(Some(end))
+    }
+
+    pub(super) fn close_challenge(&mut self) {
+        self.challenge_end = UnixTs::ZERO;
+        self.challenge_gross = Atoms::ZERO;
     }
 
     /// The node shows itself again: the meter starts anew, the downtime is credited.
     ///
     /// # Errors
-    /// [`RuleError::WrongState`] where it is not down; [`RuleError::ChallengeOpen`] until the missed challenge is resolved.
+    /// [`RuleError::WrongState`] where it is not down; [`RuleError::ChallengeOpen`] until the missed challenge is resolved;
+    /// [`RuleError::TooLate`] where its notice is over.
     pub fn resume(&mut self, now: Now) -> RuleResult<()> {
         let mut next = *self;
         next.roll(now)?;
         next.expect(&[LeaseState::Paused])?;
+        next.not_left(now)?;
         if !next.challenge_end.is_zero() {
             return Err(RuleError::ChallengeOpen);
         }
@@ -114,7 +123,10 @@ impl Lease {
 
     /// Credits the downtime until `now` and ends it.
     pub(super) fn credit_downtime(&mut self, now: Now) -> RuleResult<()> {
-        let down = now.ts.since(self.down_since).min(Seconds(MAX_CREDITED.0.saturating_sub(self.credited.0)));
+        let down = self
+            .unless_noticed(now.ts)
+            .since(self.down_since)
+            .min(Seconds(MAX_CREDITED.0.saturating_sub(self.credited.0)));
         let once = cost_down(self.price, down)?;
         let credit = Atoms(once.0.checked_mul(DOWNTIME_CREDIT).ok_or(RuleError::Overflow)?);
         let settled = self.paid.add(self.fee)?;

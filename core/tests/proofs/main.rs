@@ -6,7 +6,7 @@ mod formula;
 
 use formula::Formulas;
 use gridlease_core::delegation::{SharePool, Stake};
-use gridlease_core::purse::Purse;
+use gridlease_core::purse::{Purse, Swept};
 use gridlease_core::revenue::Revenue;
 use gridlease_core::rounding::{
     accrued_down, cost_down, cost_up, mul_div_down, mul_div_up, runway_down, share_down, share_up,
@@ -64,7 +64,7 @@ fn small() -> impl Strategy<Value = u64> {
 #[test]
 fn every_formula_of_every_file_is_compared_with_the_code() {
     let text = include_str!("main.rs");
-    let mut helpers = BTreeSet::from(["minimum", "maximum", "monus", "tenthousandth_up", "sound"]);
+    let mut helpers = BTreeSet::from(["minimum", "maximum", "clamp", "monus", "tenthousandth_up", "sound"]);
     for (file, smt) in FILES {
         let formulas = Formulas::read(smt);
         assert!(!formulas.names().is_empty(), "{file}.smt2 defines nothing");
@@ -125,6 +125,8 @@ proptest! {
         let now = Now { slot: slots, ts: UnixTs(seconds) };
         let billed = billable_ms(Now::default(), now, UnixTs::MAX, slot_ms);
         prop_assert_eq!(Ok(billed), tie.amount("billable_ms", &[slots, slot_ms.into(), seconds]));
+        let made = slots.saturating_mul(slot_ms.into());
+        prop_assert_eq!(Ok(billed), tie.amount("billed", &[slots, made, seconds]));
     }
 
     #[test]
@@ -160,7 +162,7 @@ proptest! {
     #[test]
     fn a_purse_takes_the_steps_of_its_formula(left in small(), r in small(), f in small(), n in small(), m in small()) {
         let (tie, b) = (Tie::of("purse"), left.saturating_add(r).saturating_add(f));
-        let purse = Purse { balance: Atoms(b), reserved: Atoms(r), fees_owed: Atoms(f) };
+        let purse = Purse { balance: Atoms(b), reserved: Atoms(r), fees_owed: Atoms(f), forfeits_owed: Atoms::ZERO };
         prop_assume!(purse.free().is_ok());
         prop_assert_eq!(purse.free().map(|free| free.0), tie.amount("free", &[b, r, f]));
         let after = |step: fn(&mut Purse, Atoms) -> Result<(), RuleError>| {
@@ -176,11 +178,20 @@ proptest! {
         let done = paid.pay(Atoms(n), Atoms(m)).is_ok();
         prop_assert_eq!(done, tie.holds("can_pay", &[r, n, m]));
         if done {
-            prop_assert_eq!(paid, Purse { balance: Atoms(b - n), reserved: Atoms(r - n - m), fees_owed: Atoms(f + m) });
+            let (balance, reserved, fees_owed) = (Atoms(b - n), Atoms(r - n - m), Atoms(f + m));
+            prop_assert_eq!(paid, Purse { balance, reserved, fees_owed, ..purse });
         }
-        let mut swept = purse;
-        prop_assert_eq!(swept.sweep_fees(), Ok(Atoms(f)));
-        prop_assert_eq!(swept, Purse { balance: Atoms(b - f), reserved: Atoms(r), fees_owed: Atoms::ZERO });
+        let mut forfeited = purse;
+        let done = forfeited.forfeit(Atoms(n)).is_ok();
+        prop_assert_eq!(done, tie.holds("can_pay", &[r, 0, n]));
+        if done {
+            prop_assert_eq!(forfeited, Purse { reserved: Atoms(r - n), forfeits_owed: Atoms(n), ..purse });
+        }
+        // What is owed is fees and forfeits in any parts.
+        let forfeits_owed = Atoms(m.min(f));
+        let mut swept = Purse { fees_owed: Atoms(f - forfeits_owed.0), forfeits_owed, ..purse };
+        prop_assert_eq!(swept.sweep_fees(), Ok(Swept { fees: Atoms(f - forfeits_owed.0), forfeits: forfeits_owed }));
+        prop_assert_eq!(swept, Purse { balance: Atoms(b - f), fees_owed: Atoms::ZERO, ..purse });
     }
 
     #[test]

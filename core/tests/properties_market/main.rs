@@ -33,9 +33,16 @@ fn step() -> impl Strategy<Value = Step> {
         8 => at().prop_map(Step::Settle),
         3 => (at(), money()).prop_map(|(job, amount)| Step::TopUp(job, amount)),
         2 => at().prop_map(Step::Stop),
-        3 => (at(), 0usize..12).prop_map(|(job, reason)| Step::Finish(job, reason)),
+        3 => (at(), 0usize..17).prop_map(|(job, reason)| Step::Finish(job, reason)),
         4 => (at(), any::<bool>()).prop_map(|(job, given_up)| Step::FailStart(job, given_up)),
         4 => at().prop_map(Step::Expire),
+        1 => at().prop_map(Step::ExpireJob),
+        3 => at().prop_map(Step::Accept),
+        2 => at().prop_map(Step::Reopen),
+        1 => at().prop_map(Step::Reject),
+        1 => (at(), any::<bool>()).prop_map(|(job, own)| Step::Decline(job, own)),
+        1 => at().prop_map(Step::NotGiven),
+        1 => (at(), any::<bool>()).prop_map(|(job, certain)| Step::BuyerError(job, certain)),
         4 => at().prop_map(Step::Close),
     ]
 }
@@ -96,9 +103,12 @@ proptest! {
         // Only steps that anybody can take, each long after it is due.
         for _ in 0..40 {
             let Some(due) = market.last_due() else { break };
-            now = Now { slot: now.slot + 1, ts: due.max(now.ts).after(Seconds(3_600)).unwrap() };
+            now = Now { slot: now.slot + 9_000, ts: due.max(now.ts).after(Seconds(3_600)).unwrap() };
             for job in 0..3 {
-                for step in [Step::Award(job), Step::FailStart(job, false), Step::Expire(job), Step::Settle(job), Step::Close(job)] {
+                for step in [
+                    Step::Award(job), Step::ExpireJob(job), Step::FailStart(job, false), Step::Expire(job), Step::Settle(job),
+                    Step::Close(job),
+                ] {
                     let _ = market.step(step, now);
                     prop_assert_eq!(market.check(), Ok(()), "after {:?} at {:?}", step, now);
                 }

@@ -2,9 +2,9 @@
 
 use gridlease_core::bond::{Bond, lease_reservation};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, Unawarded, start_deadline};
-use gridlease_core::lease::{Lease, LeaseState, Ran};
-use gridlease_core::limits::{DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
+use gridlease_core::job::{EndReason, Job, JobState, Mode, Terms, minute, start_deadline};
+use gridlease_core::lease::{Lease, LeaseState, Ran, Undone};
+use gridlease_core::limits::{DEFAULT_WAIT, DEFAULT_WEIGHTS, DEFAULT_WINDOW, FEE_BPS, GRACE, SLOT_MS};
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{Closed, RecentBuyers, Reputation};
 use gridlease_core::score::{Merit, Weights, score};
@@ -29,6 +29,13 @@ pub enum Step {
     Finish(usize, usize),
     FailStart(usize, bool),
     Expire(usize),
+    ExpireJob(usize),
+    Accept(usize),
+    Reopen(usize),
+    Reject(usize),
+    Decline(usize, bool),
+    NotGiven(usize),
+    BuyerError(usize, bool),
     Close(usize),
 }
 
@@ -51,6 +58,8 @@ pub struct Posted {
     reserved: Atoms,
     /// Given back of it so far.
     returned: Atoms,
+    /// Owed to the insurance fund for starts that came to nothing.
+    forfeited: Atoms,
 }
 
 /// Everything, and every token account.
@@ -100,6 +109,12 @@ impl Market {
     pub fn step(&mut self, step: Step, now: Now) -> RuleResult<()> {
         let mut next = self.clone();
         next.apply(step, now)?;
+        for posted in next.jobs.iter_mut().flatten() {
+            // The account of a job that counts no bids shows none.
+            if posted.job.bids == 0 {
+                posted.book.clear();
+            }
+        }
         *self = next;
         Ok(())
     }
@@ -115,8 +130,9 @@ impl Market {
                 transfer(&mut self.purse_vault, &mut self.buyer, amount)
             }
             Step::Sweep => {
-                let fees = self.purse.sweep_fees()?;
-                transfer(&mut self.purse_vault, &mut self.treasury, fees)
+                let swept = self.purse.sweep_fees()?;
+                transfer(&mut self.purse_vault, &mut self.treasury, swept.fees)?;
+                transfer(&mut self.purse_vault, &mut self.insurance, swept.forfeits)
             }
             Step::Stake(provider, amount) => {
                 self.bonds[provider].add(amount)?;
@@ -158,14 +174,13 @@ impl Market {
             }
             Step::Stop(job) => self.end(job, now, |lease| lease.stop(now)),
             Step::Finish(job, reason) => {
-                self.end(job, now, |lease| lease.finish(EndReason::ALL[reason], Ran::WHOLE, now))
+                self.end(job, now, |lease| lease.finish(EndReason::ALL[reason], Ran::WHOLE, Seconds::ZERO, now))
             }
             Step::FailStart(job, given_up) => {
                 let posted = place(&mut self.jobs, job)?;
                 let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;
                 let back = lease.fail_start(given_up, now)?;
-                let bidders = posted.book.entries().len();
-                let back = posted.job.on_lease_end(EndReason::NoStart, back, lease.price, bidders, now.ts)?;
+                let back = posted.job.on_lease_end(EndReason::NoStart, back, lease.price, false, now.ts)?;
                 posted.give_back(&mut self.purse, back)?;
                 self.slash(job, Fault::NoStart)
             }
@@ -173,13 +188,26 @@ impl Market {
                 let posted = place(&mut self.jobs, job)?;
                 let lease = &mut posted.lets.last_mut().ok_or(RuleError::WrongState)?.lease;
                 let mut back = lease.expire(now)?.unwrap_or_default();
-                if lease.state == LeaseState::Ended && posted.job.state == JobState::Leased {
-                    let bidders = posted.book.entries().len();
-                    back = posted.job.on_lease_end(lease.reason, back, lease.price, bidders, now.ts)?;
+                let held = matches!(posted.job.state, JobState::Leased | JobState::Review);
+                if lease.state == LeaseState::Ended && held {
+                    back = posted.job.on_lease_end(lease.reason, back, lease.price, false, now.ts)?;
                 }
                 posted.give_back(&mut self.purse, back)
             }
-            Step::Close(job) => self.close(job),
+            Step::ExpireJob(job) => {
+                let posted = place(&mut self.jobs, job)?;
+                let back = posted.job.expire(now.ts)?;
+                posted.give_back(&mut self.purse, back)
+            }
+            Step::Accept(job) => self.end(job, now, |lease| lease.accept(now).map(|()| Atoms::ZERO)),
+            Step::Reopen(job) => self.end(job, now, |lease| lease.reopen(now)),
+            Step::Reject(job) => self.undo(job, false, now, |lease, minute| lease.reject(minute, now)),
+            Step::Decline(job, own) => self.undo(job, false, now, |lease, minute| lease.decline(own, minute, now)),
+            Step::NotGiven(job) => self.undo(job, false, now, |lease, minute| lease.not_given(minute, now)),
+            Step::BuyerError(job, certain) => {
+                self.undo(job, certain, now, |lease, minute| lease.buyer_error(126, minute, now))
+            }
+            Step::Close(job) => self.close(job, now),
         }
     }
 
@@ -191,12 +219,21 @@ impl Market {
             attempts,
             mode: Mode::Open,
             reveal: Seconds::ZERO,
+            wait: DEFAULT_WAIT,
+            review: Seconds::ZERO,
         };
-        let job = Job::post(terms, now.ts)?;
+        let job = Job::post(terms, now)?;
         self.purse.reserve(job.reserved)?;
         let free = self.jobs.iter_mut().find(|place| place.is_none()).ok_or(RuleError::NotEmpty)?;
         let reserved = job.reserved;
-        *free = Some(Posted { job, book: Book::new(), lets: Vec::new(), reserved, returned: Atoms::ZERO });
+        *free = Some(Posted {
+            job,
+            book: Book::new(),
+            lets: Vec::new(),
+            reserved,
+            returned: Atoms::ZERO,
+            forfeited: Atoms::ZERO,
+        });
         Ok(())
     }
 
@@ -209,28 +246,47 @@ impl Market {
         let merit = Merit { reputation: record.standing, uptime: record.uptime, speed: record.speed() };
         let score = score(&Weights::new(DEFAULT_WEIGHTS)?, &merit, price, max)?;
         let address = [u8::try_from(provider).unwrap(); 32];
-        let inserted = posted.book.insert(Entry { provider: address, offer: 0, score, price, tie: 0 })?;
-        if inserted.leads { posted.job.on_lead(now.ts) } else { Ok(()) }
+        let inserted =
+            posted.book.insert(Entry { provider: address, offer: 0, score, price, automatic: false, tie: 0 })?;
+        posted.job.on_bid(inserted.leads, posted.book.len(), now)
     }
 
     fn award(&mut self, job: usize, now: Now) -> RuleResult<()> {
         let posted = place(&mut self.jobs, job)?;
-        posted.job.check_award(now.ts)?;
+        posted.job.check_award(now)?;
         while let Some(entry) = posted.book.pop_best() {
             let provider = usize::from(entry.provider[0]);
             let stake = lease_reservation(entry.price, posted.job.terms.max_duration)?;
-            if self.bonds[provider].reserve(stake).is_ok() {
-                let handed = posted.job.award(entry.price, now.ts)?;
+            if posted.job.affords(entry.price)? && self.bonds[provider].reserve(stake).is_ok() {
+                let handed = posted.job.award(entry.price, now)?;
                 let deadline = start_deadline(now.ts, 2_500)?;
-                let lease = Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, deadline);
+                let lease = Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, now, deadline);
                 posted.lets.push(Let { lease, provider, stake, awarded: now.ts });
                 return Ok(());
             }
+            posted.job.drop_bids(1);
         }
-        match posted.job.unawarded(now.ts)? {
-            Unawarded::Reopened => Ok(()),
-            Unawarded::Refunded(back) => posted.give_back(&mut self.purse, back),
-        }
+        posted.job.unawarded(now)
+    }
+
+    fn undo(
+        &mut self,
+        job: usize,
+        certain: bool,
+        now: Now,
+        how: impl FnOnce(&mut Lease, Atoms) -> RuleResult<Undone>,
+    ) -> RuleResult<()> {
+        let posted = place(&mut self.jobs, job)?;
+        let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
+        let minute = minute(current.lease.price, posted.job.terms.max_price)?;
+        let undone = how(&mut current.lease, minute)?;
+        self.purse.forfeit(undone.buyer)?;
+        let back = posted.job.on_lease_end(current.lease.reason, undone.back, current.lease.price, certain, now.ts)?;
+        let provider = undone.provider.min(current.stake);
+        current.stake = self.bonds[current.provider].slash(current.stake, provider)?;
+        transfer(&mut self.bond_vaults[current.provider], &mut self.insurance, provider)?;
+        posted.forfeited = posted.forfeited.add(undone.buyer)?;
+        posted.give_back(&mut self.purse, back)
     }
 
     fn end(&mut self, job: usize, now: Now, how: impl FnOnce(&mut Lease) -> RuleResult<Atoms>) -> RuleResult<()> {
@@ -238,6 +294,9 @@ impl Market {
         let current = posted.lets.last_mut().ok_or(RuleError::WrongState)?;
         let back = how(&mut current.lease)?;
         let reason = current.lease.reason;
+        if current.lease.state == LeaseState::Finished {
+            return posted.job.on_finished(back);
+        }
         if !current.lease.ready_ts.is_zero() {
             let start = current.lease.ready_ts.since(current.awarded);
             // One buyer of its own for each lease: the properties here are about money, and want histories that move.
@@ -246,8 +305,7 @@ impl Market {
             let provider = current.provider;
             self.records[provider].on_closed(&mut self.recent[provider], &closed);
         }
-        let (price, bidders) = (current.lease.price, posted.book.entries().len());
-        let back = posted.job.on_lease_end(reason, back, price, bidders, now.ts)?;
+        let back = posted.job.on_lease_end(reason, back, current.lease.price, false, now.ts)?;
         posted.give_back(&mut self.purse, back)?;
         if reason == EndReason::Abandoned { self.slash(job, Fault::Abandoned) } else { Ok(()) }
     }
@@ -266,15 +324,15 @@ impl Market {
     }
 
     /// Closes what is over: the job once all of its leases are.
-    fn close(&mut self, job: usize) -> RuleResult<()> {
+    fn close(&mut self, job: usize, now: Now) -> RuleResult<()> {
         let posted = place(&mut self.jobs, job)?;
         for over in &mut posted.lets {
-            if over.lease.check_close().is_ok() {
+            if over.lease.check_close(now).is_ok() {
                 self.bonds[over.provider].release(core::mem::take(&mut over.stake))?;
             }
         }
         posted.job.check_close()?;
-        posted.lets.iter().try_for_each(|over| over.lease.check_close())?;
+        posted.lets.iter().try_for_each(|over| over.lease.check_close(now))?;
         let count = self.jobs.iter().flatten().count();
         if let Some(place) = self.jobs.iter_mut().filter(|place| place.is_some()).nth(job % count) {
             *place = None;
@@ -285,7 +343,10 @@ impl Market {
     /// The last time at which one of the jobs waits for anybody; none where there is no job.
     pub fn last_due(&self) -> Option<UnixTs> {
         let due = |posted: &Posted| match posted.lets.last() {
-            Some(current) if posted.job.state != JobState::Open => current.lease.due().after(GRACE).unwrap(),
+            Some(current) if !matches!(posted.job.state, JobState::Open | JobState::Waiting) => {
+                current.lease.due().after(GRACE).unwrap()
+            }
+            _ if posted.job.state == JobState::Waiting => posted.job.expires_at,
             _ => posted.job.close_ts,
         };
         self.jobs.iter().flatten().map(due).max()
@@ -304,7 +365,9 @@ impl Market {
                 holds = holds.add(lease.held()?)?;
                 stakes[*provider] = stakes[*provider].add(*stake)?;
             }
+            let fee = fee.add(posted.forfeited)?;
             invariant::conservation(posted.reserved, paid, fee, posted.returned, holds)?;
+            assert_eq!(usize::from(posted.job.bids), posted.book.len(), "the job counts its book");
             held.push(holds);
         }
         invariant::purse_holds(&self.purse, held)?;

@@ -131,8 +131,8 @@ impl<'a> Books<'a> {
             note("what a purse binds", key, amounts.free().is_ok());
             let covered = |vault| invariant::purse(&amounts, vault).is_ok();
             note("the vault of a purse", key, self.vault(&purse.vault, &key).is_some_and(covered));
-            let came = sum([purse.deposited, purse.compensated, purse.fees_owed]);
-            let went = sum([purse.withdrawn, purse.paid, purse.fees, purse.balance]);
+            let came = sum([purse.deposited, purse.compensated, purse.fees_owed, purse.forfeits_owed]);
+            let went = sum([purse.withdrawn, purse.paid, purse.fees, purse.forfeits, purse.balance]);
             note("the counters of a purse", key, came == went);
         }
         for (key, lease) in self.all::<Lease>() {
@@ -183,8 +183,8 @@ impl<'a> Books<'a> {
         }
         for (key, lease) in self.all::<Lease>() {
             add("what is reserved", lease.purse, -i128::from(lease.rules()?.held().ok()?.0));
-            let unpaid = i128::from(lease.released == 1);
-            add("reserved stake", key, 1 - unpaid);
+            let unpaid = i128::from(lease.unit_free == 1);
+            add("reserved stake", key, 1 - i128::from(lease.released));
             add("unpaid leases", lease.offer, -unpaid);
             add("units let", lease.offer, unpaid - 1);
             add("leases", lease.provider, -1);

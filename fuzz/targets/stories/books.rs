@@ -43,7 +43,9 @@ fn purses(model: &Model) {
         assert_eq!(usize::try_from(purse.open_jobs), Ok(open().count() + series().count()), "jobs of purse {at}");
         assert_eq!(
             purse.deposited + purse.compensated,
-            purse.withdrawn + purse.paid + purse.fees + purse.amounts.balance.0 - purse.amounts.fees_owed.0,
+            purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.amounts.balance.0
+                - purse.amounts.fees_owed.0
+                - purse.amounts.forfeits_owed.0,
             "the counters of purse {at}: {purse:?}"
         );
     }
@@ -101,7 +103,7 @@ fn offers(model: &Model, at: usize, owner: &Provider) {
     for (place, offer) in owner.offers.iter().enumerate() {
         let Some(offer) = offer else { continue };
         let own = || leases().filter(|one| one.offer == place);
-        let unpaid = own().filter(|one| one.released).count();
+        let unpaid = own().filter(|one| one.unit_free).count();
         assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {place} of provider {at}");
         let open = own().count() - unpaid;
         assert_eq!(usize::from(offer.units - offer.free), open, "open leases of offer {place} of provider {at}");

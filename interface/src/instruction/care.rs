@@ -1,4 +1,4 @@
-//! What happens to a lease beside its meter: rejection, liveness, checkpoints, notice.
+//! What happens to a lease beside its meter: liveness, checkpoints, notice.
 
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -10,21 +10,6 @@ use crate::program::market::client::{accounts, args};
 
 /// The sysvar of the recent slots' hashes.
 pub const SLOT_HASHES: Pubkey = Pubkey::from_str_const("SysvarS1otHashes111111111111111111111111111");
-
-/// The buyer rejects the start, within ninety seconds of ready.
-pub fn reject_ready(signer: &Pubkey, keys: &LeaseKeys) -> Instruction {
-    market(
-        &accounts::RejectReady {
-            signer: *signer,
-            purse: keys.purse,
-            job: keys.job,
-            lease: keys.lease,
-            event_authority: market_events(),
-            program: address::MARKET,
-        },
-        &args::RejectReady {},
-    )
-}
 
 /// Asks the node of `lease` for a sign of life; `challenger` signs and puts up the bond
 /// ([`gridlease_core::limits::CHALLENGE_BOND_LAMPORTS`]).

@@ -177,6 +177,20 @@ pub fn cancel_by(signer: &Pubkey, owner: &Pubkey, job: &Pubkey) -> Instruction {
     )
 }
 
+/// Ends `job`, which waited for a bid until its wait was over. Nobody need sign but the payer.
+pub fn expire(job: &Pubkey, purse: &Pubkey) -> Instruction {
+    market(
+        &accounts::ExpireJob {
+            purse: *purse,
+            job: *job,
+            tip_to: None,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::ExpireJob {},
+    )
+}
+
 /// Closes `job`, which is over; its rent goes to the recorded `payer`.
 pub fn close(job: &Pubkey, purse: &Pubkey, payer: &Pubkey) -> Instruction {
     market(

@@ -70,6 +70,7 @@ pub fn settle(keys: &LeaseKeys) -> Instruction {
             vault: address::purse_vault(&keys.purse),
             payout: keys.payout,
             token_program: TOKEN_PROGRAM,
+            tip_to: None,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -106,18 +107,26 @@ pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
     )
 }
 
-/// The buyer adds `amount` atoms of its purse's free balance to the reservation.
-pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
-    top_up_by(owner, owner, lease, amount)
+/// The buyer adds `amount` atoms of its purse's free balance to the reservation. `challenger`: who made the open liveness challenge,
+/// where there is one; it gets its bond back where the challenge asked for nothing.
+pub fn top_up(owner: &Pubkey, lease: &Pubkey, amount: u64, challenger: Option<Pubkey>) -> Instruction {
+    top_up_by(owner, owner, lease, amount, challenger)
 }
 
 /// As [`top_up`], signed by the owner or its guardian.
-pub fn top_up_by(signer: &Pubkey, owner: &Pubkey, lease: &Pubkey, amount: u64) -> Instruction {
+pub fn top_up_by(
+    signer: &Pubkey,
+    owner: &Pubkey,
+    lease: &Pubkey,
+    amount: u64,
+    challenger: Option<Pubkey>,
+) -> Instruction {
     market(
         &accounts::TopUp {
             signer: *signer,
             purse: address::purse(owner),
             lease: *lease,
+            challenger,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -150,6 +159,7 @@ pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: O
             job: keys.job,
             purse: keys.purse,
             lease: keys.lease,
+            offer: keys.offer,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -172,7 +182,57 @@ pub fn abandon(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, outcome:
     by_fault(node_key, keys, insurance, &args::Abandon { outcome })
 }
 
-/// An end that slashes: the three have the same accounts.
+/// The node gives a lease back at once after its award. `own_bid`: it bid for it itself; else its offer takes no more leases until it
+/// is refreshed.
+pub fn decline(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, own_bid: bool) -> Instruction {
+    let mut instruction = by_fault(node_key, keys, insurance, &args::Decline {});
+    if !own_bid {
+        instruction.accounts.push(AccountMeta::new(keys.offer, false));
+    }
+    instruction
+}
+
+/// The node says that it was not given what it needs.
+pub fn want(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    by_fault(node_key, keys, insurance, &args::Want {})
+}
+
+/// The node says that its engine refused what the buyer asks for, with `exit_code`
+/// ([`gridlease_core::exclusion::BUYER_ERRORS`]).
+pub fn report_buyer_error(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, exit_code: i32) -> Instruction {
+    by_fault(node_key, keys, insurance, &args::ReportBuyerError { exit_code })
+}
+
+/// The buyer rejects the start, within ninety seconds of ready.
+pub fn reject_ready(owner: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    by_fault(owner, keys, insurance, &args::RejectReady {})
+}
+
+/// The buyer, or who posted the job, accepts what the node finished.
+pub fn accept(signer: &Pubkey, keys: &LeaseKeys) -> Instruction {
+    review(signer, keys, &args::Accept {})
+}
+
+/// The buyer reopens a job that its node finished.
+pub fn reopen(owner: &Pubkey, keys: &LeaseKeys) -> Instruction {
+    review(owner, keys, &args::Reopen {})
+}
+
+fn review(signer: &Pubkey, keys: &LeaseKeys, args: &impl InstructionData) -> Instruction {
+    market(
+        &accounts::Accept {
+            signer: *signer,
+            purse: keys.purse,
+            job: keys.job,
+            lease: keys.lease,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        args,
+    )
+}
+
+/// An end that slashes, or for which both sides pay: they have the same accounts.
 fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl InstructionData) -> Instruction {
     market(
         &accounts::FailStart {
@@ -201,7 +261,7 @@ fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl I
     )
 }
 
-/// Moves a lease on whose runway or grace period has ended. Nobody need sign but the payer.
+/// Moves a lease on whose runway, grace period, notice or time to reopen has ended. Nobody need sign but the payer.
 pub fn expire(keys: &LeaseKeys) -> Instruction {
     market(
         &accounts::Expire {

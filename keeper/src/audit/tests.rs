@@ -14,13 +14,18 @@ fn holdings() -> Holdings {
         attempts: 3,
         mode: job::Mode::Open,
         reveal: Seconds::ZERO,
+        wait: Seconds(3_600),
+        review: Seconds::ZERO,
     };
-    let mut job = job::Job::post(terms, UnixTs(1_000)).unwrap();
+    let posted = Now { slot: 0, ts: UnixTs(1_000) };
+    let mut job = job::Job::post(terms, posted).unwrap();
+    job.on_bid(true, 1, posted).unwrap();
+    let awarded = Now { slot: 30, ts: UnixTs(1_012) };
     let mut purse = purse::Purse::default();
     purse.deposit(Atoms(10_000_000)).unwrap();
     purse.reserve(job.reserved).unwrap();
-    let handed = job.award(PricePerHour(1_800_000), UnixTs(1_012)).unwrap();
-    let mut lease = lease::Lease::open(PricePerHour(1_800_000), handed, SLOT_MS, FEE_BPS, UnixTs(1_200));
+    let handed = job.award(PricePerHour(1_800_000), awarded).unwrap();
+    let mut lease = lease::Lease::open(PricePerHour(1_800_000), handed, SLOT_MS, FEE_BPS, awarded, UnixTs(1_200));
     lease.ready(Now { slot: 50, ts: UnixTs(1_020) }).unwrap();
     let payment = lease.settle(Now { slot: 1_050, ts: UnixTs(1_420) }).unwrap();
     purse.pay(payment.net, payment.fee).unwrap();

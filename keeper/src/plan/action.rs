@@ -18,8 +18,10 @@ pub enum Verb {
     Award,
     /// Fails a lease that did not start.
     FailStart,
-    /// Moves a lease on whose runway or grace period has ended.
+    /// Moves a lease on whose runway, grace period, notice or time to reopen has ended.
     Expire,
+    /// Ends a job that waited for a bid for long enough.
+    ExpireJob,
     /// Pays what has accrued.
     Settle,
     /// Closes a lease.
@@ -32,11 +34,12 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, the most urgent first.
-    pub const ALL: [Verb; 8] = [
+    pub const ALL: [Verb; 9] = [
         Self::EnterOffer,
         Self::Award,
         Self::FailStart,
         Self::Expire,
+        Self::ExpireJob,
         Self::Settle,
         Self::CloseLease,
         Self::CloseJob,
@@ -50,6 +53,7 @@ impl Verb {
             Self::Award => "award",
             Self::FailStart => "fail_start",
             Self::Expire => "expire",
+            Self::ExpireJob => "expire_job",
             Self::Settle => "settle",
             Self::CloseLease => "close_lease",
             Self::CloseJob => "close_job",
@@ -94,6 +98,13 @@ pub enum Step {
     },
     /// Moves a lease on.
     Expire(LeaseKeys),
+    /// Ends a job that waited for long enough.
+    ExpireJob {
+        /// The job.
+        job: Pubkey,
+        /// Its purse.
+        purse: Pubkey,
+    },
     /// Pays what has accrued.
     Settle(LeaseKeys),
     /// Closes a lease that is over and paid.
@@ -138,6 +149,7 @@ impl Step {
             Self::Award { .. } => Verb::Award,
             Self::FailStart { .. } => Verb::FailStart,
             Self::Expire(_) => Verb::Expire,
+            Self::ExpireJob { .. } => Verb::ExpireJob,
             Self::Settle(_) => Verb::Settle,
             Self::CloseLease(_) => Verb::CloseLease,
             Self::CloseJob { .. } => Verb::CloseJob,
@@ -148,7 +160,10 @@ impl Step {
     /// The account that it is about.
     pub fn entity(&self) -> Pubkey {
         match self {
-            Self::EnterOffer { job, .. } | Self::Award { job, .. } | Self::CloseJob { job, .. } => *job,
+            Self::EnterOffer { job, .. }
+            | Self::Award { job, .. }
+            | Self::ExpireJob { job, .. }
+            | Self::CloseJob { job, .. } => *job,
             Self::FailStart { keys, .. } | Self::Expire(keys) | Self::Settle(keys) | Self::CloseLease(keys) => {
                 keys.lease
             }
@@ -181,7 +196,7 @@ impl Step {
             Self::Expire(keys) => vec![keys.lease, keys.job, keys.purse],
             Self::Settle(keys) => vec![keys.lease, keys.purse],
             Self::CloseLease(keys) => vec![keys.lease, keys.provider, keys.offer, keys.bond],
-            Self::CloseJob { job, purse, .. } => vec![*job, *purse],
+            Self::ExpireJob { job, purse } | Self::CloseJob { job, purse, .. } => vec![*job, *purse],
             Self::SweepFees { purse, .. } => vec![*purse],
         }
     }
@@ -193,6 +208,7 @@ impl Step {
             Self::Award { job, purse, number, bidders } => job::award(job, purse, *number, bidders),
             Self::FailStart { keys, insurance } => lease::fail_start(payer, keys, insurance),
             Self::Expire(keys) => lease::expire(keys),
+            Self::ExpireJob { job, purse } => job::expire(job, purse),
             Self::Settle(keys) => lease::settle(keys),
             Self::CloseLease(keys) => lease::close(keys),
             Self::CloseJob { job, purse, payer } => job::close(job, purse, payer),
@@ -211,6 +227,7 @@ impl std::fmt::Display for Step {
             Self::Award { job, bidders, .. } => write!(f, "award job {job} (bidders passed: {})", bidders.len()),
             Self::FailStart { keys, .. } => write!(f, "fail the start of lease {}", keys.lease),
             Self::Expire(keys) => write!(f, "expire lease {}", keys.lease),
+            Self::ExpireJob { job, .. } => write!(f, "end job {job}, which waited for long enough"),
             Self::Settle(keys) => write!(f, "settle lease {}", keys.lease),
             Self::CloseLease(keys) => write!(f, "close lease {}", keys.lease),
             Self::CloseJob { job, .. } => write!(f, "close job {job}"),

@@ -8,11 +8,11 @@ use solana_pubkey::Pubkey;
 use super::{Action, Step};
 use crate::view::View;
 
-/// The award of `job`, with the accounts of its best bidders in the book's order, as many as fit. With an empty book the
-/// market reopens or ends the job.
+/// The award of `job`, with the accounts of its best bidders in the book's order, as many as fit. A job without bids waits
+/// and has nothing to award.
 pub(super) fn action(view: &View, address: &Pubkey, job: &Job, now: Now) -> Option<Action> {
     let open = job.rules().ok()?;
-    open.check_award(now.ts).ok()?;
+    open.check_award(now).ok()?;
     let bids = job.bids();
     // A bidder whose record is not known yet ends the list; the market goes on from there with the next call.
     let bidders: Vec<Bidder> = bids

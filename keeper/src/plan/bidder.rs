@@ -29,9 +29,9 @@ pub(super) fn live(view: &View, now: UnixTs) -> Vec<Bidder<'_>> {
 
 impl Bidder<'_> {
     /// Can it take `job` at `price`? The question that the market asks.
-    pub(super) fn check(&self, job: &Job, price: PricePerHour) -> RuleResult<()> {
+    pub(super) fn check(&self, job: &Job, price: PricePerHour, now: UnixTs) -> RuleResult<()> {
         let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
-        bidder.check(&job.wanted(), price, job.award_ts())?;
+        bidder.check(&job.wanted(), price, job.rules()?.auction_end(now)?)?;
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! Closes leases that are over and paid.
 
-use gridlease_core::lease as rules;
+use gridlease_core::{Now, lease as rules};
 use gridlease_sdk::instruction::lease::LeaseKeys;
 
 use super::Step;
 
 /// The step where the lease is over and owes nothing.
-pub(super) fn step(keys: &LeaseKeys, lease: &rules::Lease) -> Option<Step> {
-    lease.check_close().ok()?;
+pub(super) fn step(keys: &LeaseKeys, lease: &rules::Lease, now: Now) -> Option<Step> {
+    lease.check_close(now).ok()?;
     Some(Step::CloseLease(*keys))
 }

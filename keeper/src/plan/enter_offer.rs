@@ -20,7 +20,7 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidde
     let parts = (job.rules(), job.book(), job.score_weights());
     let (Ok(open), Ok(book), Ok(weights)) = parts else { return Vec::new() };
     // Asked once for all: where not even the job's own price could be bid, the window is over.
-    if paused || open.check_bid(open.terms.max_price, now.ts).is_err() {
+    if paused || open.check_bid(PricePerHour(1), now.ts).is_err() {
         return Vec::new();
     }
     let mut best: BTreeMap<Pubkey, (Entry, &Bidder<'_>)> = BTreeMap::new();
@@ -34,11 +34,13 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidde
             }
         }
     }
+    // A job that waits is not late; one whose window is open is urgent.
+    let due = if open.close_ts.is_zero() { now.ts } else { open.close_ts };
     let mut best: Vec<_> = best.into_values().collect();
     best.sort_by_key(|(entry, bidder)| (std::cmp::Reverse(entry.score), bidder.provider_key));
     best.into_iter()
         .take(BOOK_SIZE)
-        .map(|(_, bidder)| Action::single(Step::EnterOffer { job: *address, bidder: bidder.keys() }, open.close_ts))
+        .map(|(_, bidder)| Action::single(Step::EnterOffer { job: *address, bidder: bidder.keys() }, due))
         .collect()
 }
 
@@ -58,10 +60,10 @@ fn entry(job: &Job, open: &rules::Job, book: &Book, weights: &Weights, bidder: &
         return None; // it cannot go lower
     }
     open.check_bid(price, now.ts).ok()?;
-    bidder.check(job, price).ok()?;
+    bidder.check(job, price, now.ts).ok()?;
     let score = score(weights, &merit, price, max).ok()?;
     // How ties break is the program's secret until it is asked; taken as won here, so that nobody is left out.
-    let entry = Entry { provider, offer: bidder.offer.number, score, price, tie: 0 };
+    let entry = Entry { provider, offer: bidder.offer.number, score, price, automatic: true, tie: 0 };
     let mut trial = *book;
     trial.insert(entry).ok()?;
     Some(entry)

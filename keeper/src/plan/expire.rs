@@ -1,4 +1,4 @@
-//! Moves leases on whose runway or grace period has ended.
+//! Moves leases on whose runway, grace period, notice or time to reopen has ended.
 
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, job as job_rules, lease as rules};
@@ -21,7 +21,7 @@ pub(super) fn step(
     *lease = next;
     if let Some(job) = job.filter(|_| lease.state == LeaseState::Ended) {
         // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.
-        job.on_lease_end(lease.reason, back, lease.price, 0, now.ts).ok();
+        job.on_lease_end(lease.reason, back, lease.price, false, now.ts).ok();
     }
     Some(Step::Expire(*keys))
 }

@@ -18,8 +18,7 @@ pub(super) fn step(
     let back = lease.fail_start(false, now).ok()?;
     if let Some(job) = job {
         // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.
-        let bidders = 0; // the view's next pass reads how the job goes on
-        job.on_lease_end(lease.reason, back, lease.price, bidders, now.ts).ok();
+        job.on_lease_end(lease.reason, back, lease.price, false, now.ts).ok();
     }
     Some(Step::FailStart { keys: *keys, insurance })
 }

@@ -11,6 +11,7 @@ mod close_job;
 mod close_lease;
 mod enter_offer;
 mod expire;
+mod expire_job;
 mod fail_start;
 mod policy;
 mod settle;
@@ -44,6 +45,7 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
     for (address, job) in view.jobs().filter(|(_, job)| policy.shard.owns(job.header.shard)) {
         actions.extend(enter_offer::actions(view, address, job, &bidders, now));
         actions.extend(award::action(view, address, job, now));
+        actions.extend(expire_job::action(address, job, now));
         if !closed_with_lease.contains(address) {
             let rules = job.rules().ok();
             let step = rules.and_then(|rules| close_job::step(address, job, &rules));
@@ -69,7 +71,7 @@ fn lease_chain(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: &
     steps.extend(fail_start::step(&keys, &mut next, next_job.as_mut(), view.config(), now));
     steps.extend(expire::step(&keys, &mut next, next_job.as_mut(), now));
     steps.extend(settle::step(&keys, &mut next, now, policy));
-    let over = close_lease::step(&keys, &next);
+    let over = close_lease::step(&keys, &next, now);
     // A job of another shard is closed by the keeper of that one; two of them would only get into each other's way.
     let mine = job.zip(next_job).filter(|(job, _)| over.is_some() && policy.shard.owns(job.header.shard));
     steps.extend(over);

@@ -23,7 +23,7 @@ fn due(lease: &rules::Lease, now: Now, policy: &Policy) -> RuleResult<bool> {
     if owed.is_zero() {
         return Ok(false);
     }
-    if lease.state.is_over() || lease.state == LeaseState::Grace {
+    if lease.state.is_over() || matches!(lease.state, LeaseState::Grace | LeaseState::Finished) {
         return Ok(true);
     }
     let by_time = cost_down(lease.price, policy.settle_every)?;

@@ -31,9 +31,14 @@ fn an_automatic_offer_is_entered_while_the_window_is_open_and_the_job_awarded_wh
     let mut market = Market::new();
     market.provider(1, ASK, FLOOR);
     market.job(1);
-    let close = START + WINDOW;
+    // A job waits for its first bid, however long that takes; the bid opens the window.
+    let first = START + 5 * WINDOW;
     assert_eq!(due(&market, at(START)), [[Verb::EnterOffer]]);
-    assert_eq!(due(&market, at(close - 1)), [[Verb::EnterOffer]]);
+    assert_eq!(due(&market, at(first)), [[Verb::EnterOffer]]);
+    let actions = plan(&market.view(), at(first), &Policy::default());
+    market.carry_out(&actions, at(first));
+    let close = first + WINDOW;
+    assert_eq!(due(&market, at(close - 1)), NOTHING);
     assert_eq!(due(&market, at(close)), [[Verb::Award]]);
     assert_eq!(due(&market, at(close + 1)), [[Verb::Award]]);
 }
@@ -109,15 +114,18 @@ fn of_two_offers_of_one_provider_the_better_is_entered_and_no_more_than_a_book_h
 }
 
 #[test]
-fn a_job_without_bids_is_awarded_too_so_that_it_reopens_or_ends() {
+fn a_job_without_bids_waits_with_no_clock_and_ends_when_its_wait_is_over() {
     let mut market = Market::new();
     market.job(1);
-    let actions = plan(&market.view(), at(START + WINDOW), &Policy::default());
-    let [Action { steps, .. }] = &actions[..] else { panic!("{actions:?}") };
-    assert!(matches!(&steps[..], [Step::Award { bidders, number: 0, .. }] if bidders.is_empty()));
-    market.carry_out(&actions, at(START + WINDOW));
-    assert_eq!(market.job_of(1).state(), Some(JobState::Open));
-    assert_eq!(due(&market, at(START + WINDOW)), NOTHING);
+    let end = START + 86_400;
+    for ts in [START + WINDOW, START + 10 * WINDOW, end - 1] {
+        assert_eq!(due(&market, at(ts)), NOTHING);
+    }
+    assert_eq!(market.job_of(1).state(), Some(JobState::Waiting));
+    let actions = plan(&market.view(), at(end + 1), &Policy::default());
+    assert_eq!(verbs(&actions), [[Verb::ExpireJob]]);
+    market.carry_out(&actions, at(end + 1));
+    assert_eq!(due(&market, at(end + 1)), [[Verb::CloseJob]]);
 }
 
 #[test]
@@ -150,8 +158,8 @@ fn a_lease_that_is_not_ready_after_its_deadline_is_failed_and_closed_and_its_job
     let actions = plan(&market.view(), at(deadline + 1), &Policy::default());
     assert_eq!(verbs(&actions), [[Verb::FailStart, Verb::CloseLease]]);
     market.carry_out(&actions, at(deadline + 1));
-    assert_eq!(due(&market, at(deadline + WINDOW)), NOTHING, "nobody is left in the book: a new window");
-    assert_eq!(due(&market, at(deadline + 1 + WINDOW)), [[Verb::Award]]);
+    assert_eq!(market.job_of(1).state(), Some(JobState::Waiting));
+    assert_eq!(due(&market, at(deadline + WINDOW)), NOTHING, "nobody is left in the book: the job waits for a bid");
 }
 
 #[test]

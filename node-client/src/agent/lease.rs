@@ -7,8 +7,8 @@ use std::time::Duration;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::Lease;
-use gridlease_sdk::instruction::lease as instruction;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
+use gridlease_sdk::instruction::{care, lease as instruction};
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
 use crate::reconcile::{Action, ChainLease, ChainState, next};
-use crate::store::{LeaseRecord, Phase, Step, Store};
+use crate::store::{Blame, LeaseRecord, Phase, Step, Store};
 use crate::worker::{WorkError, Worker};
 
 /// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
@@ -99,7 +99,13 @@ impl LeaseTask {
     pub async fn run(self, record: LeaseRecord) {
         let lease = record.lease;
         let mut seen = Seen {
-            chain: ChainLease { state: ChainState::Unknown, start_deadline: i64::MAX / 4, runway_end: 0, seen_at: 0 },
+            chain: ChainLease {
+                state: ChainState::Unknown,
+                start_deadline: i64::MAX / 4,
+                want_deadline: i64::MAX / 4,
+                runway_end: 0,
+                seen_at: 0,
+            },
             account: None,
             uri: None,
             uri_known: false,
@@ -140,6 +146,9 @@ impl LeaseTask {
         let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
         self.board.show(&record, &container, &seen.chain).await;
         let action = next(&record, &container, &seen.chain, &local, self.clock.now());
+        if matches!(container, ContainerState::Running { .. }) {
+            self.show_life(&record, seen).await;
+        }
         if matches!(container, ContainerState::Running { .. }) {
             beside.keep_up(&self.worker, &record);
         }
@@ -185,6 +194,7 @@ impl LeaseTask {
                 seen.chain = ChainLease {
                     state: state_of(&account),
                     start_deadline: to_i64(account.start_deadline),
+                    want_deadline: account.rules().map_or(0, |rules| to_i64(rules.want_deadline().0)),
                     runway_end: to_i64(account.runway_end),
                     seen_at: to_i64(now.ts.0),
                 };
@@ -222,6 +232,27 @@ impl LeaseTask {
                 }
             }
             Err(error) => tracing::warn!(job = %record.job, %error, "the job cannot be read"),
+        }
+    }
+
+    /// Answers a challenge that asks for a sign of life, and says that it lives again where one was missed: the container runs.
+    async fn show_life(&self, record: &LeaseRecord, seen: &Seen) {
+        let Some(account) = &seen.account else { return };
+        let (node_key, keys) = (self.chain.node_key(), LeaseKeys::new(record.lease, account));
+        let (what, instructions) = match account.state() {
+            Some(LeaseState::Running) if account.challenge_end != 0 => {
+                ("answer_challenge", vec![care::answer_challenge(&node_key, &keys, account.challenge_nonce)])
+            }
+            Some(LeaseState::Paused) => {
+                let resume = care::resume(&node_key, &keys);
+                let resolve = account.open_challenger().map(|challenger| care::resolve_challenge(&keys, &challenger));
+                ("resume", resolve.into_iter().chain([resume]).collect())
+            }
+            _ => return,
+        };
+        match self.chain.submit(&instructions).await {
+            Submitted::Landed(signature) => tracing::info!(lease = %record.lease, %signature, "{what}"),
+            other => self.chain.note(what, &record.lease, &other).await,
         }
     }
 
@@ -318,7 +349,17 @@ impl LeaseTask {
         let keys = LeaseKeys::new(record.lease, account);
         let submitted = match self.chain.insurance().await {
             Ok(insurance) => {
-                self.chain.submit(&[instruction::fail_start(&self.chain.node_key(), &keys, &insurance)]).await
+                let node_key = self.chain.node_key();
+                let in_time = self.clock.now() <= seen.chain.want_deadline;
+                let end = match record.blame {
+                    Blame::Buyer if in_time => instruction::want(&node_key, &keys, &insurance),
+                    Blame::Engine { exit_code } => {
+                        instruction::report_buyer_error(&node_key, &keys, &insurance, exit_code)
+                    }
+                    // Said too late, it is the provider's fault, whoever is to blame.
+                    Blame::Buyer | Blame::Provider => instruction::fail_start(&node_key, &keys, &insurance),
+                };
+                self.chain.submit(&[end]).await
             }
             Err(error) => Submitted::Later(error.to_string()),
         };
@@ -337,6 +378,20 @@ impl LeaseTask {
         Ok(())
     }
 
+    /// Waits until the time in which the buyer may reopen the job is over, and says so.
+    async fn end_review(&self, lease: &Pubkey, keys: &LeaseKeys, review_end: u64) {
+        let left = to_i64(review_end).saturating_sub(self.clock.now()).saturating_add(1);
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+        tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            () = tokio::time::sleep(left) => {}
+        }
+        match self.chain.submit(&[instruction::expire(keys)]).await {
+            Submitted::Landed(signature) => tracing::info!(%lease, %signature, "the buyer did not reopen the job"),
+            other => self.chain.note("expire", lease, &other).await,
+        }
+    }
+
     /// The container is gone and the end is told. What is left is money and rent: others are given a while to settle and
     /// close, then the node does it itself. A lease that cannot be settled (a frozen payout account) is left to the next
     /// start of the node or to anybody else.
@@ -352,10 +407,14 @@ impl LeaseTask {
             match self.chain.lease(lease).await {
                 Ok(None) => return,
                 Err(_) => continue,
-                Ok(Some(account)) if !matches!(account.state(), Some(LeaseState::Ended | LeaseState::Failed)) => {
-                    continue;
-                }
-                Ok(Some(_)) => {}
+                Ok(Some(account)) => match account.state() {
+                    Some(LeaseState::Ended | LeaseState::Failed) => {}
+                    Some(LeaseState::Finished) => {
+                        // The buyer may still speak. When its time is over, anybody may say so.
+                        self.end_review(lease, &keys, account.review_end).await;
+                    }
+                    _ => continue,
+                },
             }
             let submitted = self.chain.submit(&[instruction::settle(&keys), instruction::close(&keys)]).await;
             match submitted {
@@ -379,7 +438,8 @@ fn state_of(account: &Lease) -> ChainState {
         Some(LeaseState::Running) => ChainState::Running,
         Some(LeaseState::Paused) => ChainState::Paused,
         Some(LeaseState::Grace) => ChainState::Grace,
-        Some(LeaseState::Ended) => ChainState::Ended,
+        // For the machine it is over: what is left is the buyer's word, and money.
+        Some(LeaseState::Ended | LeaseState::Finished) => ChainState::Ended,
         Some(LeaseState::Failed) => ChainState::Failed,
         None => ChainState::Unknown,
     }

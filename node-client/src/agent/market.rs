@@ -127,8 +127,12 @@ impl MarketTask {
             tokio::time::sleep(RETRY_AFTER).await;
             return Ok(());
         }
-        let open = [JobState::Open as u8];
-        let jobs = client.all::<Job>(&[(JOB_STATE_AT, &open)]).await.context("reading the open jobs")?;
+        // Those that wait for a first bid, and those whose window is open or over.
+        let mut jobs = Vec::new();
+        for state in [JobState::Waiting, JobState::Open] {
+            let filter = [state as u8];
+            jobs.extend(client.all::<Job>(&[(JOB_STATE_AT, &filter)]).await.context("reading the open jobs")?);
+        }
         followed.retain(|key, _| jobs.iter().any(|(job, _)| job == key));
         if jobs.is_empty() {
             return Ok(());
@@ -152,7 +156,7 @@ impl MarketTask {
             if tokio::time::Instant::now() < seen.not_before {
                 continue;
             }
-            if now.ts.0 >= job.close_ts {
+            if job.state() == Some(JobState::Open) && now.ts.0 >= job.close_ts {
                 self.award_own(&key, &job, now, seen).await;
             } else {
                 self.bid(&side, &key, &job, now, seen).await;
@@ -174,7 +178,8 @@ impl MarketTask {
         let (what, instruction) = if self.policy.auto_bid {
             // Entering it is keepers' work; where there is none, the node does it itself in time.
             let left = job.close_ts.saturating_sub(now.ts.0);
-            if seen.first_seen.elapsed() < ENTER_AFTER && left > 4 {
+            let waits = job.state() == Some(JobState::Waiting);
+            if seen.first_seen.elapsed() < ENTER_AFTER && (waits || left > 4) {
                 return;
             }
             ("enter_offer", enter_offer(key, &bidder))

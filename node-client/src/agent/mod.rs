@@ -283,7 +283,13 @@ impl Leases {
     /// A lease of which nothing is left to do is only shown; any other is taken up again.
     async fn show_or_resume(&mut self, record: LeaseRecord) {
         if record.is_cleared() {
-            let chain = ChainLease { state: ChainState::Closed, start_deadline: 0, runway_end: 0, seen_at: 0 };
+            let chain = ChainLease {
+                state: ChainState::Closed,
+                start_deadline: 0,
+                want_deadline: 0,
+                runway_end: 0,
+                seen_at: 0,
+            };
             self.task.board.show(&record, &ContainerState::Missing, &chain).await;
         } else {
             tracing::info!(lease = %record.lease, phase = record.phase.name(), "taken up again");

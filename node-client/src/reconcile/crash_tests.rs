@@ -34,7 +34,13 @@ impl World {
         Self {
             record: LeaseRecord::some(),
             container: ContainerState::Missing,
-            chain: ChainLease { state: ChainState::Starting, start_deadline: 500, runway_end: 0, seen_at: 0 },
+            chain: ChainLease {
+                state: ChainState::Starting,
+                start_deadline: 500,
+                want_deadline: 250,
+                runway_end: 0,
+                seen_at: 0,
+            },
             manifest: false,
             inputs: false,
             image: false,
@@ -108,7 +114,10 @@ impl World {
                 record.ended = Some(end.clone());
                 record.reach(Phase::Exited);
             }
-            Action::Record(Note::Failed(reason)) => record.reach(Phase::Failed { reason: reason.clone() }),
+            Action::Record(Note::Failed(reason, blame)) => {
+                record.blame = *blame;
+                record.reach(Phase::Failed { reason: reason.clone() });
+            }
             Action::Collect => {
                 record.output_root = Some([7; 32]);
                 record.reach(Phase::OutputsCollected);

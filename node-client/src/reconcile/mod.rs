@@ -15,11 +15,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::driver::{ContainerState, Exit};
-use crate::store::{Ended, LeaseRecord, Phase, StopReason};
+use crate::store::{Blame, Ended, LeaseRecord, Phase, StopReason};
 
 /// How long after the start deadline the node takes it as passed, in seconds: its clock follows the chain's within a few
 /// seconds, and a transaction that is under way may still land.
 pub const DEADLINE_SLACK_S: i64 = 30;
+/// How long before its last moment the node says that it was not given what it needs, in seconds: its word has to land in time.
+pub const WANT_MARGIN_S: i64 = 10;
 /// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
 pub const FINISH_SETTLE_MS: i64 = 30_000;
 
@@ -63,6 +65,8 @@ pub struct ChainLease {
     pub state: ChainState,
     /// Last moment for `ready`, Unix seconds.
     pub start_deadline: i64,
+    /// Last moment to say that the buyer did not give what the node needs, Unix seconds.
+    pub want_deadline: i64,
     /// When the reserved money is used up, Unix seconds; 0 before `ready`.
     pub runway_end: i64,
     /// When the chain showed this, Unix seconds.
@@ -102,8 +106,8 @@ pub enum Note {
     Ready,
     /// The container ended ([`Phase::Exited`]).
     Ended(Ended),
-    /// The start is given up ([`Phase::Failed`]).
-    Failed(String),
+    /// The start is given up ([`Phase::Failed`]), in these words, and by whose doing.
+    Failed(String, Blame),
 }
 
 /// The next thing to do.
@@ -117,7 +121,7 @@ pub enum Action {
     FetchInputs,
     /// Nothing can be done before the buyer has pushed manifest or inputs. Look again at this time (Unix seconds).
     AwaitBuyer {
-        /// When the start is given up.
+        /// When the node says that it was not given what it needs.
         until: i64,
     },
     /// Pull the image and verify it.
@@ -216,11 +220,12 @@ fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now:
         ChainState::Failed => Action::Wipe,
         ChainState::Starting if given_up(record) => post_failed(record, now),
         ChainState::Starting if too_late(chain, now) => {
-            Action::Record(Note::Failed("the start was reported too late".to_owned()))
+            Action::Record(Note::Failed("the start was reported too late".to_owned(), Blame::Provider))
         }
-        ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => {
-            Action::Record(Note::Failed("its container was lost before its start was reported".to_owned()))
-        }
+        ChainState::Starting if record.ended.as_ref().is_some_and(|e| e.lost) => Action::Record(Note::Failed(
+            "its container was lost before its start was reported".to_owned(),
+            Blame::Provider,
+        )),
         // The deadline of `ready` presses; collecting does not.
         ChainState::Starting => Action::PostReady,
         _ if !collected => Action::Collect,
@@ -244,17 +249,25 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
         return if chain.state == ChainState::Unknown { Action::AwaitChain } else { post_failed(record, now) };
     }
     if local.operator_stop {
-        return Action::Record(Note::Failed("the operator ended it".to_owned()));
+        return Action::Record(Note::Failed("the operator ended it".to_owned(), Blame::Provider));
     }
     if too_late(chain, now) {
         // Without the chain's word the lease may have gone on; it is not given up, and not started either.
         return if chain.state == ChainState::Unknown {
             Action::AwaitChain
         } else {
-            Action::Record(Note::Failed("it could not be started before its deadline".to_owned()))
+            Action::Record(Note::Failed("it could not be started before its deadline".to_owned(), Blame::Provider))
         };
     }
-    let until = chain.start_deadline.saturating_add(DEADLINE_SLACK_S + 1);
+    let until = chain.want_deadline.saturating_sub(WANT_MARGIN_S);
+    let awaits = matches!((local.manifest, local.inputs), (Need::Await, _) | (Need::Here, Need::Await));
+    if awaits && now >= until && chain.state != ChainState::Unknown {
+        let what = if local.manifest == Need::Await { "the manifest" } else { "an input" };
+        return Action::Record(Note::Failed(
+            format!("{what} was not pushed in half of the time to start"),
+            Blame::Buyer,
+        ));
+    }
     match (local.manifest, local.inputs) {
         (Need::Fetch, _) => Action::FetchManifest,
         (Need::Await, _) => Action::AwaitBuyer { until },

@@ -13,7 +13,7 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, T
 use solana_pubkey::Pubkey;
 
 pub(crate) use record::hex32;
-pub use record::{Ended, LeaseRecord, NewLease, Phase, Step, StopReason};
+pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason};
 
 const LEASES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("leases");
 const NOTES: TableDefinition<&str, &[u8]> = TableDefinition::new("notes");

@@ -147,6 +147,22 @@ impl From<&Exit> for Ended {
     }
 }
 
+/// By whose doing a start came to nothing, as the chain is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// This machine's, or nobody knows: the bond answers for it.
+    #[default]
+    Provider,
+    /// The buyer did not give what the node needs, or something else than what it posted.
+    Buyer,
+    /// The container engine refuses what the buyer asks for.
+    Engine {
+        /// What it would have ended with: 125, 126 or 127.
+        exit_code: i32,
+    },
+}
+
 /// What is known of a lease when it is won.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLease {
@@ -237,6 +253,9 @@ pub struct LeaseRecord {
     pub finished_at_ms: Option<i64>,
     /// When everything was cleared up, Unix milliseconds.
     pub done_at_ms: Option<i64>,
+    /// By whose doing the start came to nothing, where it did.
+    #[serde(default)]
+    pub blame: Blame,
     /// What a person should know, one sentence; may be empty.
     pub message: String,
 }
@@ -288,6 +307,7 @@ impl LeaseRecord {
             finish_signature: None,
             finished_at_ms: None,
             done_at_ms: None,
+            blame: Blame::Provider,
             message: String::new(),
         }
     }

@@ -30,7 +30,7 @@ use crate::logs::{LeaseLog, LogError, LogHub, collect};
 use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::sold;
-use crate::store::{LeaseRecord, NewLease, Store, StoreError};
+use crate::store::{Blame, LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
 
 pub use plan::{PlanError, container_spec};
@@ -103,6 +103,21 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// By whose doing a start fails for good.
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Manifest { .. } => Blame::Buyer,
+            Self::Input(e) if !e.is_transient() => Blame::Buyer,
+            Self::Driver(DriverError::StartFailed { reason }) => {
+                engine_exit_code(reason).map_or(Blame::Provider, |exit_code| Blame::Engine { exit_code })
+            }
+            // What the buyer names is not there, or is not what it said.
+            Self::Driver(DriverError::ImageNotFound { .. } | DriverError::ImageTooLarge { .. }) => Blame::Buyer,
+            Self::Driver(DriverError::ImageUnfit { .. } | DriverError::BadSpec { .. }) => Blame::Buyer,
+            _ => Blame::Provider,
+        }
+    }
+
     /// Whether trying again can help without anybody changing the job.
     fn is_permanent(&self) -> bool {
         match self {
@@ -112,6 +127,23 @@ impl WorkError {
             _ => false,
         }
     }
+}
+
+/// The exit code by which an engine's words are known where they speak of what the buyer asked for: 127 no such program, 126 one that
+/// cannot be executed, 125 a mount or a path. `None` where this machine may be to blame.
+fn engine_exit_code(reason: &str) -> Option<i32> {
+    let says = |words: &str| reason.contains(words);
+    // The engine's own parts, and devices, are the operator's.
+    if says("docker-init") || says("nvidia") || says("device") || says("no space left") {
+        return None;
+    }
+    if says("executable file not found") || says("no such file or directory") {
+        return Some(127);
+    }
+    if says("exec format error") || says("permission denied") {
+        return Some(126);
+    }
+    (says("mount") || says("not a directory")).then_some(125)
 }
 
 /// Carries out local actions. Cheap to clone.
@@ -452,7 +484,7 @@ impl Worker {
             // Everything that can fail for good here comes before the container has run.
             Err(e) if e.is_permanent() => {
                 tracing::warn!(lease = %record.lease, error = plain(&e.to_string(), 1_024), "the start is given up");
-                self.note(record, Note::Failed(e.for_buyer())).await
+                self.note(record, Note::Failed(e.for_buyer(), e.blame())).await
             }
             outcome => outcome,
         }

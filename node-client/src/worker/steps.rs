@@ -29,8 +29,9 @@ impl Worker {
             }
             Note::Ready => r.meter_started(now_ms),
             Note::Ended(ended) => r.container_ended(ended, ended_ms),
-            Note::Failed(reason) => {
+            Note::Failed(reason, blame) => {
                 r.message.clone_from(&reason);
+                r.blame = blame;
                 r.reach(Phase::Failed { reason });
             }
         })

@@ -85,7 +85,8 @@ impl Node {
     pub async fn status(&self, lease: &Pubkey) -> LeaseStatus {
         let record = self.store.get(lease).unwrap().unwrap();
         let container = self.worker.observe(&record).await.unwrap();
-        let chain = ChainLease { state: ChainState::Running, start_deadline: 0, runway_end: 0, seen_at: 0 };
+        let chain =
+            ChainLease { state: ChainState::Running, start_deadline: 0, want_deadline: 0, runway_end: 0, seen_at: 0 };
         self.board.show(&record, &container, &chain).await;
         self.board.status(lease).unwrap()
     }

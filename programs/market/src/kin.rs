@@ -74,7 +74,8 @@ pub fn admit(
     Ok(())
 }
 
-fn first_eight(key: &Pubkey) -> [u8; 8] {
+/// The mark by which a key is recognised.
+pub fn first_eight(key: &Pubkey) -> [u8; 8] {
     let mut mark = [0; 8];
     mark.copy_from_slice(&key.as_ref()[..8]);
     mark

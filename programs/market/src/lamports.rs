@@ -75,6 +75,23 @@ pub fn pay_tip_beside<'info>(
     pay_above(events, from, to, wanted, keeps)
 }
 
+/// Pays the tip for an award that leases: at least a tip, late or not ([`tip::award_tip`]). Where nobody is named it goes to the
+/// `lease`, for what has to be done there: who posts pays it in any case.
+pub fn pay_award_tip<'info>(
+    events: &AccountInfo<'info>,
+    job: &AccountInfo<'info>,
+    to: Option<&UncheckedAccount<'info>>,
+    lease: &AccountInfo<'info>,
+    due: UnixTs,
+    now: UnixTs,
+) -> Result<()> {
+    let keeps = rent_of(&Rent::get()?, job.data_len());
+    match to {
+        Some(to) => pay_above(events, job, to, tip::award_tip(due, now), keeps),
+        None => shift(job, lease, tip::payable(tip::TIP, job.lamports(), keeps)),
+    }
+}
+
 /// Pays `to` a bounty of `wanted` lamports, as far as `from` holds that above its rent, and tells of it as of a tip.
 pub fn pay_bounty<'info>(
     events: &AccountInfo<'info>,

@@ -179,8 +179,8 @@ pub mod market {
     }
 
     /// Rejects a start.
-    pub fn reject_ready(ctx: Context<RejectReady>) -> Result<()> {
-        instructions::reject_ready::reject_ready(ctx)
+    pub fn reject_ready(ctx: Context<FaultedLease>) -> Result<()> {
+        instructions::undo_start::reject_ready(ctx)
     }
 
     /// Asks a node for a sign of life.
@@ -232,6 +232,38 @@ pub mod market {
     /// Moves a lease on whose time has come.
     pub fn expire(ctx: Context<Expire>) -> Result<()> {
         instructions::expire::expire(ctx)
+    }
+
+    /// Gives a lease back at once after its award.
+    pub fn decline<'info>(ctx: Context<'info, FaultedLease<'info>>) -> Result<()> {
+        instructions::undo_start::decline(ctx)
+    }
+
+    /// Ends a start for which the node was not given what it needs.
+    pub fn want(ctx: Context<FaultedLease>) -> Result<()> {
+        instructions::undo_start::want(ctx)
+    }
+
+    /// Ends a start that can never succeed, whoever tries.
+    ///
+    /// - `exit_code`: what the container engine said: 125, 126 or 127.
+    pub fn report_buyer_error(ctx: Context<FaultedLease>, exit_code: i32) -> Result<()> {
+        instructions::undo_start::report_buyer_error(ctx, exit_code)
+    }
+
+    /// Accepts what a node finished.
+    pub fn accept(ctx: Context<Review>) -> Result<()> {
+        instructions::review::accept(ctx)
+    }
+
+    /// Reopens a job that its node finished.
+    pub fn reopen(ctx: Context<Review>) -> Result<()> {
+        instructions::review::reopen(ctx)
+    }
+
+    /// Ends a job that waited for a bid until its wait was over.
+    pub fn expire_job(ctx: Context<ExpireJob>) -> Result<()> {
+        instructions::close_job::expire_job(ctx)
     }
 
     /// Takes an open job back.

@@ -106,6 +106,7 @@ impl World {
         let outcome = Outcome { exit_code: Some(exit_code), ..outcome() };
         let finish = lease::finish(&provider.node.pubkey(), keys, EndReason::Completed, outcome);
         self.ok(&[finish], &[&provider.node]);
+        self.accept_finished(keys);
         self.settle(keys);
         self.close_lease(keys);
     }

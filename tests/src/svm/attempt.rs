@@ -36,6 +36,7 @@ impl World {
             made_up: self.made_up,
             recording: None,
             ledger: self.ledger.clone(),
+            buyers: self.buyers.iter().map(|(owner, key)| (*owner, key.insecure_clone())).collect(),
             payer: self.payer.insecure_clone(),
             admin: self.admin.insecure_clone(),
             mint_authority: self.mint_authority.insecure_clone(),

@@ -68,7 +68,9 @@ impl World {
             assert_eq!(usize::try_from(purse.open_jobs).unwrap(), open, "jobs of purse {key}");
             assert_eq!(
                 purse.deposited + purse.compensated,
-                purse.withdrawn + purse.paid + purse.fees + purse.balance - purse.fees_owed,
+                purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.balance
+                    - purse.fees_owed
+                    - purse.forfeits_owed,
                 "the counters of purse {key}"
             );
         }
@@ -161,7 +163,7 @@ impl World {
         let offers = self.all::<Offer>();
         for (key, offer) in &offers {
             let own = || leases.values().filter(|lease| lease.offer == *key);
-            let unpaid = own().filter(|lease| lease.released == 1).count();
+            let unpaid = own().filter(|lease| lease.unit_free == 1).count();
             assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {key}");
             let open = own().count() - unpaid;
             assert_eq!(usize::from(offer.units - offer.units_free), open, "open leases of offer {key}");
@@ -188,7 +190,11 @@ impl World {
     /// The events alone lead to the same balances.
     fn audit_ledger(&self, leases: &BTreeMap<Pubkey, Lease>) {
         let purses = self.all::<Purse>().into_iter().map(|(key, purse)| {
-            let line = PurseLine { balance: purse.balance, reserved: purse.reserved, fees_owed: purse.fees_owed };
+            let line = PurseLine {
+                balance: purse.balance,
+                reserved: purse.reserved,
+                fees_owed: purse.fees_owed + purse.forfeits_owed,
+            };
             (key, line)
         });
         assert_eq!(purses.collect::<BTreeMap<_, _>>(), self.ledger.purses, "purses by their events");

@@ -40,7 +40,41 @@ impl World {
     /// The buyer rejects the start.
     #[track_caller]
     pub fn reject(&mut self, buyer: &Buyer, keys: &LeaseKeys) -> Done {
-        self.ok(&[care::reject_ready(&buyer.key.pubkey(), keys)], &[&buyer.key])
+        self.ok(&[lease::reject_ready(&buyer.key.pubkey(), keys, &self.insurance)], &[&buyer.key])
+    }
+
+    /// The buyer accepts what the node finished.
+    #[track_caller]
+    pub fn accept(&mut self, buyer: &Buyer, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::accept(&buyer.key.pubkey(), keys)], &[&buyer.key])
+    }
+
+    /// The buyer reopens what the node finished.
+    #[track_caller]
+    pub fn reopen(&mut self, buyer: &Buyer, keys: &LeaseKeys) -> Done {
+        self.ok(&[lease::reopen(&buyer.key.pubkey(), keys)], &[&buyer.key])
+    }
+
+    /// The node declines a lease that it bid for itself.
+    #[track_caller]
+    pub fn decline(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
+        let own_bid = self.read::<Lease>(&keys.lease).own_bid == 1;
+        let decline = lease::decline(&provider.node.pubkey(), keys, &self.insurance, own_bid);
+        self.ok(&[decline], &[&provider.node])
+    }
+
+    /// The node was not given what it needs.
+    #[track_caller]
+    pub fn want(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
+        let want = lease::want(&provider.node.pubkey(), keys, &self.insurance);
+        self.ok(&[want], &[&provider.node])
+    }
+
+    /// The node's engine refuses what the buyer asks for.
+    #[track_caller]
+    pub fn buyer_error(&mut self, provider: &Provider, keys: &LeaseKeys, exit_code: i32) -> Done {
+        let report = lease::report_buyer_error(&provider.node.pubkey(), keys, &self.insurance, exit_code);
+        self.ok(&[report], &[&provider.node])
     }
 
     /// Somebody asks for a sign of life; returns what the node is to sign.

@@ -14,7 +14,7 @@ pub struct PurseLine {
     pub balance: u64,
     /// Bound by jobs and leases.
     pub reserved: u64,
-    /// Fees recorded and not swept.
+    /// Fees and forfeits recorded and not swept.
     pub fees_owed: u64,
 }
 
@@ -214,13 +214,21 @@ impl Ledger {
             }
             MarketEvent::LeaseEnded(e) => {
                 let lease = self.lease(&e.lease);
-                lease.held -= e.refunded;
+                lease.held -= e.refunded + e.forfeited;
                 let (job, purse) = (lease.job, lease.purse);
                 assert_eq!(job, e.job);
                 let line = self.job(&job);
                 line.reserved += e.refunded;
                 line.reserved -= e.released;
-                self.purse(&purse).reserved -= e.released;
+                let purse = self.purse(&purse);
+                purse.reserved -= e.released + e.forfeited;
+                purse.fees_owed += e.forfeited;
+            }
+            MarketEvent::LeaseFinished(e) => {
+                let lease = self.lease(&e.lease);
+                lease.held -= e.refunded;
+                assert_eq!(lease.job, e.job);
+                self.job(&e.job).reserved += e.refunded;
             }
             MarketEvent::BatchSettled(e) => {
                 for moved in &e.leases {
@@ -337,7 +345,8 @@ impl Ledger {
             | MarketEvent::OfferRecorded(_)
             | MarketEvent::OfferWithdrawn(_)
             | MarketEvent::BidEntered(_)
-            | MarketEvent::JobReopened(_)
+            | MarketEvent::JobWaits(_)
+            | MarketEvent::StartUndone(_)
             | MarketEvent::LivenessChallenged(_)
             | MarketEvent::ChallengeResolved(_)
             | MarketEvent::LeaseResumed(_)

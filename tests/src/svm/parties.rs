@@ -158,6 +158,7 @@ impl World {
             self.ok(&[purse::deposit(&key.pubkey(), &key.pubkey(), &wallet, atoms)], &[&key]);
         }
         let address = address::purse(&key.pubkey());
+        self.buyers.insert(key.pubkey(), key.insecure_clone());
         Buyer { purse: address, vault: address::purse_vault(&address), wallet, key }
     }
 

@@ -1,6 +1,7 @@
 //! The steps of a job's life, each as one call that must succeed.
 
 use gridlease_core::job::EndReason;
+use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
@@ -143,7 +144,9 @@ impl World {
     /// The buyer tops up.
     #[track_caller]
     pub fn top_up(&mut self, buyer: &Buyer, keys: &LeaseKeys, amount: u64) -> Done {
-        self.ok(&[lease::top_up(&buyer.key.pubkey(), &keys.lease, amount)], &[&buyer.key])
+        let challenger = self.read::<Lease>(&keys.lease).open_challenger();
+        let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount, challenger);
+        self.ok(&[top_up], &[&buyer.key])
     }
 
     /// The buyer stops.
@@ -152,10 +155,28 @@ impl World {
         self.ok(&[lease::stop(&buyer.key.pubkey(), keys)], &[&buyer.key])
     }
 
-    /// The node finishes.
+    /// The node finishes, and where the buyer has a say in that, it accepts at once.
     #[track_caller]
     pub fn finish(&mut self, provider: &Provider, keys: &LeaseKeys, reason: EndReason) -> Done {
+        let done = self.finish_unseen(provider, keys, reason);
+        self.accept_finished(keys);
+        done
+    }
+
+    /// The node finishes, and the buyer has not looked yet.
+    #[track_caller]
+    pub fn finish_unseen(&mut self, provider: &Provider, keys: &LeaseKeys, reason: EndReason) -> Done {
         self.ok(&[lease::finish(&provider.node.pubkey(), keys, reason, outcome())], &[&provider.node])
+    }
+
+    /// The buyer accepts a lease that its node finished; one that it has no say in stays as it is.
+    #[track_caller]
+    pub fn accept_finished(&mut self, keys: &LeaseKeys) {
+        let state: Lease = self.read(&keys.lease);
+        if state.state() == Some(LeaseState::Finished) {
+            let owner = self.buyers.get(&state.owner).expect("a buyer of these tests").insecure_clone();
+            self.ok(&[lease::accept(&owner.pubkey(), keys)], &[&owner]);
+        }
     }
 
     /// Anybody fails a lease that did not start.
@@ -178,6 +199,12 @@ impl World {
         self.ok(&[lease::expire(keys)], &[])
     }
 
+    /// Anybody ends a job that waited for long enough.
+    #[track_caller]
+    pub fn expire_job(&mut self, buyer: &Buyer, job: &Pubkey) -> Done {
+        self.ok(&[job::expire(job, &buyer.purse)], &[])
+    }
+
     /// Anybody closes the lease.
     #[track_caller]
     pub fn close_lease(&mut self, keys: &LeaseKeys) -> Done {
@@ -190,9 +217,10 @@ impl World {
         self.ok(&[job::close(job, &buyer.purse, &buyer.key.pubkey())], &[])
     }
 
-    /// Settles a lease that is over, and closes it and its job.
+    /// Settles a lease that is over, and closes it and its job; accepts first what its node finished.
     #[track_caller]
     pub fn wind_up(&mut self, buyer: &Buyer, keys: &LeaseKeys) {
+        self.accept_finished(keys);
         self.settle(keys);
         self.close_lease(keys);
         self.close_job(buyer, &keys.job);

@@ -76,10 +76,10 @@ async fn a_job_reserves_its_cap_and_gives_it_back_when_it_is_cancelled() {
     assert!(matches!(record.posting, Posting::Posted { .. }));
 
     let shown = buyer.show(&posted.job).await.unwrap();
-    assert_eq!((shown.state, shown.reserved), ("open", Usdc(USDC)));
+    assert_eq!((shown.state, shown.reserved), ("waiting", Usdc(USDC)));
     failed(buyer.lease_of(&posted.job).await, Kind::Refused, &["not awarded"]);
     failed(steps::stop(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["job cancel"]);
-    failed(steps::award(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["open for another"]);
+    failed(steps::award(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["no bids yet"]);
     failed(steps::close_job(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["not over"]);
 
     steps::cancel(&world.chain, buyer.key(), &posted.job).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_post_that_was_cut_off_is_taken_up_and_not_made_twice() {
     steps::cancel(&world.chain, buyer.key(), &job).await.unwrap();
     steps::close_job(&world.chain, buyer.key(), &job).await.unwrap();
     let past = buyer.post(&prepared, &ONCE).await.unwrap();
-    assert_eq!((past.job, past.close_ts, past.transaction), (job, 0, None));
+    assert_eq!((past.job, past.expires_at, past.transaction), (job, 0, None));
     assert_eq!(free(&buyer).await, Usdc(9 * USDC));
 
     // Never sent, and its number can no longer be used: a fresh one.
@@ -173,18 +173,19 @@ async fn a_post_that_another_process_is_at_is_another_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_nobody_takes_is_reopened_ended_and_closed_by_the_buyer_alone() {
+async fn a_job_that_nobody_takes_waits_and_is_ended_and_closed_by_the_buyer_alone() {
     let (world, registry, buyer, prepared) = ready().await;
     let posted = buyer.post(&prepared, &ONCE).await.unwrap();
     let mut events = buyer.follow(posted.job, FollowOptions::default());
-    world.net.advance_time(Duration::from_secs(8)).await.unwrap();
-    let done = steps::award(&world.chain, buyer.key(), &posted.job).await.unwrap();
-    assert!(done.done.contains("takes bids again") && done.transactions.len() == 1, "{}", done.done);
-    let reopened = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap().unwrap();
-    assert!(matches!(reopened, JobEvent::Reopened { attempts_left: 1, .. }), "{reopened:?}");
-    world.net.advance_time(Duration::from_secs(8)).await.unwrap();
-    let done = steps::award(&world.chain, buyer.key(), &posted.job).await.unwrap();
-    assert!(done.done.contains("no bids"), "{}", done.done);
+    let waits = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap().unwrap();
+    let JobEvent::Waiting { expires_at, attempts_left: 2 } = waits else { panic!("{waits:?}") };
+    world.net.advance_time(Duration::from_secs(60)).await.unwrap();
+    failed(steps::award(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &["no bids yet"]);
+    failed(steps::expire(&world.chain, buyer.key(), &posted.job).await, Kind::Refused, &[]);
+    let left = expires_at - world.chain.client().now().await.unwrap().ts.0;
+    world.net.advance_time(Duration::from_secs(left + 1)).await.unwrap();
+    let done = steps::expire(&world.chain, buyer.key(), &posted.job).await.unwrap();
+    assert!(done.done.contains("nobody bid"), "{}", done.done);
     let ended = JobEvent::JobEnded { reason: EndReason::NoBids, exit_code: None };
     let last = tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(last, ended);

@@ -21,8 +21,14 @@ async fn a_job_that_nobody_bids_for_is_refunded_to_the_last_atom() {
     let held = world.books().await.held_atoms;
     assert_eq!(held, 100_000, "0.60 USDC/h for 10 minutes");
     let mut story = world.follow(job);
+    story.until("waiting", |event| matches!(event, JobEvent::Waiting { attempts_left: 3, .. })).await;
+    world.market.localnet.advance_time(Duration::from_secs(86_401)).await.unwrap();
     story.until("the end", |event| matches!(event, JobEvent::JobEnded { reason: EndReason::NoBids, .. })).await;
-    assert_eq!(story.count(|event| matches!(event, JobEvent::Reopened { .. })), 2, "three attempts, two reopenings");
+    assert_eq!(
+        story.count(|event| matches!(event, JobEvent::Waiting { .. })),
+        1,
+        "it waits once, whatever its attempts"
+    );
     let books = world.books().await;
     assert_eq!((books.held_atoms, books.refunded_atoms), (0, 10 * USDC));
     world.stop().await;

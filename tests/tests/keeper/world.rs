@@ -186,6 +186,8 @@ impl World {
             attempts: 3,
             mode: 0,
             verify_class: 0,
+            wait_s: 86_400,
+            review_s: 0,
             manifest_uri: String::new(),
         };
         let owner = self.buyer.pubkey();

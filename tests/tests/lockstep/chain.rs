@@ -250,7 +250,10 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Settle { job, lease: at } => lease::settle(&lease_keys(job, at)?.0),
         Command::TopUp { job, lease: at, by, amount } => {
             let owner = buyer(job % BUYERS).key;
-            signed_by(lease::top_up(&owner, &lease_keys(job, at)?.0.lease, amount), who(by, owner))
+            let (keys, at) = (lease_keys(job, at)?.0, model.lease_at(job, at)?);
+            let one = &model.jobs[job].as_ref()?.leases[at];
+            let challenger = (!one.rules.challenge_end.is_zero()).then_some(one.challenger);
+            signed_by(lease::top_up(&owner, &keys.lease, amount, challenger), who(by, owner))
         }
         Command::Stop { job, lease: at, by } => lease::stop(&who(by, buyer(job % BUYERS).key), &lease_keys(job, at)?.0),
         Command::Finish { job, lease: at, by, reason, exit } => {
@@ -270,6 +273,10 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         }
         Command::Expire { job, lease: at } => lease::expire(&lease_keys(job, at)?.0),
         Command::CloseLease { job, lease: at } => lease::close(&lease_keys(job, at)?.0),
+        Command::ExpireJob { job: at } => {
+            let posted = model.jobs[at].as_ref()?;
+            job::expire(&posted.key, &buyer(posted.buyer).purse_key)
+        }
         Command::CloseJob { job: at } => {
             let posted = model.jobs[at].as_ref()?;
             job::close(&posted.key, &buyer(posted.buyer).purse_key, &posted.payer)
@@ -303,6 +310,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             withdrawn: purse.withdrawn,
             paid: purse.paid,
             fees: purse.fees,
+            forfeits: purse.forfeits,
             compensated: purse.compensated,
             last_job: purse.last_job,
             open_jobs: purse.open_jobs,
@@ -396,6 +404,9 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         same!("reason", chain.end_reason(), rules.reason);
         same!("reserved", chain.reserved, rules.reserved.0);
         same!("close_ts", chain.close_ts, rules.close_ts.0);
+        same!("expires", chain.expires_at, rules.expires_at.0);
+        same!("mark", (chain.mark_slot, chain.mark_ts), (rules.mark.slot, rules.mark.ts.0));
+        same!("reporter", chain.reporter, posted.reporter.0);
         same!("extensions", chain.extensions, rules.extensions);
         same!("attempts left", chain.attempts_left, rules.attempts_left);
         same!("leases", chain.leases, rules.leases);
@@ -411,6 +422,8 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         same!("lamports", world.lamports(&posted.key), posted.lamports);
         let book: Vec<_> =
             chain.bids().iter().map(|bid| (bid.provider, bid.offer, bid.price, bid.score, bid.tie)).collect();
+        let automatic: Vec<_> = (0..book.len()).map(|at| chain.is_automatic(at)).collect();
+        same!("automatic", automatic, posted.book.entries().iter().map(|bid| bid.automatic).collect::<Vec<_>>());
         let entries = posted.book.entries().iter();
         let entries: Vec<_> = entries
             .map(|bid| (Pubkey::new_from_array(bid.provider), bid.offer, bid.price.0, bid.score, bid.tie))

@@ -68,6 +68,8 @@ pub struct JobTerms {
     pub reveal_s: u32,
     pub notice_s: u32,
     pub checkpoint_s: u32,
+    pub wait_s: u32,
+    pub review_s: u32,
     /// Does it take a machine that leaves at short notice?
     pub spot: bool,
 }
@@ -238,6 +240,10 @@ pub enum Command {
     CloseLease {
         job: usize,
         lease: usize,
+    },
+    /// A job that waited for long enough is ended.
+    ExpireJob {
+        job: usize,
     },
     CloseJob {
         job: usize,

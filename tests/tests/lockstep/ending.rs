@@ -57,12 +57,12 @@ pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Res
 fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
     let dues = model.jobs.iter().flatten().filter(|posted| posted.open).map(|posted| {
         let lease = posted.leases.last().map_or(0, |current| current.rules.due().0);
-        posted.rules.award_ts().0.max(lease)
+        posted.rules.award_ts().0.max(posted.rules.expires_at.0).max(lease)
     });
     let due = dues.max().unwrap_or(0).max(model.now.ts.0);
     // Longer than any start deadline, grace period or life of an offer.
     let seconds = i64::try_from(due - model.now.ts.0 + 4_000).map_err(|_| "time is too far off".to_owned())?;
-    step(model, &Command::Clock { slots: 1, seconds })?;
+    step(model, &Command::Clock { slots: 20_000, seconds })?;
     let by = u8::try_from(PEOPLE).unwrap_or(u8::MAX);
     for job in 0..JOBS {
         let Some(posted) = &model.jobs[job] else { continue };
@@ -72,8 +72,9 @@ fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Resul
             step(model, &Command::Sealed { job, provider, step: SealedStep::Release })?;
         }
         match state {
+            JobState::Waiting => step(model, &Command::ExpireJob { job })?,
             JobState::Open => step(model, &Command::Award { job, given: 5 })?,
-            JobState::Leased => {
+            JobState::Leased | JobState::Review => {
                 step(model, &Command::FailStart { job, lease: 0, by })?;
                 step(model, &Command::Care { job, lease: 0, step: CareStep::Resolve { to: 0 } })?;
                 step(model, &Command::Care { job, lease: 0, step: CareStep::DeclareUnreachable })?;

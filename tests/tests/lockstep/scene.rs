@@ -96,6 +96,8 @@ pub fn job_args(terms: &JobTerms) -> JobArgs {
     args.reveal_s = terms.reveal_s;
     args.notice_s = terms.notice_s;
     args.checkpoint_s = terms.checkpoint_s;
+    args.wait_s = terms.wait_s;
+    args.review_s = terms.review_s;
     args.max_price = terms.max_price;
     args.max_duration_s = terms.max_duration_s;
     args.window_s = terms.window_s;

@@ -15,6 +15,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
 
+use crate::command::care::CareStep;
 use crate::command::{Command, JobTerms, OfferTerms};
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
@@ -69,6 +70,16 @@ fn job_terms(random: &mut Random) -> JobTerms {
         number_off: if random.once_in(30) { -2 + random.small(4) as i8 } else { 0 },
         mode: if random.once_in(60) { random.small(5) } else { 0 },
         reveal_s: if random.once_in(60) { 1 } else { 0 },
+        wait_s: match random.below(20) {
+            0 => random.pick(&[0, 5, 30 * 86_400, 30 * 86_400 + 1]),
+            1..=6 => 100 + random.below(2_000) as u32,
+            _ => 86_400,
+        },
+        review_s: match random.below(30) {
+            0 => random.pick(&[1, 59, 86_400, 86_401]),
+            1..=4 => 60 + random.below(2_000) as u32,
+            _ => 0,
+        },
         notice_s: match random.below(60) {
             0 => random.pick(&[720 * 3_600, 720 * 3_600 + 1]),
             1..=12 => 1 + random.below(300) as u32,
@@ -103,7 +114,8 @@ fn clock(random: &mut Random, model: &Model) -> Command {
             for posted in model.jobs.iter().flatten().filter(|posted| posted.open) {
                 match (posted.rules.state, posted.leases.last()) {
                     (JobState::Open, _) => dues.extend([posted.rules.close_ts.0, posted.rules.award_ts().0]),
-                    (JobState::Leased, Some(current)) => dues.push(current.rules.due().0),
+                    (JobState::Waiting, _) => dues.push(posted.rules.expires_at.0),
+                    (JobState::Leased | JobState::Review, Some(current)) => dues.push(current.rules.due().0),
                     _ => {}
                 }
             }
@@ -206,8 +218,8 @@ fn urgent(random: &mut Random, model: &Model) -> Option<usize> {
     (0..JOBS).map(|at| (from + at) % JOBS).find(|job| {
         model.jobs[*job].as_ref().filter(|posted| posted.open).is_some_and(|posted| match posted.rules.state {
             JobState::Open => !posted.sealed.is_empty() && model.now.ts >= posted.rules.close_ts,
-            JobState::Leased => true,
-            JobState::Ended => false,
+            JobState::Leased | JobState::Review => true,
+            JobState::Waiting | JobState::Ended => false,
         })
     })
 }
@@ -217,7 +229,7 @@ fn tick_of(random: &mut Random, model: &Model, job: usize) -> Command {
     let now = model.now.ts.0;
     let mut seconds = if random.once_in(3) { random.below(240) } else { random.below(30) };
     if let Some(posted) = model.jobs[job].as_ref().filter(|_| random.once_in(3)) {
-        let mut dues = vec![posted.rules.close_ts.0, posted.rules.award_ts().0];
+        let mut dues = vec![posted.rules.close_ts.0, posted.rules.award_ts().0, posted.rules.expires_at.0];
         if let Some(one) = posted.leases.last() {
             dues.extend([one.rules.due().0, one.rules.notice_end.0, one.rules.ready_ts.0 + REJECT_TIME.0]);
         }
@@ -374,25 +386,30 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
     }
     let (provider, offer) = an_offer(random, |provider, offer| is_live(model, provider, offer));
     match (posted.rules.state, posted.leases.last().map(|current| current.rules.state)) {
-        (JobState::Open, _) if random.once_in(60) => {
+        (JobState::Open | JobState::Waiting, _) if random.once_in(60) => {
             Command::Prefund { job, lamports: 890_880 + random.below(8_000_000) }
         }
-        (JobState::Open, _) if model.now.ts < posted.rules.close_ts => match random.below(20) {
-            0 => Command::CancelJob { job, by: who },
-            1 => Command::Award { job, given: 5 },
-            2..=8 => Command::EnterOffer { job, provider, offer },
-            _ => {
-                let max = posted.rules.terms.max_price.0;
-                let floor = model.providers[provider].offers[offer].map_or(1, |offer| offer.floor.clamp(1, max));
-                let price = match random.below(15) {
-                    0 => random.amount(40),
-                    1 => 1 + random.below(max),
-                    _ => floor + random.below(max - floor + 1),
-                };
-                Command::PlaceBid { job, provider, by: who, offer, price }
+        (JobState::Waiting, _) if random.once_in(12) => Command::ExpireJob { job },
+        (state @ (JobState::Open | JobState::Waiting), _)
+            if state == JobState::Waiting || model.now.ts < posted.rules.close_ts =>
+        {
+            match random.below(20) {
+                0 => Command::CancelJob { job, by: who },
+                1 => Command::Award { job, given: 5 },
+                2..=8 => Command::EnterOffer { job, provider, offer },
+                _ => {
+                    let max = posted.rules.terms.max_price.0;
+                    let floor = model.providers[provider].offers[offer].map_or(1, |offer| offer.floor.clamp(1, max));
+                    let price = match random.below(15) {
+                        0 => random.amount(40),
+                        1 => 1 + random.below(max),
+                        _ => floor + random.below(max - floor + 1),
+                    };
+                    Command::PlaceBid { job, provider, by: who, offer, price }
+                }
             }
-        },
-        (JobState::Open, _) => match random.below(20) {
+        }
+        (JobState::Open | JobState::Waiting, _) => match random.below(20) {
             0 => Command::CancelJob { job, by: who },
             1 => Command::EnterOffer { job, provider, offer },
             2 => Command::CloseLease { job, lease },
@@ -401,11 +418,21 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
         (JobState::Leased, Some(LeaseState::Starting)) => match random.below(20) {
             0 => Command::Stop { job, lease, by: who },
             1 => Command::Settle { job, lease },
+            7 => Command::Care { job, lease, step: CareStep::Decline { by: who } },
+            8 => Command::Care { job, lease, step: CareStep::Want { by: who } },
+            9 => Command::Care { job, lease, step: CareStep::BuyerError { by: who, code: 124 + random.small(5) } },
             2..=6 => {
                 let anybody = if random.once_in(4) { 0 } else { somebody(random) };
                 Command::FailStart { job, lease, by: anybody }
             }
             _ => Command::Ready { job, lease, by: who, image: !random.once_in(20) },
+        },
+        (JobState::Review, _) => match random.below(10) {
+            0..=3 => Command::Care { job, lease, step: CareStep::Accept { by: who } },
+            4 | 5 => Command::Care { job, lease, step: CareStep::Reopen { by: who } },
+            6 | 7 => Command::Settle { job, lease },
+            8 => Command::CloseLease { job, lease },
+            _ => Command::Expire { job, lease },
         },
         (JobState::Leased, _) => match random.below(20) {
             0..=7 => Command::Settle { job, lease },
@@ -469,6 +496,7 @@ fn anything(random: &mut Random) -> Command {
         22 => Command::FailStart { job, lease, by },
         23 => Command::Expire { job, lease },
         24 => Command::CloseLease { job, lease },
+        25 if random.once_in(2) => Command::ExpireJob { job },
         25 => Command::CloseJob { job },
         _ => Command::Freeze { place: random.index(3 * PROVIDERS), frozen: random.once_in(4) },
     }

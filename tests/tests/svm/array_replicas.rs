@@ -108,7 +108,7 @@ fn second_refused(edit: impl Fn(&mut World, &Provider, &Provider)) {
     assert_eq!(awarded(&mut w, &jobs[0]), Some(first.record));
     assert_eq!(awarded(&mut w, &jobs[1]), None, "the bid placed before is skipped");
     let reopened: Job = w.read(&jobs[1]);
-    assert_eq!((reopened.state(), reopened.book_len), (Some(JobState::Open), 0));
+    assert_eq!((reopened.state(), reopened.book_len), (Some(JobState::Waiting), 0));
     let bid = w.bid_of(&second, &jobs[1], 900_000);
     assert_eq!(w.refuse(bid, &[&second.node]), "market Kin");
     let stranger = w.provider(|_| {});

@@ -29,9 +29,10 @@ fn posting_reserves_the_cap_and_writes_what_was_asked() {
     w.ok(&[post], &[&buyer.key]);
     let job: Job = w.read(&address);
     let account = w.account(&address).unwrap();
-    assert_eq!(job.state(), Some(JobState::Open));
-    assert_eq!((job.reserved, job.close_ts, job.attempts_left), (3_600_000, job.posted_ts + 12, 3));
-    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.close_ts, 2, address.to_bytes()[0]));
+    assert_eq!(job.state(), Some(JobState::Waiting));
+    assert_eq!((job.reserved, job.close_ts, job.attempts_left), (3_600_000, 0, 3));
+    assert_eq!(job.expires_at, job.posted_ts + 86_400);
+    assert_eq!((job.header.due_ts, job.header.version, job.header.shard), (job.expires_at, 2, address.to_bytes()[0]));
     assert_eq!(manifest_uri(&address, &job, &account.data).unwrap(), Some("u".repeat(MAX_URI)));
     assert_eq!(w.lamports(&buyer.key.pubkey()), rent - w.rent(account.data.len()) - prepaid_job(3));
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 3_600_000);
@@ -162,7 +163,7 @@ fn a_job_address_that_somebody_sent_lamports_to_can_still_be_used() {
     let (post, address) = w.post(&buyer, |_| {});
     w.airdrop(&address, 890_880);
     w.ok(&[post], &[&buyer.key]);
-    assert_eq!(w.read::<Job>(&address).state(), Some(JobState::Open));
+    assert_eq!(w.read::<Job>(&address).state(), Some(JobState::Waiting));
 }
 
 #[test]
@@ -324,15 +325,7 @@ fn each_field_of_the_requirement_is_compared() {
 }
 
 fn book(w: &World, job: &Pubkey) -> Vec<Entry> {
-    let job: Job = w.read(job);
-    let entry = |bid: &gridlease_sdk::account::BookEntry| Entry {
-        provider: bid.provider.to_bytes(),
-        offer: bid.offer,
-        score: bid.score,
-        price: PricePerHour(bid.price),
-        tie: bid.tie,
-    };
-    job.bids().iter().map(entry).collect()
+    w.read::<Job>(job).book().unwrap().entries().to_vec()
 }
 
 #[test]

@@ -266,21 +266,19 @@ fn a_caller_that_passes_one_bidder_at_a_time_reaches_the_same_award() {
 }
 
 #[test]
-fn without_bids_the_job_reopens_while_attempts_remain_and_then_refunds_everything() {
+fn r31_a_job_without_bids_waits_with_no_clock_and_no_attempt_and_then_refunds_everything() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let before = w.lamports(&buyer.key.pubkey());
-    let job = w.job(&buyer, |args| args.attempts = 2);
-    w.close_window(&job);
-    w.pass(5);
+    let job = w.job(&buyer, |args| (args.attempts, args.wait_s) = (2, 3_600));
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award.clone()], &[]).told(), ["JobReopened"]);
+    w.changes_nothing(award.clone());
+    w.pass(3_599);
     let state: Job = w.read(&job);
-    assert_eq!((state.state(), state.attempts_left), (Some(JobState::Open), 1));
-    assert_eq!(state.close_ts, w.now().ts.0 + 12, "a whole new window");
-    assert_eq!(w.refuse(award.clone(), &[]), "market WindowOpen");
-    w.close_window(&job);
-    let done = w.ok(&[award.clone()], &[]);
+    assert_eq!((state.state(), state.attempts_left, state.close_ts), (Some(JobState::Waiting), 2, 0));
+    assert_eq!(w.refuse(gridlease_sdk::instruction::job::expire(&job, &buyer.purse), &[]), "market TooEarly");
+    w.pass(2);
+    let done = w.expire_job(&buyer, &job);
     assert_eq!(done.told(), ["JobEnded"]);
     let state: Job = w.read(&job);
     assert_eq!((state.end_reason(), state.reserved), (EndReason::NoBids, 0));
@@ -292,15 +290,17 @@ fn without_bids_the_job_reopens_while_attempts_remain_and_then_refunds_everythin
 }
 
 #[test]
-fn a_reopened_job_can_still_be_won() {
+fn r31_the_first_bid_opens_the_window_however_late_it_comes() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
     let job = w.job(&buyer, |_| {});
-    w.close_window(&job);
-    let award = w.award_of(&job);
-    w.ok(&[award], &[]);
+    w.pass(1_000);
     w.bid(&owner, &job, 1_000_000);
+    let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.close_ts), (Some(JobState::Open), w.now().ts.0 + 12));
+    let award = w.award_of(&job);
+    assert_eq!(w.refuse(award, &[]), "market WindowOpen");
     w.close_window(&job);
     let lease = w.award(&job);
     assert_eq!(w.read::<Lease>(&lease).provider, owner.record);
@@ -386,7 +386,7 @@ fn junk_bids_that_fill_the_book_are_displaced_by_any_better_one_and_cost_their_b
         let award = w.award_of(&job);
         w.ok(&[award], &[]);
     }
-    assert_eq!(w.read::<Job>(&job).attempts_left, 2, "filling and emptying a book costs the buyer one window");
+    assert_eq!(w.read::<Job>(&job).attempts_left, 3, "filling and emptying a book costs the buyer no attempt");
     for owner in &junk {
         assert_eq!(faults(&w, owner), (1, 3_333), "and each of them a third of its standing");
     }
@@ -424,12 +424,11 @@ fn a_failed_start_with_nobody_behind_it_costs_one_attempt() {
     w.pass(141);
     w.fail_start(&keys);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     assert_eq!(w.read::<Job>(&job).attempts_left, 2);
-    w.close_window(&job);
-    let award = w.award_of(&job);
-    w.ok(&[award], &[]);
-    assert_eq!(w.read::<Job>(&job).attempts_left, 1, "a window without a bidder costs one again");
+    w.pass(1_000);
+    let waits: Job = w.read(&job);
+    assert_eq!((waits.state(), waits.attempts_left), (Some(JobState::Waiting), 2), "waiting costs nothing");
 }
 
 #[test]
@@ -441,7 +440,7 @@ fn bidders_that_all_went_bad_count_as_none() {
     w.withdraw_offer(&owners[0]);
     w.withdraw_offer(&owners[1]);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     assert_eq!(w.read::<Job>(&job).bids().len(), 0);
 }
 
@@ -492,7 +491,7 @@ fn an_offer_without_the_rent_of_a_lease_is_skipped_and_a_refresh_heals_it() {
     account.lamports -= prepaid_lease() + 1; // what is there for tips is no rent
     w.put(owner.offer, account);
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["BidsDropped", "JobWaits"]);
     let terms: OfferTerms = Supply { units: 1, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&owner, terms);
     w.bid(&owner, &job, 1_000_000);

@@ -20,22 +20,27 @@ fn durable(w: &mut World) -> (Buyer, Provider, LeaseKeys) {
 }
 
 #[test]
-fn a_start_can_be_rejected_until_ninety_seconds_after_ready_and_costs_nobody_anything() {
-    for at in [0, 89] {
+fn r11_who_rejects_a_start_pays_the_time_that_ran_and_the_node_pays_the_minute_until_ninety_seconds_after_ready() {
+    for (at, ran) in [(0, 30_000), (89, 44_600)] {
         let mut w = World::new();
         let buyer = w.buyer(20 * USDC);
         let owner = w.provider(|_| {});
         let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
         w.pass(at);
         w.changes_nothing(lease::settle(&keys));
-        assert_eq!(w.reject(&buyer, &keys).told(), ["LeaseEnded"]);
+        assert_eq!(w.reject(&buyer, &keys).told(), ["LeaseEnded", "StartUndone", "Slashed"]);
         let (lease, purse): (Lease, Purse) = (w.read(&keys.lease), w.read(&buyer.purse));
         assert_eq!((lease.state(), lease.end_reason()), (Some(LeaseState::Failed), EndReason::Rejected));
-        assert_eq!((lease.base, lease.refunded), (0, 3_600_000), "the meter's start is undone");
-        assert_eq!((purse.balance, purse.reserved), (20 * USDC, 3_600_000), "bound for the next provider");
+        assert_eq!(
+            (lease.base, lease.forfeited, lease.refunded),
+            (0, ran, 3_600_000 - ran),
+            "the meter's start is undone"
+        );
+        assert_eq!((purse.balance, purse.reserved), (20 * USDC, 3_600_000 - ran), "bound for the next provider");
+        assert_eq!(purse.forfeits_owed, ran);
         let job: Job = w.read(&keys.job);
-        assert_eq!((job.state(), job.attempts_left, job.rejects), (Some(JobState::Open), 2, 1));
-        assert_eq!(job.close_ts, w.now().ts.0 + 12);
+        assert_eq!((job.state(), job.attempts_left, job.rejects), (Some(JobState::Waiting), 2, 1));
+        assert_eq!((job.close_ts, job.book_len), (0, 0));
         assert!(job.excludes(&owner.record));
         let bid = w.bid_of(&owner, &keys.job, 1_000_000);
         assert_eq!(w.refuse(bid, &[&owner.node]), "market Excluded");
@@ -43,7 +48,7 @@ fn a_start_can_be_rejected_until_ninety_seconds_after_ready_and_costs_nobody_any
         assert_eq!(w.read::<Offer>(&owner.offer).units_free, 1);
         assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseClosed"]);
         let (offer, bond): (Offer, Bond) = (w.read(&owner.offer), w.read(&owner.bond));
-        assert_eq!((offer.units_free, bond.reserved, bond.slashed_total), (2, 0, 0));
+        assert_eq!((offer.units_free, bond.reserved, bond.slashed_total), (2, 0, 30_000));
         let record: Record = w.read(&owner.record);
         assert_eq!((record.faulted, record.completed, record.standing), (0, 0, 5_000));
         assert_eq!(w.tokens(&owner.payout), 0);
@@ -54,35 +59,38 @@ fn a_start_can_be_rejected_until_ninety_seconds_after_ready_and_costs_nobody_any
         let owner = w.provider(|_| {});
         let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
         w.pass(at);
-        let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         assert_eq!(w.refuse(reject, &[&buyer.key]), "market TooLate", "at {at}");
     }
 }
 
 #[test]
-fn a_start_can_be_rejected_twice_in_a_job_and_the_runner_up_is_next_at_once() {
+fn r3_from_ready_on_nobody_is_in_the_book_and_a_start_rejected_twice_is_auctioned_anew_each_time() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let owners: Vec<_> = (0..4).map(|_| w.provider(|_| {})).collect();
     let job = w.job(&buyer, |args| args.attempts = 8);
-    for (owner, price) in owners.iter().zip(1_000_000..) {
-        w.bid(owner, &job, price);
-    }
-    w.close_window(&job);
-    for owner in owners.iter().take(2) {
+    for at in 0..3 {
+        for (owner, price) in owners.iter().zip(1_000_000..).skip(at) {
+            w.bid(owner, &job, price);
+        }
+        w.close_window(&job);
         let lease = w.award(&job);
         let keys = w.keys(&lease);
-        w.ready(owner, &keys);
-        w.reject(&buyer, &keys);
-        w.close_lease(&keys);
+        assert_eq!(w.read::<Job>(&job).bids().len(), 3 - at, "the runners-up stand until the node is ready");
+        w.ready(&owners[at], &keys);
+        assert_eq!(w.read::<Job>(&job).bids().len(), 0);
+        if at < 2 {
+            w.reject(&buyer, &keys);
+            w.close_lease(&keys);
+            assert_eq!(w.read::<Job>(&job).state(), Some(JobState::Waiting));
+            continue;
+        }
+        let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
+        assert_eq!(w.refuse(reject, &[&buyer.key]), "market RejectsUsedUp");
+        w.stop(&buyer, &keys);
+        w.wind_up(&buyer, &keys);
     }
-    let lease = w.award(&job);
-    let keys = w.keys(&lease);
-    w.ready(&owners[2], &keys);
-    let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
-    assert_eq!(w.refuse(reject, &[&buyer.key]), "market RejectsUsedUp");
-    w.stop(&buyer, &keys);
-    w.wind_up(&buyer, &keys);
 }
 
 #[test]
@@ -97,7 +105,7 @@ fn a_rejected_start_ends_the_job_where_no_attempt_is_left() {
     assert_eq!(w.read::<Purse>(&buyer.purse).reserved, 0);
     w.close_lease(&keys);
     w.close_job(&buyer, &keys.job);
-    w.withdraw(&buyer, 20 * USDC);
+    w.withdraw(&buyer, 20 * USDC - 30_000);
 }
 
 #[test]
@@ -109,13 +117,13 @@ fn only_the_buyer_rejects_and_only_what_is_ready() {
     let keys = w.starting(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 60);
     let other = w.starting(&stranger, &owner, 1_000_000, |_| {});
     let (key, foreign) = (buyer.key.pubkey(), stranger.key.pubkey());
-    let reject = care::reject_ready(&key, &keys);
+    let reject = lease::reject_ready(&key, &keys, &w.insurance);
     assert_eq!(w.refuse(reject.clone(), &[&buyer.key]), "market WrongState", "not ready");
     w.ready(&owner, &keys);
     assert_eq!(unsigned(&mut w, &reject, 0), "market AccountNotSigner");
     assert_eq!(w.refuse(swapped(&reject, &key, foreign), &[&stranger.key]), "market NotBuyer");
     let through_own = swapped(&swapped(&reject, &key, foreign), &buyer.purse, stranger.purse);
-    assert_eq!(w.refuse(through_own, &[&stranger.key]), "market Unrelated");
+    assert_eq!(w.refuse(through_own, &[&stranger.key]), "market WrongTokenAccount");
     assert_eq!(w.refuse(swapped(&reject, &keys.job, other.job), &[&buyer.key]), "market Unrelated");
     w.pass(70);
     w.expire(&keys);
@@ -132,21 +140,27 @@ fn checkpoints_are_numbered_upward_and_only_the_node_of_a_durable_job_records_th
     let plain = w.running(&buyer, &other, 1_000_000, |_| {});
     let write = |node: &Provider, keys: &LeaseKeys, seq| care::checkpoint(&node.node.pubkey(), keys, seq, [1; 32], 9);
     assert_eq!(w.refuse(write(&other, &plain, 1), &[&other.node]), "market NotDurable");
-    for (seq, expected) in
-        [(0, "StaleCheckpoint"), (1, "ok"), (1, "StaleCheckpoint"), (7, "ok"), (6, "StaleCheckpoint")]
-    {
+    for (seq, expected) in [
+        (0, "StaleCheckpoint"),
+        (1, "ok"),
+        (1, "StaleCheckpoint"),
+        (3, "StaleCheckpoint"),
+        (2, "ok"),
+        (u32::MAX, "StaleCheckpoint"),
+    ] {
+        w.pass(15); // a quarter of the minute that was asked for
         match expected {
             "ok" => assert_eq!(w.checkpoint(&owner, &keys, seq).told(), ["CheckpointWritten"]),
             _ => assert_eq!(w.refuse(write(&owner, &keys, seq), &[&owner.node]), format!("market {expected}"), "{seq}"),
         }
     }
-    let good = write(&owner, &keys, 8);
+    let good = write(&owner, &keys, 3);
     assert_eq!(unsigned(&mut w, &good, 0), "market AccountNotSigner");
     assert_eq!(
         w.refuse(swapped(&good, &owner.node.pubkey(), other.node.pubkey()), &[&other.node]),
         "market NotNodeKey"
     );
-    let by_other = swapped(&write(&other, &keys, 8), &owner.offer, other.offer);
+    let by_other = swapped(&write(&other, &keys, 3), &owner.offer, other.offer);
     assert_eq!(w.refuse(by_other, &[&other.node]), "market Unrelated");
     assert_eq!(w.refuse(swapped(&good, &keys.job, plain.job), &[&owner.node]), "market Unrelated");
     let starting = w.starting(&buyer, &owner, 1_000_000, |args| args.checkpoint_s = 60);
@@ -178,10 +192,12 @@ fn who_completes_or_is_stopped_is_paid_in_full_and_who_leaves_is_paid_to_its_las
         let mut w = World::new();
         let buyer = w.buyer(20 * USDC);
         let owner = w.provider(|_| {});
-        let keys = w.running(&buyer, &owner, 1_800_000, |args| (args.checkpoint_s, args.notice_s) = (60, 10));
+        let keys = w.running(&buyer, &owner, 1_800_000, |args| (args.checkpoint_s, args.notice_s) = (60, 50));
         w.pass(100);
-        w.give_notice(&owner, &keys);
         w.checkpoint(&owner, &keys, 1);
+        if how == "notice" {
+            w.give_notice(&owner, &keys);
+        }
         w.pass(50);
         match how {
             "completed" => w.finish(&owner, &keys, EndReason::Completed),
@@ -202,7 +218,7 @@ fn the_next_lease_goes_on_from_the_last_checkpoint() {
     let (buyer, owner, keys) = durable(&mut w);
     let next = w.provider(|_| {});
     w.pass(100);
-    w.checkpoint(&owner, &keys, 5);
+    w.checkpoint(&owner, &keys, 1);
     w.pass(50);
     w.abandon(&owner, &keys);
     w.bid(&next, &keys.job, 1_800_000);
@@ -210,14 +226,14 @@ fn the_next_lease_goes_on_from_the_last_checkpoint() {
     let lease = w.award(&keys.job);
     let again = w.keys(&lease);
     let job: Job = w.read(&keys.job);
-    assert_eq!((job.checkpoint_seq, job.checkpoint_hash, job.checkpoint_bytes), (5, [5; 32], 1_000));
+    assert_eq!((job.checkpoint_seq, job.checkpoint_hash, job.checkpoint_bytes), (1, [1; 32], 1_000));
     let lease: Lease = w.read(&lease);
-    assert_eq!((lease.durable, lease.confirmed, lease.reserved), (1, 0, 3_550_000));
+    assert_eq!((lease.checkpoint_s, lease.confirmed, lease.reserved), (60, 0, 3_550_000));
     w.ready(&next, &again);
     w.pass(100);
-    let stale = care::checkpoint(&next.node.pubkey(), &again, 5, [0; 32], 0);
+    let stale = care::checkpoint(&next.node.pubkey(), &again, 1, [0; 32], 0);
     assert_eq!(w.refuse(stale, &[&next.node]), "market StaleCheckpoint");
-    w.checkpoint(&next, &again, 6);
+    w.checkpoint(&next, &again, 2);
     w.finish(&next, &again, EndReason::Completed);
     w.wind_up(&buyer, &again);
     assert_eq!(w.tokens(&next.payout), 49_000);

@@ -215,12 +215,13 @@ fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
     m.world.pass(600);
     m.run("settle", "running, first payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("settle", "nothing payable", goal(8), &[lease::settle(&keys)], &keeper);
-    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC, None);
     m.run("top_up", "running", goal(8), &[top_up], &buyer.key);
     m.run("expire", "nothing due", None, &[lease::expire(&keys)], &keeper);
     m.world.pass(600);
     let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
     m.run("finish", "completed", goal(8), &[finish], &owner.node);
+    m.run("accept", "finished", goal(5), &[lease::accept(&buyer.key.pubkey(), &keys)], &buyer.key);
     m.run("settle", "ended, last payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("open_index", "new index", None, &[price_index::open_index(&keeper.pubkey(), 1, 1)], &keeper);
     m.run("close_lease", "paid", goal(10), &[lease::close(&keys)], &keeper);
@@ -270,12 +271,25 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     let award = m.world.award_of(&full);
     m.run("award", "fifth of the book, four bad ones before it", goal(25), &[award], &keeper);
 
-    let empty = m.world.job(buyer, |args| args.attempts = 2);
-    m.world.close_window(&empty);
-    let award = m.world.award_of(&empty);
-    m.run("award", "no bids, reopens", goal(25), &[award.clone()], &keeper);
-    m.world.close_window(&empty);
-    m.run("award", "no bids, refunds", goal(25), &[award], &keeper);
+    let empty = m.world.job(buyer, |args| args.wait_s = 600);
+    let ends = m.world.read::<Job>(&empty).expires_at;
+    m.world.at(ends + 1);
+    let expire = job::expire(&empty, &buyer.purse);
+    m.run("expire_job", "nobody bid", goal(8), &[expire], &keeper);
+
+    let owner = &m.world.provider(|supply| (supply.units, supply.life, supply.stake) = (16, 3_600, 200 * USDC));
+    let (node, insurance) = (owner.node.pubkey(), m.world.insurance);
+    let done = m.world.running(buyer, owner, 1_200_000, |_| {});
+    m.world.pass(100);
+    m.world.finish_unseen(owner, &done, EndReason::Completed);
+    m.run("reopen", "finished", goal(8), &[lease::reopen(&buyer.key.pubkey(), &done)], &buyer.key);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    m.run("decline", "a bid of its own", goal(20), &[lease::decline(&node, &keys, &insurance, true)], &owner.node);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    m.run("want", "not given", goal(20), &[lease::want(&node, &keys, &insurance)], &owner.node);
+    let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
+    let report = lease::report_buyer_error(&node, &keys, &insurance, 127);
+    m.run("report_buyer_error", "the first", goal(20), &[report], &owner.node);
     let withdraw = m.world.withdrawal_of(&rivals[8]);
     m.run("withdraw_offer", "no open lease", None, &[withdraw], &rivals[8].node);
 }
@@ -334,7 +348,7 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     let graced = m.world.running(buyer, &owner, 1_200_000, |args| args.max_duration_s = 60);
     m.world.pass(100);
     m.run("expire", "grace begins", None, &[lease::expire(&graced)], &keeper);
-    let top_up = lease::top_up(&buyer.key.pubkey(), &graced.lease, USDC);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &graced.lease, USDC, None);
     m.run("top_up", "in grace", goal(8), &[top_up], &buyer.key);
     let failed = m.world.starting(buyer, &owner, 1_200_000, |_| {});
     m.world.pass(141);
@@ -346,7 +360,8 @@ fn ends(m: &mut Meter, buyer: &Buyer) {
     m.run("abandon", "running", None, &[abandon], &owner.node);
     let whole = m.world.running(buyer, &owner, 1_200_000, |_| {});
     m.world.pass(100);
-    m.world.finish(&owner, &whole, EndReason::Completed);
+    m.world.finish_unseen(&owner, &whole, EndReason::Completed);
+    m.world.accept(buyer, &whole);
     let wind_up = wind_up(buyer, &whole);
     m.run("settle + close_lease + close_job", "in one transaction", None, &wind_up, &keeper);
 }
@@ -417,7 +432,7 @@ fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
     let insurance = m.world.insurance;
     let node = owner.node.pubkey();
     let rejected = m.world.running(buyer, &owner, 1_200_000, |_| {});
-    let reject = care::reject_ready(&buyer.key.pubkey(), &rejected);
+    let reject = lease::reject_ready(&buyer.key.pubkey(), &rejected, &insurance);
     m.run("reject_ready", "at once, attempts left", None, &[reject], &buyer.key);
 
     let keys = m.world.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (60, 60));

@@ -360,7 +360,7 @@ fn topped_up() -> Way {
     walk.ready(0, &keys);
     walk.world.pass(100);
     walk.by_keeper("expire", &[lease::expire(&keys)]);
-    let top_up = lease::top_up(&walk.buyer.key.pubkey(), &keys.lease, USDC);
+    let top_up = lease::top_up(&walk.buyer.key.pubkey(), &keys.lease, USDC, None);
     walk.by_buyer("top_up", top_up);
     walk.finish(0, &keys);
     walk.wind_up(&keys);

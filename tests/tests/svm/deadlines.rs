@@ -242,7 +242,7 @@ fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
                     w.pass(at);
                 }
                 if first == "top-up" {
-                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000);
+                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000, None);
                     assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "top-up at {at}");
                 } else if ends {
                     assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "at {at}");
@@ -262,7 +262,7 @@ fn a_top_up_in_grace_pays_for_a_minute_at_least() {
         let mut w = World::new();
         let (buyer, _, keys) = running(&mut w);
         w.pass(7_300);
-        let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount);
+        let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount, None);
         assert_eq!(answer(&mut w, instruction, &[&buyer.key]), expected, "{amount} atoms");
     }
 }
@@ -294,14 +294,14 @@ fn the_minimum_charge_ends_at_sixty_seconds() {
 }
 
 #[test]
-fn a_reopened_window_has_its_own_close() {
+fn the_window_of_a_job_that_waited_is_counted_from_its_first_bid() {
     for (at, award) in [(11, "WindowOpen"), (12, "ok"), (13, "ok")] {
         let mut w = World::new();
-        let buyer = w.buyer(10 * USDC);
+        let (buyer, owner) = (w.buyer(10 * USDC), w.provider(|_| {}));
         let job = w.job(&buyer, |_| {});
         w.pass(20);
+        w.bid(&owner, &job, 1_000_000);
         let instruction = w.award_of(&job);
-        w.ok(&[instruction.clone()], &[]);
         w.pass(at);
         assert_eq!(answer(&mut w, instruction, &[]), award, "at {at}");
     }

@@ -95,7 +95,7 @@ fn with_an_empty_book_a_new_window_opens_at_once_and_the_excluded_provider_canno
     late(&mut w);
     w.fail_start(&keys);
     let open: Job = w.read(&keys.job);
-    assert_eq!((open.state(), open.attempts_left), (Some(JobState::Open), 2), "one attempt, not two");
+    assert_eq!((open.state(), open.attempts_left), (Some(JobState::Waiting), 2), "one attempt, not two");
     assert_eq!(open.close_ts, w.now().ts.0 + 12, "nobody is left in the book: a new window");
     let bid = w.bid_of(&owner, &keys.job, 900_000);
     assert_eq!(w.refuse(bid, &[&owner.node]), "market Excluded");
@@ -178,7 +178,7 @@ fn abandoning_costs_ten_per_cent_of_which_the_buyer_gets_back_what_it_is_charged
     assert_eq!(purse.reserved, 3_600_000, "what is owed, and the rest for the next provider");
     assert_eq!(w.tokens(&w.insurance), 710_000);
     let open: Job = w.read(&keys.job);
-    assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Open), 2, 3_590_000));
+    assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Waiting), 2, 3_590_000));
     assert_eq!((open.close_ts, open.exit()), (w.now().ts.0 + 12, Some(0)));
     assert!(open.excludes(&owner.record));
     w.settle(&keys);

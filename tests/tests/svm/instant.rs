@@ -181,7 +181,7 @@ fn after_a_failed_start_an_instant_job_goes_on_as_an_open_auction() {
     w.pass(141);
     w.fail_start(&keys);
     let state: Job = w.read(&job);
-    assert_eq!((state.state(), state.attempts_left), (Some(JobState::Open), 1), "one attempt, not two");
+    assert_eq!((state.state(), state.attempts_left), (Some(JobState::Waiting), 1), "one attempt, not two");
     assert_eq!(state.close_ts, w.now().ts.0 + 12);
     let again = w.bid_of(&owner, &job, 1_000_000);
     assert_eq!(w.refuse(again, &[&owner.node]), "market Excluded");

@@ -199,15 +199,15 @@ fn only_the_buyer_stops_and_tops_up() {
     let by_node = swapped(&stop, &key, owner.node.pubkey());
     assert_eq!(w.refuse(by_node, &[&owner.node]), "market NotBuyer");
 
-    let top_up = lease::top_up(&key, &keys.lease, 1);
+    let top_up = lease::top_up(&key, &keys.lease, 1, None);
     assert_eq!(unsigned(&mut w, &top_up, 0), "market AccountNotSigner");
     assert_eq!(w.refuse(swapped(&top_up, &key, foreign), &[&stranger.key]), "market NotBuyer");
-    let theirs = lease::top_up(&foreign, &keys.lease, 1);
+    let theirs = lease::top_up(&foreign, &keys.lease, 1, None);
     assert_eq!(w.refuse(theirs, &[&stranger.key]), "market Unrelated");
-    assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, 0), &[&buyer.key]), "market ZeroAmount");
-    assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, u64::MAX), &[&buyer.key]), "market Overflow");
+    assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, 0, None), &[&buyer.key]), "market ZeroAmount");
+    assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, u64::MAX, None), &[&buyer.key]), "market Overflow");
     let free = w.read::<Purse>(&buyer.purse).free().0;
-    let above = lease::top_up(&key, &keys.lease, free + 1);
+    let above = lease::top_up(&key, &keys.lease, free + 1, None);
     assert_eq!(w.refuse(above, &[&buyer.key]), "market InsufficientFree");
     w.top_up(&buyer, &keys, free);
     assert_eq!(w.read::<Purse>(&buyer.purse).free().0, 0);
@@ -271,7 +271,7 @@ fn a_lease_that_is_over_refuses_every_step_but_settling_and_closing() {
     let cases = [
         ("stop", lease::stop(&key, &keys), &buyer.key),
         ("finish", lease::finish(&node, &keys, EndReason::Completed, outcome()), &owner.node),
-        ("top-up", lease::top_up(&key, &keys.lease, 1), &buyer.key),
+        ("top-up", lease::top_up(&key, &keys.lease, 1, None), &buyer.key),
         ("ready", lease::ready(&node, &keys, IMAGE, GPUS), &owner.node),
         ("abandon", lease::abandon(&node, &keys, &w.insurance, outcome()), &owner.node),
     ];
@@ -497,7 +497,7 @@ fn before_it_is_ready_a_lease_takes_neither_a_top_up_nor_a_finish() {
     let buyer = w.buyer(20 * USDC);
     let owner = w.provider(|_| {});
     let keys = w.starting(&buyer, &owner, 1_000_000, |_| {});
-    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, 1);
+    let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, 1, None);
     assert_eq!(w.refuse(top_up, &[&buyer.key]), "market WrongState");
     let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
     assert_eq!(w.refuse(finish, &[&owner.node]), "market WrongState");

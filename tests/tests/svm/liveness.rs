@@ -357,7 +357,7 @@ fn anybody_declares_a_node_unreachable_ten_minutes_after_the_challenge_that_it_m
             let record: Record = w.read(&owner.record);
             assert_eq!((record.faulted, record.standing), (1, 3_333));
             let job: Job = w.read(&keys.job);
-            assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Open), 2, 3_600_000));
+            assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Waiting), 2, 3_600_000));
             w.changes_nothing(declare);
             if !resolved {
                 assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed", "the bond is still in it");

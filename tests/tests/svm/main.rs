@@ -23,6 +23,7 @@ mod gpu_claims;
 mod guardian;
 mod instant;
 mod lease;
+mod life;
 mod liveness;
 mod machines;
 mod migration;

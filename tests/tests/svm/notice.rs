@@ -46,7 +46,7 @@ fn leaving_with_notice_is_no_fault_and_the_job_goes_on() {
     w.pass(100);
     w.finish(&owner, &keys, EndReason::Notice);
     let job: Job = w.read(&keys.job);
-    assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Open), 2, 3_550_000));
+    assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Waiting), 2, 3_550_000));
     assert!(job.excludes(&owner.record));
     w.settle(&keys);
     w.close_lease(&keys);

@@ -365,7 +365,7 @@ fn a_sealed_auction_without_a_winner_begins_a_new_round() {
     let old = commit(&mut w, &silent, &job, 900_000);
     w.at(end(&w, &job));
     let award = w.award_of(&job);
-    assert_eq!(w.ok(&[award], &[]).told(), ["JobReopened"]);
+    assert_eq!(w.ok(&[award], &[]).told(), ["JobWaits"]);
     let state: Job = w.read(&job);
     let now = w.now().ts.0;
     assert_eq!((state.state(), state.sealed), (Some(JobState::Open), 0));

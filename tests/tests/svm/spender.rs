@@ -135,7 +135,7 @@ fn a_spender_can_do_nothing_but_post() {
         ("close", purse::close(&key, &wallet)),
         ("raise its own cap", purse::set_spender(&key, &spender.pubkey(), u64::MAX, HOUR)),
         ("cancel", job::cancel(&key, &open)),
-        ("top up", lease::top_up(&key, &running.lease, 1_000)),
+        ("top up", lease::top_up(&key, &running.lease, 1_000, None)),
         ("stop", lease::stop(&key, &running)),
     ];
     for (what, door) in doors {

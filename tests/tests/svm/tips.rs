@@ -50,8 +50,8 @@ fn to_award(w: &mut World, buyer: &Buyer, owner: &Provider) -> Pubkey {
 }
 
 #[test]
-fn for_fifteen_seconds_nobody_is_tipped_for_an_award_and_each_minute_after_adds_a_tip_up_to_ten() {
-    for (late, earned) in [(0, 0), (14, 0), (15, 1), (74, 1), (75, 2), (554, 9), (555, 10), (3_000, 10)] {
+fn r35_an_award_that_leases_earns_a_tip_at_once_and_each_minute_after_two_seconds_adds_one_up_to_ten() {
+    for (late, earned) in [(0, 1), (1, 1), (2, 1), (61, 1), (62, 2), (541, 9), (542, 10), (3_000, 10)] {
         let mut w = World::new();
         let (buyer, owner, keeper) = (w.buyer(10 * USDC), w.provider(|_| {}), keeper(&mut w));
         let job = to_award(&mut w, &buyer, &owner);
@@ -63,7 +63,7 @@ fn for_fifteen_seconds_nobody_is_tipped_for_an_award_and_each_minute_after_adds_
 }
 
 #[test]
-fn who_names_nobody_leaves_the_tip_and_all_of_it_goes_back_to_who_posted() {
+fn who_names_nobody_leaves_the_tip_and_all_but_one_for_the_award_goes_back_to_who_posted() {
     let mut w = World::new();
     let (buyer, owner) = (w.buyer(10 * USDC), w.provider(|_| {}));
     let (had, offer_had) = (w.lamports(&buyer.key.pubkey()), w.lamports(&owner.offer));
@@ -72,14 +72,14 @@ fn who_names_nobody_leaves_the_tip_and_all_of_it_goes_back_to_who_posted() {
     assert_eq!(w.lamports(&job), w.rent(space) + prepaid_job(3), "set aside at the posting");
     w.pass(1_000);
     let lease = w.award(&job);
-    assert_eq!(w.lamports(&lease), w.rent(8 + size_of::<Lease>()) + prepaid_lease(), "taken along by the lease");
+    assert_eq!(w.lamports(&lease), w.rent(8 + size_of::<Lease>()) + prepaid_lease() + TIP, "taken along by the lease");
     let keys = w.keys(&lease);
     w.ready(&owner, &keys);
     w.pass(600);
     w.finish(&owner, &keys, EndReason::Completed);
     w.pass(1_000);
     w.wind_up(&buyer, &keys);
-    assert_eq!((w.lamports(&buyer.key.pubkey()), w.lamports(&owner.offer)), (had, offer_had));
+    assert_eq!((w.lamports(&buyer.key.pubkey()), w.lamports(&owner.offer)), (had - TIP, offer_had + TIP));
 }
 
 #[test]
@@ -161,15 +161,34 @@ fn tips_end_where_what_was_set_aside_ends_and_no_crank_fails_for_want_of_one() {
     let had = w.lamports(&buyer.key.pubkey());
     let job = w.job(&buyer, |args| args.attempts = 8);
     let mut earned = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..3 {
+        let owner = w.provider(|_| {});
+        w.bid(&owner, &job, 1_000_000);
         w.at(w.read::<Job>(&job).close_ts + 600);
         let award = w.award_of(&job);
         earned.push(turn(&mut w, &award, &keeper) / TIP);
+        let lease = w.read::<Job>(&job).current_lease(&job).unwrap();
+        let keys = w.keys(&lease);
+        w.at(w.read::<Lease>(&lease).start_deadline + 600);
+        let fail = lease::fail_start(&w.payer.pubkey(), &keys, &w.insurance);
+        earned.push(turn(&mut w, &fail, &keeper) / TIP);
     }
-    assert_eq!(earned, [10, 10, 7, 0, 0, 0, 0, 0], "all of 270,000 lamports, and then nothing");
-    assert_eq!(w.read::<Job>(&job).reason, EndReason::NoBids as u8);
+    assert_eq!(earned, [10, 10, 7, 0, 0, 0], "all of 270,000 lamports, and then nothing");
+    w.ok(&[job::cancel(&buyer.key.pubkey(), &job)], &[&buyer.key]);
     w.close_job(&buyer, &job);
     assert_eq!(w.lamports(&buyer.key.pubkey()), had - prepaid_job(8));
+}
+
+#[test]
+fn r35_of_the_settlements_only_the_one_after_the_end_is_tipped() {
+    let mut w = World::new();
+    let (buyer, owner, keeper) = (w.buyer(10 * USDC), w.provider(|_| {}), keeper(&mut w));
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(1_000);
+    assert_eq!(turn(&mut w, &lease::settle(&keys), &keeper), 0);
+    w.stop(&buyer, &keys);
+    w.pass(2);
+    assert_eq!(turn(&mut w, &lease::settle(&keys), &keeper), TIP);
 }
 
 #[test]
@@ -252,14 +271,14 @@ fn an_offer_without_lamports_for_tips_still_wins_and_its_lease_still_closes() {
     let mut leases = Vec::new();
     for _ in 0..2 {
         let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
-        assert_eq!(w.lamports(&keys.lease), rent, "the other unit's rent is not touched");
+        assert_eq!(w.lamports(&keys.lease), rent + TIP, "the award's tip; the other unit's rent is not touched");
         leases.push(keys);
     }
     for keys in &leases {
         w.stop(&buyer, keys);
         w.settle(keys);
         w.pass(100);
-        assert_eq!(turn(&mut w, &lease::close(keys), &keeper), 0);
+        assert_eq!(turn(&mut w, &lease::close(keys), &keeper), TIP, "what the award left");
     }
     w.refresh(&owner, Supply { units: 2, ..Supply::default() }.terms(w.now().ts.0));
     let of_unit = rent + w.rent(8 + size_of::<gridlease_sdk::account::Reservation>()) + prepaid_lease();
@@ -296,7 +315,11 @@ fn an_array_tips_for_its_tasks_and_its_closing_and_never_out_of_the_rent_of_the_
     assert!(paid > 4 * MAX_TIP, "{paid}: late tasks and closings");
     assert!(paid <= prepaid_array(4, 3, 3), "{paid}: no more than was set aside");
     assert!(posted > prepaid_array(4, 3, 3));
-    assert_eq!(w.lamports(&buyer.key.pubkey()), had - paid, "all but the tips came back");
+    assert_eq!(
+        w.lamports(&buyer.key.pubkey()),
+        had - paid - 4 * TIP,
+        "all but the tips came back, those of the awards among them"
+    );
 }
 
 /// Cancels a task's job, closes it late, and returns what that earned.
@@ -319,10 +342,7 @@ fn the_rent_of_a_closed_replica_is_no_tip_of_another_task() {
         budget: 12 * CAP,
     };
     let array = w.array(&buyer, shape);
-    let open = |w: &mut World| {
-        w.at(w.read::<Array>(&array).not_before.max(w.now().ts.0));
-        w.open_task(&array)
-    };
+    let open = |w: &mut World| w.open_task(&array);
     // Until hardly anything is left for tips.
     for _ in 0..3 {
         for task in open(&mut w) {

@@ -114,17 +114,34 @@ fn bids_are_told_when_they_come_and_when_they_improve() {
 }
 
 #[test]
-fn a_job_that_nobody_takes_is_told_to_reopen_and_to_end() {
+fn a_job_that_nobody_takes_is_told_to_wait_once_and_to_end() {
     let mut tracker = Tracker::new(JOB);
-    tell(&mut tracker, &look(Some(job(JobState::Open, 0)), &[]));
-    let mut again = job(JobState::Open, 0);
-    (again.attempts_left, again.close_ts) = (2, 30);
-    assert_eq!(tell(&mut tracker, &look(Some(again), &[])), ["reopened"]);
+    let mut waits = job(JobState::Waiting, 0);
+    (waits.close_ts, waits.expires_at) = (0, 86_400);
+    let events = tracker.observe(&look(Some(waits), &[]), None);
+    assert_eq!(events, [JobEvent::Waiting { expires_at: 86_400, attempts_left: 3 }]);
+    assert_eq!(tell(&mut tracker, &look(Some(waits), &[])), [""; 0]);
+    let bid = with_bids(job(JobState::Open, 0), &[(ALPHA, 5)]);
+    assert_eq!(tell(&mut tracker, &look(Some(bid), &[])), ["bid_seen"]);
     let mut over = job(JobState::Ended, 0);
     over.reason = EndReason::NoBids as u8;
     let events = tracker.observe(&look(Some(over), &[]), None);
     assert_eq!(events, [JobEvent::JobEnded { reason: EndReason::NoBids, exit_code: None }]);
     assert!(tracker.is_settled());
+}
+
+#[test]
+fn what_the_node_finished_is_told_at_once_and_a_job_reopened_waits_again() {
+    let mut tracker = Tracker::new(JOB);
+    tell(&mut tracker, &look(Some(job(JobState::Leased, 1)), &[lease(LeaseState::Running, ALPHA)]));
+    let mut finished = lease(LeaseState::Ended, ALPHA);
+    finished.header.state = LeaseState::Finished as u8;
+    assert_eq!(tell(&mut tracker, &look(Some(job(JobState::Review, 1)), &[finished])), ["finished"]);
+    let mut reopened = lease(LeaseState::Ended, ALPHA);
+    (reopened.reason, reopened.paid, reopened.fee) = (EndReason::Reopened as u8, 98_000, 2_000);
+    let mut waits = job(JobState::Waiting, 1);
+    waits.expires_at = 86_400;
+    assert_eq!(tell(&mut tracker, &look(Some(waits), &[reopened])), ["waiting", "settled"]);
 }
 
 #[test]

@@ -86,12 +86,12 @@ pub struct Array {
     pub uri_len: u8,
     /// Why it is over, see `gridlease_core::array::ArrayEnd`.
     pub reason: u8,
-    /// How often the pause was prolonged since a job found a provider.
-    pub quiet: u8,
     /// Zero.
-    pub pad: [u8; 1],
-    /// No task is opened before this, because nobody bid; zero otherwise.
-    pub not_before: u64,
+    pub pad: [u8; 2],
+    /// How long each of its jobs waits for a winner, in seconds.
+    pub wait_s: u32,
+    /// For how many seconds the buyer may reopen a job after its node finished; zero: for as long as it ran.
+    pub review_s: u32,
     /// Zero.
     pub reserved_space: [u8; 64],
 }

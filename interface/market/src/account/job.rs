@@ -30,7 +30,7 @@ pub struct BookEntry {
 }
 
 /// Job, at seeds `["job", purse, number]`, or `["job", array, number]` for a task. `header.state` is a `gridlease_core::job::JobState`, `header.due_ts` the end
-/// of the bidding window while it is open. Behind the fixed part follow `uri_len` bytes of the manifest's URI.
+/// of its wait while it waits for a bid, the end of the bidding window while it is open. Behind the fixed part follow `uri_len` bytes of the manifest's URI.
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Job {
@@ -56,7 +56,7 @@ pub struct Job {
     pub max_price: u64,
     /// Held by the job itself, in atoms; the lease holds its own.
     pub reserved: u64,
-    /// End of the bidding window.
+    /// End of the bidding window; zero while it waits for a bid.
     pub close_ts: u64,
     /// When it was posted.
     pub posted_ts: u64,
@@ -120,14 +120,29 @@ pub struct Job {
     pub replica: u8,
     /// Sealed bids that are not revealed.
     pub sealed: u8,
+    /// Which of the bids were entered for an automatic offer: the first is the lowest bit.
+    pub automatic: u8,
     /// Zero.
-    pub pad: [u8; 5],
-    /// First eight bytes of the addresses of providers that failed this job.
+    pub pad: [u8; 4],
+    /// First eight bytes of the addresses of providers that it goes on without, oldest first.
     pub excluded: [[u8; 8]; MAX_ATTEMPTS as usize],
     /// The bids, best first.
     pub book: [BookEntry; BOOK_SIZE],
     /// What its leases that are over owe and have paid, fee included, in atoms.
     pub spent: u64,
+    /// Until when it waits for a bid: no window opens that would end after it.
+    pub expires_at: u64,
+    /// Time from which the end of a sealed auction counts, see `gridlease_core::deadline`.
+    pub mark_ts: u64,
+    /// Slot at that time.
+    pub mark_slot: u64,
+    /// First eight bytes of authority, node key and payout account of the first provider that reported an error of the buyer's;
+    /// zero for none.
+    pub reporter: [[u8; 8]; 3],
+    /// How long it waits for a winner, in seconds.
+    pub wait_s: u32,
+    /// For how many seconds the buyer may reopen it after the node finished; zero: for as long as it ran.
+    pub review_s: u32,
 }
 
 impl Job {

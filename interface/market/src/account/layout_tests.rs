@@ -18,8 +18,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Offer>(), 376);
     assert_eq!(size_of::<Machine>(), 392);
     assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 960);
-    assert_eq!(size_of::<Lease>(), 616);
+    assert_eq!(size_of::<Job>(), 1_008);
+    assert_eq!(size_of::<Lease>(), 672);
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);
     assert_eq!(size_of::<PriceIndex>(), 1_616);

@@ -60,7 +60,7 @@ pub struct Lease {
     pub runway_end: u64,
     /// When the grace period ends; zero outside of it.
     pub grace_end: u64,
-    /// When it ended; zero before.
+    /// When it ended, or its node finished it; zero before.
     pub ended_ts: u64,
     /// Stake reserved for it at the award, in atoms.
     pub stake: u64,
@@ -74,9 +74,9 @@ pub struct Lease {
     pub challenge_end: u64,
     /// Since when it is down; zero while it is not.
     pub down_since: u64,
-    /// When the provider may leave without fault; zero without a notice.
+    /// When the lease is over by its provider's notice; zero without one.
     pub notice_end: u64,
-    /// Milliseconds that one slot is billed at most.
+    /// Milliseconds that a slot takes as a rule.
     pub slot_ms: u32,
     /// Exit code of the container, where one ran.
     pub exit_code: i32,
@@ -92,14 +92,32 @@ pub struct Lease {
     pub number: u8,
     /// 1 where `exit_code` was reported.
     pub has_exit: u8,
-    /// 1 for a durable job: earnings since the last checkpoint are held back.
-    pub durable: u8,
+    /// 1 where its unit is free again: from its finish on, or while its provider still waits for money.
+    pub unit_free: u8,
     /// 1 where the price index counted it.
     pub indexed: u8,
-    /// 1 where its stake and its unit are free again, while the provider still waits for money.
+    /// 1 where its stake is free again, while the provider still waits for money.
     pub released: u8,
     /// Credit that was taken from the stake so far, in atoms.
     pub collected: u64,
+    /// Owed by the buyer to the insurance fund, in atoms.
+    pub forfeited: u64,
+    /// Time from which its present deadline counts, see `gridlease_core::deadline`.
+    pub mark_ts: u64,
+    /// Slot at that time.
+    pub mark_slot: u64,
+    /// Until when the buyer may reopen the job, or when it accepted; zero before the node finished it.
+    pub review_end: u64,
+    /// When the last checkpoint was recorded; zero for none.
+    pub checkpoint_ts: u64,
+    /// Time between checkpoints in seconds; zero: none, else earnings since the last one are held back.
+    pub checkpoint_s: u32,
+    /// Seconds after its end for which its stake stands for a verification; zero: none.
+    pub verification_s: u32,
+    /// 1 where the node bid for it itself; 0 for an automatic or instant award.
+    pub own_bid: u8,
+    /// Zero.
+    pub pad: [u8; 7],
     /// Zero.
     pub reserved_space: [u8; 16],
 }

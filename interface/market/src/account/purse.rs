@@ -4,7 +4,7 @@ use anchor_lang::prelude::*;
 
 use super::Header;
 
-/// Purse, at seeds `["purse", owner]`. `balance = free + reserved + fees_owed`.
+/// Purse, at seeds `["purse", owner]`. `balance = free + reserved + fees_owed + forfeits_owed`.
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Purse {
@@ -60,6 +60,10 @@ pub struct Purse {
     pub guardian_period_s: u32,
     /// Zero.
     pub pad2: [u8; 4],
+    /// Owed to the insurance fund for starts that came to nothing and not swept, in atoms.
+    pub forfeits_owed: u64,
+    /// Ever owed to it so, in atoms.
+    pub forfeits: u64,
     /// Zero.
-    pub reserved_space: [u8; 64],
+    pub reserved_space: [u8; 48],
 }

@@ -2,7 +2,7 @@
 
 use gridlease_core::array::{Array as Rules, ArrayEnd, ArrayState, Shape, Task};
 use gridlease_core::job::{Mode, Terms};
-use gridlease_core::{Atoms, Now, PricePerHour, RuleResult, Seconds, UnixTs, invariant};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleResult, Seconds, invariant};
 
 use crate::account::Array;
 
@@ -16,6 +16,8 @@ impl Array {
             attempts: self.attempts,
             mode: Mode::Open,
             reveal: Seconds(self.reveal_s.into()),
+            wait: Seconds(self.wait_s.into()),
+            review: Seconds(self.review_s.into()),
         }
     }
 
@@ -39,8 +41,6 @@ impl Array {
             jobs: self.jobs,
             completed: self.completed,
             failed: self.failed,
-            not_before: UnixTs(self.not_before),
-            quiet: self.quiet,
         })
     }
 
@@ -56,15 +56,13 @@ impl Array {
         self.jobs = next.jobs;
         self.completed = next.completed;
         self.failed = next.failed;
-        self.not_before = next.not_before.0;
-        self.quiet = next.quiet;
         if next.state == ArrayState::Over {
             if self.ended_ts == 0 {
                 self.ended_ts = now.ts.0;
             }
             self.header.due_ts = self.ended_ts;
         } else {
-            self.header.due_ts = if next.openable() { now.ts.max(next.not_before).0 } else { 0 };
+            self.header.due_ts = if next.openable() { now.ts.0 } else { 0 };
         }
         Ok(())
     }

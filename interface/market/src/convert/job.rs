@@ -3,6 +3,7 @@
 use anchor_lang::prelude::Pubkey;
 use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::book::{Book, Entry};
+use gridlease_core::exclusion::Excluded;
 use gridlease_core::job::{EndReason, Job as Rules, JobState, Mode, Terms};
 use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::requirement::Requirement;
@@ -22,12 +23,15 @@ impl Job {
             // Posting takes no other byte.
             mode: Mode::from_byte(self.mode).unwrap_or_default(),
             reveal: Seconds(self.reveal_s.into()),
+            wait: Seconds(self.wait_s.into()),
+            review: Seconds(self.review_s.into()),
         }
     }
 
     /// What the job asks of a bidder.
     pub fn wanted(&self) -> Wanted {
-        Wanted { need: self.need(), max_duration: Seconds(self.max_duration_s.into()) }
+        let max_duration = Seconds(self.max_duration_s.into());
+        Wanted { need: self.need(), max_duration, funds: Atoms(self.reserved) }
     }
 
     /// A bidder for this job, for the rules.
@@ -51,21 +55,32 @@ impl Job {
             terms: self.terms(),
             reserved: Atoms(self.reserved),
             close_ts: UnixTs(self.close_ts),
+            mark: Now { slot: self.mark_slot, ts: UnixTs(self.mark_ts) },
             extensions: self.extensions,
             attempts_left: self.attempts_left,
             leases: self.leases,
+            bids: self.book_len,
+            expires_at: UnixTs(self.expires_at),
             reveal_end: UnixTs(self.reveal_end),
             sealed: self.sealed,
             sealed_bond: Atoms(self.sealed_bond),
         })
     }
 
-    /// Writes the job's moving parts back.
+    /// Writes the job's moving parts back. A job that counts no bids shows none: whoever stood in its book is free.
     pub fn set_rules(&mut self, next: &Rules, now: Now) {
         self.header.state = next.state as u8;
         self.reason = next.reason as u8;
         self.reserved = next.reserved.0;
         self.close_ts = next.close_ts.0;
+        self.mark_slot = next.mark.slot;
+        self.mark_ts = next.mark.ts.0;
+        self.expires_at = next.expires_at.0;
+        if next.bids == 0 && self.book_len != 0 {
+            self.book = Default::default();
+            self.automatic = 0;
+        }
+        self.book_len = next.bids;
         self.extensions = next.extensions;
         self.attempts_left = next.attempts_left;
         self.leases = next.leases;
@@ -74,7 +89,9 @@ impl Job {
         self.sealed_bond = next.sealed_bond.0;
         match next.state {
             JobState::Open => self.header.due_ts = next.award_ts().0,
-            JobState::Leased => self.header.due_ts = 0,
+            JobState::Waiting => self.header.due_ts = next.expires_at.0,
+            // What is due then is its lease's.
+            JobState::Leased | JobState::Review => self.header.due_ts = 0,
             JobState::Ended => {
                 if self.ended_ts == 0 {
                     self.ended_ts = now.ts.0;
@@ -92,12 +109,13 @@ impl Job {
     /// The book.
     pub fn book(&self) -> RuleResult<Book> {
         let mut entries = [Entry::default(); BOOK_SIZE];
-        for (entry, data) in entries.iter_mut().zip(&self.book) {
+        for (at, (entry, data)) in entries.iter_mut().zip(&self.book).enumerate() {
             *entry = Entry {
                 provider: data.provider.to_bytes(),
                 offer: data.offer,
                 score: data.score,
                 price: PricePerHour(data.price),
+                automatic: self.is_automatic(at),
                 tie: data.tie,
             };
         }
@@ -108,6 +126,10 @@ impl Job {
     /// Writes the book back.
     pub fn set_book(&mut self, book: &Book) {
         let entries = book.entries();
+        self.automatic = 0;
+        for (at, entry) in entries.iter().enumerate() {
+            self.automatic |= u8::from(entry.automatic) << at;
+        }
         for (at, data) in self.book.iter_mut().enumerate() {
             *data = entries.get(at).map_or_else(BookEntry::default, |entry| BookEntry {
                 provider: Pubkey::new_from_array(entry.provider),
@@ -121,27 +143,36 @@ impl Job {
         self.book_len = entries.len() as u8;
     }
 
+    /// Was the bid at place `at` of the book entered for an automatic offer?
+    pub fn is_automatic(&self, at: usize) -> bool {
+        at < BOOK_SIZE && self.automatic >> at & 1 == 1
+    }
+
     /// Takes the first `count` bids out of the book, without reading the others.
     pub fn drop_bids(&mut self, count: u8) {
         let count = count.min(self.book_len);
         self.book.rotate_left(usize::from(count));
         self.book_len -= count;
+        self.automatic = self.automatic.checked_shr(count.into()).unwrap_or(0);
         // Bytes behind the end are kept clean, so that an account never shows a bid that is gone.
         self.book.iter_mut().skip(self.book_len.into()).for_each(|entry| *entry = BookEntry::default());
     }
 
-    /// Did this provider fail the job before?
+    /// Does the job go on without this provider?
     pub fn excludes(&self, provider: &Pubkey) -> bool {
-        let mark = exclusion_mark(provider);
-        self.excluded.iter().take(usize::from(self.excluded_len)).any(|seen| *seen == mark)
+        self.exclusions().holds(&exclusion_mark(provider))
     }
 
-    /// Excludes a provider that failed the job. The list has room for one failure per attempt.
+    /// Goes on without a provider; the oldest of a full list may try again.
     pub fn exclude(&mut self, provider: &Pubkey) {
-        if let Some(slot) = self.excluded.get_mut(usize::from(self.excluded_len)) {
-            *slot = exclusion_mark(provider);
-            self.excluded_len += 1;
-        }
+        let mut excluded = self.exclusions();
+        excluded.put(exclusion_mark(provider));
+        self.excluded = excluded.marks;
+        self.excluded_len = excluded.len;
+    }
+
+    fn exclusions(&self) -> Excluded {
+        Excluded { marks: self.excluded, len: self.excluded_len }
     }
 
     /// State; `None` for a byte that this version does not know.
@@ -174,7 +205,7 @@ impl Job {
         Requirement::from(&self.requirement)
     }
 
-    /// Until when a bidder's offer must live at least: the earliest award.
+    /// The earliest award; zero while it waits for a bid.
     pub fn award_ts(&self) -> UnixTs {
         UnixTs(if self.sealed > 0 { self.close_ts.max(self.reveal_end) } else { self.close_ts })
     }

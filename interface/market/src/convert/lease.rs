@@ -20,13 +20,19 @@ impl Lease {
             paid: Atoms(self.paid),
             fee: Atoms(self.fee),
             refunded: Atoms(self.refunded),
+            forfeited: Atoms(self.forfeited),
+            mark: Now { slot: self.mark_slot, ts: UnixTs(self.mark_ts) },
+            awarded: UnixTs(self.awarded_ts),
             segment: Now { slot: self.segment_slot, ts: UnixTs(self.segment_ts) },
             start_deadline: UnixTs(self.start_deadline),
             ready_ts: UnixTs(self.ready_ts),
             runway_end: UnixTs(self.runway_end),
             grace_end: UnixTs(self.grace_end),
             ended_ts: UnixTs(self.ended_ts),
-            durable: self.durable == 1,
+            review_end: UnixTs(self.review_end),
+            verification: Seconds(self.verification_s.into()),
+            checkpoint_every: Seconds(self.checkpoint_s.into()),
+            checkpoint_ts: UnixTs(self.checkpoint_ts),
             confirmed: Atoms(self.confirmed),
             challenge_end: UnixTs(self.challenge_end),
             challenge_gross: Atoms(self.challenge_gross),
@@ -53,6 +59,10 @@ impl Lease {
         self.paid = next.paid.0;
         self.fee = next.fee.0;
         self.refunded = next.refunded.0;
+        self.forfeited = next.forfeited.0;
+        self.mark_slot = next.mark.slot;
+        self.mark_ts = next.mark.ts.0;
+        self.awarded_ts = next.awarded.0;
         self.segment_slot = next.segment.slot;
         self.segment_ts = next.segment.ts.0;
         self.start_deadline = next.start_deadline.0;
@@ -60,12 +70,16 @@ impl Lease {
         self.runway_end = next.runway_end.0;
         self.grace_end = next.grace_end.0;
         self.ended_ts = next.ended_ts.0;
-        self.durable = next.durable.into();
+        self.review_end = next.review_end.0;
+        self.verification_s = u32::try_from(next.verification.0).map_err(|_| RuleError::Overflow)?;
+        self.checkpoint_s = u32::try_from(next.checkpoint_every.0).map_err(|_| RuleError::Overflow)?;
+        self.checkpoint_ts = next.checkpoint_ts.0;
         self.confirmed = next.confirmed.0;
         self.challenge_end = next.challenge_end.0;
         self.challenge_gross = next.challenge_gross.0;
         self.down_since = next.down_since.0;
-        // Both are bounded far below 32 bits: a day of credit, 720 hours of notice.
+        // These are bounded far below 32 bits: a day of credit, 720 hours of notice, 72 hours of verification, a day between
+        // checkpoints.
         self.credited_s = u32::try_from(next.credited.0).map_err(|_| RuleError::Overflow)?;
         self.credit = next.credit.0;
         self.collected = next.collected.0;
@@ -77,6 +91,11 @@ impl Lease {
     /// State; `None` for a byte that this version does not know.
     pub fn state(&self) -> Option<LeaseState> {
         LeaseState::from_byte(self.header.state).ok()
+    }
+
+    /// Who made the open liveness challenge, where one is open.
+    pub fn open_challenger(&self) -> Option<anchor_lang::prelude::Pubkey> {
+        (self.challenge_end != 0).then_some(self.challenger)
     }
 
     /// Why it ended.

@@ -11,7 +11,12 @@ use crate::account::Purse;
 impl Purse {
     /// The purse's amounts.
     pub fn amounts(&self) -> Amounts {
-        Amounts { balance: Atoms(self.balance), reserved: Atoms(self.reserved), fees_owed: Atoms(self.fees_owed) }
+        Amounts {
+            balance: Atoms(self.balance),
+            reserved: Atoms(self.reserved),
+            fees_owed: Atoms(self.fees_owed),
+            forfeits_owed: Atoms(self.forfeits_owed),
+        }
     }
 
     /// Writes the purse's amounts back, after they were checked.
@@ -20,6 +25,7 @@ impl Purse {
         self.balance = next.balance.0;
         self.reserved = next.reserved.0;
         self.fees_owed = next.fees_owed.0;
+        self.forfeits_owed = next.forfeits_owed.0;
         Ok(())
     }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bytemuck::Zeroable as _;
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{self, EndReason, JobState, Unawarded};
-use gridlease_core::lease::Ran;
+use gridlease_core::job::{self, EndReason, JobState};
+use gridlease_core::lease::{LeaseState, Ran};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, UnixTs, bond, invariant, lease as lease_rules};
+use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
 use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, VERSION, offer_state};
-use gridlease_sdk::{account::BookEntry, address};
+use gridlease_sdk::address;
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
@@ -90,7 +90,8 @@ impl Market {
         let now = at(START + WINDOW + 20);
         let mut job = market.job_of(1).rules().unwrap();
         let released = job.on_ready().unwrap();
-        write_job(market.job_of(1), &job, now);
+        market.job_of(1).set_book(&Book::new());
+        market.job_of(1).set_rules(&job, now);
         let mut amounts = market.purse.amounts();
         amounts.release(released).unwrap();
         market.write_purse(amounts);
@@ -140,10 +141,11 @@ impl Market {
         (job.max_duration_s, job.window_s) = (u32::try_from(DURATION).unwrap(), u32::try_from(WINDOW).unwrap());
         job.weights = gridlease_core::limits::DEFAULT_WEIGHTS;
         job.attempts = 3;
+        job.wait_s = 86_400;
         job.requirement.memory_mib = 4_096;
         job.header.state = JobState::Open as u8;
-        let posted = job::Job::post(job.rules().unwrap().terms, UnixTs(close_ts - WINDOW)).unwrap();
-        write_job(&mut job, &posted, at(START));
+        let posted = job::Job::post(job.terms(), at(close_ts - WINDOW)).unwrap();
+        job.set_rules(&posted, at(START));
         let mut amounts = self.purse.amounts();
         amounts.reserve(posted.reserved).unwrap();
         self.write_purse(amounts);
@@ -155,16 +157,14 @@ impl Market {
         let job = self.jobs.get_mut(&key("job", number)).unwrap();
         let mut rules = job.rules().unwrap();
         let back = rules.cancel().unwrap();
-        write_job(job, &rules, at(START));
+        job.set_rules(&rules, at(START));
         let mut amounts = self.purse.amounts();
         amounts.release(back).unwrap();
         self.write_purse(amounts);
     }
 
     pub(super) fn exclude(&mut self, job: u8, provider: u8) {
-        let job = self.job_of(job);
-        job.excluded[0].copy_from_slice(&key("provider", provider).as_ref()[..8]);
-        job.excluded_len = 1;
+        self.job_of(job).exclude(&key("provider", provider));
     }
 
     pub(super) fn job_of(&mut self, number: u8) -> &mut Job {
@@ -186,7 +186,12 @@ impl Market {
 
     pub(super) fn finish(&mut self, job: u8, reason: EndReason, now: Now) {
         let mut back = Atoms::ZERO;
-        self.change_lease(job, |lease| back = lease.finish(reason, Ran::WHOLE, now).unwrap());
+        self.change_lease(job, |lease| back = lease.finish(reason, Ran::WHOLE, Seconds::ZERO, now).unwrap());
+        let finished = self.lease_of(job).state() == Some(LeaseState::Finished);
+        if finished {
+            // The buyer accepts at once.
+            self.change_lease(job, |lease| lease.accept(now).unwrap());
+        }
         self.end_job(&address::lease(&key("job", job), 0), reason, back, now);
     }
 
@@ -229,9 +234,7 @@ impl Market {
                 self.change(&keys.lease, |lease| back = lease.fail_start(false, now).unwrap());
                 self.end_job(&keys.lease, EndReason::NoStart, back, now);
                 let job = self.jobs.get_mut(&keys.job).unwrap();
-                let (at, mark) = (usize::from(job.excluded_len), &keys.provider.as_ref()[..8]);
-                job.excluded[at].copy_from_slice(mark);
-                job.excluded_len += 1;
+                job.exclude(&keys.provider);
             }
             Step::Expire(keys) => {
                 let mut back = None;
@@ -240,6 +243,15 @@ impl Market {
                 if self.leases[&keys.lease].state().unwrap().is_over() {
                     self.end_job(&keys.lease, reason, back.unwrap(), now);
                 }
+            }
+            Step::ExpireJob { job, .. } => {
+                let job = self.jobs.get_mut(job).unwrap();
+                let mut rules = job.rules().unwrap();
+                let back = rules.expire(now.ts).unwrap();
+                job.set_rules(&rules, now);
+                let mut amounts = self.purse.amounts();
+                amounts.release(back).unwrap();
+                self.write_purse(amounts);
             }
             Step::Settle(keys) => {
                 let mut amounts = self.purse.amounts();
@@ -251,7 +263,7 @@ impl Market {
             }
             Step::CloseLease(keys) => {
                 let lease = self.leases.remove(&keys.lease).unwrap();
-                lease.rules().unwrap().check_close().unwrap();
+                lease.rules().unwrap().check_close(now).unwrap();
                 self.offers.get_mut(&keys.offer).unwrap().units_free += 1;
             }
             Step::CloseJob { job, .. } => {
@@ -278,12 +290,11 @@ impl Market {
         rules.check_bid(price, now.ts).unwrap();
         let score = score(&weights, &merit, price, max).unwrap();
         let tie = u64::from(provider.to_bytes()[0]);
-        let entry = Entry { provider: provider.to_bytes(), offer: number, score, price, tie };
-        if book.insert(entry).unwrap().leads {
-            rules.on_lead(now.ts).unwrap();
-        }
-        write_job(job, &rules, now);
-        write_book(job, &book);
+        let entry = Entry { provider: provider.to_bytes(), offer: number, score, price, automatic: true, tie };
+        let leads = book.insert(entry).unwrap().leads;
+        rules.on_bid(leads, book.len(), now).unwrap();
+        job.set_book(&book);
+        job.set_rules(&rules, now);
     }
 
     fn award(&mut self, address: &Pubkey, number: u8, now: Now) {
@@ -292,7 +303,7 @@ impl Market {
         assert_eq!(rules.leases, number);
         match book.pop_best() {
             Some(entry) => {
-                let handed = rules.award(entry.price, now.ts).unwrap();
+                let handed = rules.award(entry.price, now).unwrap();
                 let deadline = job::start_deadline(now.ts, job.image_mb).unwrap();
                 let mut lease = Lease::zeroed();
                 lease.header.version = VERSION;
@@ -301,21 +312,18 @@ impl Market {
                 lease.offer = address::offer(&lease.provider, entry.offer);
                 lease.bond = self.providers[&lease.provider].bond;
                 lease.stake = bond::lease_reservation(entry.price, rules.terms.max_duration).unwrap().0;
-                write_lease(&mut lease, &lease_rules::Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, deadline));
+                let opened = lease_rules::Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, now, deadline);
+                lease.set_rules(&opened).unwrap();
                 self.offers.get_mut(&lease.offer).unwrap().units_free -= 1;
                 self.leases.insert(address::lease(address, number), lease);
             }
             None => {
-                if let Unawarded::Refunded(back) = rules.unawarded(now.ts).unwrap() {
-                    let mut amounts = self.purse.amounts();
-                    amounts.release(back).unwrap();
-                    (self.purse.balance, self.purse.reserved) = (amounts.balance.0, amounts.reserved.0);
-                }
+                rules.unawarded(now).unwrap();
             }
         }
         let job = self.jobs.get_mut(address).unwrap();
-        write_job(job, &rules, now);
-        write_book(job, &book);
+        job.set_book(&book);
+        job.set_rules(&rules, now);
     }
 
     /// What `lease` returned goes to its job, which goes on or ends.
@@ -323,9 +331,8 @@ impl Market {
         let lease = self.leases[lease];
         let job = self.jobs.get_mut(&lease.job).unwrap();
         let mut rules = job.rules().unwrap();
-        let bidders = job.bids().len();
-        let released = rules.on_lease_end(reason, back, PricePerHour(lease.price), bidders, now.ts).unwrap();
-        write_job(job, &rules, now);
+        let released = rules.on_lease_end(reason, back, PricePerHour(lease.price), false, now.ts).unwrap();
+        job.set_rules(&rules, now);
         let mut amounts = self.purse.amounts();
         amounts.release(released).unwrap();
         self.write_purse(amounts);
@@ -340,7 +347,7 @@ impl Market {
         let mut rules = lease.rules().unwrap();
         change(&mut rules);
         invariant::lease(&rules).unwrap();
-        write_lease(lease, &rules);
+        lease.set_rules(&rules).unwrap();
     }
 
     fn write_purse(&mut self, amounts: gridlease_core::purse::Purse) {
@@ -355,44 +362,4 @@ fn put<T: Kind>(view: &mut View, address: &Pubkey, value: &T) {
     data.extend_from_slice(bytemuck::bytes_of(value));
     let account = Account { lamports: 1, data, owner: T::owner(), ..Account::default() };
     assert_eq!(view.apply(address, Some(&account)), Applied::Changed);
-}
-
-fn write_job(job: &mut Job, rules: &job::Job, now: Now) {
-    job.header.state = rules.state as u8;
-    job.reason = rules.reason as u8;
-    (job.reserved, job.close_ts) = (rules.reserved.0, rules.close_ts.0);
-    (job.extensions, job.attempts_left, job.leases) = (rules.extensions, rules.attempts_left, rules.leases);
-    if rules.state == JobState::Ended {
-        job.ended_ts = now.ts.0;
-    }
-}
-
-fn write_book(job: &mut Job, book: &Book) {
-    job.book = Default::default();
-    for (to, from) in job.book.iter_mut().zip(book.entries()) {
-        *to = BookEntry {
-            provider: Pubkey::new_from_array(from.provider),
-            price: from.price.0,
-            tie: from.tie,
-            offer: from.offer,
-            score: from.score,
-        };
-    }
-    job.book_len = u8::try_from(book.entries().len()).unwrap();
-}
-
-fn write_lease(lease: &mut Lease, rules: &lease_rules::Lease) {
-    lease.header.state = rules.state as u8;
-    lease.reason = rules.reason as u8;
-    (lease.price, lease.slot_ms, lease.fee_bps) = (rules.price.0, rules.slot_ms, Bps::get(rules.fee_bps));
-    (lease.reserved, lease.base, lease.paid) = (rules.reserved.0, rules.base.0, rules.paid.0);
-    (lease.fee, lease.refunded) = (rules.fee.0, rules.refunded.0);
-    (lease.segment_slot, lease.segment_ts) = (rules.segment.slot, rules.segment.ts.0);
-    (lease.start_deadline, lease.ready_ts) = (rules.start_deadline.0, rules.ready_ts.0);
-    (lease.runway_end, lease.grace_end, lease.ended_ts) = (rules.runway_end.0, rules.grace_end.0, rules.ended_ts.0);
-    (lease.durable, lease.confirmed, lease.notice_end) = (rules.durable.into(), rules.confirmed.0, rules.notice_end.0);
-    (lease.challenge_end, lease.challenge_gross) = (rules.challenge_end.0, rules.challenge_gross.0);
-    (lease.down_since, lease.credited_s) = (rules.down_since.0, u32::try_from(rules.credited.0).unwrap());
-    (lease.credit, lease.collected) = (rules.credit.0, rules.collected.0);
-    lease.notice_s = u32::try_from(rules.notice.0).unwrap();
 }

@@ -40,8 +40,8 @@ pub struct TaskOpened {
     pub reserved: u64,
     /// Its jobs, a replica each.
     pub jobs: Vec<Pubkey>,
-    /// End of the bidding window.
-    pub close_ts: u64,
+    /// Until when they wait for a bid.
+    pub expires_at: u64,
 }
 
 /// The account of a task's job is gone.

@@ -43,7 +43,7 @@ pub struct Withdrawn {
     pub balance: u64,
 }
 
-/// Fees went from a purse to the treasury and the insurance fund.
+/// Fees and forfeits went from a purse to the treasury and the insurance fund.
 #[event]
 pub struct FeesSwept {
     /// The purse.
@@ -142,8 +142,8 @@ pub struct JobPosted {
     pub reserved: u64,
     /// SHA-256 of the manifest.
     pub manifest_hash: [u8; 32],
-    /// End of the bidding window.
-    pub close_ts: u64,
+    /// Until when it waits for a bid.
+    pub expires_at: u64,
 }
 
 /// A bid entered the book.
@@ -190,15 +190,13 @@ pub struct JobAwarded {
     pub start_deadline: u64,
 }
 
-/// Nobody took the job; it takes bids again.
+/// Nobody in the book could take the job; it waits for bids again.
 #[event]
-pub struct JobReopened {
+pub struct JobWaits {
     /// The job.
     pub job: Pubkey,
-    /// Attempts left.
-    pub attempts_left: u8,
-    /// End of the new window.
-    pub close_ts: u64,
+    /// Until when it waits.
+    pub expires_at: u64,
 }
 
 /// A job ended.
@@ -257,6 +255,44 @@ pub struct ToppedUp {
     pub runway_end: u64,
 }
 
+/// The node says that the work is done; what the lease returned is held by the job until the buyer accepts or reopens it.
+#[event]
+pub struct LeaseFinished {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The job.
+    pub job: Pubkey,
+    /// Reason, see `gridlease_core::job::EndReason`.
+    pub reason: u8,
+    /// Exit code, where one was reported.
+    pub exit_code: Option<i32>,
+    /// Everything it owes or has paid, fee included.
+    pub gross: u64,
+    /// Atoms that the lease returned to its job.
+    pub refunded: u64,
+    /// Until when the buyer may reopen the job.
+    pub review_end: u64,
+    /// Root over the outputs.
+    pub result_hash: [u8; 32],
+    /// Last link of the log's hash chain.
+    pub log_hash: [u8; 32],
+}
+
+/// A start came to nothing without a fault: what each side owes the insurance fund for it.
+#[event]
+pub struct StartUndone {
+    /// The lease.
+    pub lease: Pubkey,
+    /// Its provider.
+    pub provider: Pubkey,
+    /// Reason, see `gridlease_core::job::EndReason`.
+    pub reason: u8,
+    /// Atoms out of the buyer's reservation, swept later.
+    pub buyer: u64,
+    /// Atoms slashed from the stake behind the lease.
+    pub stake: u64,
+}
+
 /// A lease ended after it had been awarded. What it returned went to its job, which goes on or ends with it.
 #[event]
 pub struct LeaseEnded {
@@ -274,9 +310,11 @@ pub struct LeaseEnded {
     pub refunded: u64,
     /// Atoms that the job returned to the purse; zero where it goes on.
     pub released: u64,
+    /// Atoms that the buyer owes the insurance fund.
+    pub forfeited: u64,
     /// State of the job after, see `gridlease_core::job::JobState`.
     pub job_state: u8,
-    /// Where the job takes bids again, the end of its window.
+    /// Where the next bid of its book follows at once, this moment; zero where the job waits or has ended.
     pub close_ts: u64,
     /// Root over the outputs.
     pub result_hash: [u8; 32],

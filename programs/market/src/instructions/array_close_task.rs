@@ -57,7 +57,7 @@ pub fn close_task(ctx: Context<CloseTask>) -> Result<()> {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut amounts = purse.amounts();
         let mut next = array.rules().or_rule()?;
-        let closed = next.close_job(Task(before), replica, &ended, amounts.free().or_rule()?, now.ts).or_rule()?;
+        let closed = next.close_job(Task(before), replica, &ended, amounts.free().or_rule()?).or_rule()?;
         if !closed.added.is_zero() {
             amounts.reserve(closed.added).or_rule()?;
         }

@@ -40,7 +40,7 @@ pub struct OpenTask<'info> {
 }
 
 /// The next task of an array shall be opened by anybody: a job for each replica, with the cap reserved that the array held
-/// for it, and a bidding window that begins now. A task that was opened before, and an array that is over, stay as they are.
+/// for it, which waits for its first bid. A task that was opened before, and an array that is over, stay as they are.
 pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Result<()> {
     let now = now()?;
     let (due, opened, shape, bytes) = {
@@ -48,7 +48,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         let due = UnixTs(array.header.due_ts);
         let mut next = array.rules().or_rule()?;
         let free = ctx.accounts.purse.load()?.amounts().free().or_rule()?;
-        let Some(opened) = next.open_task(task, free, now.ts).or_rule()? else {
+        let Some(opened) = next.open_task(task, free).or_rule()? else {
             return Ok(()); // stale: somebody was faster, or it is over
         };
         require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
@@ -81,7 +81,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         let mut data = array.try_borrow_mut_data()?;
         *data.get_mut(bytes).ok_or_else(|| rule(RuleError::InvariantBroken))? = Task::opened(replicas).0;
     }
-    let (jobs, close_ts) = open_jobs(&ctx, task, replicas, shape.uri_len, now)?;
+    let (jobs, expires_at) = open_jobs(&ctx, task, replicas, shape.uri_len, now)?;
     if replicas > 1 {
         open_group(&ctx, task, replicas)?;
     }
@@ -94,7 +94,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
             added: opened.added.0,
             reserved: opened.handed.0 / u64::from(replicas),
             jobs,
-            close_ts,
+            expires_at,
         },
     )?;
     let besides = pay_rent(&ctx, &shape)?;
@@ -123,7 +123,7 @@ fn open_jobs<'info>(
     now: Now,
 ) -> Result<(Vec<Pubkey>, u64)> {
     let mut jobs = Vec::with_capacity(replicas.into());
-    let mut close_ts = 0;
+    let mut expires_at = 0;
     for replica in 0..replicas {
         let info = new_account(ctx, replica)?;
         let number = u64::from(task) * u64::from(replicas) + u64::from(replica);
@@ -132,10 +132,10 @@ fn open_jobs<'info>(
         require_keys_eq!(info.key(), address, MarketError::Unrelated);
         let seeds: &[&[u8]] = &[JOB_SEED, array_key.as_ref(), &number_bytes, &[bump]];
         lamports::open_unfunded(info, Job::space(uri_len.into()), seeds)?;
-        close_ts = write_job(&ctx.accounts.array, info, Place { task, replica, number, bump }, now)?;
+        expires_at = write_job(&ctx.accounts.array, info, Place { task, replica, number, bump }, now)?;
         jobs.push(address);
     }
-    Ok((jobs, close_ts))
+    Ok((jobs, expires_at))
 }
 
 /// Where a job stands in its array.
@@ -153,7 +153,7 @@ fn new_account<'info>(ctx: &Context<'info, OpenTask<'info>>, at: u8) -> Result<&
     Ok(info)
 }
 
-/// Writes the job from the array's template; returns the end of its window.
+/// Writes the job from the array's template; returns until when it waits for a bid.
 fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now: Now) -> Result<u64> {
     let array_key = array.key();
     let of_array = array.to_account_info();
@@ -181,6 +181,8 @@ fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now
     job.notice_s = template.notice_s;
     job.checkpoint_s = template.checkpoint_s;
     job.image_mb = template.image_mb;
+    job.wait_s = template.wait_s;
+    job.review_s = template.review_s;
     job.task = place.task.into();
     job.replica = if template.replicas > 1 { place.replica + 1 } else { 0 };
     job.attempts = template.attempts;
@@ -189,7 +191,7 @@ fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now
     job.manifest_place = template.manifest_place;
     job.uri_len = template.uri_len;
 
-    let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
+    let posted = rules::Job::post(job.terms(), now).or_rule()?;
     require!(posted.reserved.0 == template.cap, MarketError::Unrelated); // the array handed out its cap
     job.set_rules(&posted, now);
     let range = template.uri_range();
@@ -197,7 +199,7 @@ fn write_job(array: &AccountLoader<Array>, info: &AccountInfo, place: Place, now
     let of_array = of_array.try_borrow_data()?;
     let text = of_array.get(range).ok_or(MarketError::BadString)?;
     uri.get_mut(..text.len()).ok_or(MarketError::BadString)?.copy_from_slice(text);
-    Ok(posted.close_ts.0)
+    Ok(posted.expires_at.0)
 }
 
 fn open_group<'info>(ctx: &Context<'info, OpenTask<'info>>, task: u16, replicas: u8) -> Result<()> {

@@ -157,6 +157,8 @@ fn write(
     array.notice_s = args.notice_s;
     array.checkpoint_s = args.checkpoint_s;
     array.image_mb = args.image_mb;
+    array.wait_s = args.wait_s;
+    array.review_s = args.review_s;
     array.count = shape.count;
     array.quorum = shape.quorum;
     array.replicas = shape.replicas;

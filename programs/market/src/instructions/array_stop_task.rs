@@ -3,8 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
+use gridlease_core::lease::LeaseState;
 
-use super::end_lease::{Ending, Outcome};
+use super::end_lease::Ending;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -65,7 +66,7 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;
         let mut next = job.rules().or_rule()?;
-        if next.state != JobState::Open {
+        if !matches!(next.state, JobState::Open | JobState::Waiting) {
             return Ok(()); // stale
         }
         let back = next.cancel().or_rule()?;
@@ -87,7 +88,7 @@ pub fn cancel_task(ctx: Context<CancelTask>) -> Result<()> {
 }
 
 /// Of an array of which enough tasks completed, the lease of any other shall be stopped by anybody, as its buyer would:
-/// what is owed is fixed, and the rest returned to the purse. On a lease that is over, nothing changes.
+/// what is owed is fixed, and the rest returned to the purse. On a lease that is over or finished, nothing changes.
 pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
     let now = now()?;
     let due = {
@@ -98,7 +99,7 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
     let event = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules().or_rule()?;
-        if next.state.is_over() {
+        if next.state.is_over() || next.state == LeaseState::Finished {
             return Ok(()); // stale
         }
         let back = next.stop(now).or_rule()?;
@@ -109,7 +110,7 @@ pub fn stop_task(ctx: Context<StopTask>) -> Result<()> {
             job: &mut *ctx.accounts.job.load_mut()?,
             purse: &mut *ctx.accounts.purse.load_mut()?,
         }
-        .write(&next, back, &Outcome::default(), now)?
+        .write(&next, back, None, now)?
     };
     tell(&ctx.accounts.event_authority, &event)?;
     let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());

@@ -1,17 +1,17 @@
 //! Awards a job to the best bidder that is still good.
 
 use anchor_lang::prelude::*;
-use gridlease_core::job::{self as rules, JobState, Unawarded};
-use gridlease_core::{Now, UnixTs};
+use gridlease_core::UnixTs;
+use gridlease_core::job::JobState;
 use program_common::require;
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
-use crate::event::{BidsDropped, DroppedBid, JobEnded, JobReopened};
+use crate::event::{BidsDropped, DroppedBid, JobWaits};
 use crate::kin;
-use crate::lamports::pay_tip;
+use crate::lamports::pay_award_tip;
 use crate::state::{Config, Job, Purse};
 use staking_interface::ID as STAKING_ID;
 
@@ -25,8 +25,7 @@ pub struct Award<'info> {
     /// Written.
     #[account(mut, has_one = purse @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
-    /// Written where the job ends without a lease.
-    #[account(mut)]
+    /// Read.
     pub purse: AccountLoader<'info, Purse>,
     /// The next lease of this job.
     /// CHECK: created here, which checks its seeds.
@@ -73,9 +72,9 @@ impl<'info> Award<'info> {
 }
 
 /// Once the window is over, the first bidder of the book that is still good shall get the lease; those before it shall be
-/// dropped, and those among them that are bad by their own doing (offer withdrawn or expired, stake taken out) be charged a
-/// fault. With nobody left the job shall take bids again while attempts remain, else end and return its reservation.
-/// On a job that is not open, nothing changes. No outcome depends on who calls.
+/// dropped, and those among them that are bad by their own doing (offer withdrawn, stake taken out) be charged a fault. With nobody
+/// left the job shall wait for bids again. On a job that is not open, nothing changes. An award that leases earns a tip, late or
+/// not; any other earns nothing. No outcome depends on who calls.
 pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
     let now = now()?;
     let job_key = ctx.accounts.job.key();
@@ -84,16 +83,22 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
     let (due, outcome) = {
         let mut job = ctx.accounts.job.load_mut()?;
         let due = UnixTs(job.header.due_ts);
-        let moving = job.rules().or_rule()?;
+        let mut moving = job.rules().or_rule()?;
         if moving.state != JobState::Open {
             return Ok(()); // stale: somebody was faster
         }
-        moving.check_award(now.ts).or_rule()?;
+        if moving.see_reveal_end(now) {
+            // Its end is a minute and sixty slots from now: the chain may have stood still.
+            job.set_rules(&moving, now);
+            return Ok(());
+        }
+        moving.check_award(now).or_rule()?;
         let (group, candidates) = kin::split(&job, ctx.remaining_accounts)?;
         let asked = Asked { job: &job, wanted: job.wanted(), rents, now, group };
         let winner = choose(&asked, candidates, &mut dropped)?;
         let unseen = usize::from(job.book_len) > dropped.len();
         let Asked { rents, .. } = asked;
+        moving.drop_bids(dropped.len());
         let outcome = match winner {
             Some(taken) => {
                 // A book has at most eight entries.
@@ -105,39 +110,31 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
             None if unseen => {
                 require!(!dropped.is_empty(), MarketError::CandidateMissing);
                 job.drop_bids(dropped.len() as u8);
+                job.set_rules(&moving, now);
                 Outcome::Unfinished
             }
             None => {
-                job.drop_bids(dropped.len() as u8);
-                unawarded(&mut job, moving, &ctx.accounts.purse, now)?
+                moving.unawarded(now).or_rule()?;
+                job.set_rules(&moving, now);
+                Outcome::Waits { expires_at: moving.expires_at.0 }
             }
         };
         (due, outcome)
     };
-    // Dropping bids alone earns nothing: else a keeper had a tip for each bidder that it passes in a transaction of its own.
-    let earns = !matches!(outcome, Outcome::Unfinished);
     if !dropped.is_empty() {
         tell(&ctx.accounts.event_authority, &BidsDropped { job: job_key, bids: dropped })?;
     }
     match outcome {
         Outcome::Unfinished => {}
-        Outcome::Reopened { attempts_left, close_ts } => {
-            tell(&ctx.accounts.event_authority, &JobReopened { job: job_key, attempts_left, close_ts })?;
-        }
-        Outcome::Ended { reason, refunded } => {
-            tell(
-                &ctx.accounts.event_authority,
-                &JobEnded { job: job_key, purse: ctx.accounts.purse.key(), reason, refunded },
-            )?;
+        Outcome::Waits { expires_at } => {
+            tell(&ctx.accounts.event_authority, &JobWaits { job: job_key, expires_at })?;
         }
         Outcome::Awarded(awarded, taken, rents) => {
             tell(&ctx.accounts.event_authority, &awarded)?;
             ctx.accounts.opening().fund(&taken, &rents)?;
+            let (job, lease) = (ctx.accounts.job.as_ref(), ctx.accounts.lease.as_ref());
+            pay_award_tip(&ctx.accounts.event_authority, job, ctx.accounts.tip_to.as_ref(), lease, due, now.ts)?;
         }
-    }
-    if earns {
-        let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
-        pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)?;
     }
     Ok(())
 }
@@ -149,19 +146,10 @@ enum Outcome<'info> {
     Awarded(crate::event::JobAwarded, Taken<'info>, Rents),
     /// Every bidder passed was bad; others stand behind them.
     Unfinished,
-    /// The job takes bids again.
-    Reopened {
-        /// Attempts left.
-        attempts_left: u8,
-        /// End of the new window.
-        close_ts: u64,
-    },
-    /// The job is over.
-    Ended {
-        /// Why.
-        reason: u8,
-        /// What goes back to the purse.
-        refunded: u64,
+    /// The job waits for bids again.
+    Waits {
+        /// Until when.
+        expires_at: u64,
     },
 }
 
@@ -172,32 +160,12 @@ fn choose<'info>(
     dropped: &mut Vec<DroppedBid>,
 ) -> Result<Option<Taken<'info>>> {
     let bids = asked.job.book.iter().take(asked.job.book_len.into());
-    for (bid, three) in bids.zip(accounts.chunks_exact(3)) {
+    for (at, (bid, three)) in bids.zip(accounts.chunks_exact(3)).enumerate() {
         let Some(candidate) = Candidate::of(three) else { break };
-        match candidate.take(asked, Some(bid))? {
+        match candidate.take(asked, Some((bid, asked.job.is_automatic(at))))? {
             Ok(taken) => return Ok(Some(taken)),
             Err(drop) => dropped.push(drop),
         }
     }
     Ok(None)
-}
-
-fn unawarded<'info>(
-    job: &mut Job,
-    mut next: rules::Job,
-    purse: &AccountLoader<Purse>,
-    now: Now,
-) -> Result<Outcome<'info>> {
-    let outcome = next.unawarded(now.ts).or_rule()?;
-    job.set_rules(&next, now);
-    match outcome {
-        Unawarded::Reopened => Ok(Outcome::Reopened { attempts_left: next.attempts_left, close_ts: next.close_ts.0 }),
-        Unawarded::Refunded(back) => {
-            let mut purse = purse.load_mut()?;
-            let mut amounts = purse.amounts();
-            amounts.release(back).or_rule()?;
-            purse.set_amounts(amounts).or_rule()?;
-            Ok(Outcome::Ended { reason: next.reason as u8, refunded: back.0 })
-        }
-    }
 }

@@ -1,12 +1,9 @@
 //! The node records a checkpoint of a durable job, or gives notice.
 
 use anchor_lang::prelude::*;
-use gridlease_core::RuleError;
-use program_common::require;
-
 use crate::clock::now;
 use crate::emit::tell;
-use crate::error::{MarketError, OrRule, rule};
+use crate::error::{MarketError, OrRule};
 use crate::event::{CheckpointWritten, NoticeGiven};
 use crate::state::{Job, Lease, Offer, Provider};
 
@@ -42,18 +39,15 @@ pub struct GiveNotice<'info> {
     pub lease: AccountLoader<'info, Lease>,
 }
 
-/// In a durable job the node shall record each checkpoint, numbered upward: what was accrued until then is confirmed and can
-/// be paid; what comes after it is held back until the next one or the end.
+/// In a durable job the node shall record each checkpoint, one after the other and no closer than a quarter of the time that the
+/// job asked for: what was accrued until then is confirmed and can be paid; what comes after it is held back until the next one or the end.
 pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64) -> Result<()> {
     let now = now()?;
     let confirmed = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules().or_rule()?;
-        next.checkpoint(now).or_rule()?;
         let mut job = ctx.accounts.job.load_mut()?;
-        if seq <= job.checkpoint_seq {
-            return Err(rule(RuleError::StaleCheckpoint));
-        }
+        next.checkpoint(seq, job.checkpoint_seq, now).or_rule()?;
         job.checkpoint_seq = seq;
         job.checkpoint_hash = hash;
         job.checkpoint_bytes = bytes;
@@ -66,8 +60,7 @@ pub fn checkpoint(ctx: Context<Checkpoint>, seq: u32, hash: [u8; 32], bytes: u64
 }
 
 /// Where a notice was agreed (two minutes with a spot offer), the provider shall be able to give it, and anyone for a machine that
-/// is retired; when it is over, the
-/// node may finish the lease with the reason "notice", which is no fault. A second notice changes nothing.
+/// is retired; when it is over, the lease is over without a fault, and anyone may say so (`expire`). A second notice changes nothing.
 pub fn give_notice(ctx: Context<GiveNotice>) -> Result<()> {
     let now = now()?;
     let signer = ctx.accounts.signer.key();

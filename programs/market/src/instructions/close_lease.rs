@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use program_common::require;
 
+use super::finish::free_unit;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
@@ -59,27 +60,33 @@ pub struct CloseLease<'info> {
 
 /// A lease that is over shall set its stake and its unit free and grow the provider's history by one; once it owes nothing,
 /// its account is closed and its rent back with the offer that paid it. Where money cannot be paid yet, the call does the
-/// first part, and a later one the second.
+/// first part, and a later one the second. A unit that its node's finish set free is free already.
 pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     let lease_key = ctx.accounts.lease.key();
     let now = now()?;
     let (due, releases, closed) = {
         let lease = ctx.accounts.lease.load()?;
         let rules = lease.rules().or_rule()?;
-        rules.check_release().or_rule()?;
-        let releases = lease.released == 0;
-        if rules.check_close().is_err() {
+        rules.check_release(now).or_rule()?;
+        let (releases, frees) = (lease.released == 0, lease.unit_free == 0);
+        let mut offer = ctx.accounts.offer.load_mut()?;
+        if rules.check_paid().is_err() {
             if !releases {
                 return Ok(()); // it still waits for money
+            }
+            if frees {
+                free_unit(&mut offer)?;
             }
             (rules.due(), true, None)
         } else {
             let mut record = ctx.accounts.provider.load_mut()?;
             record.leases = record.leases.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
             record.earned = record.earned.saturating_add(lease.paid);
-            add_closed(&mut record, &ctx.accounts.offer.load()?.node_key, &lease, rules.reason);
+            add_closed(&mut record, &offer.node_key, &lease, rules.reason);
+            if frees {
+                free_unit(&mut offer)?;
+            }
             if !releases {
-                let mut offer = ctx.accounts.offer.load_mut()?;
                 offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
             }
             let (provider, paid, fee, refunded) = (lease.provider, lease.paid, lease.fee, lease.refunded);
@@ -91,8 +98,11 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     }
     let (lease, tip_to) = (ctx.accounts.lease.as_ref(), ctx.accounts.tip_to.as_ref());
     let Some(closed) = closed else {
-        ctx.accounts.offer.load_mut()?.unpaid += 1;
-        ctx.accounts.lease.load_mut()?.released = 1;
+        {
+            let mut lease = ctx.accounts.lease.load_mut()?;
+            lease.released = 1;
+            lease.unit_free = 1;
+        }
         let provider = ctx.accounts.provider.key();
         tell(&ctx.accounts.event_authority, &LeaseReleased { lease: lease_key, provider })?;
         return pay_tip(&ctx.accounts.event_authority, lease, tip_to, due, now.ts);
@@ -102,17 +112,14 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
     lamports::close(lease, ctx.accounts.offer.as_ref())
 }
 
-/// Sets the unit and the stake free.
+/// Sets the stake free.
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     {
         let left = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
-        let mut offer = ctx.accounts.offer.load_mut()?;
-        require!(offer.units_free < offer.units, MarketError::BadUnits);
-        offer.units_free += 1;
         // A lease of the first edition was bound without being counted.
         if ctx.accounts.lease.load()?.header.version >= 2 {
-            offer.unbind(left).or_rule()?;
+            ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;
         }
     }
     let signer = Signing {

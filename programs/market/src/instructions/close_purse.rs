@@ -53,6 +53,7 @@ pub fn close_purse(ctx: Context<EmptyPurse>) -> Result<()> {
         let purse = ctx.accounts.purse.load()?;
         let amounts = purse.amounts();
         let empty = amounts.balance.is_zero() && amounts.reserved.is_zero() && amounts.fees_owed.is_zero();
+        let empty = empty && amounts.forfeits_owed.is_zero();
         if !empty || purse.open_jobs != 0 {
             return Err(rule(RuleError::NotEmpty));
         }

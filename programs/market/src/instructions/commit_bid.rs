@@ -84,7 +84,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         if job.excludes(&provider_key) {
             return Err(rule(RuleError::Excluded));
         }
-        next.on_commit();
+        next.on_commit(now).or_rule()?;
         job.set_rules(&next, now);
 
         let mut commitment = accounts.commitment.load_init()?;

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::lease::LeaseState;
 
-use super::end_lease::{Ending, Outcome};
+use super::end_lease::Ending;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -30,14 +30,17 @@ pub struct Expire<'info> {
     pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
-/// A lease whose runway has ended shall enter its grace period, and end "out of funds" when that is over without a top-up.
-/// Before its time, nothing changes.
+/// A lease whose runway has ended shall enter its grace period, and end "out of funds" when that is over without a top-up; one whose
+/// notice is over shall end; one that its node finished shall be over when its buyer's time to reopen is. Before its time, nothing
+/// changes. Where the time to reopen was long, the first call after it records the present, and a later one ends the lease: the
+/// chain may have stood still.
 pub fn expire(ctx: Context<Expire>) -> Result<()> {
     let now = now()?;
     let lease_key = ctx.accounts.lease.key();
     let (due, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
-        let mut next = lease.rules().or_rule()?;
+        let before = lease.rules().or_rule()?;
+        let mut next = before;
         let due = next.due();
         let Some(back) = next.expire(now).or_rule()? else { return Ok(()) };
         let ended = match next.state {
@@ -49,14 +52,15 @@ pub fn expire(ctx: Context<Expire>) -> Result<()> {
                     job: &mut *ctx.accounts.job.load_mut()?,
                     purse: &mut *ctx.accounts.purse.load_mut()?,
                 };
-                Some(ending.write(&next, back, &Outcome::default(), now)?)
+                Some(ending.write(&next, back, None, now)?)
             }
-            LeaseState::Grace => {
+            LeaseState::Grace if before.state == LeaseState::Running => {
                 lease.set_rules(&next).or_rule()?;
                 None
             }
             // Down: that is told by `resolve_challenge`, which also returns the bond.
-            _ => return Ok(()),
+            LeaseState::Paused => return Ok(()),
+            _ => return lease.set_rules(&next).or_rule(),
         };
         (due, ended)
     };

@@ -22,12 +22,13 @@ use crate::token;
 use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
-/// Accounts of `fail_start`, `abandon` and `declare_unreachable`.
+/// Accounts of `fail_start`, `abandon`, `declare_unreachable`, `decline` (behind them the offer, where it was awarded without a bid of
+/// its node), `want`, `report_buyer_error` and `reject_ready`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct FaultedLease<'info> {
-    /// Anybody once it is time; the node key for `abandon`, and at any time before ready for `fail_start`; anyone for `abandon` where
-    /// the machine is retired and no notice was agreed.
+    /// Anyone once it is time; the node key for what the node says, and at any time before ready for `fail_start`; the purse's owner or
+    /// its guardian for `reject_ready`; anyone for `abandon` where the machine is retired and no notice was agreed.
     pub caller: Signer<'info>,
     /// Bump of the signing PDA, insurance account.
     #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
@@ -104,7 +105,7 @@ pub fn fail_start(ctx: Context<FaultedLease>) -> Result<()> {
     let due = next.due();
     let given_up = caller == ctx.accounts.offer.load()?.node_key;
     let back = next.fail_start(given_up, now).or_rule()?;
-    end_by_fault(ctx, Fault::NoStart, &next, back, &Outcome::default(), due, now)
+    end_by_fault(ctx, Fault::NoStart, &next, back, None, due, now)
 }
 
 /// A node that leaves a running lease without notice shall lose ten per cent of the stake reserved for it, to the buyer
@@ -118,8 +119,8 @@ pub fn abandon(ctx: Context<FaultedLease>, outcome: Outcome) -> Result<()> {
         let retired = offer.retired == 1 && leaving(next.notice != Seconds::ZERO) == Leaving::Abandon;
         require!(retired || ctx.accounts.caller.key() == offer.node_key, MarketError::NotNodeKey);
     }
-    let back = next.finish(EndReason::Abandoned, outcome.ran(), now).or_rule()?;
-    end_by_fault(ctx, Fault::Abandoned, &next, back, &outcome, UnixTs::ZERO, now)
+    let back = next.finish(EndReason::Abandoned, outcome.ran(), Seconds::ZERO, now).or_rule()?;
+    end_by_fault(ctx, Fault::Abandoned, &next, back, Some(&outcome), UnixTs::ZERO, now)
 }
 
 /// A node that has been down for ten minutes shall lose its lease and ten per cent of the stake reserved for it. Anybody may
@@ -132,7 +133,7 @@ pub fn declare_unreachable(ctx: Context<FaultedLease>) -> Result<()> {
     }
     let due = next.due();
     let back = next.unreachable(now).or_rule()?;
-    end_by_fault(ctx, Fault::Unreachable, &next, back, &Outcome::default(), due, now)
+    end_by_fault(ctx, Fault::Unreachable, &next, back, None, due, now)
 }
 
 /// Ends the lease by a fault; the step was due at `due` (zero: it earns no tip).
@@ -141,7 +142,7 @@ fn end_by_fault(
     fault: Fault,
     next: &rules::Lease,
     back: Atoms,
-    outcome: &Outcome,
+    outcome: Option<&Outcome>,
     due: UnixTs,
     now: Now,
 ) -> Result<()> {
@@ -183,7 +184,7 @@ fn end_by_fault(
         },
     )?;
     if !slash.total().or_rule()?.is_zero() {
-        take(&ctx, slash)?;
+        take(ctx.accounts, slash)?;
         token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault)?;
     }
     let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
@@ -191,8 +192,7 @@ fn end_by_fault(
 }
 
 /// Has the staking program take the slash.
-fn take(ctx: &Context<FaultedLease>, slash: SlashSplit) -> Result<()> {
-    let accounts = &*ctx.accounts;
+pub fn take(accounts: &FaultedLease, slash: SlashSplit) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
     staking_cpi::slash(
         &SlashAccounts {

@@ -1,8 +1,9 @@
 //! The node ends a lease.
 
 use anchor_lang::prelude::*;
-use gridlease_core::RuleError;
 use gridlease_core::job::EndReason;
+use gridlease_core::lease::LeaseState;
+use gridlease_core::{RuleError, Seconds};
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
@@ -16,8 +17,8 @@ use crate::state::{Job, Lease, Offer, Purse};
 pub struct Finish<'info> {
     /// The offer's node key.
     pub node_key: Signer<'info>,
-    /// Names the node key.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    /// Names the node key, and gets its unit back.
+    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Ends with the lease.
     #[account(mut)]
@@ -36,26 +37,48 @@ pub struct Finish<'info> {
 
 /// The node shall end its lease when the container has ended ("completed", whatever the exit code), when it wrote more than
 /// its disk ("disk full"), when the reservation is used up ("out of funds") or when its notice is over ("notice"), with what
-/// the container left behind. Billed is what it ran, by the node's own word. Leaving a running container is `abandon`.
+/// the container left behind. Billed is what it ran, by the node's own word. After the first two the buyer may still reopen the job
+/// (`reopen`), so the lease is finished and not yet over; its unit is free at once. Leaving a running container is `abandon`.
 pub fn finish(ctx: Context<Finish>, reason: u8, outcome: Outcome) -> Result<()> {
     let now = now()?;
     let reason = EndReason::from_byte(reason).or_rule()?;
     if reason == EndReason::Abandoned {
         return Err(rule(RuleError::ReasonNotAllowed));
     }
-    let event = {
+    let (finished, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
+        let mut job = ctx.accounts.job.load_mut()?;
         let mut next = lease.rules().or_rule()?;
-        let back = next.finish(reason, outcome.ran(), now).or_rule()?;
-        Ending {
+        let posted = Seconds(job.review_s.into());
+        let back = next.finish(reason, outcome.ran(), posted, now).or_rule()?;
+        let ending = Ending {
             lease_key: ctx.accounts.lease.key(),
             lease: &mut lease,
             job_key: ctx.accounts.job.key(),
-            job: &mut *ctx.accounts.job.load_mut()?,
+            job: &mut job,
             purse: &mut *ctx.accounts.purse.load_mut()?,
+        };
+        if next.state == LeaseState::Finished {
+            let finished = ending.write_finished(&next, back, &outcome, now)?;
+            free_unit(&mut *ctx.accounts.offer.load_mut()?)?;
+            (Some(finished), None)
+        } else {
+            (None, Some(ending.write(&next, back, Some(&outcome), now)?))
         }
-        .write(&next, back, &outcome, now)?
     };
-    tell(&ctx.accounts.event_authority, &event)?;
+    if let Some(finished) = finished {
+        tell(&ctx.accounts.event_authority, &finished)?;
+    }
+    if let Some(ended) = ended {
+        tell(&ctx.accounts.event_authority, &ended)?;
+    }
+    Ok(())
+}
+
+/// Sets the unit of a lease free before its account is closed: its rent is then still away from the offer.
+pub fn free_unit(offer: &mut Offer) -> Result<()> {
+    require!(offer.units_free < offer.units, MarketError::BadUnits);
+    offer.units_free += 1;
+    offer.unpaid = offer.unpaid.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
     Ok(())
 }

@@ -17,9 +17,12 @@ use crate::lamports::{self, pay_bounty, pay_tip};
 use crate::state::{Lease, Offer, Provider};
 
 /// Outcomes in [`ChallengeResolved`].
-mod outcome {
+pub mod challenge_outcome {
+    /// The node answered.
     pub const ANSWERED: u8 = 0;
+    /// It did not.
     pub const MISSED: u8 = 1;
+    /// It asked for nothing.
     pub const MOOT: u8 = 2;
 }
 
@@ -109,11 +112,11 @@ pub fn answer_challenge(ctx: Context<NodeLives>, nonce: [u8; 32]) -> Result<()> 
         require!(nonce == lease.challenge_nonce, MarketError::WrongNonce);
         lease.set_rules(&next).or_rule()?;
         count(&ctx.accounts.provider, true)?;
-        clear(&mut lease)
+        clear_challenge(&mut lease)
     };
     tell(
         &ctx.accounts.event_authority,
-        &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: outcome::ANSWERED },
+        &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome: challenge_outcome::ANSWERED },
     )?;
     lamports::shift(ctx.accounts.lease.as_ref(), &ctx.accounts.node_key, CHALLENGE_BOND_LAMPORTS)
 }
@@ -137,23 +140,16 @@ pub fn resolve_challenge(ctx: Context<ResolveChallenge>) -> Result<()> {
         let outcome = match missing {
             Missing::Missed => {
                 count(&ctx.accounts.provider, false)?;
-                outcome::MISSED
+                challenge_outcome::MISSED
             }
-            Missing::Moot => outcome::MOOT,
+            Missing::Moot => challenge_outcome::MOOT,
         };
-        (due, clear(&mut lease), outcome)
+        (due, clear_challenge(&mut lease), outcome)
     };
     tell(&ctx.accounts.event_authority, &ChallengeResolved { lease: ctx.accounts.lease.key(), challenger, outcome })?;
-    // An account that somebody emptied cannot hold so little. The bond then stays with the lease, whose rent goes to its
-    // offer: nobody shall hold up the end of a lease by emptying an account.
-    let back = ctx.accounts.challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
-    let rent = Rent::get()?;
     let (lease, challenger): (&AccountInfo, &AccountInfo) = (ctx.accounts.lease.as_ref(), &ctx.accounts.challenger);
-    if back >= lamports::rent_of(&rent, challenger.data_len()) {
-        lamports::shift(lease, challenger, CHALLENGE_BOND_LAMPORTS)?;
-        if outcome == outcome::MISSED {
-            pay_bounty(&ctx.accounts.event_authority, lease, challenger, CHALLENGE_BOUNTY)?;
-        }
+    if return_bond(lease, challenger)? && outcome == challenge_outcome::MISSED {
+        pay_bounty(&ctx.accounts.event_authority, lease, challenger, CHALLENGE_BOUNTY)?;
     }
     pay_tip(&ctx.accounts.event_authority, lease, ctx.accounts.tip_to.as_ref(), due, now.ts)
 }
@@ -196,8 +192,20 @@ fn count(provider: &AccountLoader<Provider>, answered: bool) -> Result<()> {
     Ok(())
 }
 
+/// Returns the bond of a challenge to who made it. An account that somebody emptied cannot hold so little: the bond then stays with
+/// the lease, whose rent goes to its offer, because nobody shall hold up the end of a lease by emptying an account. Returns whether
+/// it went back.
+pub fn return_bond(lease: &AccountInfo, challenger: &AccountInfo) -> Result<bool> {
+    let back = challenger.lamports().saturating_add(CHALLENGE_BOND_LAMPORTS);
+    let fits = back >= lamports::rent_of(&Rent::get()?, challenger.data_len());
+    if fits {
+        lamports::shift(lease, challenger, CHALLENGE_BOND_LAMPORTS)?;
+    }
+    Ok(fits)
+}
+
 /// Takes the challenge out of the lease; returns who made it.
-fn clear(lease: &mut Lease) -> Pubkey {
+pub fn clear_challenge(lease: &mut Lease) -> Pubkey {
     lease.challenge_nonce = [0; 32];
     core::mem::take(&mut lease.challenger)
 }

@@ -26,11 +26,12 @@ pub mod post_offer;
 pub mod price_index;
 pub mod ready;
 pub mod register_provider;
-pub mod reject_ready;
+pub mod review;
 pub mod settle;
 pub mod stop;
 pub mod sweep_fees;
 pub mod top_up;
+pub mod undo_start;
 pub mod withdraw;
 
 // Matching: instant and sealed auctions, and what every way to a lease shares.
@@ -70,11 +71,12 @@ pub use post_offer::*;
 pub use price_index::*;
 pub use ready::*;
 pub use register_provider::*;
-pub use reject_ready::*;
+pub use review::*;
 pub use settle::*;
 pub use stop::*;
 pub use sweep_fees::*;
 pub use top_up::*;
+pub use undo_start::*;
 pub use withdraw::*;
 
 pub mod change_admin;

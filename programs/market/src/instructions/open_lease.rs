@@ -39,6 +39,8 @@ pub struct Taken<'info> {
     number: u32,
     price: PricePerHour,
     stake: Atoms,
+    /// Its node made the bid itself.
+    own_bid: bool,
     /// Units of its offer that are free now, and that are not.
     units: (u16, u16),
 }
@@ -83,7 +85,7 @@ impl<'info> Candidate<'info> {
         Some(Self { offer, provider, bond })
     }
 
-    /// Takes the candidate where it is good, at the price of its `bid`, or at its offer's ask where it made none; else says
+    /// Takes the candidate where it is good, at the price of its `bid` (and whether that was automatic), or at its offer's ask where it made none; else says
     /// why it is not. A bidder whose own doing that is, is charged a fault.
     ///
     /// # Errors
@@ -92,8 +94,10 @@ impl<'info> Candidate<'info> {
     pub fn take(
         self,
         asked: &Asked<'_, 'info>,
-        bid: Option<&BookEntry>,
+        bid: Option<(&BookEntry, bool)>,
     ) -> Result<core::result::Result<Taken<'info>, DroppedBid>> {
+        let own_bid = bid.is_some_and(|(_, automatic)| !automatic);
+        let bid = bid.map(|(bid, _)| bid);
         if let Some(bid) = bid {
             require_keys_eq!(*self.provider.key, bid.provider, MarketError::CandidateMissing);
         }
@@ -123,7 +127,7 @@ impl<'info> Candidate<'info> {
                 offer.bind(stake).or_rule()?;
                 kin::admit(group, asked.job, &provider, self.bond)?;
                 let units = (offer.units_free, offer.units.saturating_sub(offer.units_free));
-                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, units }))
+                Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, own_bid, units }))
             }
             Err((refused, own_doing)) => {
                 let faulted = own_doing && bid.is_some();
@@ -145,6 +149,7 @@ impl<'info> Candidate<'info> {
         bid: Option<&BookEntry>,
         provider: &Provider,
     ) -> Result<core::result::Result<(PricePerHour, Atoms, u32), (u32, bool)>> {
+        // Gone is withdrawn: the bidder's own doing.
         let not_live = Ok(Err((MarketError::OfferNotLive.into(), true)));
         let Some(offer) = peek::<Offer>(self.offer) else {
             let Some(bid) = bid else { return not_live };
@@ -220,7 +225,7 @@ impl<'info> Opening<'_, 'info> {
     ) -> Result<JobAwarded> {
         let mut next = *moving;
         let number = next.leases;
-        let reserved = next.award(taken.price, now.ts).or_rule()?;
+        let reserved = next.award(taken.price, now).or_rule()?;
         let deadline = start_deadline(now.ts, job.image_mb).or_rule()?;
         job.set_rules(&next, now);
 
@@ -246,14 +251,14 @@ impl<'info> Opening<'_, 'info> {
             lease.offer = *taken.candidate.offer.key;
             lease.bond = *taken.candidate.bond.key;
             lease.payout = taken.payout;
-            lease.awarded_ts = now.ts.0;
             lease.stake = taken.stake.0;
             lease.number = number;
+            lease.own_bid = taken.own_bid.into();
             let flags = peek::<Offer>(taken.candidate.offer).map_or(0, |offer| offer.spec.flags);
-            let opened = rules::Lease::open(taken.price, reserved, slot_ms, Bps(fee_bps), deadline);
+            let opened = rules::Lease::open(taken.price, reserved, slot_ms, Bps(fee_bps), now, deadline);
             lease
                 .set_rules(&rules::Lease {
-                    durable: job.checkpoint_s > 0,
+                    checkpoint_every: Seconds(job.checkpoint_s.into()),
                     notice: notice_of(flags, Seconds(job.notice_s.into())),
                     ..opened
                 })

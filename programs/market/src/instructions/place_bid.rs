@@ -1,7 +1,7 @@
 //! Bids: placed by a node, or entered for an offer that takes automatic bids.
 
 use anchor_lang::prelude::*;
-use gridlease_core::bidder::Refusal;
+use gridlease_core::bidder::{self, Refusal};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
@@ -98,8 +98,8 @@ pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> 
         let offer = ctx.accounts.offer.load()?;
         require!(offer.auto_bid == 1, MarketError::NoAutoBid);
         let moving = job.rules().or_rule()?;
-        match moving.check_bid(moving.terms.max_price, now.ts) {
-            Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()), // stale
+        match moving.check_bid(PricePerHour(1), now.ts) {
+            Err(RuleError::WrongState | RuleError::WindowClosed | RuleError::WaitOver) => return Ok(()), // stale
             checked => checked.or_rule()?,
         }
         let provider_key = ctx.accounts.provider.key();
@@ -137,7 +137,7 @@ pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> 
 /// Number of the program error for a refusal.
 pub fn refusal_code(refusal: &Refusal) -> u32 {
     match refusal {
-        Refusal::NotLive => MarketError::OfferNotLive.into(),
+        Refusal::Withdrawn | Refusal::NotLive => MarketError::OfferNotLive.into(),
         other => RULE_BASE + u32::from(RuleError::from(*other).code()),
     }
 }
@@ -149,7 +149,7 @@ pub fn refused(refusal: Refusal) -> Error {
         msg!("unmet {} required {} offered {}", unmet.field as u8, unmet.required, unmet.offered);
     }
     match refusal {
-        Refusal::NotLive => MarketError::OfferNotLive.into(),
+        Refusal::Withdrawn | Refusal::NotLive => MarketError::OfferNotLive.into(),
         other => rule(RuleError::from(other)),
     }
 }
@@ -182,11 +182,9 @@ impl Bidder<'_> {
         if price.0 < self.offer.floor {
             return Err(Refusal::Rule(RuleError::BidBelowFloor));
         }
-        // Whoever stands in a book and withdraws or lets its offer expire is charged a fault; so only the node itself can bid
-        // on an offer that does not live to the end of the auction.
-        let until = if automatic { moving.award_ts() } else { now.ts };
-        let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
-        let stake = bidder.check(&job.wanted(), price, until)?;
+        let until = bidder::Bidder::lives_until(moving.auction_end(now.ts)?, automatic, now.ts);
+        let candidate = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
+        let stake = candidate.check(&job.wanted(), price, until)?;
         self.offer.limit().bind(stake)?;
         let weights = gridlease_core::score::Weights::new(job.weights)?;
         let score = score(&weights, &self.provider.merit(), price, moving.terms.max_price)?;
@@ -195,12 +193,11 @@ impl Bidder<'_> {
             offer: self.offer.number,
             score,
             price,
+            automatic,
             tie: tie(&self.job_key, &self.provider_key),
         };
         let inserted = book.insert(entry)?;
-        if inserted.leads {
-            moving.on_lead(now.ts)?;
-        }
+        moving.on_bid(inserted.leads, book.len(), now)?;
         job.set_book(&book);
         job.set_rules(&moving, now);
         Ok(BidEntered {

@@ -1,4 +1,4 @@
-//! Posts a job: reserves its cap and opens its bidding window.
+//! Posts a job: reserves its cap. It waits for its first bid.
 
 use anchor_lang::prelude::*;
 use gridlease_core::job::{self as rules, Mode};
@@ -45,7 +45,11 @@ pub struct JobArgs {
     pub image_mb: u32,
     /// Score weights: reputation, price, uptime, speed; 10,000 in all.
     pub weights: [u16; 4],
-    /// Attempts.
+    /// How long it waits for a winner, in seconds; at most 30 days.
+    pub wait_s: u32,
+    /// For how many seconds the buyer may reopen it after the node finished; zero: for as long as it ran.
+    pub review_s: u32,
+    /// Attempts: leases that may fail.
     pub attempts: u8,
     /// Auction mode, see `gridlease_core::job::Mode`: 0 open, 1 instant (`post_instant` only), 2 sealed.
     pub mode: u8,
@@ -170,6 +174,8 @@ pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs
     job.notice_s = args.notice_s;
     job.checkpoint_s = args.checkpoint_s;
     job.image_mb = args.image_mb;
+    job.wait_s = args.wait_s;
+    job.review_s = args.review_s;
     job.attempts = args.attempts;
     job.mode = mode as u8;
     job.verify_class = args.verify_class;
@@ -178,7 +184,7 @@ pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs
     if let Some(task) = &posting.task {
         (job.array, job.task, job.replica) = (task.array, task.task, task.replica);
     }
-    let posted = rules::Job::post(job.terms(), now.ts).or_rule()?;
+    let posted = rules::Job::post(job.terms(), now).or_rule()?;
     job.set_rules(&posted, now);
     Ok(posted)
 }
@@ -206,7 +212,7 @@ pub fn job_posted(posting: &Posting, args: &JobArgs, posted: &rules::Job) -> Job
         max_price: args.max_price,
         reserved: posted.reserved.0,
         manifest_hash: args.manifest_hash,
-        close_ts: posted.close_ts.0,
+        expires_at: posted.expires_at.0,
     }
 }
 

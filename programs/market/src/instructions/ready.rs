@@ -33,7 +33,8 @@ pub struct Ready<'info> {
 }
 
 /// Until the start deadline, the node shall report the digest of the image that it runs, which must be the job's; the
-/// meter starts at this moment. What the job held beside the lease goes back to the purse.
+/// meter starts at this moment. What the job held beside the lease goes back to the purse, and
+/// whoever else bid is free.
 pub fn ready(ctx: Context<Ready>, image_digest: [u8; 32], gpu_hash: [u8; 32]) -> Result<()> {
     let now = now()?;
     let (runway_end, released) = {

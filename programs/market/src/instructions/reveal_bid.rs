@@ -89,12 +89,13 @@ pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result
         let round = UnixTs(commitment.header.due_ts);
         // Before the bid is looked at: one limit counts both.
         resolve(Some(&accounts.offer), &commitment.offer, Atoms(commitment.amount))?;
-        let outcome = match fate(round, Some((&moving, UnixTs(job.ended_ts))), now.ts) {
+        let outcome = match fate(round, Some((&moving, UnixTs(job.ended_ts))), now) {
             Fate::Wait => return Err(rule(RuleError::WindowOpen)),
             Fate::Forfeit => return Err(rule(RuleError::RevealClosed)),
             Fate::Release => Err(Refusal::Rule(RuleError::WrongState)),
             Fate::Reveal => enter(accounts, &commitment, &mut job, &moving, PricePerHour(price), now),
         };
+        moving = job.rules().or_rule()?; // with the bid that was entered
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
         let refused = outcome.as_ref().map_or_else(refusal_code, |_| 0);
@@ -134,7 +135,7 @@ fn enter(
     moving.check_bid_price(price)?;
     let provider = accounts.provider.load().map_err(gone)?;
     let offer = peek::<Offer>(&accounts.offer).filter(|offer| offer.provider == commitment.provider);
-    let Some(offer) = offer else { return Err(Refusal::NotLive) };
+    let Some(offer) = offer else { return Err(Refusal::Withdrawn) };
     let mut bond = read_bond(&accounts.bond, &provider.authority).map_err(gone)?;
     bond.release(Atoms(commitment.amount))?;
     let book = job.book()?;

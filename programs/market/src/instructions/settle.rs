@@ -10,6 +10,8 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};
+use crate::lamports::pay_tip;
+use crate::raw_token::TokenAccount;
 use crate::state::{Lease, Purse};
 use crate::token;
 use program_common::raw_token::TokenAccount;
@@ -37,11 +39,16 @@ pub struct Settle<'info> {
     pub payout: Box<Account<'info, TokenAccount>>,
     /// Classic SPL Token.
     pub token_program: Program<'info, Token>,
+    /// Who gets the tip for the last payment of a lease that is over; nobody where it is left out, or of several leases.
+    /// CHECK: any account that the caller names.
+    #[account(mut)]
+    pub tip_to: Option<UncheckedAccount<'info>>,
 }
 
 /// Everything that is payable now shall move from the vault to the lease's payout account, and the fee be recorded.
 /// How often it is called changes nothing in the sum; with nothing payable, nothing changes. Further leases of the same
-/// purse with the same payout account (writable) can follow, and are paid with one transfer.
+/// purse with the same payout account (writable) can follow, and are paid with one transfer. Of all settlements of a lease only the
+/// one after its end that leaves nothing owed is tipped.
 pub fn settle<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
     if ctx.remaining_accounts.is_empty() { settle_one(ctx) } else { settle_many(ctx) }
 }
@@ -65,7 +72,15 @@ fn settle_one(ctx: Context<Settle>) -> Result<()> {
             state: moved.state,
         },
     )?;
-    transfer(ctx, Atoms(moved.net))
+    let last = {
+        let lease = ctx.accounts.lease.load()?;
+        let rules = lease.rules().or_rule()?;
+        (rules.state == LeaseState::Ended && rules.held().or_rule()?.is_zero()).then(|| rules.due())
+    };
+    let accounts = ctx.accounts;
+    transfer(accounts, Atoms(moved.net))?;
+    let Some(due) = last else { return Ok(()) };
+    pay_tip(&accounts.event_authority, accounts.lease.as_ref(), accounts.tip_to.as_ref(), due, now.ts)
 }
 
 fn settle_many<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
@@ -90,7 +105,7 @@ fn settle_many<'info>(ctx: Context<'info, Settle<'info>>) -> Result<()> {
         return Ok(());
     }
     tell(&ctx.accounts.event_authority, &BatchSettled { purse, leases })?;
-    transfer(ctx, sum)
+    transfer(ctx.accounts, sum)
 }
 
 /// Books what `lease` owes now; `None` where nothing changes.
@@ -120,8 +135,7 @@ fn pay<'info>(
     Ok(Some(SettledLease { lease: key, net: payment.net.0, fee: payment.fee.0, state: next.state as u8 }))
 }
 
-fn transfer(ctx: Context<Settle>, net: Atoms) -> Result<()> {
-    let accounts = ctx.accounts;
+fn transfer(accounts: &mut Settle, net: Atoms) -> Result<()> {
     token::pay_out(&accounts.purse, &accounts.vault, &accounts.payout, net)?;
     token::check_vault(&accounts.purse, &mut accounts.vault)
 }

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::purse_key::PurseStep;
 
-use super::end_lease::{Ending, Outcome};
+use super::end_lease::Ending;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -43,7 +43,7 @@ pub fn stop(ctx: Context<Stop>) -> Result<()> {
             job: &mut *ctx.accounts.job.load_mut()?,
             purse: &mut *ctx.accounts.purse.load_mut()?,
         }
-        .write(&next, back, &Outcome::default(), now)?
+        .write(&next, back, None, now)?
     };
     tell(&ctx.accounts.event_authority, &event)?;
     Ok(())

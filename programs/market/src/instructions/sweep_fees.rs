@@ -1,4 +1,4 @@
-//! Moves the fees that a purse owes to the treasury and the insurance fund.
+//! Moves what a purse owes in fees and forfeits to the treasury and the insurance fund.
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
@@ -39,19 +39,19 @@ pub struct SweepFees<'info> {
     pub token_program: Program<'info, Token>,
 }
 
-/// Anybody may sweep; half of the fees, rounded down, shall go to the insurance fund, the rest to the treasury. Without
-/// fees owed it shall change nothing.
+/// Anybody may sweep; half of the fees, rounded down, and all forfeits shall go to the insurance fund, the rest to the
+/// treasury. With nothing owed it shall change nothing.
 pub fn sweep_fees(ctx: Context<SweepFees>) -> Result<()> {
     let (treasury, insurance) = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = purse.amounts();
-        let fees = next.sweep_fees().or_rule()?;
-        if fees.is_zero() {
+        let swept = next.sweep_fees().or_rule()?;
+        if swept.fees.is_zero() && swept.forfeits.is_zero() {
             return Ok(());
         }
-        let insurance = share_down(fees, INSURANCE_SHARE_OF_FEE).or_rule()?;
+        let of_fees = share_down(swept.fees, INSURANCE_SHARE_OF_FEE).or_rule()?;
         purse.set_amounts(next).or_rule()?;
-        (fees.sub(insurance).or_rule()?, insurance)
+        (swept.fees.sub(of_fees).or_rule()?, of_fees.add(swept.forfeits).or_rule()?)
     };
     tell(
         &ctx.accounts.event_authority,

@@ -1,7 +1,7 @@
 //! What happens to a lease beside its meter, on the chain.
 
 use gridlease_sdk::account;
-use gridlease_sdk::instruction::care;
+use gridlease_sdk::instruction::{care, lease};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -12,8 +12,8 @@ use crate::model::{Let, Model};
 use crate::scene::checkpoint_hash;
 
 /// The instruction of a step; `None` where there was no such lease.
-pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option<Instruction> {
-    let at = model.lease_at(job, lease)?;
+pub fn build(model: &Model, job: usize, which: usize, step: &CareStep) -> Option<Instruction> {
+    let at = model.lease_at(job, which)?;
     let posted = model.jobs[job].as_ref()?;
     let (one, buyer) = (&posted.leases[at], &model.buyers[posted.buyer]);
     let keys = &one.keys;
@@ -32,9 +32,7 @@ pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option
         CareStep::Resume { by } => care::resume(&model.signer(by, node()?), keys),
         CareStep::Collect => care::collect_credit(keys, &model.insurance),
         CareStep::Waive => care::waive_credit(keys),
-        CareStep::DeclareUnreachable => {
-            gridlease_sdk::instruction::lease::declare_unreachable(&model.anybody(0), keys, &model.insurance)
-        }
+        CareStep::DeclareUnreachable => lease::declare_unreachable(&model.anybody(0), keys, &model.insurance),
         CareStep::Checkpoint { by, ahead, bytes } => {
             let seq = posted.next_checkpoint(ahead);
             care::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)
@@ -43,10 +41,17 @@ pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option
         CareStep::Redirect { to } => {
             let present = model.providers[one.provider].record.as_ref()?.payout;
             let named = to.map_or(present, |to| model.payees[to % model.payees.len()]);
-            gridlease_sdk::instruction::lease::redirect_payout(keys, &named)
+            lease::redirect_payout(keys, &named)
+        }
+        CareStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
+        CareStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
+        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.insurance, one.own_bid),
+        CareStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.insurance),
+        CareStep::BuyerError { by, code } => {
+            lease::report_buyer_error(&model.signer(by, node()?), keys, &model.insurance, code.into())
         }
         CareStep::Reject { by } => {
-            let mut reject = care::reject_ready(&buyer.key, keys);
+            let mut reject = lease::reject_ready(&buyer.key, keys, &model.insurance);
             reject.accounts[0].pubkey = model.signer(by, buyer.key);
             reject
         }
@@ -56,6 +61,8 @@ pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option
 /// Does the lease hold of challenges, of the index and of lamports what the model says?
 pub fn compare(world: &World, one: &Let, chain: &account::Lease) -> Result<(), String> {
     same!("challenge", (chain.challenger, chain.challenge_nonce), (one.challenger, one.nonce));
+    same!("unit free", chain.unit_free == 1, one.unit_free);
+    same!("own bid", chain.own_bid == 1, one.own_bid);
     same!("indexed", chain.indexed == 1, one.indexed);
     same!("payout", chain.payout, one.keys.payout);
     same!("lamports", world.lamports(&one.keys.lease), one.lamports);

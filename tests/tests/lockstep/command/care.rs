@@ -36,6 +36,23 @@ pub enum CareStep {
     Reject {
         by: By,
     },
+    /// By the buyer, or whoever posted.
+    Accept {
+        by: By,
+    },
+    Reopen {
+        by: By,
+    },
+    Decline {
+        by: By,
+    },
+    Want {
+        by: By,
+    },
+    BuyerError {
+        by: By,
+        code: u8,
+    },
     /// To the payout account that the provider has now, or to this of those that are never closed.
     Redirect {
         to: Option<usize>,

@@ -51,6 +51,8 @@ pub fn terms_of(terms: &JobTerms) -> Terms {
         attempts: terms.attempts,
         mode: Default::default(),
         reveal: Seconds(terms.reveal_s.into()),
+        wait: Seconds(terms.wait_s.into()),
+        review: Seconds(terms.review_s.into()),
     }
 }
 
@@ -64,7 +66,7 @@ impl Series {
                 }
                 self.ended_ts
             }
-            ArrayState::Open if next.openable() => now.ts.max(next.not_before).0,
+            ArrayState::Open if next.openable() => now.ts.0,
             ArrayState::Open => 0,
         };
     }
@@ -178,7 +180,7 @@ impl Model {
         let task = series.task(ahead);
         let free = self.purse(series.buyer)?.amounts.free().market()?;
         let mut next = series.rules;
-        let Some(opened) = next.open_task(task, free, now.ts).market()? else {
+        let Some(opened) = next.open_task(task, free).market()? else {
             self.noted.push("a task was open before, or its array over");
             return Ok(());
         };
@@ -190,7 +192,7 @@ impl Model {
             purse.amounts.reserve(opened.added).market()?;
             self.noted.push("an opening reserved more of the budget");
         }
-        let rules = Job::post(terms_of(&series.terms), now.ts).market()?;
+        let rules = Job::post(terms_of(&series.terms), now).market()?;
         require(rules.reserved == next.cap, "market Unrelated")?;
         let (lamports, parts) = self.hand_out(&series, &next)?;
         let changed = self.series_mut(array)?;
@@ -218,7 +220,8 @@ impl Model {
                 leases: Vec::new(),
                 payer: series.key,
                 notice: Seconds(series.terms.notice_s.into()),
-                durable: series.terms.checkpoint_s > 0,
+                checkpoint_every: Seconds(series.terms.checkpoint_s.into()),
+                reporter: Default::default(),
                 rejects: 0,
                 checkpoint: (0, [0; 32], 0),
                 lamports: self.rents.job + part,
@@ -289,7 +292,7 @@ impl Model {
         let series = self.series_mut(of.array)?;
         let mut next = series.rules;
         let before = series.tasks[usize::from(of.task)];
-        let closed = next.close_job(before, of.replica, &ended, free, now.ts).market()?;
+        let closed = next.close_job(before, of.replica, &ended, free).market()?;
         series.set_rules(next, now);
         series.tasks[usize::from(of.task)] = closed.task;
         if closed.task_over && series.groups.remove(&of.task).is_some() {
@@ -310,9 +313,6 @@ impl Model {
                 gridlease_core::array::ArrayEnd::Quorum => "an array reached its quorum",
                 _ => "an array was exhausted",
             });
-        }
-        if next.not_before.0 > now.ts.0 {
-            self.noted.push("an array paused in a quiet market");
         }
         let left = self.tip(posted.lamports, rent, posted.due());
         self.series_mut(of.array)?.lamports += left;

@@ -1,20 +1,20 @@
 //! What happens to a lease beside its meter: liveness, credit, checkpoints, notice, the rejection of a start.
 
-use gridlease_core::job::JobState;
-use gridlease_core::lease::{Challenge, LeaseState};
+use gridlease_core::job::{JobState, minute};
+use gridlease_core::lease::{Challenge, LeaseState, Undone};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
 use gridlease_core::slash::{Fault, SlashSplit};
 use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::terms::hash_of;
 use solana_pubkey::Pubkey;
 
-use super::{Answer, GONE, InMarket, Let, Model, require};
+use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::By;
 use crate::command::care::CareStep;
 
 impl Let {
     /// Takes the open challenge off, and its bond out of the account.
-    fn clear_challenge(&mut self) {
+    pub(super) fn clear_challenge(&mut self) {
         self.challenger = Pubkey::default();
         self.nonce = [0; 32];
         self.lamports -= CHALLENGE_BOND_LAMPORTS;
@@ -34,6 +34,11 @@ impl Model {
             CareStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
             CareStep::GiveNotice { by } => self.give_notice(job, lease, by),
             CareStep::Reject { by } => self.reject(job, lease, by),
+            CareStep::Accept { by } => self.accept(job, lease, by),
+            CareStep::Reopen { by } => self.reopen(job, lease, by),
+            CareStep::Decline { by } => self.decline(job, lease, by),
+            CareStep::Want { by } => self.want(job, lease, by),
+            CareStep::BuyerError { by, code } => self.buyer_error(job, lease, by, code),
             CareStep::Redirect { to } => self.redirect(job, lease, to),
         }
     }
@@ -173,9 +178,8 @@ impl Model {
         let (mut posted, at) = self.let_with_job(job, lease)?;
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
-        posted.leases[at].rules.checkpoint(now).market()?;
-        let seq = posted.next_checkpoint(ahead);
-        require(seq > posted.checkpoint.0, "market StaleCheckpoint")?;
+        let (seq, last) = (posted.next_checkpoint(ahead), posted.checkpoint.0);
+        posted.leases[at].rules.checkpoint(seq, last, now).market()?;
         posted.checkpoint = (seq, crate::scene::checkpoint_hash(seq), bytes);
         self.jobs[job] = Some(posted);
         Ok(())
@@ -201,12 +205,114 @@ impl Model {
         let (mut posted, at) = self.let_with_job(job, lease)?;
         require(signer == owner, "market NotBuyer")?;
         let mut tried = posted.leases[at].rules;
-        tried.reject(now).market()?;
+        let minute = the_minute(&posted, at)?;
+        tried.reject(minute, now).market()?;
         require(posted.rejects < MAX_REJECTS, "market RejectsUsedUp")?;
         posted.rejects += 1;
-        self.end(posted, at, job, |lease| lease.reject(now))?;
+        self.undo(posted, at, job, false, |lease| lease.reject(minute, now))?;
         self.note_end(job, "a rejected start ended its job", "the job of a rejected start went on");
         Ok(())
+    }
+
+    fn accept(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let owner = self.buyers[job % self.buyers.len()].key;
+        let signer = self.signer(by, owner);
+        let (posted, at) = self.let_with_job(job, lease)?;
+        self.purse(posted.buyer)?;
+        require(signer == owner || signer == posted.payer, "market NotBuyer")?;
+        if posted.leases[at].rules.state == LeaseState::Ended {
+            return Ok(());
+        }
+        self.end(posted, at, job, |lease| lease.accept(now).map(|()| Atoms::ZERO))?;
+        self.noted.push("a buyer accepted");
+        Ok(())
+    }
+
+    fn reopen(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let owner = self.buyers[job % self.buyers.len()].key;
+        let signer = self.signer(by, owner);
+        let (posted, at) = self.let_with_job(job, lease)?;
+        self.purse(posted.buyer)?;
+        require(signer == owner, "market NotBuyer")?;
+        self.end(posted, at, job, |lease| lease.reopen(now))?;
+        self.note_end(job, "a job was reopened for nothing", "a job was reopened and went on");
+        Ok(())
+    }
+
+    /// A lease that is starting, where its node speaks; `None` where it is stale.
+    fn starting(&mut self, job: usize, lease: usize, by: By) -> Result<Option<(Posted, usize)>, String> {
+        let (posted, at) = self.let_with_job(job, lease)?;
+        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
+        require(signer == node, "market NotNodeKey")?;
+        Ok((posted.leases[at].rules.state == LeaseState::Starting).then_some((posted, at)))
+    }
+
+    fn decline(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let Some((posted, at)) = self.starting(job, lease, by)? else { return Ok(()) };
+        let (own, minute) = (posted.leases[at].own_bid, the_minute(&posted, at)?);
+        let (provider, offer) = (posted.leases[at].provider, posted.leases[at].offer);
+        self.undo(posted, at, job, false, |lease| lease.decline(own, minute, now))?;
+        self.noted.push(if own { "a node declined its own bid" } else { "a node declined an automatic award" });
+        if !own
+            && let Some(offer) = &mut self.providers[provider].offers[offer]
+            && offer.live
+            && offer.due > now.ts.0
+        {
+            offer.due = now.ts.0;
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, job: usize, lease: usize, by: By) -> Answer {
+        let now = self.now;
+        let Some((posted, at)) = self.starting(job, lease, by)? else { return Ok(()) };
+        let minute = the_minute(&posted, at)?;
+        self.undo(posted, at, job, false, |lease| lease.not_given(minute, now))?;
+        self.noted.push("a node was not given what it needs");
+        Ok(())
+    }
+
+    fn buyer_error(&mut self, job: usize, lease: usize, by: By, code: u8) -> Answer {
+        let now = self.now;
+        let Some((mut posted, at)) = self.starting(job, lease, by)? else { return Ok(()) };
+        let minute = the_minute(&posted, at)?;
+        let mut tried = posted.leases[at].rules;
+        tried.buyer_error(code.into(), minute, now).market()?;
+        let owner = &self.providers[posted.leases[at].provider];
+        let record = owner.record.as_ref().ok_or(GONE)?;
+        let mark = |key: &Pubkey| -> [u8; 8] { key.as_ref()[..8].try_into().unwrap() };
+        let certain = posted.reporter.report([mark(&owner.authority), mark(&record.node), mark(&record.payout)]);
+        self.undo(posted, at, job, certain, |lease| lease.buyer_error(code.into(), minute, now))?;
+        let posted = self.posted(job)?;
+        posted.exit = certain.then_some(code.into());
+        self.noted.push(if certain {
+            "an error of the buyer's was certain"
+        } else {
+            "an error of the buyer's was reported"
+        });
+        Ok(())
+    }
+
+    /// Ends a start without a fault; what its provider owes is taken out of its stake.
+    fn undo(
+        &mut self,
+        posted: Posted,
+        at: usize,
+        job: usize,
+        certain: bool,
+        how: impl FnOnce(&mut gridlease_core::lease::Lease) -> gridlease_core::RuleResult<Undone>,
+    ) -> Answer {
+        let mut owed = Atoms::ZERO;
+        self.end_certain(posted, at, job, certain, |lease| {
+            let undone = how(lease)?;
+            owed = undone.provider;
+            Ok(undone.back)
+        })?;
+        let left = self.jobs[job].as_ref().ok_or(GONE)?.leases[at].reservation;
+        self.take_stake(job, at, &SlashSplit { victim: Atoms::ZERO, insurance: owed.min(left) })
     }
 
     fn redirect(&mut self, job: usize, lease: usize, to: Option<usize>) -> Answer {
@@ -230,6 +336,10 @@ impl Model {
         let over = self.jobs[job].as_ref().is_some_and(|posted| posted.rules.state == JobState::Ended);
         self.noted.push(if over { ended } else { went_on });
     }
+}
+
+fn the_minute(posted: &Posted, at: usize) -> Result<Atoms, String> {
+    minute(posted.leases[at].rules.price, posted.rules.terms.max_price).market()
 }
 
 impl super::Posted {

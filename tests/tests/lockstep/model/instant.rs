@@ -21,7 +21,7 @@ impl Model {
             } else {
                 "an instant job took a later offer"
             });
-            self.open_lease(&mut posted, price, provider, offer, stake)?;
+            self.open_lease(&mut posted, price, provider, offer, stake, false)?;
             self.jobs[job] = Some(posted);
             return Ok(());
         }

@@ -2,7 +2,10 @@
 
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
-use gridlease_core::job::{Job, JobState, Mode, Terms, Unawarded, check_care, notice_of, start_deadline};
+use gridlease_core::exclusion::Reporter;
+use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
+use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::MAX_ATTEMPTS;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers, tip};
@@ -27,12 +30,25 @@ fn tie(job: &Pubkey, provider: &Pubkey) -> u64 {
 
 fn refused(refusal: Refusal) -> String {
     match refusal {
-        Refusal::NotLive => "market OfferNotLive".to_owned(),
+        Refusal::Withdrawn | Refusal::NotLive => "market OfferNotLive".to_owned(),
         other => format!("market {:?}", RuleError::from(other)),
     }
 }
 
 impl Posted {
+    /// Does it go on without this provider?
+    pub fn excludes(&self, provider: usize) -> bool {
+        self.excluded.contains(&provider)
+    }
+
+    /// It goes on without a provider; the oldest of eight may try again.
+    fn exclude(&mut self, provider: usize) {
+        if self.excluded.len() == usize::from(MAX_ATTEMPTS) {
+            self.excluded.remove(0);
+        }
+        self.excluded.push(provider);
+    }
+
     fn drop_best(&mut self) {
         self.book.pop_best();
     }
@@ -40,6 +56,9 @@ impl Posted {
     /// Writes the rules back, and notes when the job ended.
     pub(super) fn set_rules(&mut self, next: &Job, now: Now) {
         self.rules = *next;
+        if next.bids == 0 {
+            self.book.clear();
+        }
         if next.state == JobState::Ended && self.ended_ts == 0 {
             self.ended_ts = now.ts.0;
         }
@@ -83,8 +102,10 @@ impl Model {
             attempts: terms.attempts,
             mode,
             reveal: Seconds(terms.reveal_s.into()),
+            wait: Seconds(terms.wait_s.into()),
+            review: Seconds(terms.review_s.into()),
         };
-        let rules = Job::post(asked, now.ts).market()?;
+        let rules = Job::post(asked, now).market()?;
         require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
         numbers::check(number, now.slot).market()?;
         self.authorise_posting(buyer, signer, rules.reserved)?;
@@ -106,7 +127,8 @@ impl Model {
             leases: Vec::new(),
             payer: signer,
             notice,
-            durable: !checkpoint.is_zero(),
+            checkpoint_every: checkpoint,
+            reporter: Reporter::default(),
             rejects: 0,
             checkpoint: (0, [0; 32], 0),
             lamports: self.rents.job + tip::prepaid_job(terms.attempts),
@@ -128,18 +150,19 @@ impl Model {
     ) -> Result<Atoms, Refusal> {
         let provider = &self.providers[index];
         let (Some(record), Some(offer)) = (&provider.record, &provider.offers[place]) else {
-            return Err(Refusal::NotLive);
+            return Err(Refusal::Withdrawn);
         };
         let bidder = Bidder {
             live_until: UnixTs(if offer.live { offer.due } else { 0 }),
             units_free: offer.free,
-            excluded: posted.excluded.contains(&index),
+            excluded: posted.excludes(index),
             claims: offer.claims(),
             unit: scene::unit_of(index, place),
             reputation: record.history.standing,
             bond: provider.bond.map(|bond| bond.totals.bond()).transpose()?.unwrap_or_default(),
         };
-        let wanted = Wanted { need: posted.need, max_duration: posted.rules.terms.max_duration };
+        let (max_duration, funds) = (posted.rules.terms.max_duration, posted.rules.reserved);
+        let wanted = Wanted { need: posted.need, max_duration, funds };
         bidder.check(&wanted, price, until)
     }
 
@@ -153,7 +176,7 @@ impl Model {
         posted.rules.check_bid(PricePerHour(price), self.now.ts).market()?;
         require(bidder.bond.is_some(), "market WrongBond")?;
         self.check_kin(&posted, provider)?;
-        self.enter(job, posted, provider, offer, PricePerHour(price), self.now.ts)
+        self.enter(job, posted, provider, offer, PricePerHour(price), false)
     }
 
     pub(super) fn enter_offer(&mut self, job: usize, provider: usize, offer: usize) -> Answer {
@@ -163,8 +186,8 @@ impl Model {
         let terms = bidder.offers[offer].as_ref().ok_or(GONE)?;
         self.intake()?;
         require(terms.auto_bid, "market NoAutoBid")?;
-        match posted.rules.check_bid(posted.rules.terms.max_price, self.now.ts) {
-            Err(RuleError::WrongState | RuleError::WindowClosed) => return Ok(()),
+        match posted.rules.check_bid(PricePerHour(1), self.now.ts) {
+            Err(RuleError::WrongState | RuleError::WindowClosed | RuleError::WaitOver) => return Ok(()),
             checked => checked.market()?,
         }
         let address = bidder.record_key.to_bytes();
@@ -186,8 +209,7 @@ impl Model {
         }
         require(bidder.bond.is_some(), "market WrongBond")?;
         self.check_kin(&posted, provider)?;
-        let until = posted.rules.award_ts();
-        match self.enter(job, posted, provider, offer, price, until) {
+        match self.enter(job, posted, provider, offer, price, true) {
             Err(full) if full == "market BookFull" => Ok(()),
             entered => entered,
         }
@@ -200,12 +222,13 @@ impl Model {
         provider: usize,
         offer: usize,
         price: PricePerHour,
-        until: UnixTs,
+        automatic: bool,
     ) -> Answer {
         let (now, bidder) = (self.now, &self.providers[provider]);
         let (record, terms) = (bidder.record.as_ref().ok_or(GONE)?, bidder.offers[offer].as_ref().ok_or(GONE)?);
         let mut rules = posted.rules;
         require(price.0 >= terms.floor, "market BidBelowFloor")?;
+        let until = Bidder::lives_until(rules.auction_end(now.ts).market()?, automatic, now.ts);
         self.check(&posted, provider, offer, price, until).map_err(refused)?;
         let weights = Weights::new(posted.weights).market()?;
         let entry = Entry {
@@ -213,11 +236,11 @@ impl Model {
             offer: scene::offer_number(offer),
             score: score(&weights, &merit(&record.history), price, rules.terms.max_price).market()?,
             price,
+            automatic,
             tie: tie(&posted.key, &bidder.record_key),
         };
-        if posted.book.insert(entry).market()?.leads {
-            rules.on_lead(now.ts).market()?;
-        }
+        let leads = posted.book.insert(entry).market()?.leads;
+        rules.on_bid(leads, posted.book.len(), now).market()?;
         posted.set_rules(&rules, now);
         self.jobs[job] = Some(posted);
         Ok(())
@@ -236,7 +259,12 @@ impl Model {
         if posted.rules.state != JobState::Open {
             return Ok(());
         }
-        posted.rules.check_award(now.ts).market()?;
+        if posted.rules.see_reveal_end(now) {
+            self.noted.push("an award saw the end of a long revealing");
+            self.jobs[job] = Some(posted);
+            return Ok(());
+        }
+        posted.rules.check_award(now).market()?;
         let bids = posted.book.entries().len();
         let mut dropped = 0;
         let mut winner = None;
@@ -270,24 +298,26 @@ impl Model {
         }
         if let Some((entry, provider, offer, stake)) = winner {
             (0..=dropped).for_each(|_| posted.drop_best());
-            self.open_lease(&mut posted, entry.price, provider, offer, stake)?;
+            posted.rules.drop_bids(dropped);
+            self.open_lease(&mut posted, entry.price, provider, offer, stake, !entry.automatic)?;
             self.admit(&posted, provider);
         } else if dropped < bids {
             require(dropped > 0, "market CandidateMissing")?;
             (0..dropped).for_each(|_| posted.drop_best());
+            posted.rules.drop_bids(dropped);
             // Dropping bids alone earns nothing.
             self.jobs[job] = Some(posted);
             return Ok(());
         } else {
             (0..dropped).for_each(|_| posted.drop_best());
             let mut rules = posted.rules;
-            if let Unawarded::Refunded(back) = rules.unawarded(now.ts).market()? {
-                self.purse(posted.buyer)?.amounts.release(back).market()?;
-            }
+            rules.unawarded(now).market()?;
             posted.set_rules(&rules, now);
+            self.jobs[job] = Some(posted);
+            return Ok(());
         }
         self.jobs[job] = Some(posted);
-        self.tip_of_job(job, due);
+        self.tip_of_award(job, due);
         Ok(())
     }
 
@@ -298,11 +328,12 @@ impl Model {
         provider: usize,
         offer: usize,
         stake: Atoms,
+        own_bid: bool,
     ) -> Answer {
         let (now, rents, terms) = (self.now, self.rents, self.market.terms);
         let mut rules = posted.rules;
         let number = rules.leases;
-        let reserved = rules.award(price, now.ts).market()?;
+        let reserved = rules.award(price, now).market()?;
         let deadline = start_deadline(now.ts, posted.image_mb).market()?;
         posted.set_rules(&rules, now);
         let purse = self.buyers[posted.buyer].purse_key;
@@ -332,18 +363,20 @@ impl Model {
             bond: winner.bond_key,
             payout: winner.record.as_ref().ok_or(GONE)?.payout,
         };
-        let opened = lease::Lease::open(price, reserved, terms.slot_ms, terms.fee, deadline);
+        let opened = lease::Lease::open(price, reserved, terms.slot_ms, terms.fee, now, deadline);
         let notice = notice_of(scene::unit_of(provider, offer).flags, posted.notice);
         posted.leases.push(Let {
             keys,
             provider,
             offer,
             open: true,
-            rules: lease::Lease { durable: posted.durable, notice, ..opened },
+            rules: lease::Lease { checkpoint_every: posted.checkpoint_every, notice, ..opened },
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,
             released: false,
+            unit_free: false,
+            own_bid,
             lamports: rents.lease.max(before) + tips,
             reservation_lamports: rents.reservation.max(before) - u64::from(before == 0),
             challenger: Pubkey::default(),
@@ -367,6 +400,22 @@ impl Model {
         self.purse(buyer)?.amounts.release(back).market()
     }
 
+    pub(super) fn expire_job(&mut self, job: usize) -> Answer {
+        let now = self.now;
+        let posted = self.posted(job)?;
+        let (due, buyer) = (posted.due(), posted.buyer);
+        if posted.rules.state != JobState::Waiting {
+            return Ok(());
+        }
+        let mut rules = posted.rules;
+        let back = rules.expire(now.ts).market()?;
+        posted.set_rules(&rules, now);
+        self.noted.push("a job ended that nobody bid for");
+        self.purse(buyer)?.amounts.release(back).market()?;
+        self.tip_of_job(job, due);
+        Ok(())
+    }
+
     pub(super) fn close_job(&mut self, job: usize) -> Answer {
         let posted = self.posted(job)?;
         require(posted.task.is_none(), "market TaskOfArray")?;
@@ -386,15 +435,28 @@ impl Model {
         self.jobs[job].as_ref().is_none_or(|posted| over(posted) && posted.leases.iter().all(|over| !over.open))
     }
 
-    /// What the end of its last lease does to a job; what goes back to the purse.
-    pub(super) fn end_job(posted: &mut Posted, at: usize, back: Atoms, now: Now) -> Result<Atoms, String> {
+    /// What the end of its last lease does to a job; what goes back to the purse. `before`: the lease before it.
+    pub(super) fn end_job(
+        posted: &mut Posted,
+        at: usize,
+        before: &lease::Lease,
+        back: Atoms,
+        certain: bool,
+        now: Now,
+    ) -> Result<Atoms, String> {
         let over = &posted.leases[at];
         let (reason, price, provider) = (over.rules.reason, over.rules.price, over.provider);
-        (posted.exit, posted.spent) = (None, posted.spent.saturating_add(over.rules.base.0));
+        let finished = before.state == LeaseState::Finished;
+        let counted = if finished { before.base.0 } else { 0 };
+        posted.spent = posted.spent.saturating_add(over.rules.base.0).saturating_sub(counted);
+        // What was left behind at its finish stays, unless another lease does it anew.
+        if !finished || reason.is_retried() && !certain {
+            posted.exit = None;
+        }
         let mut rules = posted.rules;
-        let back = rules.on_lease_end(reason, back, price, posted.book.entries().len(), now.ts).market()?;
+        let back = rules.on_lease_end(reason, back, price, certain, now.ts).market()?;
         if reason.is_retried() {
-            posted.excluded.push(provider);
+            posted.exclude(provider);
         }
         posted.set_rules(&rules, now);
         Ok(back)

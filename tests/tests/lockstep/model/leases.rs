@@ -4,7 +4,7 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::reputation::Closed;
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
-use gridlease_core::{Atoms, RuleError, UnixTs, lease};
+use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
@@ -64,7 +64,15 @@ impl Model {
         purse.amounts.pay(payment.net, payment.fee).market()?;
         purse.paid += payment.net.0;
         purse.fees += payment.fee.0;
-        self.pay_out(vault, payout, payment.net)
+        self.pay_out(vault, payout, payment.net)?;
+        let at = self.lease_at(job, lease).ok_or(GONE)?;
+        let rules = self.let_alone(job, lease)?.1.rules;
+        let changed = !payment.net.is_zero() || !payment.fee.is_zero();
+        if changed && rules.state == LeaseState::Ended && rules.held().market()?.is_zero() {
+            let left = self.tip_of_lease(job, at, rules.due());
+            self.let_alone(job, lease)?.1.lamports = left;
+        }
+        Ok(())
     }
 
     pub(super) fn top_up(&mut self, job: usize, lease: usize, by: By, amount: u64) -> Answer {
@@ -75,22 +83,42 @@ impl Model {
         self.purse(buyer)?;
         let (_, current) = self.let_alone(job, lease)?;
         require(signer == owner, "market NotBuyer")?;
-        current.rules.top_up(Atoms(amount), now).market()?;
+        if current.rules.top_up(Atoms(amount), now).market()? {
+            current.clear_challenge();
+            self.noted.push("a top-up resolved a challenge");
+        }
         self.purse(buyer)?.amounts.reserve(Atoms(amount)).market()
     }
 
     /// Ends a lease by `how`, and its job with it; what comes back goes to the purse.
     pub(super) fn end(
         &mut self,
-        mut posted: Posted,
+        posted: Posted,
         at: usize,
         job: usize,
         how: impl FnOnce(&mut lease::Lease) -> Result<Atoms, RuleError>,
     ) -> Answer {
+        self.end_certain(posted, at, job, false, how)
+    }
+
+    /// As [`Model::end`], and whether two strangers reported the same error of the buyer's.
+    pub(super) fn end_certain(
+        &mut self,
+        mut posted: Posted,
+        at: usize,
+        job: usize,
+        certain: bool,
+        how: impl FnOnce(&mut lease::Lease) -> Result<Atoms, RuleError>,
+    ) -> Answer {
         let now = self.now;
+        let before = posted.leases[at].rules;
         let back = how(&mut posted.leases[at].rules).market()?;
-        let back = Self::end_job(&mut posted, at, back, now)?;
-        self.purse(posted.buyer)?.amounts.release(back).market()?;
+        let forfeited = posted.leases[at].rules.forfeited.sub(before.forfeited).market()?;
+        let back = Self::end_job(&mut posted, at, &before, back, certain, now)?;
+        let purse = self.purse(posted.buyer)?;
+        purse.amounts.release(back).market()?;
+        purse.amounts.forfeit(forfeited).market()?;
+        purse.forfeits += forfeited.0;
         self.jobs[job] = Some(posted);
         Ok(())
     }
@@ -114,8 +142,30 @@ impl Model {
         if reason == EndReason::Notice {
             self.noted.push("a lease ended with notice");
         }
-        self.end(posted, at, job, |lease| lease.finish(reason, said(now), now))?;
-        self.posted(job)?.exit = Some(exit.into());
+        let review = posted.rules.terms.review;
+        let mut finished = posted.leases[at].rules;
+        let back = finished.finish(reason, said(now), review, now).market()?;
+        if finished.state != LeaseState::Finished {
+            self.end(posted, at, job, |lease| lease.finish(reason, said(now), review, now))?;
+            // Whoever does it anew says what it left behind.
+            let posted = self.posted(job)?;
+            posted.exit = (!reason.is_retried()).then_some(exit.into());
+            return Ok(());
+        }
+        let mut posted = posted;
+        let mut rules = posted.rules;
+        rules.on_finished(back).market()?;
+        posted.spent = posted.spent.saturating_add(finished.base.0);
+        posted.exit = Some(exit.into());
+        let current = &mut posted.leases[at];
+        (current.rules, current.unit_free) = (finished, true);
+        let (provider, offer) = (current.provider, current.offer);
+        posted.set_rules(&rules, now);
+        self.jobs[job] = Some(posted);
+        let offer = self.providers[provider].offers[offer].as_mut().ok_or(GONE)?;
+        offer.free += 1;
+        offer.unpaid += 1;
+        self.noted.push("a node finished a lease");
         Ok(())
     }
 
@@ -124,8 +174,7 @@ impl Model {
         let (posted, at) = self.let_with_job(job, lease)?;
         let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
         require(signer == node, "market NotNodeKey")?;
-        self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, said(now), now))?;
-        self.posted(job)?.exit = Some(0);
+        self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, said(now), Seconds::ZERO, now))?;
         self.slash(job, at, Fault::Abandoned)
     }
 
@@ -207,31 +256,40 @@ impl Model {
     pub(super) fn expire(&mut self, job: usize, lease: usize) -> Answer {
         let now = self.now;
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        let mut next = posted.leases[at].rules;
+        let before = posted.leases[at].rules;
+        let mut next = before;
         let due = next.due();
         let Some(_) = next.expire(now).market()? else { return Ok(()) };
         match next.state {
             LeaseState::Ended => self.end(posted, at, job, |lease| lease.expire(now).map(Option::unwrap_or_default))?,
-            LeaseState::Grace => {
+            LeaseState::Grace if before.state == LeaseState::Running => {
                 posted.leases[at].rules = next;
                 self.jobs[job] = Some(posted);
             }
             // That it is down is told by the challenge's end, which also returns the bond.
-            _ => return Ok(()),
+            LeaseState::Paused => return Ok(()),
+            _ => {
+                self.noted.push("the end of a long review was seen");
+                posted.leases[at].rules = next;
+                self.jobs[job] = Some(posted);
+                return Ok(());
+            }
         }
         self.tip_of_job(job, due);
         Ok(())
     }
 
     pub(super) fn close_lease(&mut self, job: usize, lease: usize) -> Answer {
+        let now = self.now;
         let (buyer, over) = self.let_alone(job, lease)?;
-        over.rules.check_release().market()?;
-        let closes = over.rules.check_close().is_ok();
-        let releases = !over.released;
+        over.rules.check_release(now).market()?;
+        let closes = over.rules.check_paid().is_ok();
+        let (releases, frees) = (!over.released, !over.unit_free);
         if !closes && !releases {
             return Ok(());
         }
         over.released = true;
+        over.unit_free = true;
         over.open = !closes;
         let stake = core::mem::take(&mut over.reservation);
         let over = over.clone();
@@ -241,20 +299,20 @@ impl Model {
         let provider = &mut self.providers[over.provider];
         let record = provider.record.as_mut().ok_or(GONE)?;
         let offer = provider.offers[over.offer].as_mut().ok_or(GONE)?;
-        if releases {
+        if frees {
             offer.free += 1;
+        }
+        if releases {
             offer.lamports += over.reservation_lamports;
             let bond = provider.bond.as_mut().ok_or(GONE)?;
             bond.leases -= 1;
             bond.totals.release(stake).staking()?;
         }
         if !closes {
-            offer.unpaid += 1;
+            offer.unpaid += u16::from(frees);
             return Ok(());
         }
-        if !releases {
-            offer.unpaid -= 1;
-        }
+        offer.unpaid -= u16::from(!frees);
         offer.lamports += lamports;
         record.leases -= 1;
         record.earned += over.rules.paid.0;

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::book::Book;
 use gridlease_core::period_cap::PeriodCap;
+use gridlease_core::exclusion::Reporter;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
 use gridlease_core::requirement::Requirement;
@@ -69,6 +70,7 @@ pub struct Pouch {
     pub withdrawn: u64,
     pub paid: u64,
     pub fees: u64,
+    pub forfeits: u64,
     pub compensated: u64,
     pub last_job: u64,
     pub open_jobs: u32,
@@ -144,7 +146,9 @@ pub struct Posted {
     pub payer: Pubkey,
     /// What is agreed of notice and checkpoints.
     pub notice: Seconds,
-    pub durable: bool,
+    pub checkpoint_every: Seconds,
+    /// Who first reported an error of the buyer's.
+    pub reporter: Reporter,
     /// Starts that the buyer rejected.
     pub rejects: u8,
     /// The last checkpoint: number, hash, bytes.
@@ -171,8 +175,12 @@ pub struct Let {
     pub stake: Atoms,
     pub reservation: Atoms,
     pub awarded_ts: u64,
-    /// Its stake and its unit are free again.
+    /// Its stake is free again.
     pub released: bool,
+    /// Its unit is.
+    pub unit_free: bool,
+    /// Its node bid for it itself.
+    pub own_bid: bool,
     pub lamports: u64,
     /// What the account of the reservation holds, less what the bond lent it.
     pub reservation_lamports: u64,
@@ -322,6 +330,7 @@ impl Model {
             Command::FailStart { job, lease, by } => self.fail_start(job, lease, by),
             Command::Expire { job, lease } => self.expire(job, lease),
             Command::CloseLease { job, lease } => self.close_lease(job, lease),
+            Command::ExpireJob { job } => self.expire_job(job),
             Command::CloseJob { job } => self.close_job(job),
             Command::PostInstant { job, by, terms, offers, count } => {
                 self.post_instant(job, by, &terms, &offers[..offers.len().min(count.into())])

@@ -69,10 +69,11 @@ impl Model {
     }
 
     pub(super) fn sweep_fees(&mut self, buyer: usize) -> Answer {
-        let fees = self.purse(buyer)?.amounts.sweep_fees().market()?;
-        let insurance = share_down(fees, INSURANCE_SHARE_OF_FEE).market()?;
+        let swept = self.purse(buyer)?.amounts.sweep_fees().market()?;
+        let (fees, of_fees) = (swept.fees, share_down(swept.fees, INSURANCE_SHARE_OF_FEE).market()?);
+        let insurance = of_fees.add(swept.forfeits).market()?;
         let vault = self.buyers[buyer].vault;
-        self.pay_out(vault, self.treasury, fees.sub(insurance).market()?)?;
+        self.pay_out(vault, self.treasury, fees.sub(of_fees).market()?)?;
         self.pay_out(vault, self.insurance, insurance)
     }
 

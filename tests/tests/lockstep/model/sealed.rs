@@ -52,8 +52,8 @@ impl Model {
         self.intake()?;
         let mut rules = posted.rules;
         rules.check_commit(now.ts).market()?;
-        require(!posted.excluded.contains(&provider), "market Excluded")?;
-        rules.on_commit();
+        require(!posted.excludes(provider), "market Excluded")?;
+        rules.on_commit(now).market()?;
         posted.set_rules(&rules, now);
         let (named, rent) = (self.staking.names_market(), self.rents.commitment);
         let bond = self.providers[provider].bond.as_mut().ok_or(GONE_IN_STAKING)?;
@@ -90,7 +90,7 @@ impl Model {
         require(self.providers[provider].record.is_some(), GONE)?;
         let (mut posted, bid) = self.unsealed(job, provider)?;
         require(right, "market WrongReveal")?;
-        let fate = fate(bid.round, Some((&posted.rules, UnixTs(posted.ended_ts))), now.ts);
+        let fate = fate(bid.round, Some((&posted.rules, UnixTs(posted.ended_ts))), now);
         match fate {
             Fate::Wait => return Err("market WindowOpen".to_owned()),
             Fate::Forfeit => return Err("market RevealClosed".to_owned()),
@@ -104,7 +104,7 @@ impl Model {
             entered = posted.rules.check_bid_price(price).market();
             if entered.is_ok() {
                 require(self.providers[provider].record.is_some(), GONE)?;
-                entered = self.enter(job, posted.clone(), provider, bid.offer, price, now.ts);
+                entered = self.enter(job, posted.clone(), provider, bid.offer, price, false);
                 if entered.is_ok() {
                     posted = self.posted(job)?.clone();
                 }
@@ -126,8 +126,14 @@ impl Model {
     fn forfeit(&mut self, job: usize, provider: usize) -> Answer {
         let now = self.now;
         self.posted(job)?;
+        let mut there = self.posted(job)?.clone();
         let (mut posted, bid) = self.unsealed(job, provider)?;
-        match fate(bid.round, Some((&posted.rules, UnixTs(posted.ended_ts))), now.ts) {
+        if bid.round == posted.rules.reveal_end && there.rules.see_reveal_end(now) {
+            self.noted.push("a forfeiture saw the end of a long revealing");
+            self.jobs[job] = Some(there);
+            return Ok(());
+        }
+        match fate(bid.round, Some((&posted.rules, UnixTs(posted.ended_ts))), now) {
             Fate::Forfeit => {}
             Fate::Release => return Err("market WrongFate".to_owned()),
             Fate::Wait | Fate::Reveal => return Err("market RevealOpen".to_owned()),
@@ -152,7 +158,7 @@ impl Model {
         let now = self.now;
         let (posted, bid) = self.unsealed(job, provider)?;
         let there = posted.open.then_some((&posted.rules, UnixTs(posted.ended_ts)));
-        match fate(bid.round, there, now.ts) {
+        match fate(bid.round, there, now) {
             Fate::Release => {}
             Fate::Wait | Fate::Reveal => return Err("market RevealOpen".to_owned()),
             Fate::Forfeit => return Err("market WrongFate".to_owned()),

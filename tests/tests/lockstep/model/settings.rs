@@ -68,6 +68,7 @@ impl Model {
         let purse = *self.purse(buyer)?;
         let amounts = purse.amounts;
         let empty = amounts.balance.is_zero() && amounts.reserved.is_zero() && amounts.fees_owed.is_zero();
+        let empty = empty && amounts.forfeits_owed.is_zero();
         require(empty && purse.open_jobs == 0, "market NotEmpty")?;
         number::check_close(purse.last_job, slot).market()?;
         let donated = self.donated(buyer)?;

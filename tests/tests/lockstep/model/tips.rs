@@ -56,6 +56,20 @@ impl Model {
         }
     }
 
+    /// As [`Model::tip`] for an award that leases: at least a tip, late or not; it goes to the lease where nobody is named.
+    pub(super) fn tip_of_award(&mut self, job: usize, due: UnixTs) {
+        let (tipping, now, rent) = (self.tipping, self.now.ts, self.rents.job);
+        let Some(posted) = &mut self.jobs[job] else { return };
+        let wanted = if tipping { tip::award_tip(due, now) } else { tip::TIP };
+        let paid = tip::payable(wanted, posted.lamports, rent);
+        posted.lamports -= paid;
+        match posted.leases.last_mut() {
+            Some(lease) if !tipping => lease.lamports += paid,
+            _ => self.keeper.1 += paid,
+        }
+        self.noted.push(if tipping { "an award was tipped" } else { "the tip of an award went to its lease" });
+    }
+
     /// As [`Model::tip`], out of a lease; returns what is left.
     pub(super) fn tip_of_lease(&mut self, job: usize, at: usize, due: UnixTs) -> u64 {
         let left = self.jobs[job].as_ref().map_or(0, |posted| posted.leases[at].lamports);
@@ -72,8 +86,9 @@ impl Posted {
     pub fn due(&self) -> UnixTs {
         use gridlease_core::job::JobState;
         match self.rules.state {
+            JobState::Waiting => self.rules.expires_at,
             JobState::Open => self.rules.award_ts(),
-            JobState::Leased => UnixTs::ZERO,
+            JobState::Leased | JobState::Review => UnixTs::ZERO,
             JobState::Ended => UnixTs(self.ended_ts),
         }
     }

@@ -66,7 +66,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
                 _ => return None,
             }
         }
-        LeaseState::Grace | LeaseState::Ended | LeaseState::Failed
+        LeaseState::Grace | LeaseState::Finished | LeaseState::Ended | LeaseState::Failed
             if !one.rules.challenge_end.is_zero() && random.once_in(2) =>
         {
             CareStep::Resolve { to: by(random) }
@@ -109,7 +109,7 @@ fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep>
     if rules.can_be_rejected(model.now) && random.once_in(20) {
         return Some(CareStep::Reject { by: by(random) });
     }
-    if rules.durable && random.once_in(5) {
+    if rules.is_durable() && random.once_in(5) {
         let (ahead, bytes) = (random.pick(&[1, 1, 1, 1, 2, 0, -1]), random.any());
         return Some(CareStep::Checkpoint { by: by(random), ahead, bytes });
     }
@@ -126,7 +126,12 @@ fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep>
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
     let by = if random.once_in(2) { 0 } else { somebody(random) };
-    let step = match random.below(11) {
+    let step = match random.below(16) {
+        11 => CareStep::Accept { by },
+        12 => CareStep::Reopen { by },
+        13 => CareStep::Decline { by },
+        14 => CareStep::Want { by },
+        15 => CareStep::BuyerError { by, code: 120 + random.small(10) },
         10 => CareStep::Redirect { to: random.once_in(2).then(|| random.index(20)) },
         0 => CareStep::Challenge { by },
         1 => CareStep::Answer { by, right: random.once_in(2) },

@@ -111,7 +111,6 @@ fn leases_of(model: &Model, job: usize) -> impl Iterator<Item = (usize, usize, &
 
 /// The next step to the end of a job. What its leases are credited is not collected.
 fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Option<Command> {
-    let now = model.now.ts;
     for (job, lease, one) in leases_of(model, job) {
         let rules = &one.rules;
         if !rules.state.is_over() {
@@ -124,13 +123,13 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
         if rules.held().is_ok_and(|held| !held.is_zero()) && payable {
             return Some(Command::Settle { job, lease });
         }
-        if rules.check_close().is_ok() && random.once_in(2) {
+        if rules.check_close(model.now).is_ok() && random.once_in(2) {
             return Some(Command::CloseLease { job, lease });
         }
     }
     if let Some(bid) = posted.sealed.first() {
         let there = posted.open.then_some((&posted.rules, UnixTs(posted.ended_ts)));
-        let step = match fate(bid.round, there, now) {
+        let step = match fate(bid.round, there, model.now) {
             Fate::Forfeit => Some(SealedStep::Forfeit),
             Fate::Release if random.once_in(2) => Some(SealedStep::Release),
             _ => None,

@@ -8,6 +8,7 @@ use gridlease_core::requirement::flags;
 use super::{an_offer, is_live};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
+use crate::command::care::CareStep;
 use crate::model::arrays::{ARRAYS, Series};
 use crate::model::{JOBS, Model, Posted};
 use crate::random::Random;
@@ -45,17 +46,13 @@ pub fn next(random: &mut Random, model: &Model, array: usize) -> Option<Command>
         && series.rules.open < u16::from(shape.parallel)
         && model.task_places(array).is_some()
     {
-        return Some(open(random, model, array, series));
+        return Some(open(random, array));
     }
     let_all(random, model, &jobs)
 }
 
-/// The next task is opened, when the market is not quiet any more and the purse has something.
-fn open(random: &mut Random, model: &Model, array: usize, series: &Series) -> Command {
-    let now = model.now.ts;
-    if series.rules.not_before > now {
-        return wait(series.rules.not_before.since(now).0);
-    }
+/// The next task is opened, or the purse gets something.
+fn open(random: &mut Random, array: usize) -> Command {
     if random.once_in(4) {
         return Command::Deposit { buyer: array % BUYERS, by: 0, amount: random.below(50_000_000) };
     }
@@ -72,7 +69,7 @@ fn let_all(random: &mut Random, model: &Model, jobs: &[(usize, &Posted)]) -> Opt
     for (job, posted) in jobs {
         let (job, rules) = (*job, &posted.rules);
         match posted.leases.last().map(|current| current.rules.state) {
-            _ if rules.state == JobState::Open && now < rules.close_ts && posted.book.entries().is_empty() => {
+            _ if rules.state == JobState::Waiting && rules.check_bid(rules.terms.max_price, now).is_ok() => {
                 return Some(bid(random, model, job, posted));
             }
             _ if rules.state == JobState::Open && now >= rules.award_ts() => {
@@ -92,6 +89,9 @@ fn let_all(random: &mut Random, model: &Model, jobs: &[(usize, &Posted)]) -> Opt
         return None;
     }
     let (job, _) = random.pick(jobs);
+    if let Some((job, _)) = jobs.iter().find(|(_, posted)| posted.rules.state == JobState::Review) {
+        return Some(Command::Care { job: *job, lease: 0, step: CareStep::Accept { by: 0 } });
+    }
     Some(Command::Finish { job, lease: 0, by: 0, reason: 1, exit: u8::from(random.once_in(8)) })
 }
 
@@ -113,7 +113,8 @@ fn after(random: &mut Random, series: &Series, jobs: &[(usize, &Posted)]) -> Opt
     let (job, posted) = *jobs.first()?;
     let stop = Command::Task { job, step: TaskStep::Stop { lease: 0 } };
     Some(match posted.rules.state {
-        JobState::Open => Command::Task { job, step: TaskStep::Cancel },
+        JobState::Open | JobState::Waiting => Command::Task { job, step: TaskStep::Cancel },
+        JobState::Review => Command::Care { job, lease: 0, step: CareStep::Accept { by: 0 } },
         JobState::Leased if random.once_in(6) => Command::Task { job, step: TaskStep::Cancel },
         JobState::Leased if reached => stop,
         JobState::Leased => Command::Stop { job, lease: 0, by: 0 },

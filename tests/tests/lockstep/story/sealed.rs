@@ -16,7 +16,8 @@ use crate::scene::{self, PROVIDERS};
 pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
     let posted = model.jobs[job].as_ref().filter(|posted| posted.rules.terms.mode == Mode::Sealed)?;
     let now = model.now.ts;
-    if posted.open && posted.rules.state == JobState::Open && now < posted.rules.close_ts && !random.once_in(8) {
+    let commits = posted.rules.check_commit(now).is_ok();
+    if posted.open && commits && !random.once_in(8) {
         if random.below(posted.sealed.len() as u64 + 2) > 1 {
             let seconds = (posted.rules.close_ts.0 + random.below(3)).saturating_sub(now.0 + 1);
             return Some(Command::Clock { slots: seconds * 2, seconds: seconds as i64 });
@@ -56,12 +57,12 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
         return Some(Command::Clock { slots: 1, seconds: -(seconds as i64) });
     }
     let there = posted.open.then_some((&posted.rules, UnixTs(posted.ended_ts)));
-    if fate(bid.round, there, now) == Fate::Forfeit && random.once_in(12) {
+    if fate(bid.round, there, model.now) == Fate::Forfeit && random.once_in(12) {
         let vault = model.buyers[posted.buyer].vault;
         let place = model.freezable.iter().position(|key| *key == vault && !model.frozen.contains(key));
         return place.map(|place| Command::Freeze { place, frozen: true });
     }
-    let step = match (fate(bid.round, there, now), random.below(12)) {
+    let step = match (fate(bid.round, there, model.now), random.below(12)) {
         (_, 0) => anything(random),
         (Fate::Reveal, 1..=9) => SealedStep::Reveal { right: !random.once_in(12) },
         (Fate::Forfeit, 1..=5) => SealedStep::Forfeit,

@@ -124,7 +124,7 @@ fn a_bidder_that_is_dropped_is_charged_one_fault_however_often_the_award_names_i
     });
     assert_eq!(dropped, Some(1));
     assert_eq!(w.read::<Record>(&owner.record).faulted, 1);
-    assert_eq!(w.read::<Job>(&posted).attempts_left, 2);
+    assert_eq!(w.read::<Job>(&posted).attempts_left, 3);
 }
 
 #[test]

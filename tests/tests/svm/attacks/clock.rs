@@ -136,8 +136,8 @@ fn tries(w: &World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys) -> Vec<so
     vec![
         lease::settle(keys),
         lease::expire(keys),
-        lease::top_up(&key, &keys.lease, 100_000),
-        care::reject_ready(&key, keys),
+        lease::top_up(&key, &keys.lease, 100_000, None),
+        lease::reject_ready(&key, keys, &w.insurance),
         care::challenge(&w.payer.pubkey(), &keys.lease),
         lease::fail_start(&node, keys, &w.insurance),
         lease::declare_unreachable(&w.payer.pubkey(), keys, &w.insurance),

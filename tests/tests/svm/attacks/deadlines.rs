@@ -1,12 +1,10 @@
 //! Deadlines beside those of `deadlines.rs`: the second before, the second itself, and the second after.
 
-use gridlease_core::limits::{ARRAY_PAUSE, CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
+use gridlease_core::limits::{CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
 use gridlease_sdk::account::Offer;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
-use gridlease_sdk::instruction::job::JobArgs;
-use gridlease_sdk::instruction::{array, care, provider, sealed, stake};
+use gridlease_sdk::instruction::{lease, provider, sealed, stake};
 use gridlease_tests::svm::World;
-use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::USDC;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
@@ -42,7 +40,7 @@ fn a_start_is_rejected_until_the_second_before_its_ninety_are_over() {
     let scene = |w: &mut World| {
         let (buyer, owner) = (w.buyer(20 * USDC), w.provider(|_| {}));
         let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
-        let instruction = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let instruction = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         Due { instruction, signers: by(&buyer.key), at: w.now().ts.0 + REJECT_TIME.0 }
     };
     thrice(scene, ["ok", "market TooLate", "market TooLate"]);
@@ -85,24 +83,6 @@ fn claims_are_stale_a_week_after_the_expiry_of_their_offer_to_the_second() {
         Due { instruction, signers: by(&stranger), at: expiry + CLAIM_STALE.0 }
     };
     thrice(scene, ["market NotNodeKey", "ok", "ok"]);
-}
-
-#[test]
-fn an_array_whose_market_was_quiet_goes_on_a_minute_later_to_the_second() {
-    let scene = |w: &mut World| {
-        let buyer = w.buyer(40 * USDC);
-        let (post, posted) =
-            w.post_array(&buyer, array::ArrayShape { budget: 3 * CAP, ..shape() }, |args: &mut JobArgs| {
-                args.attempts = 1;
-            });
-        w.ok(&[post], &[&buyer.key]);
-        let job = w.open_task(&posted)[0];
-        w.close_window(&job);
-        w.ok(&[w.award_of(&job)], &[]);
-        w.close_task(&job);
-        Due { instruction: w.opening_of(&posted), signers: vec![], at: w.now().ts.0 + ARRAY_PAUSE.0 }
-    };
-    thrice(scene, ["market TooEarly", "ok", "ok"]);
 }
 
 #[test]

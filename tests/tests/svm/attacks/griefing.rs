@@ -130,8 +130,11 @@ fn a_top_up_that_races_a_settlement_an_expiry_or_a_stop_leads_to_one_end_whoever
             let owner = w.provider(|_| {});
             let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
             w.pass(wait);
-            let steps =
-                [lease::top_up(&buyer.key.pubkey(), &keys.lease, 500_000), lease::settle(&keys), lease::expire(&keys)];
+            let steps = [
+                lease::top_up(&buyer.key.pubkey(), &keys.lease, 500_000, None),
+                lease::settle(&keys),
+                lease::expire(&keys),
+            ];
             let answers = order.map(|at| {
                 let step = [steps[at].clone()];
                 let signers = asked(&step, &[&buyer.key]);

@@ -177,7 +177,7 @@ fn cared_for(w: &mut World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys, g
     w.pass(100);
     go(w, care::checkpoint(&hot, keys, 1, [1; 32], 1));
     go(w, lease::settle(keys));
-    go(w, lease::top_up(&key, &keys.lease, USDC));
+    go(w, lease::top_up(&key, &keys.lease, USDC, None));
     go(w, care::challenge(&asker, &keys.lease));
     let nonce = w.read::<gridlease_sdk::account::Lease>(&keys.lease).challenge_nonce;
     go(w, care::answer_challenge(&hot, keys, nonce));
@@ -209,7 +209,7 @@ fn other_ways(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) {
         let keys = w.keys(&address::lease(&posted, 0));
         go(w, lease::ready(&hot, &keys, IMAGE, GPUS));
         match way {
-            "reject" => go(w, care::reject_ready(&key, &keys)),
+            "reject" => go(w, lease::reject_ready(&key, &keys, &w.insurance)),
             "stop" => go(w, lease::stop(&key, &keys)),
             _ => {
                 w.pass(1_300);

@@ -67,7 +67,7 @@ fn a_lease_that_is_closed_and_revived_pays_releases_and_closes_nothing_a_second_
         lease::stop(&buyer.key.pubkey(), &keys),
         lease::finish(&node, &keys, EndReason::Completed, outcome()),
         lease::abandon(&node, &keys, &w.insurance, outcome()),
-        lease::top_up(&buyer.key.pubkey(), &keys.lease, 1),
+        lease::top_up(&buyer.key.pubkey(), &keys.lease, 1, None),
     ];
     for then in again {
         let refused = revived(&mut w, &close, &keys.lease, then, &[&buyer.key, &owner.node]);

@@ -1,5 +1,6 @@
 //! Errors of bids, public and sealed, and of awards.
 
+use gridlease_core::job::EndReason;
 use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::requirement::flags;
 use gridlease_sdk::account::Commitment;
@@ -21,6 +22,8 @@ pub const ALL: &[Scenario] = &[
     ("market BidNotImproved", bid_not_improved),
     ("market BookFull", book_full),
     ("market WindowClosed", window_closed),
+    ("market WaitOver", wait_over),
+    ("market BidUnaffordable", bid_unaffordable),
     ("market WindowOpen", window_open),
     ("market Unsatisfied", unsatisfied),
     ("market NoFreeUnit", no_free_unit),
@@ -86,10 +89,32 @@ fn book_full() -> String {
 fn window_closed() -> String {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
-    let owner = w.provider(|_| {});
+    let (owner, late) = (w.provider(|_| {}), w.provider(|_| {}));
     let job = w.job(&buyer, |_| {});
+    w.bid(&owner, &job, 1_000_000);
     w.close_window(&job);
+    w.refuse(w.bid_of(&late, &job, 900_000), &[&late.node])
+}
+
+fn wait_over() -> String {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let owner = w.provider(|_| {});
+    let job = w.job(&buyer, |args| args.wait_s = 600);
+    w.pass(601);
     w.refuse(w.bid_of(&owner, &job, 1_000_000), &[&owner.node])
+}
+
+/// Of the lease's 225,000 atoms 175,000 are left: enough for ten minutes at the last price, not at the job's maximum.
+fn bid_unaffordable() -> String {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let (owner, dear) = (w.provider(|_| {}), w.provider(|_| {}));
+    let keys = w.running(&buyer, &owner, 900_000, |args| args.max_duration_s = 900);
+    w.pass(200);
+    w.finish_unseen(&owner, &keys, EndReason::Completed);
+    w.reopen(&buyer, &keys);
+    w.refuse(w.bid_of(&dear, &keys.job, 1_800_000), &[&dear.node])
 }
 
 fn window_open() -> String {

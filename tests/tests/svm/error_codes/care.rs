@@ -1,9 +1,8 @@
 //! Errors of what happens to a lease beside its meter: challenges, checkpoints, rejected starts, notice.
 
-use gridlease_core::job::EndReason;
 use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
-use gridlease_sdk::instruction::lease::LeaseKeys;
+use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use solana_keypair::Keypair;
@@ -42,12 +41,12 @@ fn wrong_nonce() -> String {
 
 fn purse_open() -> String {
     let mut w = World::new();
-    let (_, owner, keys, asker) = running(&mut w, |_| {});
+    let (buyer, _, keys, asker) = running(&mut w, |_| {});
     w.pass(1_000);
     w.settle(&keys);
     w.take_down(&asker, &keys);
     w.pass(39);
-    w.finish(&owner, &keys, EndReason::Completed);
+    w.stop(&buyer, &keys);
     w.refuse(care::waive_credit(&keys), &[])
 }
 
@@ -91,17 +90,15 @@ fn rejects_used_up() -> String {
     let job = w.job(&buyer, |args| args.attempts = 8);
     for owner in &owners {
         w.bid(owner, &job, 1_000_000);
-    }
-    w.close_window(&job);
-    loop {
+        w.close_window(&job);
         let lease = w.award(&job);
         let keys = w.keys(&lease);
-        let owner = owners.iter().find(|owner| owner.record == keys.provider).unwrap();
         w.ready(owner, &keys);
-        let reject = care::reject_ready(&buyer.key.pubkey(), &keys);
+        let reject = lease::reject_ready(&buyer.key.pubkey(), &keys, &w.insurance);
         if let Err(refused) = w.send(&[reject], &[&buyer.key]) {
             return refused.to_string();
         }
         w.close_lease(&keys);
     }
+    "three starts were rejected".to_owned()
 }

@@ -108,5 +108,5 @@ fn overflow() -> String {
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
     let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
-    w.refuse(lease::top_up(&buyer.key.pubkey(), &keys.lease, u64::MAX), &[&buyer.key])
+    w.refuse(lease::top_up(&buyer.key.pubkey(), &keys.lease, u64::MAX, None), &[&buyer.key])
 }
