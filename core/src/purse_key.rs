@@ -65,8 +65,7 @@ impl PurseStep {
 impl PurseKey {
     /// May this key take this step?
     ///
-    /// A spender may accept, and a program lets it do so only for what it posted itself: its client does that as soon as the
-    /// outputs verify.
+    /// A spender may accept: its client does that as soon as the outputs verify.
     #[must_use]
     pub const fn may(self, step: PurseStep) -> bool {
         use PurseStep::{Accept, Cancel, Close, Extend, Post, Reject, Reopen, SetKey, Speak, Stop, TopUp, Withdraw};

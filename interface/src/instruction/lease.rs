@@ -159,7 +159,6 @@ pub fn finish(node_key: &Pubkey, keys: &LeaseKeys, reason: EndReason, outcome: O
             job: keys.job,
             purse: keys.purse,
             lease: keys.lease,
-            offer: keys.offer,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -182,14 +181,10 @@ pub fn abandon(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, outcome:
     by_fault(node_key, keys, insurance, &args::Abandon { outcome })
 }
 
-/// The node gives a lease back at once after its award. `own_bid`: it bid for it itself; else its offer takes no more leases until it
+/// The node gives a lease back at once after its award. Where it did not bid for it itself, its offer takes no more leases until it
 /// is refreshed.
-pub fn decline(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, own_bid: bool) -> Instruction {
-    let mut instruction = by_fault(node_key, keys, insurance, &args::Decline {});
-    if !own_bid {
-        instruction.accounts.push(AccountMeta::new(keys.offer, false));
-    }
-    instruction
+pub fn decline(node_key: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
+    by_fault(node_key, keys, insurance, &args::Decline {})
 }
 
 /// The node says that it was not given what it needs.

@@ -59,7 +59,7 @@ impl World {
     #[track_caller]
     pub fn decline(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
         let own_bid = self.read::<Lease>(&keys.lease).own_bid == 1;
-        let decline = lease::decline(&provider.node.pubkey(), keys, &self.insurance, own_bid);
+        let decline = lease::decline(&provider.node.pubkey(), keys, &self.insurance);
         self.ok(&[decline], &[&provider.node])
     }
 

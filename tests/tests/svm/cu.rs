@@ -284,7 +284,7 @@ fn auctions(m: &mut Meter, buyer: &Buyer, owner: &Provider) {
     m.world.finish_unseen(owner, &done, EndReason::Completed);
     m.run("reopen", "finished", goal(8), &[lease::reopen(&buyer.key.pubkey(), &done)], &buyer.key);
     let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
-    m.run("decline", "a bid of its own", goal(20), &[lease::decline(&node, &keys, &insurance, true)], &owner.node);
+    m.run("decline", "a bid of its own", goal(20), &[lease::decline(&node, &keys, &insurance)], &owner.node);
     let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});
     m.run("want", "not given", goal(20), &[lease::want(&node, &keys, &insurance)], &owner.node);
     let keys = m.world.starting(buyer, owner, 1_200_000, |_| {});

@@ -145,7 +145,7 @@ fn r05_a_decline_is_no_fault_and_costs_the_minute_for_a_bid_of_its_own() {
     let late = w.provider(|_| {});
     let keys = w.starting(&buyer, &late, PRICE, |_| {});
     w.pass(30);
-    let decline = lease::decline(&late.node.pubkey(), &keys, &w.insurance, true);
+    let decline = lease::decline(&late.node.pubkey(), &keys, &w.insurance);
     assert_eq!(w.refuse(decline, &[&late.node]), "market TooLate");
 }
 

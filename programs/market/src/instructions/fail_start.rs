@@ -22,8 +22,7 @@ use crate::token;
 use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
-/// Accounts of `fail_start`, `abandon`, `declare_unreachable`, `decline` (behind them the offer, where it was awarded without a bid of
-/// its node), `want`, `report_buyer_error` and `reject_ready`.
+/// Accounts of `fail_start`, `abandon`, `declare_unreachable`, `decline`, `want`, `report_buyer_error` and `reject_ready`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct FaultedLease<'info> {
@@ -36,7 +35,8 @@ pub struct FaultedLease<'info> {
     /// Its reputation falls.
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
-    /// Names the node key.
+    /// Names the node key; suspended where its node declines what it did not bid for.
+    #[account(mut)]
     pub offer: AccountLoader<'info, Offer>,
     /// Takes the reservation back, excludes the provider.
     #[account(mut)]

@@ -3,18 +3,20 @@
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::purse_key::PurseStep;
 
 use super::end_lease::Ending;
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
+use crate::instructions::purse_keys::authorise;
 use crate::state::{Job, Lease, Purse};
 
 /// Accounts of `accept` and `reopen`.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Review<'info> {
-    /// The purse's owner; to accept also who posted the job.
+    /// The purse's owner or its guardian; to accept also its spender, whose client does so as soon as the outputs verify.
     pub signer: Signer<'info>,
     /// Gets back what the job held, where that ends.
     #[account(mut)]
@@ -39,12 +41,10 @@ impl Review<'_> {
     }
 }
 
-/// The buyer, or who posted the job, shall be able to accept what the node finished: the lease and the job are over, what was held
+/// The buyer, its guardian or its spender shall be able to accept what the node finished: the lease and the job are over, what was held
 /// back is payable, and the rest returns to the purse. On a lease that is over, nothing changes.
 pub fn accept(ctx: Context<Review>) -> Result<()> {
-    let signer = ctx.accounts.signer.key();
-    let posted = signer == ctx.accounts.job.load()?.payer;
-    require!(posted || signer == ctx.accounts.purse.load()?.owner, MarketError::NotBuyer);
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Accept)?;
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     if next.state == LeaseState::Ended {
@@ -60,7 +60,7 @@ pub fn accept(ctx: Context<Review>) -> Result<()> {
 /// ten) or as the job posted: the provider is paid to its last checkpoint before the finish where the job asked for checkpoints, is
 /// excluded and gains no merit, and the job goes on as after a notice.
 pub fn reopen(ctx: Context<Review>) -> Result<()> {
-    require_keys_eq!(ctx.accounts.signer.key(), ctx.accounts.purse.load()?.owner, MarketError::NotBuyer);
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Reopen)?;
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     let back = next.reopen(now).or_rule()?;

@@ -6,6 +6,7 @@ use gridlease_core::exclusion::Reporter;
 use gridlease_core::job::minute;
 use gridlease_core::lease::{self as rules, LeaseState, Undone};
 use gridlease_core::limits::MAX_REJECTS;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError};
 
@@ -15,6 +16,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::StartUndone;
+use crate::instructions::purse_keys::authorise;
 use crate::kin::first_eight;
 use crate::staking_cpi;
 use crate::state::{Job, Lease, Offer};
@@ -22,12 +24,12 @@ use crate::state::{Job, Lease, Offer};
 /// Within half a minute of its award a node shall be able to decline: the next bidder follows at once and no attempt is used. A bid of
 /// its own costs it the minute; an automatic or instant award costs nothing, but its offer takes no more leases until its node
 /// refreshes it. On a lease that is not starting, nothing changes.
-pub fn decline<'info>(ctx: Context<'info, FaultedLease<'info>>) -> Result<()> {
+pub fn decline(ctx: Context<FaultedLease>) -> Result<()> {
     let Some((mut next, now)) = starting(&ctx)? else { return Ok(()) };
     let own_bid = ctx.accounts.lease.load()?.own_bid == 1;
     let undone = next.decline(own_bid, the_minute(&ctx)?, now).or_rule()?;
     if !own_bid {
-        suspend(&ctx, now)?;
+        suspend(&mut *ctx.accounts.offer.load_mut()?, now);
     }
     undo(ctx.accounts, &next, undone, None, false, now)
 }
@@ -48,7 +50,8 @@ pub fn report_buyer_error(ctx: Context<FaultedLease>, exit_code: i32) -> Result<
     let undone = next.buyer_error(exit_code, the_minute(&ctx)?, now).or_rule()?;
     let certain = {
         let provider = ctx.accounts.provider.load()?;
-        let marks = [&provider.authority, &provider.node_key, &provider.payout].map(first_eight);
+        let offer = ctx.accounts.offer.load()?;
+        let marks = [&provider.authority, &offer.node_key, &provider.payout].map(first_eight);
         let mut job = ctx.accounts.job.load_mut()?;
         let mut reporter = Reporter(job.reporter);
         let certain = reporter.report(marks);
@@ -63,7 +66,7 @@ pub fn report_buyer_error(ctx: Context<FaultedLease>, exit_code: i32) -> Result<
 /// for: the provider gets nothing and is excluded, and the job goes on while attempts remain. The buyer owes the insurance fund the
 /// time that ran, at least the minute; the provider owes it the minute.
 pub fn reject_ready(ctx: Context<FaultedLease>) -> Result<()> {
-    require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.purse.load()?.owner, MarketError::NotBuyer);
+    authorise(&*ctx.accounts.purse.load()?, ctx.accounts.caller.key, PurseStep::Reject)?;
     let now = now()?;
     let mut next = ctx.accounts.lease.load()?.rules().or_rule()?;
     let undone = next.reject(the_minute(&ctx)?, now).or_rule()?;
@@ -79,7 +82,7 @@ pub fn reject_ready(ctx: Context<FaultedLease>) -> Result<()> {
 
 /// The lease's moving parts and the present, where the node speaks of a lease that is starting; `None` where it is stale.
 fn starting(ctx: &Context<FaultedLease>) -> Result<Option<(rules::Lease, Now)>> {
-    require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.provider.load()?.node_key, MarketError::NotNodeKey);
+    require_keys_eq!(ctx.accounts.caller.key(), ctx.accounts.offer.load()?.node_key, MarketError::NotNodeKey);
     let lease = ctx.accounts.lease.load()?.rules().or_rule()?;
     if lease.state != LeaseState::Starting { Ok(None) } else { Ok(Some((lease, now()?))) }
 }
@@ -89,17 +92,11 @@ fn the_minute(ctx: &Context<FaultedLease>) -> Result<Atoms> {
     minute(price, PricePerHour(ctx.accounts.job.load()?.max_price)).or_rule()
 }
 
-/// The offer of the lease, which follows behind the other accounts, takes no more leases until it is refreshed.
-fn suspend<'info>(ctx: &Context<'info, FaultedLease<'info>>, now: Now) -> Result<()> {
-    let account = ctx.remaining_accounts.first().ok_or(MarketError::Unrelated)?;
-    require_keys_eq!(*account.key, ctx.accounts.lease.load()?.offer, MarketError::Unrelated);
-    require!(account.is_writable, ErrorCode::ConstraintMut);
-    let offer = AccountLoader::<Offer>::try_from(account)?;
-    let mut offer = offer.load_mut()?;
+/// The offer takes no more leases until it is refreshed.
+fn suspend(offer: &mut Offer, now: Now) {
     if offer.is_live(now.ts) {
         offer.header.due_ts = now.ts.0;
     }
-    Ok(())
 }
 
 /// Ends the lease; what its provider owes is taken out of the stake that it has reserved.

@@ -45,7 +45,7 @@ pub fn build(model: &Model, job: usize, which: usize, step: &CareStep) -> Option
         }
         CareStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
         CareStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
-        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.insurance, one.own_bid),
+        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.insurance),
         CareStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.insurance),
         CareStep::BuyerError { by, code } => {
             lease::report_buyer_error(&model.signer(by, node()?), keys, &model.insurance, code.into())
