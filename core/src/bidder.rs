@@ -33,6 +33,8 @@ pub struct Wanted {
     pub need: Requirement,
     /// Longest duration.
     pub max_duration: Seconds,
+    /// The most that the job pays: a lease reserves at least a tenth of the stake that this would ask for.
+    pub max_price: PricePerHour,
 }
 
 /// Why a bidder cannot take a job.
@@ -83,11 +85,16 @@ impl Refusal {
     /// Is it the bidder's own doing that it cannot take what it bid for: its offer withdrawn, expired or posted anew as less,
     /// its stake taken out, its GPUs given up? Not where its units or its stake were won by other jobs in the meantime, or
     /// its reputation fell. A bid is taken only where it satisfies the requirement, and nothing else changes a machine.
-    pub fn own_doing(&self) -> bool {
+    ///
+    /// Stake is its doing only where the operator made it leave since the book began (`stake_left`, see
+    /// [`crate::delegation::Stake::fell_since`]). A delegator that leaves by itself, at the worst moment and for that very
+    /// purpose, would else cost its operator a third of its standing.
+    pub fn own_doing(&self, stake_left: bool) -> bool {
         match self {
             Self::NotLive => true,
+            Self::Unsatisfied(unmet) if unmet.field == Field::Stake => stake_left,
             Self::Unsatisfied(unmet) => unmet.field != Field::Reputation,
-            Self::Stake { needed, unbound, .. } => unbound < needed,
+            Self::Stake { needed, unbound, .. } => unbound < needed && stake_left,
             Self::Rule(error) => *error == RuleError::GpusUnclaimed,
             Self::NoFreeUnit | Self::Excluded => false,
         }
@@ -115,7 +122,7 @@ impl Bidder {
         let unbound = self.bond.amount.saturating_sub(self.bond.unbonding);
         let standing = Standing { stake: unbound, reputation: self.reputation };
         satisfies(&self.unit, &standing, &wanted.need).map_err(Refusal::Unsatisfied)?;
-        let needed = lease_reservation(price, wanted.max_duration)?;
+        let needed = lease_reservation(price, wanted.max_price, wanted.max_duration)?;
         let free = self.bond.free()?;
         if free < needed {
             return Err(Refusal::Stake { needed, free, unbound });

@@ -135,6 +135,18 @@ pub enum RuleError {
     RejectsUsedUp = 85,
     /// A checkpoint's number is not higher than the last one's.
     StaleCheckpoint = 86,
+    /// A top-up that would pay for more time than the lease may run for.
+    BeyondDuration = 90,
+    /// A deposit that would take the purse above the market's cap.
+    PurseCap = 91,
+    /// Stake that would take the bond above the market's cap.
+    BondCap = 92,
+    /// A job that would reserve more than the market's cap.
+    JobCap = 93,
+    /// A program that the configuration does not name would bind stake, or one would finish what another bound.
+    NotTheSlasher = 94,
+    /// The challenge window of a verified lease is open, or no verdict can be given on it any more.
+    ChallengeWindow = 95,
 }
 
 impl RuleError {
@@ -204,6 +216,12 @@ impl RuleError {
         Self::NoChallenge,
         Self::RejectsUsedUp,
         Self::StaleCheckpoint,
+        Self::BeyondDuration,
+        Self::PurseCap,
+        Self::BondCap,
+        Self::JobCap,
+        Self::NotTheSlasher,
+        Self::ChallengeWindow,
     ];
 
     /// The stable number.
@@ -269,6 +287,18 @@ impl core::fmt::Display for RuleError {
             Self::NoChallenge => "no liveness challenge is open",
             Self::RejectsUsedUp => "the buyer has rejected as many starts as a job may",
             Self::StaleCheckpoint => "the checkpoint's number is not higher than the last one's",
+            Self::BeyondDuration => {
+                "the top-up would pay for more time than the lease may run for; extend the lease first"
+            }
+            Self::PurseCap => "the purse would hold more than the market's cap for a purse; deposit less",
+            Self::BondCap => "the bond would hold more than the market's cap for a bond; add less",
+            Self::JobCap => {
+                "the job would reserve more than the market's cap for a job; ask for less time or a lower price"
+            }
+            Self::NotTheSlasher => {
+                "the program is not configured to reserve stake, or the reservation was made by another one"
+            }
+            Self::ChallengeWindow => "the lease's challenge window has not ended, or has ended already",
             Self::WrongMode => "the step is not one of this auction's mode",
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",

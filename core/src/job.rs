@@ -1,5 +1,6 @@
 //! The life of a job, from its posting to its end: see [`TRANSITIONS`].
 
+use crate::bond;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::{
     ANTI_SNIPE, CHECKPOINT_BOUNDS, MAX_ATTEMPTS, MAX_DURATION, MAX_EXTENSIONS, MAX_NOTICE, MAX_PRICE, MIN_DURATION,
@@ -9,7 +10,6 @@ use crate::limits::{
 use crate::quantity::{Atoms, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
 use crate::rounding::cost_up;
-use crate::sealed;
 use crate::transition::Transition;
 
 /// How a job finds its provider.
@@ -335,7 +335,7 @@ impl Job {
             Mode::Instant => {}
             Mode::Open => job.open_window(now)?,
             Mode::Sealed => {
-                job.sealed_bond = sealed::bond(reserved)?;
+                job.sealed_bond = bond::sealed_bond(reserved, terms.max_price, terms.max_duration)?;
                 job.open_window(now)?;
             }
         }

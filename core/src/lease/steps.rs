@@ -3,12 +3,13 @@
 use super::{Lease, LeaseState, Ran, Settlement};
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
-use crate::limits::MIN_CHARGE_TIME;
+use crate::limits::{MAX_DURATION, MIN_CHARGE_TIME};
 use crate::quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use crate::stream::runway_end;
 
 impl Lease {
-    /// A lease of `price` with `reserved` behind it, neither durable nor with notice; both may be set before ready.
+    /// A lease of `price` with `reserved` behind it, neither durable nor with notice, and as long as a lease may be; all three
+    /// may be set before ready.
     pub fn open(price: PricePerHour, reserved: Atoms, slot_ms: u32, fee_bps: Bps, start_deadline: UnixTs) -> Self {
         Self {
             state: LeaseState::Starting,
@@ -37,6 +38,7 @@ impl Lease {
             collected: Atoms::ZERO,
             notice: Seconds::ZERO,
             notice_end: UnixTs::ZERO,
+            duration: MAX_DURATION,
         }
     }
 
@@ -78,7 +80,8 @@ impl Lease {
     ///
     /// # Errors
     /// [`RuleError::ZeroAmount`], [`RuleError::WrongState`], [`RuleError::TooLate`] after the grace period,
-    /// [`RuleError::TopUpTooSmall`] where a lease in its grace period would not run for a minute.
+    /// [`RuleError::TopUpTooSmall`] where a lease in its grace period would not run for a minute;
+    /// [`RuleError::BeyondDuration`] where it would be paid for longer than it may run for: see [`Lease::extend`].
     pub fn top_up(&mut self, amount: Atoms, now: Now) -> RuleResult<()> {
         if amount.is_zero() {
             return Err(RuleError::ZeroAmount);
@@ -96,6 +99,7 @@ impl Lease {
             next.segment = now;
         }
         next.reserved = next.reserved.add(amount)?;
+        next.check_duration()?;
         if next.state == LeaseState::Running {
             next.runway_end = runway_end(next.segment.ts, next.funds_of_segment()?, next.price)?;
         }

@@ -218,7 +218,7 @@ impl Market {
         posted.job.check_award(now.ts)?;
         while let Some(entry) = posted.book.pop_best() {
             let provider = usize::from(entry.provider[0]);
-            let stake = lease_reservation(entry.price, posted.job.terms.max_duration)?;
+            let stake = lease_reservation(entry.price, posted.job.terms.max_price, posted.job.terms.max_duration)?;
             if self.bonds[provider].reserve(stake).is_ok() {
                 let handed = posted.job.award(entry.price, now.ts)?;
                 let deadline = start_deadline(now.ts, 2_500)?;
