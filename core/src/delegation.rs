@@ -383,6 +383,9 @@ impl Stake {
     /// What was claimed counts as if it were still there, in the reservation and with the operator. A part of what is left,
     /// and again of what is left of that, would else add up to the whole reservation.
     ///
+    /// Nothing where older claims were slashed to next to nothing: none can be added to them until they have left. That never
+    /// stands in the way of a lease's end.
+    ///
     /// # Errors
     /// [`RuleError::Overflow`].
     pub fn operators_part_down(&self, reservation: Atoms, claimed: Atoms) -> RuleResult<Atoms> {
@@ -392,22 +395,23 @@ impl Stake {
         }
         // What does not fit in 64 bits is certainly above what there is.
         let part = mul_div_down(reservation.add(claimed)?.0, operator.add(claimed)?.0, amount.0).unwrap_or(u64::MAX);
-        Ok(Atoms(part).saturating_sub(claimed).min(operator).min(reservation))
+        let part = Atoms(part).saturating_sub(claimed).min(operator).min(reservation);
+        Ok(if { self.claims }.join(part).is_ok() { part } else { Atoms::ZERO })
     }
 
     /// Turns up to `amount` of what is left of a lease's `reservation`, out of which `claimed` was claimed before, into a claim
-    /// of its buyer. It is taken out of the operator's part of it: of its stake that stays first. It leaves the bond seven days later, whatever else is reserved, and can be lost
-    /// until then. Where older claims were slashed to next to nothing, nothing can be claimed until they have left; that
-    /// never stands in the way of a lease's end.
+    /// of its buyer: as much as [`Stake::operators_part_down`] has, of the operator's stake that stays first. It leaves the bond
+    /// seven days later, whatever else is reserved, and can be lost until then.
     ///
     /// # Errors
-    /// [`RuleError::InvariantBroken`] where less is reserved in all than for this lease.
+    /// [`RuleError::InvariantBroken`] where less is reserved in all than for this lease; [`RuleError::Overflow`].
     pub fn claim(&mut self, reservation: Atoms, claimed: Atoms, amount: Atoms) -> RuleResult<Claimed> {
         let amount = amount.min(self.operators_part_down(reservation, claimed)?);
-        let mut next = *self;
-        let Ok(shares) = next.claims.join(amount) else {
+        if amount.is_zero() {
             return Ok(Claimed { left: reservation, ..Claimed::default() });
-        };
+        }
+        let mut next = *self;
+        let shares = next.claims.join(amount)?;
         let left = reservation.sub(amount)?;
         next.reserved = next.reserved.sub(amount).map_err(|_| RuleError::InvariantBroken)?;
         let of_own = amount.min(next.own);
