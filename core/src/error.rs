@@ -143,10 +143,8 @@ pub enum RuleError {
     BondCap = 92,
     /// A job that would reserve more than the market's cap.
     JobCap = 93,
-    /// A program that the configuration does not name would bind stake, or one would finish what another bound.
-    NotTheSlasher = 94,
     /// The challenge window of a verified lease is open, or no verdict can be given on it any more.
-    ChallengeWindow = 95,
+    ChallengeWindow = 94,
 }
 
 impl RuleError {
@@ -220,7 +218,6 @@ impl RuleError {
         Self::PurseCap,
         Self::BondCap,
         Self::JobCap,
-        Self::NotTheSlasher,
         Self::ChallengeWindow,
     ];
 
@@ -294,9 +291,6 @@ impl core::fmt::Display for RuleError {
             Self::BondCap => "the bond would hold more than the market's cap for a bond; add less",
             Self::JobCap => {
                 "the job would reserve more than the market's cap for a job; ask for less time or a lower price"
-            }
-            Self::NotTheSlasher => {
-                "the program is not configured to reserve stake, or the reservation was made by another one"
             }
             Self::ChallengeWindow => "the lease's challenge window has not ended, or has ended already",
             Self::WrongMode => "the step is not one of this auction's mode",

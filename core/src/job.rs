@@ -431,6 +431,16 @@ impl Job {
         Ok(())
     }
 
+    /// The earliest time at which a bid that stands in the book now can have been made. After a failed start the book is that of
+    /// an earlier window: every start before has had fifteen minutes at most.
+    pub fn book_began(&self) -> UnixTs {
+        let (extensions, starts) =
+            if self.extensions == AFTER_NO_START { (MAX_EXTENSIONS, self.leases) } else { (self.extensions, 0) };
+        let window = self.terms.window.0.saturating_add(u64::from(extensions) * ANTI_SNIPE.0);
+        let before = window.saturating_add(u64::from(starts) * START_MAX.0);
+        UnixTs(self.close_ts.0.saturating_sub(before))
+    }
+
     /// May the job be awarded at `now`?
     ///
     /// # Errors

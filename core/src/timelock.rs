@@ -47,16 +47,12 @@ pub enum Act {
 /// May a program do that, which the configuration names now or not (`listed`), with a reservation that it made or not
 /// (`own`)? New stake is bound only by a program that is named. What is bound is finished by whoever bound it, and in the way
 /// that it was bound for, named or not: no change of the configuration makes the end of a lease fail.
-///
-/// # Errors
-/// [`RuleError::NotTheSlasher`].
-pub const fn check_act(act: Act, listed: bool, own: bool) -> RuleResult<()> {
-    let may = match act {
+pub const fn may(act: Act, listed: bool, own: bool) -> bool {
+    match act {
         Act::Reserve => listed,
         Act::Extend => listed && own,
         Act::Slash | Act::Claim | Act::Release => own,
-    };
-    if may { Ok(()) } else { Err(RuleError::NotTheSlasher) }
+    }
 }
 
 #[cfg(test)]

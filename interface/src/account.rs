@@ -9,8 +9,8 @@ pub use market_interface::account::{
     Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Offer, PriceIndex, Provider, Purse, TaskGroup,
     TradeData, offer_state,
 };
+pub use staking_interface::account::{ACTIVE, DELEGATOR, OPERATOR, RELEASED};
 pub use staking_interface::account::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
-pub use staking_interface::account::{DELEGATOR, OPERATOR};
 
 /// The layout version that this crate reads.
 pub const VERSION: u8 = market_interface::account::ACCOUNT_VERSION;

@@ -105,7 +105,6 @@ const MARKET: &[(u32, &str)] = &[
         6_060,
         "the answer is not the slot hash that the challenge asked for; read the lease again and answer with its nonce",
     ),
-    (6_061, "the purse is open, so its credit is collected and not waived"),
     (6_062, "the leases settled together must have one purse and one payout account"),
 ];
 

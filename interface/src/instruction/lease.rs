@@ -176,7 +176,6 @@ fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl I
             provider: keys.provider,
             job: keys.job,
             purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
             lease: keys.lease,
             authority: address::market_authority(),
             staking_config: address::staking_config(),

@@ -10,20 +10,28 @@ use solana_curve25519::edwards::{PodEdwardsPoint, validate_edwards};
 /// # Panics
 /// Never in practice, where `Pubkey::find_program_address` panics as well: if none of 256 hashes lay off the curve.
 pub fn find<const N: usize>(seeds: [&[u8]; N]) -> (Pubkey, u8) {
+    find_of(&crate::ID, seeds)
+}
+
+/// The canonical address of `program` for `seeds` and its bump.
+///
+/// # Panics
+/// As [`find`].
+pub fn find_of<const N: usize>(program: &Pubkey, seeds: [&[u8]; N]) -> (Pubkey, u8) {
     for bump in (0..=u8::MAX).rev() {
-        let hash = hash(&seeds, bump);
+        let hash = hash(program, &seeds, bump);
         if !validate_edwards(&PodEdwardsPoint(hash)) {
             return (Pubkey::new_from_array(hash), bump);
         }
     }
-    Pubkey::find_program_address(&seeds, &crate::ID)
+    Pubkey::find_program_address(&seeds, program)
 }
 
-fn hash(seeds: &[&[u8]], bump: u8) -> [u8; 32] {
+fn hash(program: &Pubkey, seeds: &[&[u8]], bump: u8) -> [u8; 32] {
     // No address has more than five seeds; behind them come the bump, the program and the marker.
     let mut parts: [&[u8]; 8] = [&[]; 8];
     let bump = [bump];
-    let behind: [&[u8]; 3] = [&bump, crate::ID.as_ref(), b"ProgramDerivedAddress"];
+    let behind: [&[u8]; 3] = [&bump, program.as_ref(), b"ProgramDerivedAddress"];
     let all = seeds.iter().copied().chain(behind);
     let mut used = 0;
     for (to, from) in parts.iter_mut().zip(all) {

@@ -82,6 +82,9 @@ pub enum StakingError {
     /// 6024
     #[msg("the operator adds stake; it does not delegate to itself")]
     OwnDelegation,
+    /// 6025
+    #[msg("the reservation records another buyer or prover than the one that is named")]
+    WrongClaimant,
 }
 
 /// Number of the first rule error.

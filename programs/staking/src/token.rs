@@ -7,11 +7,14 @@ use anchor_lang::system_program;
 use anchor_spl::token::{self, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError};
 
+use crate::derive;
 use crate::error::{StakingError, rule};
 use crate::raw_token::TokenAccount;
 use crate::state::Bond;
 use staking_interface::seed::BOND_SEED;
 
+/// The program whose addresses are the associated token accounts.
+const ASSOCIATED_TOKEN: Pubkey = pubkey!("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 /// SPL Token's number of the instruction that moves tokens.
 const TRANSFER: u8 = 3;
 
@@ -129,6 +132,11 @@ pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, de
     let outside = *destination != bond.vault && *destination != bond.revenue;
     require!(named && outside, StakingError::WrongDestination);
     Ok(())
+}
+
+/// The associated token account of `owner` for `mint`.
+pub fn associated(owner: &Pubkey, mint: &Pubkey) -> Pubkey {
+    derive::find_of(&ASSOCIATED_TOKEN, [owner.as_ref(), token::ID.as_ref(), mint.as_ref()]).0
 }
 
 /// Moves lamports; `from` belongs to this program.

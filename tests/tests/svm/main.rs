@@ -30,6 +30,7 @@ mod price_index;
 mod purse;
 mod reputation;
 mod sealed;
+mod second_edition;
 mod spender;
 mod staking;
 mod staking_governance;

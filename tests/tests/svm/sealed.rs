@@ -23,7 +23,7 @@ const BOND: u64 = 250_000;
 
 /// A sealed auction: 20 s to commit, 15 s to reveal.
 fn auction(w: &mut World, buyer: &Buyer) -> Pubkey {
-    w.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15))
+    w.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60))
 }
 
 fn commit_of(owner: &Provider, job: &Pubkey, price: u64) -> Instruction {
@@ -131,7 +131,7 @@ fn committing_ends_with_its_window_and_revealing_lies_between_the_two_ends() {
 }
 
 #[test]
-fn a_bid_that_nobody_revealed_loses_its_bond_to_insurance_and_buyer() {
+fn r01_a_bid_that_nobody_revealed_loses_its_bond_to_the_insurance_fund_alone() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
@@ -142,9 +142,8 @@ fn a_bid_that_nobody_revealed_loses_its_bond_to_insurance_and_buyer() {
     let forfeit = sealed::forfeit(&keys, &w.insurance);
     let done = w.ok(&[forfeit.clone()], &[]);
     assert_eq!(done.told(), ["Slashed", "Released", "BidForfeited"]);
-    assert_eq!((w.tokens(&w.insurance), w.tokens(&buyer.vault)), (175_000, 10 * USDC + 75_000));
-    let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated), (10 * USDC + 75_000, 75_000));
+    assert_eq!((w.tokens(&w.insurance), w.tokens(&buyer.vault)), (BOND, 10 * USDC));
+    assert_eq!(w.read::<Purse>(&buyer.purse).balance, 10 * USDC);
     let bond: Bond = w.read(&owner.bond);
     assert_eq!((bond.amount, bond.reserved, bond.leases), (100 * USDC - BOND, 0, 0));
     assert_eq!(w.lamports(&owner.node.pubkey()), sol, "the rent is not forfeited");
@@ -165,17 +164,16 @@ fn a_frozen_vault_of_the_buyer_does_not_hold_the_bond() {
     w.ok(&[freeze.unwrap()], &[&authority]);
     w.ok(&[sealed::forfeit(&keys, &w.insurance.clone())], &[]);
     assert_eq!(w.tokens(&w.insurance), BOND);
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 0);
 }
 
 #[test]
-fn a_bond_is_half_a_per_cent_of_the_cap_between_a_quarter_and_twenty_five_usdc() {
+fn r01_a_bond_is_three_per_cent_of_the_cap_and_a_tenth_of_what_the_lease_would_bind_at_most() {
     let mut w = World::new();
     let buyer = w.buyer(20_000 * USDC);
-    for (max_price, hours, bond) in [(1_800_000, 1, 250_000), (50_000_001, 2, 500_001), (10_000_000_000, 1, 25_000_000)]
+    for (max_price, hours, bond) in [(1_800_000, 1, 250_000), (50_000_001, 2, 3_000_001), (20_000_000, 720, 96_000_000)]
     {
         let job = w.job(&buyer, |args| {
-            (args.mode, args.reveal_s, args.max_price, args.max_duration_s) = (2, 15, max_price, hours * 3_600);
+            (args.mode, args.reveal_s, args.max_price, args.max_duration_s) = (2, 60, max_price, hours * 3_600);
         });
         assert_eq!(w.read::<Job>(&job).sealed_bond, bond);
     }

@@ -27,7 +27,11 @@ impl Job {
 
     /// What the job asks of a bidder.
     pub fn wanted(&self) -> Wanted {
-        Wanted { need: self.need(), max_duration: Seconds(self.max_duration_s.into()) }
+        Wanted {
+            need: self.need(),
+            max_duration: Seconds(self.max_duration_s.into()),
+            max_price: PricePerHour(self.max_price),
+        }
     }
 
     /// A bidder for this job, for the rules.

@@ -300,7 +300,8 @@ impl Market {
                 lease.provider = Pubkey::new_from_array(entry.provider);
                 lease.offer = address::offer(&lease.provider, entry.offer);
                 lease.bond = self.providers[&lease.provider].bond;
-                lease.stake = bond::lease_reservation(entry.price, rules.terms.max_duration).unwrap().0;
+                lease.stake =
+                    bond::lease_reservation(entry.price, rules.terms.max_price, rules.terms.max_duration).unwrap().0;
                 write_lease(&mut lease, &lease_rules::Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, deadline));
                 self.offers.get_mut(&lease.offer).unwrap().units_free -= 1;
                 self.leases.insert(address::lease(address, number), lease);

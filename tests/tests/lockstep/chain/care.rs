@@ -30,10 +30,9 @@ pub fn build(model: &Model, job: usize, lease: usize, step: &CareStep) -> Option
             care::resolve_challenge(keys, &model.signer(to, right))
         }
         CareStep::Resume { by } => care::resume(&model.signer(by, node()?), keys),
-        CareStep::Collect => care::collect_credit(keys, &model.insurance),
-        CareStep::Waive => care::waive_credit(keys),
+        CareStep::Collect => care::collect_credit(keys, &model.staking.insurance),
         CareStep::DeclareUnreachable => {
-            gridlease_sdk::instruction::lease::declare_unreachable(&model.anybody(0), keys, &model.insurance)
+            gridlease_sdk::instruction::lease::declare_unreachable(&model.anybody(0), keys, &model.staking.insurance)
         }
         CareStep::Checkpoint { by, ahead, bytes } => {
             let seq = posted.next_checkpoint(ahead);

@@ -69,7 +69,6 @@ pub struct Pouch {
     pub withdrawn: u64,
     pub paid: u64,
     pub fees: u64,
-    pub compensated: u64,
     pub last_job: u64,
     pub open_jobs: u32,
     /// Who else may post; the zero key: nobody.
@@ -105,7 +104,8 @@ pub struct Record {
     pub payout: Pubkey,
     /// The payout account that is proposed; the zero key: none.
     pub pending: Pubkey,
-    pub pending_due: u64,
+    /// When it was proposed.
+    pub pending_since: u64,
 }
 
 /// An offer.
