@@ -285,13 +285,8 @@ fn a_slash_takes_the_stake_of_its_own_lease_and_pays_nobody_else() {
     let foreign = w.foreign_account();
     let key = w.key().pubkey();
     let cases = [
-        (
-            "vault of another purse",
-            swapped(&fail, &address::purse_vault(&keys.purse), stranger.vault),
-            "market WrongTokenAccount",
-        ),
-        ("another insurance", swapped(&fail, &w.insurance, foreign), "market WrongTokenAccount"),
-        ("purse of another", swapped(&fail, &keys.purse, stranger.purse), "market WrongTokenAccount"),
+        ("another insurance", swapped(&fail, &w.insurance, foreign), "staking WrongInsurance"),
+        ("purse of another", swapped(&fail, &keys.purse, stranger.purse), "market Unrelated"),
         ("job of another", swapped(&fail, &keys.job, other.job), "market Unrelated"),
         ("provider of another", swapped(&fail, &keys.provider, second.record), "market Unrelated"),
         ("bond of another", swapped(&fail, &keys.bond, second.bond), "market WrongBond"),

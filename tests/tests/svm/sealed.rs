@@ -65,7 +65,7 @@ fn the_best_of_the_revealed_bids_wins_and_every_bond_and_rent_comes_back() {
     let sol: Vec<_> = owners.iter().map(|owner| w.lamports(&owner.node.pubkey())).collect();
     let job = auction(&mut w, &buyer);
     let state: Job = w.read(&job);
-    assert_eq!((state.close_ts, state.reveal_end), (state.posted_ts + 20, state.posted_ts + 35));
+    assert_eq!((state.close_ts, state.reveal_end), (state.posted_ts + 20, state.posted_ts + 80));
     assert_eq!((state.sealed_bond, state.sealed, state.header.due_ts), (BOND, 0, state.close_ts));
     let mut keys = Vec::new();
     for (owner, price) in owners.iter().zip([1_200_000, 900_000, 1_000_000]) {
@@ -107,9 +107,9 @@ fn committing_ends_with_its_window_and_revealing_lies_between_the_two_ends() {
     for (at, reveals, forfeits, awards) in [
         (19, "market WindowOpen", "market RevealOpen", "market WindowOpen"),
         (20, "ok", "market RevealOpen", "market RevealOpen"),
-        (34, "ok", "market RevealOpen", "market RevealOpen"),
-        (35, "market RevealClosed", "ok", "ok"),
-        (36, "market RevealClosed", "ok", "ok"),
+        (79, "ok", "market RevealOpen", "market RevealOpen"),
+        (80, "market RevealClosed", "ok", "ok"),
+        (81, "market RevealClosed", "ok", "ok"),
     ] {
         let mut w = World::new();
         let buyer = w.buyer(20 * USDC);
@@ -362,7 +362,7 @@ fn a_sealed_auction_without_a_winner_begins_a_new_round() {
     let state: Job = w.read(&job);
     let now = w.now().ts.0;
     assert_eq!((state.state(), state.sealed), (Some(JobState::Open), 0));
-    assert_eq!((state.close_ts, state.reveal_end), (now + 20, now + 35));
+    assert_eq!((state.close_ts, state.reveal_end), (now + 20, now + 80));
     let keys = commit(&mut w, &owner, &job, 1_000_000);
     assert_eq!(w.refuse(sealed::reveal(&old, 1, 900_000, SALT), &[]), "market RevealClosed");
     assert_eq!(w.refuse(commit_of(&silent, &job, 900_000), &[&silent.node]), "system 0", "its old bid is in the way");
@@ -405,8 +405,7 @@ fn forfeiting_pays_only_the_recorded_accounts() {
     w.at(end(&w, &job));
     let good = sealed::forfeit(&keys, &w.insurance);
     let cases = [
-        ("vault of another", swapped(&good, &buyer.vault, other.vault), "market WrongTokenAccount"),
-        ("insurance of another", swapped(&good, &w.insurance, other.wallet), "market WrongTokenAccount"),
+        ("insurance of another", swapped(&good, &w.insurance, other.wallet), "staking WrongInsurance"),
         ("rent to another", swapped(&good, &owner.node.pubkey(), rival.node.pubkey()), "market Unrelated"),
         ("bond of another", swapped(&good, &owner.bond, rival.bond), "market WrongBond"),
         (
