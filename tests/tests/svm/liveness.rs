@@ -307,7 +307,7 @@ fn a_fault_takes_no_more_than_credits_left_of_the_stake_and_is_not_held_up() {
         assert_eq!(slashed(&done), (left, 0), "{down} s");
         w.close_lease(&keys);
         let bond: Bond = w.read(&owner.bond);
-        assert_eq!((bond.slashed_total, bond.reserved), (7_200_000, 0));
+        assert_eq!((bond.claims_assets, bond.reserved), (7_200_000, 0), "all of it is claimed");
     }
 }
 
