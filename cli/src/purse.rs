@@ -38,8 +38,6 @@ pub struct PurseView {
     pub paid: Usdc,
     /// Ever recorded as fees.
     pub fees: Usdc,
-    /// Ever received from slashed stake.
-    pub compensated: Usdc,
     /// Jobs that are not closed.
     pub open_jobs: u32,
     /// The owner's USDC outside of the purse.
@@ -79,7 +77,6 @@ pub async fn view(chain: &Chain, owner: &Pubkey) -> Result<PurseView, CliError> 
         withdrawn: Usdc(purse.withdrawn),
         paid: Usdc(purse.paid),
         fees: Usdc(purse.fees),
-        compensated: Usdc(purse.compensated),
         open_jobs: purse.open_jobs,
         wallet_usdc: chain.wallet(owner, &config.usdc_mint).await?,
         wallet_sol: Sol(chain.client().lamports(owner).await?),

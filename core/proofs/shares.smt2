@@ -1,5 +1,5 @@
 ; Mirrors core/src/delegation.rs: SharePool (worth_down, cost_up, join, leave, lose) and Stake (withdraw, withdraw_delegated,
-; slash). Integers without bound. A pool of A assets and S shares is sound where 0 <= A <= S.
+; claim, pay_claim, slash). Integers without bound. A pool of A assets and S shares is sound where 0 <= A <= S.
 ;
 ; A division is told by its quotient and rest (n = q x d + r, 0 <= r < d), so that the solver multiplies instead of dividing;
 ; the quotient of such a pair is the one that `div` gives. `core/tests/proofs` evaluates the definitions against the code.
@@ -16,11 +16,15 @@
 (define-fun issued ((amount Int) (assets Int) (all Int)) Int
   (ite (= assets all) amount (div (* amount all) assets)))
 (define-fun can_leave ((own Int) (exit Int) (reserved Int)) Int (monus (+ own exit) reserved))
-(define-fun can_leave_delegated ((own Int) (exit Int) (delegated Int) (reserved Int)) Int
-  (monus (+ own exit delegated) reserved))
+(define-fun can_leave_delegated ((own Int) (exit Int) (claims Int) (delegated Int) (reserved Int)) Int
+  (monus (+ own exit claims delegated) (+ reserved claims)))
+(define-fun operators_part_down ((reservation Int) (claimed Int) (own Int) (exit Int) (whole Int)) Int
+  (ite (= whole 0) 0
+  (minimum (minimum (monus (div (* (+ reservation claimed) (+ own exit claimed)) whole) claimed) (+ own exit)) reservation)))
 (define-fun of_own ((amount Int) (own Int)) Int (minimum amount own))
 (define-fun of_exit ((amount Int) (own Int) (exit Int)) Int (minimum (monus amount own) exit))
-(define-fun of_delegated ((amount Int) (own Int) (exit Int)) Int (monus amount (+ own exit)))
+(define-fun of_claims ((amount Int) (own Int) (exit Int) (claims Int)) Int (minimum (monus amount (+ own exit)) claims))
+(define-fun of_delegated ((amount Int) (own Int) (exit Int) (claims Int)) Int (monus amount (+ own exit claims)))
 
 (declare-const A Int) (declare-const S Int)
 (assert (and (>= A 0) (<= A S) (> S 0)))
@@ -96,32 +100,65 @@
 (check-sat) (pop)
 
 ; --- the stake of a bond ---------------------------------------------------------------------------------------------
-(declare-const own Int) (declare-const exit Int) (declare-const delegated Int) (declare-const reserved Int)
-(assert (and (>= own 0) (>= exit 0) (>= delegated 0) (>= reserved 0) (<= reserved (+ own exit delegated))))
+; What is reserved and what is claimed are covered together: claims leave whatever else is reserved.
+(declare-const own Int) (declare-const exit Int) (declare-const claims Int) (declare-const delegated Int)
+(declare-const reserved Int)
+(define-fun whole () Int (+ own exit claims delegated))
+(assert (and (>= own 0) (>= exit 0) (>= claims 0) (>= delegated 0) (>= reserved 0) (<= (+ reserved claims) whole)))
 
-(echo "possible: an operator that leaves while something is reserved")
-(push) (assert (and (> reserved 0) (> (minimum exit (can_leave own exit reserved)) 0))) (check-sat) (pop)
+(echo "possible: an operator that leaves while something is reserved and claimed")
+(push)
+(assert (and (> reserved 0) (> claims 0) (> (minimum exit (can_leave own exit reserved)) 0)))
+(check-sat) (pop)
 
-(echo "holds: the operator's stake never leaves past what is reserved, delegators or not")
+(echo "holds: the operator's stake never leaves past what is reserved or claimed, delegators or not")
 (push)
 (declare-const out Int) (assert (and (>= out 0) (<= out exit) (<= out (can_leave own exit reserved))))
-(assert (not (and (<= reserved (- (+ own exit delegated) out)) (or (= out 0) (<= reserved (- (+ own exit) out))))))
+(assert (not (and (<= (+ reserved claims) (- whole out)) (or (= out 0) (<= reserved (- (+ own exit) out))))))
 (check-sat) (pop)
 
-(echo "holds: delegators' stake never leaves past what is reserved")
+(echo "holds: delegators' stake never leaves past what is reserved or claimed")
 (push)
 (declare-const out Int)
-(assert (and (>= out 0) (<= out delegated) (<= out (can_leave_delegated own exit delegated reserved))))
-(assert (not (<= reserved (- (+ own exit delegated) out))))
+(assert (and (>= out 0) (<= out delegated) (<= out (can_leave_delegated own exit claims delegated reserved))))
+(assert (not (<= (+ reserved claims) (- whole out))))
 (check-sat) (pop)
 
-(echo "holds: a slash inside what is reserved is borne whole, by the operator first, and what is reserved stays covered")
+(echo "holds: all that is claimed out of one reservation, in however many parts, is the operator's part of it at most")
+(push)
+; Before anything was claimed the part was p of one; then c of it was claimed, and q is what the formula gives now.
+(declare-const one Int) (declare-const p Int) (declare-const r1 Int) (declare-const c Int)
+(declare-const again Int) (declare-const r2 Int)
+(assert (and (> whole 0) (>= one 0) (<= one reserved) (>= c 0) (<= c one) (<= c (+ own exit))))
+(assert (and (= (* one (+ own exit)) (+ (* p whole) r1)) (>= r1 0) (< r1 whole) (<= c p)))
+(assert (and (= (* (+ (- one c) c) (+ (- (+ own exit) c) c)) (+ (* again whole) r2)) (>= r2 0) (< r2 whole)))
+(assert (not (= (+ c (monus again c)) p)))
+(check-sat) (pop)
+
+(echo "holds: a claim inside the operator's part of a reservation leaves both covered, and takes nothing of the delegators")
+(push)
+(declare-const claim Int) (assert (and (>= claim 0) (<= claim reserved) (<= claim (+ own exit))))
+(define-fun o () Int (of_own claim own))
+(define-fun e () Int (of_exit claim own exit))
+(assert (not (and (= (+ o e) claim) (<= o own) (<= e exit)
+                  (<= (+ (- reserved claim) (+ claims claim)) (+ (- own o) (- exit e) (+ claims claim) delegated)))))
+(check-sat) (pop)
+
+(echo "holds: a claim that is paid leaves what is reserved covered")
+(push)
+(declare-const paid Int) (assert (and (>= paid 0) (<= paid claims)))
+(assert (not (<= (+ reserved (- claims paid)) (- whole paid))))
+(check-sat) (pop)
+
+(echo "holds: a slash inside what is reserved is borne whole, by the operator, claims and delegators in this order, and what is reserved or claimed stays covered")
 (push)
 (declare-const slash Int) (assert (and (>= slash 0) (<= slash reserved)))
 (define-fun o () Int (of_own slash own))
 (define-fun e () Int (of_exit slash own exit))
-(define-fun d () Int (of_delegated slash own exit))
-(assert (not (and (= (+ o e d) slash) (<= o own) (<= e exit) (<= d delegated)
-                  (or (= d 0) (= (+ o e) (+ own exit)))
-                  (<= (- reserved slash) (- (+ own exit delegated) slash)))))
+(define-fun c () Int (of_claims slash own exit claims))
+(define-fun d () Int (of_delegated slash own exit claims))
+(assert (not (and (= (+ o e c d) slash) (<= o own) (<= e exit) (<= c claims) (<= d delegated)
+                  (or (= c 0) (= (+ o e) (+ own exit)))
+                  (or (= d 0) (= (+ o e c) (+ own exit claims)))
+                  (<= (+ (- reserved slash) (- claims c)) (- whole slash)))))
 (check-sat) (pop)

@@ -1,4 +1,4 @@
-; Mirrors core/src/rounding.rs (share_up, share_down), core/src/stream.rs (split), core/src/sealed.rs (forfeit) and
+; Mirrors core/src/rounding.rs (share_up, share_down), core/src/stream.rs (split) and
 ; core/src/slash.rs (slash_for, at_most, out_of). Integers without bound.
 ;
 ; The product of an amount and basis points is not linear; where a claim needs only that it lies between nothing and the

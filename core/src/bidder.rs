@@ -37,6 +37,8 @@ pub struct Wanted {
     pub max_duration: Seconds,
     /// What the job holds.
     pub funds: Atoms,
+    /// The most that the job pays: a lease reserves at least a tenth of the stake that this would ask for.
+    pub max_price: PricePerHour,
 }
 
 /// Why a bidder cannot take a job.
@@ -97,11 +99,16 @@ impl Refusal {
     /// An offer that expired is nobody's doing: a chain that stood for an hour has expired them all. Whoever lets one expire
     /// gains little by it: a bid is taken only where its offer lives to the end of the auction ([`Bidder::lives_until`]), and an
     /// award that finds nobody costs the buyer no attempt.
-    pub fn own_doing(&self) -> bool {
+    ///
+    /// Stake is its doing only where the operator made it leave since the book began (`stake_left`, see
+    /// [`crate::delegation::Stake::fell_since`]). A delegator that leaves by itself, at the worst moment and for that very
+    /// purpose, would else cost its operator a third of its standing.
+    pub fn own_doing(&self, stake_left: bool) -> bool {
         match self {
             Self::Withdrawn => true,
+            Self::Unsatisfied(unmet) if unmet.field == Field::Stake => stake_left,
             Self::Unsatisfied(unmet) => unmet.field != Field::Reputation,
-            Self::Stake { needed, unbound, .. } => unbound < needed,
+            Self::Stake { needed, unbound, .. } => unbound < needed && stake_left,
             Self::Rule(error) => *error == RuleError::GpusUnclaimed,
             Self::NotLive | Self::NoFreeUnit | Self::Excluded | Self::Unaffordable => false,
         }
@@ -143,7 +150,7 @@ impl Bidder {
         if wanted.funds < least_funds(price, wanted.max_duration)? {
             return Err(Refusal::Unaffordable);
         }
-        let needed = lease_reservation(price, wanted.max_duration)?;
+        let needed = lease_reservation(price, wanted.max_price, wanted.max_duration)?;
         let free = self.bond.free()?;
         if free < needed {
             return Err(Refusal::Stake { needed, free, unbound });

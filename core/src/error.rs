@@ -139,6 +139,16 @@ pub enum RuleError {
     WaitOver = 90,
     /// What the job holds does not pay for ten minutes, or for the whole of a shorter job, at this price.
     BidUnaffordable = 91,
+    /// A top-up that would pay for more time than the lease may run for.
+    BeyondDuration = 92,
+    /// A deposit that would take the purse above the market's cap.
+    PurseCap = 93,
+    /// Stake that would take the bond above the market's cap.
+    BondCap = 94,
+    /// A job that would reserve more than the market's cap.
+    JobCap = 95,
+    /// The challenge window of a verified lease is open, or no verdict can be given on it any more.
+    ChallengeWindow = 96,
     /// The offer's leases and sealed bids, and what was slashed of them, would be more than its limit of stake.
     StakeLimit = 110,
     /// The offers of the machine would be allotted more stake than its limit.
@@ -216,6 +226,11 @@ impl RuleError {
         Self::StaleCheckpoint,
         Self::WaitOver,
         Self::BidUnaffordable,
+        Self::BeyondDuration,
+        Self::PurseCap,
+        Self::BondCap,
+        Self::JobCap,
+        Self::ChallengeWindow,
         Self::StakeLimit,
         Self::MachineLimit,
         Self::ClaimsUnbacked,
@@ -297,6 +312,15 @@ impl core::fmt::Display for RuleError {
             Self::ClaimsUnbacked => {
                 "the operator's own stake is below 1 USDC for each claimed GPU of all its offers; add stake or claim fewer"
             }
+            Self::BeyondDuration => {
+                "the top-up would pay for more time than the lease may run for; extend the lease first"
+            }
+            Self::PurseCap => "the purse would hold more than the market's cap for a purse; deposit less",
+            Self::BondCap => "the bond would hold more than the market's cap for a bond; add less",
+            Self::JobCap => {
+                "the job would reserve more than the market's cap for a job; ask for less time or a lower price"
+            }
+            Self::ChallengeWindow => "the lease's challenge window has not ended, or has ended already",
             Self::WrongMode => "the step is not one of this auction's mode",
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",

@@ -1,8 +1,8 @@
 //! What governance may set, between which bounds, and when a change that was proposed may take effect.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::{FEE_BPS, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS, SLOT_MS_BOUNDS};
-use crate::quantity::{Bps, UnixTs};
+use crate::limits::{BOND_CAP, FEE_BPS, GOVERNANCE_WINDOW, JOB_CAP, MAX_FEE_BPS, PURSE_CAP, SLOT_MS, SLOT_MS_BOUNDS};
+use crate::quantity::{Atoms, Bps, UnixTs};
 use crate::timelock;
 
 /// The numbers of the market that can be changed. A lease copies them when it opens: a change never reaches one that runs.
@@ -31,6 +31,52 @@ impl Parameters {
             return Err(RuleError::ParameterOutOfBounds);
         }
         Ok(())
+    }
+}
+
+/// The most that a market holds of anybody's while it is young. Asked only where something comes in: of a deposit, of added
+/// stake, of a posting. Never of what goes out, or comes back: a refund above a cap is a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Of a purse's balance.
+    pub purse: Atoms,
+    /// Of a bond's stake, its delegators' included.
+    pub bond: Atoms,
+    /// Of what a job reserves.
+    pub job: Atoms,
+}
+
+impl Caps {
+    /// What a market begins with.
+    pub const GENESIS: Self = Self { purse: PURSE_CAP, bond: BOND_CAP, job: JOB_CAP };
+
+    /// May a deposit take a purse's balance to `balance`?
+    ///
+    /// # Errors
+    /// [`RuleError::PurseCap`].
+    pub fn check_deposit(&self, balance: Atoms) -> RuleResult<()> {
+        if balance > self.purse { Err(RuleError::PurseCap) } else { Ok(()) }
+    }
+
+    /// May added stake take a bond's to `stake`?
+    ///
+    /// # Errors
+    /// [`RuleError::BondCap`].
+    pub fn check_stake(&self, stake: Atoms) -> RuleResult<()> {
+        if stake > self.bond { Err(RuleError::BondCap) } else { Ok(()) }
+    }
+
+    /// May a job be posted that reserves `cap`?
+    ///
+    /// # Errors
+    /// [`RuleError::JobCap`].
+    pub fn check_job(&self, cap: Atoms) -> RuleResult<()> {
+        if cap > self.job { Err(RuleError::JobCap) } else { Ok(()) }
+    }
+
+    /// Does `next` raise none of them? Then it holds at once; any other waits as every change does.
+    pub fn lowers_to(&self, next: &Self) -> bool {
+        next.purse <= self.purse && next.bond <= self.bond && next.job <= self.job
     }
 }
 

@@ -3,6 +3,7 @@
 //! A job without bids waits: no clock runs against it but that of its own `wait`, nobody has anything to do, and no attempt is
 //! used. The first bid opens the window. Attempts count leases that failed, nothing else.
 
+use crate::bond;
 use crate::deadline;
 pub use crate::end_reason::EndReason;
 use crate::error::{RuleError, RuleResult};
@@ -14,7 +15,6 @@ use crate::limits::{
 use crate::quantity::{Atoms, Now, PricePerHour, Seconds, UnixTs};
 use crate::requirement::flags;
 use crate::rounding::{cost_up, share_up};
-use crate::sealed;
 use crate::transition::Transition;
 
 /// How a job finds its provider.
@@ -305,7 +305,11 @@ impl Job {
         terms.check()?;
         let reserved = terms.cap()?;
         let instant = terms.mode == Mode::Instant;
-        let sealed_bond = if terms.mode == Mode::Sealed { sealed::bond(reserved)? } else { Atoms::ZERO };
+        let sealed_bond = if terms.mode == Mode::Sealed {
+            bond::sealed_bond(reserved, terms.max_price, terms.max_duration)?
+        } else {
+            Atoms::ZERO
+        };
         Ok(Self {
             state: if instant { JobState::Open } else { JobState::Waiting },
             reason: EndReason::None,
@@ -460,6 +464,14 @@ impl Job {
         }
         *self = next;
         Ok(())
+    }
+
+    /// The earliest time at which a bid that stands in the book now can have been made: the opening of its window. After a failed
+    /// start the book is that of the same window, whose end is moved to the present; a revealing whose end was seen late moves the mark.
+    pub fn book_began(&self) -> UnixTs {
+        let extended = u64::from(self.extensions) * ANTI_SNIPE.0;
+        let length = self.terms.window.0.saturating_add(extended);
+        UnixTs(self.close_ts.0.saturating_sub(length)).min(self.mark.ts)
     }
 
     /// May the job be awarded at `now`?

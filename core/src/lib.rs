@@ -44,6 +44,7 @@ pub mod stream;
 pub mod timelock;
 pub mod tip;
 pub mod transition;
+pub mod verdict;
 
 pub use error::{RuleError, RuleResult};
 pub use quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};

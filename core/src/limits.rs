@@ -111,6 +111,10 @@ pub const MIN_STAKE_RESERVATION: Atoms = Atoms(5_000_000);
 pub const STAKE_HORIZON: Seconds = Seconds(24 * 3_600);
 /// The stake reservation as a multiple of that revenue.
 pub const STAKE_MULTIPLE: u64 = 2;
+/// A lease reserves at least this part of what it would reserve at the job's maximum price ...
+pub const STAKE_FLOOR: Bps = Bps(1_000);
+/// ... but at most this many times what its own price asks.
+pub const STAKE_FLOOR_MULTIPLE: u64 = 10;
 /// What stands behind leases is at most this many times the operator's own stake: its part is at least a fifth.
 pub const OPERATOR_MULTIPLE: u64 = 5;
 /// Most delegators of a bond.
@@ -125,6 +129,9 @@ pub const MAX_SHARES_PER_ATOM: u64 = 1_000_000;
 pub const MAX_COMMISSION: Bps = Bps(3_000);
 /// A higher commission holds this long after it was announced.
 pub const COMMISSION_NOTICE: Seconds = Seconds(3 * 24 * 3_600);
+/// New stake of a delegator earns and stands behind leases, and new stake of an operator earns, from this long after it
+/// came in, once anyone activated it.
+pub const ACTIVATION_DELAY: Seconds = Seconds(24 * 3_600);
 /// Stake is this long on its way out.
 pub const UNBONDING_TIME: Seconds = Seconds(7 * 24 * 3_600);
 /// Most open requests to unbond of one owner in one bond.
@@ -157,23 +164,23 @@ pub const MAX_ENDPOINT: usize = 128;
 /// Length of the committing in a sealed auction where the buyer names none.
 pub const DEFAULT_COMMIT_WINDOW: Seconds = Seconds(20);
 /// Length of the revealing where the buyer names none.
-pub const DEFAULT_REVEAL: Seconds = Seconds(15);
+pub const DEFAULT_REVEAL: Seconds = Seconds(60);
 /// Bounds of the revealing.
-pub const REVEAL_BOUNDS: (Seconds, Seconds) = (Seconds(6), Seconds(3_600));
+pub const REVEAL_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(3_600));
 /// A sealed bid binds this part of the job's cap in stake ...
-pub const SEALED_BOND: Bps = Bps(50);
+pub const SEALED_BOND: Bps = Bps(300);
 /// ... at least this much ...
 pub const SEALED_BOND_LEAST: Atoms = Atoms(250_000);
-/// ... at most this much.
-pub const SEALED_BOND_MOST: Atoms = Atoms(25_000_000);
-/// The buyer's part of a forfeited bond; the rest is insurance.
-pub const FORFEIT_TO_BUYER: Bps = Bps(3_000);
+/// ... at most this part of what the lease would reserve at the job's maximum price.
+pub const SEALED_BOND_MOST: Bps = Bps(1_000);
 /// Offers that an instant posting may try.
 pub const INSTANT_OFFERS: usize = 4;
 /// A change that nobody executed this long after it was due has lapsed.
 pub const GOVERNANCE_WINDOW: Seconds = Seconds(14 * 24 * 3_600);
-/// A provider's new payout account waits this long before it can take effect.
+/// A provider's new payout account waits this long before it can take effect ...
 pub const PAYOUT_DELAY: Seconds = Seconds(48 * 3_600);
+/// ... and this long where its bond has delegators, who need seven days to leave.
+pub const PAYOUT_DELAY_WITH_DELEGATORS: Seconds = Seconds(9 * 24 * 3_600);
 /// Bounds of the period of a spender's or a guardian's cap.
 pub const CAP_PERIOD_BOUNDS: (Seconds, Seconds) = (Seconds(60), Seconds(366 * 24 * 3_600));
 /// Anyone may release the GPU claims of an offer without leases that expired this long ago.
@@ -184,3 +191,13 @@ pub const CLAIM_STAKE: Atoms = Atoms(1_000_000);
 pub const MAX_MACHINE_OFFERS: u8 = 8;
 /// Most GPUs that one transaction claims or releases.
 pub const MAX_CLAIMS: usize = 8;
+/// The longest challenge window of a verified lease: its stake stays reserved for this long after its end at most.
+pub const MAX_CHALLENGE_WINDOW: Seconds = Seconds(72 * 3_600);
+/// The part of a verdict's slash that goes to who proved it.
+pub const PROVER_SHARE: Bps = Bps(1_000);
+/// The most that a purse may hold, at genesis: 100,000 USDC.
+pub const PURSE_CAP: Atoms = Atoms(100_000_000_000);
+/// The most stake that a bond may hold, at genesis: a million USDC.
+pub const BOND_CAP: Atoms = Atoms(1_000_000_000_000);
+/// The most that a job may reserve, at genesis: 50,000 USDC.
+pub const JOB_CAP: Atoms = Atoms(50_000_000_000);

@@ -6,6 +6,9 @@
 //! account is in anybody's way, and `operator_owed + delegators_owed ≤ tokens in the vault` is all of the accounting.
 //! Paying out instead of adding to the stake keeps a share from ever being worth more than an atom (see
 //! [`crate::delegation`]).
+//!
+//! Stake earns from its activation on, a day after it came in at the earliest, the operator's as the delegators'. It
+//! would else be worth joining a moment before a lease that ran for a month is settled.
 
 use crate::delegation::Stake;
 use crate::error::{RuleError, RuleResult};
@@ -45,16 +48,17 @@ impl Revenue {
         self.operator_owed.add(self.delegators_owed)
     }
 
-    /// Divides what the `vault` holds beyond what is owed, by the stake that is not on its way out; of the delegators'
-    /// part the operator keeps `commission`, rounded up. The sum per share is rounded down; what it cannot tell, less
-    /// than an atom for each claim, stays owed until the bond is closed.
+    /// Divides what the `vault` holds beyond what is owed, by the stake that is active: neither on its way out nor new; of the
+    /// delegators' part the operator keeps `commission`, rounded up. Where no delegator's stake is active, all is the
+    /// operator's. The sum per share is rounded down; what it cannot tell, less than an atom for each claim, stays owed
+    /// until the bond is closed.
     ///
     /// # Errors
     /// [`RuleError::Overflow`], [`RuleError::InvariantBroken`].
     pub fn distribute(&mut self, vault: Atoms, stake: &Stake, commission: Bps) -> RuleResult<Distributed> {
         let arrived = vault.saturating_sub(self.owed()?);
-        let (staying, delegated) = (stake.staying()?, stake.delegated_staying()?);
-        let all = stake.own.add(delegated)?;
+        let (active, delegated) = (stake.active()?, stake.delegated_active()?);
+        let all = stake.own_active().add(delegated)?;
         if arrived.is_zero() {
             return Ok(Distributed::default());
         }
@@ -62,7 +66,7 @@ impl Revenue {
         let net = gross.sub(share_up(gross, commission)?)?;
         let mut next = *self;
         if !net.is_zero() {
-            let rise = (u128::from(net.0) << FRACTION) / u128::from(staying);
+            let rise = (u128::from(net.0) << FRACTION) / u128::from(active);
             next.per_share = next.per_share.checked_add(rise).ok_or(RuleError::Overflow)?;
         }
         let parts = Distributed { operator: arrived.sub(net)?, delegators: net };
@@ -72,7 +76,8 @@ impl Revenue {
         Ok(parts)
     }
 
-    /// What `shares` earned since the sum per share stood at `entry`, rounded down.
+    /// What `shares` earned since the sum per share stood at `entry`, rounded down: of a delegation those that earn, see
+    /// [`crate::delegation::Delegation::earning`].
     ///
     /// # Errors
     /// [`RuleError::Overflow`], [`RuleError::InvariantBroken`].

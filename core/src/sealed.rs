@@ -8,11 +8,8 @@
 //! | any | ended before the end of the revealing, or is gone | release |
 
 use crate::deadline;
-use crate::error::RuleResult;
 use crate::job::{Job, JobState};
-use crate::limits::{FORFEIT_TO_BUYER, SEALED_BOND, SEALED_BOND_LEAST, SEALED_BOND_MOST};
 use crate::quantity::{Atoms, Now, PricePerHour, UnixTs};
-use crate::rounding::{share_down, share_up};
 use crate::slash::SlashSplit;
 
 /// First bytes of every preimage: no hash made for another purpose can be one of a bid.
@@ -50,21 +47,11 @@ impl Bid {
     }
 }
 
-/// Stake that a sealed bid for a job with this cap binds: half a per cent of the cap, rounded up, from 0.25 to 25 USDC.
-///
-/// # Errors
-/// [`crate::RuleError::Overflow`].
-pub fn bond(cap: Atoms) -> RuleResult<Atoms> {
-    Ok(share_up(cap, SEALED_BOND)?.clamp(SEALED_BOND_LEAST, SEALED_BOND_MOST))
-}
-
-/// Where a forfeited bond goes: 30 % to the buyer, rounded down, the rest to the insurance fund.
-///
-/// # Errors
-/// [`crate::RuleError::Overflow`].
-pub fn forfeit(bond: Atoms) -> RuleResult<SlashSplit> {
-    let victim = share_down(bond, FORFEIT_TO_BUYER)?;
-    Ok(SlashSplit { victim, insurance: bond.sub(victim)? })
+/// Where a forfeited bond goes: all of it to the insurance fund. Nobody may gain by a bid that is not revealed: who holds a
+/// provider's hot key could post a job of its own, commit the provider's stake to it, keep silent and be paid for it.
+/// (How large the bond is: [`crate::bond::sealed_bond`].)
+pub const fn forfeit(bond: Atoms) -> SlashSplit {
+    SlashSplit { victim: Atoms::ZERO, insurance: bond }
 }
 
 /// What can be done with a sealed bid.

@@ -16,7 +16,7 @@ pub enum Fault {
     Unreachable,
 }
 
-/// What hangs on a fault.
+/// What the cost of a fault depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
     /// The fault.
@@ -35,10 +35,23 @@ pub struct Case {
 /// Where slashed stake goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlashSplit {
-    /// To the buyer's purse.
+    /// To the buyer, seven days later: see [`crate::delegation::Stake::claim`].
     pub victim: Atoms,
     /// To the insurance fund.
     pub insurance: Atoms,
+}
+
+impl Case {
+    /// What the buyer is owed for the fault: what it was charged for the lease, up to three hours of its price. What of it
+    /// no stake covers is told by an event, and paid by nobody: a fault can be staged, and what pays for it by rule would be
+    /// everybody's loss.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn owed(&self) -> RuleResult<Atoms> {
+        let hours = self.price.0.checked_mul(VICTIM_HOURS).ok_or(RuleError::Overflow)?;
+        Ok(Atoms(hours).min(self.charged))
+    }
 }
 
 impl SlashSplit {
@@ -57,10 +70,13 @@ impl SlashSplit {
         Self { victim, insurance: self.insurance.min(stake.saturating_sub(victim)) }
     }
 
-    /// The victim gets no more than what the `operator` of the bond can lose; the rest of its part goes to insurance.
+    /// The victim gets no more than the operator's part of what is left of this lease's reservation
+    /// ([`crate::delegation::Stake::operators_part_down`]); the rest of its part goes to insurance.
     ///
     /// Who runs a provider can pay itself for a lease and then be down, or leave: it has the pay, and the compensation comes
-    /// out of the bond. Its own stake is lost first, so it gains nothing by that; out of its delegators' stake it would.
+    /// out of the bond. Out of its delegators' stake that would be a gain; and of its own it would take out in minutes, ahead
+    /// of its delegators, what unbonding gives back in seven days. So it gets its part of this one lease, seven days later,
+    /// and can lose it until then.
     ///
     /// # Errors
     /// [`RuleError::Overflow`].
@@ -85,7 +101,6 @@ pub fn slash_for(case: &Case) -> RuleResult<SlashSplit> {
         Fault::Abandoned => share_down(case.reservation, SLASH_ABANDONED)?,
         Fault::Unreachable => share_down(case.reservation, SLASH_UNREACHABLE)?,
     };
-    let hours = case.price.0.checked_mul(VICTIM_HOURS).ok_or(RuleError::Overflow)?;
-    let victim = total.min(Atoms(hours)).min(case.charged);
+    let victim = total.min(case.owed()?);
     Ok(SlashSplit { victim, insurance: total.sub(victim)? })
 }

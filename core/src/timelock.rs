@@ -29,6 +29,32 @@ pub const fn check_due(from: UnixTs, now: UnixTs) -> RuleResult<()> {
     if now.0 < from.0 { Err(RuleError::TooEarly) } else { Ok(()) }
 }
 
+/// What a program does with stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Binds stake for a lease.
+    Reserve,
+    /// Binds more for a lease that it bound some for.
+    Extend,
+    /// Takes what it bound.
+    Slash,
+    /// Turns what it bound into a claim.
+    Claim,
+    /// Sets free what it bound.
+    Release,
+}
+
+/// May a program do that, which the configuration names now or not (`listed`), with a reservation that it made or not
+/// (`own`)? New stake is bound only by a program that is named. What is bound is finished by whoever bound it, and in the way
+/// that it was bound for, named or not: no change of the configuration makes the end of a lease fail.
+pub const fn may(act: Act, listed: bool, own: bool) -> bool {
+    match act {
+        Act::Reserve => listed,
+        Act::Extend => listed && own,
+        Act::Slash | Act::Claim | Act::Release => own,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{check_due, executable_from, slasher_from};

@@ -8,8 +8,8 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use gridlease_core::delegation::{SharePool, Stake};
-use gridlease_core::{Atoms, RuleError, invariant};
+use gridlease_core::delegation::{Delegation, SharePool, Stake};
+use gridlease_core::{Atoms, RuleError, UnixTs, invariant};
 
 /// All states that sequences of up to `longest` steps reach from the beginning, each found sound.
 fn reached<S: Copy + Eq + Hash + Default>(longest: u32, steps: fn(S) -> Vec<S>, assert_sound: fn(S)) -> HashSet<S> {
@@ -121,12 +121,16 @@ struct Story {
     exit: (u64, u64),
     delegated: (u64, u64),
     leaving: u64,
+    pending: u64,
+    claims: (u64, u64),
     reserved: u64,
     brought: u64,
     took: u64,
     slashed: u64,
 }
 
+/// When everything happens: no time passes, so what a day changes is a step of its own.
+const NOW: UnixTs = UnixTs(0);
 /// The most that is ever brought into a bond, and the length of its sequences.
 const STAKE: u64 = 7;
 const STEPS: u32 = 8;
@@ -139,7 +143,10 @@ impl Story {
             exit: pool(self.exit),
             delegated: pool(self.delegated),
             leaving: self.leaving,
+            pending: self.pending,
+            claims: pool(self.claims),
             reserved: Atoms(self.reserved),
+            ..Stake::default()
         }
     }
 
@@ -150,6 +157,8 @@ impl Story {
             exit: of(&stake.exit),
             delegated: of(&stake.delegated),
             leaving: stake.leaving,
+            pending: stake.pending,
+            claims: of(&stake.claims),
             reserved: stake.reserved.0,
             ..self
         }
@@ -161,7 +170,9 @@ impl Story {
         invariant::bond(&sums, sums.amount).unwrap();
         assert_eq!(self.brought, sums.amount.0 + self.took + self.slashed, "an atom was made or lost");
         assert!(stake.exit.assets.0 <= stake.exit.shares && stake.delegated.assets.0 <= stake.delegated.shares);
-        assert!(stake.leaving <= stake.delegated.shares);
+        assert!(stake.leaving + stake.pending <= stake.delegated.shares);
+        assert!(stake.claims.assets.0 <= stake.claims.shares, "a claim grew");
+        assert!(self.reserved + self.claims.0 <= sums.amount.0, "a claim waits for a lease, or a lease for a claim");
     }
 
     fn steps(self) -> Vec<Self> {
@@ -177,11 +188,18 @@ impl Story {
             let amount = Atoms(n);
             if self.brought + n <= STAKE {
                 let brought = Self { brought: self.brought + n, ..self };
-                take(&|stake| stake.add(amount).map(|()| brought));
+                take(&|stake| stake.add(amount, NOW).map(|()| brought));
                 take(&|stake| stake.delegate(amount).map(|_| brought));
             }
-            take(&|stake| stake.unbond(amount).map(|_| self));
-            take(&|stake| stake.undelegate(n).map(|()| self));
+            take(&|stake| stake.unbond(amount, NOW).map(|_| self));
+            for pending in 0..=n.min(self.pending) {
+                take(&|stake| stake.undelegate(n, pending).map(|()| self));
+            }
+            let waiting = Delegation { shares: n, pending: n, ..Delegation::default() };
+            take(&|stake| { waiting }.activate(stake, NOW).map(|_| self));
+            if n <= self.claims.1 {
+                take(&|stake| stake.pay_claim(n).map(|paid| Self { took: self.took + paid.0, ..self }));
+            }
             take(&|stake| stake.reserve(amount).map(|()| self));
             take(&|stake| stake.release(amount).map(|()| self));
             let took = |paid: u64| Self { took: self.took + paid, ..self };
@@ -193,8 +211,18 @@ impl Story {
             }
             for reservation in n..=self.reserved {
                 take(&|stake| {
+                    let others = (self.delegated, self.reserved);
+                    let claimed = stake.claim(Atoms(reservation), Atoms::ZERO, amount)?;
+                    assert_eq!((self.delegated, self.reserved - claimed.amount.0), (others.0, stake.reserved.0));
+                    assert!(
+                        claimed.amount.0 <= self.own + self.exit.0 && claimed.left.0 + claimed.amount.0 == reservation
+                    );
+                    Ok(self)
+                });
+                take(&|stake| {
                     let borne = stake.slash(Atoms(reservation), amount)?;
-                    assert_eq!(borne.operator.0 + borne.delegators.0, n);
+                    assert_eq!(borne.operator.0 + borne.claims.0 + borne.delegators.0, n);
+                    assert_eq!(borne.claims.0, (n - borne.operator.0).min(self.claims.0), "then what is claimed");
                     let first = self.own + self.exit.0;
                     assert_eq!(borne.operator.0, n.min(first), "the operator's stake is lost first");
                     Ok(Self { slashed: self.slashed + n, ..self })
@@ -209,4 +237,5 @@ impl Story {
 fn no_sequence_of_steps_of_a_bond_makes_or_loses_an_atom_or_uncovers_a_reservation() {
     let seen = reached(STEPS, Story::steps, Story::assert_sound);
     assert!(seen.iter().any(|story| story.slashed > 0 && story.delegated.0 > 0 && story.took > 0));
+    assert!(seen.iter().any(|story| story.claims.0 > 0 && story.claims.0 < story.claims.1), "a claim was slashed");
 }

@@ -149,7 +149,7 @@ fn an_automatic_bid_could_come_out_at_nothing() {
 #[test]
 fn an_offer_posted_anew_as_less_than_was_bid_with_was_nobody_s_fault() {
     let need = Requirement { memory_mib: 1_024, ..Requirement::default() };
-    let wanted = Wanted { need, max_duration: Seconds(3_600), funds: Atoms::MAX };
+    let wanted = Wanted { need, max_duration: Seconds(3_600), max_price: PricePerHour(1), funds: Atoms::MAX };
     let unit = OfferSpec { memory_mib: 1_024, ..OfferSpec::default() };
     let stake = Bond { amount: Atoms(10_000_000), ..Bond::default() };
     let bidder = Bidder {
@@ -164,10 +164,10 @@ fn an_offer_posted_anew_as_less_than_was_bid_with_was_nobody_s_fault() {
     let refused = |bidder: &Bidder, wanted: &Wanted| bidder.check(wanted, PricePerHour(1), UnixTs(T)).unwrap_err();
     assert!(bidder.check(&wanted, PricePerHour(1), UnixTs(T)).is_ok());
     let smaller = Bidder { unit: OfferSpec { memory_mib: 1_023, ..unit }, ..bidder };
-    assert!(refused(&smaller, &wanted).own_doing());
+    assert!(refused(&smaller, &wanted).own_doing(false));
     // A reputation that fell was charged where it fell.
     let strict = Wanted { need: Requirement { min_reputation: Bps(5_001), ..need }, ..wanted };
-    assert!(!refused(&bidder, &strict).own_doing());
+    assert!(!refused(&bidder, &strict).own_doing(true));
 }
 
 /// Who ran a provider with delegators could rent from itself, let the node be down, and have what it was charged, and had

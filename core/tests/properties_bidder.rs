@@ -25,20 +25,20 @@ fn good() -> Bidder {
 
 fn wanted() -> Wanted {
     let need = Requirement { cpu_milli: 1_000, ..Requirement::default() };
-    Wanted { need, max_duration: Seconds(3_600), funds: Atoms::MAX }
+    Wanted { need, max_duration: Seconds(3_600), max_price: PRICE, funds: Atoms::MAX }
 }
 
 proptest! {
     #[test]
     fn a_bidder_passes_exactly_where_its_free_stake_is_what_the_lease_reserves(
         price in 1u64..10_000_000_000, hours in 1u64..720, amount in 0u64..1_000_000_000_000,
-        reserved in 0u64..1_000_000_000, unbonding in 0u64..1_000_000_000,
+        reserved in 0u64..1_000_000_000, unbonding in 0u64..1_000_000_000, times in 1u64..2_000, left in any::<bool>(),
     ) {
         prop_assume!(reserved + unbonding <= amount);
         let bond = Bond { amount: Atoms(amount), reserved: Atoms(reserved), unbonding: Atoms(unbonding) };
-        let duration = Seconds(hours * 3_600);
-        let needed = lease_reservation(PricePerHour(price), duration).unwrap();
-        let wanted = Wanted { max_duration: duration, ..wanted() };
+        let (duration, most) = (Seconds(hours * 3_600), PricePerHour(price.saturating_mul(times)));
+        let needed = lease_reservation(PricePerHour(price), most, duration).unwrap();
+        let wanted = Wanted { max_duration: duration, max_price: most, ..wanted() };
         match (Bidder { bond, ..good() }).check(&wanted, PricePerHour(price), NOW) {
             Ok(stake) => {
                 prop_assert_eq!(stake, needed);
@@ -47,7 +47,7 @@ proptest! {
             Err(refusal) => {
                 prop_assert!(bond.free().unwrap() < needed);
                 prop_assert_eq!(RuleError::from(refusal), RuleError::InsufficientStake);
-                prop_assert_eq!(refusal.own_doing(), amount - unbonding < needed.0);
+                prop_assert_eq!(refusal.own_doing(left), left && amount - unbonding < needed.0);
             }
         }
     }
@@ -79,7 +79,9 @@ fn each_reason_is_told_and_only_what_the_bidder_did_itself_is_its_own_doing() {
     ];
     for (what, bidder, error, own) in cases {
         let refusal = refusal(bidder);
-        assert_eq!((RuleError::from(refusal), refusal.own_doing()), (error, own), "{what}");
+        assert_eq!((RuleError::from(refusal), refusal.own_doing(true)), (error, own), "{what}");
+        let of_stake = error == RuleError::InsufficientStake;
+        assert_eq!(refusal.own_doing(false), own && !of_stake, "{what}, and the operator let its stake be");
     }
 }
 
@@ -93,5 +95,6 @@ fn stake_on_its_way_out_does_not_count_for_what_the_buyer_requires() {
     let refusal = leaving.check(&wanted, PRICE, NOW).unwrap_err();
     let Refusal::Unsatisfied(unmet) = refusal else { panic!("{refusal:?}") };
     assert_eq!((unmet.field, unmet.required, unmet.offered), (Field::Stake, 10_000_000, 9_999_999));
-    assert!(refusal.own_doing());
+    assert!(refusal.own_doing(true));
+    assert!(!refusal.own_doing(false), "a delegator left by itself");
 }

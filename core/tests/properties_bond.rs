@@ -3,10 +3,11 @@
 mod common;
 
 use common::{amount, any_u64, price};
-use gridlease_core::bond::{Bond, lease_reservation};
+use gridlease_core::bond::{Bond, extension, lease_reservation, sealed_bond};
 use gridlease_core::limits::{MIN_STAKE_RESERVATION, STAKE_HORIZON};
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
-use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, invariant};
+use gridlease_core::verdict::{Verdict, Window};
+use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds, UnixTs, invariant};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +99,61 @@ proptest! {
 
     #[test]
     fn a_lease_reserves_twice_the_revenue_of_a_day_and_five_usdc_at_least(price in price(), seconds in 60u64..=2_592_000) {
-        let stake = lease_reservation(price, Seconds(seconds)).unwrap();
+        let stake = lease_reservation(price, price, Seconds(seconds)).unwrap();
         let hours = u128::from(seconds.min(STAKE_HORIZON.0));
         let revenue = (u128::from(price.0) * hours).div_ceil(3_600);
         prop_assert_eq!(u128::from(stake.0), (2 * revenue).max(u128::from(MIN_STAKE_RESERVATION.0)));
+    }
+
+    #[test]
+    fn r12_a_reservation_is_a_tenth_of_the_job_s_at_least_and_ten_times_the_bid_s_own_at_most(
+        price in price(), most in price(), seconds in 60u64..=2_592_000,
+    ) {
+        let duration = Seconds(seconds);
+        let own = lease_reservation(price, price, duration).unwrap().0;
+        let top = lease_reservation(most, most, duration).unwrap().0;
+        let stake = lease_reservation(price, most, duration).unwrap().0;
+        prop_assert!(stake >= own && stake <= own.max(10 * own));
+        prop_assert!(stake >= top.div_ceil(10).min(10 * own));
+        prop_assert!(stake == own || stake == top.div_ceil(10) || stake == 10 * own, "nothing else decides");
+        // The slash of a failed start is part of it, so it has the same floor.
+        let slash = |reservation| {
+            let fault = Fault::NoStart;
+            let case = Case { fault, reservation: Atoms(reservation), price, charged: Atoms::ZERO, sealed_bond: Atoms::ZERO };
+            slash_for(&case).unwrap().total().unwrap().0
+        };
+        prop_assert!(slash(stake) >= (slash(top) / 10).min(10 * slash(own)));
+    }
+
+    #[test]
+    fn r28_an_extension_reserves_what_the_longer_lease_would_have_reserved_at_once(
+        price in price(), most in price(), from in 60u64..2_592_000, by in 0u64..2_592_000,
+    ) {
+        let (from, to) = (Seconds(from), Seconds(from + by));
+        let whole = |duration| lease_reservation(price, most, duration).unwrap();
+        match extension(price, most, from, to) {
+            Ok(more) => prop_assert_eq!(whole(from).add(more), Ok(whole(to))),
+            Err(error) => {
+                prop_assert_eq!(error, RuleError::DurationOutOfBounds);
+                prop_assert_eq!(by, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn r34_a_verdict_is_divided_without_loss_and_nobody_but_the_insurance_fund_gets_delegators_stake(
+        slash in amount(), reservation in amount(), part in amount(), charged in amount(),
+    ) {
+        let verdict = Verdict { slash, reservation, operators_part: part.min(reservation), charged };
+        match verdict.split() {
+            Ok(split) => {
+                let all = split.prover.add(split.victim).unwrap().add(split.insurance).unwrap();
+                prop_assert_eq!(all, slash);
+                prop_assert!(split.prover.add(split.victim).unwrap() <= verdict.operators_part);
+                prop_assert!(split.victim <= charged && split.prover.0 <= slash.0 / 10);
+            }
+            Err(error) => prop_assert_eq!(error, if slash.is_zero() { RuleError::ZeroAmount } else { RuleError::SlashAboveReservation }),
+        }
     }
 
     #[test]
@@ -119,7 +171,9 @@ proptest! {
         if bond.free().is_err() && before.free().is_ok() {
             prop_assert!(false, "{:?} became {:?}", before, bond);
         }
-        let _ = lease_reservation(PricePerHour(a), Seconds(b));
+        let _ = lease_reservation(PricePerHour(a), PricePerHour(c), Seconds(b));
+        let _ = extension(PricePerHour(a), PricePerHour(c), Seconds(b), Seconds(d));
+        let _ = sealed_bond(Atoms(a), PricePerHour(c), Seconds(b));
         for fault in [Fault::NoStart, Fault::Abandoned, Fault::Unreachable] {
             let (price, charged, sealed_bond) = (PricePerHour(b), Atoms(c), Atoms(d));
             if let Ok(parts) = slash_for(&Case { fault, reservation: Atoms(a), price, charged, sealed_bond }) {
@@ -189,4 +243,41 @@ fn a_slash_just_below_at_and_above_what_is_left() {
     };
     assert_eq!([cut(16), cut(15), cut(14)], [(10, 5), (10, 5), (10, 4)]);
     assert_eq!([cut(11), cut(10), cut(9), cut(0)], [(10, 1), (10, 0), (9, 0), (0, 0)]);
+}
+
+#[test]
+fn r34_a_challenge_window_is_open_for_72_hours_at_most_and_takes_one_verdict() {
+    let ended = UnixTs(1_000);
+    let most = Seconds(72 * 3_600);
+    assert_eq!(Window::open(ended, Seconds(most.0 + 1)), Err(RuleError::DurationOutOfBounds));
+    assert_eq!(Window::open(ended, Seconds::ZERO), Err(RuleError::DurationOutOfBounds));
+    let window = Window::open(ended, most).unwrap();
+    let end = window.end.0;
+    assert_eq!(end, 1_000 + 259_200);
+    let released = |ts| window.check_release(UnixTs(ts));
+    assert_eq!(
+        [released(end - 1), released(end)],
+        [Err(RuleError::ChallengeWindow), Ok(())],
+        "anyone, verifier or none"
+    );
+    let mut decided = window;
+    assert_eq!(decided.decide(UnixTs(end)), Err(RuleError::ChallengeWindow));
+    assert_eq!(decided.decide(UnixTs(end - 1)), Ok(()));
+    assert_eq!(decided.decide(UnixTs(end - 1)), Err(RuleError::ChallengeWindow), "a second verdict");
+    assert_eq!(decided.check_release(UnixTs(ended.0)), Ok(()));
+    assert_eq!(Window::default().check_release(UnixTs(0)), Ok(()), "a lease that nobody verifies waits for nothing");
+}
+
+#[test]
+fn a_verdict_pays_the_prover_then_the_buyer_out_of_the_operator_s_part() {
+    let verdict = |slash, part, charged| {
+        let [slash, operators_part, charged] = [slash, part, charged].map(Atoms);
+        let split = Verdict { slash, reservation: Atoms(1_000), operators_part, charged }.split().unwrap();
+        (split.prover.0, split.victim.0, split.insurance.0)
+    };
+    assert_eq!(verdict(1_000, 1_000, 500), (100, 500, 400));
+    assert_eq!(verdict(1_000, 200, 500), (100, 100, 800), "the rest of the stake is delegators'");
+    assert_eq!(verdict(1_000, 50, 500), (50, 0, 950));
+    assert_eq!(verdict(9, 1_000, 500), (0, 9, 0), "a tenth, rounded down");
+    assert_eq!(verdict(1_000, 0, 500), (0, 0, 1_000));
 }

@@ -7,11 +7,14 @@ mod common;
 use common::any_u64;
 use gridlease_core::delegation::{Delegation, SharePool, Stake, check_matured, check_minimum, check_place, matures};
 use gridlease_core::limits::{
-    MAX_DELEGATORS, MAX_REQUESTS, MAX_SHARES_PER_ATOM, MIN_DELEGATION, MIN_DELEGATION_MAX, UNBONDING_TIME,
+    ACTIVATION_DELAY, MAX_DELEGATORS, MAX_REQUESTS, MAX_SHARES_PER_ATOM, MIN_DELEGATION, MIN_DELEGATION_MAX,
+    UNBONDING_TIME,
 };
 use gridlease_core::{Atoms, RuleError, UnixTs, invariant};
 use proptest::prelude::*;
 use proptest::sample::Index;
+
+const NOW: UnixTs = UnixTs(1_800_000_000);
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,6 +26,11 @@ enum Step {
     Reserve(u64),
     Release(Index),
     Slash(Index, u64),
+    Claim(Index, u64),
+    PayClaim(Index),
+    Activate(usize),
+    /// Time passes: a second, or the whole day of new stake.
+    Wait(bool),
 }
 
 /// Amounts from an atom to thousands of USDC, so that roundings and limits are both met.
@@ -40,6 +48,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => some().prop_map(Step::Reserve),
         2 => any::<Index>().prop_map(Step::Release),
         3 => (any::<Index>(), some()).prop_map(|(at, amount)| Step::Slash(at, amount)),
+        2 => (any::<Index>(), some()).prop_map(|(at, amount)| Step::Claim(at, amount)),
+        1 => any::<Index>().prop_map(Step::PayClaim),
+        3 => (0usize..5).prop_map(Step::Activate),
+        3 => any::<bool>().prop_map(Step::Wait),
     ]
 }
 
@@ -57,13 +69,20 @@ struct Model {
     vault: u64,
     delegations: [Delegation; 4],
     requests: Vec<Request>,
-    leases: Vec<Atoms>,
+    /// What is left of each lease's reservation, and what was claimed out of it.
+    leases: Vec<(Atoms, Atoms)>,
+    claims: Vec<u64>,
+    waited: u64,
     paid_in: [u64; 4],
     paid_out: [u64; 4],
     moves: u64,
 }
 
 impl Model {
+    fn now(&self) -> UnixTs {
+        UnixTs(NOW.0 + self.waited)
+    }
+
     /// What delegator `who` has in the bond, on its way out or not, in shares.
     fn shares(&self, who: usize) -> u64 {
         let out: u64 = self.requests.iter().filter(|r| r.owner == Some(who)).map(|r| r.shares).sum();
@@ -75,25 +94,25 @@ impl Model {
     }
 
     fn apply(&mut self, step: &Step) -> Result<(), RuleError> {
-        let least = MIN_DELEGATION;
+        let (least, now) = (MIN_DELEGATION, self.now());
         self.moves += 1;
         match *step {
             Step::Add(amount) => {
-                self.stake.add(Atoms(amount % (1 << 50)))?;
+                self.stake.add(Atoms(amount % (1 << 50)), now)?;
                 self.vault += amount % (1 << 50);
             }
             Step::Delegate(who, amount) => {
                 let amount = amount % (1 << 50);
-                self.delegations[who].add(&mut self.stake, Atoms(amount), least)?;
+                self.delegations[who].add(&mut self.stake, Atoms(amount), least, now)?;
                 self.vault += amount;
                 self.paid_in[who] += amount;
             }
             Step::Unbond(amount) => {
-                let shares = self.stake.unbond(Atoms(amount).min(self.stake.own))?;
+                let shares = self.stake.unbond(Atoms(amount).min(self.stake.own), now)?;
                 self.requests.push(Request { owner: None, shares });
             }
             Step::Undelegate(who, amount, by_operator) => {
-                let shares = self.delegations[who].request(&mut self.stake, Atoms(amount), by_operator)?;
+                let shares = self.delegations[who].request(&mut self.stake, Atoms(amount), by_operator, now)?;
                 self.requests.push(Request { owner: Some(who), shares });
             }
             Step::Withdraw(at) if !self.requests.is_empty() => {
@@ -119,20 +138,37 @@ impl Model {
                 let free = self.stake.bond()?.free()?.0;
                 let amount = Atoms(amount % (free + 2)); // now and then an atom too much
                 self.stake.reserve(amount)?;
-                self.leases.push(amount);
+                self.leases.push((amount, Atoms::ZERO));
             }
             Step::Release(at) if !self.leases.is_empty() => {
-                let left = self.leases.remove(at.index(self.leases.len()));
+                let (left, _) = self.leases.remove(at.index(self.leases.len()));
                 self.stake.release(left)?;
             }
             Step::Slash(at, amount) if !self.leases.is_empty() => {
                 let at = at.index(self.leases.len());
-                let amount = Atoms(amount % (self.leases[at].0 + 2));
-                let slash = self.stake.slash(self.leases[at], amount)?;
-                self.leases[at] = slash.left;
+                let (left, claimed) = self.leases[at];
+                let amount = Atoms(amount % (left.0 + 2));
+                let slash = self.stake.slash(left, amount)?;
+                self.leases[at] = (slash.left, claimed);
                 self.vault -= amount.0;
             }
-            Step::Withdraw(_) | Step::Release(_) | Step::Slash(..) => {}
+            Step::Claim(at, amount) if !self.leases.is_empty() => {
+                let at = at.index(self.leases.len());
+                let (left, before) = self.leases[at];
+                let claimed = self.stake.claim(left, before, Atoms(amount))?;
+                self.leases[at] = (claimed.left, before.add(claimed.amount)?);
+                self.claims.push(claimed.shares);
+            }
+            Step::PayClaim(at) if !self.claims.is_empty() => {
+                let shares = self.claims.remove(at.index(self.claims.len()));
+                self.vault -= self.stake.pay_claim(shares)?.0;
+            }
+            Step::Activate(who) => match self.delegations.get_mut(who) {
+                Some(delegation) => drop(delegation.activate(&mut self.stake, now)?),
+                None => drop(self.stake.activate(now)?),
+            },
+            Step::Wait(day) => self.waited += if day { ACTIVATION_DELAY.0 } else { 1 },
+            Step::Withdraw(_) | Step::Release(_) | Step::Slash(..) | Step::Claim(..) | Step::PayClaim(_) => {}
         }
         Ok(())
     }
@@ -148,8 +184,13 @@ impl Model {
         assert_eq!(sum(|r| r.owner.is_some()), stake.leaving, "the delegators' requests");
         let held: u64 = self.delegations.iter().map(|d| d.shares).sum();
         assert_eq!(held + stake.leaving, stake.delegated.shares, "the delegators' shares");
-        assert_eq!(self.leases.iter().map(|l| l.0).sum::<u64>(), stake.reserved.0, "the reservations");
-        for pool in [stake.exit, stake.delegated] {
+        assert_eq!(self.leases.iter().map(|(left, _)| left.0).sum::<u64>(), stake.reserved.0, "the reservations");
+        assert_eq!(self.claims.iter().sum::<u64>(), stake.claims.shares, "the claims");
+        let pending: u64 = self.delegations.iter().map(|d| d.pending).sum();
+        assert_eq!(pending, stake.pending, "what is not active");
+        assert!(stake.fresh <= stake.own && self.delegations.iter().all(|d| d.pending <= d.shares));
+        assert!(stake.reserved.0 + stake.claims.assets.0 <= bond.amount.0, "a claim waits for a lease");
+        for pool in [stake.exit, stake.claims, stake.delegated] {
             assert!(pool.assets.0 <= pool.shares, "a share is worth more than an atom: {pool:?}");
         }
         let worth: u64 = (0..4).map(|who| self.worth(who)).sum();
@@ -193,7 +234,7 @@ proptest! {
                 }
             }
             if slashed {
-                let own = before.stake.own.0 + before.stake.exit.assets.0;
+                let own = before.stake.own.0 + before.stake.exit.assets.0 + before.stake.claims.assets.0;
                 let lost = before.vault - model.vault;
                 let of_delegators = lost.saturating_sub(own);
                 prop_assert_eq!(before.stake.delegated.assets.0 - model.stake.delegated.assets.0, of_delegators);
@@ -227,12 +268,15 @@ proptest! {
         for step in &steps {
             let _ = model.apply(step);
         }
-        while let Some(left) = model.leases.pop() {
+        while let Some((left, _)) = model.leases.pop() {
             model.stake.release(left).unwrap();
+        }
+        while let Some(shares) = model.claims.pop() {
+            model.stake.pay_claim(shares).unwrap();
         }
         for who in 0..4 {
             if model.delegations[who].shares > 0 {
-                let all = model.delegations[who].request(&mut model.stake, Atoms::MAX, true);
+                let all = model.delegations[who].request(&mut model.stake, Atoms::MAX, true, NOW);
                 match all {
                     Ok(shares) => model.requests.push(Request { owner: Some(who), shares }),
                     Err(error) => prop_assert_eq!(error, RuleError::TooManyRequests),
@@ -254,11 +298,38 @@ proptest! {
             prop_assert_eq!(model.stake.delegated, SharePool::default());
             let own = model.stake.own;
             if !own.is_zero() {
-                let shares = model.stake.unbond(own).unwrap();
+                let shares = model.stake.unbond(own, NOW).unwrap();
                 model.stake.withdraw(shares).unwrap();
             }
-            prop_assert_eq!(model.stake, Stake::default());
+            let times = Stake { fell: model.stake.fell, fresh_from: model.stake.fresh_from, ..Stake::default() };
+            prop_assert_eq!(model.stake, times);
         }
+    }
+
+    #[test]
+    fn r06_all_that_is_claimed_out_of_one_reservation_is_the_operator_s_part_of_it_however_often(
+        own in 1u64..1_000_000, exit in 0u64..1_000_000, others in 0u64..4_000_000, lease in 1u64..1_000_000,
+        asks in prop::collection::vec((1u64..300_000, any::<bool>()), 1..12),
+    ) {
+        let pool = |assets| SharePool { assets: Atoms(assets), shares: assets };
+        let whole = own + exit + others;
+        prop_assume!(lease <= whole);
+        let mut stake =
+            Stake { own: Atoms(own), exit: pool(exit), delegated: pool(others), reserved: Atoms(whole), ..Stake::default() };
+        let most = stake.operators_part_down(Atoms(lease), Atoms::ZERO).unwrap();
+        let (mut left, mut claimed) = (Atoms(lease), Atoms::ZERO);
+        for (ask, paid) in asks {
+            let next = stake.claim(left, claimed, Atoms(ask)).unwrap();
+            prop_assert_eq!(next.amount, Atoms(ask).min(most.sub(claimed).unwrap()), "of {:?}, {:?} claimed", most, claimed);
+            left = next.left;
+            claimed = claimed.add(next.amount).unwrap();
+            if paid && others == 0 {
+                // Where nobody else is in the bond, paying changes nothing either.
+                stake.pay_claim(next.shares).unwrap();
+            }
+            prop_assert_eq!(stake.delegated.assets, Atoms(others));
+        }
+        prop_assert_eq!(left.add(claimed), Ok(Atoms(lease)));
     }
 
     #[test]
@@ -285,28 +356,33 @@ proptest! {
     #[test]
     fn amounts_of_any_size_never_panic(n in prop::array::uniform8(any_u64()), amount in any_u64(), other in any_u64()) {
         let pool = |assets, shares| SharePool { assets: Atoms(assets), shares };
-        let stake = Stake { own: Atoms(n[0]), exit: pool(n[1], n[2]), delegated: pool(n[3], n[4]), leaving: n[5], reserved: Atoms(n[6]) };
+        let stake = Stake { own: Atoms(n[0]), exit: pool(n[1], n[2]), delegated: pool(n[3], n[4]), leaving: n[5], reserved: Atoms(n[6]), ..Stake::default() };
+        let stake = Stake { pending: n[7], fresh: Atoms(n[2]), fresh_from: UnixTs(n[3]), claims: pool(n[6], n[5]), ..stake };
         let _ = (stake.bond(), stake.amount(), stake.staying(), stake.delegated_staying());
         let unchanged = |act: &dyn Fn(&mut Stake) -> bool| {
             let mut next = stake;
             let refused = act(&mut next);
             !refused || next == stake
         };
-        prop_assert!(unchanged(&|s| s.add(Atoms(amount)).is_err()));
+        prop_assert!(unchanged(&|s| s.add(Atoms(amount), NOW).is_err()));
         prop_assert!(unchanged(&|s| s.delegate(Atoms(amount)).is_err()));
-        prop_assert!(unchanged(&|s| s.unbond(Atoms(amount)).is_err()));
-        prop_assert!(unchanged(&|s| s.undelegate(amount).is_err()));
+        prop_assert!(unchanged(&|s| s.unbond(Atoms(amount), NOW).is_err()));
+        prop_assert!(unchanged(&|s| s.undelegate(amount, other).is_err()));
         prop_assert!(unchanged(&|s| s.reserve(Atoms(amount)).is_err()));
         prop_assert!(unchanged(&|s| s.release(Atoms(amount)).is_err()));
         prop_assert!(unchanged(&|s| s.slash(Atoms(other), Atoms(amount)).is_err()));
+        prop_assert!(unchanged(&|s| s.claim(Atoms(other), Atoms(n[1]), Atoms(amount)).is_err()));
+        prop_assert!(unchanged(&|s| s.activate(UnixTs(amount)).is_err()));
+        let mut next = stake;
+        let _ = next.pay_claim(amount);
         let mut next = stake;
         let _ = next.withdraw(amount);
         let mut next = stake;
         let _ = next.withdraw_delegated(amount);
-        let mut delegation = Delegation { shares: n[7], requests: 0 };
+        let mut delegation = Delegation { shares: n[7], pending: n[0], ..Delegation::default() };
         let mut next = stake;
-        let _ = delegation.add(&mut next, Atoms(amount), Atoms(other));
-        let _ = delegation.request(&mut next, Atoms(amount), true);
+        let _ = delegation.add(&mut next, Atoms(amount), Atoms(other), NOW);
+        let _ = delegation.request(&mut next, Atoms(amount), true, NOW);
     }
 }
 
@@ -364,9 +440,10 @@ const U: u64 = 1_000_000;
 
 fn stake(own: u64, delegated: u64) -> Stake {
     let mut stake = Stake::default();
-    stake.add(Atoms(own)).unwrap();
+    stake.add(Atoms(own), NOW).unwrap();
     if delegated > 0 {
         stake.delegate(Atoms(delegated)).unwrap();
+        stake.pending = 0; // as if its day were over
     }
     stake
 }
@@ -376,17 +453,17 @@ fn delegations_stop_at_four_times_the_operator_s_stake() {
     let mut s = stake(10 * U, 39 * U);
     assert_eq!(s.delegate(Atoms(U + 1)), Err(RuleError::OperatorShareTooSmall));
     assert_eq!(s.delegate(Atoms(U)), Ok(U));
-    assert_eq!(s.unbond(Atoms(1)), Err(RuleError::OperatorShareTooSmall));
-    s.undelegate(4 * U).unwrap();
-    assert_eq!(s.unbond(Atoms(U + 1)), Err(RuleError::OperatorShareTooSmall));
-    assert_eq!(s.unbond(Atoms(U)), Ok(U));
+    assert_eq!(s.unbond(Atoms(1), NOW), Err(RuleError::OperatorShareTooSmall));
+    s.undelegate(4 * U, 0).unwrap();
+    assert_eq!(s.unbond(Atoms(U + 1), NOW), Err(RuleError::OperatorShareTooSmall));
+    assert_eq!(s.unbond(Atoms(U), NOW), Ok(U));
 }
 
 #[test]
 fn a_slash_takes_the_operator_s_last_atom_before_a_delegator_s_first() {
     let mut s = stake(10 * U, 40 * U);
-    s.undelegate(20 * U).unwrap();
-    s.unbond(Atoms(5 * U)).unwrap();
+    s.undelegate(20 * U, 0).unwrap();
+    s.unbond(Atoms(5 * U), NOW).unwrap();
     // Half of the delegators' stake is on its way out; ten times the least capacity is gone, five times 5 is left.
     assert_eq!(s.bond().unwrap().free(), Ok(Atoms(25 * U)));
     s.reserve(Atoms(25 * U)).unwrap();
@@ -403,7 +480,7 @@ fn a_slash_takes_the_operator_s_last_atom_before_a_delegator_s_first() {
 fn stake_that_leaves_waits_for_its_leases_and_comes_before_new_ones() {
     let mut s = stake(10 * U, 10 * U);
     s.reserve(Atoms(18 * U)).unwrap();
-    s.undelegate(10 * U).unwrap();
+    s.undelegate(10 * U, 0).unwrap();
     assert_eq!(s.bond().unwrap().unbonding, Atoms(2 * U), "what is not reserved is on its way out at once");
     assert_eq!(s.bond().unwrap().free(), Ok(Atoms::ZERO));
     assert_eq!(s.withdraw_delegated(10 * U).unwrap().amount, Atoms(2 * U));
@@ -420,8 +497,8 @@ fn stake_that_leaves_waits_for_its_leases_and_comes_before_new_ones() {
 fn the_operator_leaves_last() {
     let mut s = stake(10 * U, 40 * U);
     s.reserve(Atoms(8 * U)).unwrap();
-    s.undelegate(40 * U).unwrap();
-    s.unbond(Atoms(10 * U)).unwrap();
+    s.undelegate(40 * U, 0).unwrap();
+    s.unbond(Atoms(10 * U), NOW).unwrap();
     let left = s.withdraw(10 * U).unwrap();
     assert_eq!(left.amount, Atoms(2 * U), "eight of its own stay behind the lease though the delegators have forty");
     assert_eq!(s.withdraw(8 * U), Err(RuleError::StakeBound));
@@ -433,9 +510,9 @@ fn shares_that_a_slash_left_without_worth_go_at_once_and_nobody_joins_them() {
     let mut s = stake(10 * U, 10 * U);
     s.reserve(Atoms(20 * U)).unwrap();
     s.slash(Atoms(20 * U), Atoms(20 * U)).unwrap();
-    s.add(Atoms(10 * U)).unwrap();
+    s.add(Atoms(10 * U), NOW).unwrap();
     assert_eq!(s.delegate(Atoms(U)), Err(RuleError::PoolSpent));
-    s.undelegate(10 * U).unwrap();
+    s.undelegate(10 * U, 0).unwrap();
     assert_eq!(check_matured(&s.delegated, 10 * U, UnixTs(100), UnixTs(0)), Ok(()));
     assert_eq!(s.withdraw_delegated(10 * U).unwrap().amount, Atoms::ZERO);
     assert_eq!(s.delegate(Atoms(U)), Ok(U));
@@ -461,24 +538,24 @@ fn stake_matures_after_seven_days_to_the_second() {
 fn a_delegator_s_bounds_hold_at_their_edges() {
     let mut s = stake(100 * U, 0);
     let mut d = Delegation::default();
-    assert_eq!(d.add(&mut s, Atoms(U - 1), Atoms(0)), Err(RuleError::DelegationTooSmall));
-    assert_eq!(d.add(&mut s, Atoms(3 * U - 1), Atoms(3 * U)), Err(RuleError::DelegationTooSmall));
-    assert_eq!(d.add(&mut s, Atoms(3 * U), Atoms(3 * U)), Ok(3 * U));
-    assert_eq!(d.request(&mut s, Atoms(0), false), Err(RuleError::ZeroAmount));
-    assert_eq!(d.request(&mut s, Atoms(3 * U + 1), false), Err(RuleError::PositionTooSmall));
-    assert_eq!(d.request(&mut s, Atoms(2 * U + 1), false), Err(RuleError::DelegationTooSmall));
+    assert_eq!(d.add(&mut s, Atoms(U - 1), Atoms(0), NOW), Err(RuleError::DelegationTooSmall));
+    assert_eq!(d.add(&mut s, Atoms(3 * U - 1), Atoms(3 * U), NOW), Err(RuleError::DelegationTooSmall));
+    assert_eq!(d.add(&mut s, Atoms(3 * U), Atoms(3 * U), NOW), Ok(3 * U));
+    assert_eq!(d.request(&mut s, Atoms(0), false, NOW), Err(RuleError::ZeroAmount));
+    assert_eq!(d.request(&mut s, Atoms(3 * U + 1), false, NOW), Err(RuleError::PositionTooSmall));
+    assert_eq!(d.request(&mut s, Atoms(2 * U + 1), false, NOW), Err(RuleError::DelegationTooSmall));
     assert_eq!(
-        d.request(&mut s, Atoms(2 * U), true),
+        d.request(&mut s, Atoms(2 * U), true, NOW),
         Err(RuleError::DelegationTooSmall),
         "the operator sends off whole"
     );
     for _ in 0..MAX_REQUESTS {
-        d.request(&mut s, Atoms(1_000), false).unwrap();
+        d.request(&mut s, Atoms(1_000), false, NOW).unwrap();
     }
-    assert_eq!(d.request(&mut s, Atoms(1_000), false), Err(RuleError::TooManyRequests));
-    assert_eq!(d.request(&mut s, Atoms::MAX, false), Err(RuleError::TooManyRequests));
-    assert!(d.request(&mut s, Atoms::MAX, true).is_ok(), "the operator can always send a delegator off");
-    assert_eq!(d.request(&mut s, Atoms::MAX, false), Err(RuleError::PositionTooSmall));
+    assert_eq!(d.request(&mut s, Atoms(1_000), false, NOW), Err(RuleError::TooManyRequests));
+    assert_eq!(d.request(&mut s, Atoms::MAX, false, NOW), Err(RuleError::TooManyRequests));
+    assert!(d.request(&mut s, Atoms::MAX, true, NOW).is_ok(), "the operator can always send a delegator off");
+    assert_eq!(d.request(&mut s, Atoms::MAX, false, NOW), Err(RuleError::PositionTooSmall));
     assert_eq!(
         (check_place(MAX_DELEGATORS - 1), check_place(MAX_DELEGATORS)),
         (Ok(()), Err(RuleError::TooManyDelegators))

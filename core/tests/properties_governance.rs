@@ -4,12 +4,15 @@
 mod common;
 
 use common::any_u64;
-use gridlease_core::governance::{Parameters, check_execute, due, stands};
+use gridlease_core::governance::{Caps, Parameters, check_execute, due, stands};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::limits::{
-    CAP_PERIOD_BOUNDS, CLAIM_STALE, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, PAYOUT_DELAY, SLOT_MS_BOUNDS,
+    CAP_PERIOD_BOUNDS, CLAIM_STALE, GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, PAYOUT_DELAY,
+    PAYOUT_DELAY_WITH_DELEGATORS, SLOT_MS_BOUNDS, UNBONDING_TIME,
 };
+use gridlease_core::payout::{Recorded, Way, way};
 use gridlease_core::period_cap::PeriodCap;
+use gridlease_core::timelock::{Act, may};
 use gridlease_core::{Atoms, Bps, RuleError, Seconds, UnixTs, number, payout};
 use proptest::prelude::*;
 
@@ -55,6 +58,26 @@ proptest! {
             prop_assert!(age < GOVERNANCE_DELAY.0 + GOVERNANCE_WINDOW.0);
         }
         prop_assert!(!stands(UnixTs(0), then), "no proposal never stands");
+    }
+
+    #[test]
+    fn r29_caps_admit_exactly_up_to_themselves_and_a_change_waits_where_it_raises_one(
+        now in (any_u64(), any_u64(), any_u64()), next in (any_u64(), any_u64(), any_u64()), amount in any_u64(),
+    ) {
+        let caps = |(purse, bond, job)| Caps { purse: Atoms(purse), bond: Atoms(bond), job: Atoms(job) };
+        let (caps, other) = (caps(now), caps(next));
+        let amount = Atoms(amount);
+        prop_assert_eq!(caps.check_deposit(amount).is_ok(), amount <= caps.purse);
+        prop_assert_eq!(caps.check_stake(amount).is_ok(), amount <= caps.bond);
+        prop_assert_eq!(caps.check_job(amount).is_ok(), amount <= caps.job);
+        let admits = |caps: &Caps| [caps.check_deposit(amount), caps.check_stake(amount), caps.check_job(amount)].map(|r| r.is_ok());
+        if caps.lowers_to(&other) {
+            for (before, after) in admits(&caps).into_iter().zip(admits(&other)) {
+                prop_assert!(before || !after, "what holds at once admits nothing new");
+            }
+        }
+        prop_assert!(caps.lowers_to(&caps));
+        prop_assert!(caps.lowers_to(&other) || other.purse > caps.purse || other.bond > caps.bond || other.job > caps.job);
     }
 
     /// However the clock goes forward, no period of the grid sees more than the cap.
@@ -214,12 +237,53 @@ fn r19_claims_become_stale_a_week_after_the_expiry_and_only_without_a_lease() {
 }
 
 #[test]
-fn a_payout_account_ripens_at_48_hours_and_is_used_where_the_recorded_one_takes_no_money() {
-    let ripe = payout::due(UnixTs(5)).unwrap();
-    assert_eq!(ripe, UnixTs(5 + PAYOUT_DELAY.0));
-    assert_eq!(payout::check_apply(ripe, UnixTs(ripe.0 - 1)), Err(RuleError::TooEarly));
-    assert_eq!(payout::check_apply(ripe, ripe), Ok(()));
-    assert_eq!(payout::check_apply(ripe, UnixTs(ripe.0 + 1)), Ok(()));
+fn r15_a_payout_account_ripens_at_48_hours_and_with_delegators_at_nine_days() {
+    let proposed = UnixTs(5);
+    for (delegators, delay) in [(false, 48 * 3_600), (true, 9 * 24 * 3_600)] {
+        let ripe = payout::due(proposed, delegators).unwrap();
+        assert_eq!(ripe, UnixTs(5 + delay));
+        let apply = |ts| payout::check_apply(proposed, delegators, UnixTs(ts));
+        assert_eq!(apply(ripe.0 - 1), Err(RuleError::TooEarly));
+        assert_eq!((apply(ripe.0), apply(ripe.0 + 1)), (Ok(()), Ok(())));
+        assert_eq!(payout::due(UnixTs::MAX, delegators), Err(RuleError::Overflow));
+    }
+    // Whoever joins while a change waits still has the time to leave.
+    assert_eq!(payout::check_apply(proposed, true, UnixTs(5 + PAYOUT_DELAY.0)), Err(RuleError::TooEarly));
+    assert_eq!(PAYOUT_DELAY_WITH_DELEGATORS.0, PAYOUT_DELAY.0 + UNBONDING_TIME.0);
+}
+
+#[test]
+fn a_payment_goes_to_the_provider_s_present_account_where_the_recorded_one_takes_no_money() {
     assert_eq!(payout::destination("recorded", true, "present"), "recorded");
     assert_eq!(payout::destination("recorded", false, "present"), "present");
+}
+
+#[test]
+fn r29_each_cap_refuses_with_its_own_number() {
+    let none = Caps { purse: Atoms(0), bond: Atoms(0), job: Atoms(0) };
+    let refused = [none.check_deposit(Atoms(1)), none.check_stake(Atoms(1)), none.check_job(Atoms(1))];
+    assert_eq!(refused, [Err(RuleError::PurseCap), Err(RuleError::BondCap), Err(RuleError::JobCap)]);
+}
+
+#[test]
+fn r13_what_a_program_bound_it_can_finish_whether_it_is_named_any_more_or_not() {
+    let table = [
+        // named and its own, named and another's, not named and its own, neither
+        (Act::Reserve, [true, true, false, false]),
+        (Act::Extend, [true, false, false, false]),
+        (Act::Slash, [true, false, true, false]),
+        (Act::Claim, [true, false, true, false]),
+        (Act::Release, [true, false, true, false]),
+    ];
+    for (act, expected) in table {
+        let found =
+            [(true, true), (true, false), (false, true), (false, false)].map(|(listed, own)| may(act, listed, own));
+        assert_eq!(found, expected, "{act:?}");
+    }
+}
+
+#[test]
+fn r09_only_a_closed_account_is_passed_by_and_never_a_revenue_vault() {
+    let ways = [Recorded::Takes, Recorded::Frozen, Recorded::Closed, Recorded::RevenueVault].map(way);
+    assert_eq!(ways, [Way::Recorded, Way::Recorded, Way::Associated, Way::Recorded]);
 }

@@ -8,9 +8,9 @@ use common::{Tick, erratic, fee, forward, price};
 use gridlease_core::invariant;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{Lease, LeaseState, Ran, Undone};
-use gridlease_core::limits::{GRACE, HALT_TIME, MAX_DOWNTIME, SLOT_MS, START_MAX};
+use gridlease_core::limits::{GRACE, HALT_TIME, MAX_DOWNTIME, MAX_DURATION, SLOT_MS, START_MAX};
 use gridlease_core::rounding::{cost_down, cost_up};
-use gridlease_core::{Atoms, Now, RuleResult, Seconds, UnixTs};
+use gridlease_core::{Atoms, Now, RuleError, RuleResult, Seconds, UnixTs};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,7 @@ enum Step {
     Decline(bool),
     NotGiven,
     BuyerError,
+    Extend(Seconds),
 }
 
 /// What a node may say of its container: sense and nonsense.
@@ -70,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::NotGiven),
         1 => Just(Step::BuyerError),
         1 => (0u64..10_000_000).prop_map(|stake| Step::CollectCredit(Atoms(stake))),
+        2 => prop_oneof![0u64..5_000, any::<u64>()].prop_map(|by| Step::Extend(Seconds(by))),
     ]
 }
 
@@ -99,6 +101,7 @@ fn apply(lease: &mut Lease, step: Step, now: Now) -> RuleResult<()> {
         Step::Checkpoint => lease.checkpoint(1, 0, now),
         Step::Notice => lease.give_notice(now),
         Step::CollectCredit(stake) => lease.collect_credit(stake).map(drop),
+        Step::Extend(by) => lease.extend(by, now).map(drop),
     }
 }
 
@@ -156,6 +159,9 @@ proptest! {
                 }
             }
             prop_assert_eq!(invariant::lease(&lease), Ok(()), "after {:?} at {:?}", step, now);
+            // R28: money alone never lengthens a lease, and nothing lengthens it beyond thirty days.
+            prop_assert!(lease.reserved <= cost_up(lease.price, lease.duration).unwrap() && lease.duration <= MAX_DURATION);
+            prop_assert!(lease.duration == before.duration || matches!(step, Step::Extend(_)));
         }
     }
 
@@ -327,14 +333,14 @@ proptest! {
     fn what_was_paid_is_never_taken_back_by_a_clock_that_goes_backward(
         lease in fresh(), forth in 0i64..10_000, back in 0i64..20_000,
     ) {
-        let mut lease = lease;
+        let mut lease = Lease { duration: MAX_DURATION, ..lease };
         lease.ready(common::START).unwrap();
         let later = Tick { slots: forth.unsigned_abs() * 3, seconds: forth }.from(common::START);
         let payment = lease.settle(later).unwrap();
         let earlier = Tick { slots: 0, seconds: -back }.from(later);
         prop_assert_eq!(lease.settle(earlier).unwrap().net, Atoms::ZERO);
         if lease.state == LeaseState::Running {
-            lease.top_up(Atoms(1_000), earlier).unwrap();
+            lease.top_up(Atoms(1), earlier).unwrap();
         }
         lease.stop(earlier).unwrap();
         prop_assert!(lease.base >= payment.net.add(payment.fee).unwrap());
@@ -379,4 +385,34 @@ proptest! {
         let exact = cost_down(lease.price, Seconds(ran_s.min(runway).saturating_sub(stood.min(ran_s)))).unwrap();
         prop_assert!(lease.base <= exact && exact.sub(lease.base).unwrap() <= Atoms(1), "{:?} for {:?}", lease.base, exact);
     }
+}
+
+/// R28: what may be paid for is what was posted for, and an extension moves that and nothing else.
+#[test]
+fn r28_a_top_up_is_taken_up_to_the_duration_and_an_extension_up_to_thirty_days() {
+    let at = |seconds: u64| Now { slot: seconds * 5 / 2, ts: UnixTs(1_000_000 + seconds) };
+    let minute = Lease {
+        duration: Seconds(60),
+        ..Lease::open(gridlease_core::PricePerHour(3_600), Atoms(50), SLOT_MS, gridlease_core::Bps(0), at(0), at(10).ts)
+    };
+    let mut lease = minute;
+    assert_eq!(lease.extend(Seconds(1), at(0)), Err(RuleError::WrongState), "before ready");
+    lease.ready(at(0)).unwrap();
+    assert_eq!(lease.top_up(Atoms(11), at(1)), Err(RuleError::BeyondDuration));
+    assert_eq!(lease.top_up(Atoms(10), at(1)), Ok(false));
+    assert_eq!(lease.top_up(Atoms(1), at(1)), Err(RuleError::BeyondDuration));
+    assert_eq!(lease.extend(Seconds(0), at(1)), Err(RuleError::DurationOutOfBounds));
+    assert_eq!(lease.extend(Seconds(MAX_DURATION.0 - 59), at(1)), Err(RuleError::DurationOutOfBounds));
+    assert_eq!(lease.extend(Seconds(MAX_DURATION.0 - 60), at(1)), Ok(Seconds(60)));
+    assert_eq!(lease.top_up(Atoms(100), at(1)), Ok(false));
+    // In its grace period it can be extended as long as it can be topped up.
+    let mut late = Lease { reserved: Atoms(60), ..minute };
+    late.ready(at(0)).unwrap();
+    let (last, over) = (at(60 + GRACE.0), at(61 + GRACE.0));
+    // Nobody saw its funds end, so it has a minute from the first call that does (R14).
+    assert_eq!({ late }.extend(Seconds(60), over), Ok(Seconds(60)));
+    assert_eq!(late.extend(Seconds(60), last), Ok(Seconds(60)));
+    assert_eq!(late.top_up(Atoms(60), last), Ok(false));
+    late.stop(last).unwrap();
+    assert_eq!(late.extend(Seconds(60), last), Err(RuleError::WrongState), "after its end");
 }

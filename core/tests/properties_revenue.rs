@@ -5,7 +5,7 @@ mod common;
 
 use common::any_u64;
 use gridlease_core::delegation::{Delegation, SharePool, Stake};
-use gridlease_core::limits::{COMMISSION_NOTICE, MAX_COMMISSION, MIN_DELEGATION};
+use gridlease_core::limits::{ACTIVATION_DELAY, COMMISSION_NOTICE, MAX_COMMISSION, MIN_DELEGATION};
 use gridlease_core::revenue::{Commission, Revenue};
 use gridlease_core::rounding::share_up;
 use gridlease_core::{Atoms, Bps, RuleError, UnixTs};
@@ -23,6 +23,8 @@ enum Step {
     ClaimOperator,
     Slash(u64),
     Add(u64),
+    /// After a day.
+    Activate(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ClaimOperator),
         1 => some().prop_map(Step::Slash),
         1 => some().prop_map(Step::Add),
+        4 => (0usize..5).prop_map(Step::Activate),
     ]
 }
 
@@ -49,7 +52,7 @@ struct Position {
 
 impl Position {
     fn settle(&mut self, revenue: &Revenue) {
-        self.owed = self.owed.add(revenue.earned_down(self.delegation.shares, self.entry).unwrap()).unwrap();
+        self.owed = self.owed.add(revenue.earned_down(self.delegation.earning(), self.entry).unwrap()).unwrap();
         self.entry = revenue.per_share;
     }
 }
@@ -61,7 +64,8 @@ proptest! {
     fn what_arrives_is_paid_or_owed_to_the_last_atom(steps in prop::collection::vec(step(), 1..120), rate in 0u16..=3_000) {
         let (mut stake, mut revenue, mut positions) = (Stake::default(), Revenue::default(), [Position::default(); 4]);
         let (mut vault, mut distributions, mut claims) = (0u64, 0u64, 0u64);
-        stake.add(Atoms(100 * U)).unwrap();
+        let mut now = UnixTs(1_800_000_000);
+        stake.add(Atoms(100 * U), now).unwrap();
         for step in steps {
             match step {
                 Step::Arrive(amount) => vault += amount,
@@ -69,7 +73,7 @@ proptest! {
                     let owed = revenue.owed().unwrap().0;
                     let parts = revenue.distribute(Atoms(vault), &stake, Bps(rate)).unwrap();
                     prop_assert_eq!(parts.operator.0 + parts.delegators.0, vault - owed, "all that arrived is somebody's");
-                    if stake.staying().unwrap() == 0 {
+                    if stake.active().unwrap() == 0 {
                         prop_assert!(parts.delegators.is_zero());
                     }
                     distributions += 1;
@@ -77,12 +81,12 @@ proptest! {
                 Step::Delegate(who, amount) => {
                     revenue.distribute(Atoms(vault), &stake, Bps(rate)).unwrap();
                     positions[who].settle(&revenue);
-                    let _ = positions[who].delegation.add(&mut stake, Atoms(amount), MIN_DELEGATION);
+                    let _ = positions[who].delegation.add(&mut stake, Atoms(amount), MIN_DELEGATION, now);
                 }
                 Step::Undelegate(who, amount) => {
                     revenue.distribute(Atoms(vault), &stake, Bps(rate)).unwrap();
                     positions[who].settle(&revenue);
-                    let _ = positions[who].delegation.request(&mut stake, Atoms(amount), false);
+                    let _ = positions[who].delegation.request(&mut stake, Atoms(amount), false, now);
                 }
                 Step::Claim(who) => {
                     positions[who].settle(&revenue);
@@ -98,7 +102,18 @@ proptest! {
                         stake.slash(amount, amount).unwrap();
                     }
                 }
-                Step::Add(amount) => drop(stake.add(Atoms(amount))),
+                Step::Activate(who) => {
+                    now = now.after(ACTIVATION_DELAY).unwrap();
+                    revenue.distribute(Atoms(vault), &stake, Bps(rate)).unwrap();
+                    match positions.get_mut(who) {
+                        None => drop(stake.activate(now).unwrap()),
+                        Some(position) => {
+                            position.settle(&revenue);
+                            position.delegation.activate(&mut stake, now).unwrap();
+                        }
+                    }
+                }
+                Step::Add(amount) => drop(stake.add(Atoms(amount), now)),
             }
             let owed = revenue.owed().unwrap().0;
             prop_assert!(owed <= vault, "more is owed than there is");

@@ -4,15 +4,17 @@
 mod common;
 
 use common::{any_u64, price};
+use gridlease_core::bond::{lease_reservation, sealed_bond};
 use gridlease_core::job::{EndReason, Job, JobState, Mode, SEALED_UNCOUNTED, Terms};
-use gridlease_core::limits::{DEFAULT_WAIT, SEALED_BOND_LEAST, SEALED_BOND_MOST};
-use gridlease_core::sealed::{self, Bid, DOMAIN, Fate, fate, forfeit};
+use gridlease_core::limits::{DEFAULT_WAIT, SEALED_BOND_LEAST};
+use gridlease_core::sealed::{Bid, DOMAIN, Fate, fate, forfeit};
+use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs};
 use proptest::prelude::*;
 
 const T: u64 = 1_800_000_000;
 const CLOSE: u64 = T + 20;
-const END: u64 = CLOSE + 15;
+const END: u64 = CLOSE + 60;
 
 fn terms(mode: Mode, reveal: u64) -> Terms {
     Terms {
@@ -36,7 +38,7 @@ fn auction() -> Job {
 
 /// Nobody has bid yet.
 fn waiting() -> Job {
-    Job::post(terms(Mode::Sealed, 15), at(T)).unwrap()
+    Job::post(terms(Mode::Sealed, 60), at(T)).unwrap()
 }
 
 fn at(ts: u64) -> Now {
@@ -79,18 +81,20 @@ proptest! {
     }
 
     #[test]
-    fn a_forfeiture_conserves_and_rounds_for_the_insurance(bond in any_u64()) {
-        let split = forfeit(Atoms(bond)).unwrap();
-        prop_assert_eq!(split.total(), Ok(Atoms(bond)));
-        prop_assert_eq!(u128::from(split.victim.0), u128::from(bond) * 3_000 / 10_000);
+    fn r01_a_forfeited_bond_is_the_insurance_fund_s_whole(bond in any_u64()) {
+        prop_assert_eq!(forfeit(Atoms(bond)), SlashSplit { victim: Atoms::ZERO, insurance: Atoms(bond) });
     }
 
     #[test]
-    fn a_bond_is_half_a_per_cent_of_the_cap_inside_its_bounds(cap in any_u64()) {
-        let bond = sealed::bond(Atoms(cap)).unwrap();
-        let exact = (u128::from(cap) * 50).div_ceil(10_000);
-        let inside = exact.clamp(SEALED_BOND_LEAST.0.into(), SEALED_BOND_MOST.0.into());
-        prop_assert_eq!(u128::from(bond.0), inside);
+    fn r01_a_bond_is_three_per_cent_of_the_cap_and_a_tenth_of_the_job_s_reservation_at_most(
+        cap in any_u64(), most in price(), seconds in 60u64..=2_592_000,
+    ) {
+        let duration = Seconds(seconds);
+        let bond = sealed_bond(Atoms(cap), most, duration).unwrap();
+        let exact = (u128::from(cap) * 300).div_ceil(10_000);
+        let bound = lease_reservation(most, most, duration).unwrap().0 / 10;
+        prop_assert_eq!(u128::from(bond.0), exact.max(SEALED_BOND_LEAST.0.into()).min(bound.into()));
+        prop_assert!(bond >= SEALED_BOND_LEAST, "the bound is never below the least");
     }
 
     #[test]
@@ -193,7 +197,7 @@ fn a_bid_of_an_earlier_round_is_not_counted_in_this_one() {
     job.unawarded(at(END)).unwrap();
     assert_eq!((job.sealed, job.state), (0, JobState::Waiting));
     job.on_commit(at(END)).unwrap();
-    assert_eq!((job.sealed, job.close_ts, job.reveal_end), (1, UnixTs(END + 20), UnixTs(END + 35)));
+    assert_eq!((job.sealed, job.close_ts, job.reveal_end), (1, UnixTs(END + 20), UnixTs(END + 80)));
     job.on_unsealed(first);
     assert_eq!(job.sealed, 1);
     assert_eq!(fate(first, Some((&job, UnixTs::ZERO)), at(END + 1)), Fate::Forfeit);
@@ -216,12 +220,12 @@ fn an_instant_job_is_awarded_as_it_is_posted_and_goes_on_as_an_open_auction() {
 fn only_a_sealed_auction_has_a_time_to_reveal() {
     for (mode, reveal, ok) in [
         (Mode::Open, 0, true),
-        (Mode::Open, 6, false),
+        (Mode::Open, 60, false),
         (Mode::Instant, 0, true),
-        (Mode::Instant, 15, false),
+        (Mode::Instant, 60, false),
         (Mode::Sealed, 0, false),
-        (Mode::Sealed, 5, false),
-        (Mode::Sealed, 6, true),
+        (Mode::Sealed, 59, false),
+        (Mode::Sealed, 60, true),
         (Mode::Sealed, 3_600, true),
         (Mode::Sealed, 3_601, false),
     ] {

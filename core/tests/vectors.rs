@@ -2,14 +2,16 @@
 //! fractions. Every number fits 53 bits, so that any JSON reader can take them.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
-use gridlease_core::bond::lease_reservation;
+use gridlease_core::bond::{lease_reservation, sealed_bond};
 use gridlease_core::book::{Book, Entry};
+use gridlease_core::delegation::{SharePool, Stake};
 use gridlease_core::job::{EndReason, Job, Mode, Terms, start_deadline};
 use gridlease_core::lease::{Lease, LeaseState, Ran};
 use gridlease_core::limits::{DEFAULT_WAIT, DEFAULT_WINDOW};
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::stream::{Split, accrued, billable_ms, runway_end, split};
+use gridlease_core::verdict::Verdict;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -199,7 +201,7 @@ fn reservations_agree_with_their_vectors() {
         job.on_bid(true, 1, Now::default()).unwrap();
         let end = Now { slot: 0, ts: job.close_ts };
         assert_eq!(job.award(price, end), Ok(Atoms(row.handed)), "{row:?}");
-        assert_eq!(lease_reservation(price, terms.max_duration), Ok(Atoms(row.stake)), "{row:?}");
+        assert_eq!(lease_reservation(price, price, terms.max_duration), Ok(Atoms(row.stake)), "{row:?}");
     }
 }
 
@@ -247,6 +249,86 @@ fn slashes_agree_with_their_vectors() {
         };
         let parts = slash_for(&case).unwrap();
         assert_eq!((parts.victim.0, parts.insurance.0), (row.victim, row.insurance), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bound {
+    price: u64,
+    max_price: u64,
+    max_duration: u64,
+    stake: u64,
+    cap: u64,
+    sealed_bond: u64,
+}
+
+#[test]
+fn r01_r12_what_a_bid_binds_agrees_with_its_vectors() {
+    for row in rows::<Bound>(include_str!("vectors/stake.json")) {
+        let (most, duration) = (PricePerHour(row.max_price), Seconds(row.max_duration));
+        assert_eq!(lease_reservation(PricePerHour(row.price), most, duration), Ok(Atoms(row.stake)), "{row:?}");
+        assert_eq!(sealed_bond(Atoms(row.cap), most, duration), Ok(Atoms(row.sealed_bond)), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claim {
+    own: u64,
+    exit: u64,
+    claims: u64,
+    delegated: u64,
+    reservation: u64,
+    claimed: u64,
+    asked: u64,
+    operators_part: u64,
+    claim: u64,
+    left: u64,
+    own_after: u64,
+    exit_after: u64,
+}
+
+#[test]
+fn r06_claims_agree_with_their_vectors() {
+    for row in rows::<Claim>(include_str!("vectors/claim.json")) {
+        let pool = |assets| SharePool { assets: Atoms(assets), shares: assets };
+        let mut stake = Stake {
+            own: Atoms(row.own),
+            exit: pool(row.exit),
+            claims: pool(row.claims),
+            delegated: pool(row.delegated),
+            reserved: Atoms(row.reservation),
+            ..Stake::default()
+        };
+        let (reservation, claimed) = (Atoms(row.reservation), Atoms(row.claimed));
+        assert_eq!(stake.operators_part_down(reservation, claimed), Ok(Atoms(row.operators_part)), "{row:?}");
+        let got = stake.claim(reservation, claimed, Atoms(row.asked)).unwrap();
+        assert_eq!((got.amount.0, got.left.0), (row.claim, row.left), "{row:?}");
+        assert_eq!((stake.own.0, stake.exit.assets.0), (row.own_after, row.exit_after), "{row:?}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    slash: u64,
+    reservation: u64,
+    operators_part: u64,
+    charged: u64,
+    prover: u64,
+    victim: u64,
+    insurance: u64,
+}
+
+#[test]
+fn r34_verdicts_agree_with_their_vectors() {
+    for row in rows::<Decided>(include_str!("vectors/verdict.json")) {
+        let [slash, reservation, operators_part, charged] =
+            [row.slash, row.reservation, row.operators_part, row.charged].map(Atoms);
+        let split = Verdict { slash, reservation, operators_part, charged }.split().unwrap();
+        let expected = (row.prover, row.victim, row.insurance);
+        assert_eq!((split.prover.0, split.victim.0, split.insurance.0), expected, "{row:?}");
     }
 }
 

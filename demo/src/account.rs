@@ -30,8 +30,6 @@ pub struct Books {
     pub paid_atoms: u64,
     /// Ever recorded as fees.
     pub fee_atoms: u64,
-    /// Received from slashes.
-    pub compensated_atoms: u64,
     /// Withdrawn, or free to be.
     pub refunded_atoms: u64,
     /// Still bound to open jobs and leases.
@@ -65,25 +63,15 @@ impl Books {
         }
         let mint = client.account(&market.mint).await?.context("the mint is gone")?;
         let purse = client.purse_of(&owner).await?;
-        let (deposited, withdrawn, paid, fees, compensated, reserved, free) =
-            purse.map_or((0, 0, 0, 0, 0, 0, 0), |purse| {
-                (
-                    purse.deposited,
-                    purse.withdrawn,
-                    purse.paid,
-                    purse.fees,
-                    purse.compensated,
-                    purse.reserved,
-                    purse.free().0,
-                )
-            });
+        let (deposited, withdrawn, paid, fees, reserved, free) = purse.map_or((0, 0, 0, 0, 0, 0), |purse| {
+            (purse.deposited, purse.withdrawn, purse.paid, purse.fees, purse.reserved, purse.free().0)
+        });
         Ok(Self {
             supply_atoms: supply(&mint.data).context("the mint is damaged")?,
             holdings,
             deposit_atoms: deposited,
             paid_atoms: paid,
             fee_atoms: fees,
-            compensated_atoms: compensated,
             refunded_atoms: withdrawn + free,
             held_atoms: reserved,
         })
@@ -97,7 +85,7 @@ impl Books {
         let held: u64 = self.holdings.iter().map(|holding| holding.atoms).sum();
         anyhow::ensure!(held == self.supply_atoms, "{held} atoms are held, {} were minted", self.supply_atoms);
         invariant::conservation(
-            Atoms(self.deposit_atoms + self.compensated_atoms),
+            Atoms(self.deposit_atoms),
             Atoms(self.paid_atoms),
             Atoms(self.fee_atoms),
             Atoms(self.refunded_atoms),
@@ -105,13 +93,8 @@ impl Books {
         )
         .with_context(|| {
             format!(
-                "deposit {} + compensation {} differs from paid {} + fee {} + refunded {} + held {}",
-                self.deposit_atoms,
-                self.compensated_atoms,
-                self.paid_atoms,
-                self.fee_atoms,
-                self.refunded_atoms,
-                self.held_atoms
+                "deposit {} differs from paid {} + fee {} + refunded {} + held {}",
+                self.deposit_atoms, self.paid_atoms, self.fee_atoms, self.refunded_atoms, self.held_atoms
             )
         })
     }

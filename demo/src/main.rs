@@ -64,7 +64,6 @@ struct Report {
     paid_atoms: u64,
     fee_atoms: u64,
     refunded_atoms: u64,
-    compensated_atoms: u64,
     held_atoms: u64,
     exit_code: Option<i32>,
     reason: &'static str,
@@ -176,7 +175,6 @@ async fn walk(args: &Args, market: &mut Market, engine: &bollard::Docker, render
         paid_atoms: books.paid_atoms,
         fee_atoms: books.fee_atoms,
         refunded_atoms: books.refunded_atoms,
-        compensated_atoms: books.compensated_atoms,
         held_atoms: books.held_atoms,
         exit_code: walk.exit_code,
         reason: walk.reason.unwrap_or(EndReason::None).name(),
@@ -228,9 +226,6 @@ fn print(args: &Args, report: &Report, books: &Books) -> Result<()> {
         money.add_row(vec![Cell::new(what), Cell::new(Usdc(atoms)).set_alignment(CellAlignment::Right)]);
     };
     row("deposit", report.deposit_atoms);
-    if report.compensated_atoms > 0 {
-        row("+ received from slashes", report.compensated_atoms);
-    }
     row("= paid to the provider", report.paid_atoms);
     row("+ fee", report.fee_atoms);
     row("+ refunded (free in the purse)", report.refunded_atoms);

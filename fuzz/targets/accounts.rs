@@ -8,7 +8,7 @@ mod idl;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use gridlease_core::UnixTs;
+use gridlease_core::{Atoms, UnixTs};
 use gridlease_sdk::account::{Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri, };
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error;
@@ -57,7 +57,7 @@ fn is_bidder(bytes: &[u8]) {
         let bidder = provider.bidder(&AT, &offer, bond.amounts(), &job);
         let price = gridlease_core::PricePerHour(job.max_price);
         if let Err(refusal) = bidder.check(&job.wanted(), price, job.award_ts()) {
-            let _ = (refusal.own_doing(), format!("{refusal:?}"));
+            let _ = (refusal.own_doing(true), refusal.own_doing(false), format!("{refusal:?}"));
         }
     });
 }
@@ -105,7 +105,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         6 => account::<StakingConfig>(bytes, |_, _| {}),
         7 => account::<Bond>(bytes, |bond, _| {
             let _ = (bond.amounts().free(), bond.stake(), bond.revenue_owed(), bond.terms(), bond.has_pool());
-            let _ = bond.delegator_marks();
+            let _ = bond.stake().operators_part_down(Atoms(bond.reserved), Atoms(bond.claims_assets));
         }),
         8 => account::<Reservation>(bytes, |_, _| {}),
         9 => account::<Commitment>(bytes, |_, _| {}),

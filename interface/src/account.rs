@@ -9,8 +9,8 @@ pub use market_interface::account::{
     Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Machine, Offer, PriceIndex, Provider, Purse,
     TaskGroup, TradeData, first, offer_state,
 };
+pub use staking_interface::account::{ACTIVE, DELEGATOR, OPERATOR, RELEASED};
 pub use staking_interface::account::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
-pub use staking_interface::account::{DELEGATOR, OPERATOR};
 
 /// The layout version of the market's accounts. This crate reads it and every older one.
 pub const VERSION: u8 = market_interface::account::ACCOUNT_VERSION;

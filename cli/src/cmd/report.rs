@@ -43,7 +43,6 @@ impl Report for PurseView {
             ("withdrawn", &self.withdrawn),
             ("paid", &self.paid),
             ("fees", &self.fees),
-            ("compensated", &self.compensated),
             ("wallet", &format!("{} USDC, {} SOL", self.wallet_usdc, self.wallet_sol)),
         ])
     }

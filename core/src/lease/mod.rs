@@ -5,6 +5,7 @@
 //! Every step first lets time do what it has done (`Lease::roll`), so that nothing hangs on who comes first.
 
 mod end;
+mod extend;
 mod liveness;
 mod steps;
 
@@ -190,6 +191,9 @@ pub struct Lease {
     pub notice: Seconds,
     /// When the provider may leave without fault; zero without a notice.
     pub notice_end: UnixTs,
+    /// The longest that it may be paid for: what its job was posted for, and what it was extended by. Its stake was reserved
+    /// for this.
+    pub duration: Seconds,
 }
 
 /// What one settlement moves.

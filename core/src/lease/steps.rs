@@ -4,13 +4,13 @@ use super::{Lease, LeaseState, Ran, Settlement};
 use crate::deadline::{self, Deadline};
 use crate::error::{RuleError, RuleResult};
 use crate::job::EndReason;
-use crate::limits::{CHECKPOINT_PART, MIN_CHARGE_TIME};
+use crate::limits::{CHECKPOINT_PART, MAX_DURATION, MIN_CHARGE_TIME};
 use crate::quantity::{Atoms, Bps, Now, PricePerHour, Seconds, UnixTs};
 use crate::stream::runway_end;
 
 impl Lease {
-    /// A lease of `price` with `reserved` behind it, awarded at `now`; without checkpoints, notice or verification, all of which
-    /// may be set before ready.
+    /// A lease of `price` with `reserved` behind it, awarded at `now`; without checkpoints, notice or verification, and as
+    /// long as a lease may be; all of these may be set before ready.
     pub fn open(
         price: PricePerHour,
         reserved: Atoms,
@@ -52,6 +52,7 @@ impl Lease {
             collected: Atoms::ZERO,
             notice: Seconds::ZERO,
             notice_end: UnixTs::ZERO,
+            duration: MAX_DURATION,
         }
     }
 
@@ -103,7 +104,8 @@ impl Lease {
     ///
     /// # Errors
     /// [`RuleError::ZeroAmount`], [`RuleError::WrongState`], [`RuleError::TooLate`] after the grace period or where the notice is
-    /// over, [`RuleError::TopUpTooSmall`] where a lease in its grace period would not run for a minute.
+    /// over, [`RuleError::TopUpTooSmall`] where a lease in its grace period would not run for a minute;
+    /// [`RuleError::BeyondDuration`] where it would be paid for longer than it may run for: see [`Lease::extend`].
     pub fn top_up(&mut self, amount: Atoms, now: Now) -> RuleResult<bool> {
         if amount.is_zero() {
             return Err(RuleError::ZeroAmount);
@@ -126,6 +128,7 @@ impl Lease {
             next.segment = now;
         }
         next.reserved = next.reserved.add(amount)?;
+        next.check_duration()?;
         if next.state == LeaseState::Running {
             next.runway_end = runway_end(next.segment.ts, next.funds_of_segment()?, next.price)?;
         }

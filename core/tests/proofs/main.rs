@@ -221,19 +221,22 @@ proptest! {
     }
 
     #[test]
-    fn stake_leaves_and_is_slashed_by_its_formulas(own in small(), exit in small(), delegated in small(), bound in small(), n in small()) {
+    fn stake_leaves_and_is_slashed_by_its_formulas(
+        own in small(), exit in small(), claims in small(), delegated in small(), bound in small(), n in small(),
+    ) {
         let tie = Tie::of("shares");
         let pool = |atoms| SharePool { assets: Atoms(atoms), shares: atoms };
-        let whole = own + exit + delegated;
+        let whole = own + exit + claims + delegated;
         let stake = Stake {
-            own: Atoms(own), exit: pool(exit), delegated: pool(delegated), leaving: delegated, reserved: Atoms(bound.min(whole)),
+            own: Atoms(own), exit: pool(exit), claims: pool(claims), delegated: pool(delegated), leaving: delegated,
+            reserved: Atoms(bound.min(whole - claims)), ..Stake::default()
         };
         let reserved = stake.reserved.0;
         let out = tie.amount("can_leave", &[own, exit, reserved]).unwrap().min(exit);
         let got = { stake }.withdraw(exit).map(|left| left.amount.0);
         prop_assert_eq!(got.unwrap_or(0), out);
         prop_assert!(got.is_ok() || out == 0);
-        let out = tie.amount("can_leave_delegated", &[own, exit, delegated, reserved]).unwrap().min(delegated);
+        let out = tie.amount("can_leave_delegated", &[own, exit, claims, delegated, reserved]).unwrap().min(delegated);
         let got = { stake }.withdraw_delegated(delegated).map(|left| left.amount.0);
         prop_assert_eq!(got.unwrap_or(0), out);
         prop_assert!(got.is_ok() || out == 0);
@@ -242,8 +245,19 @@ proptest! {
         let borne = after.slash(stake.reserved, Atoms(amount)).unwrap();
         prop_assert_eq!(Ok(own - after.own.0), tie.amount("of_own", &[amount, own]));
         prop_assert_eq!(Ok(exit - after.exit.assets.0), tie.amount("of_exit", &[amount, own, exit]));
-        prop_assert_eq!(Ok(borne.delegators.0), tie.amount("of_delegated", &[amount, own, exit]));
+        prop_assert_eq!(Ok(borne.delegators.0), tie.amount("of_delegated", &[amount, own, exit, claims]));
         prop_assert_eq!(delegated - after.delegated.assets.0, borne.delegators.0);
+        prop_assert_eq!(Ok(borne.claims.0), tie.amount("of_claims", &[amount, own, exit, claims]));
+        prop_assert_eq!(claims - after.claims.assets.0, borne.claims.0);
+        let part = tie.amount("operators_part_down", &[reserved, n, own, exit, whole]);
+        prop_assert_eq!(stake.operators_part_down(stake.reserved, Atoms(n)).map(|part| part.0), part);
+        let part = tie.amount("operators_part_down", &[reserved, 0, own, exit, whole]);
+        let mut after = stake;
+        let claimed = after.claim(stake.reserved, Atoms::ZERO, Atoms(n)).unwrap();
+        prop_assert_eq!(claimed.amount.0, part.unwrap().min(n));
+        prop_assert_eq!(Ok(own - after.own.0), tie.amount("of_own", &[claimed.amount.0, own]));
+        prop_assert_eq!(Ok(exit - after.exit.assets.0), tie.amount("of_exit", &[claimed.amount.0, own, exit]));
+        prop_assert_eq!(after.pay_claim(claimed.shares), Ok(claimed.amount));
     }
 
     #[test]

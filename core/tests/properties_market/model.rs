@@ -256,7 +256,8 @@ impl Market {
         posted.job.check_award(now)?;
         while let Some(entry) = posted.book.pop_best() {
             let provider = usize::from(entry.provider[0]);
-            let stake = lease_reservation(entry.price, posted.job.terms.max_duration)?;
+            let terms = posted.job.terms;
+            let stake = lease_reservation(entry.price, terms.max_price, terms.max_duration)?;
             if posted.job.affords(entry.price)? && self.bonds[provider].reserve(stake).is_ok() {
                 let handed = posted.job.award(entry.price, now)?;
                 let deadline = start_deadline(now.ts, 2_500)?;

@@ -37,7 +37,7 @@ fn r04_a_bid_that_the_money_does_not_pay_for_is_dropped_without_fault() {
         reputation: Bps(5_000),
         bond: Bond { amount: Atoms(100_000_000), ..Bond::default() },
     };
-    let wanted = Wanted { need: Requirement::default(), max_duration: DURATION, funds: job.reserved };
+    let wanted = Wanted { need: Requirement::default(), max_duration: DURATION, funds: job.reserved, max_price: PRICE };
     let refusal = bidder.check(&wanted, PRICE, UnixTs(T + 7_000)).unwrap_err();
-    assert_eq!((refusal, refusal.own_doing()), (Refusal::Unaffordable, false), "and nobody is faulted for it");
+    assert_eq!((refusal, refusal.own_doing(false)), (Refusal::Unaffordable, false), "and nobody is faulted for it");
 }

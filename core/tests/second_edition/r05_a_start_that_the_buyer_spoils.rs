@@ -11,7 +11,7 @@ use crate::books::{DURATION, PRICE, T, Won, at, job, lease, won};
 
 /// Stake slashed and standing lost by one provider whose start a buyer spoils, in the first edition; the buyer lost nothing.
 fn first_edition() -> (Won, u16) {
-    let reservation = lease_reservation(PRICE, DURATION).unwrap();
+    let reservation = lease_reservation(PRICE, PRICE, DURATION).unwrap();
     let case =
         Case { fault: Fault::NoStart, reservation, price: PRICE, charged: Atoms::ZERO, sealed_bond: Atoms::ZERO };
     let mut victim = Reputation::default();

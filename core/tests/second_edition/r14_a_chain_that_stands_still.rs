@@ -103,8 +103,8 @@ fn r14_a_sealed_bid_keeps_its_time_to_be_revealed() {
 
 #[test]
 fn r14_an_offer_that_expired_is_nobody_s_fault() {
-    assert!(!Refusal::NotLive.own_doing());
-    assert!(Refusal::Withdrawn.own_doing());
+    assert!(!Refusal::NotLive.own_doing(true));
+    assert!(Refusal::Withdrawn.own_doing(false));
 }
 
 #[test]

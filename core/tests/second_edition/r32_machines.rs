@@ -31,7 +31,7 @@ fn bond() -> Bond {
 
 #[test]
 fn r32_a_stolen_node_key_burns_its_machines_limit_and_not_the_bond_of_forty() {
-    let day = lease_reservation(PricePerHour(USDC), Seconds(24 * 3_600)).unwrap();
+    let day = lease_reservation(PricePerHour(USDC), PricePerHour(USDC), Seconds(24 * 3_600)).unwrap();
 
     // The first edition: the key speaks for the bond, for as long as the thief goes on.
     let (mut before, mut burned) = (bond(), 0);

@@ -131,7 +131,7 @@ impl<'a> Books<'a> {
             note("what a purse binds", key, amounts.free().is_ok());
             let covered = |vault| invariant::purse(&amounts, vault).is_ok();
             note("the vault of a purse", key, self.vault(&purse.vault, &key).is_some_and(covered));
-            let came = sum([purse.deposited, purse.compensated, purse.fees_owed, purse.forfeits_owed]);
+            let came = sum([purse.deposited, purse.fees_owed, purse.forfeits_owed]);
             let went = sum([purse.withdrawn, purse.paid, purse.fees, purse.forfeits, purse.balance]);
             note("the counters of a purse", key, came == went);
         }

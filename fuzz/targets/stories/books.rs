@@ -42,7 +42,7 @@ fn purses(model: &Model) {
         assert_eq!(sound, Ok(()), "purse {at}: {purse:?} is bound to {held:?}");
         assert_eq!(usize::try_from(purse.open_jobs), Ok(open().count() + series().count()), "jobs of purse {at}");
         assert_eq!(
-            purse.deposited + purse.compensated,
+            purse.deposited,
             purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.amounts.balance.0
                 - purse.amounts.fees_owed.0
                 - purse.amounts.forfeits_owed.0,

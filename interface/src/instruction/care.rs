@@ -73,13 +73,11 @@ pub fn resume(node_key: &Pubkey, keys: &LeaseKeys) -> Instruction {
     )
 }
 
-/// Takes what downtime was credited from the stake. Nobody need sign but the payer.
+/// Has the buyer claim its credit for downtime out of the stake. No one need sign but the payer.
 pub fn collect_credit(keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
     market(
         &accounts::CollectCredit {
             config: address::market_config(),
-            purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
             lease: keys.lease,
             authority: address::market_authority(),
             staking_config: address::staking_config(),
@@ -94,19 +92,6 @@ pub fn collect_credit(keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
             program: address::MARKET,
         },
         &args::CollectCredit {},
-    )
-}
-
-/// Gives up the credit of a lease whose purse is closed. Nobody need sign but the payer.
-pub fn waive_credit(keys: &LeaseKeys) -> Instruction {
-    market(
-        &accounts::WaiveCredit {
-            lease: keys.lease,
-            purse: keys.purse,
-            event_authority: market_events(),
-            program: address::MARKET,
-        },
-        &args::WaiveCredit {},
     )
 }
 

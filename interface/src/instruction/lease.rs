@@ -237,7 +237,6 @@ fn by_fault(caller: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, args: &impl I
             offer: keys.offer,
             job: keys.job,
             purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
             lease: keys.lease,
             authority: address::market_authority(),
             staking_config: address::staking_config(),

@@ -202,7 +202,8 @@ pub fn record_benchmark(node_key: &Pubkey, provider: &Pubkey, number: u32, value
     )
 }
 
-/// Proposes the token account `payout` for the provider of `authority`, who signs. It can take effect 48 hours later.
+/// Proposes the token account `payout` for the provider of `authority`, who signs. It can take effect 48 hours later, nine days
+/// where its bond has delegators.
 pub fn propose_payout(authority: &Pubkey, payout: &Pubkey) -> Instruction {
     market(
         &accounts::ProposePayout {
@@ -210,6 +211,7 @@ pub fn propose_payout(authority: &Pubkey, payout: &Pubkey) -> Instruction {
             config: address::market_config(),
             provider: address::provider(authority),
             payout: *payout,
+            bond: address::bond(authority),
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -230,13 +232,14 @@ pub fn cancel_payout(authority: &Pubkey) -> Instruction {
     )
 }
 
-/// Lets `payout`, which `provider` proposed, take effect. Nobody need sign but the payer.
-pub fn apply_payout(provider: &Pubkey, payout: &Pubkey) -> Instruction {
+/// Lets `payout`, which `provider` proposed, take effect; `bond` is the one that its record names. No one need sign but the payer.
+pub fn apply_payout(provider: &Pubkey, bond: &Pubkey, payout: &Pubkey) -> Instruction {
     market(
         &accounts::ApplyPayout {
             config: address::market_config(),
             provider: *provider,
             payout: *payout,
+            bond: *bond,
             event_authority: market_events(),
             program: address::MARKET,
         },

@@ -124,8 +124,6 @@ pub fn forfeit(keys: &SealedKeys, insurance: &Pubkey) -> Instruction {
         &accounts::ForfeitBid {
             config: address::market_config(),
             job: keys.job,
-            purse: keys.purse,
-            vault: address::purse_vault(&keys.purse),
             commitment,
             bond: keys.bond,
             reservation: address::reservation(&commitment),

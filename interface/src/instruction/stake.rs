@@ -64,13 +64,15 @@ pub fn add_stake(authority: &Pubkey, from: &Pubkey, amount: u64) -> Instruction 
 }
 
 /// Opens the bond of `authority` to delegators, for a `commission` in basis points and additions of at least
-/// `min_delegation` atoms; the operator's part of the revenue goes to `payout`.
+/// `min_delegation` atoms; delegations from `kin_least` atoms on make it kin to others of the same delegator; the operator's part
+/// of the revenue goes to `payout`.
 pub fn open_pool(
     authority: &Pubkey,
     usdc_mint: &Pubkey,
     payout: &Pubkey,
     commission: u16,
     min_delegation: u64,
+    kin_least: u64,
 ) -> Instruction {
     let bond = address::bond(authority);
     staking(
@@ -87,12 +89,18 @@ pub fn open_pool(
             event_authority: staking_events(),
             program: address::STAKING,
         },
-        &args::OpenPool { commission, min_delegation },
+        &args::OpenPool { commission, min_delegation, kin_least },
     )
 }
 
 /// Changes the terms of the pool of `authority`. A higher commission holds three days later.
-pub fn change_pool(authority: &Pubkey, payout: &Pubkey, commission: u16, min_delegation: u64) -> Instruction {
+pub fn change_pool(
+    authority: &Pubkey,
+    payout: &Pubkey,
+    commission: u16,
+    min_delegation: u64,
+    kin_least: u64,
+) -> Instruction {
     let bond = address::bond(authority);
     staking(
         &accounts::ChangePool {
@@ -104,7 +112,7 @@ pub fn change_pool(authority: &Pubkey, payout: &Pubkey, commission: u16, min_del
             event_authority: staking_events(),
             program: address::STAKING,
         },
-        &args::ChangePool { commission, min_delegation },
+        &args::ChangePool { commission, min_delegation, kin_least },
     )
 }
 
@@ -251,6 +259,46 @@ pub fn withdraw_delegation(
             program: address::STAKING,
         },
         &args::WithdrawDelegation {},
+    )
+}
+
+/// Pays what `claimant` claims out of the reservation of `lease`, to its associated account of the market's mint, which must be
+/// open. `rent_to` is whom the reservation records. For another destination, change it and mark the claimant as signer:
+/// [`signed_by_owner`].
+pub fn pay_claim(
+    bond: &Pubkey,
+    lease: &Pubkey,
+    claimant: &Pubkey,
+    destination: &Pubkey,
+    rent_to: &Pubkey,
+) -> Instruction {
+    staking(
+        &accounts::PayClaim {
+            claimant: *claimant,
+            bond: *bond,
+            reservation: address::reservation(lease),
+            vault: address::bond_vault(bond),
+            destination: *destination,
+            rent_to: *rent_to,
+            token_program: TOKEN_PROGRAM,
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::PayClaim {},
+    )
+}
+
+/// Activates the new stake of `delegator` in `bond`, or the operator's where none is named.
+pub fn activate(bond: &Pubkey, delegator: Option<&Pubkey>) -> Instruction {
+    staking(
+        &accounts::Activate {
+            bond: *bond,
+            delegation: delegator.map(|delegator| address::delegation(bond, delegator)),
+            revenue: address::bond_revenue(bond),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::Activate {},
     )
 }
 

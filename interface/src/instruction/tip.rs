@@ -15,6 +15,7 @@ const PLACES: &[(&[u8], usize)] = &[
     (args::CloseJob::DISCRIMINATOR, 3),
     (args::CloseLease::DISCRIMINATOR, 9),
     (args::CloseTask::DISCRIMINATOR, 3),
+    // TODO-MERGE
     (args::DeclareUnreachable::DISCRIMINATOR, 17),
     (args::Expire::DISCRIMINATOR, 3),
     (args::ExpireJob::DISCRIMINATOR, 2),

@@ -5,5 +5,6 @@
 pub const RESERVE: [u8; 8] = [92, 99, 244, 209, 28, 65, 213, 157];
 /// `release`.
 pub const RELEASE: [u8; 8] = [253, 249, 15, 206, 28, 127, 193, 241];
-/// `slash`: followed by the victim's and the insurance fund's amounts (8 bytes each, little endian).
+/// `slash`: followed by the buyer's, the prover's and the insurance fund's amounts (8 bytes each, little endian), and the
+/// addresses of buyer and prover.
 pub const SLASH: [u8; 8] = [204, 141, 18, 161, 8, 177, 92, 142];

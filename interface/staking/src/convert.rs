@@ -1,12 +1,13 @@
 //! Bytes of accounts ↔ values of the rules: the only place where the two meet.
 
 use anchor_lang::prelude::Pubkey;
+use gridlease_core::array::kin;
 use gridlease_core::bond::Bond as Sums;
 use gridlease_core::delegation::{self as rules, SharePool, Stake};
 use gridlease_core::revenue::{Commission, Distributed, Revenue};
 use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs, invariant};
 
-use crate::account::{Bond, Delegation, MARK_BYTES, OPERATOR, Unbonding};
+use crate::account::{Bond, Delegation, MARK_BYTES, OPERATOR, Reservation, Unbonding};
 
 impl Bond {
     /// The bond's amounts.
@@ -14,24 +15,14 @@ impl Bond {
         Sums { amount: Atoms(self.amount), reserved: Atoms(self.reserved), unbonding: Atoms(self.unbonding) }
     }
 
-    /// What the operator can lose: its own stake, on its way out or not.
-    ///
-    /// # Errors
-    /// [`RuleError::Overflow`].
-    pub fn operators(&self) -> RuleResult<Atoms> {
-        Atoms(self.own).add(Atoms(self.exit_assets))
-    }
-
-    /// The first bytes of each delegator's address; `None` for more than there are places.
-    pub fn delegator_marks(&self) -> Option<&[[u8; MARK_BYTES]]> {
-        self.marks.get(..usize::from(self.delegators_len))
+    /// Did the operator make stake leave at `since` or later?
+    pub fn fell_since(&self, since: UnixTs) -> bool {
+        Stake::fell_since(UnixTs(self.fell), since)
     }
 
     /// May two bonds not be taken for independent of each other: same operator, or a delegator with the same mark?
     pub fn shares_anyone_with(&self, other: &Self) -> bool {
-        let marks = other.delegator_marks().unwrap_or_default();
-        let own = self.delegator_marks().unwrap_or_default();
-        self.authority == other.authority || own.iter().any(|mark| marks.contains(mark))
+        self.authority == other.authority || kin(&self.marks, &other.marks)
     }
 
     /// Whose stake is in the bond.
@@ -42,6 +33,11 @@ impl Bond {
             delegated: SharePool { assets: Atoms(self.delegated_assets), shares: self.delegated_shares },
             leaving: self.leaving_shares,
             reserved: Atoms(self.reserved),
+            claims: SharePool { assets: Atoms(self.claims_assets), shares: self.claims_shares },
+            pending: self.pending_shares,
+            fresh: Atoms(self.fresh),
+            fresh_from: UnixTs(self.fresh_from),
+            fell: UnixTs(self.fell),
         }
     }
 
@@ -61,6 +57,13 @@ impl Bond {
         self.delegated_assets = next.delegated.assets.0;
         self.delegated_shares = next.delegated.shares;
         self.leaving_shares = next.leaving;
+        self.claims_assets = next.claims.assets.0;
+        self.claims_shares = next.claims.shares;
+        self.pending_shares = next.pending;
+        self.fresh = next.fresh.0;
+        self.fresh_from = next.fresh_from.0;
+        self.fell = next.fell.0;
+        self.header.due_ts = next.fresh_from.0;
         Ok(())
     }
 
@@ -145,6 +148,11 @@ impl Bond {
         self.withdrawn_total = self.withdrawn_total.saturating_add(amount.0);
     }
 
+    /// Counts what was paid to a buyer. It was added before, so the count cannot overflow.
+    pub fn count_claimed(&mut self, amount: Atoms) {
+        self.claimed_total = self.claimed_total.saturating_add(amount.0);
+    }
+
     /// Counts a new reservation.
     ///
     /// # Errors
@@ -166,34 +174,46 @@ impl Bond {
         Ok(())
     }
 
-    /// Notes a new delegator.
+    /// Gives a delegator a place, without a mark; returns it, counted from one.
     ///
     /// # Errors
     /// [`RuleError::TooManyDelegators`].
-    pub fn mark(&mut self, delegator: &Pubkey) -> RuleResult<()> {
+    pub fn take_place(&mut self) -> RuleResult<u8> {
         rules::check_place(self.delegators_len)?;
-        let place = self.marks.get_mut(usize::from(self.delegators_len)).ok_or(RuleError::TooManyDelegators)?;
-        *place = mark_of(delegator);
+        let free = self.places.trailing_ones();
+        let bit = 1u32.checked_shl(free).ok_or(RuleError::TooManyDelegators)?;
+        self.places |= bit;
         self.delegators_len = self.delegators_len.saturating_add(1);
+        u8::try_from(free.saturating_add(1)).map_err(|_| RuleError::TooManyDelegators)
+    }
+
+    /// Writes whether the delegator at `place` makes this bond kin to others of it.
+    ///
+    /// # Errors
+    /// [`RuleError::InvariantBroken`] for a place that there is not.
+    pub fn mark(&mut self, place: u8, delegator: &Pubkey, position: &rules::Delegation) -> RuleResult<()> {
+        let mark = if position.makes_kin(Atoms(self.kin_least)) { mark_of(delegator) } else { [0; MARK_BYTES] };
+        *self.mark_at(place)? = mark;
         Ok(())
     }
 
-    /// Strikes a delegator who is gone; the last one takes its place.
+    /// Frees the place of a delegator whose stake is all out.
     ///
     /// # Errors
-    /// [`RuleError::InvariantBroken`] where it was not noted.
-    pub fn unmark(&mut self, delegator: &Pubkey) -> RuleResult<()> {
-        let mark = mark_of(delegator);
-        let used = usize::from(self.delegators_len);
-        let marks = self.marks.get_mut(..used).ok_or(RuleError::InvariantBroken)?;
-        let at = marks.iter().position(|known| *known == mark).ok_or(RuleError::InvariantBroken)?;
-        let last = used.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
-        marks.swap(at, last);
-        if let Some(free) = marks.get_mut(last) {
-            *free = [0; MARK_BYTES];
-        }
-        self.delegators_len = self.delegators_len.saturating_sub(1);
+    /// [`RuleError::InvariantBroken`] for a place that nobody has.
+    pub fn free_place(&mut self, place: u8) -> RuleResult<()> {
+        let bit = 1u32.checked_shl(u32::from(place).wrapping_sub(1)).filter(|bit| self.places & bit != 0);
+        let bit = bit.ok_or(RuleError::InvariantBroken)?;
+        let others = self.delegators_len.checked_sub(1).ok_or(RuleError::InvariantBroken)?;
+        *self.mark_at(place)? = [0; MARK_BYTES];
+        self.places ^= bit;
+        self.delegators_len = others;
         Ok(())
+    }
+
+    fn mark_at(&mut self, place: u8) -> RuleResult<&mut [u8; MARK_BYTES]> {
+        let at = usize::from(place).checked_sub(1);
+        at.and_then(|at| self.marks.get_mut(at)).ok_or(RuleError::InvariantBroken)
     }
 
     /// What always holds of a bond, with what its vault really holds.
@@ -220,19 +240,27 @@ impl Delegation {
 
     /// What it can claim once what arrived is distributed; zero for a damaged account.
     pub fn claimable(&self, bond: &Bond) -> Atoms {
-        let earned = bond.revenue_owed().earned_down(self.shares, u128::from_le_bytes(self.entry));
+        let earned = bond.revenue_owed().earned_down(self.position().earning(), u128::from_le_bytes(self.entry));
         earned.and_then(|earned| earned.add(Atoms(self.owed))).unwrap_or_default()
     }
 
     /// The delegator's part, for the rules.
     pub fn position(&self) -> rules::Delegation {
-        rules::Delegation { shares: self.shares, requests: self.requests }
+        rules::Delegation {
+            shares: self.shares,
+            requests: self.requests,
+            pending: self.pending,
+            active_from: UnixTs(self.active_from),
+        }
     }
 
     /// Writes it back.
     pub fn set_position(&mut self, next: &rules::Delegation) {
         self.shares = next.shares;
         self.requests = next.requests;
+        self.pending = next.pending;
+        self.active_from = next.active_from.0;
+        self.header.due_ts = next.active_from.0;
     }
 
     /// Books what the shares earned since they last changed. Done before they change, and before a claim.
@@ -240,10 +268,20 @@ impl Delegation {
     /// # Errors
     /// A rule's.
     pub fn settle(&mut self, revenue: &Revenue) -> RuleResult<()> {
-        let earned = revenue.earned_down(self.shares, u128::from_le_bytes(self.entry))?;
+        let earned = revenue.earned_down(self.position().earning(), u128::from_le_bytes(self.entry))?;
         self.owed = Atoms(self.owed).add(earned)?.0;
         self.entry = revenue.per_share.to_le_bytes();
         Ok(())
+    }
+}
+
+impl Reservation {
+    /// What is left of it for its lease, in atoms, and of that the operator's part in `bond`: the most that can be claimed.
+    ///
+    /// # Errors
+    /// A rule's.
+    pub fn operators_part(&self, bond: &Bond) -> RuleResult<Atoms> {
+        bond.stake().operators_part_down(Atoms(self.amount), Atoms(self.claimed))
     }
 }
 

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
-use gridlease_core::delegation::{SharePool, Stake};
+use gridlease_core::delegation::{self as rules, SharePool, Stake};
 use gridlease_core::{Atoms, RuleError};
 
 use crate::ID;
@@ -32,10 +32,10 @@ fn bond(own: u64, reserved: u64, leaving: u64) -> Bond {
 #[test]
 fn every_account_has_its_size_and_discriminator() {
     assert_eq!((Config::SPACE, Config::DISCRIMINATOR), (576, &[155, 12, 170, 224, 30, 250, 204, 130][..]));
-    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (640, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
-    assert_eq!((Delegation::SPACE, Delegation::DISCRIMINATOR), (192, &[237, 90, 140, 159, 124, 255, 243, 80][..]));
+    assert_eq!((Bond::SPACE, Bond::DISCRIMINATOR), (712, &[224, 128, 48, 251, 182, 246, 111, 196][..]));
+    assert_eq!((Delegation::SPACE, Delegation::DISCRIMINATOR), (240, &[237, 90, 140, 159, 124, 255, 243, 80][..]));
     assert_eq!((Unbonding::SPACE, Unbonding::DISCRIMINATOR), (192, &[95, 230, 238, 186, 158, 104, 194, 88][..]));
-    assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (192, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
+    assert_eq!((Reservation::SPACE, Reservation::DISCRIMINATOR), (288, &[188, 235, 0, 111, 208, 253, 247, 212][..]));
 }
 
 #[test]
@@ -91,7 +91,17 @@ fn the_other_fields_of_a_bond_stay_where_they_are() {
     assert_eq!(offset_of!(Bond, next_number) + DISCRIMINATOR, 508);
     assert_eq!(offset_of!(Bond, revenue) + DISCRIMINATOR, 512);
     assert_eq!(offset_of!(Bond, payout) + DISCRIMINATOR, 544);
-    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 576);
+    assert_eq!(offset_of!(Bond, claims_assets) + DISCRIMINATOR, 576);
+    assert_eq!(offset_of!(Bond, claims_shares) + DISCRIMINATOR, 584);
+    assert_eq!(offset_of!(Bond, pending_shares) + DISCRIMINATOR, 592);
+    assert_eq!(offset_of!(Bond, fresh) + DISCRIMINATOR, 600);
+    assert_eq!(offset_of!(Bond, fresh_from) + DISCRIMINATOR, 608);
+    assert_eq!(offset_of!(Bond, fell) + DISCRIMINATOR, 616);
+    assert_eq!(offset_of!(Bond, kin_least) + DISCRIMINATOR, 624);
+    assert_eq!(offset_of!(Bond, claimed_total) + DISCRIMINATOR, 632);
+    assert_eq!(offset_of!(Bond, places) + DISCRIMINATOR, 640);
+    assert_eq!(offset_of!(Bond, delegations) + DISCRIMINATOR, 644);
+    assert_eq!(offset_of!(Bond, reserved_space) + DISCRIMINATOR, 648);
 }
 
 #[test]
@@ -104,6 +114,10 @@ fn the_fields_of_a_delegation_and_of_a_request_stay_where_they_are() {
     assert_eq!(offset_of!(Delegation, entry) + DISCRIMINATOR, 136);
     assert_eq!(offset_of!(Delegation, next_number) + DISCRIMINATOR, 152);
     assert_eq!(offset_of!(Delegation, requests) + DISCRIMINATOR, 156);
+    assert_eq!(offset_of!(Delegation, place) + DISCRIMINATOR, 157);
+    assert_eq!(offset_of!(Delegation, pending) + DISCRIMINATOR, 160);
+    assert_eq!(offset_of!(Delegation, active_from) + DISCRIMINATOR, 168);
+    assert_eq!(offset_of!(Delegation, reserved_space) + DISCRIMINATOR, 176);
     assert_eq!(offset_of!(Unbonding, bond) + DISCRIMINATOR, 24);
     assert_eq!(offset_of!(Unbonding, owner) + DISCRIMINATOR, 56);
     assert_eq!(offset_of!(Unbonding, destination) + DISCRIMINATOR, 88);
@@ -121,7 +135,12 @@ fn the_fields_of_a_reservation_stay_where_they_are() {
     assert_eq!(offset_of!(Reservation, rent_to) + DISCRIMINATOR, 120);
     assert_eq!(offset_of!(Reservation, amount) + DISCRIMINATOR, 152);
     assert_eq!(offset_of!(Reservation, lent) + DISCRIMINATOR, 160);
-    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 168);
+    assert_eq!(offset_of!(Reservation, claimed) + DISCRIMINATOR, 168);
+    assert_eq!(offset_of!(Reservation, buyer) + DISCRIMINATOR, 176);
+    assert_eq!(offset_of!(Reservation, buyer_shares) + DISCRIMINATOR, 208);
+    assert_eq!(offset_of!(Reservation, prover) + DISCRIMINATOR, 216);
+    assert_eq!(offset_of!(Reservation, prover_shares) + DISCRIMINATOR, 248);
+    assert_eq!(offset_of!(Reservation, reserved_space) + DISCRIMINATOR, 256);
 }
 
 #[test]
@@ -171,21 +190,29 @@ fn a_vault_that_holds_less_than_the_stake_breaks_the_invariant() {
 }
 
 #[test]
-fn a_delegator_s_mark_is_noted_once_and_struck_again() {
-    let mut account = bond(0, 0, 0);
+fn a_delegator_has_a_place_until_its_stake_is_out_and_a_mark_from_the_operator_s_least_on() {
+    let mut account = Bond { kin_least: 5, ..bond(0, 0, 0) };
     let keys: Vec<_> = (1..=33u8).map(|n| Pubkey::new_from_array([n; 32])).collect();
-    for key in &keys[..32] {
-        account.mark(key).unwrap();
+    let small = rules::Delegation { shares: 4, ..Default::default() };
+    let large = rules::Delegation { shares: 5, ..Default::default() };
+    for (place, key) in (1..).zip(&keys[..32]) {
+        assert_eq!(account.take_place(), Ok(place));
+        account.mark(place, key, if place == 2 { &small } else { &large }).unwrap();
     }
-    assert_eq!(account.mark(&keys[32]), Err(RuleError::TooManyDelegators));
-    assert_eq!(account.unmark(&keys[32]), Err(RuleError::InvariantBroken));
-    account.unmark(&keys[0]).unwrap();
-    assert_eq!((account.delegators_len, account.marks[0], account.marks[31]), (31, [32; 8], [0; 8]));
-    assert_eq!(account.unmark(&keys[0]), Err(RuleError::InvariantBroken));
-    for key in &keys[1..32] {
-        account.unmark(key).unwrap();
+    assert_eq!(account.take_place(), Err(RuleError::TooManyDelegators));
+    assert_eq!((account.marks[0], account.marks[1], account.marks[31]), ([1; 8], [0; 8], [32; 8]));
+    account.free_place(1).unwrap();
+    assert_eq!(account.free_place(1), Err(RuleError::InvariantBroken), "nobody has it");
+    for none in [0, 33] {
+        assert_eq!(account.free_place(none), Err(RuleError::InvariantBroken));
+        assert_eq!(account.mark(none, &keys[0], &large), Err(RuleError::InvariantBroken));
     }
-    assert_eq!((account.delegators_len, account.marks), (0, [[0; 8]; 32]));
+    assert_eq!((account.delegators_len, account.marks[0]), (31, [0; 8]));
+    assert_eq!(account.take_place(), Ok(1), "the place that is free is taken again");
+    for place in 1..=32 {
+        account.free_place(place).unwrap();
+    }
+    assert_eq!((account.delegators_len, account.places, account.marks), (0, 0, [[0; 8]; 32]));
 }
 
 #[test]

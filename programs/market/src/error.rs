@@ -130,9 +130,6 @@ pub enum MarketError {
     /// 6060
     #[msg("the answer is not the slot hash that the challenge asked for")]
     WrongNonce = 60,
-    /// 6061
-    #[msg("the purse is open; the credit goes there")]
-    PurseOpen = 61,
     /// 6062
     #[msg("a lease of the batch is of another purse or paid to another account")]
     MixedBatch = 62,

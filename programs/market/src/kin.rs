@@ -33,9 +33,7 @@ pub fn split<'info>(
 /// Who stands behind a provider: authority, node key, payout account, and the delegators of `bond`, which is its own.
 fn behind(provider: &Provider, bond: &AccountInfo) -> Result<KinData> {
     let own = [first_eight(&provider.authority), first_eight(&provider.node_key), first_eight(&provider.payout)];
-    let mut data = KinData { own, ..KinData::default() };
-    read_delegators(bond, &mut data.delegators)?;
-    Ok(data)
+    Ok(KinData { own, delegators: read_delegators(bond)? })
 }
 
 /// Is the provider no kin of those that were awarded the other replicas? Without a group there are none.

@@ -6,7 +6,6 @@
 use anchor_lang::prelude::*;
 
 pub mod clock;
-pub mod compensation;
 pub mod constants;
 pub mod deployer;
 pub mod derive;
@@ -208,11 +207,6 @@ pub mod market {
     /// Takes the credit for downtime from the stake.
     pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
         instructions::collect_credit::collect_credit(ctx)
-    }
-
-    /// Gives up a credit whose purse is closed.
-    pub fn waive_credit(ctx: Context<WaiveCredit>) -> Result<()> {
-        instructions::collect_credit::waive_credit(ctx)
     }
 
     /// Records a checkpoint of a durable job.

@@ -5,8 +5,10 @@ use core::cell::Ref;
 use anchor_lang::prelude::*;
 use anchor_lang::solana_program::instruction::{AccountMeta, Instruction};
 use anchor_lang::solana_program::program::invoke_signed_unchecked;
-use gridlease_core::Atoms;
 use gridlease_core::bond::Bond as Amounts;
+use gridlease_core::limits::DELEGATOR_MARKS;
+use gridlease_core::slash::SlashSplit;
+use gridlease_core::{Atoms, UnixTs};
 use market_interface::seed::AUTHORITY_SEED;
 use program_common::require_keys_eq;
 use staking_interface::account::{ACCOUNT_VERSION, Bond, Reservation};
@@ -37,12 +39,12 @@ pub fn read_bond(account: &AccountInfo, authority: &Pubkey) -> Result<Amounts> {
     Ok(bond.amounts())
 }
 
-/// Reads what the operator of a bond can lose: its own stake, on its way out or not.
+/// Did the operator of a bond make stake leave at `since` or later? The caller has checked that it is a bond.
 ///
 /// # Errors
 /// [`MarketError::WrongBond`] for an account that is no bond.
-pub fn read_operators(account: &AccountInfo) -> Result<Atoms> {
-    bond(account)?.operators().or_rule()
+pub fn stake_left(account: &AccountInfo, since: UnixTs) -> Result<bool> {
+    Ok(bond(account)?.fell_since(since))
 }
 
 /// Reads the operator's own stake, without what is on its way out.
@@ -53,15 +55,17 @@ pub fn read_own(account: &AccountInfo) -> Result<Atoms> {
     Ok(Atoms(bond(account)?.own))
 }
 
-/// Reads the marks of a bond's delegators into `marks`; the rest of it stays zero.
+/// Does a bond have delegators? One that was never opened, or was closed, has none.
+pub fn has_delegators(account: &AccountInfo) -> bool {
+    peek::<Bond>(account).is_some_and(|bond| bond.delegators_len > 0)
+}
+
+/// Reads the marks of a bond's delegators; those of free places are zero.
 ///
 /// # Errors
-/// [`MarketError::WrongBond`] where the account is no bond, or counts more than fit.
-pub fn read_delegators(account: &AccountInfo, marks: &mut [[u8; 8]]) -> Result<()> {
-    let bond = bond(account)?;
-    let known = bond.delegator_marks().ok_or(MarketError::WrongBond)?;
-    marks.get_mut(..known.len()).ok_or(MarketError::WrongBond)?.copy_from_slice(known);
-    Ok(())
+/// [`MarketError::WrongBond`] where the account is no bond.
+pub fn read_delegators(account: &AccountInfo) -> Result<[[u8; 8]; DELEGATOR_MARKS]> {
+    Ok(bond(account)?.marks)
 }
 
 fn reservation<'a>(account: &'a AccountInfo) -> Result<Ref<'a, Reservation>> {
@@ -81,12 +85,14 @@ pub fn check_reservation(account: &AccountInfo, lease: &Pubkey) -> Result<()> {
     Ok(())
 }
 
-/// What is left of a reservation, in atoms.
+/// What is left of a reservation, and of that the operator's part: the most that a buyer can claim.
 ///
 /// # Errors
-/// [`MarketError::WrongBond`] for an account that is none.
-pub fn read_reserved(account: &AccountInfo) -> Result<Atoms> {
-    Ok(Atoms(reservation(account)?.amount))
+/// [`MarketError::WrongBond`] for accounts that are none.
+pub fn read_reserved(account: &AccountInfo, bond_account: &AccountInfo) -> Result<(Atoms, Atoms)> {
+    let reservation = reservation(account)?;
+    let part = reservation.operators_part(&*bond(bond_account)?).or_rule()?;
+    Ok((Atoms(reservation.amount), part))
 }
 
 /// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent.
@@ -139,32 +145,54 @@ pub struct SlashAccounts<'a, 'info> {
     pub config: &'a AccountInfo<'info>,
     /// The bond's token account.
     pub vault: &'a AccountInfo<'info>,
-    /// Token account of the victim.
-    pub victim: &'a AccountInfo<'info>,
     /// Token account of the insurance fund.
     pub insurance: &'a AccountInfo<'info>,
     /// SPL Token.
     pub token_program: &'a AccountInfo<'info>,
 }
 
+/// What a slash takes, and for whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// Claimed by the buyer.
+    pub buyer: Atoms,
+    /// Claimed by who proved the fault.
+    pub prover: Atoms,
+    /// To the insurance fund.
+    pub insurance: Atoms,
+    /// The buyer; zero for none.
+    pub buyer_key: Pubkey,
+    /// Who proved the fault; zero for none.
+    pub prover_key: Pubkey,
+}
+
+impl Taken {
+    /// A fault's: what goes to the lease's `buyer` and to the insurance fund.
+    pub fn by_fault(split: SlashSplit, buyer: Pubkey) -> Self {
+        Self { buyer: split.victim, insurance: split.insurance, buyer_key: buyer, ..Self::default() }
+    }
+
+    /// Nothing at all?
+    pub fn is_nothing(&self) -> bool {
+        self.buyer.is_zero() && self.prover.is_zero() && self.insurance.is_zero()
+    }
+}
+
 /// Slashes a lease's reservation.
-pub fn slash<'info>(
-    accounts: &SlashAccounts<'_, 'info>,
-    signer: &Signing<'_, 'info>,
-    victim: Atoms,
-    insurance: Atoms,
-) -> Result<()> {
-    let mut data = Vec::with_capacity(24);
+pub fn slash<'info>(accounts: &SlashAccounts<'_, 'info>, signer: &Signing<'_, 'info>, taken: &Taken) -> Result<()> {
+    let mut data = Vec::with_capacity(96);
     data.extend_from_slice(&SLASH);
-    data.extend_from_slice(&victim.0.to_le_bytes());
-    data.extend_from_slice(&insurance.0.to_le_bytes());
+    for amount in [taken.buyer, taken.prover, taken.insurance] {
+        data.extend_from_slice(&amount.0.to_le_bytes());
+    }
+    data.extend_from_slice(taken.buyer_key.as_ref());
+    data.extend_from_slice(taken.prover_key.as_ref());
     let accounts = [
         (accounts.bond, true),
         (accounts.reservation, true),
         (signer.authority, false),
         (accounts.config, false),
         (accounts.vault, true),
-        (accounts.victim, true),
         (accounts.insurance, true),
         (accounts.token_program, false),
         (signer.events, false),

@@ -82,4 +82,7 @@ pub enum StakingError {
     /// 6024
     #[msg("the operator adds stake; it does not delegate to itself")]
     OwnDelegation,
+    /// 6025
+    #[msg("the reservation records another buyer or prover than the one that is named")]
+    WrongClaimant,
 }

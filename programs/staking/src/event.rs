@@ -34,6 +34,8 @@ pub struct StakeAdded {
     pub unbonding: u64,
     /// Ever added.
     pub added_total: u64,
+    /// Of the operator's that stays, what was not activated.
+    pub fresh: u64,
 }
 
 /// Stake was reserved for a lease.
@@ -87,28 +89,66 @@ pub struct Slashed {
     pub lease: Pubkey,
     /// Who slashed.
     pub slasher: Pubkey,
-    /// Token account of the victim.
-    pub victim_account: Pubkey,
-    /// Paid to it.
-    pub victim: u64,
-    /// Paid to the configured insurance account.
+    /// The buyer; zero for none.
+    pub buyer: Pubkey,
+    /// Claimed by it, to be paid later.
+    pub claimed: u64,
+    /// Who proved the fault; zero for none.
+    pub prover: Pubkey,
+    /// Claimed by it, to be paid later.
+    pub claimed_by_prover: u64,
+    /// When claims out of this reservation can be paid, in Unix seconds; zero where none was ever made.
+    pub due: u64,
+    /// Paid to the configured insurance account, or recorded as owed to it: slashed.
     pub insurance: u64,
     /// Left of the reservation.
     pub reservation: u64,
-    /// All stake in the bond.
-    pub amount: u64,
-    /// Σ of open reservations.
-    pub reserved: u64,
-    /// Stake on its way out.
-    pub unbonding: u64,
     /// Ever slashed.
     pub slashed_total: u64,
     /// Of what was slashed, borne by the operator.
     pub of_operator: u64,
+    /// Of what was slashed, borne by those who claim.
+    pub of_claims: u64,
     /// Of what was slashed, borne by the delegators.
     pub of_delegators: u64,
     /// Slashed for the insurance fund, here or before, and still in the vault because its account cannot take it.
     pub insurance_owed: u64,
+    /// The stake after it.
+    pub totals: Totals,
+}
+
+/// A claim was paid.
+#[event]
+pub struct ClaimPaid {
+    /// The bond.
+    pub bond: Pubkey,
+    /// The lease out of whose reservation it was claimed.
+    pub lease: Pubkey,
+    /// Whose claim it was.
+    pub claimant: Pubkey,
+    /// Token account that it went to.
+    pub destination: Pubkey,
+    /// How much.
+    pub paid: u64,
+    /// Shares that it cost.
+    pub burned: u64,
+    /// Ever paid to claims out of the bond.
+    pub claimed_total: u64,
+    /// The stake after it.
+    pub totals: Totals,
+}
+
+/// New stake began to earn.
+#[event]
+pub struct Activated {
+    /// The bond.
+    pub bond: Pubkey,
+    /// Whose stake: the operator or a delegator.
+    pub owner: Pubkey,
+    /// How much: the operator's in atoms, a delegator's in shares.
+    pub activated: u64,
+    /// The stake after it.
+    pub totals: Totals,
 }
 
 /// The stake of a bond by whom it belongs to, after the step.
@@ -132,6 +172,14 @@ pub struct Totals {
     pub delegated_shares: u64,
     /// Those of them on their way out.
     pub leaving_shares: u64,
+    /// Those of them that were not activated.
+    pub pending_shares: u64,
+    /// Of the operator's that stays, what was not activated.
+    pub fresh: u64,
+    /// What is claimed.
+    pub claims_assets: u64,
+    /// Shares of that.
+    pub claims_shares: u64,
 }
 
 impl Totals {
@@ -147,6 +195,10 @@ impl Totals {
             delegated_assets: bond.delegated_assets,
             delegated_shares: bond.delegated_shares,
             leaving_shares: bond.leaving_shares,
+            pending_shares: bond.pending_shares,
+            fresh: bond.fresh,
+            claims_assets: bond.claims_assets,
+            claims_shares: bond.claims_shares,
         }
     }
 }
@@ -164,6 +216,8 @@ pub struct PoolOpened {
     pub commission: u16,
     /// The least that a delegator can add.
     pub min_delegation: u64,
+    /// The least delegation that makes the bond kin to others of the same delegator.
+    pub kin_least: u64,
 }
 
 /// The operator changed the terms of its pool.
@@ -181,6 +235,8 @@ pub struct PoolChanged {
     pub commission_from: u64,
     /// The least that a delegator can add.
     pub min_delegation: u64,
+    /// The least delegation that makes the bond kin to others of the same delegator.
+    pub kin_least: u64,
 }
 
 /// What arrived in the revenue vault was divided. No tokens moved.
@@ -324,6 +380,8 @@ pub struct DelegationClosed {
     pub delegator: Pubkey,
     /// Delegators left.
     pub delegators: u8,
+    /// Revenue that it is still owed: while that is more than nothing, its account stays.
+    pub owed: u64,
 }
 
 /// Tokens that nobody staked were taken out of a vault.

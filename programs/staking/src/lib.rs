@@ -49,10 +49,9 @@ pub mod staking {
 
     /// Slashes a part of a lease's reservation. See [`Slash`].
     ///
-    /// - `victim`: atoms that go to the victim's account.
-    /// - `insurance`: atoms that go to the insurance fund.
-    pub fn slash(ctx: Context<Slash>, victim: u64, insurance: u64) -> Result<()> {
-        Slash::handle(ctx, victim, insurance)
+    /// - `taken`: what it takes, and for whom.
+    pub fn slash(ctx: Context<Slash>, taken: Taken) -> Result<()> {
+        Slash::handle(ctx, taken)
     }
 
     /// Writes the configuration, once. See [`InitConfig`].
@@ -107,16 +106,18 @@ pub mod staking {
     ///
     /// - `commission`: in basis points of the delegators' revenue.
     /// - `min_delegation`: the least that a delegation may hold, in atoms.
-    pub fn open_pool(ctx: Context<OpenPool>, commission: u16, min_delegation: u64) -> Result<()> {
-        OpenPool::handle(ctx, commission, min_delegation)
+    /// - `kin_least`: the least delegation that makes the bond kin to others of the same delegator, in atoms.
+    pub fn open_pool(ctx: Context<OpenPool>, commission: u16, min_delegation: u64, kin_least: u64) -> Result<()> {
+        OpenPool::handle(ctx, commission, min_delegation, kin_least)
     }
 
     /// Changes the terms of the signer's pool. See [`ChangePool`].
     ///
     /// - `commission`: in basis points of the delegators' revenue; a higher one takes effect after its notice.
     /// - `min_delegation`: the least that a delegation may hold, in atoms.
-    pub fn change_pool(ctx: Context<ChangePool>, commission: u16, min_delegation: u64) -> Result<()> {
-        ChangePool::handle(ctx, commission, min_delegation)
+    /// - `kin_least`: the least delegation that makes the bond kin to others of the same delegator, in atoms.
+    pub fn change_pool(ctx: Context<ChangePool>, commission: u16, min_delegation: u64, kin_least: u64) -> Result<()> {
+        ChangePool::handle(ctx, commission, min_delegation, kin_least)
     }
 
     /// Opens the signer's delegation to a bond. See [`OpenDelegation`].
@@ -157,6 +158,16 @@ pub mod staking {
     /// Pays out a matured request of a delegator. See [`WithdrawDelegation`].
     pub fn withdraw_delegation(ctx: Context<WithdrawDelegation>) -> Result<()> {
         WithdrawDelegation::handle(ctx)
+    }
+
+    /// Pays what a buyer claimed out of a lease's reservation. See [`PayClaim`].
+    pub fn pay_claim(ctx: Context<PayClaim>) -> Result<()> {
+        PayClaim::handle(ctx)
+    }
+
+    /// Activates stake that came in a day ago. See [`Activate`].
+    pub fn activate(ctx: Context<Activate>) -> Result<()> {
+        Activate::handle(ctx)
     }
 
     /// Divides what arrived in the revenue vault. See [`Distribute`].

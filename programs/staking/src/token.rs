@@ -5,12 +5,16 @@ use anchor_spl::token::{self, CloseAccount, Token};
 use gridlease_core::Atoms;
 use program_common::{require, require_keys_eq};
 
+use crate::derive;
 use crate::error::StakingError;
 use crate::state::Bond;
 use program_common::lamports::{close as close_account, shift};
 use program_common::raw_token::TokenAccount;
 use program_common::token::transfer;
 use staking_interface::seed::BOND_SEED;
+
+/// The program whose addresses are the associated token accounts.
+const ASSOCIATED_TOKEN: Pubkey = pubkey!("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that
 /// they arrived.
@@ -105,6 +109,11 @@ pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, de
     let outside = *destination != bond.vault && *destination != bond.revenue;
     require!(named && outside, StakingError::WrongDestination);
     Ok(())
+}
+
+/// The associated token account of `owner` for `mint`.
+pub fn associated(owner: &Pubkey, mint: &Pubkey) -> Pubkey {
+    derive::find_of(&ASSOCIATED_TOKEN, [owner.as_ref(), token::ID.as_ref(), mint.as_ref()]).0
 }
 
 /// Closes a reservation: the lamports that the bond lent it go back there, all others to `rent_to`. No data is left, and the

@@ -6,8 +6,8 @@ use gridlease_core::array::Replica;
 use gridlease_core::job::{JobState, SEALED_UNCOUNTED};
 use gridlease_core::{Atoms, invariant};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, DecodeError, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
-    Reservation, TaskGroup, Unbonding, decode,
+    ACTIVE, Array, Bond, Commitment, DecodeError, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider,
+    Purse, RELEASED, Reservation, TaskGroup, Unbonding, decode,
 };
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -67,7 +67,7 @@ impl World {
                 + arrays.values().filter(|array| array.purse == key).count();
             assert_eq!(usize::try_from(purse.open_jobs).unwrap(), open, "jobs of purse {key}");
             assert_eq!(
-                purse.deposited + purse.compensated,
+                purse.deposited,
                 purse.withdrawn + purse.paid + purse.fees + purse.forfeits + purse.balance
                     - purse.fees_owed
                     - purse.forfeits_owed,
@@ -86,14 +86,21 @@ impl World {
             invariant::bond(&sums, Atoms(self.tokens(&bond.vault) - bond.insurance_owed)).unwrap();
             let own: Vec<_> = reservations.values().filter(|reservation| reservation.bond == key).collect();
             assert_eq!(own.iter().map(|own| own.amount).sum::<u64>(), bond.reserved, "reservations of bond {key}");
-            assert_eq!(own.len(), usize::try_from(bond.leases).unwrap(), "number of reservations of bond {key}");
-            let ever = bond.amount + bond.slashed_total + bond.withdrawn_total;
+            let open = own.iter().filter(|own| own.header.state == ACTIVE).count();
+            assert_eq!(open, usize::try_from(bond.leases).unwrap(), "number of reservations of bond {key}");
+            let claimed: u64 = own.iter().map(|own| own.buyer_shares + own.prover_shares).sum();
+            assert_eq!(claimed, bond.claims_shares, "claims out of bond {key}");
+            let ever = bond.amount + bond.slashed_total + bond.withdrawn_total + bond.claimed_total;
             assert_eq!(bond.added_total, ever, "the counters of bond {key}");
             self.audit_pool(&key, &bond);
         }
         // The market made exactly one reservation for each lease that is not closed.
         for (key, reservation) in &reservations {
             assert_eq!(*key, address::reservation(&reservation.lease));
+            if reservation.header.state == RELEASED {
+                assert!(reservation.has_claims() && reservation.amount == 0, "a reservation outlived its claims");
+                continue;
+            }
             if reservation.slasher == address::market_authority() && self.audited && !self.made_up {
                 if let Some(sealed) = sealed.get(&reservation.lease) {
                     let recorded = (sealed.bond, sealed.rent_to, sealed.amount);
@@ -106,7 +113,7 @@ impl World {
         }
         self.audit_sealed(&sealed, &reservations);
         for (key, lease) in leases {
-            let bound = reservations.contains_key(&address::reservation(key));
+            let bound = reservations.get(&address::reservation(key)).is_some_and(|own| own.header.state == ACTIVE);
             assert_eq!(bound, lease.released == 0, "stake is behind lease {key} until it is released");
         }
     }
@@ -138,18 +145,34 @@ impl World {
         assert_eq!(shares(false), bond.leaving_shares, "the delegators' requests of bond {key}");
         let staying: u64 = delegations.iter().map(|d| d.shares).sum();
         assert_eq!(staying + bond.leaving_shares, bond.delegated_shares, "the delegators' shares of bond {key}");
-        for pool in [bond.stake().exit, bond.stake().delegated] {
+        let pending: u64 = delegations.iter().map(|d| d.pending).sum();
+        assert_eq!(pending, bond.pending_shares, "what of bond {key} is not active");
+        assert_eq!(delegations.len(), usize::try_from(bond.delegations).unwrap(), "delegations of bond {key}");
+        for pool in [bond.stake().exit, bond.stake().claims, bond.stake().delegated] {
             assert!(pool.assets.0 <= pool.shares, "a share of bond {key} is worth more than an atom");
         }
         let open = |owner: &Pubkey| requests.iter().filter(|r| r.owner == *owner).count();
         assert_eq!(usize::from(bond.requests), open(&bond.authority), "open requests of bond {key}");
-        let mut marks: Vec<_> = bond.delegator_marks().unwrap().to_vec();
+        let (mut marks, mut places) = ([[0; 8]; 32], 0u32);
         for delegation in &delegations {
             assert_eq!(usize::from(delegation.requests), open(&delegation.delegator), "requests in bond {key}");
-            let at = marks.iter().position(|mark| delegation.delegator.as_ref().starts_with(mark));
-            marks.swap_remove(at.expect("a delegator has no mark"));
+            let Some(at) = usize::from(delegation.place).checked_sub(1) else {
+                assert!(!delegation.position().holds_place(), "a delegator with stake has no place in bond {key}");
+                continue;
+            };
+            places |= 1 << at;
+            // What makes kin may have been changed since; the mark follows with the delegation's next step.
+            let mark = bond.marks[at];
+            assert!(
+                mark == [0; 8] || delegation.delegator.as_ref().starts_with(&mark),
+                "a mark of nobody in bond {key}"
+            );
+            marks[at] = mark;
         }
-        assert!(marks.is_empty() || self.made_up, "bond {key} has marks of nobody");
+        if !self.made_up {
+            assert_eq!((marks, places), (bond.marks, bond.places), "the places of bond {key}");
+            assert_eq!(places.count_ones(), u32::from(bond.delegators_len), "delegators of bond {key}");
+        }
         if bond.has_pool() {
             let owed = bond.revenue_owed().owed().unwrap().0;
             assert!(self.tokens(&bond.revenue) >= owed, "the revenue vault of bond {key} holds less than is owed");
@@ -222,6 +245,8 @@ impl World {
                 exit: (bond.exit_assets, bond.exit_shares),
                 delegated: (bond.delegated_assets, bond.delegated_shares),
                 leaving: bond.leaving_shares,
+                waiting: (bond.pending_shares, bond.fresh),
+                claims: (bond.claims_assets, bond.claims_shares),
                 owed: (bond.operator_owed, bond.delegators_owed),
                 insurance_owed: bond.insurance_owed,
             };
@@ -295,10 +320,16 @@ impl World {
             }
         }
         self.audit_array_rent();
+        let reservations = self.all::<Reservation>().into_values();
+        let claimed: Vec<_> = reservations.filter(|r| r.header.state == RELEASED).map(|r| r.bond).collect();
         for (key, offer) in self.all::<Offer>() {
             // A lease that waits for money still has its rent, though its unit is free.
             let units = u64::from(offer.units_free.saturating_sub(offer.unpaid));
+            // The rent of a reservation that stays for its claim is not the offer's any more; its node pays another in.
+            let bond = self.find::<Provider>(&offer.provider).map(|provider| provider.bond);
+            let stay = claimed.iter().filter(|of| Some(**of) == bond).count();
             let least = self.rent(8 + size_of::<Offer>()) + lease * units;
+            let least = least - self.rent(8 + size_of::<Reservation>()) * u64::try_from(stay).unwrap();
             assert!(self.lamports(&key) >= least, "offer {key} cannot pay the rent of its leases");
         }
     }

@@ -68,6 +68,10 @@ pub struct BondLine {
     pub delegated: (u64, u64),
     /// Delegators' shares on their way out.
     pub leaving: u64,
+    /// What was not activated: delegators' shares, and the operator's stake.
+    pub waiting: (u64, u64),
+    /// What is claimed: stake and shares.
+    pub claims: (u64, u64),
     /// The operator's and the delegators' revenue in the revenue vault.
     pub owed: (u64, u64),
     /// The insurance fund's in the vault.
@@ -80,7 +84,14 @@ impl BondLine {
         assert_eq!(self.exit, (told.exit_assets, told.exit_shares));
         assert_eq!(self.delegated, (told.delegated_assets, told.delegated_shares));
         assert_eq!(self.leaving, told.leaving_shares);
-        assert_eq!(self.amount, self.own + self.exit.0 + self.delegated.0);
+        assert_eq!(self.waiting, (told.pending_shares, told.fresh));
+        assert_eq!(self.claims, (told.claims_assets, told.claims_shares));
+        assert_eq!(self.amount, self.own + self.exit.0 + self.claims.0 + self.delegated.0);
+    }
+
+    /// What waits is only told: it hangs on the clock.
+    fn take_waiting(&mut self, told: &Totals) {
+        self.waiting = (told.pending_shares, told.fresh);
     }
 }
 
@@ -127,6 +138,8 @@ pub struct Ledger {
     pub claims: BTreeMap<Pubkey, u16>,
     /// Delegations, by bond and delegator.
     pub delegations: BTreeMap<(Pubkey, Pubkey), DelegationLine>,
+    /// Who claims something out of the reservation of which lease.
+    pub claimants: BTreeSet<(Pubkey, Pubkey)>,
     /// Shares of open requests to unbond, by bond, owner and number.
     pub unbondings: BTreeMap<(Pubkey, Pubkey, u32), u64>,
 }
@@ -241,19 +254,9 @@ impl Ledger {
                     purse.fees_owed += moved.fee;
                 }
             }
-            MarketEvent::CreditCollected(e) => {
-                let purse = self.lease(&e.lease).purse;
-                if e.victim > 0 {
-                    self.purse(&purse).balance += e.victim;
-                }
-            }
             MarketEvent::JobEnded(e) => {
                 self.job(&e.job).reserved -= e.refunded;
                 self.purse(&e.purse).reserved -= e.refunded;
-            }
-            MarketEvent::FaultSlashed(e) => {
-                let purse = self.lease(&e.lease).purse;
-                self.purse(&purse).balance += e.victim;
             }
             MarketEvent::LeaseClosed(e) => {
                 let line = self.leases.remove(&e.lease).expect("an unknown lease was closed");
@@ -263,7 +266,6 @@ impl Ledger {
                 assert_eq!(self.reservations.get(&e.commitment), Some(&e.bond));
             }
             MarketEvent::BidForfeited(e) => {
-                self.purse(&e.purse).balance += e.victim;
                 assert_eq!(self.reservations.get(&e.commitment), None, "a forfeited bond is still reserved");
             }
             MarketEvent::JobClosed(e) => {
@@ -356,6 +358,8 @@ impl Ledger {
             | MarketEvent::BidRevealed(_)
             | MarketEvent::BidReleased(_)
             | MarketEvent::BidsDropped(_)
+            | MarketEvent::CreditCollected(_)
+            | MarketEvent::FaultSlashed(_)
             | MarketEvent::GraceBegan(_) => {}
             MarketEvent::IndexOpened(e) => {
                 let known = self.indices.insert(e.index, IndexLine::default());
@@ -380,6 +384,7 @@ impl Ledger {
                 let bond = self.bonds.get_mut(&e.bond).unwrap();
                 bond.amount += e.added;
                 bond.own += e.added;
+                bond.waiting.1 = e.fresh;
                 assert_eq!((bond.amount, bond.reserved), (e.amount, e.reserved));
             }
             StakingEvent::Reserved(e) => {
@@ -398,18 +403,41 @@ impl Ledger {
             }
             StakingEvent::Slashed(e) => {
                 let bond = self.bonds.get_mut(&e.bond).unwrap();
-                bond.amount -= e.victim + e.insurance;
-                bond.reserved -= e.victim + e.insurance;
-                assert_eq!(e.of_operator + e.of_delegators, e.victim + e.insurance);
-                let of_own = e.of_operator.min(bond.own);
+                let claimed = e.claimed + e.claimed_by_prover;
+                bond.amount -= e.insurance;
+                bond.reserved -= claimed + e.insurance;
+                assert_eq!(e.of_operator + e.of_claims + e.of_delegators, e.insurance);
+                let of_own = (claimed + e.of_operator).min(bond.own);
                 bond.own -= of_own;
-                bond.exit.0 -= e.of_operator - of_own;
+                bond.exit.0 -= claimed + e.of_operator - of_own;
+                bond.claims = (bond.claims.0 + claimed - e.of_claims, e.totals.claims_shares);
                 bond.delegated.0 -= e.of_delegators;
                 bond.insurance_owed = e.insurance_owed;
-                assert_eq!((bond.amount, bond.reserved), (e.amount, e.reserved));
+                bond.take_waiting(&e.totals);
+                bond.assert_totals(&e.totals);
                 let left = self.reservations.get_mut(&e.lease).unwrap();
-                *left -= e.victim + e.insurance;
+                *left -= claimed + e.insurance;
                 assert_eq!(*left, e.reservation);
+                for (amount, who) in [(e.claimed, e.buyer), (e.claimed_by_prover, e.prover)] {
+                    if amount > 0 {
+                        self.claimants.insert((e.lease, who));
+                    }
+                }
+            }
+            StakingEvent::ClaimPaid(e) => {
+                let known = self.claimants.remove(&(e.lease, e.claimant));
+                assert!(known, "a claim was paid that nobody made");
+                let bond = self.bonds.get_mut(&e.bond).unwrap();
+                bond.amount -= e.paid;
+                bond.claims = (bond.claims.0 - e.paid, bond.claims.1 - e.burned);
+                bond.assert_totals(&e.totals);
+            }
+            StakingEvent::Activated(e) => {
+                let bond = self.bonds.get_mut(&e.bond).unwrap();
+                let before = bond.waiting.0 + bond.waiting.1;
+                bond.take_waiting(&e.totals);
+                assert_eq!(before - bond.waiting.0 - bond.waiting.1, e.activated);
+                bond.assert_totals(&e.totals);
             }
             other => self.pool(other),
         }
@@ -435,6 +463,7 @@ impl Ledger {
                 let bond = self.bond(&e.bond);
                 bond.amount += e.added;
                 bond.delegated = (bond.delegated.0 + e.added, bond.delegated.1 + e.issued);
+                bond.take_waiting(&e.totals);
                 bond.assert_totals(&e.totals);
             }
             StakingEvent::UnbondingRequested(e) => {
@@ -451,7 +480,9 @@ impl Ledger {
                     line.owed = e.owed;
                     self.bond(&e.bond).leaving += e.shares;
                 }
-                self.bond(&e.bond).assert_totals(&e.totals);
+                let bond = self.bond(&e.bond);
+                bond.take_waiting(&e.totals);
+                bond.assert_totals(&e.totals);
             }
             StakingEvent::StakeWithdrawn(e) => {
                 let key = (e.bond, e.owner, e.number);
@@ -479,8 +510,12 @@ impl Ledger {
             }
             StakingEvent::CommissionClaimed(e) => self.bond(&e.bond).owed.0 -= e.amount,
             StakingEvent::DelegationClosed(e) => {
-                let line = self.delegations.remove(&(e.bond, e.delegator));
-                assert_eq!(line, Some(DelegationLine::default()), "a delegation was closed that held something");
+                let line = self.delegations.get(&(e.bond, e.delegator)).copied();
+                let expected = DelegationLine { owed: e.owed, ..DelegationLine::default() };
+                assert_eq!(line, Some(expected), "a place was freed whose delegator has stake");
+                if e.owed == 0 {
+                    self.delegations.remove(&(e.bond, e.delegator));
+                }
             }
             StakingEvent::InsurancePaid(e) => self.bond(&e.bond).insurance_owed -= e.amount,
             StakingEvent::BondClosed(e) => {

@@ -131,6 +131,16 @@ impl World {
         (key, account)
     }
 
+    /// The associated token account of somebody, opened where it is not there.
+    pub fn associated(&mut self, owner: &Pubkey) -> Pubkey {
+        let account = address::token_account(owner, &self.mint);
+        if self.account(&account).is_none() {
+            let create = create_token_account(&self.payer.pubkey(), owner, &self.mint);
+            self.ok(&[create], &[]);
+        }
+        account
+    }
+
     /// A token account of `key` with `atoms` more of USDC.
     fn wallet_of(&mut self, key: &Keypair, atoms: u64) -> Pubkey {
         let payer = self.payer.pubkey();

@@ -1,9 +1,11 @@
 //! Delegators, and the steps of stake that is delegated, unbonded and paid.
 
+use gridlease_core::limits::ACTIVATION_DELAY;
 use gridlease_sdk::account::{Bond, Delegation, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, stake};
 use gridlease_sdk::program::staking::client::{accounts, args};
+use gridlease_sdk::program::staking::types::Taken;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -29,13 +31,23 @@ impl World {
     /// A provider with `stake` whose bond is open to delegators; its operator's part goes to its own token account.
     pub fn pool(&mut self, stake: u64, commission: u16) -> Provider {
         let owner = self.registered(stake);
-        let open = stake::open_pool(&owner.authority.pubkey(), &self.mint, &owner.payout, commission, USDC);
+        let open = stake::open_pool(&owner.authority.pubkey(), &self.mint, &owner.payout, commission, USDC, USDC);
         self.ok(&[open], &[&owner.authority]);
         owner
     }
 
-    /// Somebody who delegates `amount` to `owner`, and has as much again in its token account.
+    /// Somebody who delegated `amount` to `owner` a day ago, so that it is active, as the operator's stake is; it has as much
+    /// again in its token account.
     pub fn delegator(&mut self, owner: &Provider, amount: u64) -> Delegator {
+        let one = self.new_delegator(owner, amount);
+        self.pass(ACTIVATION_DELAY.0);
+        self.activate(&owner.bond, Some(&one.key.pubkey()));
+        self.activate(&owner.bond, None);
+        one
+    }
+
+    /// Somebody who delegates `amount` to `owner` now, and has as much again in its token account.
+    pub fn new_delegator(&mut self, owner: &Provider, amount: u64) -> Delegator {
         let (key, wallet) = self.wallet(2 * amount);
         let open = stake::open_delegation(&key.pubkey(), &owner.bond, &wallet, &wallet, amount);
         self.ok(&[open], &[&key]);
@@ -104,11 +116,32 @@ impl World {
         self.ok(&[release_call(&owner.bond, lease, &owner.payout)], &[])
     }
 
-    /// Slashes the reservation of a lease that is made up.
+    /// Slashes the reservation of a lease that is made up: `claimed` for [`claimant`], the rest for the insurance fund.
     #[track_caller]
-    pub fn slash(&mut self, owner: &Provider, lease: &Pubkey, victim: u64, insurance: u64) -> Done {
-        let (to, fund) = (self.treasury, self.insurance);
-        self.ok(&[slash_call(&owner.bond, lease, &to, &fund, victim, insurance)], &[])
+    pub fn slash(&mut self, owner: &Provider, lease: &Pubkey, claimed: u64, insurance: u64) -> Done {
+        let fund = self.insurance;
+        self.ok(&[slash_call(&owner.bond, lease, &fund, claimed, insurance)], &[])
+    }
+
+    /// What was ever claimed out of a lease's reservation, in atoms; nothing where that is gone.
+    #[must_use]
+    pub fn claimed(&self, lease: &Pubkey) -> u64 {
+        self.find::<Reservation>(&address::reservation(lease)).map_or(0, |reservation| reservation.claimed)
+    }
+
+    /// Pays what `claimant` claims out of a lease's reservation, to its associated account.
+    #[track_caller]
+    pub fn pay_claim(&mut self, lease: &Pubkey, claimant: &Pubkey) -> Done {
+        let wallet = self.associated(claimant);
+        let reservation: Reservation = self.read(&address::reservation(lease));
+        let pay = stake::pay_claim(&reservation.bond, lease, claimant, &wallet, &reservation.rent_to);
+        self.ok(&[pay], &[])
+    }
+
+    /// What came in a day ago becomes active: a delegator's, or the operator's.
+    #[track_caller]
+    pub fn activate(&mut self, bond: &Pubkey, delegator: Option<&Pubkey>) -> Done {
+        self.ok(&[stake::activate(bond, delegator)], &[])
     }
 }
 
@@ -149,25 +182,30 @@ pub fn release_call(bond: &Pubkey, lease: &Pubkey, rent_to: &Pubkey) -> Instruct
 
 /// The market's call to slash.
 #[must_use]
-pub fn slash_call(
-    bond: &Pubkey,
-    lease: &Pubkey,
-    to: &Pubkey,
-    fund: &Pubkey,
-    victim: u64,
-    insurance: u64,
-) -> Instruction {
+pub fn slash_call(bond: &Pubkey, lease: &Pubkey, fund: &Pubkey, claimed: u64, insurance: u64) -> Instruction {
     let accounts = accounts::Slash {
         bond: *bond,
         reservation: address::reservation(lease),
         slasher: address::market_authority(),
         config: address::staking_config(),
         vault: address::bond_vault(bond),
-        victim_account: *to,
         insurance_account: *fund,
         token_program: TOKEN_PROGRAM,
         event_authority: address::event_authority(&address::STAKING),
         program: address::STAKING,
     };
-    call(&accounts, &args::Slash { victim, insurance })
+    let taken = Taken {
+        buyer: claimed,
+        prover: 0,
+        insurance,
+        buyer_key: if claimed > 0 { claimant() } else { Pubkey::default() },
+        prover_key: Pubkey::default(),
+    };
+    call(&accounts, &args::Slash { taken })
+}
+
+/// Who claims out of a lease that is made up.
+#[must_use]
+pub fn claimant() -> Pubkey {
+    Pubkey::new_from_array([77; 32])
 }

@@ -40,7 +40,6 @@ async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     assert_eq!(stake_before - stake(&world, 0).await, 50_000, "one per cent of the five USDC behind the lease");
     let books = world.books().await;
-    assert_eq!(books.compensated_atoms, 0, "a buyer that was charged nothing gets nothing of it");
     let insurance = world.market.client.token_balance(&world.market.insurance).await.unwrap().unwrap();
     assert!(insurance >= 50_000, "insurance got it: {insurance}");
     assert_eq!(books.held_atoms, 0);

@@ -112,7 +112,7 @@ fn auctions(w: &mut World, buyer: &Buyer) {
 /// Sealed bids: revealed, forfeited, released.
 fn sealed_bids(w: &mut World, buyer: &Buyer) {
     let owners: Vec<_> = (0..2).map(|_| w.provider(|_| {})).collect();
-    let post = |w: &mut World| w.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let post = |w: &mut World| w.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let (job, taken_back) = (post(w), post(w));
     for (job, owner) in [(&job, &owners[0]), (&job, &owners[1]), (&taken_back, &owners[1])] {
         let hash = sealed::hash(job, &owner.bidder(), 900_000, &[1; 32]);
@@ -125,7 +125,7 @@ fn sealed_bids(w: &mut World, buyer: &Buyer) {
     w.ok(&[sealed::reveal(&keys(w, &job, &owners[0]), 1, 900_000, [1; 32])], &[]);
     w.ok(&[job::cancel(&buyer.key.pubkey(), &taken_back)], &[&buyer.key]);
     w.ok(&[sealed::release(&keys(w, &taken_back, &owners[1]))], &[]);
-    w.pass(15);
+    w.pass(60);
     let insurance = w.insurance;
     w.ok(&[sealed::forfeit(&keys(w, &job, &owners[1]), &insurance)], &[]);
     w.award(&job);
@@ -230,7 +230,7 @@ fn keeping(w: &mut World) {
     // A lease that recorded the old account, which is frozen then.
     let tenant = w.buyer(20 * USDC);
     let keys = w.running(&tenant, &leaving, 1_000_000, |_| {});
-    w.ok(&[provider::apply_payout(&leaving.record, &payout)], &[]);
+    w.ok(&[provider::apply_payout(&leaving.record, &leaving.bond, &payout)], &[]);
     w.freeze(&leaving.payout, true);
     w.ok(&[lease::redirect_payout(&keys, &payout)], &[]);
     w.stop(&tenant, &keys);
@@ -247,7 +247,7 @@ fn keeping(w: &mut World) {
 fn delegated(w: &mut World) {
     let owner = w.pool(100 * USDC, 1_000);
     let key = owner.authority.pubkey();
-    w.ok(&[stake::change_pool(&key, &owner.payout, 2_000, USDC)], &[&owner.authority]);
+    w.ok(&[stake::change_pool(&key, &owner.payout, 2_000, USDC, USDC)], &[&owner.authority]);
     let by = w.delegator(&owner, 10 * USDC);
     w.ok(&[stake::delegate(&by.key.pubkey(), &owner.bond, &by.wallet, USDC)], &[&by.key]);
     w.mint_to(&address::bond_revenue(&owner.bond), 100 * USDC);

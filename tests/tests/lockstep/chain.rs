@@ -265,11 +265,11 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         }
         Command::Abandon { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;
-            lease::abandon(&who(by, node(provider)?), &keys, &model.insurance, told(model.now))
+            lease::abandon(&who(by, node(provider)?), &keys, &model.staking.insurance, told(model.now))
         }
         Command::FailStart { job, lease: at, by } => {
             let (keys, provider) = lease_keys(job, at)?;
-            lease::fail_start(&who(by, node(provider)?), &keys, &model.insurance)
+            lease::fail_start(&who(by, node(provider)?), &keys, &model.staking.insurance)
         }
         Command::Expire { job, lease: at } => lease::expire(&lease_keys(job, at)?.0),
         Command::CloseLease { job, lease: at } => lease::close(&lease_keys(job, at)?.0),
@@ -311,7 +311,6 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             paid: purse.paid,
             fees: purse.fees,
             forfeits: purse.forfeits,
-            compensated: purse.compensated,
             last_job: purse.last_job,
             open_jobs: purse.open_jobs,
             spender: purse.spender,
@@ -338,7 +337,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             leases: record.leases,
             payout: record.payout,
             pending: record.pending_payout,
-            pending_due: record.pending_payout_ts,
+            pending_since: record.pending_payout_ts,
         });
         same!(format!("record {at}"), found, provider.record);
         for (place, offer) in provider.offers.iter().enumerate() {
@@ -435,7 +434,8 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         let chain: Option<account::Lease> = world.find(&one.keys.lease);
         same!(format!("lease {at} open"), chain.is_some(), one.open);
         let reservation: Option<account::Reservation> = world.find(&keys::reservation(&one.keys.lease));
-        same!(format!("reservation {at} open"), reservation.is_some(), one.open && !one.released);
+        let bound = reservation.is_some_and(|reservation| reservation.header.state == account::ACTIVE);
+        same!(format!("reservation {at} open"), bound, one.open && !one.released);
         if let Some(chain) = chain {
             same!(format!("lease {at}"), chain.rules(), Ok(one.rules));
             same!(format!("lease {at} due"), chain.header.due_ts, one.rules.due().0);

@@ -83,7 +83,7 @@ fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Resul
             JobState::Ended => {}
         }
         for lease in 0..leases {
-            for care in [CareStep::Resolve { to: 0 }, CareStep::Collect, CareStep::Waive] {
+            for care in [CareStep::Resolve { to: 0 }, CareStep::Collect] {
                 step(model, &Command::Care { job, lease, step: care })?;
             }
             step(model, &Command::Settle { job, lease })?;

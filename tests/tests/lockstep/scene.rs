@@ -248,7 +248,7 @@ impl Cast {
             leases: 0,
             payout,
             pending: Pubkey::default(),
-            pending_due: 0,
+            pending_since: 0,
         });
         Provider {
             authority,

@@ -342,7 +342,8 @@ fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_t
     w.withdraw_offer(&leaving);
     w.close_window(&job);
     w.stop_auditing();
-    w.edit_as::<Bond>(&unstaked.bond, |bond| bond.unbonding = 100 * USDC - 4_999_999);
+    let since = w.now().ts.0;
+    w.edit_as::<Bond>(&unstaked.bond, |bond| (bond.unbonding, bond.fell) = (100 * USDC - 4_999_999, since));
     let first = w.award_of(&job);
     let done = w.ok(&[first], &[]);
     let Some(MarketEvent::BidsDropped(told)) = done.market().next() else { panic!("{:?}", done.told()) };

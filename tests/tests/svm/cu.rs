@@ -20,7 +20,6 @@ use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
 use gridlease_tests::svm::{World, program};
-use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -102,9 +101,9 @@ fn stakes(m: &mut Meter) {
 
     let owner = m.world.registered(100 * USDC);
     let (key, mint, bond) = (owner.authority.pubkey(), m.world.mint, owner.bond);
-    let open = stake::open_pool(&key, &mint, &owner.payout, 1_000, USDC);
+    let open = stake::open_pool(&key, &mint, &owner.payout, 1_000, USDC, USDC);
     m.run("staking: open_pool", "new pool", None, &[open], &owner.authority);
-    let change = stake::change_pool(&key, &owner.payout, 2_000, USDC);
+    let change = stake::change_pool(&key, &owner.payout, 2_000, USDC, USDC);
     m.run("staking: change_pool", "higher commission", None, &[change], &owner.authority);
     for _ in 0..30 {
         m.world.delegator(&owner, USDC);
@@ -140,7 +139,7 @@ fn stakes(m: &mut Meter) {
 
     let empty = m.world.registered(0);
     let key = empty.authority.pubkey();
-    let open = stake::open_pool(&key, &mint, &empty.payout, 0, USDC);
+    let open = stake::open_pool(&key, &mint, &empty.payout, 0, USDC, USDC);
     m.world.ok(&[open], &[&empty.authority]);
     let close = stake::close_bond(&key, &empty.payout, true);
     m.run("staking: close_bond", "with a pool", None, &[close], &empty.authority);
@@ -311,8 +310,8 @@ fn other_doors(m: &mut Meter, buyer: &Buyer) {
     let four = post(m, &[offers[1], offers[2], offers[1], offers[3]]);
     m.run("post_instant", "the fourth offer fits", None, &[four], &buyer.key);
 
-    let job = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
-    let taken_back = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let job = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
+    let taken_back = m.world.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let commit = |job: &Pubkey, owner: &Provider| {
         let hash = sealed::hash(job, &owner.bidder(), 900_000, &[1; 32]);
         sealed::commit(&owner.node.pubkey(), job, &owner.bidder(), hash)
@@ -329,7 +328,7 @@ fn other_doors(m: &mut Meter, buyer: &Buyer) {
     m.world.ok(&[job::cancel(&buyer.key.pubkey(), &taken_back)], &[&buyer.key]);
     let release = sealed::release(&keys(m, &taken_back, &owners[3]));
     m.run("release_bid", "its job was taken back", None, &[release], &keeper);
-    m.world.pass(15);
+    m.world.pass(60);
     let forfeit = sealed::forfeit(&keys(m, &job, &owners[3]), &m.world.insurance);
     m.run("forfeit_bid", "not revealed", None, &[forfeit], &keeper);
 }
@@ -467,17 +466,6 @@ fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
     let batch = lease::settle_batch(&leases[0], &[leases[1].lease, leases[2].lease]);
     // The goal of one, and 3,000 for each further.
     m.run("settle", "three leases in one batch", goal(14), &[batch], &keeper);
-
-    // The purse cannot be closed while a lease is open; the account is taken away.
-    let other = m.world.buyer(10 * USDC);
-    let waived = m.world.running(&other, &owner, 1_200_000, |_| {});
-    m.world.pass(100);
-    m.world.settle(&waived);
-    m.world.take_down(&keeper, &waived);
-    m.world.resume(&owner, &waived);
-    m.world.stop_auditing();
-    m.world.put(other.purse, Account::default());
-    m.run("waive_credit", "purse closed", None, &[care::waive_credit(&waived)], &keeper);
 }
 
 fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
@@ -534,7 +522,7 @@ fn keeping(m: &mut Meter) {
         m.world.refresh(&provider, terms);
         m.world.running(&buyer, &provider, 1_000_000, |_| {})
     };
-    m.run("apply_payout", "due", None, &[provider::apply_payout(&provider.record, &payout)], &keeper);
+    m.run("apply_payout", "due", None, &[provider::apply_payout(&provider.record, &provider.bond, &payout)], &keeper);
     m.world.freeze(&provider.payout, true);
     let redirect = lease::redirect_payout(&keys, &payout);
     m.run("redirect_payout", "the recorded account is frozen", None, &[redirect], &keeper);

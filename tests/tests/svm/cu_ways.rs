@@ -232,7 +232,7 @@ fn instant() -> Way {
 
 fn sealed_bids() -> Way {
     let mut walk = Walk::new(2, false);
-    let job = walk.post(|args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let job = walk.post(|args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let bids = [(0, 900_000), (1, 1_000_000)];
     for (at, price) in bids {
         let owner = &walk.owners[at];

@@ -6,7 +6,7 @@ use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse, Reserv
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{TOKEN_PROGRAM, care, job, stake};
+use gridlease_sdk::instruction::{TOKEN_PROGRAM, job, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, USDC};
 use gridlease_tests::svm::steps::outcome;
@@ -34,7 +34,7 @@ fn a_lease_that_never_started_costs_one_per_cent_of_its_stake_and_all_of_it_goes
     assert_eq!((w.tokens(&vault), w.tokens(&w.insurance)), (99_928_000, 72_000), "tokens really moved");
     assert_eq!(w.tokens(&buyer.vault), 10 * USDC, "a buyer that was charged nothing gets nothing: it could stage this");
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated, purse.reserved), (10_000_000, 0, 0));
+    assert_eq!((purse.balance, purse.reserved), (10_000_000, 0));
     let ended: Job = w.read(&keys.job);
     assert_eq!((ended.state(), ended.end_reason()), (Some(JobState::Ended), EndReason::NoStart));
     let record: Record = w.read(&owner.record);
@@ -172,9 +172,10 @@ fn abandoning_costs_ten_per_cent_of_which_the_buyer_gets_back_what_it_is_charged
     w.pass(20);
     let done = w.abandon(&owner, &keys);
     assert_eq!(done.told(), ["LeaseEnded", "FaultSlashed", "Slashed"]);
-    assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 720_000);
+    let bond: Bond = w.read(&owner.bond);
+    assert_eq!((bond.slashed_total, bond.claims_assets), (710_000, 10_000));
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated), (10_010_000, 10_000), "20 s at 500 atoms, without a minimum");
+    assert_eq!((purse.balance, w.claimed(&keys.lease)), (10_000_000, 10_000), "20 s at 500 atoms, without a minimum");
     assert_eq!(purse.reserved, 3_600_000, "what is owed, and the rest for the next provider");
     assert_eq!(w.tokens(&w.insurance), 710_000);
     let open: Job = w.read(&keys.job);
@@ -232,12 +233,12 @@ fn the_victim_gets_three_hours_of_the_price_and_insurance_the_rest() {
     w.pass(4 * 3_600);
     let done = w.abandon(&owner, &keys);
     let slashed = done.market().find_map(|event| match event {
-        MarketEvent::FaultSlashed(slashed) => Some((slashed.victim, slashed.insurance)),
+        MarketEvent::FaultSlashed(slashed) => Some((slashed.claimed, slashed.insurance)),
         _ => None,
     });
     assert_eq!(slashed, Some((30_000, 470_000)));
     assert_eq!(w.tokens(&w.insurance), 470_000);
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 30_000);
+    assert_eq!(w.claimed(&keys.lease), 30_000);
 }
 
 #[test]
@@ -284,13 +285,8 @@ fn a_slash_takes_the_stake_of_its_own_lease_and_pays_nobody_else() {
     let foreign = w.foreign_account();
     let key = w.key().pubkey();
     let cases = [
-        (
-            "vault of another purse",
-            swapped(&fail, &address::purse_vault(&keys.purse), stranger.vault),
-            "market WrongTokenAccount",
-        ),
-        ("another insurance", swapped(&fail, &w.insurance, foreign), "market WrongTokenAccount"),
-        ("purse of another", swapped(&fail, &keys.purse, stranger.purse), "market WrongTokenAccount"),
+        ("another insurance", swapped(&fail, &w.insurance, foreign), "staking WrongInsurance"),
+        ("purse of another", swapped(&fail, &keys.purse, stranger.purse), "market Unrelated"),
         ("job of another", swapped(&fail, &keys.job, other.job), "market Unrelated"),
         ("provider of another", swapped(&fail, &keys.provider, second.record), "market Unrelated"),
         ("bond of another", swapped(&fail, &keys.bond, second.bond), "market WrongBond"),
@@ -354,7 +350,7 @@ fn every_lease_of_one_bond_can_fail_and_each_pays_its_own_part() {
 }
 
 #[test]
-fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_part_goes_to_insurance() {
+fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_claim_stands() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|_| {});
@@ -363,8 +359,8 @@ fn a_frozen_vault_of_the_buyer_holds_up_no_fault_and_its_part_goes_to_insurance(
     w.freeze(&buyer.vault, true);
     w.abandon(&owner, &keys);
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated), (10 * USDC, 0));
-    assert_eq!((w.tokens(&buyer.vault), w.tokens(&w.insurance)), (10 * USDC, 720_000), "the buyer's 50,000 too");
+    assert_eq!((purse.balance, w.claimed(&keys.lease)), (10 * USDC, 50_000));
+    assert_eq!((w.tokens(&buyer.vault), w.tokens(&w.insurance)), (10 * USDC, 670_000));
     w.close_lease(&keys);
     assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0, "the stake is free before the pay can move");
     w.freeze(&buyer.vault, false);
@@ -386,9 +382,9 @@ fn what_a_frozen_insurance_account_cannot_take_waits_in_the_bond_and_holds_up_no
     assert_eq!(w.fail_start(&failed).told(), ["LeaseEnded", "FaultSlashed", "Slashed"]);
     w.abandon(&owner, &left);
     let bond: Bond = w.read(&owner.bond);
-    assert_eq!(bond.slashed_total, 141 * 500 + bond.insurance_owed, "the buyer's part moved, the fund's waits");
+    assert_eq!(bond.slashed_total, bond.insurance_owed, "the fund's part waits");
     assert!(bond.insurance_owed > 0);
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 141 * 500);
+    assert_eq!((bond.claims_assets, w.claimed(&left.lease)), (141 * 500, 141 * 500), "the buyer's is claimed");
     assert_eq!(w.read::<Record>(&owner.record).faulted, 2);
 }
 
@@ -413,7 +409,7 @@ fn a_frozen_vault_of_the_bond_holds_up_no_fault_and_what_it_owes_is_paid_once_it
     let bond: Bond = w.read(&owner.bond);
     assert!(bond.slashed_total > 0 && bond.insurance_owed == bond.slashed_total, "all of it is the fund's, later");
     assert_eq!((bond.amount, w.tokens(&vault)), (stake - bond.slashed_total, had), "it is stake no more");
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 0);
+    assert!(bond.claims_assets > 0, "and what buyers claim is none of it");
     let pay = stake::pay_insurance(&owner.bond, &w.insurance);
     assert_eq!(w.refuse(pay.clone(), &[]), "token 17", "frozen still");
     for keys in [&failed, &left, &gone] {
@@ -424,30 +420,6 @@ fn a_frozen_vault_of_the_bond_holds_up_no_fault_and_what_it_owes_is_paid_once_it
     w.freeze(&vault, false);
     w.ok(&[pay], &[]);
     assert_eq!(w.tokens(&w.insurance), bond.slashed_total);
-}
-
-#[test]
-fn a_credit_waits_while_the_bond_s_vault_is_frozen_and_is_the_buyer_s_after() {
-    let mut w = World::new();
-    let buyer = w.buyer(40 * USDC);
-    let owner = w.provider(|_| {});
-    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
-    w.pass(1_000);
-    w.settle(&keys);
-    let asker = w.person();
-    w.take_down(&asker, &keys);
-    w.pass(300);
-    w.resume(&owner, &keys);
-    let credit = w.read::<Lease>(&keys.lease).credit;
-    assert!(credit > 0);
-    let vault = address::bond_vault(&owner.bond);
-    w.freeze(&vault, true);
-    let collect = care::collect_credit(&keys, &w.insurance);
-    assert_eq!(w.refuse(collect, &[]), "market FrozenTokenAccount");
-    w.stop(&buyer, &keys);
-    w.freeze(&vault, false);
-    w.collect(&keys);
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, credit);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::UNBONDING_TIME;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
 use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse, Reservation};
 use gridlease_sdk::address;
@@ -44,7 +45,7 @@ fn ended(done: &Done) -> u8 {
 /// What a fault took: for the buyer, for insurance.
 fn slashed(done: &Done) -> (u64, u64) {
     let slashed = done.market().find_map(|event| match event {
-        MarketEvent::FaultSlashed(slashed) => Some((slashed.victim, slashed.insurance)),
+        MarketEvent::FaultSlashed(slashed) => Some((slashed.claimed, slashed.insurance)),
         _ => None,
     });
     slashed.unwrap()
@@ -261,9 +262,9 @@ fn what_was_paid_already_is_credited_out_of_the_stake_and_never_more_than_was_ch
     assert_eq!((lease.base, lease.credit), (500_000, 100_000));
     assert_eq!(w.collect(&keys).told(), ["CreditCollected", "Slashed"]);
     let purse: Purse = w.read(&buyer.purse);
-    assert_eq!((purse.balance, purse.compensated), (40 * USDC - 490_000 + 100_000, 100_000));
-    assert_eq!(w.tokens(&buyer.vault), purse.balance);
-    assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 100_000);
+    assert_eq!(purse.balance, 40 * USDC - 490_000, "it is claimed, and leaves the bond a week later");
+    let bond: Bond = w.read(&owner.bond);
+    assert_eq!((bond.claims_assets, bond.slashed_total, w.claimed(&keys.lease)), (100_000, 0, 100_000));
     assert_eq!(w.read::<Reservation>(&address::reservation(&keys.lease)).amount, 7_100_000);
     let collect = care::collect_credit(&keys, &w.insurance);
     w.changes_nothing(collect);
@@ -277,12 +278,16 @@ fn what_was_paid_already_is_credited_out_of_the_stake_and_never_more_than_was_ch
     w.collect(&keys);
     let lease: Lease = w.read(&keys.lease);
     assert_eq!((lease.credit, lease.collected), (0, 500_000));
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 500_000);
+    assert_eq!(w.claimed(&keys.lease), 500_000);
     // A fault gives nothing back on top of it: everything that it costs goes to insurance.
     let done = w.abandon(&owner, &keys);
     assert_eq!(slashed(&done), (0, 720_000));
-    assert_eq!(w.read::<Purse>(&buyer.purse).compensated, 500_000);
+    assert_eq!(w.claimed(&keys.lease), 500_000);
     w.close_lease(&keys);
+    w.pass(UNBONDING_TIME.0);
+    let had = w.tokens(&buyer.wallet);
+    w.pay_claim(&keys.lease, &buyer.key.pubkey());
+    assert_eq!(w.tokens(&buyer.wallet) - had, 500_000);
 }
 
 #[test]
@@ -302,7 +307,7 @@ fn a_fault_takes_no_more_than_credits_left_of_the_stake_and_is_not_held_up() {
         assert_eq!(slashed(&done), (left, 0), "{down} s");
         w.close_lease(&keys);
         let bond: Bond = w.read(&owner.bond);
-        assert_eq!((bond.slashed_total, bond.reserved), (7_200_000, 0));
+        assert_eq!((bond.claims_assets, bond.reserved), (7_200_000, 0), "all of it is claimed");
     }
 }
 
@@ -386,6 +391,7 @@ fn a_buyer_that_had_paid_gets_back_what_it_was_charged_from_the_stake_of_an_unre
     assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed", "the stake waits for the credit");
     w.collect(&keys);
     w.close_lease(&keys);
+    assert_eq!(w.claimed(&keys.lease), 200_000);
 
     let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
     w.pass(1_000);
@@ -397,8 +403,8 @@ fn a_buyer_that_had_paid_gets_back_what_it_was_charged_from_the_stake_of_an_unre
     assert_eq!(slashed(&done), (0, 720_000));
     w.collect(&keys);
     w.close_lease(&keys);
-    let purse: Purse = w.read(&buyer.purse);
-    assert_eq!(purse.compensated, 700_000);
+    assert_eq!(w.claimed(&keys.lease), 500_000);
+    assert_eq!(w.read::<Bond>(&owner.bond).claims_assets, 700_000);
 }
 
 #[test]
@@ -494,31 +500,7 @@ fn a_challenge_that_was_missed_before_the_runway_s_end_still_counts_after_it() {
 }
 
 #[test]
-fn a_credit_that_a_frozen_vault_cannot_take_goes_to_insurance() {
-    for (insurance_too, collected) in [(false, 100_000), (true, 0)] {
-        let mut w = World::new();
-        let (buyer, owner, keys, asker) = running(&mut w);
-        w.pass(1_000);
-        w.settle(&keys);
-        w.take_down(&asker, &keys);
-        w.pass(39);
-        w.resume(&owner, &keys);
-        w.freeze(&buyer.vault, true);
-        if insurance_too {
-            let insurance = w.insurance;
-            w.freeze(&insurance, true);
-        }
-        w.collect(&keys);
-        assert_eq!((w.tokens(&w.insurance), w.read::<Purse>(&buyer.purse).compensated), (collected, 0));
-        assert_eq!(w.read::<Lease>(&keys.lease).credit, 0);
-        w.stop(&buyer, &keys);
-        w.close_lease(&keys);
-        assert_eq!(w.read::<Bond>(&owner.bond).reserved, 0);
-    }
-}
-
-#[test]
-fn a_credit_is_given_up_where_the_buyer_closed_its_purse_and_only_there() {
+fn a_credit_is_claimed_whatever_is_frozen_and_whether_the_purse_is_there_or_not() {
     let mut w = World::new();
     let (buyer, owner, keys, asker) = running(&mut w);
     w.pass(1_000);
@@ -527,25 +509,26 @@ fn a_credit_is_given_up_where_the_buyer_closed_its_purse_and_only_there() {
     w.pass(39);
     w.finish(&owner, &keys, EndReason::Completed);
     w.settle(&keys);
-    assert_eq!(w.read::<Lease>(&keys.lease).credit, 100_000);
-    assert_eq!(w.refuse(care::waive_credit(&keys), &[]), "market PurseOpen");
-    let elsewhere = swapped(&care::waive_credit(&keys), &buyer.purse, asker.pubkey());
-    assert_eq!(w.refuse(elsewhere, &[]), "market Unrelated", "no other account stands for the purse");
     assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed");
+    for frozen in [buyer.vault, w.insurance, address::bond_vault(&owner.bond)] {
+        w.freeze(&frozen, true);
+    }
     w.stop_auditing();
+    let purse = w.account(&buyer.purse).unwrap();
     w.put(buyer.purse, Account::default());
-    assert_eq!(w.ok(&[care::waive_credit(&keys)], &[]).told(), ["CreditCollected"]);
-    w.changes_nothing(care::waive_credit(&keys));
+    assert_eq!(w.collect(&keys).told(), ["CreditCollected", "Slashed"]);
+    w.put(buyer.purse, purse);
+    assert_eq!(w.claimed(&keys.lease), 100_000);
     assert_eq!(w.close_lease(&keys).told(), ["Released", "LeaseClosed"]);
-    assert_eq!(w.read::<Bond>(&owner.bond).slashed_total, 0);
+    let bond: Bond = w.read(&owner.bond);
+    assert_eq!((bond.reserved, bond.leases, bond.claims_assets), (0, 0, 100_000));
 }
 
 #[test]
-fn a_credit_is_taken_from_its_own_lease_s_stake_and_paid_into_its_own_purse() {
+fn a_credit_is_claimed_out_of_its_own_lease_s_stake_alone() {
     let mut w = World::new();
     let (buyer, owner, keys, asker) = running(&mut w);
     let other = w.running(&buyer, &owner, 1_000_000, |_| {});
-    let stranger = w.buyer(0);
     let second = w.provider(|_| {});
     w.pass(1_000);
     w.settle(&keys);
@@ -556,9 +539,7 @@ fn a_credit_is_taken_from_its_own_lease_s_stake_and_paid_into_its_own_purse() {
     let foreign = w.foreign_account();
     let key = w.key().pubkey();
     let cases = [
-        ("vault of another", swapped(&collect, &buyer.vault, stranger.vault), "market WrongTokenAccount"),
-        ("another insurance", swapped(&collect, &w.insurance, foreign), "market WrongTokenAccount"),
-        ("purse of another", swapped(&collect, &buyer.purse, stranger.purse), "market WrongTokenAccount"),
+        ("another insurance", swapped(&collect, &w.insurance, foreign), "staking WrongInsurance"),
         ("bond of another", swapped(&collect, &keys.bond, second.bond), "market WrongBond"),
         (
             "reservation of another lease",

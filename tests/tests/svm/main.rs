@@ -34,6 +34,7 @@ mod price_index;
 mod purse;
 mod reputation;
 mod sealed;
+mod second_edition;
 mod security_txt;
 mod spender;
 mod staking;

@@ -17,7 +17,7 @@ fn a_payout_account_changes_48_hours_after_the_cold_key_said_so() {
     let owner = w.provider(|_| {});
     let new = w.foreign_account();
     let propose = provider::propose_payout(&owner.authority.pubkey(), &new);
-    let apply = provider::apply_payout(&owner.record, &new);
+    let apply = provider::apply_payout(&owner.record, &owner.bond, &new);
     w.changes_nothing(apply.clone());
     assert_eq!(w.ok(&[propose.clone()], &[&owner.authority]).told(), ["PayoutProposed"]);
     let start = w.now().ts.0;
@@ -26,7 +26,7 @@ fn a_payout_account_changes_48_hours_after_the_cold_key_said_so() {
     assert_eq!(record.header.due_ts, start + PAYOUT_DELAY.0);
     w.at(start + PAYOUT_DELAY.0 - 1);
     assert_eq!(w.refuse(apply.clone(), &[]), "market TooEarly");
-    let other = provider::apply_payout(&owner.record, &owner.payout);
+    let other = provider::apply_payout(&owner.record, &owner.bond, &owner.payout);
     assert_eq!(w.refuse(other, &[]), "market WrongTokenAccount");
     w.at(start + PAYOUT_DELAY.0);
     assert_eq!(w.ok(&[apply.clone()], &[]).told(), ["PayoutChanged"]);
@@ -47,11 +47,11 @@ fn another_proposal_waits_anew_and_a_proposal_can_be_taken_back() {
     w.ok(&[provider::propose_payout(&cold, &first)], &[&owner.authority]);
     w.pass(PAYOUT_DELAY.0);
     w.ok(&[provider::propose_payout(&cold, &second)], &[&owner.authority]);
-    assert_eq!(w.refuse(provider::apply_payout(&owner.record, &first), &[]), "market WrongTokenAccount");
-    assert_eq!(w.refuse(provider::apply_payout(&owner.record, &second), &[]), "market TooEarly");
+    assert_eq!(w.refuse(provider::apply_payout(&owner.record, &owner.bond, &first), &[]), "market WrongTokenAccount");
+    assert_eq!(w.refuse(provider::apply_payout(&owner.record, &owner.bond, &second), &[]), "market TooEarly");
     w.pass(PAYOUT_DELAY.0 + 1);
     w.ok(&[cancel], &[&owner.authority]);
-    w.changes_nothing(provider::apply_payout(&owner.record, &second));
+    w.changes_nothing(provider::apply_payout(&owner.record, &owner.bond, &second));
     assert_eq!(w.read::<Record>(&owner.record).payout, owner.payout);
 }
 
@@ -86,7 +86,7 @@ fn only_the_cold_key_changes_where_a_provider_is_paid_and_only_to_an_account_tha
     w.ok(&[propose], &[&owner.authority]);
     w.pass(PAYOUT_DELAY.0);
     w.edit(&new, |data| data[108] = 2);
-    let apply = provider::apply_payout(&owner.record, &new);
+    let apply = provider::apply_payout(&owner.record, &owner.bond, &new);
     assert_eq!(w.refuse(apply, &[]), "market FrozenTokenAccount", "frozen while it waited");
     let late = w.person();
     let register = provider::register(&late.pubkey(), &frozen, node_args(&late.pubkey()));
@@ -102,7 +102,7 @@ fn an_open_lease_keeps_the_payout_account_that_it_recorded() {
     let new = w.foreign_account();
     w.ok(&[provider::propose_payout(&owner.authority.pubkey(), &new)], &[&owner.authority]);
     w.pass(PAYOUT_DELAY.0);
-    w.ok(&[provider::apply_payout(&owner.record, &new)], &[]);
+    w.ok(&[provider::apply_payout(&owner.record, &owner.bond, &new)], &[]);
     w.settle(&keys);
     assert_eq!(w.read::<Lease>(&keys.lease).payout, owner.payout);
     assert_eq!((w.tokens(&owner.payout), w.tokens(&new)), (48 * 980_000, 0));
@@ -124,7 +124,7 @@ fn a_lease_whose_payout_account_can_take_no_money_is_paid_to_the_provider_s_pres
         assert_eq!(w.refuse(redirect.clone(), &[]), "market WrongTokenAccount", "it is not the provider's");
         w.ok(&[provider::propose_payout(&owner.authority.pubkey(), &new)], &[&owner.authority]);
         w.pass(PAYOUT_DELAY.0);
-        w.ok(&[provider::apply_payout(&owner.record, &new)], &[]);
+        w.ok(&[provider::apply_payout(&owner.record, &owner.bond, &new)], &[]);
         w.changes_nothing(redirect.clone());
         if closed {
             w.stop_auditing(); // an account that is gone

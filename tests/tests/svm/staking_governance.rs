@@ -6,7 +6,7 @@ use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
-use gridlease_tests::svm::pools::{release_call, reserve_call, slash_call};
+use gridlease_tests::svm::pools::{release_call, reserve_call};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
@@ -137,7 +137,7 @@ fn a_proposal_is_refused_outside_its_bounds_and_can_be_taken_back() {
 }
 
 #[test]
-fn a_slasher_that_is_named_no_more_releases_and_does_not_slash() {
+fn r13_a_slasher_that_is_named_no_more_finishes_what_it_reserved_and_reserves_nothing() {
     let mut w = World::unsigned();
     w.make_leases_up();
     let admin = w.admin.insecure_clone();
@@ -147,8 +147,7 @@ fn a_slasher_that_is_named_no_more_releases_and_does_not_slash() {
     w.ok(&[stake::propose_config(&admin.pubkey(), &fund, [new, none, none, none])], &[&admin]);
     w.pass(GOVERNANCE_DELAY.0 + UNBONDING_TIME.0);
     w.ok(&[stake::execute_config(&fund)], &[]);
-    let slash = slash_call(&owner.bond, &lease, &w.treasury, &fund, 1, 0);
-    assert_eq!(w.refuse(slash, &[]), "staking UnknownSlasher");
+    w.slash(&owner, &lease, 1, 1);
     let other = w.key().pubkey();
     let reserve = reserve_call(&owner.bond, &other, &owner.payout, 1);
     assert_eq!(w.refuse(reserve, &[]), "staking UnknownSlasher");
@@ -169,7 +168,7 @@ fn accounts_of_another_layout_version_are_refused_everywhere() {
     let (key, me, bond) = (owner.authority.pubkey(), backer.key.pubkey(), owner.bond);
     let (signers, market) = ([&owner.authority, &backer.key, &admin], address::market_authority());
     let with_bond = [
-        stake::change_pool(&key, &owner.payout, 0, USDC),
+        stake::change_pool(&key, &owner.payout, 0, USDC, USDC),
         stake::delegate(&me, &bond, &backer.wallet, USDC),
         stake::unbond(&key, &owner.payout, 1, 1),
         stake::undelegate(&me, &bond, &me, &backer.wallet, 1, 1),

@@ -2,13 +2,13 @@
 //! stake, what was paid, and the refusal are compared; the world audits its books besides.
 
 use gridlease_core::delegation::{Delegation as Position, Stake, check_matured, matures};
-use gridlease_core::limits::{MAX_REQUESTS, MIN_DELEGATION};
+use gridlease_core::limits::{ACTIVATION_DELAY, MAX_REQUESTS, MIN_DELEGATION};
 use gridlease_core::{Atoms, RuleError, UnixTs};
-use gridlease_sdk::account::Bond;
+use gridlease_sdk::account::{Bond, Reservation};
 use gridlease_sdk::instruction::stake;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, USDC};
-use gridlease_tests::svm::pools::{Delegator, release_call, reserve_call, slash_call};
+use gridlease_tests::svm::pools::{Delegator, claimant, release_call, reserve_call, slash_call};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use solana_instruction::Instruction;
@@ -27,6 +27,8 @@ enum Step {
     Reserve(u64),
     Release(Index),
     Slash(Index, u64, u64),
+    PayClaim(Index),
+    Activate(usize),
 }
 
 fn some() -> impl Strategy<Value = u64> {
@@ -45,7 +47,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<Index>().prop_map(Step::Withdraw),
         3 => some().prop_map(Step::Reserve),
         2 => any::<Index>().prop_map(Step::Release),
-        2 => (any::<Index>(), some(), some()).prop_map(|(at, victim, fund)| Step::Slash(at, victim, fund)),
+        2 => (any::<Index>(), some(), some()).prop_map(|(at, claimed, fund)| Step::Slash(at, claimed, fund)),
+        2 => any::<Index>().prop_map(Step::PayClaim),
+        3 => (0usize..4).prop_map(Step::Activate),
     ]
 }
 
@@ -68,7 +72,19 @@ struct Model {
     numbers: [u32; 3],
     own_number: u32,
     requests: Vec<Request>,
-    leases: Vec<(Pubkey, Atoms)>,
+    /// What is left of each lease's reservation, what was claimed out of it, and the shares of that.
+    leases: Vec<Reserved>,
+    /// Those that were released and have claims.
+    released: Vec<Reserved>,
+}
+
+#[derive(Clone, Copy)]
+struct Reserved {
+    lease: Pubkey,
+    left: Atoms,
+    claimed: Atoms,
+    shares: u64,
+    due: UnixTs,
 }
 
 type Ruling = Result<u64, RuleError>;
@@ -78,7 +94,7 @@ impl Model {
         if self.requests.iter().filter(|r| r.owner.is_none()).count() >= usize::from(MAX_REQUESTS) {
             return Err(RuleError::TooManyRequests);
         }
-        let shares = self.stake.unbond(Atoms(amount))?;
+        let shares = self.stake.unbond(Atoms(amount), now)?;
         let (number, matures) = (self.own_number, matures(now)?);
         self.requests.push(Request { owner: None, number, shares, matures, sent_off: false });
         self.own_number += 1;
@@ -86,7 +102,7 @@ impl Model {
     }
 
     fn undelegate(&mut self, who: usize, amount: u64, sent_off: bool, now: UnixTs) -> Ruling {
-        let shares = self.positions[who].request(&mut self.stake, Atoms(amount), sent_off)?;
+        let shares = self.positions[who].request(&mut self.stake, Atoms(amount), sent_off, now)?;
         let (number, matures) = (self.numbers[who], matures(now)?);
         self.requests.push(Request { owner: Some(who), number, shares, matures, sent_off });
         self.numbers[who] += 1;
@@ -112,13 +128,44 @@ impl Model {
         Ok(left.amount.0)
     }
 
-    fn slash(&mut self, at: usize, amount: u64) -> Ruling {
-        if amount == 0 {
+    fn slash(&mut self, at: usize, claimed: u64, fund: u64, now: UnixTs) -> Ruling {
+        if claimed == 0 && fund == 0 {
             return Err(RuleError::ZeroAmount);
         }
-        let borne = self.stake.slash(self.leases[at].1, Atoms(amount))?;
-        self.leases[at].1 = borne.left;
+        let mut one = self.leases[at];
+        if claimed > 0 {
+            let got = self.stake.claim(one.left, one.claimed, Atoms(claimed))?;
+            if got.amount != Atoms(claimed) {
+                return Err(RuleError::SlashAboveReservation);
+            }
+            one = Reserved {
+                left: got.left,
+                claimed: one.claimed.add(got.amount)?,
+                shares: one.shares + got.shares,
+                due: matures(now)?,
+                ..one
+            };
+        }
+        if fund > 0 {
+            one.left = self.stake.slash(one.left, Atoms(fund))?.left;
+        }
+        self.leases[at] = one;
         Ok(0)
+    }
+
+    /// Returns what is paid.
+    fn pay_claim(&mut self, at: usize, now: UnixTs) -> Ruling {
+        let open = self.leases.len();
+        let one = if at < open { &mut self.leases[at] } else { &mut self.released[at - open] };
+        if one.shares == 0 {
+            return Err(RuleError::NothingToClaim);
+        }
+        check_matured(&self.stake.claims, one.shares, one.due, now)?;
+        let paid = self.stake.pay_claim(core::mem::take(&mut one.shares))?;
+        if at >= open {
+            self.released.remove(at - open);
+        }
+        Ok(paid.0)
     }
 }
 
@@ -127,6 +174,7 @@ struct Both {
     w: World,
     owner: Provider,
     delegators: Vec<Delegator>,
+    claimant_wallet: Pubkey,
     model: Model,
     sent: u32,
     refused: u32,
@@ -143,11 +191,18 @@ impl Both {
             w.mint_to(&delegator.wallet, 1_000_000 * USDC);
         }
         let mut model = Model::default();
-        model.stake.add(Atoms(20 * USDC)).unwrap();
-        for position in &mut model.positions {
-            position.add(&mut model.stake, Atoms(USDC), MIN_DELEGATION).unwrap();
+        // As the world had it: each came in, and was activated a day later together with the operator's.
+        let first = UnixTs(w.now().ts.0 - 3 * ACTIVATION_DELAY.0);
+        model.stake.add(Atoms(20 * USDC), first).unwrap();
+        for (day, position) in (0..).zip(&mut model.positions) {
+            let then = UnixTs(first.0 + day * ACTIVATION_DELAY.0);
+            position.add(&mut model.stake, Atoms(USDC), MIN_DELEGATION, then).unwrap();
+            let later = UnixTs(then.0 + ACTIVATION_DELAY.0);
+            position.activate(&mut model.stake, later).unwrap();
+            model.stake.activate(later).unwrap();
         }
-        Self { w, owner, delegators, model, sent: 0, refused: 0 }
+        let claimant_wallet = w.associated(&claimant());
+        Self { w, owner, delegators, claimant_wallet, model, sent: 0, refused: 0 }
     }
 
     /// The instruction of a step, and what the rules make of it.
@@ -159,10 +214,12 @@ impl Both {
                 self.w.pass(seconds);
                 return None;
             }
-            Step::Add(amount) => (stake::add_stake(&key, &payout, amount), model.stake.add(Atoms(amount)).map(|()| 0)),
+            Step::Add(amount) => {
+                (stake::add_stake(&key, &payout, amount), model.stake.add(Atoms(amount), now).map(|()| 0))
+            }
             Step::Delegate(who, amount) => {
                 let by = &self.delegators[who];
-                let ruling = model.positions[who].add(&mut model.stake, Atoms(amount), MIN_DELEGATION).map(|_| 0);
+                let ruling = model.positions[who].add(&mut model.stake, Atoms(amount), MIN_DELEGATION, now).map(|_| 0);
                 (stake::delegate(&by.key.pubkey(), &bond, &by.wallet, amount), ruling)
             }
             Step::Unbond(amount) => (stake::unbond(&key, &payout, amount, model.own_number), model.unbond(amount, now)),
@@ -192,26 +249,46 @@ impl Both {
                 let free = model.stake.bond().unwrap().free().unwrap().0;
                 let amount = amount % (free + 2); // now and then an atom too much
                 let lease = self.w.key().pubkey();
-                let rent = self.w.rent(192);
+                let rent = self.w.rent(Reservation::SPACE);
                 self.w.airdrop(&gridlease_sdk::address::reservation(&lease), rent);
                 let ruling = model.stake.reserve(Atoms(amount)).map(|()| {
-                    model.leases.push((lease, Atoms(amount)));
+                    let left = Atoms(amount);
+                    model.leases.push(Reserved { lease, left, claimed: Atoms(0), shares: 0, due: UnixTs(0) });
                     0
                 });
                 (reserve_call(&bond, &lease, &payout, amount), ruling)
             }
             Step::Release(at) if !model.leases.is_empty() => {
-                let (lease, left) = model.leases.remove(at.index(model.leases.len()));
-                (release_call(&bond, &lease, &payout), model.stake.release(left).map(|()| 0))
+                let one = model.leases.remove(at.index(model.leases.len()));
+                if one.shares > 0 {
+                    model.released.push(one);
+                }
+                (release_call(&bond, &one.lease, &payout), model.stake.release(one.left).map(|()| 0))
             }
-            Step::Slash(at, victim, fund) if !model.leases.is_empty() => {
+            Step::Slash(at, claim, fund) if !model.leases.is_empty() => {
                 let at = at.index(model.leases.len());
-                let (lease, left) = model.leases[at];
-                let (victim, fund) = (victim % (left.0 / 2 + 2), fund % (left.0 / 2 + 2));
-                let (to, insurance) = (self.w.treasury, self.w.insurance);
-                (slash_call(&bond, &lease, &to, &insurance, victim, fund), model.slash(at, victim + fund))
+                let Reserved { lease, left, claimed, .. } = model.leases[at];
+                // Now and then an atom more than there is.
+                let part = model.stake.operators_part_down(left, claimed).unwrap();
+                let (claim, fund) = (claim % (part.0 + 2), fund % (left.0 / 2 + 2));
+                (slash_call(&bond, &lease, &self.w.insurance, claim, fund), model.slash(at, claim, fund, now))
             }
-            Step::Withdraw(_) | Step::Release(_) | Step::Slash(..) => return None,
+            Step::PayClaim(at) if !model.leases.is_empty() || !model.released.is_empty() => {
+                let at = at.index(model.leases.len() + model.released.len());
+                let open = at < model.leases.len();
+                let lease = if open { model.leases[at].lease } else { model.released[at - model.leases.len()].lease };
+                let rent_to = if open { payout } else { key };
+                let pay = stake::pay_claim(&bond, &lease, &claimant(), &self.claimant_wallet, &rent_to);
+                (pay, model.pay_claim(at, now))
+            }
+            Step::Activate(who) => match self.delegators.get(who) {
+                Some(by) => {
+                    let ruling = model.positions[who].activate(&mut model.stake, now).map(|_| 0);
+                    (stake::activate(&bond, Some(&by.key.pubkey())), ruling)
+                }
+                None => (stake::activate(&bond, None), model.stake.activate(now).map(|_| 0)),
+            },
+            Step::Withdraw(_) | Step::Release(_) | Step::Slash(..) | Step::PayClaim(_) => return None,
         };
         Some(asked)
     }
@@ -225,7 +302,7 @@ impl Both {
         let answer = self.w.send(&[instruction], &[]);
         match (answer, ruling) {
             (Ok(_), Ok(paid)) => {
-                let out = matches!(step, Step::Withdraw(_));
+                let out = matches!(step, Step::Withdraw(_) | Step::PayClaim(_));
                 assert!(!out || had - self.w.tokens(&vault) == paid, "{step:?} paid something else");
             }
             (Err(refused), Err(rule)) => {

@@ -19,20 +19,20 @@ fn a_pool_is_opened_once_by_its_operator_within_the_bounds() {
     let nine = w.other_mint(9, TOKEN_PROGRAM);
     let of_nine = w.token_account_of(nine, key, TOKEN_PROGRAM);
     let vault = address::bond_vault(&owner.bond);
-    let open = stake::open_pool(&key, &mint, &payout, 1_000, USDC);
+    let open = stake::open_pool(&key, &mint, &payout, 1_000, USDC, USDC);
     let cases = [
-        ("commission", stake::open_pool(&key, &mint, &payout, 3_001, USDC), "staking CommissionOutOfBounds"),
-        ("minimum", stake::open_pool(&key, &mint, &payout, 0, USDC - 1), "staking MinimumOutOfBounds"),
-        ("mint", stake::open_pool(&key, &nine, &payout, 0, USDC), "staking WrongMint"),
-        ("payout of another mint", stake::open_pool(&key, &mint, &of_nine, 0, USDC), "staking WrongMint"),
-        ("payout into the vault", stake::open_pool(&key, &mint, &vault, 0, USDC), "staking WrongDestination"),
+        ("commission", stake::open_pool(&key, &mint, &payout, 3_001, USDC, USDC), "staking CommissionOutOfBounds"),
+        ("minimum", stake::open_pool(&key, &mint, &payout, 0, USDC - 1, USDC), "staking MinimumOutOfBounds"),
+        ("mint", stake::open_pool(&key, &nine, &payout, 0, USDC, USDC), "staking WrongMint"),
+        ("payout of another mint", stake::open_pool(&key, &mint, &of_nine, 0, USDC, USDC), "staking WrongMint"),
+        ("payout into the vault", stake::open_pool(&key, &mint, &vault, 0, USDC, USDC), "staking WrongDestination"),
         ("bond of another", swapped(&open, &owner.bond, other.bond), "staking ConstraintSeeds"),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&owner.authority]), reason, "{what}");
     }
     assert_eq!(unsigned(&mut w, &open, 0), "staking AccountNotSigner");
-    let change = stake::change_pool(&key, &payout, 500, USDC);
+    let change = stake::change_pool(&key, &payout, 500, USDC, USDC);
     assert_eq!(w.refuse(change, &[&owner.authority]), "staking PoolClosed");
     assert_eq!(w.refuse(stake::distribute(&owner.bond), &[]), "staking PoolClosed");
     assert_eq!(w.ok(&[open.clone()], &[&owner.authority]).told(), ["PoolOpened"]);
@@ -40,9 +40,9 @@ fn a_pool_is_opened_once_by_its_operator_within_the_bounds() {
     let bond: Bond = w.read(&owner.bond);
     assert_eq!((bond.revenue, bond.payout), (address::bond_revenue(&owner.bond), payout));
     assert_eq!((bond.commission, bond.min_delegation), (1_000, USDC));
-    let into = stake::change_pool(&key, &bond.revenue, 500, USDC);
+    let into = stake::change_pool(&key, &bond.revenue, 500, USDC, USDC);
     assert_eq!(w.refuse(into, &[&owner.authority]), "staking WrongDestination");
-    let by_node = swapped(&stake::change_pool(&key, &payout, 500, USDC), &key, owner.node.pubkey());
+    let by_node = swapped(&stake::change_pool(&key, &payout, 500, USDC, USDC), &key, owner.node.pubkey());
     assert_eq!(w.refuse(by_node, &[&owner.node]), "staking WrongAuthority");
 }
 
@@ -88,8 +88,8 @@ fn a_delegation_is_taken_only_within_its_bounds_and_into_its_bond() {
     w.ok(&[add(USDC)], &[&who]);
     let (mine, all): (Delegation, Bond) = (w.read(&address::delegation(&bond, &key)), w.read(&bond));
     assert_eq!((mine.shares, mine.worth(&all).0, all.amount), (40 * USDC, 40 * USDC, 50 * USDC));
-    let marks = all.delegator_marks().unwrap();
-    assert!(marks.len() == 1 && key.as_ref().starts_with(&marks[0]));
+    assert!(all.delegators_len == 1 && key.as_ref().starts_with(&all.marks[0]));
+    assert_eq!(all.marks[1..], [[0; 8]; 31]);
     let apart: Bond = w.read(&other.bond);
     assert!(!all.shares_anyone_with(&apart) && all.shares_anyone_with(&all));
 }
@@ -202,7 +202,7 @@ fn nobody_s_frozen_account_is_in_anybody_else_s_way() {
     assert_eq!(w.refuse(into, &[&first.key]), "staking WrongDestination");
     // The operator names another account, too.
     let payout = w.foreign_account();
-    let change = stake::change_pool(&owner.authority.pubkey(), &payout, 1_000, USDC);
+    let change = stake::change_pool(&owner.authority.pubkey(), &payout, 1_000, USDC, USDC);
     w.ok(&[change], &[&owner.authority]);
     assert_eq!(w.refuse(commission, &[]), "staking WrongDestination");
     w.ok(&[stake::claim_commission(&owner.bond, &payout)], &[]);
@@ -231,7 +231,7 @@ fn a_higher_commission_holds_after_three_days_to_the_second() {
     let owner = w.pool(10 * USDC, 1_000);
     let _delegator = w.delegator(&owner, 10 * USDC);
     let (key, revenue) = (owner.authority.pubkey(), address::bond_revenue(&owner.bond));
-    let change = |rate| stake::change_pool(&key, &owner.payout, rate, USDC);
+    let change = |rate| stake::change_pool(&key, &owner.payout, rate, USDC, USDC);
     let above = change(3_001);
     assert_eq!(w.refuse(above, &[&owner.authority]), "staking CommissionOutOfBounds");
     let from = w.now().ts.0 + COMMISSION_NOTICE.0;

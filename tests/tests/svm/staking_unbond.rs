@@ -149,12 +149,12 @@ fn stake_that_left_before_a_fault_is_slashed_with_the_rest_until_it_is_out() {
     let lease = w.reserve(&owner, 50 * USDC);
     // The operator and one delegator run before the fault is seen.
     let number = w.undelegate(&quick, u64::MAX);
-    let close = slash_call(&owner.bond, &lease, &w.treasury, &w.insurance, 50 * USDC, 1);
+    let close = slash_call(&owner.bond, &lease, &w.insurance, 0, 50 * USDC + 1);
     assert_eq!(w.refuse(close, &[]), "staking SlashAboveReservation");
-    w.slash(&owner, &lease, 9 * USDC, USDC);
+    w.slash(&owner, &lease, 0, 10 * USDC);
     let bond: Bond = w.read(&owner.bond);
     assert_eq!((bond.own, bond.delegated_assets), (0, 40 * USDC), "the operator's first");
-    w.slash(&owner, &lease, 20 * USDC, 0);
+    w.slash(&owner, &lease, 0, 20 * USDC);
     let (bond, of_slow): (Bond, Delegation) = (w.read(&owner.bond), w.read(&slow.delegation));
     let request = address::unbonding(&owner.bond, &quick.key.pubkey(), number);
     assert_eq!(of_slow.worth(&bond).0, 10 * USDC);
@@ -241,7 +241,7 @@ fn requests_that_a_slash_left_nothing_of_go_at_once_and_their_pool_begins_anew()
     let backer = w.delegator(&owner, 10 * USDC);
     let lease = w.reserve(&owner, 20 * USDC);
     let own = w.unbond(&owner, 5 * USDC);
-    w.slash(&owner, &lease, 20 * USDC, 0);
+    w.slash(&owner, &lease, 0, 20 * USDC);
     w.mint_to(&owner.payout, 50 * USDC);
     w.ok(&[stake::add_stake(&owner.authority.pubkey(), &owner.payout, 50 * USDC)], &[&owner.authority]);
     let more = stake::delegate(&backer.key.pubkey(), &owner.bond, &backer.wallet, USDC);
@@ -299,7 +299,8 @@ fn a_frozen_insurance_account_holds_up_no_slash_and_is_paid_later() {
     w.freeze(&fund, true);
     w.slash(&owner, &lease, 2 * USDC, 3 * USDC);
     let bond: Bond = w.read(&owner.bond);
-    assert_eq!((bond.amount, bond.insurance_owed, w.tokens(&bond.vault)), (5 * USDC, 3 * USDC, 8 * USDC));
+    assert_eq!((bond.amount, bond.claims_assets), (7 * USDC, 2 * USDC), "what is claimed stays, too");
+    assert_eq!((bond.insurance_owed, w.tokens(&bond.vault)), (3 * USDC, 10 * USDC));
     let sweep = stake::sweep_donation(&owner.authority.pubkey(), &owner.payout);
     assert_eq!(w.refuse(sweep, &[&owner.authority]), "staking NothingToClaim", "it is no donation");
     assert_eq!(w.refuse(pay.clone(), &[]), "token 17");

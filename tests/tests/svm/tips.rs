@@ -249,7 +249,7 @@ fn a_sealed_bid_that_nobody_revealed_pays_who_forfeits_it() {
     let (buyer, owner, keeper) = (w.buyer(10 * USDC), w.provider(|_| {}), keeper(&mut w));
     let node = owner.node.pubkey();
     let had = w.lamports(&node);
-    let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let hash = sealed::hash(&job, &owner.bidder(), 900_000, &[1; 32]);
     w.ok(&[sealed::commit(&node, &job, &owner.bidder(), hash)], &[&owner.node]);
     let commitment = address::commitment(&job, &owner.record);

@@ -25,7 +25,7 @@ pub struct Provider {
     pub cert_fingerprint: [u8; 32],
     /// X25519 key for sealed secrets; zero for none.
     pub x25519: [u8; 32],
-    /// When the pending payout may take effect.
+    /// When the pending payout was proposed; the header's `due_ts` says when it may take effect.
     pub pending_payout_ts: u64,
     /// Ever paid to it, in atoms.
     pub earned: u64,

@@ -36,8 +36,6 @@ pub struct Purse {
     pub paid: u64,
     /// Ever recorded as fees, in atoms.
     pub fees: u64,
-    /// Ever received from slashes, in atoms.
-    pub compensated: u64,
     /// Number of the job posted last; the next one's is higher.
     pub last_job: u64,
     /// Length of the spender's period in seconds.

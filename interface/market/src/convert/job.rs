@@ -30,8 +30,12 @@ impl Job {
 
     /// What the job asks of a bidder.
     pub fn wanted(&self) -> Wanted {
-        let max_duration = Seconds(self.max_duration_s.into());
-        Wanted { need: self.need(), max_duration, funds: Atoms(self.reserved) }
+        Wanted {
+            need: self.need(),
+            max_duration: Seconds(self.max_duration_s.into()),
+            max_price: PricePerHour(self.max_price),
+            funds: Atoms(self.reserved),
+        }
     }
 
     /// A bidder for this job, for the rules.

@@ -2,6 +2,7 @@
 
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{Lease as Rules, LeaseState};
+use gridlease_core::limits::MAX_DURATION;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, RuleResult, Seconds, UnixTs, invariant};
 
 use crate::account::Lease;
@@ -42,6 +43,7 @@ impl Lease {
             collected: Atoms(self.collected),
             notice: Seconds(self.notice_s.into()),
             notice_end: UnixTs(self.notice_end),
+            duration: MAX_DURATION,
         })
     }
 

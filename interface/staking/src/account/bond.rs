@@ -28,7 +28,7 @@ const PLACES: usize = MAX_DELEGATORS as usize;
 /// | 133 | 1 | delegators_len |
 /// | 134 | 1 | requests |
 /// | 135 | 1 | revenue_bump |
-/// | 136 | 256 | marks: 32 × the first 8 bytes of a delegator's address; the first delegators_len count |
+/// | 136 | 256 | marks: 32 × the first 8 bytes of a delegator's address; zero for none that makes kin |
 /// | 392 | 8 | own |
 /// | 400 | 16 | exit_assets, exit_shares |
 /// | 416 | 24 | delegated_assets, delegated_shares, leaving_shares |
@@ -40,7 +40,15 @@ const PLACES: usize = MAX_DELEGATORS as usize;
 /// | 508 | 4 | next_number |
 /// | 512 | 32 | revenue |
 /// | 544 | 32 | payout |
-/// | 576 | 64 | reserved space |
+/// | 576 | 16 | claims_assets, claims_shares |
+/// | 592 | 8 | pending_shares |
+/// | 600 | 16 | fresh, fresh_from |
+/// | 616 | 8 | fell |
+/// | 624 | 8 | kin_least |
+/// | 632 | 8 | claimed_total |
+/// | 640 | 4 | places: bit n for the n-th mark |
+/// | 644 | 4 | delegations |
+/// | 648 | 64 | reserved space |
 ///
 /// `reserved + unbonding ≤ amount` and `amount + insurance_owed ≤ tokens in the vault`, always. The amounts are written
 /// only from checked values of `gridlease_core::delegation`.
@@ -67,13 +75,14 @@ pub struct Bond {
     pub leases: u32,
     /// Bump of the vault's address.
     pub vault_bump: u8,
-    /// Delegators with an open delegation.
+    /// Delegators that have a place: with stake in the bond, on its way out or not.
     pub delegators_len: u8,
     /// The operator's open requests to unbond.
     pub requests: u8,
     /// Bump of the revenue vault's address; zero where there is none.
     pub revenue_bump: u8,
-    /// First bytes of each delegator's address, in no order; those beyond `delegators_len` are zero.
+    /// First bytes of each delegator's address, at its place; zero where the place is free, or the delegation is too small to
+    /// make kin.
     pub marks: [[u8; MARK_BYTES]; PLACES],
     /// The operator's stake that is not on its way out, in atoms.
     pub own: u64,
@@ -111,6 +120,26 @@ pub struct Bond {
     pub revenue: Pubkey,
     /// Token account that the operator's part of the revenue goes to.
     pub payout: Pubkey,
+    /// What is claimed out of the bond, by buyers and those who proved faults, in atoms; reservations say by whom.
+    pub claims_assets: u64,
+    /// Shares of it.
+    pub claims_shares: u64,
+    /// Those of the delegators' shares that were not activated: they neither earn nor stand behind leases.
+    pub pending_shares: u64,
+    /// Of `own`, what was not activated: it does not earn, in atoms.
+    pub fresh: u64,
+    /// From when on that may be activated; zero where nothing waits.
+    pub fresh_from: u64,
+    /// When the operator last made stake leave: its own, or a delegator that it sent off; zero for never.
+    pub fell: u64,
+    /// The least delegation that makes this bond kin to others of the same delegator, in atoms; the operator sets it.
+    pub kin_least: u64,
+    /// Ever paid to buyers out of the bond, in atoms.
+    pub claimed_total: u64,
+    /// Places that are taken: bit n for the n-th mark.
+    pub places: u32,
+    /// Open delegation accounts, those without a place included.
+    pub delegations: u32,
     /// Zero.
     pub reserved_space: [u8; 64],
 }

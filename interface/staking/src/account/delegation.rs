@@ -18,8 +18,11 @@ use super::Header;
 /// | 136 | 16 | entry |
 /// | 152 | 4 | next_number |
 /// | 156 | 1 | requests |
-/// | 157 | 3 | padding |
-/// | 160 | 32 | reserved space |
+/// | 157 | 1 | place |
+/// | 158 | 2 | padding |
+/// | 160 | 8 | pending |
+/// | 168 | 8 | active_from |
+/// | 176 | 64 | reserved space |
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Delegation {
@@ -41,10 +44,16 @@ pub struct Delegation {
     pub next_number: u32,
     /// Its open requests to unbond.
     pub requests: u8,
+    /// Its place among the bond's marks, counted from one; zero once all of its stake is out.
+    pub place: u8,
     /// Zero.
-    pub padding: [u8; 3],
+    pub padding: [u8; 2],
+    /// Of `shares`, those that were not activated: they neither earn nor stand behind leases.
+    pub pending: u64,
+    /// From when on those may be activated; zero where none wait.
+    pub active_from: u64,
     /// Zero.
-    pub reserved_space: [u8; 32],
+    pub reserved_space: [u8; 64],
 }
 
 impl Delegation {

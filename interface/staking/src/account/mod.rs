@@ -19,8 +19,10 @@ pub use unbonding::{DELEGATOR, OPERATOR, Unbonding};
 
 /// Version byte of every account that the program writes.
 pub const ACCOUNT_VERSION: u8 = 1;
-/// State byte of every account that the program writes: it is in use.
+/// State byte of an account that is in use.
 pub const ACTIVE: u8 = 1;
+/// State byte of a reservation that was released, and stays until what was claimed out of it is paid.
+pub const RELEASED: u8 = 2;
 /// How many programs can be named as slashers.
 pub const MAX_SLASHERS: usize = 4;
 /// Bytes of a delegator's address that mark it in its bond.

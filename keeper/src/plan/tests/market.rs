@@ -311,7 +311,8 @@ impl Market {
                 lease.provider = Pubkey::new_from_array(entry.provider);
                 lease.offer = address::offer(&lease.provider, entry.offer);
                 lease.bond = self.providers[&lease.provider].bond;
-                lease.stake = bond::lease_reservation(entry.price, rules.terms.max_duration).unwrap().0;
+                let (most, longest) = (rules.terms.max_price, rules.terms.max_duration);
+                lease.stake = bond::lease_reservation(entry.price, most, longest).unwrap().0;
                 let opened = lease_rules::Lease::open(entry.price, handed, SLOT_MS, FEE_BPS, now, deadline);
                 lease.set_rules(&opened).unwrap();
                 self.offers.get_mut(&lease.offer).unwrap().units_free -= 1;

@@ -381,15 +381,18 @@ pub struct LeaseResumed {
     pub credit: u64,
 }
 
-/// Credit for downtime was taken from the stake.
+/// A buyer claims its credit for downtime out of the stake.
 #[event]
 pub struct CreditCollected {
     /// The lease.
     pub lease: Pubkey,
-    /// Atoms to the buyer's purse.
-    pub victim: u64,
-    /// Atoms to the insurance fund, where the purse could not take them.
-    pub insurance: u64,
+    /// The buyer.
+    pub buyer: Pubkey,
+    /// Atoms that it claims, to be paid seven days later.
+    pub claimed: u64,
+    /// Atoms that it was owed and cannot get: the operator's part of the lease's reservation does not reach for them. Nobody pays
+    /// them.
+    pub short: u64,
 }
 
 /// A checkpoint was written.
@@ -436,8 +439,12 @@ pub struct FaultSlashed {
     pub provider: Pubkey,
     /// Reason, see `gridlease_core::job::EndReason`.
     pub reason: u8,
-    /// Atoms to the buyer's purse.
-    pub victim: u64,
+    /// The buyer.
+    pub buyer: Pubkey,
+    /// Atoms that it claims, to be paid seven days later.
+    pub claimed: u64,
+    /// Atoms that it was owed and cannot get. Nobody pays them.
+    pub short: u64,
     /// Atoms to the insurance fund.
     pub insurance: u64,
 }

@@ -41,11 +41,7 @@ pub struct BidForfeited {
     pub provider: Pubkey,
     /// The sealed bid.
     pub commitment: Pubkey,
-    /// The buyer's purse.
-    pub purse: Pubkey,
-    /// Atoms to the buyer's purse.
-    pub victim: u64,
-    /// Atoms to the insurance fund.
+    /// Atoms to the insurance fund: the whole bond.
     pub insurance: u64,
 }
 

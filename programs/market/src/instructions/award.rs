@@ -94,7 +94,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
         }
         moving.check_award(now).or_rule()?;
         let (group, candidates) = kin::split(&job, ctx.remaining_accounts)?;
-        let asked = Asked { job: &job, wanted: job.wanted(), rents, now, group };
+        let asked = Asked { job: &job, wanted: job.wanted(), rents, now, book_began: moving.book_began(), group };
         let winner = choose(&asked, candidates, &mut dropped)?;
         let unseen = usize::from(job.book_len) > dropped.len();
         let Asked { rents, .. } = asked;

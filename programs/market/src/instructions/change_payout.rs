@@ -10,6 +10,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};
 use crate::payout;
+use crate::staking_cpi::has_delegators;
 use crate::state::{Config, Provider};
 use program_common::raw_token::TokenAccount;
 
@@ -22,10 +23,13 @@ pub struct ProposePayout<'info> {
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    #[account(mut, has_one = authority @ MarketError::NotAuthority, has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The account proposed; of the market's mint, not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
+    /// The provider's bond: where it has delegators, the change waits longer.
+    /// CHECK: it is the one that the provider's record names; it need not be open.
+    pub bond: UncheckedAccount<'info>,
 }
 
 /// Accounts of `cancel_payout`.
@@ -46,10 +50,13 @@ pub struct ApplyPayout<'info> {
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut)]
+    #[account(mut, has_one = bond @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The account that was proposed; still of the market's mint and not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
+    /// The provider's bond: where it has delegators by now, the change waits longer.
+    /// CHECK: it is the one that the provider's record names; it need not be open.
+    pub bond: UncheckedAccount<'info>,
 }
 
 /// Accounts of `close_provider`.
@@ -64,16 +71,17 @@ pub struct CloseProvider<'info> {
     pub provider: AccountLoader<'info, Provider>,
 }
 
-/// The cold key shall propose a payout account, which may take effect 48 hours later: time to notice a stolen key. Another
-/// proposal replaces the first and waits anew.
+/// The cold key shall propose a payout account, which may take effect 48 hours later: time to notice a stolen key; nine days
+/// later where the provider's bond has delegators, who need seven to leave. Another proposal replaces the first and waits anew.
 pub fn propose_payout(ctx: Context<ProposePayout>) -> Result<()> {
     payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
-    let due = rules::due(now()?.ts).or_rule()?;
+    let now = now()?.ts;
+    let due = rules::due(now, has_delegators(&ctx.accounts.bond)).or_rule()?;
     let payout = ctx.accounts.payout.key();
     {
         let mut provider = ctx.accounts.provider.load_mut()?;
         provider.pending_payout = payout;
-        set_payout_due(&mut provider, due.0);
+        set_proposed(&mut provider, now, due);
     }
     tell(
         &ctx.accounts.event_authority,
@@ -88,7 +96,7 @@ pub fn cancel_payout(ctx: Context<CancelPayout>) -> Result<()> {
         let mut provider = ctx.accounts.provider.load_mut()?;
         require!(provider.pending_payout != Pubkey::default(), MarketError::NoPendingPayout);
         provider.pending_payout = Pubkey::default();
-        set_payout_due(&mut provider, 0);
+        set_proposed(&mut provider, UnixTs::ZERO, UnixTs::ZERO);
     }
     tell(
         &ctx.accounts.event_authority,
@@ -108,11 +116,12 @@ pub fn apply_payout(ctx: Context<ApplyPayout>) -> Result<()> {
             return Ok(()); // stale: somebody was faster, or it was taken back
         }
         require_keys_eq!(payout, provider.pending_payout, MarketError::WrongTokenAccount);
-        rules::check_apply(UnixTs(provider.pending_payout_ts), now).or_rule()?;
+        let proposed = UnixTs(provider.pending_payout_ts);
+        rules::check_apply(proposed, has_delegators(&ctx.accounts.bond), now).or_rule()?;
         payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
         provider.payout = payout;
         provider.pending_payout = Pubkey::default();
-        set_payout_due(&mut provider, 0);
+        set_proposed(&mut provider, UnixTs::ZERO, UnixTs::ZERO);
     }
     tell(&ctx.accounts.event_authority, &PayoutChanged { provider: ctx.accounts.provider.key(), payout })?;
     Ok(())
@@ -134,7 +143,7 @@ pub fn close_provider(ctx: Context<CloseProvider>) -> Result<()> {
     ctx.accounts.provider.close(ctx.accounts.authority.to_account_info())
 }
 
-fn set_payout_due(provider: &mut Provider, due: u64) {
-    provider.pending_payout_ts = due;
-    provider.header.due_ts = due;
+fn set_proposed(provider: &mut Provider, proposed: UnixTs, due: UnixTs) {
+    provider.pending_payout_ts = proposed.0;
+    provider.header.due_ts = due.0;
 }

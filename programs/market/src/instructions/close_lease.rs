@@ -2,7 +2,6 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
-use program_common::require;
 
 use super::finish::free_unit;
 use crate::clock::now;
@@ -116,7 +115,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     {
-        let left = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
+        let (left, _) = staking_cpi::read_reserved(&ctx.accounts.reservation, &ctx.accounts.bond)?;
         // A lease of the first edition was bound without being counted.
         if ctx.accounts.lease.load()?.header.version >= 2 {
             ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;

@@ -5,21 +5,17 @@ use anchor_spl::token::Token;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::{self as rules, LeaseState};
 use gridlease_core::machine::{Leaving, leaving};
-use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now, Seconds, UnixTs};
 
 use super::end_lease::{Ending, Outcome};
 use crate::clock::now;
-use crate::compensation::{compensate, divert};
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
 use crate::lamports::pay_tip;
-use crate::payout;
-use crate::staking_cpi::{self, Signing, SlashAccounts};
+use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
 use crate::state::{Config, Job, Lease, Offer, Provider, Purse};
-use crate::token;
-use program_common::raw_token::TokenAccount;
 use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `fail_start`, `abandon`, `declare_unreachable`, `decline`, `want`, `report_buyer_error` and `reject_ready`.
@@ -29,8 +25,7 @@ pub struct FaultedLease<'info> {
     /// Anyone once it is time; the node key for what the node says, and at any time before ready for `fail_start`; the purse's owner or
     /// its guardian for `reject_ready`; anyone for `abandon` where the machine is retired and no notice was agreed.
     pub caller: Signer<'info>,
-    /// Bump of the signing PDA, insurance account.
-    #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
+    /// Bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// Its reputation falls.
     #[account(mut)]
@@ -41,13 +36,9 @@ pub struct FaultedLease<'info> {
     /// Takes the reservation back, excludes the provider.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
-    /// Gets the slash.
-    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    /// Takes back what a job that ends with its lease held.
+    #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
-    /// The purse's vault.
-    // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.
-    #[account(mut, dup)]
-    pub vault: Box<Account<'info, TokenAccount>>,
     /// Written.
     #[account(
         mut,
@@ -75,8 +66,9 @@ pub struct FaultedLease<'info> {
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
-    #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
-    pub insurance: Box<Account<'info, TokenAccount>>,
+    /// CHECK: the staking program, which alone names it, checks it.
+    #[account(mut)]
+    pub insurance: UncheckedAccount<'info>,
     /// The staking program.
     /// CHECK: it has this one address.
     #[account(address = STAKING_ID)]
@@ -148,29 +140,29 @@ fn end_by_fault(
 ) -> Result<()> {
     let (lease_key, job_key) = (ctx.accounts.lease.key(), ctx.accounts.job.key());
     staking_cpi::check_reservation(&ctx.accounts.reservation, &lease_key)?;
-    let stake = staking_cpi::read_reserved(&ctx.accounts.reservation)?;
-    let (slash, ended) = {
+    let (stake, part) = staking_cpi::read_reserved(&ctx.accounts.reservation, &ctx.accounts.bond)?;
+    let (taken, short, ended) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut job = ctx.accounts.job.load_mut()?;
         let mut purse = ctx.accounts.purse.load_mut()?;
-        let slash = slash_for(&Case {
+        let case = Case {
             fault,
             reservation: Atoms(lease.stake),
             price: next.price,
             charged: next.compensable(),
             sealed_bond: Atoms(job.sealed_bond),
-        });
-        let frozen = ctx.accounts.vault.is_frozen() || payout::is_frozen(&ctx.accounts.bond_vault);
+        };
         // Credits may have taken most of it: then the fault takes the rest.
-        let slash = divert(slash.or_rule()?.at_most(stake), frozen, &ctx.accounts.bond)?;
+        let slash = slash_for(&case).or_rule()?.at_most(stake).out_of(part).or_rule()?;
+        let taken = Taken::by_fault(slash, lease.owner);
+        let short = case.owed().or_rule()?.saturating_sub(slash.victim);
         let ending = Ending { lease_key, lease: &mut lease, job_key, job: &mut job, purse: &mut purse };
         let ended = ending.write(next, back, outcome, now)?;
-        compensate(&mut purse, slash.victim)?;
         let mut provider = ctx.accounts.provider.load_mut()?;
         let mut history = provider.reputation();
         history.on_fault();
         provider.set_reputation(&history);
-        (slash, ended)
+        (taken, short, ended)
     };
     tell(&ctx.accounts.event_authority, &ended)?;
     tell(
@@ -179,20 +171,21 @@ fn end_by_fault(
             lease: lease_key,
             provider: ctx.accounts.provider.key(),
             reason: next.reason as u8,
-            victim: slash.victim.0,
-            insurance: slash.insurance.0,
+            buyer: taken.buyer_key,
+            claimed: taken.buyer.0,
+            short: short.0,
+            insurance: taken.insurance.0,
         },
     )?;
-    if !slash.total().or_rule()?.is_zero() {
-        take(ctx.accounts, slash)?;
-        token::check_vault(&ctx.accounts.purse, &mut ctx.accounts.vault)?;
+    if !taken.is_nothing() {
+        take(ctx.accounts, &taken)?;
     }
     let (job, tip_to) = (ctx.accounts.job.as_ref(), ctx.accounts.tip_to.as_ref());
     pay_tip(&ctx.accounts.event_authority, job, tip_to, due, now.ts)
 }
 
 /// Has the staking program take the slash.
-pub fn take(accounts: &FaultedLease, slash: SlashSplit) -> Result<()> {
+pub fn take(accounts: &FaultedLease, taken: &Taken) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
     staking_cpi::slash(
         &SlashAccounts {
@@ -200,8 +193,7 @@ pub fn take(accounts: &FaultedLease, slash: SlashSplit) -> Result<()> {
             reservation: &accounts.reservation,
             config: &accounts.staking_config,
             vault: &accounts.bond_vault,
-            victim: &accounts.vault.to_account_info(),
-            insurance: &accounts.insurance.to_account_info(),
+            insurance: &accounts.insurance,
             token_program: &accounts.token_program.to_account_info(),
         },
         &Signing {
@@ -210,7 +202,6 @@ pub fn take(accounts: &FaultedLease, slash: SlashSplit) -> Result<()> {
             events: &accounts.staking_events,
             program: &accounts.staking_program,
         },
-        slash.victim,
-        slash.insurance,
+        taken,
     )
 }

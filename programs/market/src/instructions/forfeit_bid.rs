@@ -6,41 +6,29 @@ use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 
 use crate::clock::now;
-use crate::compensation::{compensate, divert};
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
 use crate::lamports::{self, pay_tip};
-use crate::payout;
 use crate::peek::peek;
-use crate::staking_cpi::{self, Signing, SlashAccounts};
-use crate::state::{Commitment, Config, Job, Offer, Purse};
-use crate::token;
-use program_common::raw_token::TokenAccount;
+use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
+use crate::state::{Commitment, Config, Job, Offer};
 use staking_interface::ID as STAKING_ID;
 
 /// Accounts of `forfeit_bid`. Anybody may call it.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ForfeitBid<'info> {
-    /// Bump of the signing PDA, insurance account.
-    #[account(has_one = insurance @ MarketError::WrongTokenAccount)]
+    /// Bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// Counts its sealed bids.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
-    /// Gets the buyer's part.
-    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
-    pub purse: AccountLoader<'info, Purse>,
-    /// The purse's vault.
-    // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.
-    #[account(mut, dup)]
-    pub vault: Box<Account<'info, TokenAccount>>,
     /// Closed.
     #[account(
         mut,
-        has_one = job @ MarketError::Unrelated, has_one = purse @ MarketError::Unrelated,
-        has_one = bond @ MarketError::WrongBond, has_one = rent_to @ MarketError::Unrelated,
+        has_one = job @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
+        has_one = rent_to @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
     /// The bond whose stake the sealed bid binds.
@@ -56,8 +44,9 @@ pub struct ForfeitBid<'info> {
     #[account(mut)]
     pub bond_vault: UncheckedAccount<'info>,
     /// The insurance fund.
-    #[account(mut, dup, constraint = insurance.key() != vault.key() @ ErrorCode::ConstraintDuplicateMutableAccount)]
-    pub insurance: Box<Account<'info, TokenAccount>>,
+    /// CHECK: the staking program, which alone names it, checks it.
+    #[account(mut)]
+    pub insurance: UncheckedAccount<'info>,
     /// Gets the rent back: who paid it.
     /// CHECK: it is the one that the sealed bid records.
     #[account(mut)]
@@ -131,9 +120,8 @@ pub struct ReleaseBid<'info> {
     pub staking_events: UncheckedAccount<'info>,
 }
 
-/// From the end of the revealing on, a sealed bid that nobody revealed shall lose its bond: 30 % to the buyer's purse, rounded
-/// down, the rest to the insurance fund. Where the buyer's vault is frozen, all goes to the insurance fund, so that nobody
-/// else's account can hold the provider's stake. The rent goes back to who paid it.
+/// From the end of the revealing on, a sealed bid that nobody revealed shall lose its bond, all of it to the insurance fund, so
+/// that nobody gains by a bid that is not revealed. The rent goes back to who paid it.
 pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
     let now = now()?;
     let accounts = &mut *ctx.accounts;
@@ -156,17 +144,13 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             Fate::Release => return Err(rule(RuleError::WrongFate)),
             Fate::Wait | Fate::Reveal => return Err(rule(RuleError::RevealOpen)),
         }
-        let frozen = accounts.vault.is_frozen() || payout::is_frozen(&accounts.bond_vault);
-        let split = divert(forfeit(Atoms(commitment.amount)).or_rule()?, frozen, &accounts.bond)?;
+        let split = forfeit(Atoms(commitment.amount));
         moving.on_unsealed(round);
         job.set_rules(&moving, now);
-        compensate(&mut *accounts.purse.load_mut()?, split.victim)?;
         let event = BidForfeited {
             job: commitment.job,
             provider: commitment.provider,
             commitment: key,
-            purse: commitment.purse,
-            victim: split.victim.0,
             insurance: split.insurance.0,
         };
         (round, split, event)
@@ -183,16 +167,13 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
             reservation: &accounts.reservation,
             config: &accounts.staking_config,
             vault: &accounts.bond_vault,
-            victim: &accounts.vault.to_account_info(),
-            insurance: &accounts.insurance.to_account_info(),
+            insurance: &accounts.insurance,
             token_program: &accounts.token_program.to_account_info(),
         },
         &signer,
-        split.victim,
-        split.insurance,
+        &Taken::by_fault(split, Pubkey::default()),
     )?;
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
-    token::check_vault(&accounts.purse, &mut accounts.vault)?;
     resolve(accounts.offer.as_deref(), &named, Atoms::ZERO)?; // all of it is slashed, and stays bound
     tell(&ctx.accounts.event_authority, &event)?;
     let (commitment, tip_to) = (ctx.accounts.commitment.as_ref(), ctx.accounts.tip_to.as_ref());

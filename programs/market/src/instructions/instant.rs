@@ -106,7 +106,8 @@ pub fn post_instant<'info>(
             reserve(&mut purse, &posting, posted.reserved, now)?;
             posted
         };
-        let asked = Asked { job: &job, wanted: job.wanted(), rents: Rents::get()?, now, group: None };
+        let asked =
+            Asked { job: &job, wanted: job.wanted(), rents: Rents::get()?, now, book_began: now.ts, group: None };
         let (taken, skipped) = choose(&asked, ctx.remaining_accounts)?;
         let Asked { rents, .. } = asked;
         let mut awarded = opening.open(&posting.job, &mut job, &posted, &taken, now)?;

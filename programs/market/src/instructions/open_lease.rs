@@ -4,7 +4,7 @@ use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::bidder::{Refusal, Wanted};
 use gridlease_core::job::{self as jobs, notice_of, start_deadline};
-use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, lease as rules, tip};
+use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease as rules, tip};
 use program_common::{require, require_keys_eq};
 
 use super::place_bid::refusal_code;
@@ -74,6 +74,8 @@ pub struct Asked<'a, 'info> {
     pub rents: Rents,
     /// The present.
     pub now: Now,
+    /// When the job's book began: who made stake leave since is to blame where it lacks.
+    pub book_began: UnixTs,
     /// For a replica, who has the other replicas of its task.
     pub group: Option<AccountLoader<'info, TaskGroup>>,
 }
@@ -179,7 +181,10 @@ impl<'info> Candidate<'info> {
         let bidder = asked.job.bidder(self.provider.key, provider, &offer, bond);
         let price = PricePerHour(price);
         match bidder.check(&asked.wanted, price, asked.now.ts) {
-            Err(refusal) => Ok(Err((refusal_code(&refusal), refusal.own_doing()))),
+            Err(refusal) => {
+                let stake_left = staking_cpi::stake_left(self.bond, asked.book_began)?;
+                Ok(Err((refusal_code(&refusal), refusal.own_doing(stake_left))))
+            }
             Ok(_) if self.offer.lamports() < asked.rents.offer + asked.rents.lease + asked.rents.reservation => {
                 Ok(Err((MarketError::NoRent.into(), false)))
             }

@@ -7,7 +7,6 @@ use gridlease_core::job::minute;
 use gridlease_core::lease::{self as rules, LeaseState, Undone};
 use gridlease_core::limits::MAX_REJECTS;
 use gridlease_core::purse_key::PurseStep;
-use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError};
 
 use super::end_lease::{Ending, Outcome};
@@ -18,7 +17,7 @@ use crate::error::{MarketError, OrRule, rule};
 use crate::event::StartUndone;
 use crate::instructions::purse_keys::authorise;
 use crate::kin::first_eight;
-use crate::staking_cpi;
+use crate::staking_cpi::{self, Taken};
 use crate::state::{Job, Lease, Offer};
 
 /// Within half a minute of its award a node shall be able to decline: the next bidder follows at once and no attempt is used. A bid of
@@ -110,7 +109,8 @@ fn undo(
 ) -> Result<()> {
     let lease_key = accounts.lease.key();
     staking_cpi::check_reservation(&accounts.reservation, &lease_key)?;
-    let stake = undone.provider.min(staking_cpi::read_reserved(&accounts.reservation)?);
+    let (left, _) = staking_cpi::read_reserved(&accounts.reservation, &accounts.bond)?;
+    let stake = undone.provider.min(left);
     let ended = {
         let mut lease: core::cell::RefMut<Lease> = accounts.lease.load_mut()?;
         let mut job: core::cell::RefMut<Job> = accounts.job.load_mut()?;
@@ -133,5 +133,5 @@ fn undo(
     if stake == 0 {
         return Ok(());
     }
-    take(accounts, SlashSplit { victim: Atoms::ZERO, insurance: Atoms(stake) })
+    take(accounts, &Taken { insurance: Atoms(stake), ..Taken::default() })
 }

@@ -17,7 +17,8 @@ use program_common::raw_token::TokenAccount;
 /// Adds stake to the signer's bond.
 ///
 /// - Only the bond's authority shall add stake, from a token account that it may spend.
-/// - Exactly `amount` atoms, more than zero, shall move into the vault and count as stake, free to be reserved at once.
+/// - Exactly `amount` atoms, more than zero, shall move into the vault and count as stake, free to be reserved at once. It
+///   earns from its activation on: see [`super::Activate`].
 /// - Tokens that reach the vault by any other way shall not count.
 /// - What arrived in the revenue vault before shall be divided by the stake as it was before.
 #[event_cpi]
@@ -60,9 +61,10 @@ impl AddStake<'_> {
         let distributed = {
             let mut bond = accounts.bond.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now()?).or_rule()?;
+            let now = now()?;
+            let parts = bond.distribute(arrived, now).or_rule()?;
             let mut stake = bond.stake();
-            stake.add(Atoms(amount)).or_rule()?;
+            stake.add(Atoms(amount), now).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             bond.count_added(amount).or_rule()?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
@@ -79,6 +81,7 @@ impl AddStake<'_> {
                 reserved: bond.reserved,
                 unbonding: bond.unbonding,
                 added_total: bond.added_total,
+                fresh: bond.fresh,
             }
         };
         if let Some(distributed) = distributed {

@@ -1,7 +1,7 @@
 //! `propose_config`, `cancel_config` and `execute_config`: a change is proposed, waits, and is executed by anybody.
 
 use anchor_lang::prelude::*;
-use gridlease_core::timelock;
+use gridlease_core::{governance, timelock};
 use program_common::{require, require_keys_eq};
 
 use crate::checks::{Checked as _, check_list};
@@ -87,8 +87,10 @@ impl CancelConfig<'_> {
 
 /// Executes the proposal.
 ///
-/// - Anybody shall execute it, not before its time. The insurance account shall still be one of the configured mint.
-/// - What is reserved stays with the slasher that reserved it: one that is named no more can release, and not slash.
+/// - Anyone shall execute it, not before its time, and not later than 14 days after it: then it has lapsed, so that none lies in
+///   wait until it is forgotten. The insurance account shall still be one of the configured mint.
+/// - What is reserved stays with the slasher that reserved it: one that is named no more finishes it, by releasing or slashing it,
+///   and reserves nothing new.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ExecuteConfig<'info> {
@@ -107,7 +109,7 @@ impl ExecuteConfig<'_> {
             let mut config = accounts.config.load_mut()?;
             config.header.check()?;
             require!(config.pending_from != 0, StakingError::NothingProposed);
-            timelock::check_due(gridlease_core::UnixTs(config.pending_from), now).or_rule()?;
+            governance::check_execute(gridlease_core::UnixTs(config.pending_from), now).or_rule()?;
             require_keys_eq!(accounts.insurance.key(), config.pending_insurance, StakingError::WrongInsurance);
             require_keys_eq!(accounts.insurance.mint, config.usdc_mint, StakingError::WrongInsurance);
             config.insurance = config.pending_insurance;

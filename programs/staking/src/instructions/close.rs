@@ -7,16 +7,17 @@ use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
 use crate::emit::tell;
-use crate::error::{OrRule, StakingError, check};
+use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{BondClosed, DelegationClosed};
 use crate::state::{Bond, Delegation};
 use crate::token::{self, BondSigner};
 use program_common::raw_token::TokenAccount;
 
-/// Closes an empty delegation.
+/// Frees the place of a delegator whose stake is all out, and closes its delegation.
 ///
-/// - Anybody shall do so, once it has no shares, no open request, and nothing to claim.
-/// - The bond shall strike its mark; its rent shall go to the delegator, who paid it.
+/// - Anyone shall do so, once it has no shares and no open request: its place among the bond's delegators is free from then on.
+/// - Where it is owed revenue that it has not taken, the delegation shall stay until it has: a delegator that cannot take it
+///   blocks nobody. Else its rent shall go to the delegator, who paid it.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct CloseDelegation<'info> {
@@ -38,23 +39,37 @@ impl CloseDelegation<'_> {
         let closed = {
             let mut bond = accounts.bond.load_mut()?;
             bond.header.check()?;
-            let delegation = accounts.delegation.load()?;
+            let mut delegation = accounts.delegation.load_mut()?;
             delegation.header.check()?;
             require_keys_eq!(delegation.bond, accounts.bond.key(), StakingError::WrongDelegation);
             require_keys_eq!(accounts.delegator.key(), delegation.delegator, StakingError::WrongDelegation);
-            let empty = delegation.shares == 0 && delegation.requests == 0 && delegation.owed == 0;
-            check(empty, RuleError::NotEmpty)?;
-            bond.unmark(&delegation.delegator).or_rule()?;
-            DelegationClosed { bond: delegation.bond, delegator: delegation.delegator, delegators: bond.delegators_len }
+            let frees = delegation.place > 0;
+            check(!delegation.position().holds_place() && (frees || delegation.owed == 0), RuleError::NotEmpty)?;
+            if frees {
+                bond.free_place(delegation.place).or_rule()?;
+                delegation.place = 0;
+            }
+            if delegation.owed == 0 {
+                bond.delegations = bond.delegations.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
+            }
+            DelegationClosed {
+                bond: delegation.bond,
+                delegator: delegation.delegator,
+                delegators: bond.delegators_len,
+                owed: delegation.owed,
+            }
         };
         tell(&ctx.accounts.event_authority, &closed)?;
+        if closed.owed > 0 {
+            return Ok(());
+        }
         ctx.accounts.delegation.close(ctx.accounts.delegator.to_account_info())
     }
 }
 
 /// Closes the signer's empty bond.
 ///
-/// - Only the bond's authority shall do so, once it has no stake, no reservation, no open request, no delegation, and
+/// - Only the bond's authority shall do so, once it has no stake, no reservation, no claim, no open request, no delegation, and
 ///   owes the insurance fund nothing.
 /// - What is left in both vaults (donations, the operator's revenue, roundings) shall go to `destination`; both shall be
 ///   closed, and all rent shall go to the authority, who paid it.
@@ -92,7 +107,7 @@ impl CloseBond<'_> {
         token::check_destination(&bond, &self.authority, &self.destination.key(), &self.destination.key())?;
         // token_program: checked by its type.
         let idle = bond.amount == 0 && bond.leases == 0 && bond.insurance_owed == 0;
-        let alone = bond.requests == 0 && bond.exit_shares == 0 && bond.delegators_len == 0;
+        let alone = bond.requests == 0 && bond.exit_shares == 0 && bond.delegations == 0 && bond.claims_shares == 0;
         check(idle && alone && bond.delegated_shares == 0, RuleError::NotEmpty)?;
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
-use gridlease_core::Atoms;
+use gridlease_core::{Atoms, RuleError};
 use program_common::{require, require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
 use crate::clock::now;
 use crate::emit::tell;
-use crate::error::{OrRule, StakingError};
+use crate::error::{OrRule, StakingError, rule};
 use crate::event::{Delegated, RevenueDistributed, Totals};
 use crate::state::{Bond, Config, Delegation, Header};
 use crate::token;
@@ -20,9 +20,10 @@ use staking_interface::seed::DELEGATION_SEED;
 /// - The bond shall have a pool, and a place: 32 delegators at most. Its operator shall not delegate to itself.
 /// - At least the operator's least delegation shall move into the vault; the operator's own stake shall be at least a
 ///   fifth of all stake that is not its own on the way out.
-/// - Shares shall be given for it, rounded down. It earns from now on: what arrived in the revenue vault before shall be
-///   divided before.
-/// - The bond shall keep a mark of the delegator, by which others see who shares delegators with whom.
+/// - Shares shall be given for it, rounded down. It earns, and stands behind leases, from its activation on: see
+///   [`super::Activate`].
+/// - From the least that makes kin on, which the operator sets, the bond shall keep a mark of the delegator, by which others see
+///   who shares delegators with whom.
 /// - `destination`, of the configured mint and neither of the bond's vaults, shall be recorded: anybody may have revenue
 ///   paid to it, and stake after the operator sent the delegator off.
 /// - The signer shall pay the rent.
@@ -97,7 +98,7 @@ impl OpenDelegation<'_> {
             delegation.bond = key;
             delegation.delegator = delegator;
             delegation.destination = accounts.destination.key();
-            bond.mark(&delegator).or_rule()?;
+            bond.delegations = bond.delegations.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
             join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
         };
@@ -114,7 +115,8 @@ impl OpenDelegation<'_> {
 
 /// Adds stake to the signer's delegation.
 ///
-/// - As [`OpenDelegation`], for a delegation that is open, even one that is empty.
+/// - As [`OpenDelegation`], for a delegation that is open, even one that is empty and has lost its place.
+/// - What it added a day ago or earlier shall be activated.
 #[event_cpi]
 #[derive(Accounts)]
 pub struct Delegate<'info> {
@@ -183,13 +185,18 @@ fn join(
     from: Pubkey,
     amount: u64,
 ) -> Result<(Option<RevenueDistributed>, Delegated)> {
-    let parts = bond.distribute(arrived, now()?).or_rule()?;
+    let now = now()?;
+    let parts = bond.distribute(arrived, now).or_rule()?;
     delegation.settle(&bond.revenue_owed()).or_rule()?;
     let (mut stake, mut position) = (bond.stake(), delegation.position());
-    let issued = position.add(&mut stake, Atoms(amount), Atoms(bond.min_delegation)).or_rule()?;
+    let issued = position.add(&mut stake, Atoms(amount), Atoms(bond.min_delegation), now).or_rule()?;
     bond.set_stake(&stake).or_rule()?;
     bond.count_added(amount).or_rule()?;
     delegation.set_position(&position);
+    if delegation.place == 0 {
+        delegation.place = bond.take_place().or_rule()?;
+    }
+    bond.mark(delegation.place, &delegation.delegator, &position).or_rule()?;
     let delegated = Delegated {
         bond: key,
         delegator: delegation.delegator,

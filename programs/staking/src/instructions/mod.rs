@@ -1,5 +1,6 @@
 //! The instructions, one file each: its specification, its accounts, its checks in the order of the accounts, its work.
 
+mod activate;
 mod add_stake;
 mod admin;
 mod change_config;
@@ -8,6 +9,7 @@ mod delegate;
 mod distribute;
 mod init_config;
 mod open_bond;
+mod pay_claim;
 mod pool;
 mod release_stake;
 mod reserve_stake;
@@ -16,6 +18,7 @@ mod sweep;
 mod unbond;
 mod withdraw_stake;
 
+pub use activate::*;
 pub use add_stake::*;
 pub use admin::*;
 pub use change_config::*;
@@ -24,6 +27,7 @@ pub use delegate::*;
 pub use distribute::*;
 pub use init_config::*;
 pub use open_bond::*;
+pub use pay_claim::*;
 pub use pool::*;
 pub use release_stake::*;
 pub use reserve_stake::*;

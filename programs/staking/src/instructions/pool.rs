@@ -73,10 +73,11 @@ impl OpenPool<'_> {
         Ok(())
     }
 
-    pub(crate) fn handle(ctx: Context<Self>, commission: u16, min_delegation: u64) -> Result<()> {
+    pub(crate) fn handle(ctx: Context<Self>, commission: u16, min_delegation: u64, kin_least: u64) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate()?;
         check_minimum(Atoms(min_delegation)).or_rule()?;
+        check_minimum(Atoms(kin_least)).or_rule()?;
         let terms = Commission::new(Bps(commission)).or_rule()?;
         let opened = PoolOpened {
             bond: accounts.bond.key(),
@@ -84,6 +85,7 @@ impl OpenPool<'_> {
             payout: accounts.payout.key(),
             commission,
             min_delegation,
+            kin_least,
         };
         {
             let mut bond = accounts.bond.load_mut()?;
@@ -91,6 +93,7 @@ impl OpenPool<'_> {
             bond.revenue_bump = ctx.bumps.revenue;
             bond.payout = opened.payout;
             bond.min_delegation = min_delegation;
+            bond.kin_least = kin_least;
             bond.set_commission(&terms);
         }
         tell(&ctx.accounts.event_authority, &opened)?;
@@ -103,7 +106,8 @@ impl OpenPool<'_> {
 /// - Only the bond's authority shall change them. Each shall be within its bounds, as when the pool was opened.
 /// - A lower commission shall hold at once, a higher one three days later; either takes the place of one that was
 ///   announced. The same again shall not put it off. What arrived before shall be divided by the terms that held.
-/// - The least delegation shall hold for what is added from now on.
+/// - The least delegation shall hold for what is added from now on; the least that makes kin for each delegation from its next
+///   step on, which anyone can take (`activate`).
 /// - The payout account shall hold at once.
 #[event_cpi]
 #[derive(Accounts)]
@@ -137,10 +141,11 @@ impl ChangePool<'_> {
         Ok(())
     }
 
-    pub(crate) fn handle(ctx: Context<Self>, commission: u16, min_delegation: u64) -> Result<()> {
+    pub(crate) fn handle(ctx: Context<Self>, commission: u16, min_delegation: u64, kin_least: u64) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate()?;
         check_minimum(Atoms(min_delegation)).or_rule()?;
+        check_minimum(Atoms(kin_least)).or_rule()?;
         let now = now()?;
         let (distributed, changed) = {
             let mut bond = accounts.bond.load_mut()?;
@@ -150,6 +155,7 @@ impl ChangePool<'_> {
             let parts = bond.distribute(arrived, now).or_rule()?;
             bond.set_commission(&terms);
             bond.min_delegation = min_delegation;
+            bond.kin_least = kin_least;
             bond.payout = accounts.payout.key();
             let changed = PoolChanged {
                 bond: accounts.bond.key(),
@@ -158,6 +164,7 @@ impl ChangePool<'_> {
                 next_commission: bond.next_commission,
                 commission_from: bond.commission_from,
                 min_delegation,
+                kin_least,
             };
             (RevenueDistributed::of(accounts.bond.key(), &bond, &parts), changed)
         };

@@ -122,7 +122,12 @@ impl Reserve<'_> {
             rent_to: self.rent_to.key(),
             amount,
             lent,
-            reserved_space: [0; 24],
+            claimed: 0,
+            buyer: Pubkey::default(),
+            buyer_shares: 0,
+            prover: Pubkey::default(),
+            prover_shares: 0,
+            reserved_space: [0; 32],
         };
         write_new(&self.reservation, &reservation)
     }

@@ -83,7 +83,7 @@ impl Unbond<'_> {
             let arrived = token::revenue(&bond, &accounts.revenue)?;
             let parts = bond.distribute(arrived, now).or_rule()?;
             let mut stake = bond.stake();
-            let shares = stake.unbond(Atoms(amount)).or_rule()?;
+            let shares = stake.unbond(Atoms(amount), now).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             bond.requests = bond.requests.saturating_add(1);
             bond.next_number = bond.next_number.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
@@ -196,9 +196,10 @@ impl Undelegate<'_> {
             delegation.settle(&bond.revenue_owed()).or_rule()?;
             let (mut stake, mut position) = (bond.stake(), delegation.position());
             let by_operator = signer != delegation.delegator;
-            let shares = position.request(&mut stake, Atoms(amount), by_operator).or_rule()?;
+            let shares = position.request(&mut stake, Atoms(amount), by_operator, now).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             delegation.set_position(&position);
+            bond.mark(delegation.place, &delegation.delegator, &position).or_rule()?;
             delegation.next_number = delegation.next_number.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
             let mut unbonding = accounts.unbonding.load_init()?;
             unbonding.header = header(&accounts.unbonding.key(), ctx.bumps.unbonding, matures);

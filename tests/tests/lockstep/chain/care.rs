@@ -30,9 +30,8 @@ pub fn build(model: &Model, job: usize, which: usize, step: &CareStep) -> Option
             care::resolve_challenge(keys, &model.signer(to, right))
         }
         CareStep::Resume { by } => care::resume(&model.signer(by, node()?), keys),
-        CareStep::Collect => care::collect_credit(keys, &model.insurance),
-        CareStep::Waive => care::waive_credit(keys),
-        CareStep::DeclareUnreachable => lease::declare_unreachable(&model.anybody(0), keys, &model.insurance),
+        CareStep::Collect => care::collect_credit(keys, &model.staking.insurance),
+        CareStep::DeclareUnreachable => lease::declare_unreachable(&model.anybody(0), keys, &model.staking.insurance),
         CareStep::Checkpoint { by, ahead, bytes } => {
             let seq = posted.next_checkpoint(ahead);
             care::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)

@@ -1,5 +1,6 @@
 //! Bonds on the chain: the instructions of their pools, and what their accounts hold.
 
+use gridlease_core::{Atoms, UnixTs};
 use gridlease_sdk::account;
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
@@ -12,7 +13,7 @@ use spl_token_interface::instruction as token;
 use super::signed_by;
 use crate::command::pools::{PoolStep, To};
 use crate::model::Model;
-use crate::model::pools::{Holding, Pool, Request, Stake};
+use crate::model::pools::{Claim, Holding, Pool, Request, Stake};
 
 /// The instruction of a step; `None` where it makes no sense.
 pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> Option<Instruction> {
@@ -30,11 +31,12 @@ pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> 
         PoolStep::Endow { amount } => mint(owner.bond_vault, amount)?,
         PoolStep::Earn { amount } => mint(owner.holdings.revenue, amount)?,
         PoolStep::Open { by, terms } => {
-            let open = stake::open_pool(&authority, &world.mint, &own(terms.to)?, terms.commission, terms.least);
+            let open =
+                stake::open_pool(&authority, &world.mint, &own(terms.to)?, terms.commission, terms.least, terms.least);
             signed_by(open, who(by, authority))
         }
         PoolStep::Change { by, terms } => {
-            let change = stake::change_pool(&authority, &own(terms.to)?, terms.commission, terms.least);
+            let change = stake::change_pool(&authority, &own(terms.to)?, terms.commission, terms.least, terms.least);
             signed_by(change, who(by, authority))
         }
         PoolStep::Join { holder, by, amount, to } => {
@@ -90,6 +92,15 @@ pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> 
             signed_by(close, who(by, authority))
         }
         PoolStep::PayInsurance { fund } => stake::pay_insurance(&bond, &model.fund(fund, model.staking.insurance)),
+        PoolStep::PayClaim { at, signed, to } => {
+            let claim = owner.holdings.claim_at(at).map(|place| owner.holdings.claims[place])?;
+            let buyer = &model.buyers[claim.buyer];
+            let destination = model.account(provider, to, buyer.wallet)?;
+            let offer = world.find::<account::Reservation>(&address::reservation(&claim.lease))?.rent_to;
+            let pay = stake::pay_claim(&bond, &claim.lease, &buyer.key, &destination, &offer);
+            if signed { owner_signs(pay) } else { pay }
+        }
+        PoolStep::Activate { holder } => stake::activate(&bond, holder.map(|holder| model.holder(holder)).as_ref()),
         PoolStep::Sweep { by, to } => signed_by(stake::sweep_donation(&authority, &own(to)?), who(by, authority)),
     })
 }
@@ -111,9 +122,12 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
     let chain: Option<account::Bond> = world.find(&owner.bond_key);
     if let Some(bond) = &chain {
         same!("sums of the bond", Ok(bond.amounts()), bond.stake().bond());
-        let marks: Vec<_> = owner.holdings.marks.iter().map(|holder| model.holder(*holder)).collect();
-        let marks: Vec<&[u8]> = marks.iter().map(|key| &key.as_ref()[..8]).collect();
-        same!("marks", bond.delegator_marks().unwrap().iter().map(|mark| &mark[..]).collect::<Vec<_>>(), marks);
+        same!("places", usize::from(bond.delegators_len), owner.holdings.places.len());
+        let mut marks: Vec<_> = bond.marks.iter().filter(|mark| **mark != [0; 8]).map(|mark| mark.to_vec()).collect();
+        let kin = owner.holdings.kin.iter().map(|holder| model.holder(*holder).as_ref()[..8].to_vec());
+        let mut kin: Vec<_> = kin.collect();
+        (marks.sort(), kin.sort());
+        same!("marks", marks, kin);
         let revenue = if bond.has_pool() { bond.revenue } else { owner.holdings.revenue };
         same!("revenue vault", revenue, owner.holdings.revenue);
     }
@@ -122,6 +136,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         slashed: bond.slashed_total,
         added: bond.added_total,
         withdrawn: bond.withdrawn_total,
+        claimed: bond.claimed_total,
         insurance_owed: bond.insurance_owed,
         leases: bond.leases,
         requests: bond.requests,
@@ -138,13 +153,27 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         let chain: Option<account::Delegation> = world.find(&holding.key);
         let found = chain.map(|delegation| Holding {
             key: address::delegation(&delegation.bond, &delegation.delegator),
-            rules: gridlease_core::delegation::Delegation { shares: delegation.shares, requests: delegation.requests },
+            rules: delegation.position(),
             owed: delegation.owed,
             entry: u128::from_le_bytes(delegation.entry),
             next_number: delegation.next_number,
             destination: delegation.destination,
         });
         same!(format!("delegation of {holder}"), found, Some(*holding));
+        let placed = chain.is_some_and(|delegation| delegation.place > 0);
+        same!(format!("place of {holder}"), placed, owner.holdings.places.contains(holder));
+    }
+    for claim in &owner.holdings.claims {
+        let chain: Option<account::Reservation> = world.find(&address::reservation(&claim.lease));
+        let found = chain.map(|one| Claim {
+            lease: one.lease,
+            buyer: model.buyers.iter().position(|buyer| buyer.key == one.buyer).unwrap_or(usize::MAX),
+            claimed: Atoms(one.claimed),
+            shares: one.buyer_shares,
+            due: UnixTs(one.header.due_ts),
+            released: one.header.state == account::RELEASED,
+        });
+        same!("claim", found, Some(*claim));
     }
     for request in &owner.holdings.requests {
         let chain: Option<account::Unbonding> = world.find(&request.key);

@@ -37,7 +37,7 @@ pub fn build(model: &Model, job: usize, provider: usize, step: &SealedStep) -> O
             let price = if right { price } else { price.wrapping_add(1) };
             sealed::reveal(&keys, offer_number(offer), price, [salt; 32])
         }
-        SealedStep::Forfeit => sealed::forfeit(&keys, &model.insurance),
+        SealedStep::Forfeit => sealed::forfeit(&keys, &model.staking.insurance),
         SealedStep::Release => sealed::release(&keys),
     })
 }

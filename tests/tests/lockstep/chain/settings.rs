@@ -31,7 +31,7 @@ pub fn build_supplier(model: &Model, at: usize, by: By, step: &SupplierStep) -> 
         }
         SupplierStep::CancelPayout => provider::cancel_payout(&one.authority),
         SupplierStep::ApplyPayout { to } => {
-            return Some(provider::apply_payout(&one.record_key, &model.applied(at, to)));
+            return Some(provider::apply_payout(&one.record_key, &one.bond_key, &model.applied(at, to)));
         }
         SupplierStep::Benchmark { offer, value, hash } => {
             let node = model.signer(by, one.record.as_ref()?.node);

@@ -22,7 +22,6 @@ pub enum CareStep {
         by: By,
     },
     Collect,
-    Waive,
     DeclareUnreachable,
     /// `ahead` of the last checkpoint's number.
     Checkpoint {

@@ -73,6 +73,16 @@ pub enum PoolStep {
         to: To,
     },
     Distribute,
+    /// `at` chooses among the bond's claims; `signed`: the claimant signs.
+    PayClaim {
+        at: u8,
+        signed: bool,
+        to: To,
+    },
+    /// A holder's new stake, or the operator's.
+    Activate {
+        holder: Option<usize>,
+    },
     ClaimRevenue {
         holder: usize,
         signed: bool,

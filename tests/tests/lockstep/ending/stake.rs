@@ -50,6 +50,7 @@ pub fn take_out(
     for _ in 0..2 {
         step(model, &wait(UNBONDING_TIME.0))?;
         for provider in 0..PROVIDERS {
+            pay_claims(model, provider, step)?;
             withdraw_all(model, provider, step)?;
             ask_back(model, provider, step)?;
         }
@@ -62,6 +63,19 @@ pub fn take_out(
 
 fn holders(model: &Model, provider: usize) -> Vec<usize> {
     model.providers[provider].holdings.delegations.keys().copied().collect()
+}
+
+/// What buyers claim leaves whatever else is reserved.
+fn pay_claims(
+    model: &mut Model,
+    provider: usize,
+    step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>,
+) -> Result<(), String> {
+    for _ in 0..model.providers[provider].holdings.claims.len() {
+        let pay = PoolStep::PayClaim { at: 0, signed: false, to: 0 };
+        step(model, &Command::Pool { provider, step: pay })?;
+    }
+    Ok(())
 }
 
 fn withdraw_all(
@@ -115,6 +129,7 @@ fn close(
     for holder in holders(model, provider) {
         let claim = PoolStep::ClaimRevenue { holder, signed: false, to: 0 };
         step(model, &Command::Pool { provider, step: claim })?;
+        // Whose place is free already may be closed now that it was paid.
         step(model, &Command::Pool { provider, step: PoolStep::CloseDelegation { holder } })?;
     }
     step(model, &Command::Pool { provider, step: PoolStep::PayInsurance { fund: 0 } })?;

@@ -364,7 +364,7 @@ impl Model {
         let owner = &self.providers[provider];
         let (node, payout) = owner.record.map(|record| (record.node, record.payout)).unwrap_or_default();
         let own = [mark(&owner.authority), mark(&node), mark(&payout)];
-        let delegators = owner.holdings.marks.iter().map(|holder| mark(&self.holder(*holder)));
+        let delegators = owner.holdings.kin.iter().map(|holder| mark(&self.holder(*holder)));
         own.into_iter().chain(delegators).collect()
     }
 

@@ -29,7 +29,6 @@ impl Model {
             CareStep::Resolve { to } => self.resolve(job, lease, to),
             CareStep::Resume { by } => self.resume(job, lease, by),
             CareStep::Collect => self.collect(job, lease),
-            CareStep::Waive => self.waive(job, lease),
             CareStep::DeclareUnreachable => self.declare_unreachable(job, lease),
             CareStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
             CareStep::GiveNotice { by } => self.give_notice(job, lease, by),
@@ -125,38 +124,23 @@ impl Model {
 
     fn collect(&mut self, job: usize, lease: usize) -> Answer {
         let at = self.lease_at(job, lease).ok_or(GONE)?;
-        let (buyer, current) = self.let_alone(job, lease)?;
-        let (released, provider) = (current.released, current.provider);
-        self.purse(buyer)?;
-        // Its reservation is gone where its stake is free.
+        let (_, current) = self.let_alone(job, lease)?;
+        let (released, provider, key, stake) =
+            (current.released, current.provider, current.keys.lease, current.reservation);
+        // Its reservation is another's where its stake is free, or gone.
         require(!released, "market Unrelated")?;
-        let held = self.frozen.contains(&self.providers[provider].bond_vault);
-        require(!held, "market FrozenTokenAccount")?;
+        let part = self.operators_part(provider, &key, stake)?;
         let (_, current) = self.let_alone(job, lease)?;
         if current.rules.credit.is_zero() {
             return Ok(());
         }
-        let (open, stake) = (current.rules.credit, current.reservation);
-        let victim = current.rules.collect_credit(stake).market()?;
-        let parts = self.divert(buyer, provider, SlashSplit { victim, insurance: Atoms::ZERO })?;
-        self.noted.push(match (victim < open, parts.victim.is_zero()) {
-            (true, _) => "a credit was collected as far as the stake went",
-            (_, true) => "a credit went to insurance, past a frozen vault",
-            _ => "a credit was collected",
+        let open = current.rules.credit;
+        let victim = current.rules.collect_credit(part).market()?;
+        self.noted.push(match victim < open {
+            true => "a credit was claimed as far as the operator's part went",
+            false => "a credit was claimed",
         });
-        self.take_stake(job, at, &parts)
-    }
-
-    fn waive(&mut self, job: usize, lease: usize) -> Answer {
-        let (buyer, _) = self.let_alone(job, lease)?;
-        require(self.buyers[buyer].purse.is_none(), "market PurseOpen")?;
-        let (_, current) = self.let_alone(job, lease)?;
-        if current.rules.credit.is_zero() {
-            return Ok(());
-        }
-        current.rules.collect_credit(Atoms::ZERO).market()?;
-        self.noted.push("the credit of a closed purse was waived");
-        Ok(())
+        self.take_stake(job, at, &SlashSplit { victim, insurance: Atoms::ZERO })
     }
 
     fn declare_unreachable(&mut self, job: usize, lease: usize) -> Answer {

@@ -1,7 +1,7 @@
 //! The configurations of both programs.
 
 use gridlease_core::governance::{self, Parameters};
-use gridlease_core::timelock::{check_due, executable_from, slasher_from};
+use gridlease_core::timelock::{executable_from, slasher_from};
 use gridlease_core::{Bps, UnixTs};
 use solana_pubkey::Pubkey;
 
@@ -253,7 +253,7 @@ impl Model {
 
     fn execute_config(&mut self, other: Option<u8>) -> Answer {
         let (insurance, slashers, from) = self.staking.next.ok_or("staking NothingProposed")?;
-        check_due(UnixTs(from), self.now.ts).staking()?;
+        governance::check_execute(UnixTs(from), self.now.ts).staking()?;
         require(self.to_execute_staking(other) == insurance, "staking WrongInsurance")?;
         (self.staking.insurance, self.staking.slashers, self.staking.next) = (insurance, slashers, None);
         self.noted.push(if self.staking.names_market() { "slashers were set" } else { "the market lost its right" });

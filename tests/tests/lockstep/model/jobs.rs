@@ -2,6 +2,7 @@
 
 use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
+use gridlease_core::delegation;
 use gridlease_core::exclusion::Reporter;
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::LeaseState;
@@ -161,8 +162,9 @@ impl Model {
             reputation: record.history.standing,
             bond: provider.bond.map(|bond| bond.totals.bond()).transpose()?.unwrap_or_default(),
         };
-        let (max_duration, funds) = (posted.rules.terms.max_duration, posted.rules.reserved);
-        let wanted = Wanted { need: posted.need, max_duration, funds };
+        let terms = &posted.rules.terms;
+        let (max_duration, max_price, funds) = (terms.max_duration, terms.max_price, posted.rules.reserved);
+        let wanted = Wanted { need: posted.need, max_duration, max_price, funds };
         bidder.check(&wanted, price, until)
     }
 
@@ -252,6 +254,11 @@ impl Model {
         (provider, scene::offer_place(entry.offer))
     }
 
+    /// Did the provider's operator make stake leave at `since` or later?
+    fn stake_left(&self, provider: usize, since: UnixTs) -> bool {
+        self.providers[provider].bond.is_some_and(|bond| delegation::Stake::fell_since(bond.totals.fell, since))
+    }
+
     pub(super) fn award(&mut self, job: usize, given: usize) -> Answer {
         let now = self.now;
         let mut posted = self.posted(job)?.clone();
@@ -265,7 +272,7 @@ impl Model {
             return Ok(());
         }
         posted.rules.check_award(now).market()?;
-        let bids = posted.book.entries().len();
+        let (bids, began) = (posted.book.entries().len(), posted.rules.book_began());
         let mut dropped = 0;
         let mut winner = None;
         let mut faulted = Vec::new();
@@ -288,7 +295,7 @@ impl Model {
                     winner = Some((*entry, provider, offer, stake));
                     break;
                 }
-                Err(refusal) if refusal.own_doing() => faulted.push(provider),
+                Err(refusal) if refusal.own_doing(self.stake_left(provider, began)) => faulted.push(provider),
                 _ => {}
             }
             dropped += 1;

@@ -196,7 +196,7 @@ impl Model {
     /// What a fault costs the provider: its stake goes to the buyer and to insurance, its standing falls.
     pub(super) fn slash(&mut self, job: usize, at: usize, fault: Fault) -> Answer {
         let posted = self.jobs[job].as_ref().ok_or(GONE)?;
-        let (buyer, current) = (posted.buyer, &posted.leases[at]);
+        let current = &posted.leases[at];
         let sealed_bond = posted.rules.sealed_bond;
         let case = Case {
             fault,
@@ -205,51 +205,37 @@ impl Model {
             charged: current.rules.compensable(),
             sealed_bond,
         };
-        let (provider, parts) = (current.provider, slash_for(&case).market()?.at_most(current.reservation));
+        let provider = current.provider;
+        let part = self.operators_part(provider, &current.keys.lease, current.reservation)?;
+        let whole = slash_for(&case).market()?.at_most(current.reservation);
+        let parts = whole.out_of(part).market()?;
+        if parts != whole {
+            self.noted.push("a buyer claims no more than the operator's part");
+        }
         if fault == Fault::NoStart && !sealed_bond.is_zero() {
             self.noted.push("a failed start took the bond of the sealed bid that won");
         }
         self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_fault();
-        let parts = self.divert(buyer, provider, parts)?;
         self.take_stake(job, at, &parts)
     }
 
-    /// What of a slash goes where: all to insurance where nothing moves into the buyer's vault or out of the bond's, and no
-    /// more to the buyer than the operator has.
-    pub(super) fn divert(&mut self, buyer: usize, provider: usize, parts: SlashSplit) -> Result<SlashSplit, String> {
+    /// The operator's part of what is left of a lease's reservation.
+    pub(super) fn operators_part(&self, provider: usize, lease: &Pubkey, reservation: Atoms) -> Result<Atoms, String> {
         let owner = &self.providers[provider];
-        let totals = owner.bond.ok_or(GONE)?.totals;
-        let (to, from) = (self.buyers[buyer].vault, owner.bond_vault);
-        if self.frozen.contains(&to) || self.frozen.contains(&from) {
-            return parts.out_of(Atoms::ZERO).market();
-        }
-        let diverted = parts.out_of(totals.own.add(totals.exit.assets).market()?).market()?;
-        if diverted != parts {
-            self.noted.push("a buyer was paid no more than the operator had");
-        }
-        Ok(diverted)
+        let claimed = owner.holdings.claim(lease).map_or(Atoms::ZERO, |claim| claim.claimed);
+        owner.bond.ok_or(GONE)?.totals.operators_part_down(reservation, claimed).market()
     }
 
     /// Takes what a fault or downtime costs out of the stake behind a lease.
     pub(super) fn take_stake(&mut self, job: usize, at: usize, parts: &SlashSplit) -> Answer {
         let posted = self.jobs[job].as_ref().ok_or(GONE)?;
-        let (buyer, provider, reservation) = (posted.buyer, posted.leases[at].provider, posted.leases[at].reservation);
+        let (buyer, one) = (posted.buyer, &posted.leases[at]);
+        let (provider, reservation, lease) = (one.provider, one.reservation, one.keys.lease);
         if parts.total().market()?.is_zero() {
             return Ok(());
         }
-        self.compensate(buyer, parts.victim)?;
-        let left = self.slash_stake(provider, reservation, parts, self.buyers[buyer].vault)?;
+        let left = self.slash_stake(provider, Some((lease, buyer)), reservation, parts)?;
         self.jobs[job].as_mut().ok_or(GONE)?.leases[at].reservation = left;
-        Ok(())
-    }
-
-    /// What comes into a purse's vault out of stake.
-    pub(super) fn compensate(&mut self, buyer: usize, victim: Atoms) -> Answer {
-        if !victim.is_zero() {
-            let purse = self.purse(buyer)?;
-            purse.amounts.deposit(victim).market()?;
-            purse.compensated += victim.0;
-        }
         Ok(())
     }
 
@@ -303,7 +289,16 @@ impl Model {
             offer.free += 1;
         }
         if releases {
-            offer.lamports += over.reservation_lamports;
+            match provider.holdings.claims.iter_mut().find(|claim| claim.lease == over.keys.lease) {
+                // It stays until the claim is paid; its rent is the authority's then.
+                Some(claim) if claim.shares > 0 => claim.released = true,
+                claimed => {
+                    offer.lamports += over.reservation_lamports;
+                    if let Some(lease) = claimed.map(|claim| claim.lease) {
+                        provider.holdings.claims.retain(|claim| claim.lease != lease);
+                    }
+                }
+            }
             let bond = provider.bond.as_mut().ok_or(GONE)?;
             bond.leases -= 1;
             bond.totals.release(stake).staking()?;

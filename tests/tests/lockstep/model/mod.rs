@@ -19,8 +19,8 @@ mod tips;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::book::Book;
-use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::exclusion::Reporter;
+use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
 use gridlease_core::requirement::Requirement;
@@ -71,7 +71,6 @@ pub struct Pouch {
     pub paid: u64,
     pub fees: u64,
     pub forfeits: u64,
-    pub compensated: u64,
     pub last_job: u64,
     pub open_jobs: u32,
     /// Who else may post; the zero key: nobody.
@@ -107,7 +106,8 @@ pub struct Record {
     pub payout: Pubkey,
     /// The payout account that is proposed; the zero key: none.
     pub pending: Pubkey,
-    pub pending_due: u64,
+    /// When it was proposed.
+    pub pending_since: u64,
 }
 
 /// An offer.

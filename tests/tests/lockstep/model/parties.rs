@@ -91,8 +91,9 @@ impl Model {
         require(self.providers[provider].bond.is_some(), GONE_IN_STAKING)?;
         require(signer == authority, "staking WrongAuthority")?;
         self.share_out(provider)?;
+        let now = self.now.ts;
         let stake = self.stake(provider)?;
-        stake.totals.add(Atoms(amount)).staking()?;
+        stake.totals.add(Atoms(amount), now).staking()?;
         stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
@@ -113,7 +114,7 @@ impl Model {
             leases: 0,
             payout: provider.payout,
             pending: Pubkey::default(),
-            pending_due: 0,
+            pending_since: 0,
         });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Bonds: whose stake is in them, what of it is on its way out, and what it earns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::delegation::{self, Left, check_matured, check_minimum, check_place, matures};
 use gridlease_core::limits::MAX_REQUESTS;
@@ -27,6 +27,8 @@ pub struct Stake {
     pub slashed: u64,
     pub added: u64,
     pub withdrawn: u64,
+    /// Paid to claims.
+    pub claimed: u64,
     /// Slashed for the insurance fund and still in the vault.
     pub insurance_owed: u64,
     pub leases: u32,
@@ -59,8 +61,12 @@ pub struct Holdings {
     pub revenue: Pubkey,
     /// By holder.
     pub delegations: BTreeMap<usize, Holding>,
-    /// The holders in the order of the bond's marks.
-    pub marks: Vec<usize>,
+    /// The holders that have a place.
+    pub places: Vec<usize>,
+    /// Those of them whose delegation was large enough to make kin at its last step.
+    pub kin: BTreeSet<usize>,
+    /// What is claimed out of which lease's reservation, and what was.
+    pub claims: Vec<Claim>,
     /// Open requests.
     pub requests: Vec<Request>,
 }
@@ -69,7 +75,24 @@ impl Holdings {
     /// Of a bond that nobody has a part of.
     pub fn new(bond: &Pubkey) -> Self {
         let revenue = address::bond_revenue(bond);
-        Self { revenue, delegations: BTreeMap::new(), marks: Vec::new(), requests: Vec::new() }
+        Self {
+            revenue,
+            delegations: BTreeMap::new(),
+            places: Vec::new(),
+            kin: BTreeSet::new(),
+            claims: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// What is claimed out of a lease's reservation.
+    pub fn claim(&self, lease: &Pubkey) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.lease == *lease)
+    }
+
+    /// The place of claim number `at`.
+    pub fn claim_at(&self, at: u8) -> Option<usize> {
+        usize::from(at).checked_rem(self.claims.len())
     }
 
     /// Request number `at` of those of an owner (`None`: the operator).
@@ -93,11 +116,25 @@ pub struct Holding {
 impl Holding {
     /// Books what its shares earned.
     fn settle(&mut self, revenue: &Revenue) -> Answer {
-        let earned = revenue.earned_down(self.rules.shares, self.entry).staking()?;
+        let earned = revenue.earned_down(self.rules.earning(), self.entry).staking()?;
         self.owed = Atoms(self.owed).add(earned).staking()?.0;
         self.entry = revenue.per_share;
         Ok(())
     }
+}
+
+/// What is claimed out of a lease's reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub lease: Pubkey,
+    pub buyer: usize,
+    /// Ever claimed out of it.
+    pub claimed: Atoms,
+    /// What of it was not paid, as shares.
+    pub shares: u64,
+    pub due: UnixTs,
+    /// The lease was closed: the reservation stays for this alone.
+    pub released: bool,
 }
 
 /// An open request to unbond.
@@ -173,23 +210,46 @@ impl Model {
         Ok(())
     }
 
-    /// Slashes a lease's reservation of stake; returns what is left of it.
+    /// Slashes a reservation of stake, that of a lease of a buyer or of a sealed bid; returns what is left of it.
     pub(super) fn slash_stake(
         &mut self,
         provider: usize,
+        lease: Option<(Pubkey, usize)>,
         reservation: Atoms,
         parts: &SlashSplit,
-        victim: Pubkey,
     ) -> Result<Atoms, String> {
-        require(self.staking.names_market(), "staking UnknownSlasher")?;
-        require(self.staking.insurance == self.insurance, "staking WrongInsurance")?;
-        let total = parts.total().staking()?;
+        let (now, insurance) = (self.now.ts, self.staking.insurance);
         let vault = self.providers[provider].bond_vault;
         let held = self.frozen.contains(&vault);
-        let owed = if held || self.frozen.contains(&self.insurance) { parts.insurance } else { Atoms::ZERO };
+        let owed = if held || self.frozen.contains(&insurance) { parts.insurance } else { Atoms::ZERO };
+        let mut left = reservation;
+        if let (Some((lease, buyer)), false) = (lease, parts.victim.is_zero()) {
+            let owner = &mut self.providers[provider];
+            let stake = owner.bond.as_mut().ok_or(GONE_IN_STAKING)?;
+            let known = owner.holdings.claims.iter_mut().find(|claim| claim.lease == lease);
+            let before = known.as_ref().map_or(Atoms::ZERO, |claim| claim.claimed);
+            let got = stake.totals.claim(reservation, before, parts.victim).staking()?;
+            require(got.amount == parts.victim, "staking SlashAboveReservation")?;
+            left = got.left;
+            let due = matures(now).staking()?;
+            match known {
+                Some(claim) => {
+                    claim.claimed = claim.claimed.add(got.amount).staking()?;
+                    (claim.shares, claim.due) = (claim.shares + got.shares, due);
+                }
+                None => {
+                    let (claimed, shares) = (got.amount, got.shares);
+                    owner.holdings.claims.push(Claim { lease, buyer, claimed, shares, due, released: false });
+                }
+            }
+            self.noted.push("a buyer claims stake");
+        }
+        if parts.insurance.is_zero() {
+            return Ok(left);
+        }
         let stake = self.stake(provider)?;
-        let borne = stake.totals.slash(reservation, total).staking()?;
-        stake.slashed += total.0;
+        let borne = stake.totals.slash(left, parts.insurance).staking()?;
+        stake.slashed += parts.insurance.0;
         stake.insurance_owed += owed.0;
         let leaving = stake.totals.exit.shares > 0;
         if !borne.delegators.is_zero() {
@@ -200,10 +260,73 @@ impl Model {
         if held {
             self.noted.push("a slash of a frozen bond is owed to insurance");
         }
-        self.pay_out(vault, victim, parts.victim)?;
         // What a frozen insurance account cannot take, or a frozen vault cannot give, stays in the bond's vault.
-        self.pay_out(vault, self.insurance, parts.insurance.sub(owed).staking()?)?;
+        self.pay_out(vault, insurance, parts.insurance.sub(owed).staking()?)?;
         Ok(borne.left)
+    }
+
+    /// Notes whether a holder that has a place makes the bond kin to others.
+    fn mark(&mut self, provider: usize, holder: usize) {
+        let owner = &mut self.providers[provider];
+        let least = owner.bond.and_then(|stake| stake.pool).map_or(0, |pool| pool.least);
+        let holdings = &mut owner.holdings;
+        let placed = holdings.places.contains(&holder);
+        let kin = holdings.delegations.get(&holder).is_some_and(|holding| holding.rules.makes_kin(Atoms(least)));
+        if placed && kin {
+            holdings.kin.insert(holder);
+        } else {
+            holdings.kin.remove(&holder);
+        }
+    }
+
+    /// Pays claim `at` of a bond's.
+    fn pay_claim(&mut self, provider: usize, at: u8, signed: bool, to: To) -> Answer {
+        let now = self.now.ts;
+        let place = self.providers[provider].holdings.claim_at(at).ok_or(GONE_IN_STAKING)?;
+        let mut stake = *self.stake(provider)?;
+        let claim = self.providers[provider].holdings.claims[place];
+        let wallet = self.buyers[claim.buyer].wallet;
+        let destination = self.account(provider, to, wallet).ok_or(NO_ACCOUNT)?;
+        let named = destination == wallet || signed;
+        require(named && !self.is_vault(provider, destination), "staking WrongDestination")?;
+        if claim.shares == 0 {
+            return Err(RuleError::NothingToClaim).staking();
+        }
+        check_matured(&stake.totals.claims, claim.shares, claim.due, now).staking()?;
+        let amount = stake.totals.pay_claim(claim.shares).staking()?;
+        stake.claimed += amount.0;
+        self.providers[provider].bond = Some(stake);
+        self.noted.push(if amount.is_zero() { "a claim was slashed to nothing" } else { "a claim was paid" });
+        if claim.released {
+            self.closed.push(address::reservation(&claim.lease));
+            self.providers[provider].holdings.claims.remove(place);
+        } else {
+            self.providers[provider].holdings.claims[place].shares = 0;
+        }
+        self.pay_out(self.providers[provider].bond_vault, destination, amount)
+    }
+
+    /// New stake becomes active: a holder's, or the operator's.
+    fn activate(&mut self, provider: usize, holder: Option<usize>) -> Answer {
+        let now = self.now.ts;
+        if let Some(holder) = holder {
+            self.both(provider, holder)?;
+        }
+        self.share_out(provider)?;
+        let Some(holder) = holder else {
+            let amount = self.stake(provider)?.totals.activate(now).staking()?;
+            self.noted.push(if amount.is_zero() { "no stake waited" } else { "an operator's stake became active" });
+            return Ok(());
+        };
+        let (mut stake, mut holding) = self.both(provider, holder)?;
+        if let Some(pool) = &stake.pool {
+            holding.settle(&pool.revenue)?;
+        }
+        let shares = holding.rules.activate(&mut stake.totals, now).staking()?;
+        self.noted.push(if shares == 0 { "no stake waited" } else { "a delegator's stake became active" });
+        self.put_both(provider, holder, stake, holding);
+        self.mark(provider, holder);
+        Ok(())
     }
 
     pub(super) fn pool(&mut self, provider: usize, step: &PoolStep) -> Answer {
@@ -233,6 +356,8 @@ impl Model {
             PoolStep::Close { by, to, with_revenue } => self.close_bond(provider, by, to, with_revenue),
             PoolStep::PayInsurance { fund } => self.pay_insurance(provider, fund),
             PoolStep::Sweep { by, to } => self.sweep_stake(provider, by, to),
+            PoolStep::PayClaim { at, signed, to } => self.pay_claim(provider, at, signed, to),
+            PoolStep::Activate { holder } => self.activate(provider, holder),
         }
     }
 
@@ -290,8 +415,6 @@ impl Model {
         require(!self.is_vault(provider, destination), "staking WrongDestination")?;
         let bond = self.providers[provider].bond_key;
         let holdings = &mut self.providers[provider].holdings;
-        check_place(u8::try_from(holdings.marks.len()).unwrap_or(u8::MAX)).staking()?;
-        holdings.marks.push(holder);
         let holding = Holding {
             key: address::delegation(&bond, &delegator),
             rules: delegation::Delegation::default(),
@@ -318,12 +441,18 @@ impl Model {
         let (mut stake, mut holding) = self.both(provider, holder)?;
         let pool = stake.pool.ok_or("staking PoolClosed")?;
         holding.settle(&pool.revenue)?;
-        let issued = holding.rules.add(&mut stake.totals, Atoms(amount), Atoms(pool.least)).staking()?;
+        let issued = holding.rules.add(&mut stake.totals, Atoms(amount), Atoms(pool.least), self.now.ts).staking()?;
         stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         if issued != amount {
             self.noted.push("shares were given after a slash");
         }
+        let places = &mut self.providers[provider].holdings.places;
+        if !places.contains(&holder) {
+            check_place(u8::try_from(places.len()).unwrap_or(u8::MAX)).staking()?;
+            places.push(holder);
+        }
         self.put_both(provider, holder, stake, holding);
+        self.mark(provider, holder);
         self.transfer(self.wallet(holder), self.providers[provider].bond_vault, amount, true)
     }
 
@@ -362,7 +491,7 @@ impl Model {
         self.share_out(provider)?;
         let bond = self.providers[provider].bond_key;
         let stake = self.stake(provider)?;
-        let shares = stake.totals.unbond(Atoms(amount)).staking()?;
+        let shares = stake.totals.unbond(Atoms(amount), now).staking()?;
         stake.requests += 1;
         stake.next_number += 1;
         let key = address::unbonding(&bond, &authority, number);
@@ -390,9 +519,10 @@ impl Model {
         self.share_out(provider)?;
         let (mut stake, mut holding) = self.both(provider, holder)?;
         holding.settle(&stake.pool.ok_or("staking PoolClosed")?.revenue)?;
-        let shares = holding.rules.request(&mut stake.totals, Atoms(amount), !own).staking()?;
+        let shares = holding.rules.request(&mut stake.totals, Atoms(amount), !own, now).staking()?;
         holding.next_number += 1;
         self.put_both(provider, holder, stake, holding);
+        self.mark(provider, holder);
         let key = address::unbonding(&bond, &delegator, number);
         let request = Request { key, owner: Some(holder), number, shares, matures, destination, rent_to: signer };
         self.providers[provider].holdings.requests.push(request);
@@ -472,14 +602,20 @@ impl Model {
 
     fn close_delegation(&mut self, provider: usize, holder: usize) -> Answer {
         let (_, holding) = self.both(provider, holder)?;
-        let empty = holding.rules == delegation::Delegation::default() && holding.owed == 0;
-        require(empty, "staking NotEmpty")?;
         let holdings = &mut self.providers[provider].holdings;
-        holdings.delegations.remove(&holder);
-        // The last mark takes the place of the one that goes.
-        let at = holdings.marks.iter().position(|mark| *mark == holder).ok_or("a delegator has no mark")?;
-        holdings.marks.swap_remove(at);
-        self.closed.push(holding.key);
+        let place = holdings.places.iter().position(|known| *known == holder);
+        let may = !holding.rules.holds_place() && (place.is_some() || holding.owed == 0);
+        require(may, "staking NotEmpty")?;
+        if let Some(place) = place {
+            holdings.places.swap_remove(place);
+            holdings.kin.remove(&holder);
+        }
+        if holding.owed == 0 {
+            holdings.delegations.remove(&holder);
+            self.closed.push(holding.key);
+        } else {
+            self.noted.push("a place was freed whose delegator is still owed revenue");
+        }
         Ok(())
     }
 
@@ -492,8 +628,10 @@ impl Model {
         let destination = self.named(provider, to)?;
         require(!self.is_vault(provider, destination), "staking WrongDestination")?;
         let owner = &self.providers[provider];
-        let alone = owner.holdings.marks.is_empty() && owner.holdings.requests.is_empty();
-        let idle = stake.totals == delegation::Stake::default() && stake.leases == 0 && stake.insurance_owed == 0;
+        let alone = owner.holdings.delegations.is_empty() && owner.holdings.requests.is_empty();
+        let totals = &stake.totals;
+        let bare = totals.amount().staking()?.is_zero() && totals.claims.shares == 0 && totals.delegated.shares == 0;
+        let idle = bare && stake.leases == 0 && stake.insurance_owed == 0;
         require(alone && idle, "staking NotEmpty")?;
         let (bond, vault, revenue) = (owner.bond_key, owner.bond_vault, owner.holdings.revenue);
         let mut rest = false;

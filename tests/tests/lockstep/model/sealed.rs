@@ -138,18 +138,13 @@ impl Model {
             Fate::Release => return Err("market WrongFate".to_owned()),
             Fate::Wait | Fate::Reveal => return Err("market RevealOpen".to_owned()),
         }
-        let parts = self.divert(posted.buyer, provider, forfeit(bid.amount).market()?)?;
-        self.noted.push(match parts.victim.is_zero() {
-            true => "a forfeited bond went to insurance, past a frozen vault",
-            false => "a forfeited bond was shared",
-        });
+        let parts = forfeit(bid.amount);
+        self.noted.push("a forfeited bond went to insurance");
         let mut rules = posted.rules;
         rules.on_unsealed(bid.round);
         posted.set_rules(&rules, now);
-        let buyer = posted.buyer;
         self.jobs[job] = Some(posted);
-        self.compensate(buyer, parts.victim)?;
-        let left = self.slash_stake(provider, bid.amount, &parts, self.buyers[buyer].vault)?;
+        let left = self.slash_stake(provider, None, bid.amount, &parts)?;
         self.tip(bid.lamports, self.rents.commitment, bid.round);
         self.unbind(provider, left)
     }

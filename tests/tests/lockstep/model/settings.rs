@@ -105,9 +105,9 @@ impl Model {
         self.by_authority(provider, by)?;
         let (account, now) = (self.payees[to % self.payees.len()], self.now.ts);
         require(!self.frozen.contains(&account), "market FrozenTokenAccount")?;
-        let due = payout::due(now).market()?;
+        payout::due(now, false).market()?;
         let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
-        (record.pending, record.pending_due) = (account, due.0);
+        (record.pending, record.pending_since) = (account, now.0);
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Model {
         self.by_authority(provider, by)?;
         let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
         require(record.pending != Pubkey::default(), "market NoPendingPayout")?;
-        (record.pending, record.pending_due) = (Pubkey::default(), 0);
+        (record.pending, record.pending_since) = (Pubkey::default(), 0);
         Ok(())
     }
 
@@ -123,16 +123,17 @@ impl Model {
         let now = self.now.ts;
         let account = self.applied(provider, to);
         let frozen = self.frozen.contains(&account);
+        let delegators = !self.providers[provider].holdings.places.is_empty();
         let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
         if record.pending == Pubkey::default() {
             self.noted.push("no payout account was proposed");
             return Ok(());
         }
         require(record.pending == account, "market WrongTokenAccount")?;
-        payout::check_apply(UnixTs(record.pending_due), now).market()?;
+        payout::check_apply(UnixTs(record.pending_since), delegators, now).market()?;
         require(!frozen, "market FrozenTokenAccount")?;
         record.payout = account;
-        (record.pending, record.pending_due) = (Pubkey::default(), 0);
+        (record.pending, record.pending_since) = (Pubkey::default(), 0);
         self.noted.push("a payout account took effect");
         Ok(())
     }

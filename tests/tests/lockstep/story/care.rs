@@ -25,13 +25,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         return Some(command);
     }
     if !one.rules.credit.is_zero() && random.once_in(3) {
-        let buyer = &model.buyers[posted.buyer];
-        let gone = buyer.purse.is_none();
-        if random.once_in(3) && !gone && !model.frozen.contains(&buyer.vault) {
-            let place = model.freezable.iter().position(|key| *key == buyer.vault)?;
-            return Some(Command::Freeze { place, frozen: true });
-        }
-        return Some(Command::Care { job, lease, step: if gone { CareStep::Waive } else { CareStep::Collect } });
+        return Some(Command::Care { job, lease, step: CareStep::Collect });
     }
     let now = model.now;
     let step = match one.rules.state {
@@ -138,10 +132,9 @@ pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
         2 => CareStep::Resolve { to: by },
         3 => CareStep::Resume { by },
         4 => CareStep::Collect,
-        5 => CareStep::Waive,
-        6 => CareStep::DeclareUnreachable,
-        7 => CareStep::Checkpoint { by, ahead: random.small(4) as i8 - 1, bytes: random.amount(40) },
-        8 => CareStep::GiveNotice { by },
+        5 => CareStep::DeclareUnreachable,
+        6 => CareStep::Checkpoint { by, ahead: random.small(4) as i8 - 1, bytes: random.amount(40) },
+        7 => CareStep::GiveNotice { by },
         _ => CareStep::Reject { by },
     };
     Command::Care { job, lease, step }

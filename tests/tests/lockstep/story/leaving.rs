@@ -53,9 +53,9 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
     let one = &model.buyers[buyer];
     let jobs = (0..JOBS).filter(|job| job % BUYERS == buyer);
     let Some(purse) = one.purse else {
-        // Nobody is credited any more.
+        // What it is credited it claims all the same.
         return jobs.flat_map(|job| leases_of(model, job)).find_map(|(job, lease, over)| {
-            (!over.rules.credit.is_zero()).then_some(Command::Care { job, lease, step: CareStep::Waive })
+            (!over.rules.credit.is_zero()).then_some(Command::Care { job, lease, step: CareStep::Collect })
         });
     };
     // An empty vault may be frozen; anything else must be able to move.

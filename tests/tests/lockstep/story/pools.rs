@@ -3,9 +3,10 @@
 use crate::command::Command;
 use crate::command::pools::{PoolStep, PoolTerms, To};
 use crate::model::Model;
-use crate::model::pools::{Holdings, Stake};
+use crate::model::pools::{Claim, Holdings, Stake};
 use crate::random::Random;
 use crate::scene::{BUYERS, PROVIDERS};
+use gridlease_core::delegation::Delegation;
 
 use super::{by, is_small, person, somebody};
 
@@ -84,6 +85,22 @@ fn of_bond(random: &mut Random, model: &Model, provider: usize, bond: &Stake, ho
         return match request.owner {
             Some(holder) => PoolStep::WithdrawDelegation { holder, at, signed, to },
             None => PoolStep::WithdrawStake { at, signed, to },
+        };
+    }
+    let due = |claim: &&Claim| claim.shares > 0 && claim.due <= now;
+    if let Some(place) = holdings.claims.iter().position(|claim| due(&claim)).filter(|_| random.once_in(2)) {
+        return PoolStep::PayClaim { at: place as u8, signed: random.once_in(3), to: to(random) };
+    }
+    let waits = |rules: &Delegation| rules.pending > 0 && rules.active_from <= now;
+    let ripe = holdings.delegations.iter().find(|(_, holding)| waits(&holding.rules)).map(|(holder, _)| *holder);
+    if ripe.is_some() && random.once_in(2) {
+        return PoolStep::Activate { holder: ripe };
+    }
+    if random.once_in(25) {
+        let holder = random.once_in(2).then(|| delegator(random, holdings));
+        return match holdings.claims.is_empty() || random.once_in(2) {
+            true => PoolStep::Activate { holder },
+            false => PoolStep::PayClaim { at: random.small(8), signed: random.once_in(2), to: to(random) },
         };
     }
     if bond.insurance_owed > 0 && random.once_in(3) {

@@ -50,7 +50,8 @@ pub fn choose(random: &mut Random, model: &Model, job: usize) -> Command {
                 }
                 _ => {}
             }
-            terms.reveal_s = if random.once_in(20) { random.pick(&[0, 5, 3_601]) } else { 6 + random.below(60) as u32 };
+            terms.reveal_s =
+                if random.once_in(20) { random.pick(&[0, 59, 3_601]) } else { 60 + random.below(60) as u32 };
             Command::PostJob { job, by: who, terms }
         }
         3 | 4 => instant(random, model, job, who, terms),

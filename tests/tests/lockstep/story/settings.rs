@@ -1,11 +1,12 @@
 //! What is chosen for purses and records beside money, jobs, stake and offers.
 
+use gridlease_core::{UnixTs, payout};
 use solana_pubkey::Pubkey;
 
 use super::{by, somebody};
 use crate::command::Command;
 use crate::command::parties::{BuyerStep, SupplierStep};
-use crate::model::{Model, OFFERS};
+use crate::model::{Model, OFFERS, Record};
 use crate::random::Random;
 
 /// A step of a purse that is open.
@@ -40,14 +41,20 @@ pub fn any_of_buyer(random: &mut Random) -> BuyerStep {
     }
 }
 
+/// When the payout account that was proposed may take effect.
+fn due(model: &Model, provider: usize, record: &Record) -> u64 {
+    let delegators = !model.providers[provider].holdings.places.is_empty();
+    payout::due(UnixTs(record.pending_since), delegators).map_or(u64::MAX, |due| due.0)
+}
+
 /// A step of a record that is there.
 pub fn of_supplier(random: &mut Random, model: &Model, provider: usize) -> Command {
     let record = model.providers[provider].record;
     let pending = record.filter(|record| record.pending != Pubkey::default());
     let step = match (pending, random.below(12)) {
         // To the time at which it may take effect, or a second before or after.
-        (Some(record), 0..=2) if record.pending_due > model.now.ts.0 => {
-            let seconds = (record.pending_due + random.below(3)).saturating_sub(model.now.ts.0 + 1);
+        (Some(record), 0..=2) if due(model, provider, &record) > model.now.ts.0 => {
+            let seconds = (due(model, provider, &record) + random.below(3)).saturating_sub(model.now.ts.0 + 1);
             return Command::Clock { slots: seconds * 2, seconds: seconds as i64 };
         }
         (Some(_), 0..=3) => SupplierStep::ApplyPayout { to: random.once_in(6).then(|| random.index(20)) },

@@ -52,7 +52,7 @@ fn a_payout_account_takes_effect_at_its_second() {
         let (owner, new) = (w.provider(|_| {}), w.foreign_account());
         w.ok(&[provider::propose_payout(&owner.authority.pubkey(), &new)], &[&owner.authority]);
         Due {
-            instruction: provider::apply_payout(&owner.record, &new),
+            instruction: provider::apply_payout(&owner.record, &owner.bond, &new),
             signers: vec![],
             at: w.now().ts.0 + PAYOUT_DELAY.0,
         }
@@ -112,7 +112,7 @@ fn a_change_of_the_staking_program_is_executed_from_its_second_on() {
 fn a_sealed_bid_is_committed_until_the_second_before_the_close_and_revealed_from_it_on() {
     let commit = |w: &mut World| {
         let (buyer, owner) = (w.buyer(20 * USDC), w.provider(|_| {}));
-        let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+        let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
         let hash = sealed::hash(&job, &owner.bidder(), 1_000_000, &[42; 32]);
         let instruction = sealed::commit(&owner.node.pubkey(), &job, &owner.bidder(), hash);
         Due { instruction, signers: by(&owner.node), at: w.now().ts.0 + 20 }

@@ -33,8 +33,7 @@ const SHARED: &[(&str, &str)] = &[
     ("market::abandon", "credits the insurance account with a slash"),
     ("market::declare_unreachable", "credits the insurance account with a slash"),
     ("market::forfeit_bid", "credits the insurance account with a slash"),
-    ("market::collect_credit", "names the insurance account, which gets what a frozen vault cannot take"),
-    ("market::waive_credit", "after the buyer closed its purse; writes the lease alone"),
+    ("market::collect_credit", "names the insurance account, as every slash does"),
     ("market::redirect_payout", "writes the lease alone, and only where its payout account is frozen"),
     ("market::migrate_purse", "once for an account of the first edition"),
     ("market::migrate_provider", "once for an account of the first edition"),
@@ -106,7 +105,7 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     go(w, provider::cancel_payout(&cold));
     go(w, provider::propose_payout(&cold, &payout));
     w.pass(48 * 3_600);
-    go(w, provider::apply_payout(&record, &payout));
+    go(w, provider::apply_payout(&record, &address::bond(&cold), &payout));
     let claims = w.claims_of(&owner.offer);
     go(w, provider::release_gpus(&hot, &record, 1, &claims[0], &claims[1..]));
     go(w, provider::withdraw_offer(&hot, &record, 1, &hot));
@@ -134,8 +133,8 @@ type Go<'a> = dyn FnMut(&mut World, Instruction) + 'a;
 
 fn pools(w: &mut World, owner: &Provider, go: &mut Go) {
     let (cold, mint) = (owner.authority.pubkey(), w.mint);
-    go(w, stake::open_pool(&cold, &mint, &owner.payout, 0, USDC));
-    go(w, stake::change_pool(&cold, &owner.payout, 100, USDC));
+    go(w, stake::open_pool(&cold, &mint, &owner.payout, 0, USDC, USDC));
+    go(w, stake::change_pool(&cold, &owner.payout, 100, USDC, USDC));
     let (backer, wallet) = w.wallet(20 * USDC);
     let who = backer.pubkey();
     go(w, stake::open_delegation(&who, &owner.bond, &wallet, &wallet, 5 * USDC));
@@ -223,7 +222,7 @@ fn other_ways(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) {
         go(w, job::close(&posted, &buyer.purse, &key));
     }
     for revealed in [true, false] {
-        let (post, posted) = w.post(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+        let (post, posted) = w.post(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
         go(w, post);
         let hash = sealed::hash(&posted, &owner.bidder(), 1_000_000, &[42; 32]);
         go(w, sealed::commit(&hot, &posted, &owner.bidder(), hash));

@@ -154,7 +154,7 @@ fn a_sealed_bid_that_is_let_go_and_revived_frees_its_bond_once() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let owner = w.provider(|_| {});
-    let posted = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let posted = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let hash = sealed::hash(&posted, &owner.bidder(), 1_000_000, &[42; 32]);
     let commit = sealed::commit(&owner.node.pubkey(), &posted, &owner.bidder(), hash);
     w.ok(&[commit.clone()], &[&owner.node]);

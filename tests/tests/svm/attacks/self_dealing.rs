@@ -48,6 +48,7 @@ impl Hand {
             + w.tokens(&self.owner.payout)
             + bond.own
             + bond.exit_assets
+            + bond.claims_assets
     }
 
     fn lease(&self, w: &mut World, edit: impl FnOnce(&mut JobArgs)) -> LeaseKeys {
@@ -80,12 +81,10 @@ fn an_operator_that_rents_from_itself_and_goes_down_gets_nothing_of_its_delegato
     w.finish(&hand.owner, &keys, EndReason::Completed);
     hand.wind_up(&mut w, &keys);
     let bond: Bond = w.read(&hand.owner.bond);
-    assert_eq!(bond.own, 0, "its own stake is lost first");
-    assert!(bond.delegated_assets < 80 * USDC, "its delegators chose it, and lose with it");
+    assert_eq!(bond.delegated_assets, 80 * USDC, "nothing of its delegators' is lost");
+    assert_eq!(bond.own + bond.claims_assets, 20 * USDC, "its own it has back a week later, as by unbonding it");
     let after = hand.wealth(&w);
     assert!(after < before, "it had {before} and has {after}");
-    let lost = 100 * USDC - bond.own - bond.delegated_assets;
-    assert_eq!(w.tokens(&w.insurance), lost - w.read::<Purse>(&hand.buyer.purse).compensated);
 }
 
 #[test]
@@ -133,14 +132,14 @@ fn no_staged_fault_makes_whoever_stages_it_richer() {
         }),
         ("keeps its sealed bid back", |w, hand| {
             let job = w.job(&hand.buyer, |args| {
-                (args.mode, args.window_s, args.reveal_s) = (2, 20, 15);
+                (args.mode, args.window_s, args.reveal_s) = (2, 20, 60);
                 (args.max_duration_s, args.attempts) = (72 * 3_600, 1);
             });
             let bidder = hand.owner.bidder();
             let hash = sealed::hash(&job, &bidder, 1_800_000, &[42; 32]);
             w.ok(&[sealed::commit(&hand.owner.node.pubkey(), &job, &bidder, hash)], &[&hand.owner.node]);
             let keys = SealedKeys::from(&w.read::<Commitment>(&address::commitment(&job, &hand.owner.record)));
-            w.pass(36);
+            w.pass(81);
             w.ok(&[sealed::forfeit(&keys, &w.insurance)], &[]);
         }),
     ];
@@ -171,8 +170,9 @@ fn an_honest_buyer_is_made_good_out_of_the_operator_s_stake_and_no_further() {
         w.resume(&hand.owner, &keys);
         // Nine hours of downtime, twice over: 32.4 USDC.
         w.ok(&[care::collect_credit(&keys, &w.insurance)], &[]);
-        let compensated = w.read::<Purse>(&buyer.purse).compensated;
-        assert_eq!(compensated, 32_400_000.min(own));
-        assert_eq!(w.tokens(&w.insurance), 32_400_000 - compensated, "the rest is insurance");
+        let claimed = w.claimed(&keys.lease);
+        // Of 86.4 USDC that stand behind the lease, as much as the operator has of the bond's 100.
+        assert_eq!(claimed, 32_400_000.min(864 * own / 1_000));
+        assert_eq!(w.read::<Bond>(&hand.owner.bond).delegated_assets, delegated, "and nobody pays the rest");
     }
 }

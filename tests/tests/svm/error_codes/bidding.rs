@@ -175,7 +175,7 @@ fn no_rent() -> String {
 /// A sealed auction with one bid in it.
 fn committed(w: &mut World) -> (Buyer, Provider, Pubkey, SealedKeys) {
     let (buyer, owner) = (w.buyer(10 * USDC), w.provider(|_| {}));
-    let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 15));
+    let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
     let hash = sealed::hash(&job, &owner.bidder(), 900_000, &[42; 32]);
     w.ok(&[sealed::commit(&owner.node.pubkey(), &job, &owner.bidder(), hash)], &[&owner.node]);
     let keys = SealedKeys::from(&w.read::<Commitment>(&address::commitment(&job, &owner.record)));
@@ -192,13 +192,13 @@ fn reveal_open() -> String {
 fn reveal_closed() -> String {
     let mut w = World::new();
     let (_, _, _, keys) = committed(&mut w);
-    w.pass(35);
+    w.pass(80);
     w.refuse(sealed::reveal(&keys, 1, 900_000, [42; 32]), &[])
 }
 
 fn wrong_fate() -> String {
     let mut w = World::new();
     let (_, _, _, keys) = committed(&mut w);
-    w.pass(35);
+    w.pass(80);
     w.refuse(sealed::release(&keys), &[])
 }

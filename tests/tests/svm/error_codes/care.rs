@@ -12,7 +12,6 @@ use super::{Scenario, play};
 
 pub const ALL: &[Scenario] = &[
     ("market WrongNonce", wrong_nonce),
-    ("market PurseOpen", purse_open),
     ("market ChallengeOpen", challenge_open),
     ("market NoChallenge", no_challenge),
     ("market NotDurable", not_durable),
@@ -37,17 +36,6 @@ fn wrong_nonce() -> String {
     let (_, owner, keys, asker) = running(&mut w, |_| {});
     w.challenge(&asker, &keys);
     w.refuse(care::answer_challenge(&owner.node.pubkey(), &keys, [1; 32]), &[&owner.node])
-}
-
-fn purse_open() -> String {
-    let mut w = World::new();
-    let (buyer, _, keys, asker) = running(&mut w, |_| {});
-    w.pass(1_000);
-    w.settle(&keys);
-    w.take_down(&asker, &keys);
-    w.pass(39);
-    w.stop(&buyer, &keys);
-    w.refuse(care::waive_credit(&keys), &[])
 }
 
 fn challenge_open() -> String {

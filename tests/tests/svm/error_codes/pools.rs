@@ -33,7 +33,7 @@ fn the_errors_of_pools_come_as_they_are_named() {
 fn refused(commission: u16, minimum: u64) -> String {
     let mut w = World::new();
     let owner = w.registered(10 * USDC);
-    let open = stake::open_pool(&owner.authority.pubkey(), &w.mint, &owner.payout, commission, minimum);
+    let open = stake::open_pool(&owner.authority.pubkey(), &w.mint, &owner.payout, commission, minimum, USDC);
     w.refuse(open, &[&owner.authority])
 }
 
@@ -92,7 +92,7 @@ fn pool_spent() -> String {
     let owner = w.pool(10 * USDC, 0);
     let backer = w.delegator(&owner, 10 * USDC);
     let lease = w.reserve(&owner, 20 * USDC);
-    w.slash(&owner, &lease, 20 * USDC, 0);
+    w.slash(&owner, &lease, 0, 20 * USDC);
     w.mint_to(&owner.payout, 50 * USDC);
     w.ok(&[stake::add_stake(&owner.authority.pubkey(), &owner.payout, 50 * USDC)], &[]);
     w.refuse(stake::delegate(&backer.key.pubkey(), &backer.bond, &backer.wallet, USDC), &[])

@@ -1,5 +1,6 @@
 //! Errors of the staking program: its configuration, its bonds, and what only the market's PDA asks of it.
 
+use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW};
 use gridlease_sdk::account::{Bond, Reservation};
 use gridlease_sdk::address::{self, STAKING};
 use gridlease_sdk::instruction::stake;
@@ -21,11 +22,13 @@ pub const ALL: &[Scenario] = &[
     ("staking Overflow", overflow),
     ("staking ZeroAmount", zero_amount),
     ("staking TooEarly", too_early),
+    ("staking TooLate", too_late),
     ("staking InsufficientStake", insufficient_stake),
     ("staking InsufficientReserved", insufficient_reserved),
     ("staking SlashAboveReservation", slash_above_reservation),
     ("staking InvariantBroken", invariant_broken),
     ("staking NotEmpty", not_empty),
+    ("staking WrongClaimant", wrong_claimant),
 ];
 
 #[test]
@@ -94,7 +97,7 @@ fn no_spare_lamport() -> String {
 
 fn overflow() -> String {
     let (mut w, owner, lease) = reserved();
-    w.refuse(slash_call(&owner.bond, &lease, &w.treasury, &w.insurance, u64::MAX, 1), &[])
+    w.refuse(slash_call(&owner.bond, &lease, &w.insurance, u64::MAX, 1), &[])
 }
 
 fn zero_amount() -> String {
@@ -108,6 +111,16 @@ fn too_early() -> String {
     let (admin, none) = (w.admin.insecure_clone(), Pubkey::default());
     let slashers = [address::market_authority(), none, none, none];
     w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers)], &[&admin]);
+    w.refuse(stake::execute_config(&w.insurance), &[])
+}
+
+/// A proposal that nobody executed in the two weeks after it was due.
+fn too_late() -> String {
+    let mut w = World::new();
+    let (admin, none) = (w.admin.insecure_clone(), Pubkey::default());
+    let slashers = [address::market_authority(), none, none, none];
+    w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers)], &[&admin]);
+    w.pass(GOVERNANCE_DELAY.0 + GOVERNANCE_WINDOW.0);
     w.refuse(stake::execute_config(&w.insurance), &[])
 }
 
@@ -126,14 +139,24 @@ fn insufficient_reserved() -> String {
 
 fn slash_above_reservation() -> String {
     let (mut w, owner, lease) = reserved();
-    w.refuse(slash_call(&owner.bond, &lease, &w.treasury, &w.insurance, 6 * USDC, 1), &[])
+    w.refuse(slash_call(&owner.bond, &lease, &w.insurance, 6 * USDC, 1), &[])
 }
 
 /// A reservation of more than its bond: no transaction brings it about.
 fn invariant_broken() -> String {
     let (mut w, owner, lease) = reserved();
     w.edit_as::<Reservation>(&address::reservation(&lease), |reservation| reservation.amount = 11 * USDC);
-    w.refuse(slash_call(&owner.bond, &lease, &w.treasury, &w.insurance, 11 * USDC, 0), &[])
+    w.refuse(slash_call(&owner.bond, &lease, &w.insurance, 0, 11 * USDC), &[])
+}
+
+/// The second claim out of one reservation names another buyer: the market names the lease's, always.
+fn wrong_claimant() -> String {
+    let (mut w, owner, lease) = reserved();
+    w.slash(&owner, &lease, USDC, 0);
+    let mut other = slash_call(&owner.bond, &lease, &w.insurance, USDC, 0);
+    let at = other.data.len() - 64; // the buyer stands before the prover
+    other.data[at] ^= 1;
+    w.refuse(other, &[])
 }
 
 fn not_empty() -> String {
