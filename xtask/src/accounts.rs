@@ -53,7 +53,7 @@ const fn staking(name: &'static str, title: &'static str, called: [&'static str;
 }
 
 /// Every account type, in the order of the document.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     market("Config", "Config", "config"),
     market("Purse", "Purse", "purse"),
     Kind { further: &["award", "post_instant"], ..market("Provider", "Provider", "provider") },
