@@ -58,7 +58,6 @@ impl World {
     /// The node declines a lease that it bid for itself.
     #[track_caller]
     pub fn decline(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
-        let own_bid = self.read::<Lease>(&keys.lease).own_bid == 1;
         let decline = lease::decline(&provider.node.pubkey(), keys, &self.insurance);
         self.ok(&[decline], &[&provider.node])
     }

@@ -32,7 +32,7 @@ fn r26_a_guardian_stops_rejects_and_cancels_in_the_name_of_the_purse() {
     let (me, purse_owner) = (guardian.pubkey(), buyer.key.pubkey());
 
     let dud = w.running(&buyer, &owner, 1_000_000, |_| {});
-    w.ok(&[care::reject_ready(&me, &dud)], &[&guardian]);
+    w.ok(&[lease::reject_ready(&me, &dud, &w.insurance)], &[&guardian]);
     assert_eq!(w.read::<Lease>(&dud.lease).end_reason(), EndReason::Rejected);
 
     let other = w.provider(|_| {});
@@ -56,13 +56,13 @@ fn r26_a_guardian_tops_up_to_its_cap_in_each_period_and_the_owner_beyond() {
     let guardian = guarded(&mut w, &buyer, 2 * USDC);
     let keys = w.running(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 600);
     let start = w.now().ts.0;
-    let top_up = |amount| lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, amount);
+    let top_up = |amount| lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, amount, None);
     w.ok(&[top_up(50_000)], &[&guardian]);
     assert_eq!(w.read::<Purse>(&buyer.purse).guardian_spent, 50_000);
     assert_eq!(w.refuse(top_up(2 * USDC - 49_999), &[&guardian]), "market GuardianCap");
     w.at(start + u64::from(HOUR));
     let none = guarded(&mut w, &buyer, 0);
-    let refused = lease::top_up_by(&none.pubkey(), &buyer.key.pubkey(), &keys.lease, 1);
+    let refused = lease::top_up_by(&none.pubkey(), &buyer.key.pubkey(), &keys.lease, 1, None);
     assert_eq!(w.refuse(refused, &[&none]), "market GuardianCap", "without a cap it adds nothing");
 }
 

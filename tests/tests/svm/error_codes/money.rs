@@ -45,7 +45,7 @@ fn guardian_cap() -> String {
     let (buyer, owner, guardian) = (w.buyer(10 * USDC), w.provider(|_| {}), w.person());
     w.ok(&[purse::set_guardian(&buyer.key.pubkey(), &guardian.pubkey(), 0, 0)], &[&buyer.key]);
     let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
-    let top_up = lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, 1);
+    let top_up = lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, 1, None);
     w.refuse(top_up, &[&guardian])
 }
 
