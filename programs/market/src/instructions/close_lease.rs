@@ -83,9 +83,9 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
             record.earned = record.earned.saturating_add(lease.paid);
             add_closed(&mut record, &offer.node_key, &lease, rules.reason);
             if frees {
-                free_unit(&mut offer)?;
-            }
-            if !releases {
+                require!(offer.units_free < offer.units, MarketError::BadUnits);
+                offer.units_free += 1;
+            } else {
                 offer.unpaid = offer.unpaid.checked_sub(1).ok_or_else(|| rule(RuleError::InvariantBroken))?;
             }
             let (provider, paid, fee, refunded) = (lease.provider, lease.paid, lease.fee, lease.refunded);
