@@ -2,6 +2,8 @@
 
 use crate::quantity::{Atoms, Bps, PricePerHour, Seconds};
 
+/// Decimals of the USDC mint: an atom is 10⁻⁶ USDC.
+pub const USDC_DECIMALS: u8 = 6;
 /// Milliseconds that one slot is billed at most; copied into a lease when it opens.
 pub const SLOT_MS: u32 = 400;
 /// Bounds of the configured slot length in milliseconds.
