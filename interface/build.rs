@@ -5,12 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use gridlease_core::error::RULE_BASE;
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// First number of a rule's refusal; those have their sentences in `core`.
-const RULE_BASE: u64 = 6_100;
 /// Where a page says what to do.
 const ADVICE: &str = "**What to do:** ";
 
@@ -28,7 +27,8 @@ fn main() -> Result<()> {
         writeln!(errors, "refusals!({prefix}Error, {program:?},")?;
         for error in list(&idl, "errors")? {
             let code = error["code"].as_u64().ok_or("an error has no code")?;
-            if code < RULE_BASE {
+            // A rule's refusal has its sentence in `core`.
+            if code < RULE_BASE.into() {
                 let (name, words) = (error["name"].as_str(), error["msg"].as_str());
                 let (name, words) = name.zip(words).ok_or("an error has no name or no words")?;
                 let advice = advice(&pages, program, code)?;

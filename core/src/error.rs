@@ -1,5 +1,8 @@
 //! Every reason for which a rule refuses, numbered once and never renumbered.
 
+/// First number of a rule's refusal in either program: they refuse with this and [`RuleError::code`].
+pub const RULE_BASE: u32 = 6_100;
+
 /// Result of a rule.
 pub type RuleResult<T> = Result<T, RuleError>;
 

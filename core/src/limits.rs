@@ -2,6 +2,8 @@
 
 use crate::quantity::{Atoms, Bps, PricePerHour, Seconds};
 
+/// Decimals of the USDC mint: an atom is 10⁻⁶ USDC.
+pub const USDC_DECIMALS: u8 = 6;
 /// Milliseconds that a slot takes as a rule; copied into a lease when it opens. Inside a second, which is as fine as the chain's
 /// clock is, the meter goes on by this much with every slot.
 pub const SLOT_MS: u32 = 400;

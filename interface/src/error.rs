@@ -4,8 +4,8 @@
 use gridlease_core::RuleError;
 use solana_pubkey::Pubkey;
 
-/// First number of a rule's refusal in either program.
-pub const RULE_BASE: u32 = 6_100;
+pub use gridlease_core::error::RULE_BASE;
+
 /// First number of Anchor's own refusals.
 const ANCHOR_RANGE: core::ops::Range<u32> = 100..5_000;
 

@@ -2,6 +2,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
+pub use gridlease_core::limits::USDC_DECIMALS;
 use solana_keypair::Keypair;
 use solana_program_pack::Pack;
 use solana_pubkey::Pubkey;
@@ -16,9 +17,6 @@ use spl_token_interface::{
 };
 
 use crate::{Localnet, LocalnetError};
-
-/// Decimals of the mint, as of the real USDC: one atom is 10⁻⁶.
-pub const USDC_DECIMALS: u8 = 6;
 
 /// The network's USDC.
 pub(crate) struct Usdc {

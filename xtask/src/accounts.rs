@@ -17,6 +17,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
 use crate::marks;
+use crate::programs::PROGRAMS;
 use crate::workspace::Workspace;
 
 /// The document.
@@ -94,7 +95,8 @@ impl Idls {
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             serde_json::from_str(&text).with_context(|| format!("{} is no IDL", path.display()))
         };
-        Ok(Self([read("market")?, read("staking")?]))
+        let [market, staking] = PROGRAMS;
+        Ok(Self([read(market)?, read(staking)?]))
     }
 
     /// The rent of an account type of a program, in lamports.
@@ -111,6 +113,11 @@ impl Idls {
         let ty = type_of(idl, name)?;
         ensure!(ty.serialization == IdlSerialization::Bytemuck, "{name} is not zero-copy");
         Ok(8 + size(idl, &defined(name))?.0)
+    }
+
+    /// Each program with its IDL, in their order.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Idl)> {
+        PROGRAMS.into_iter().zip(&self.0)
     }
 
     fn of(&self, program: &str) -> &Idl {

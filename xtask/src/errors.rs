@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use gridlease_core::RuleError;
+use gridlease_core::error::RULE_BASE;
 use serde::Deserialize;
 
 use crate::programs::PROGRAMS;
@@ -15,8 +16,6 @@ use crate::programs::PROGRAMS;
 const FOLDER: &str = "docs/errors";
 /// The folder of the refusals that both programs share.
 const RULES: &str = "rules";
-/// Number of the first shared refusal.
-const RULE_BASE: u32 = 6_100;
 /// What every page has to say.
 const SECTIONS: [&str; 3] = ["**Compared:** ", "**Who sees it:** ", "**What to do:** "];
 

@@ -4,18 +4,17 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use anchor_lang_idl_spec::{Idl, IdlInstruction, IdlInstructionAccountItem};
+use anchor_lang_idl_spec::{IdlErrorCode, IdlInstruction, IdlInstructionAccountItem};
 use anyhow::{Context, Result, ensure};
+use gridlease_core::error::RULE_BASE;
 
-use crate::programs::PROGRAMS;
+use crate::accounts::Idls;
 use crate::workspace::Workspace;
 
 /// The document.
 const DOCUMENT: &str = "docs/REFERENCE.md";
 /// Where the limits stand.
 const LIMITS: &str = "core/src/limits.rs";
-/// First number of a rule's refusal.
-const RULE_BASE: u32 = 6_100;
 
 /// Writes the document, or with `check` only compares it. `true` where it is as it should be.
 ///
@@ -38,19 +37,13 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
 }
 
 fn document(workspace: &Workspace) -> Result<String> {
-    let mut idls = Vec::new();
-    for program in PROGRAMS {
-        let path = workspace.root.join("idl").join(format!("{program}.json"));
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let idl: Idl = serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
-        idls.push((program, idl));
-    }
+    let idls = Idls::read(workspace)?;
     let mut text = String::from(
         "# Reference\n\nPrinted by `cargo xtask reference` from the code; edit the doc comments there, not this file. What the rules are for, and how \
          they hang together: [PROTOCOL.md](PROTOCOL.md), [STAKING.md](STAKING.md). Accounts: [ACCOUNTS.md](ACCOUNTS.md). \
          Compute units: [CU.md](CU.md).\n\n## Instructions\n\n\"–\": nobody need sign but the payer of the transaction.\n",
     );
-    for (program, idl) in &idls {
+    for (program, idl) in idls.each() {
         write!(text, "\n| {program} | signers | arguments | what it does |\n|---|---|---|---|\n")?;
         for instruction in &idl.instructions {
             writeln!(text, "{}", row(instruction))?;
@@ -59,7 +52,7 @@ fn document(workspace: &Workspace) -> Result<String> {
     text.push_str(
         "\n## Events\n\nBy self-CPI (PDA `__event_authority` of each program), so that no log limit can swallow them.\n",
     );
-    for (program, idl) in &idls {
+    for (program, idl) in idls.each() {
         write!(text, "\n| {program} | when |\n|---|---|\n")?;
         for event in &idl.events {
             let words = idl.types.iter().find(|ty| ty.name == event.name).map(|ty| words(&ty.docs)).unwrap_or_default();
@@ -70,14 +63,16 @@ fn document(workspace: &Workspace) -> Result<String> {
         "\n## Errors\n\nNever renumbered. Each has a page that says what was compared and what to do; rules refuse with 6100 + their number in both \
          programs.\n\n| code | name | words |\n|---|---|---|\n",
     );
-    for (program, idl) in &idls {
+    for (program, idl) in idls.each() {
         for error in idl.errors.iter().filter(|error| error.code < RULE_BASE) {
             errors_row(&mut text, program, error)?;
         }
     }
-    let rules = idls.first().context("there is no program")?;
-    for error in rules.1.errors.iter().filter(|error| error.code >= RULE_BASE) {
-        errors_row(&mut text, "rules", error)?;
+    // Both programs list the rules' refusals, and the same.
+    for (_, idl) in idls.each().take(1) {
+        for error in idl.errors.iter().filter(|error| error.code >= RULE_BASE) {
+            errors_row(&mut text, "rules", error)?;
+        }
     }
     text.push_str("\n## Limits and genesis values\n\n| name | value | what it is |\n|---|---|---|\n");
     let source = fs::read_to_string(workspace.root.join(LIMITS)).with_context(|| format!("cannot read {LIMITS}"))?;
@@ -87,7 +82,7 @@ fn document(workspace: &Workspace) -> Result<String> {
     Ok(text)
 }
 
-fn errors_row(text: &mut String, folder: &str, error: &anchor_lang_idl_spec::IdlErrorCode) -> Result<()> {
+fn errors_row(text: &mut String, folder: &str, error: &IdlErrorCode) -> Result<()> {
     let words = error.msg.as_deref().unwrap_or_default();
     writeln!(text, "| [{folder} {0}](errors/{folder}/{0}.md) | {1} | {words} |", error.code, error.name)?;
     Ok(())

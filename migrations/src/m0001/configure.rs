@@ -1,5 +1,6 @@
 //! The step that writes both configurations.
 
+use gridlease_core::limits::USDC_DECIMALS;
 use gridlease_sdk::account::{Config, StakingConfig, size};
 use gridlease_sdk::address;
 use solana_program_pack::Pack as _;
@@ -12,8 +13,6 @@ use crate::error::MigrateError;
 use crate::loader::{self, Standing};
 use crate::migration::{Doing, Look, Observer, Step};
 
-/// Decimals of the market's mint.
-const DECIMALS: u8 = 6;
 /// Fee of the transaction, in lamports.
 const FEE: u64 = 5_000;
 
@@ -86,7 +85,9 @@ impl Configure {
             let step = self.name();
             Err(MigrateError::Argument {
                 step,
-                reason: format!("mint {mint} {is}; the market takes a classic SPL Token mint with {DECIMALS} decimals"),
+                reason: format!(
+                    "mint {mint} {is}; the market takes a classic SPL Token mint with {USDC_DECIMALS} decimals"
+                ),
             })
         };
         let Some(account) = context.client.account(mint).await?.filter(|account| account.lamports > 0) else {
@@ -96,7 +97,7 @@ impl Configure {
             return wrong(format!("belongs to program {}", account.owner));
         }
         match Mint::unpack(&account.data) {
-            Ok(token) if token.decimals == DECIMALS => Ok(()),
+            Ok(token) if token.decimals == USDC_DECIMALS => Ok(()),
             Ok(token) => wrong(format!("has {} decimals", token.decimals)),
             Err(_) => wrong("is no mint".to_owned()),
         }

@@ -9,8 +9,7 @@ use anchor_lang::prelude::*;
 use core::panic::Location;
 use gridlease_core::{RuleError, RuleResult};
 
-/// Number of the first rule error.
-pub const RULE_BASE: u32 = 6_100;
+pub use gridlease_core::error::RULE_BASE;
 
 /// A rule's refusal as a program error: `6100 + RuleError::code()`, with the name and the sentence that the IDL gives it.
 ///

@@ -3,14 +3,9 @@
 //! Everything here is small on purpose. A program carries what it calls, and what is written into each of a hundred
 //! instructions costs rent a hundred times; so what they share stands out of line.
 
-pub mod account;
 pub mod derive;
 pub mod emit;
 pub mod error;
 pub mod lamports;
 pub mod raw_token;
 pub mod token;
-
-// Names that the macros of this crate need wherever they are used.
-#[doc(hidden)]
-pub use anchor_lang;

@@ -5,8 +5,6 @@ use anchor_lang::prelude::*;
 /// The sysvar of the recent slots' hashes.
 pub const SLOT_HASHES: Pubkey = pubkey!("SysvarS1otHashes111111111111111111111111111");
 
-/// Decimals of the USDC mint.
-pub const USDC_DECIMALS: u8 = 6;
 /// Most offers of one provider.
 pub const MAX_OFFERS: u32 = 256;
 /// Most open jobs of one purse.

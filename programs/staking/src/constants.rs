@@ -2,8 +2,6 @@
 
 use anchor_lang::prelude::*;
 
-/// Decimals of the USDC mint.
-pub const USDC_DECIMALS: u8 = 6;
 /// Lamports that a bond is opened with beyond its rent. One is lent to each reservation, so that no reservation can
 /// exist without lamports (see [`crate::instructions::Reserve`]); anybody can send a bond more.
 pub const SPARE_LAMPORTS: u64 = 10_000;

@@ -114,7 +114,7 @@ async fn issue9_08_a_node_whose_machine_is_a_day_off_serves_its_buyer_and_says_s
     let Some(world) = world(options).await else { return };
     let job = world.post("echo here; echo there > /out/file; sleep 3", "10m").await;
     let mut story = world.follow(job);
-    story.until("the line", |event| matches!(event, JobEvent::LogLine { seq: 0, .. })).await;
+    story.until_a_line().await;
     story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
     let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
     assert!(matches!(finished, JobEvent::Finished { exit_code: Some(0), .. }), "{finished:?}");

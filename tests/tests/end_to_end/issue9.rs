@@ -120,7 +120,7 @@ async fn issue9_11_a_job_whose_end_is_told_late_is_billed_for_what_it_ran() {
     let job = world.post("echo up; sleep 6", "10m").await;
     let mut story = world.follow(job);
     started(&mut story).await;
-    story.until("the line", |event| matches!(event, JobEvent::LogLine { .. })).await;
+    story.until_a_line().await;
     // What an RPC that is gone does to the finish, and more: nobody is there to send it.
     world.market.kill_node(0).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;

@@ -83,6 +83,14 @@ pub struct Story {
 }
 
 impl Story {
+    /// Reads on until a line of the log was told, which may be before or after the lease is told ready.
+    pub async fn until_a_line(&mut self) {
+        let is_line = |event: &JobEvent| matches!(event, JobEvent::LogLine { .. });
+        if !self.told.iter().any(is_line) {
+            self.until("the line", is_line).await;
+        }
+    }
+
     /// Reads on until `found` says yes, and returns that event.
     pub async fn until(&mut self, what: &str, found: impl Fn(&JobEvent) -> bool) -> JobEvent {
         loop {

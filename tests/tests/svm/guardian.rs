@@ -3,7 +3,7 @@
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_sdk::account::{Job, Lease, Purse};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::{care, job, lease, paid_by, provider, purse, stake};
+use gridlease_sdk::instruction::{job, lease, paid_by, provider, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::shape;
 use gridlease_tests::svm::parties::{Buyer, USDC, node_args};

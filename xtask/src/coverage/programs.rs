@@ -137,14 +137,18 @@ pub fn traced(workspace: &Workspace, filter: Option<&str>) -> Result<Traced> {
     Traced::read(&counts(workspace, filter))
 }
 
-/// The lines of the programs' sources.
+/// What both programs are built from besides the rules, whose lines are counted in their own tests.
+const SHARED: [&str; 3] = ["programs/common/src/", "interface/market/src/", "interface/staking/src/"];
+
+/// The lines of the programs' sources, and of what they share.
 ///
 /// # Errors
 /// The debug information or a source cannot be read.
 pub fn lines(workspace: &Workspace, built: &[Built], traced: &Traced) -> Result<Lines> {
     let mut lines = Lines::default();
     for built in built {
-        let sources = format!("programs/{}/src/", built.name);
+        let own = format!("programs/{}/src/", built.name);
+        let counts = |file: &&str| file.starts_with(&own) || SHARED.iter().any(|folder| file.starts_with(folder));
         let ran = traced.program(built.name);
         let lookup = built.object.lookup()?;
         for (instruction, origin) in built.made.iter().zip(&built.origins) {
@@ -155,7 +159,7 @@ pub fn lines(workspace: &Workspace, built: &[Built], traced: &Traced) -> Result<
             while let Some(frame) = frames.next().context("the debug information is not valid")? {
                 let Some(place) = frame.location else { continue };
                 let file = place.file.and_then(|file| inside(file, &workspace.root));
-                if let (Some(file), Some(line)) = (file.filter(|file| file.starts_with(&sources)), place.line) {
+                if let (Some(file), Some(line)) = (file.filter(counts), place.line) {
                     lines.note(file, line, run);
                 }
             }

@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use super::lines::{Count, Lines};
 
 /// The crates, by the folder of their sources, and how they are counted.
-const CRATES: [(&str, &str, &str); 3] = [
+const CRATES: [(&str, &str, &str); 6] = [
     ("core", "core/src/", "its own tests"),
     ("market", "programs/market/src/", "the built program, in the tests `svm` and `matrix`"),
     ("staking", "programs/staking/src/", "the built program, in the tests `svm` and `matrix`"),
+    ("common", "programs/common/src/", "either built program, in the same tests"),
+    ("market-interface", "interface/market/src/", "either built program; what only clients call is not counted"),
+    ("staking-interface", "interface/staking/src/", "either built program; what only clients call is not counted"),
 ];
 
 /// What stands above the figures.
@@ -65,7 +68,7 @@ pub fn summary(lines: &Lines) -> String {
         let count = sum(&counts, folder);
         if count.lines > 0 {
             // Writing to a string cannot fail.
-            let _ = writeln!(out, "{name:8} {:>6} of {:>6} lines  {:>7}", count.run, count.lines, percent(count));
+            let _ = writeln!(out, "{name:18} {:>6} of {:>6} lines  {:>7}", count.run, count.lines, percent(count));
         }
     }
     out

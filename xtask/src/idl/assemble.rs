@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anchor_lang_idl_spec::{Idl, IdlErrorCode, IdlEvent, IdlTypeDef};
 use anyhow::{Context, Result, bail, ensure};
 use gridlease_core::RuleError;
+use gridlease_core::error::RULE_BASE;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -65,7 +66,6 @@ pub fn assemble(printed: &str) -> Result<Idl> {
 /// The refusals of the rules, which both programs pass on as 6100 + the rule's number. They are no part of the programs'
 /// own lists, so that a rule's refusal is declared once, in `core`.
 fn rule_errors() -> impl Iterator<Item = IdlErrorCode> {
-    const RULE_BASE: u32 = 6_100;
     RuleError::ALL.iter().map(|error| IdlErrorCode {
         code: RULE_BASE + u32::from(error.code()),
         name: format!("Rule{error:?}"),

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::fingerprint;
 use crate::run;
 use crate::workspace::{Workspace, forget_build_variables};
 
@@ -85,15 +86,8 @@ pub fn build_traceable(
 ) -> Result<Vec<u8>> {
     let mut command = command(workspace, program, out);
     // The standard library stays as it is: the compiler's own run-time parts were linked with that very one.
-    for package in [
-        "gridlease-core",
-        "gridlease-market-interface",
-        "gridlease-staking-interface",
-        "gridlease-market",
-        "gridlease-staking",
-        "anchor-lang",
-        "anchor-spl",
-    ] {
+    let ours = fingerprint::crates(&workspace.metadata, &format!("gridlease-{program}"))?;
+    for package in ours.iter().map(|package| package.name.as_str()).chain(["anchor-lang", "anchor-spl"]) {
         command.arg("--config").arg(format!("profile.release.package.{package}.debug = \"line-tables-only\""));
     }
     let linker = toml::Value::from(linker.to_string_lossy().into_owned());

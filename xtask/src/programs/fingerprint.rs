@@ -46,8 +46,11 @@ impl Fingerprint {
     }
 }
 
-/// The crates of the workspace that go into a program: its own and those that it imports, in the order of their names.
-fn crates<'a>(metadata: &'a Metadata, program: &str) -> Result<Vec<&'a Package>> {
+/// The crates of the workspace that go into the crate `program`: itself and those that it imports, in the order of their names.
+///
+/// # Errors
+/// The workspace has no such crate.
+pub fn crates<'a>(metadata: &'a Metadata, program: &str) -> Result<Vec<&'a Package>> {
     let find = |name: &str| metadata.packages.iter().find(|package| package.name.as_str() == name);
     let mut names = BTreeSet::from([program.to_owned()]);
     let mut next = vec![program.to_owned()];

@@ -5,13 +5,13 @@ use anchor_spl::token::Mint;
 use gridlease_core::governance::Parameters;
 use program_common::require;
 
-use crate::constants::USDC_DECIMALS;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::MarketConfigured;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header};
 use crate::{deployer, payout};
+use gridlease_core::limits::USDC_DECIMALS;
 use market_interface::seed::{AUTHORITY_SEED, CONFIG_SEED};
 use program_common::raw_token::TokenAccount;
 

@@ -4,12 +4,13 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Mint;
 use program_common::{require, require_keys_eq, require_keys_neq};
 
-use crate::constants::{FINAL_LOADERS, UPGRADEABLE_LOADER, USDC_DECIMALS};
+use crate::constants::{FINAL_LOADERS, UPGRADEABLE_LOADER};
 use crate::emit::tell;
 use crate::error::StakingError;
 use crate::event::ConfigWritten;
 use crate::state::MAX_SLASHERS;
 use crate::state::{Config, Header};
+use gridlease_core::limits::USDC_DECIMALS;
 use program_common::raw_token::TokenAccount;
 use staking_interface::seed::CONFIG_SEED;
 
