@@ -5,6 +5,7 @@ use gridlease_sdk::address;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
+use crate::amount::Usdc;
 use crate::buyer::event::as_text;
 use crate::chain::Chain;
 use crate::error::CliError;
@@ -27,20 +28,21 @@ pub struct MarketView {
     /// Where the fees go.
     #[serde(serialize_with = "as_text")]
     pub treasury: Pubkey,
-    /// The insurance fund.
-    #[serde(serialize_with = "as_text")]
-    pub insurance: Pubkey,
     /// Fee in basis points of what is paid.
     pub fee_bps: u16,
     /// Milliseconds that one slot is billed at most.
     pub slot_ms: u32,
+    /// The most that a purse may hold.
+    pub purse_cap: Usdc,
+    /// The most that a job or an array may reserve.
+    pub job_cap: Usdc,
     /// Whether intake is paused.
     pub paused: bool,
     /// The staking program's own configuration; none where it is not written.
     pub stake: Option<StakingView>,
 }
 
-/// What the staking program was told. Its mint, admin and insurance fund are to be those of the market.
+/// What the staking program was told. Its mint and admin are to be those of the market.
 #[derive(Clone, Debug, Serialize)]
 pub struct StakingView {
     /// Who may change the configuration.
@@ -52,6 +54,8 @@ pub struct StakingView {
     /// The insurance fund.
     #[serde(serialize_with = "as_text")]
     pub insurance: Pubkey,
+    /// The most stake that a bond may hold.
+    pub bond_cap: Usdc,
     /// Whether the market's authority, and nobody else, can reserve and slash stake.
     pub only_this_market_slashes: bool,
 }
@@ -62,7 +66,13 @@ impl From<StakingConfig> for StakingView {
         let mut slashers = config.slashers.iter().filter(named);
         let only_this_market_slashes =
             slashers.next() == Some(&address::market_authority()) && slashers.next().is_none();
-        Self { admin: config.admin, usdc_mint: config.usdc_mint, insurance: config.insurance, only_this_market_slashes }
+        Self {
+            admin: config.admin,
+            usdc_mint: config.usdc_mint,
+            insurance: config.insurance,
+            bond_cap: Usdc(config.caps().bond.0),
+            only_this_market_slashes,
+        }
     }
 }
 
@@ -79,9 +89,10 @@ pub async fn view(chain: &Chain) -> Result<MarketView, CliError> {
         admin: config.admin,
         usdc_mint: config.usdc_mint,
         treasury: config.treasury,
-        insurance: config.insurance,
         fee_bps: config.fee_bps,
         slot_ms: config.slot_ms,
+        purse_cap: Usdc(config.caps().purse.0),
+        job_cap: Usdc(config.caps().job.0),
         paused: config.paused != 0,
         stake: staking.map(StakingView::from),
     })

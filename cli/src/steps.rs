@@ -155,9 +155,11 @@ pub async fn top_up(chain: &Chain, owner: &Keypair, address: &Pubkey, amount: Us
     let (key, before) = current_lease(chain, address).await?;
     let purse = chain.purse(&owner.pubkey()).await?;
     Chain::check_free(&owner.pubkey(), &purse, amount.atoms(), "this top-up")?;
-    let sent = chain
-        .send("topping up", &[build_lease::top_up(&owner.pubkey(), &key, amount.0, before.open_challenger())], owner)
-        .await?;
+    // Money alone lengthens no lease: where it pays for more than the lease may last, the stake behind it grows first.
+    let extend = build_lease::extension_for_top_up(&owner.pubkey(), &LeaseKeys::new(key, &before), &before, amount.0);
+    let top_up = build_lease::top_up(&owner.pubkey(), &key, amount.0, before.open_challenger());
+    let steps: Vec<_> = extend.into_iter().chain([top_up]).collect();
+    let sent = chain.send("topping up", &steps, owner).await?;
     let runway = lease(chain, &key).await?.runway_end;
     let left = span(runway.saturating_sub(chain.client().now().await?.ts.0));
     Ok(done(format!("topped up with {amount} USDC; the money lasts another {left}"), address, vec![sent]))
@@ -260,8 +262,8 @@ pub async fn lease_step(
         LeaseStep::Expire => ("expiring the lease", build_lease::expire(&keys)),
         LeaseStep::Close => ("closing the lease", build_lease::close(&keys)),
         LeaseStep::FailStart => {
-            let config = chain.config().await?;
-            ("failing the lease's start", build_lease::fail_start(&payer.pubkey(), &keys, &config.insurance))
+            let insurance = chain.client().staking_config().await?.insurance;
+            ("failing the lease's start", build_lease::fail_start(&payer.pubkey(), &keys, &insurance))
         }
     };
     let sent = chain.send(doing, &[instruction], payer).await?;

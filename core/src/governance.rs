@@ -74,6 +74,17 @@ impl Caps {
         if cap > self.job { Err(RuleError::JobCap) } else { Ok(()) }
     }
 
+    /// May these be set? A cap of nothing is none; intake is closed by pausing it.
+    ///
+    /// # Errors
+    /// [`RuleError::ParameterOutOfBounds`].
+    pub fn check(&self) -> RuleResult<()> {
+        if self.purse.is_zero() || self.bond.is_zero() || self.job.is_zero() {
+            return Err(RuleError::ParameterOutOfBounds);
+        }
+        Ok(())
+    }
+
     /// Does `next` raise none of them? Then it holds at once; any other waits as every change does.
     pub fn lowers_to(&self, next: &Self) -> bool {
         next.purse <= self.purse && next.bond <= self.bond && next.job <= self.job

@@ -193,10 +193,10 @@ pub const CLAIM_STAKE: Atoms = Atoms(1_000_000);
 pub const MAX_MACHINE_OFFERS: u8 = 8;
 /// Most GPUs that one transaction claims or releases.
 pub const MAX_CLAIMS: usize = 8;
-/// The longest challenge window of a verified lease: its stake stays reserved for this long after its end at most.
-pub const MAX_CHALLENGE_WINDOW: Seconds = Seconds(72 * 3_600);
-/// The part of a verdict's slash that goes to who proved it.
-pub const PROVER_SHARE: Bps = Bps(1_000);
+/// The last verification class: 1 hash, 2 fingerprint, 3 trace, 4 attested, 5 service; 0 is none.
+pub const MAX_VERIFY_CLASS: u8 = 5;
+/// The part of a verdict's slash, less what the buyer gets of it, that goes to who proved the fault.
+pub const PROVER_SHARE: Bps = Bps(3_000);
 /// The most that a purse may hold, at genesis: 100,000 USDC.
 pub const PURSE_CAP: Atoms = Atoms(100_000_000_000);
 /// The most stake that a bond may hold, at genesis: a million USDC.

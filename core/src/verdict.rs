@@ -1,49 +1,22 @@
-//! Verdicts on a verified lease: while its challenge window is open its stake stays reserved, and only the configured verifier
-//! may slash it or clear it. At the window's end anyone releases it, verifier or none.
+//! Verdicts on a verified lease: for a time after its end its stake stays reserved ([`Lease::stake_until`]), and only the configured
+//! verifier may slash it or clear it. At the end of that time anyone releases it, verifier or none.
 
 use crate::error::{RuleError, RuleResult};
-use crate::limits::{MAX_CHALLENGE_WINDOW, PROVER_SHARE};
-use crate::quantity::{Atoms, Seconds, UnixTs};
+use crate::lease::Lease;
+use crate::limits::{MAX_VERIFICATION, MAX_VERIFY_CLASS, PROVER_SHARE};
+use crate::quantity::{Atoms, Now, Seconds};
 use crate::rounding::share_down;
 
-/// The challenge window of a lease that ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Window {
-    /// When it ends; zero where there is none: for the class `none`, and once a verdict was given.
-    pub end: UnixTs,
+/// For how long after its end the stake of a lease stands for a verification of `class`: not at all for class 0, which is none, else
+/// [`MAX_VERIFICATION`]. A verdict that clears the lease sets it free sooner.
+pub const fn window_of(class: u8) -> Seconds {
+    if class == 0 { Seconds::ZERO } else { MAX_VERIFICATION }
 }
 
-impl Window {
-    /// The window of a verified lease that ended at `ended`, which is open for `length`, at most [`MAX_CHALLENGE_WINDOW`].
-    ///
-    /// # Errors
-    /// [`RuleError::DurationOutOfBounds`], [`RuleError::Overflow`].
-    pub fn open(ended: UnixTs, length: Seconds) -> RuleResult<Self> {
-        if length.is_zero() || length > MAX_CHALLENGE_WINDOW {
-            return Err(RuleError::DurationOutOfBounds);
-        }
-        Ok(Self { end: ended.after(length)? })
-    }
-
-    /// May the stake be released at `now`, by anyone?
-    ///
-    /// # Errors
-    /// [`RuleError::ChallengeWindow`] while a verdict may be given.
-    pub fn check_release(&self, now: UnixTs) -> RuleResult<()> {
-        if now < self.end { Err(RuleError::ChallengeWindow) } else { Ok(()) }
-    }
-
-    /// A verdict is given at `now`: the window ends with it, so there is one verdict at most.
-    ///
-    /// # Errors
-    /// [`RuleError::ChallengeWindow`] where none is open.
-    pub fn decide(&mut self, now: UnixTs) -> RuleResult<()> {
-        if now >= self.end {
-            return Err(RuleError::ChallengeWindow);
-        }
-        self.end = UnixTs::ZERO;
-        Ok(())
-    }
+/// Does a market take jobs of `class`, of which a verifier is configured or not (`verifier`)? One that nobody verifies would
+/// bind stake for nothing.
+pub const fn takes_class(class: u8, verifier: bool) -> bool {
+    class == 0 || (class <= MAX_VERIFY_CLASS && verifier)
 }
 
 /// What the split of a verdict depends on.
@@ -71,22 +44,41 @@ pub struct Split {
 }
 
 impl Verdict {
-    /// Divides the slash: the prover's share of it, rounded down; then the buyer, up to what it was charged; the rest to the
-    /// insurance fund. Prover and buyer are paid out of the operator's part of this reservation alone, by claims, as for every
-    /// fault: a wrong result can be staged, and either of them can be the operator's friend.
+    /// Divides the slash: the buyer first, up to what it was charged; then the prover's share of the rest, rounded down; what
+    /// remains to the insurance fund. Buyer and prover are paid out of the operator's part of this reservation alone, by claims,
+    /// as for every fault: a wrong result can be staged, and either of them can be the operator's friend.
     ///
     /// # Errors
-    /// [`RuleError::SlashAboveReservation`], [`RuleError::ZeroAmount`], [`RuleError::Overflow`].
+    /// [`RuleError::SlashAboveReservation`], [`RuleError::Overflow`].
     pub fn split(&self) -> RuleResult<Split> {
-        if self.slash.is_zero() {
-            return Err(RuleError::ZeroAmount);
-        }
         if self.slash > self.reservation {
             return Err(RuleError::SlashAboveReservation);
         }
         let claimable = self.slash.min(self.operators_part);
-        let prover = share_down(self.slash, PROVER_SHARE)?.min(claimable);
-        let victim = self.charged.min(claimable.sub(prover)?);
-        Ok(Split { prover, victim, insurance: self.slash.sub(prover)?.sub(victim)? })
+        let victim = self.charged.min(claimable);
+        let rest = self.slash.sub(victim)?;
+        let prover = share_down(rest, PROVER_SHARE)?.min(claimable.sub(victim)?);
+        Ok(Split { prover, victim, insurance: rest.sub(prover)? })
+    }
+}
+
+impl Lease {
+    /// The verifier says what it found, once: `slash` atoms of the `reservation` are lost, of which `operators_part` is the
+    /// operator's; nothing where it clears the lease. Its stake stands for the verification no longer.
+    ///
+    /// # Errors
+    /// [`RuleError::WrongState`] before the lease is over; [`RuleError::ChallengeWindow`] where no window is open: the lease is
+    /// not verified, its time is over, or a verdict was given; those of [`Verdict::split`].
+    pub fn judge(&mut self, slash: Atoms, reservation: Atoms, operators_part: Atoms, now: Now) -> RuleResult<Split> {
+        if !self.state.is_over() {
+            return Err(RuleError::WrongState);
+        }
+        if now.ts >= self.stake_until() {
+            return Err(RuleError::ChallengeWindow);
+        }
+        let split = Verdict { slash, reservation, operators_part, charged: self.compensable() }.split()?;
+        self.collected = self.collected.add(split.victim)?;
+        self.verification = Seconds::ZERO;
+        Ok(split)
     }
 }

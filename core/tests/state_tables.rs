@@ -29,14 +29,15 @@ enum Does<S> {
 use Does::{Refuses, To};
 use LeaseState::{Ended, Failed, Finished, Grace, Paused, Running, Starting};
 use RuleError::{
-    ChallengeOpen, NoChallenge, NoNotice, NotDurable, ReasonNotAllowed, StillOwed, TooEarly, TooLate, WaitOver,
-    WindowClosed, WindowOpen, WrongState,
+    ChallengeOpen, ChallengeWindow, NoChallenge, NoNotice, NotDurable, ReasonNotAllowed, StillOwed, TooEarly, TooLate,
+    WaitOver, WindowClosed, WindowOpen, WrongState,
 };
 
 const NO: Does<LeaseState> = Refuses(WrongState);
 
 fn starting() -> Lease {
-    Lease::open(PRICE, Atoms(1_000), 400, Bps(200), at(T0), UnixTs(START_DEADLINE))
+    let opened = Lease::open(PRICE, Atoms(1_000), 400, Bps(200), at(T0), UnixTs(START_DEADLINE));
+    Lease { duration: Seconds(24 * 3_600), ..opened }
 }
 
 fn running() -> Lease {
@@ -116,7 +117,7 @@ fn failed() -> Lease {
 
 type LeaseStep = (&'static str, fn(&mut Lease, Now) -> RuleResult<()>);
 
-const LEASE_STEPS: [LeaseStep; 16] = [
+const LEASE_STEPS: [LeaseStep; 18] = [
     ("ready", Lease::ready),
     ("settle", |lease, now| lease.settle(now).map(drop)),
     ("top-up", |lease, now| lease.top_up(Atoms(60), now).map(drop)),
@@ -135,53 +136,57 @@ const LEASE_STEPS: [LeaseStep; 16] = [
     ("decline", |lease, now| lease.decline(true, Atoms(60), now).map(drop)),
     ("not given", |lease, now| lease.not_given(Atoms(60), now).map(drop)),
     ("buyer error", |lease, now| lease.buyer_error(127, Atoms(60), now).map(drop)),
+    ("extend", |lease, now| lease.extend(Seconds(60), now).map(drop)),
+    ("verdict", |lease, now| lease.judge(Atoms(5), Atoms(10), Atoms(10), now).map(drop)),
 ];
 
-type LeaseRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 16]);
+const JUDGED: Does<LeaseState> = Refuses(ChallengeWindow);
+
+type LeaseRow = (&'static str, fn() -> Lease, u64, [Does<LeaseState>; 18]);
 
 /// Columns as in [`LEASE_STEPS`].
 #[rustfmt::skip]
 const LEASE_TABLE: [LeaseRow; 20] = [
     ("starting, just awarded", starting, T0 + 29,
-        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, To(Failed), To(Failed), To(Failed)]),
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, To(Failed), To(Failed), To(Failed), NO, NO]),
     ("starting, half of the time", starting, T0 + 60,
-        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, To(Failed), To(Failed)]),
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, To(Failed), To(Failed), NO, NO]),
     ("starting, in time", starting, START_DEADLINE,
-        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, To(Failed)]),
+        [To(Running), NO, NO, To(Ended), NO, NO, NO, Refuses(TooEarly), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, To(Failed), NO, NO]),
     ("starting, too late", starting, START_DEADLINE + 1,
-        [LATE, NO, NO, To(Ended), NO, NO, NO, To(Failed), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, LATE]),
+        [LATE, NO, NO, To(Ended), NO, NO, NO, To(Failed), To(Failed), To(Starting), NO, NO, NO, LATE, LATE, LATE, NO, NO]),
     ("running", running, RUNWAY_END - 1,
-        [NO, To(Running), To(Running), To(Ended), To(Finished), Refuses(TooEarly), To(Ended), NO, NO, To(Running), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Running), To(Running), To(Ended), To(Finished), Refuses(TooEarly), To(Ended), NO, NO, To(Running), NO, NO, NO, NO, NO, NO, To(Running), NO]),
     ("running, runway over", running, RUNWAY_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO, To(Grace), NO]),
     ("running, last second of grace", running, GRACE_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO, To(Grace), NO]),
     ("running, grace over and never seen", running, GRACE_END + 1,
-        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO, To(Grace), NO]),
     ("paused", paused, RUNWAY_END - 1,
-        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO, To(Paused), NO]),
     ("paused, runway over", paused, RUNWAY_END,
-        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Paused), To(Paused), To(Ended), NO, NO, To(Ended), NO, NO, To(Paused), NO, NO, NO, NO, NO, NO, To(Paused), NO]),
     ("grace", grace, GRACE_END,
-        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO, To(Grace), NO]),
     ("grace over", grace, GRACE_END + 1,
-        [NO, To(Grace), LATE, To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Ended), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), LATE, To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Ended), NO, NO, NO, NO, NO, NO, LATE, NO]),
     ("grace, clock before the runway's end", grace, RUNWAY_END - 1,
-        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO]),
+        [NO, To(Grace), To(Running), To(Ended), To(Finished), To(Ended), To(Ended), NO, NO, To(Grace), NO, NO, NO, NO, NO, NO, To(Grace), NO]),
     ("finished", finished, FINISHED + 90,
-        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Finished), NO, To(Ended), To(Ended), NO, NO, NO]),
+        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Finished), NO, To(Ended), To(Ended), NO, NO, NO, NO, NO]),
     ("finished, review over", finished, FINISHED + 91,
-        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Ended), NO, To(Ended), LATE, NO, NO, NO]),
+        [NO, To(Finished), NO, NO, NO, NO, NO, NO, NO, To(Ended), NO, To(Ended), LATE, NO, NO, NO, NO, NO]),
     ("ended, owing", ended_owing, RUNWAY_END,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(StillOwed), NO, NO, NO, NO, NO]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(StillOwed), NO, NO, NO, NO, NO, NO, JUDGED]),
     ("ended, settled", ended_settled, RUNWAY_END,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO, NO, JUDGED]),
     ("ended, settled, its stake stands for a verification", || Lease { verification: Seconds(500), ..ended_settled() }, READY + 599,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(TooEarly), NO, NO, NO, NO, NO]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), Refuses(ChallengeWindow), NO, NO, NO, NO, NO, NO, To(Ended)]),
     ("ended, settled, the verification is over", || Lease { verification: Seconds(500), ..ended_settled() }, READY + 600,
-        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO]),
+        [NO, To(Ended), NO, NO, NO, NO, NO, NO, NO, To(Ended), To(Ended), NO, NO, NO, NO, NO, NO, JUDGED]),
     ("failed", failed, RUNWAY_END,
-        [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed), NO, NO, NO, NO, NO]),
+        [NO, NO, NO, NO, NO, NO, NO, NO, NO, To(Failed), To(Failed), NO, NO, NO, NO, NO, NO, JUDGED]),
 ];
 
 const CARE_STEPS: [LeaseStep; 10] = [

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anchor_lang::Discriminator as _;
 use gridlease_core::Now;
-use gridlease_sdk::account::Bond;
-use gridlease_sdk::address::{MARKET, STAKING};
+use gridlease_sdk::account::{Bond, StakingConfig};
+use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::rpc::{Client, ProgramQuery, RpcError, Watch, WatchConfig, WatchEvent};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
@@ -24,18 +24,23 @@ pub(crate) fn market() -> ProgramQuery {
     ProgramQuery::new(MARKET)
 }
 
-/// Everything that a keeper looks at in the staking program.
+/// The bonds of the staking program.
 pub(crate) fn bonds() -> ProgramQuery {
     ProgramQuery::new(STAKING).bytes_at(0, Bond::DISCRIMINATOR)
+}
+
+/// The staking program's configuration, which names the insurance account.
+pub(crate) fn staking_config() -> ProgramQuery {
+    ProgramQuery::new(STAKING).bytes_at(0, StakingConfig::DISCRIMINATOR)
 }
 
 /// News of an account or of the connection.
 pub(crate) enum Observed {
     /// An account is so now, or is gone.
     Account(Pubkey, Option<Account>),
-    /// Both programs are followed, and everything until now was told.
+    /// Everything is followed, and everything until now was told.
     Connected,
-    /// At least one is not.
+    /// Something is not.
     Disconnected { reason: String },
 }
 
@@ -43,8 +48,9 @@ pub(crate) enum Observed {
 pub(crate) struct Observer {
     market: Watch,
     bonds: Watch,
-    market_up: bool,
-    bonds_up: bool,
+    staking_config: Watch,
+    /// Which of the three are followed, in this order.
+    up: [bool; 3],
     /// What was told last.
     told: Option<bool>,
 }
@@ -54,8 +60,8 @@ impl Observer {
         Ok(Self {
             market: client.watch_program_with(market(), config)?,
             bonds: client.watch_program_with(bonds(), config)?,
-            market_up: false,
-            bonds_up: false,
+            staking_config: client.watch_program_with(staking_config(), config)?,
+            up: [false; 3],
             told: None,
         })
     }
@@ -64,6 +70,9 @@ impl Observer {
     pub(crate) fn saw(&self, seen: Seen) {
         let Seen { slot, address, account } = seen;
         match account.as_ref().map(|account| account.owner) {
+            Some(owner) if owner == STAKING && address == address::staking_config() => {
+                self.staking_config.saw(slot, address, account);
+            }
             Some(owner) if owner == STAKING => self.bonds.saw(slot, address, account),
             Some(_) => self.market.saw(slot, address, account),
             None => {
@@ -82,15 +91,17 @@ impl Observer {
     /// The next news; `None` only if the runtime shuts down. Nothing is lost if the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Observed> {
         loop {
+            let [market, bonds, config] = &mut self.up;
             let (event, up) = tokio::select! {
-                event = self.market.next_event() => (event?, &mut self.market_up),
-                event = self.bonds.next_event() => (event?, &mut self.bonds_up),
+                event = self.market.next_event() => (event?, market),
+                event = self.bonds.next_event() => (event?, bonds),
+                event = self.staking_config.next_event() => (event?, config),
             };
             match event {
                 WatchEvent::Account(update) => return Some(Observed::Account(update.key, update.account)),
                 WatchEvent::Connected => {
                     *up = true;
-                    if self.market_up && self.bonds_up && self.told != Some(true) {
+                    if self.up == [true; 3] && self.told != Some(true) {
                         self.told = Some(true);
                         return Some(Observed::Connected);
                     }

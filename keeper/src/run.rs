@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::address::{MARKET, STAKING, market_config};
+use gridlease_sdk::address::{MARKET, STAKING, market_config, staking_config};
 use gridlease_sdk::rpc::{Client, RpcError};
 use solana_pubkey::Pubkey;
 use tokio::sync::broadcast;
@@ -250,6 +250,10 @@ impl Keeper {
                 self.applied(address, &applied);
             }
         }
+        let config = staking_config();
+        let looked = self.client.account_at(&config).await?;
+        let applied = work.view.apply(&config, looked.value.as_ref());
+        self.applied(&config, &applied);
         work.time.set(self.client.now().await?, work.clock.elapsed());
         Ok(())
     }

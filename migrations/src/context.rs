@@ -93,6 +93,6 @@ impl Genesis {
 
     /// The instruction that configures the market program.
     pub(crate) fn market(&self, admin: &Pubkey) -> Instruction {
-        purse::init_config(admin, &self.usdc_mint, &self.treasury(admin), &self.insurance(admin))
+        purse::init_config(admin, &self.usdc_mint, &self.treasury(admin))
     }
 }

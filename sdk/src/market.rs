@@ -5,8 +5,8 @@ use core::mem::offset_of;
 use solana_pubkey::Pubkey;
 
 use crate::account::{
-    Array, Bond, Config, DecodeError, GpuClaim, Job, Kind, Lease, Offer, Provider, Purse, decode, manifest_uri, offset,
-    size,
+    Array, Bond, Config, DecodeError, GpuClaim, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, decode,
+    manifest_uri, offset, size,
 };
 use crate::address;
 use crate::rpc::{Client, ProgramQuery, RpcError};
@@ -94,6 +94,14 @@ impl Client {
     /// [`ReadError`]; missing where the market is not set up on this cluster.
     pub async fn market_config(&self) -> Result<Config, ReadError> {
         self.get(&address::market_config()).await
+    }
+
+    /// The staking program's configuration, which alone names the insurance account.
+    ///
+    /// # Errors
+    /// [`ReadError`]; missing where the staking program is not set up on this cluster.
+    pub async fn staking_config(&self) -> Result<StakingConfig, ReadError> {
+        self.get(&address::staking_config()).await
     }
 
     /// The purse of `owner`.

@@ -319,9 +319,10 @@ impl Report for MarketView {
             ("admin", &self.admin),
             ("mint", &self.usdc_mint),
             ("treasury", &self.treasury),
-            ("insurance", &self.insurance),
             ("fee", &format!("{}.{:02} %", self.fee_bps / 100, self.fee_bps % 100)),
             ("slot", &format!("{} ms", self.slot_ms)),
+            ("purse's cap", &format!("{} USDC", self.purse_cap)),
+            ("job's cap", &format!("{} USDC", self.job_cap)),
             ("intake", &if self.paused { "paused" } else { "open" }),
         ]);
         text.push_str("\n\n");
@@ -330,7 +331,8 @@ impl Report for MarketView {
             Some(stake) => fields(&[
                 ("staking's admin", &stake.admin),
                 ("staking's mint", &stake.usdc_mint),
-                ("staking's insurance", &stake.insurance),
+                ("insurance", &stake.insurance),
+                ("bond's cap", &format!("{} USDC", stake.bond_cap)),
                 ("only this market slashes", &if stake.only_this_market_slashes { "yes" } else { "NO" }),
             ]),
         });

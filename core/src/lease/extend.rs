@@ -6,13 +6,28 @@
 use super::{Lease, LeaseState};
 use crate::error::{RuleError, RuleResult};
 use crate::limits::MAX_DURATION;
-use crate::quantity::{Now, Seconds};
-use crate::rounding::cost_up;
+use crate::quantity::{Atoms, Now, Seconds};
+use crate::rounding::{cost_up, runway_down};
 
 impl Lease {
     /// Nothing was handed to it beyond what it may be paid for.
     pub(super) fn check_duration(&self) -> RuleResult<()> {
         if self.reserved > cost_up(self.price, self.duration)? { Err(RuleError::BeyondDuration) } else { Ok(()) }
+    }
+
+    /// The shortest extension after which it takes `amount` more; zero where it takes it now, and where it has no price. What is more
+    /// than a lease may last is refused by [`Lease::extend`].
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn extension_for(&self, amount: Atoms) -> RuleResult<Seconds> {
+        let Some(below) = self.reserved.add(amount)?.0.checked_sub(1) else { return Ok(Seconds::ZERO) };
+        if self.price.0 == 0 {
+            return Ok(Seconds::ZERO);
+        }
+        // The first second whose cost, rounded up, is above `below`.
+        let length = runway_down(Atoms(below), self.price)?.add(Seconds(1))?;
+        Ok(Seconds(length.0.saturating_sub(self.duration.0)))
     }
 
     /// The buyer lengthens what the lease may be paid for by `by`, to 720 hours in all at most; returns the length before.

@@ -304,10 +304,10 @@ impl Lease {
     /// never holds a provider's stake.
     ///
     /// # Errors
-    /// [`RuleError::WrongState`], [`RuleError::StillOwed`], [`RuleError::TooEarly`].
+    /// [`RuleError::WrongState`], [`RuleError::StillOwed`], [`RuleError::ChallengeWindow`].
     pub fn check_release(&self, now: Now) -> RuleResult<()> {
         self.check_clear()?;
-        if now.ts < self.stake_until() { Err(RuleError::TooEarly) } else { Ok(()) }
+        if now.ts < self.stake_until() { Err(RuleError::ChallengeWindow) } else { Ok(()) }
     }
 
     /// Until when its stake stands for a verification, once it is over or finished; whatever the buyer does cannot shorten it,

@@ -42,3 +42,18 @@ fn r28_money_alone_never_lengthens_a_lease_beyond_what_its_stake_was_reserved_fo
     assert_eq!(lease.extend(Seconds(1), at(2)), Err(RuleError::DurationOutOfBounds), "720 hours are the most");
     assert_eq!(lease_reservation(PRICE, PRICE, MONTH), Ok(Atoms(480 * U)));
 }
+
+#[test]
+fn r28_the_extension_that_a_top_up_needs_is_the_shortest_that_lets_it_through() {
+    for duration in [60, 61, 3_600, 86_400] {
+        for amount in [1, 999, 1_000, 1_001, 3_600_000, 86_400_001] {
+            let lease = running(Seconds(duration));
+            let by = lease.extension_for(Atoms(amount)).unwrap();
+            let longer = |by: u64| Lease { duration: Seconds(duration + by), ..lease }.top_up(Atoms(amount), at(1));
+            assert!(longer(by.0).is_ok(), "{duration} s, {amount} more: {by:?}");
+            if let Some(less) = by.0.checked_sub(1) {
+                assert_eq!(longer(less), Err(RuleError::BeyondDuration), "{duration} s, {amount} more");
+            }
+        }
+    }
+}

@@ -18,7 +18,7 @@ fn r34_acceptance_does_not_shorten_the_time_for_which_stake_stands() {
         assert_eq!(lease.check_paid(), Ok(()));
         let free_from = T + 100 + until;
         if until > 0 {
-            assert_eq!(lease.check_release(at(free_from - 1)), Err(RuleError::TooEarly));
+            assert_eq!(lease.check_release(at(free_from - 1)), Err(RuleError::ChallengeWindow));
         }
         assert_eq!(lease.check_release(at(free_from)), Ok(()), "verifier or none");
         assert_eq!(lease.due(), UnixTs(free_from));

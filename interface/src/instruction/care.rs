@@ -73,6 +73,31 @@ pub fn resume(node_key: &Pubkey, keys: &LeaseKeys) -> Instruction {
     )
 }
 
+/// The configured `verifier` clears a verified lease (`slash` is zero) or has `slash` atoms of what is reserved for it taken; `prover`
+/// claims its share, `insurance` is the account that the staking program names.
+pub fn verdict(verifier: &Pubkey, keys: &LeaseKeys, insurance: &Pubkey, slash: u64, prover: &Pubkey) -> Instruction {
+    market(
+        &accounts::Verdict {
+            verifier: *verifier,
+            config: address::market_config(),
+            lease: keys.lease,
+            provider: keys.provider,
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            bond_vault: address::bond_vault(&keys.bond),
+            insurance: *insurance,
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            token_program: TOKEN_PROGRAM,
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Verdict { slash, prover: *prover },
+    )
+}
+
 /// Has the buyer claim its credit for downtime out of the stake. No one need sign but the payer.
 pub fn collect_credit(keys: &LeaseKeys, insurance: &Pubkey) -> Instruction {
     market(

@@ -8,14 +8,13 @@ use crate::address;
 use crate::program::market::client::{accounts, args};
 pub use crate::program::market::types::ChangeArgs;
 
-/// Proposes a change to `change`, `treasury` and `insurance`; `admin` signs. It can be executed 48 hours later.
-pub fn propose_change(admin: &Pubkey, treasury: &Pubkey, insurance: &Pubkey, change: ChangeArgs) -> Instruction {
+/// Proposes a change to `change` and `treasury`; `admin` signs. It can be executed 48 hours later.
+pub fn propose_change(admin: &Pubkey, treasury: &Pubkey, change: ChangeArgs) -> Instruction {
     market(
         &accounts::ProposeChange {
             admin: *admin,
             config: address::market_config(),
             treasury: *treasury,
-            insurance: *insurance,
             event_authority: market_events(),
             program: address::MARKET,
         },
@@ -36,18 +35,31 @@ pub fn cancel_change(admin: &Pubkey) -> Instruction {
     )
 }
 
-/// Lets the proposed change take effect; `treasury` and `insurance` are those that the proposal names. Nobody need sign but
-/// the payer.
-pub fn execute_change(treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
+/// Lets the proposed change take effect; `treasury` is the one that the proposal names. Nobody need sign but the payer.
+pub fn execute_change(treasury: &Pubkey) -> Instruction {
     market(
         &accounts::ExecuteChange {
             config: address::market_config(),
             treasury: *treasury,
-            insurance: *insurance,
             event_authority: market_events(),
             program: address::MARKET,
         },
         &args::ExecuteChange {},
+    )
+}
+
+/// Lowers the caps of purses and jobs, in atoms, at once; `admin` signs.
+pub fn lower_caps(admin: &Pubkey, purse_cap: u64, job_cap: u64) -> Instruction {
+    // The IDL has one structure of accounts for each instruction.
+    let same = admin_only(admin);
+    market(
+        &accounts::LowerCaps {
+            admin: same.admin,
+            config: same.config,
+            event_authority: same.event_authority,
+            program: same.program,
+        },
+        &args::LowerCaps { purse_cap, job_cap },
     )
 }
 

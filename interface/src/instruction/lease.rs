@@ -1,6 +1,7 @@
 //! The life of a lease.
 
 use anchor_lang::InstructionData;
+use gridlease_core::Atoms;
 use gridlease_core::job::EndReason;
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
@@ -105,6 +106,38 @@ pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
         },
         &args::RedirectPayout {},
     )
+}
+
+/// The buyer, or its guardian as `signer`, lengthens what the lease may be paid for by `by_s` seconds; the provider's stake behind it
+/// follows.
+pub fn extend(signer: &Pubkey, keys: &LeaseKeys, by_s: u32) -> Instruction {
+    market(
+        &accounts::Extend {
+            signer: *signer,
+            purse: keys.purse,
+            config: address::market_config(),
+            job: keys.job,
+            lease: keys.lease,
+            offer: keys.offer,
+            authority: address::market_authority(),
+            staking_config: address::staking_config(),
+            bond: keys.bond,
+            reservation: address::reservation(&keys.lease),
+            staking_program: address::STAKING,
+            staking_events: staking_events(),
+            event_authority: market_events(),
+            program: address::MARKET,
+        },
+        &args::Extend { by_s },
+    )
+}
+
+/// The extension that a top-up of `amount` atoms needs before it, where it needs one: it would else be refused as paying for more than
+/// the lease may last ([`gridlease_core::lease::Lease::extension_for`]).
+pub fn extension_for_top_up(signer: &Pubkey, keys: &LeaseKeys, lease: &Lease, amount: u64) -> Option<Instruction> {
+    let by = lease.rules().ok()?.extension_for(Atoms(amount)).ok()?;
+    let by_s = u32::try_from(by.0).unwrap_or(u32::MAX);
+    (by_s > 0).then(|| extend(signer, keys, by_s))
 }
 
 /// The buyer adds `amount` atoms of its purse's free balance to the reservation. `challenger`: who made the open liveness challenge,

@@ -8,7 +8,7 @@ use crate::address;
 use crate::program::market::client::{accounts, args};
 
 /// Writes the market's configuration: `admin`, the program's upgrade authority, signs and pays.
-pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
+pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey) -> Instruction {
     market(
         &accounts::InitConfig {
             admin: *admin,
@@ -16,7 +16,6 @@ pub fn init_config(admin: &Pubkey, usdc_mint: &Pubkey, treasury: &Pubkey, insura
             authority: address::market_authority(),
             usdc_mint: *usdc_mint,
             treasury: *treasury,
-            insurance: *insurance,
             program_data: address::program_data(&address::MARKET),
             system_program: SYSTEM_PROGRAM,
             event_authority: market_events(),
@@ -81,11 +80,12 @@ pub fn withdraw(owner: &Pubkey, to: &Pubkey, amount: u64) -> Instruction {
     )
 }
 
-/// Moves the fees of `purse` to the market's treasury and insurance fund. Nobody need sign but the payer.
+/// Moves the fees of `purse` to the market's treasury and the insurance fund that the staking program names. Nobody need sign but the payer.
 pub fn sweep_fees(purse: &Pubkey, treasury: &Pubkey, insurance: &Pubkey) -> Instruction {
     market(
         &accounts::SweepFees {
             config: address::market_config(),
+            staking_config: address::staking_config(),
             purse: *purse,
             vault: address::purse_vault(purse),
             treasury: *treasury,

@@ -56,6 +56,7 @@ pub fn add_stake(authority: &Pubkey, from: &Pubkey, amount: u64) -> Instruction 
             from: *from,
             token_program: TOKEN_PROGRAM,
             revenue: address::bond_revenue(&bond),
+            config: address::staking_config(),
             event_authority: staking_events(),
             program: address::STAKING,
         },
@@ -155,6 +156,7 @@ pub fn delegate(delegator: &Pubkey, bond: &Pubkey, from: &Pubkey, amount: u64) -
             from: *from,
             revenue: address::bond_revenue(bond),
             token_program: TOKEN_PROGRAM,
+            config: address::staking_config(),
             event_authority: staking_events(),
             program: address::STAKING,
         },
@@ -439,8 +441,8 @@ pub fn accept_admin(pending_admin: &Pubkey) -> Instruction {
     )
 }
 
-/// Proposes another insurance account and other slashers; the zero key is an unused place.
-pub fn propose_config(admin: &Pubkey, insurance: &Pubkey, slashers: [Pubkey; 4]) -> Instruction {
+/// Proposes another insurance account, other slashers (the zero key is an unused place) and another cap of bonds, in atoms.
+pub fn propose_config(admin: &Pubkey, insurance: &Pubkey, slashers: [Pubkey; 4], bond_cap: u64) -> Instruction {
     staking(
         &accounts::ProposeConfig {
             admin: *admin,
@@ -449,7 +451,20 @@ pub fn propose_config(admin: &Pubkey, insurance: &Pubkey, slashers: [Pubkey; 4])
             event_authority: staking_events(),
             program: address::STAKING,
         },
-        &args::ProposeConfig { slashers },
+        &args::ProposeConfig { slashers, bond_cap },
+    )
+}
+
+/// Lowers the cap of bonds, in atoms, at once.
+pub fn lower_cap(admin: &Pubkey, bond_cap: u64) -> Instruction {
+    staking(
+        &accounts::LowerCap {
+            admin: *admin,
+            config: address::staking_config(),
+            event_authority: staking_events(),
+            program: address::STAKING,
+        },
+        &args::LowerCap { bond_cap },
     )
 }
 

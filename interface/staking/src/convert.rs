@@ -4,10 +4,20 @@ use anchor_lang::prelude::Pubkey;
 use gridlease_core::array::kin;
 use gridlease_core::bond::Bond as Sums;
 use gridlease_core::delegation::{self as rules, SharePool, Stake};
+use gridlease_core::governance::Caps;
 use gridlease_core::revenue::{Commission, Distributed, Revenue};
 use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs, invariant};
 
-use crate::account::{Bond, Delegation, MARK_BYTES, OPERATOR, Reservation, Unbonding};
+use crate::account::{Bond, Config, Delegation, MARK_BYTES, OPERATOR, Reservation, Unbonding};
+
+impl Config {
+    /// The cap of bonds; those of purses and jobs are the market's. A configuration of the first edition has none written: the genesis
+    /// value holds.
+    pub fn caps(&self) -> Caps {
+        let genesis = Caps::GENESIS;
+        Caps { bond: if self.bond_cap == 0 { genesis.bond } else { Atoms(self.bond_cap) }, ..genesis }
+    }
+}
 
 impl Bond {
     /// The bond's amounts.

@@ -1,8 +1,8 @@
 //! Fails leases that were not ready at their deadline.
 
 use gridlease_core::{Now, job as job_rules, lease as rules};
-use gridlease_sdk::account::Config;
 use gridlease_sdk::instruction::lease::LeaseKeys;
+use solana_pubkey::Pubkey;
 
 use super::Step;
 
@@ -11,10 +11,10 @@ pub(super) fn step(
     keys: &LeaseKeys,
     lease: &mut rules::Lease,
     job: Option<&mut job_rules::Job>,
-    config: Option<&Config>,
+    insurance: Option<Pubkey>,
     now: Now,
 ) -> Option<Step> {
-    let insurance = config?.insurance;
+    let insurance = insurance?;
     let back = lease.fail_start(false, now).ok()?;
     if let Some(job) = job {
         // Where the view's job is not the lease's any more, the chain knows better; nothing else is planned from it.

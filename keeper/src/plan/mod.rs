@@ -68,7 +68,7 @@ fn lease_chain(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: &
     let mut next_job = job.and_then(|job| job.rules().ok());
 
     let mut steps = Vec::new();
-    steps.extend(fail_start::step(&keys, &mut next, next_job.as_mut(), view.config(), now));
+    steps.extend(fail_start::step(&keys, &mut next, next_job.as_mut(), view.insurance(), now));
     steps.extend(expire::step(&keys, &mut next, next_job.as_mut(), now));
     steps.extend(settle::step(&keys, &mut next, now, policy));
     let over = close_lease::step(&keys, &next, now);

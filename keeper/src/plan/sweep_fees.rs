@@ -9,11 +9,11 @@ use crate::view::View;
 
 /// The sweep of a purse that owes enough.
 pub(super) fn action(view: &View, address: &Pubkey, purse: &Purse, now: Now, policy: &Policy) -> Option<Action> {
-    let config = view.config()?;
+    let (config, insurance) = (view.config()?, view.insurance()?);
     let owed = Atoms(purse.fees_owed);
     if owed.is_zero() || owed < policy.sweep_above {
         return None;
     }
-    let step = Step::SweepFees { purse: *address, treasury: config.treasury, insurance: config.insurance };
+    let step = Step::SweepFees { purse: *address, treasury: config.treasury, insurance };
     Some(Action::single(step, now.ts))
 }

@@ -10,8 +10,10 @@ mod ranking;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anchor_lang::Discriminator as _;
-use gridlease_sdk::account::{Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, decode};
-use gridlease_sdk::address::{MARKET, STAKING, market_config};
+use gridlease_sdk::account::{
+    Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, decode,
+};
+use gridlease_sdk::address::{MARKET, STAKING, market_config, staking_config};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
@@ -59,6 +61,7 @@ pub struct Sizes {
 #[derive(Debug)]
 pub struct View {
     config: Option<Config>,
+    staking_config: Option<StakingConfig>,
     jobs: BTreeMap<Pubkey, Job>,
     leases: BTreeMap<Pubkey, Lease>,
     offers: BTreeMap<Pubkey, Offer>,
@@ -86,6 +89,7 @@ impl View {
     pub fn new(limit: usize, shard: Shard) -> Self {
         Self {
             config: None,
+            staking_config: None,
             jobs: BTreeMap::new(),
             leases: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -166,6 +170,11 @@ impl View {
                 let old = self.config.replace(config);
                 Ok(changed(old.is_some_and(|old| bytemuck::bytes_of(&old) == bytemuck::bytes_of(&config))))
             }
+            Which::StakingConfig => {
+                let config = decode::<StakingConfig>(address, &account.owner, &account.data)?;
+                let old = self.staking_config.replace(config);
+                Ok(changed(old.is_some_and(|old| bytemuck::bytes_of(&old) == bytemuck::bytes_of(&config))))
+            }
             Which::Job => self.put(|view| &mut view.jobs, address, account),
             Which::Lease => self.put(|view| &mut view.leases, address, account),
             Which::Offer => self.put(|view| &mut view.offers, address, account),
@@ -229,6 +238,9 @@ impl View {
         if *address == market_config() {
             return self.config.take().is_some();
         }
+        if *address == staking_config() {
+            return self.staking_config.take().is_some();
+        }
         self.jobs.remove(address).is_some()
             || self.leases.remove(address).is_some()
             || self.offers.remove(address).is_some()
@@ -247,7 +259,7 @@ impl View {
         of_market.chain(self.bonds.keys().copied().filter(move |_| staking))
     }
 
-    /// Accounts held, the configuration not counted.
+    /// Accounts held, the configurations not counted.
     pub fn len(&self) -> usize {
         let sizes = self.sizes();
         sizes.jobs + sizes.leases + sizes.offers + sizes.providers + sizes.purses + sizes.bonds
@@ -273,6 +285,11 @@ impl View {
     /// The market's configuration, once it was seen.
     pub fn config(&self) -> Option<&Config> {
         self.config.as_ref()
+    }
+
+    /// The account of the insurance fund, once the staking program's configuration, which alone names it, was seen.
+    pub fn insurance(&self) -> Option<Pubkey> {
+        self.staking_config.as_ref().map(|config| config.insurance)
     }
 
     /// All jobs.
@@ -330,6 +347,7 @@ impl View {
 #[derive(Clone, Copy, Debug)]
 enum Which {
     Config,
+    StakingConfig,
     Job,
     Lease,
     Offer,
@@ -352,8 +370,10 @@ impl Which {
             ]
             .into_iter()
             .find_map(|(discriminator, which)| is(discriminator).then_some(which))
-        } else if account.owner == STAKING && is(Bond::DISCRIMINATOR) {
-            Some(Self::Bond)
+        } else if account.owner == STAKING {
+            [(Bond::DISCRIMINATOR, Self::Bond), (StakingConfig::DISCRIMINATOR, Self::StakingConfig)]
+                .into_iter()
+                .find_map(|(discriminator, which)| is(discriminator).then_some(which))
         } else {
             None
         }

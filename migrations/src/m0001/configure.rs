@@ -209,7 +209,6 @@ impl Step for Configure {
             let pairs = [
                 ("the market's mint", market.usdc_mint, genesis.usdc_mint),
                 ("the market's treasury", market.treasury, treasury),
-                ("the market's insurance", market.insurance, insurance),
                 ("the staking program's mint", staking.usdc_mint, genesis.usdc_mint),
                 ("the staking program's insurance", staking.insurance, insurance),
                 ("the staking program's admin", staking.admin, market.admin),

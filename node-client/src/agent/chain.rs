@@ -11,7 +11,6 @@ use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
-use tokio::sync::OnceCell;
 
 use crate::clock::{Clock, HostClock};
 use crate::sold::Sold;
@@ -37,7 +36,6 @@ pub enum Submitted {
 pub struct Chain {
     client: Client,
     node_key: Arc<Keypair>,
-    insurance: Arc<OnceCell<Pubkey>>,
     clock: Clock,
 }
 
@@ -45,7 +43,7 @@ impl Chain {
     /// The chain behind `client`, signed for by `node_key`. Every reading of its clock sets `clock`.
     #[must_use]
     pub fn new(client: Client, node_key: Arc<Keypair>, clock: Clock) -> Self {
-        Self { client, node_key, insurance: Arc::default(), clock }
+        Self { client, node_key, clock }
     }
 
     /// The RPC client.
@@ -112,13 +110,12 @@ impl Chain {
         Ok(Sold::from(&self.client.get::<Job>(job).await?))
     }
 
-    /// The insurance fund's token account.
+    /// The insurance fund's token account, as it is now: who changes it while a node runs must not keep it from its steps.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn insurance(&self) -> Result<Pubkey, ReadError> {
-        let read = || async { Ok(self.client.market_config().await?.insurance) };
-        self.insurance.get_or_try_init(read).await.copied()
+        Ok(self.client.staking_config().await?.insurance)
     }
 
     /// Sends instructions in one transaction that the node key pays.

@@ -14,9 +14,10 @@ pub fn mark_of(buyer: &Pubkey) -> Mark {
     mark
 }
 
-/// Adds to a provider's history a lease of the machine of `node_key` that is being closed, which ended for `reason`; one that never became ready adds nothing.
+/// Adds to a provider's history a lease of the machine of `node_key` that is being closed, which ended for `reason`; one that never became ready adds nothing, nor one whose results were found wrong.
 pub fn add_closed(provider: &mut Provider, node_key: &Pubkey, lease: &Lease, reason: EndReason) {
-    if lease.ready_ts == 0 {
+    // A verdict against it has lowered the standing already.
+    if lease.ready_ts == 0 || lease.disproved == 1 {
         return;
     }
     let mut recent = RecentBuyers { marks: provider.buyers, next: provider.next_buyer };

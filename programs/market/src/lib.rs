@@ -15,6 +15,7 @@ pub mod error;
 pub mod event;
 pub mod history;
 pub mod instructions;
+mod intake;
 pub mod kin;
 pub mod lamports;
 pub mod payout;
@@ -140,6 +141,13 @@ pub mod market {
         instructions::place_bid::enter_offer(ctx)
     }
 
+    /// The buyer lengthens what a lease may be paid for; the stake behind it follows.
+    ///
+    /// - `by_s`: in seconds.
+    pub fn extend(ctx: Context<ExtendLease>, by_s: u32) -> Result<()> {
+        instructions::extend::extend(ctx, by_s)
+    }
+
     /// Adds `amount` atoms to a lease's reservation.
     ///
     /// - `amount`: in atoms.
@@ -202,6 +210,14 @@ pub mod market {
     /// Ends a downtime.
     pub fn resume(ctx: Context<NodeLives>) -> Result<()> {
         instructions::liveness::resume(ctx)
+    }
+
+    /// The verifier clears a verified lease, or has its provider slashed.
+    ///
+    /// - `slash`: in atoms, up to what is reserved for the lease; zero clears it.
+    /// - `prover`: who proved the fault, and claims a share.
+    pub fn verdict(ctx: Context<GiveVerdict>, slash: u64, prover: Pubkey) -> Result<()> {
+        instructions::verdict::verdict(ctx, slash, prover)
     }
 
     /// Takes the credit for downtime from the stake.
@@ -327,6 +343,14 @@ pub mod market {
     /// - `args`: what the configuration is to hold.
     pub fn propose_change(ctx: Context<ProposeChange>, args: ChangeArgs) -> Result<()> {
         instructions::change_config::propose_change(ctx, args)
+    }
+
+    /// Lowers the caps of purses and jobs, at once.
+    ///
+    /// - `purse_cap`: of a purse, in atoms, above zero.
+    /// - `job_cap`: of a job or an array, in atoms, above zero.
+    pub fn lower_caps(ctx: Context<LowerCaps>, purse_cap: u64, job_cap: u64) -> Result<()> {
+        instructions::change_config::lower_caps(ctx, purse_cap, job_cap)
     }
 
     /// Takes a proposed change back.

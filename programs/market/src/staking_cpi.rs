@@ -1,4 +1,4 @@
-//! The one edge to the staking program: its three instructions that the market may call, and how the market reads a bond.
+//! The one edge to the staking program: its four instructions that the market may call, and how the market reads a bond.
 
 use core::cell::Ref;
 
@@ -11,8 +11,8 @@ use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, UnixTs};
 use market_interface::seed::AUTHORITY_SEED;
 use program_common::require_keys_eq;
-use staking_interface::account::{ACCOUNT_VERSION, Bond, Reservation};
-use staking_interface::call::{RELEASE, RESERVE, SLASH};
+use staking_interface::account::{ACCOUNT_VERSION, Bond, Config as StakingConfig, Reservation};
+use staking_interface::call::{EXTEND, RELEASE, RESERVE, SLASH};
 
 use crate::error::{MarketError, OrRule};
 use crate::peek::peek;
@@ -68,6 +68,17 @@ pub fn read_delegators(account: &AccountInfo) -> Result<[[u8; 8]; DELEGATOR_MARK
     Ok(bond(account)?.marks)
 }
 
+/// This is the account of the insurance fund: only the staking program's configuration names it, of which there is one.
+///
+/// # Errors
+/// [`MarketError::WrongTokenAccount`].
+pub fn check_insurance(config: &AccountInfo, insurance: &Pubkey) -> Result<()> {
+    let config: Ref<StakingConfig> = peek(config).ok_or(MarketError::WrongTokenAccount)?;
+    check_version(config.header.version)?;
+    require_keys_eq!(config.insurance, *insurance, MarketError::WrongTokenAccount);
+    Ok(())
+}
+
 fn reservation<'a>(account: &'a AccountInfo) -> Result<Ref<'a, Reservation>> {
     let reservation: Ref<Reservation> = peek(account).ok_or(MarketError::WrongBond)?;
     check_version(reservation.header.version)?;
@@ -120,6 +131,22 @@ pub fn reserve<'info>(
         (system_program, false),
         (signer.events, false),
     ];
+    call(data, accounts, signer)
+}
+
+/// Reserves `stake` more for a lease that has a reservation.
+pub fn extend<'info>(
+    bond: &AccountInfo<'info>,
+    reservation: &AccountInfo<'info>,
+    config: &AccountInfo<'info>,
+    signer: &Signing<'_, 'info>,
+    stake: Atoms,
+) -> Result<()> {
+    let mut data = Vec::with_capacity(16);
+    data.extend_from_slice(&EXTEND);
+    data.extend_from_slice(&stake.0.to_le_bytes());
+    let accounts =
+        [(bond, true), (reservation, true), (signer.authority, false), (config, false), (signer.events, false)];
     call(data, accounts, signer)
 }
 

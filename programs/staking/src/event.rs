@@ -59,6 +59,27 @@ pub struct Reserved {
     pub leases: u32,
 }
 
+/// More stake was reserved for a lease.
+#[event]
+pub struct Extended {
+    /// The bond.
+    pub bond: Pubkey,
+    /// The lease.
+    pub lease: Pubkey,
+    /// Who reserved it.
+    pub slasher: Pubkey,
+    /// How much more.
+    pub added: u64,
+    /// The reservation after it.
+    pub reservation: u64,
+    /// All stake in the bond.
+    pub amount: u64,
+    /// Σ of open reservations.
+    pub reserved: u64,
+    /// Stake on its way out.
+    pub unbonding: u64,
+}
+
 /// What was left of a reservation is free again.
 #[event]
 pub struct Released {
@@ -428,6 +449,8 @@ pub struct ConfigWritten {
     pub insurance: Pubkey,
     /// Who may reserve and slash.
     pub slashers: [Pubkey; 4],
+    /// The most stake that a bond may hold, in atoms.
+    pub bond_cap: u64,
 }
 
 /// A change of the configuration was proposed; zero keys and times where a proposal was taken back.
@@ -437,6 +460,8 @@ pub struct ConfigProposed {
     pub insurance: Pubkey,
     /// The slashers.
     pub slashers: [Pubkey; 4],
+    /// The most stake that a bond may hold, in atoms.
+    pub bond_cap: u64,
     /// From when on it may be executed, in Unix seconds.
     pub from: u64,
 }

@@ -47,6 +47,13 @@ pub mod staking {
         Release::handle(ctx)
     }
 
+    /// Reserves more free stake for a lease. See [`Extend`].
+    ///
+    /// - `amount`: in atoms.
+    pub fn extend(ctx: Context<Extend>, amount: u64) -> Result<()> {
+        Extend::handle(ctx, amount)
+    }
+
     /// Slashes a part of a lease's reservation. See [`Slash`].
     ///
     /// - `taken`: what it takes, and for whom.
@@ -85,11 +92,19 @@ pub mod staking {
         AcceptAdmin::handle(ctx)
     }
 
-    /// Proposes another insurance account and other slashers. See [`ProposeConfig`].
+    /// Proposes another insurance account, other slashers and another cap. See [`ProposeConfig`].
     ///
     /// - `slashers`: the PDAs that may reserve and slash; zero for none.
-    pub fn propose_config(ctx: Context<ProposeConfig>, slashers: [Pubkey; 4]) -> Result<()> {
-        ProposeConfig::handle(ctx, slashers)
+    /// - `bond_cap`: the most stake that a bond may hold, in atoms, above zero.
+    pub fn propose_config(ctx: Context<ProposeConfig>, slashers: [Pubkey; 4], bond_cap: u64) -> Result<()> {
+        ProposeConfig::handle(ctx, slashers, bond_cap)
+    }
+
+    /// Lowers the cap of bonds, at once. See [`LowerCap`].
+    ///
+    /// - `bond_cap`: in atoms, above zero.
+    pub fn lower_cap(ctx: Context<LowerCap>, bond_cap: u64) -> Result<()> {
+        LowerCap::handle(ctx, bond_cap)
     }
 
     /// Takes the proposal back. See [`CancelConfig`].

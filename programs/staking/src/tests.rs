@@ -28,6 +28,7 @@ fn every_instruction_has_its_discriminator() {
     assert_eq!(instruction::AddStake::DISCRIMINATOR, &[58, 135, 189, 105, 160, 120, 165, 224]);
     assert_eq!(instruction::Reserve::DISCRIMINATOR, &[92, 99, 244, 209, 28, 65, 213, 157]);
     assert_eq!(instruction::Release::DISCRIMINATOR, &[253, 249, 15, 206, 28, 127, 193, 241]);
+    assert_eq!(instruction::Extend::DISCRIMINATOR, &[228, 127, 0, 1, 227, 154, 54, 168]);
     assert_eq!(instruction::Slash::DISCRIMINATOR, &[204, 141, 18, 161, 8, 177, 92, 142]);
     assert_eq!(instruction::AcceptAdmin::DISCRIMINATOR, &[112, 42, 45, 90, 116, 181, 13, 170]);
     assert_eq!(instruction::CancelConfig::DISCRIMINATOR, &[91, 124, 207, 75, 179, 108, 227, 13]);
@@ -57,6 +58,7 @@ fn every_event_has_its_discriminator() {
     assert_eq!(event::StakeAdded::DISCRIMINATOR, &[139, 170, 134, 90, 22, 96, 23, 193]);
     assert_eq!(event::Reserved::DISCRIMINATOR, &[113, 14, 94, 126, 13, 203, 14, 65]);
     assert_eq!(event::Released::DISCRIMINATOR, &[232, 229, 255, 136, 101, 189, 15, 220]);
+    assert_eq!(event::Extended::DISCRIMINATOR, &[5, 76, 91, 44, 187, 214, 114, 165]);
     assert_eq!(event::Slashed::DISCRIMINATOR, &[98, 59, 249, 154, 233, 53, 98, 194]);
     assert_eq!(event::AdminAccepted::DISCRIMINATOR, &[174, 12, 76, 139, 158, 99, 110, 254]);
     assert_eq!(event::AdminProposed::DISCRIMINATOR, &[129, 249, 226, 227, 199, 82, 110, 243]);

@@ -359,6 +359,9 @@ impl Ledger {
             | MarketEvent::BidReleased(_)
             | MarketEvent::BidsDropped(_)
             | MarketEvent::CreditCollected(_)
+            | MarketEvent::LeaseExtended(_)
+            | MarketEvent::VerdictGiven(_)
+            | MarketEvent::CapsLowered(_)
             | MarketEvent::FaultSlashed(_)
             | MarketEvent::GraceBegan(_) => {}
             MarketEvent::IndexOpened(e) => {
@@ -393,6 +396,14 @@ impl Ledger {
                 bond.leases += 1;
                 assert_eq!((bond.amount, bond.reserved, bond.leases), (e.amount, e.reserved, e.leases));
                 self.reservations.insert(e.lease, e.reservation);
+            }
+            StakingEvent::Extended(e) => {
+                let bond = self.bonds.get_mut(&e.bond).unwrap();
+                bond.reserved += e.added;
+                assert_eq!((bond.amount, bond.reserved), (e.amount, e.reserved));
+                let reservation = self.reservations.get_mut(&e.lease).unwrap();
+                *reservation += e.added;
+                assert_eq!(*reservation, e.reservation);
             }
             StakingEvent::Released(e) => {
                 let bond = self.bonds.get_mut(&e.bond).unwrap();

@@ -141,12 +141,20 @@ impl World {
         self.ok(&[lease::settle(keys)], &[])
     }
 
-    /// The buyer tops up.
+    /// The buyer lengthens what the lease may be paid for.
+    #[track_caller]
+    pub fn extend(&mut self, buyer: &Buyer, keys: &LeaseKeys, by_s: u32) -> Done {
+        self.ok(&[lease::extend(&buyer.key.pubkey(), keys, by_s)], &[&buyer.key])
+    }
+
+    /// The buyer tops up, after it extended the lease where it must.
     #[track_caller]
     pub fn top_up(&mut self, buyer: &Buyer, keys: &LeaseKeys, amount: u64) -> Done {
         let challenger = self.read::<Lease>(&keys.lease).open_challenger();
         let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount, challenger);
-        self.ok(&[top_up], &[&buyer.key])
+        let extend = lease::extension_for_top_up(&buyer.key.pubkey(), keys, &self.read(&keys.lease), amount);
+        let steps: Vec<_> = extend.into_iter().chain([top_up]).collect();
+        self.ok(&steps, &[&buyer.key])
     }
 
     /// The buyer stops.

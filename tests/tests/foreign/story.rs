@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use gridlease_core::job::EndReason;
-use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY, UNBONDING_TIME};
+use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP, UNBONDING_TIME};
 use gridlease_sdk::account::{Commitment, Job};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::ArrayShape;
@@ -43,18 +43,18 @@ fn told() -> Recording {
 fn configuration(w: &mut World) {
     let admin = w.admin.insecure_clone();
     let (key, mint, treasury, insurance) = (admin.pubkey(), w.mint, w.treasury, w.insurance);
-    w.ok(&[purse::init_config(&key, &mint, &treasury, &insurance)], &[&admin]);
+    w.ok(&[purse::init_config(&key, &mint, &treasury)], &[&admin]);
     w.ok(&[stake::init_config(&key, &mint, &insurance)], &[&admin]);
 
-    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200 };
-    let propose = governance::propose_change(&key, &treasury, &insurance, change);
+    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let propose = governance::propose_change(&key, &treasury, change);
     w.ok(&[propose.clone()], &[&admin]);
     w.ok(&[governance::cancel_change(&key)], &[&admin]);
     w.ok(&[propose], &[&admin]);
     let slashers = [address::market_authority(), Pubkey::default(), Pubkey::default(), Pubkey::default()];
-    w.ok(&[stake::propose_config(&key, &insurance, slashers)], &[&admin]);
+    w.ok(&[stake::propose_config(&key, &insurance, slashers, BOND_CAP.0)], &[&admin]);
     w.pass(GOVERNANCE_DELAY.0);
-    w.ok(&[governance::execute_change(&treasury, &insurance)], &[]);
+    w.ok(&[governance::execute_change(&treasury)], &[]);
     w.ok(&[stake::execute_config(&insurance)], &[]);
     for paused in [true, false] {
         w.ok(&[governance::set_paused(&key, paused)], &[&admin]);

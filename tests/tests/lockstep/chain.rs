@@ -163,7 +163,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Withdraw { buyer: at, by, amount } => {
             signed_by(purse::withdraw(&buyer(at).key, &buyer(at).wallet, amount), who(by, buyer(at).key))
         }
-        Command::SweepFees { buyer: at } => purse::sweep_fees(&buyer(at).purse_key, &model.treasury, &model.insurance),
+        Command::SweepFees { buyer: at } => purse::sweep_fees(&buyer(at).purse_key, &model.treasury, &model.staking.insurance),
         Command::OpenBond { provider } => stake::open_bond(&owner(provider).authority, &mint),
         Command::AddStake { provider, by, amount } => {
             let authority = owner(provider).authority;

@@ -213,7 +213,6 @@ impl Cast {
             prefunded: Default::default(),
             freezable,
             treasury,
-            insurance,
             rents: self.rents,
             keeper: self.keeper,
             tipping: false,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use gridlease_core::job::EndReason;
-use gridlease_core::limits::{GOVERNANCE_DELAY, PAYOUT_DELAY};
+use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP};
 use gridlease_core::tip;
 use gridlease_sdk::account::{Array, Commitment, Job, Lease, Offer, Provider as Record, Purse, Reservation, size};
 use gridlease_sdk::address;
@@ -79,7 +79,7 @@ fn goal(thousand: u64) -> Option<u64> {
 fn configuration(m: &mut Meter) {
     let (admin, mint) = (m.world.admin.insecure_clone(), m.world.mint);
     let (treasury, insurance) = (m.world.treasury, m.world.insurance);
-    let market = purse::init_config(&admin.pubkey(), &mint, &treasury, &insurance);
+    let market = purse::init_config(&admin.pubkey(), &mint, &treasury);
     m.run("market: init_config", "once", None, &[market], &admin);
     let staking = stake::init_config(&admin.pubkey(), &mint, &insurance);
     m.run("staking: init_config", "once", None, &[staking], &admin);
@@ -90,7 +90,7 @@ fn stakes(m: &mut Meter) {
     let (admin, keeper) = (m.world.admin.insecure_clone(), m.world.payer.insecure_clone());
     let (key, fund) = (admin.pubkey(), m.world.insurance);
     let slashers = [address::market_authority(), Pubkey::default(), Pubkey::default(), Pubkey::default()];
-    let propose = stake::propose_config(&key, &fund, slashers);
+    let propose = stake::propose_config(&key, &fund, slashers, BOND_CAP.0);
     m.run("staking: propose_config", "same again", None, &[propose.clone()], &admin);
     m.run("staking: cancel_config", "proposed", None, &[stake::cancel_config(&key)], &admin);
     m.world.ok(&[propose], &[&admin]);
@@ -477,13 +477,13 @@ fn governance(m: &mut Meter) {
     let (admin, heir) = (m.world.admin.insecure_clone(), m.world.person());
     let (key, treasury, insurance) = (admin.pubkey(), m.world.treasury, m.world.insurance);
     let keeper = m.world.payer.insecure_clone();
-    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200 };
-    let propose = governance::propose_change(&key, &treasury, &insurance, change);
+    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let propose = governance::propose_change(&key, &treasury, change);
     m.run("propose_change", "none pending", None, &[propose.clone()], &admin);
     m.run("cancel_change", "one pending", None, &[governance::cancel_change(&key)], &admin);
     m.world.ok(&[propose], &[&admin]);
     m.world.pass(GOVERNANCE_DELAY.0);
-    let execute = governance::execute_change(&treasury, &insurance);
+    let execute = governance::execute_change(&treasury);
     m.run("execute_change", "due", None, &[execute], &keeper);
     m.run("set_paused", "paused", None, &[governance::set_paused(&key, true)], &admin);
     m.run("propose_admin", "another key", None, &[governance::propose_admin(&key, &heir.pubkey())], &admin);

@@ -1,6 +1,6 @@
 //! Governance: who may configure the market, how a change waits, and what none of it can reach.
 
-use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS_BOUNDS};
+use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW, JOB_CAP, MAX_FEE_BPS, PURSE_CAP, SLOT_MS_BOUNDS};
 use gridlease_sdk::account::{Config, Lease};
 use gridlease_sdk::address::{self, MARKET};
 use gridlease_sdk::event::MarketEvent;
@@ -22,16 +22,16 @@ fn config(w: &World) -> Config {
 }
 
 fn change(fee_bps: u16, slot_ms: u32) -> ChangeArgs {
-    ChangeArgs { verifier: Pubkey::default(), slot_ms, fee_bps }
+    ChangeArgs { verifier: Pubkey::default(), slot_ms, fee_bps, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 }
 }
 
 /// The admin's proposal of `fee_bps`, with everything else as it is.
 fn proposal(w: &World, fee_bps: u16) -> Instruction {
-    governance::propose_change(&w.admin.pubkey(), &w.treasury, &w.insurance, change(fee_bps, 400))
+    governance::propose_change(&w.admin.pubkey(), &w.treasury, change(fee_bps, 400))
 }
 
 fn execution(w: &World) -> Instruction {
-    governance::execute_change(&w.treasury, &w.insurance)
+    governance::execute_change(&w.treasury)
 }
 
 /// Writes the upgrade authority into the program's data, as a deployment does.
@@ -48,7 +48,7 @@ fn only_the_upgrade_authority_configures_the_market() {
     let (admin, thief) = (w.admin.insecure_clone(), w.person());
     set_upgrade_authority(&mut w, Some(admin.pubkey()));
     let (mint, treasury, insurance) = (w.mint, w.treasury, w.insurance);
-    let by = |key: &Pubkey| purse::init_config(key, &mint, &treasury, &insurance);
+    let by = |key: &Pubkey| purse::init_config(key, &mint, &treasury);
     assert_eq!(w.refuse(by(&thief.pubkey()), &[&thief]), "market NotDeployer", "authority captured at the deployment");
 
     // Program data of the thief's own making, at another address and under another owner.
@@ -80,7 +80,7 @@ fn a_program_that_nobody_can_upgrade_is_configured_by_the_first_caller() {
         let mut w = World::bare();
         set_upgrade_authority(&mut w, authority);
         let (first, mint, treasury, insurance) = (w.person(), w.mint, w.treasury, w.insurance);
-        w.ok(&[purse::init_config(&first.pubkey(), &mint, &treasury, &insurance)], &[&first]);
+        w.ok(&[purse::init_config(&first.pubkey(), &mint, &treasury)], &[&first]);
         assert_eq!(config(&w).admin, first.pubkey());
     }
 }
@@ -89,7 +89,7 @@ fn a_program_that_nobody_can_upgrade_is_configured_by_the_first_caller() {
 fn program_data_of_another_kind_tells_no_authority() {
     let mut w = World::bare();
     let (admin, mint, treasury, insurance) = (w.admin.insecure_clone(), w.mint, w.treasury, w.insurance);
-    let init = purse::init_config(&admin.pubkey(), &mint, &treasury, &insurance);
+    let init = purse::init_config(&admin.pubkey(), &mint, &treasury);
     let data = address::program_data(&MARKET);
     let good = w.account(&data).unwrap();
     let spoiled = [
@@ -109,8 +109,8 @@ fn a_change_waits_48_hours_and_is_then_executed_by_anybody_once() {
     let admin = w.admin.insecure_clone();
     let verifier = w.key().pubkey();
     let (treasury, insurance) = (w.foreign_account(), w.foreign_account());
-    let args = ChangeArgs { verifier, slot_ms: 350, fee_bps: 150 };
-    let done = w.ok(&[governance::propose_change(&admin.pubkey(), &treasury, &insurance, args)], &[&admin]);
+    let args = ChangeArgs { verifier, slot_ms: 350, fee_bps: 150, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let done = w.ok(&[governance::propose_change(&admin.pubkey(), &treasury, args)], &[&admin]);
     let proposed = w.now().ts.0;
     let Some(MarketEvent::ChangeProposed(told)) = done.market().next() else { panic!("{:?}", done.told()) };
     assert_eq!((told.number, told.execute_ts, told.fee_bps), (1, proposed + 48 * 3_600, 150));
@@ -118,13 +118,13 @@ fn a_change_waits_48_hours_and_is_then_executed_by_anybody_once() {
     assert_eq!((before.fee_bps, before.slot_ms, before.verifier), (200, 400, Pubkey::default()), "nothing yet");
     assert_eq!(before.header.due_ts, proposed + GOVERNANCE_DELAY.0, "a keeper sees when it is due");
 
-    let execute = governance::execute_change(&treasury, &insurance);
+    let execute = governance::execute_change(&treasury);
     w.at(proposed + GOVERNANCE_DELAY.0 - 1);
     assert_eq!(w.refuse(execute.clone(), &[]), "market TooEarly");
     w.at(proposed + GOVERNANCE_DELAY.0);
-    let old = governance::execute_change(&w.treasury, &insurance);
+    let old = governance::execute_change(&w.treasury);
     assert_eq!(w.refuse(old, &[]), "market WrongTokenAccount");
-    let old = governance::execute_change(&treasury, &w.insurance);
+    let old = governance::execute_change(&treasury);
     assert_eq!(w.refuse(old, &[]), "market WrongTokenAccount");
     assert_eq!(w.ok(&[execute.clone()], &[]).told(), ["ChangeExecuted"]);
     let after = config(&w);
@@ -190,7 +190,7 @@ fn no_proposal_leaves_the_bounds_of_the_code() {
     let frozen = w.foreign_account();
     w.edit(&frozen, |data| data[108] = 2);
     let with =
-        |treasury: &Pubkey, insurance: &Pubkey, args| governance::propose_change(&key, treasury, insurance, args);
+        |treasury: &Pubkey, insurance: &Pubkey, args| governance::propose_change(&key, treasury, args);
     let (least, most) = SLOT_MS_BOUNDS;
     let good = change(200, 400);
     let cases = [
@@ -219,10 +219,10 @@ fn a_treasury_that_was_frozen_while_its_proposal_waited_does_not_take_effect() {
     let admin = w.admin.insecure_clone();
     let new = w.foreign_account();
     let insurance = w.insurance;
-    w.ok(&[governance::propose_change(&admin.pubkey(), &new, &insurance, change(200, 400))], &[&admin]);
+    w.ok(&[governance::propose_change(&admin.pubkey(), &new, change(200, 400))], &[&admin]);
     w.pass(GOVERNANCE_DELAY.0);
     w.edit(&new, |data| data[108] = 2);
-    assert_eq!(w.refuse(governance::execute_change(&new, &insurance), &[]), "market FrozenTokenAccount");
+    assert_eq!(w.refuse(governance::execute_change(&new), &[]), "market FrozenTokenAccount");
     w.ok(&[governance::cancel_change(&admin.pubkey())], &[&admin]);
 }
 

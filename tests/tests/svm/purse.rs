@@ -23,10 +23,10 @@ fn a_configuration_is_written_once_and_takes_a_six_decimal_mint_of_classic_spl_t
     let of_new = w.token_account_of(new, key, TOKEN_2022);
 
     let cases = [
-        ("nine decimals", purse::init_config(&key, &nine, &of_nine, &of_nine), "market WrongMint"),
-        ("Token-2022", purse::init_config(&key, &new, &of_new, &of_new), "market AccountOwnedByWrongProgram"),
-        ("treasury of another mint", purse::init_config(&key, &mint, &of_nine, &insurance), "market WrongTokenAccount"),
-        ("insurance of another mint", purse::init_config(&key, &mint, &treasury, &of_nine), "market WrongTokenAccount"),
+        ("nine decimals", purse::init_config(&key, &nine, &of_nine), "market WrongMint"),
+        ("Token-2022", purse::init_config(&key, &new, &of_new), "market AccountOwnedByWrongProgram"),
+        ("treasury of another mint", purse::init_config(&key, &mint, &of_nine), "market WrongTokenAccount"),
+        ("insurance of another mint", purse::init_config(&key, &mint, &treasury), "market WrongTokenAccount"),
         ("stake: nine decimals", stake::init_config(&key, &nine, &of_nine), "staking WrongMint"),
         ("stake: Token-2022", stake::init_config(&key, &new, &of_new), "staking AccountOwnedByWrongProgram"),
         ("stake: insurance of another mint", stake::init_config(&key, &mint, &of_nine), "staking WrongInsurance"),
@@ -34,7 +34,7 @@ fn a_configuration_is_written_once_and_takes_a_six_decimal_mint_of_classic_spl_t
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&admin]), reason, "{what}");
     }
-    let market = purse::init_config(&key, &mint, &treasury, &insurance);
+    let market = purse::init_config(&key, &mint, &treasury);
     let staking = stake::init_config(&key, &mint, &insurance);
     assert!(unsigned(&mut w, &market, 0).ends_with("AccountNotSigner"));
     w.ok(&[market.clone(), staking.clone()], &[&admin]);
@@ -207,7 +207,7 @@ fn one_account_may_be_treasury_and_insurance_at_once() {
     let admin = w.admin.insecure_clone();
     w.insurance = w.treasury;
     let (key, mint, both) = (admin.pubkey(), w.mint, w.treasury);
-    w.ok(&[purse::init_config(&key, &mint, &both, &both), stake::init_config(&key, &mint, &both)], &[&admin]);
+    w.ok(&[purse::init_config(&key, &mint, &both), stake::init_config(&key, &mint, &both)], &[&admin]);
     let buyer = w.buyer(10 * USDC);
     let provider = w.provider(|_| {});
     let keys = w.running(&buyer, &provider, 1_800_000, |_| {});

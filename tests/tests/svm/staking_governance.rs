@@ -1,6 +1,6 @@
 //! Governance of the staking program: who configures it, who is the admin, what a change waits for.
 
-use gridlease_core::limits::{GOVERNANCE_DELAY, UNBONDING_TIME};
+use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, UNBONDING_TIME};
 use gridlease_sdk::account::StakingConfig;
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
@@ -94,7 +94,7 @@ fn a_change_waits_48_hours_and_a_new_slasher_seven_days_more() {
         let old = config(&w);
         let due = w.now().ts.0 + wait;
         let fund_now = if wait == GOVERNANCE_DELAY.0 { fund } else { w.insurance };
-        w.ok(&[stake::propose_config(&key, &fund_now, slashers)], &[&admin]);
+        w.ok(&[stake::propose_config(&key, &fund_now, slashers, BOND_CAP.0)], &[&admin]);
         assert_eq!((config(&w).slashers, config(&w).insurance), (old.slashers, old.insurance));
         w.at(due - 1);
         assert_eq!(w.refuse(stake::execute_config(&fund_now), &[]), "staking TooEarly");
@@ -116,17 +116,17 @@ fn a_proposal_is_refused_outside_its_bounds_and_can_be_taken_back() {
     let (market, none) = (address::market_authority(), Pubkey::default());
     let nine = w.other_mint(9, TOKEN_PROGRAM);
     let of_nine = w.token_account_of(nine, key, TOKEN_PROGRAM);
-    let good = stake::propose_config(&key, &fund, [market, none, none, none]);
+    let good = stake::propose_config(&key, &fund, [market, none, none, none], BOND_CAP.0);
     let cases = [
-        ("nobody", stake::propose_config(&key, &fund, [none; 4]), "staking ZeroKey"),
-        ("one twice", stake::propose_config(&key, &fund, [market, none, market, none]), "staking UnknownSlasher"),
-        ("another mint", stake::propose_config(&key, &of_nine, [market, none, none, none]), "staking WrongInsurance"),
+        ("nobody", stake::propose_config(&key, &fund, [none; 4], BOND_CAP.0), "staking ZeroKey"),
+        ("one twice", stake::propose_config(&key, &fund, [market, none, market, none], BOND_CAP.0), "staking UnknownSlasher"),
+        ("another mint", stake::propose_config(&key, &of_nine, [market, none, none, none], BOND_CAP.0), "staking WrongInsurance"),
         ("no token account", swapped(&good, &fund, thief.pubkey()), "staking AccountOwnedByWrongProgram"),
     ];
     for (what, instruction, reason) in cases {
         assert_eq!(w.refuse(instruction, &[&admin]), reason, "{what}");
     }
-    let stolen = stake::propose_config(&thief.pubkey(), &fund, [market, none, none, none]);
+    let stolen = stake::propose_config(&thief.pubkey(), &fund, [market, none, none, none], BOND_CAP.0);
     assert_eq!(w.refuse(stolen, &[&thief]), "staking WrongAdmin");
     assert_eq!(w.refuse(stake::cancel_config(&key), &[&admin]), "staking NothingProposed");
     w.ok(&[good], &[&admin]);
@@ -144,7 +144,7 @@ fn r13_a_slasher_that_is_named_no_more_finishes_what_it_reserved_and_reserves_no
     let owner = w.registered(10 * USDC);
     let lease = w.reserve(&owner, 6 * USDC);
     let (new, none, fund) = (w.key().pubkey(), Pubkey::default(), w.insurance);
-    w.ok(&[stake::propose_config(&admin.pubkey(), &fund, [new, none, none, none])], &[&admin]);
+    w.ok(&[stake::propose_config(&admin.pubkey(), &fund, [new, none, none, none], BOND_CAP.0)], &[&admin]);
     w.pass(GOVERNANCE_DELAY.0 + UNBONDING_TIME.0);
     w.ok(&[stake::execute_config(&fund)], &[]);
     w.slash(&owner, &lease, 1, 1);
@@ -189,7 +189,7 @@ fn accounts_of_another_layout_version_are_refused_everywhere() {
         with_bond[12].clone(),
         stake::propose_admin(&admin.pubkey(), &key),
         stake::accept_admin(&admin.pubkey()),
-        stake::propose_config(&admin.pubkey(), &fund, [market; 4]),
+        stake::propose_config(&admin.pubkey(), &fund, [market; 4], BOND_CAP.0),
         stake::cancel_config(&admin.pubkey()),
         stake::execute_config(&fund),
     ];

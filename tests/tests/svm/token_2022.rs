@@ -87,7 +87,7 @@ fn a_market_takes_no_mint_of_token_2022_whatever_its_extensions() {
         std::iter::once(("none", None)).chain(all.into_iter().map(|(name, size, data)| (name, Some((size, data)))));
     for (name, extension) in mints {
         let mint = mint(&mut w, extension);
-        let market = purse::init_config(&key, &mint, &treasury, &insurance);
+        let market = purse::init_config(&key, &mint, &treasury);
         assert_eq!(w.refuse(market, &[&admin]), "market AccountOwnedByWrongProgram", "{name}");
         let staking = stake::init_config(&key, &mint, &insurance);
         assert_eq!(w.refuse(staking, &[&admin]), "staking AccountOwnedByWrongProgram", "{name}");

@@ -19,8 +19,8 @@ pub struct Config {
     pub usdc_mint: Pubkey,
     /// Token account that gets the fees less the insurance part.
     pub treasury: Pubkey,
-    /// Token account of the insurance fund.
-    pub insurance: Pubkey,
+    /// The insurance account of the first edition, which nothing reads: only the staking program names it.
+    pub retired_insurance: Pubkey,
     /// Milliseconds that one slot is billed at most.
     pub slot_ms: u32,
     /// Fee on what is paid, in basis points.
@@ -33,8 +33,8 @@ pub struct Config {
     pub verifier: Pubkey,
     /// Proposed treasury.
     pub next_treasury: Pubkey,
-    /// Proposed insurance account.
-    pub next_insurance: Pubkey,
+    /// The insurance account that was proposed in the first edition; nothing reads it.
+    pub retired_next: Pubkey,
     /// Proposed verifier.
     pub next_verifier: Pubkey,
     /// When the proposal may be executed; zero while there is none. The header's `due_ts` says the same.
@@ -47,6 +47,14 @@ pub struct Config {
     pub next_fee_bps: u16,
     /// Zero.
     pub pad: [u8; 2],
+    /// The most that a purse may hold, in atoms; zero: the genesis value.
+    pub purse_cap: u64,
+    /// The most that a job or an array may reserve, in atoms; zero: the genesis value.
+    pub job_cap: u64,
+    /// Proposed cap of a purse.
+    pub next_purse_cap: u64,
+    /// Proposed cap of a job.
+    pub next_job_cap: u64,
     /// Zero.
-    pub reserved: [u8; 96],
+    pub reserved: [u8; 64],
 }

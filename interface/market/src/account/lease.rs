@@ -62,7 +62,7 @@ pub struct Lease {
     pub grace_end: u64,
     /// When it ended, or its node finished it; zero before.
     pub ended_ts: u64,
-    /// Stake reserved for it at the award, in atoms.
+    /// Stake reserved for it at the award and by extensions, in atoms.
     pub stake: u64,
     /// Of what was accrued, the part that the last checkpoint confirmed, in atoms; more is held back in a durable lease.
     pub confirmed: u64,
@@ -116,8 +116,13 @@ pub struct Lease {
     pub verification_s: u32,
     /// 1 where the node bid for it itself; 0 for an automatic or instant award.
     pub own_bid: u8,
+    /// 1 where a verdict found its results wrong.
+    pub disproved: u8,
     /// Zero.
-    pub pad: [u8; 7],
+    pub pad: [u8; 2],
+    /// The longest that it may be paid for, in seconds: what its job was posted for and what it was extended by. Zero in one of the
+    /// first edition, which knew no such bound.
+    pub duration_s: u32,
     /// Zero.
     pub reserved_space: [u8; 16],
 }

@@ -43,7 +43,7 @@ impl Lease {
             collected: Atoms(self.collected),
             notice: Seconds(self.notice_s.into()),
             notice_end: UnixTs(self.notice_end),
-            duration: MAX_DURATION,
+            duration: if self.duration_s == 0 { MAX_DURATION } else { Seconds(self.duration_s.into()) },
         })
     }
 
@@ -80,13 +80,14 @@ impl Lease {
         self.challenge_end = next.challenge_end.0;
         self.challenge_gross = next.challenge_gross.0;
         self.down_since = next.down_since.0;
-        // These are bounded far below 32 bits: a day of credit, 720 hours of notice, 72 hours of verification, a day between
+        // These are bounded far below 32 bits: a day of credit, 720 hours of notice and of a lease, 72 hours of verification, a day between
         // checkpoints.
         self.credited_s = u32::try_from(next.credited.0).map_err(|_| RuleError::Overflow)?;
         self.credit = next.credit.0;
         self.collected = next.collected.0;
         self.notice_s = u32::try_from(next.notice.0).map_err(|_| RuleError::Overflow)?;
         self.notice_end = next.notice_end.0;
+        self.duration_s = u32::try_from(next.duration.0).map_err(|_| RuleError::Overflow)?;
         Ok(())
     }
 

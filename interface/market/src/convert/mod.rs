@@ -1,6 +1,7 @@
 //! Bytes of accounts ↔ values of the rules: the only place where the two meet.
 
 mod array;
+mod config;
 mod job;
 mod lease;
 mod machine;

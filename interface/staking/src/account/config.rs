@@ -18,7 +18,9 @@ use super::{Header, MAX_SLASHERS};
 /// | 280 | 32 | pending_insurance |
 /// | 312 | 128 | pending_slashers |
 /// | 440 | 8 | pending_from |
-/// | 448 | 128 | reserved space |
+/// | 448 | 8 | bond_cap, little endian |
+/// | 456 | 8 | pending_bond_cap |
+/// | 464 | 112 | zero, reserved space |
 #[account(zero_copy)]
 #[derive(Debug)]
 pub struct Config {
@@ -40,8 +42,14 @@ pub struct Config {
     pub pending_slashers: [Pubkey; MAX_SLASHERS],
     /// From when on the proposal may be executed; zero where nothing is proposed.
     pub pending_from: u64,
+    /// The most stake that a bond may hold, its delegators' included, in atoms; zero: the genesis value.
+    pub bond_cap: u64,
+    /// The cap that was proposed.
+    pub pending_bond_cap: u64,
     /// Zero.
-    pub reserved_space: [u8; 128],
+    pub pad: [u8; 16],
+    /// Zero.
+    pub reserved_space: [u8; 96],
 }
 
 impl Config {

@@ -9,7 +9,9 @@ use gridlease_core::lease::{LeaseState, Ran};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
-use gridlease_sdk::account::{Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, VERSION, offer_state};
+use gridlease_sdk::account::{
+    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, VERSION, offer_state,
+};
 use gridlease_sdk::address;
 use solana_account::Account;
 use solana_pubkey::Pubkey;
@@ -42,6 +44,7 @@ pub(super) fn key(kind: &str, number: u8) -> Pubkey {
 
 pub(super) struct Market {
     pub(super) config: Config,
+    pub(super) staking_config: StakingConfig,
     pub(super) known_config: bool,
     pub(super) purse: Purse,
     pub(super) jobs: BTreeMap<Pubkey, Job>,
@@ -55,11 +58,14 @@ impl Market {
     pub(super) fn new() -> Self {
         let mut config = Config::zeroed();
         config.header.version = VERSION;
+        let mut staking_config = StakingConfig::zeroed();
+        staking_config.header.version = VERSION;
         let mut purse = Purse::zeroed();
         purse.header.version = VERSION;
         purse.balance = 1_000_000_000;
         Self {
             config,
+            staking_config,
             known_config: true,
             purse,
             jobs: BTreeMap::new(),
@@ -200,6 +206,7 @@ impl Market {
         let mut view = View::default();
         if self.known_config {
             put(&mut view, &address::market_config(), &self.config);
+            put(&mut view, &address::staking_config(), &self.staking_config);
         }
         put(&mut view, &key("purse", 1), &self.purse);
         self.jobs.iter().for_each(|(address, job)| put(&mut view, address, job));

@@ -11,12 +11,14 @@ pub struct MarketConfigured {
     pub usdc_mint: Pubkey,
     /// Token account that gets the fees less the insurance part.
     pub treasury: Pubkey,
-    /// Token account of the insurance fund.
-    pub insurance: Pubkey,
     /// Fee in basis points.
     pub fee_bps: u16,
     /// Milliseconds that one slot is billed at most.
     pub slot_ms: u32,
+    /// The most that a purse may hold, in atoms.
+    pub purse_cap: u64,
+    /// The most that a job or an array may reserve, in atoms.
+    pub job_cap: u64,
 }
 
 /// A change of the configuration was proposed.
@@ -26,14 +28,16 @@ pub struct ChangeProposed {
     pub number: u64,
     /// Treasury after it.
     pub treasury: Pubkey,
-    /// Insurance account after it.
-    pub insurance: Pubkey,
     /// Verifier after it.
     pub verifier: Pubkey,
     /// Fee in basis points after it.
     pub fee_bps: u16,
     /// Slot length in milliseconds after it.
     pub slot_ms: u32,
+    /// The most that a purse may hold after it, in atoms.
+    pub purse_cap: u64,
+    /// The most that a job or an array may reserve after it, in atoms.
+    pub job_cap: u64,
     /// When it may be executed.
     pub execute_ts: u64,
 }
@@ -45,14 +49,25 @@ pub struct ChangeExecuted {
     pub number: u64,
     /// Treasury.
     pub treasury: Pubkey,
-    /// Insurance account.
-    pub insurance: Pubkey,
     /// Verifier.
     pub verifier: Pubkey,
     /// Fee in basis points.
     pub fee_bps: u16,
     /// Slot length in milliseconds.
     pub slot_ms: u32,
+    /// The most that a purse may hold, in atoms.
+    pub purse_cap: u64,
+    /// The most that a job or an array may reserve, in atoms.
+    pub job_cap: u64,
+}
+
+/// Caps were lowered, which holds at once.
+#[event]
+pub struct CapsLowered {
+    /// The most that a purse may hold, in atoms.
+    pub purse_cap: u64,
+    /// The most that a job or an array may reserve, in atoms.
+    pub job_cap: u64,
 }
 
 /// A proposed change was taken back.

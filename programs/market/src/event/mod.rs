@@ -244,6 +244,17 @@ pub struct Settled {
     pub state: u8,
 }
 
+/// A lease may be paid for longer, and as much more stake stands behind it.
+#[event]
+pub struct LeaseExtended {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The longest that it may be paid for from now on, in seconds.
+    pub duration_s: u32,
+    /// Stake reserved for it at the award and by extensions, in atoms.
+    pub stake: u64,
+}
+
 /// A reservation was topped up.
 #[event]
 pub struct ToppedUp {
@@ -379,6 +390,25 @@ pub struct LeaseResumed {
     pub credited_s: u32,
     /// Credit that is to be taken from the stake, in atoms.
     pub credit: u64,
+}
+
+/// The verifier said what it found about a verified lease.
+#[event]
+pub struct VerdictGiven {
+    /// The lease.
+    pub lease: Pubkey,
+    /// The provider record.
+    pub provider: Pubkey,
+    /// Atoms taken of what is reserved for the lease; zero: it was cleared.
+    pub slashed: u64,
+    /// Of these, what the buyer claims.
+    pub buyer: u64,
+    /// Who proved the fault.
+    pub prover: Pubkey,
+    /// What that one claims.
+    pub proved: u64,
+    /// What went to the insurance fund.
+    pub insurance: u64,
 }
 
 /// A buyer claims its credit for downtime out of the stake.

@@ -14,6 +14,7 @@ use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::ArrayPosted;
+use crate::intake;
 use crate::lamports;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Array, Config, Header, Job, Purse, RequirementData, TaskGroup, manifest_place, shard_of};
@@ -74,10 +75,11 @@ pub struct PostArray<'info> {
 /// An array shall reserve its budget when it is posted, and hold the rent and the tips of as many tasks as may be open at a
 /// time. Its number shall be higher than that of the purse's last job or array.
 pub fn post_array(ctx: Context<PostArray>, number: u64, uri_len: u8, shape: ArrayShape, args: JobArgs) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let caps = intake::open_for(&ctx.accounts.config, args.verify_class)?;
     check(uri_len, &args)?;
     let now = now()?;
     let reserved = write(&ctx, number, uri_len, &shape, &args, now)?;
+    caps.check_job(reserved).or_rule()?;
     write_uri(&ctx.accounts.array, shape.count, args.manifest_uri.as_bytes())?;
     tell(
         &ctx.accounts.event_authority,
@@ -111,7 +113,7 @@ pub fn task_rent(rent: &Rent, replicas: u8, uri_len: u8) -> Result<u64> {
 
 /// The arguments are those of jobs that this version takes.
 fn check(uri_len: u8, args: &JobArgs) -> Result<()> {
-    require!(args.mode == 0 && args.verify_class == 0, MarketError::NotTaken);
+    require!(args.mode == 0, MarketError::NotTaken);
     jobs::check_care(Seconds(args.notice_s.into()), Seconds(args.checkpoint_s.into())).or_rule()?;
     require!(
         usize::from(uri_len) == args.manifest_uri.len() && args.manifest_uri.len() <= MAX_URI,

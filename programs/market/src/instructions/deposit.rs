@@ -3,11 +3,11 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
-use program_common::require;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::Deposited;
+use crate::intake;
 use crate::state::{Config, Purse};
 use crate::token;
 use program_common::raw_token::TokenAccount;
@@ -34,13 +34,15 @@ pub struct Deposit<'info> {
     pub token_program: Program<'info, Token>,
 }
 
-/// A deposit shall add exactly what was moved to the recorded balance, and nothing while intake is paused.
+/// A deposit shall add exactly what was moved to the recorded balance, nothing while intake is paused, and never take the balance
+/// above the market's cap.
 pub fn deposit(ctx: Context<Deposit>, amount: u64) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let caps = intake::open(&ctx.accounts.config)?;
     let balance = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = purse.amounts();
         next.deposit(Atoms(amount)).or_rule()?;
+        caps.check_deposit(next.balance).or_rule()?;
         purse.deposited = purse.deposited.saturating_add(amount);
         purse.set_amounts(next).or_rule()?;
         purse.balance

@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Mint;
-use gridlease_core::governance::Parameters;
+use gridlease_core::governance::{Caps, Parameters};
 use program_common::require;
 
 use crate::emit::tell;
@@ -33,8 +33,6 @@ pub struct InitConfig<'info> {
     pub usdc_mint: Box<Account<'info, Mint>>,
     /// Of that mint (checked below).
     pub treasury: Box<Account<'info, TokenAccount>>,
-    /// Of that mint (checked below).
-    pub insurance: Box<Account<'info, TokenAccount>>,
     /// The program's data, which names its upgrade authority.
     /// CHECK: see [`deployer::check`].
     pub program_data: UncheckedAccount<'info>,
@@ -43,16 +41,15 @@ pub struct InitConfig<'info> {
 }
 
 /// Only the program's upgrade authority shall write the configuration, and only once. The market shall take one classic SPL
-/// Token mint with 6 decimals, and pay its fees to two accounts of that mint. Fee and slot length start at their genesis
-/// values.
+/// Token mint with 6 decimals, and pay its fees to an account of that mint and to the insurance fund that the staking program names.
+/// Fee, slot length and caps start at their genesis values.
 pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
     let admin = ctx.accounts.admin.key();
     deployer::check(&ctx.accounts.program.to_account_info(), &ctx.accounts.program_data, &admin)?;
     let mint = ctx.accounts.usdc_mint.key();
     require!(ctx.accounts.usdc_mint.decimals == USDC_DECIMALS, MarketError::WrongMint);
     payout::check(&ctx.accounts.treasury, &mint)?;
-    payout::check(&ctx.accounts.insurance, &mint)?;
-    let genesis = Parameters::GENESIS;
+    let (genesis, caps) = (Parameters::GENESIS, Caps::GENESIS);
 
     let event = {
         let mut config = ctx.accounts.config.load_init()?;
@@ -60,17 +57,19 @@ pub fn init_config(ctx: Context<InitConfig>) -> Result<()> {
         config.admin = admin;
         config.usdc_mint = mint;
         config.treasury = ctx.accounts.treasury.key();
-        config.insurance = ctx.accounts.insurance.key();
         config.slot_ms = genesis.slot_ms;
         config.fee_bps = genesis.fee.0;
+        config.purse_cap = caps.purse.0;
+        config.job_cap = caps.job.0;
         config.authority_bump = ctx.bumps.authority;
         MarketConfigured {
             admin,
             usdc_mint: mint,
             treasury: config.treasury,
-            insurance: config.insurance,
             fee_bps: config.fee_bps,
             slot_ms: config.slot_ms,
+            purse_cap: config.purse_cap,
+            job_cap: config.job_cap,
         }
     };
     tell(&ctx.accounts.event_authority, &event)?;

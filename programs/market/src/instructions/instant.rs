@@ -10,7 +10,8 @@ use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use super::post_job::{JobArgs, Posting, job_posted, reserve, write_job, write_uri};
 use crate::clock::now;
 use crate::emit::tell;
-use crate::error::{MarketError, rule};
+use crate::error::{MarketError, OrRule, rule};
+use crate::intake;
 use crate::lamports;
 use crate::state::{Config, Job, Purse};
 use market_interface::seed::JOB_SEED;
@@ -69,7 +70,7 @@ pub fn post_instant<'info>(
     uri_len: u8,
     args: JobArgs,
 ) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let caps = intake::open_for(&ctx.accounts.config, args.verify_class)?;
     if args.mode != Mode::Instant as u8 {
         return Err(rule(RuleError::WrongMode));
     }
@@ -103,6 +104,7 @@ pub fn post_instant<'info>(
         let posted = {
             let mut purse = accounts.purse.load_mut()?;
             let posted = write_job(&mut job, &posting, purse.owner, &args, now)?;
+            caps.check_job(posted.reserved).or_rule()?;
             reserve(&mut purse, &posting, posted.reserved, now)?;
             posted
         };

@@ -13,6 +13,7 @@ pub mod collect_credit;
 pub mod deposit;
 pub mod end_lease;
 pub mod expire;
+pub mod extend;
 pub mod fail_start;
 pub mod finish;
 pub mod init_config;
@@ -32,6 +33,7 @@ pub mod stop;
 pub mod sweep_fees;
 pub mod top_up;
 pub mod undo_start;
+pub mod verdict;
 pub mod withdraw;
 
 // Matching: instant and sealed auctions, and what every way to a lease shares.
@@ -58,6 +60,7 @@ pub use collect_credit::*;
 pub use deposit::*;
 pub use end_lease::*;
 pub use expire::*;
+pub use extend::*;
 pub use fail_start::*;
 pub use finish::*;
 pub use init_config::*;
@@ -77,6 +80,7 @@ pub use stop::*;
 pub use sweep_fees::*;
 pub use top_up::*;
 pub use undo_start::*;
+pub use verdict::*;
 pub use withdraw::*;
 
 pub mod change_admin;

@@ -4,6 +4,7 @@ use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::bidder::{Refusal, Wanted};
 use gridlease_core::job::{self as jobs, notice_of, start_deadline};
+use gridlease_core::verdict::window_of;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease as rules, tip};
 use program_common::{require, require_keys_eq};
 
@@ -265,6 +266,8 @@ impl<'info> Opening<'_, 'info> {
                 .set_rules(&rules::Lease {
                     checkpoint_every: Seconds(job.checkpoint_s.into()),
                     notice: notice_of(flags, Seconds(job.notice_s.into())),
+                    duration: Seconds(job.max_duration_s.into()),
+                    verification: window_of(job.verify_class),
                     ..opened
                 })
                 .or_rule()?;

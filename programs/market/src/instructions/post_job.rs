@@ -15,6 +15,7 @@ use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;
+use crate::intake;
 use crate::lamports;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Job, Purse, RequirementArgs, RequirementData, manifest_place, shard_of};
@@ -86,7 +87,7 @@ pub struct PostJob<'info> {
 /// than that of the purse's last job: a repeated posting changes nothing, and an address is never used twice. Who posts sets
 /// the tips of its cranks aside; what is not used comes back with the rent.
 pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    let caps = intake::open_for(&ctx.accounts.config, args.verify_class)?;
     if args.mode == Mode::Instant as u8 {
         return Err(rule(RuleError::WrongMode)); // it needs the offers: `post_instant`
     }
@@ -105,6 +106,7 @@ pub fn post_job(ctx: Context<PostJob>, number: u64, uri_len: u8, args: JobArgs) 
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut job = ctx.accounts.job.load_init()?;
         let posted = write_job(&mut job, &posting, purse.owner, &args, now)?;
+        caps.check_job(posted.reserved).or_rule()?;
         reserve(&mut purse, &posting, posted.reserved, now)?;
         job_posted(&posting, &args, &posted)
     };
@@ -146,7 +148,6 @@ pub struct Task {
 
 /// Writes a new job of `owner` after its terms were checked; returns its moving parts. It reserves nothing.
 pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs, now: Now) -> Result<rules::Job> {
-    require!(args.verify_class == 0, MarketError::NotTaken);
     let uri = args.manifest_uri.as_bytes();
     require!(usize::from(posting.uri_len) == uri.len() && uri.len() <= MAX_URI, MarketError::BadString);
     require!(uri.iter().all(u8::is_ascii_graphic), MarketError::BadString);

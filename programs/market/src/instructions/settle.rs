@@ -11,9 +11,9 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};
 use crate::lamports::pay_tip;
-use program_common::raw_token::TokenAccount;
 use crate::state::{Lease, Purse};
 use crate::token;
+use program_common::raw_token::TokenAccount;
 
 /// Accounts of `settle`. Anybody may call it.
 #[event_cpi]

@@ -8,6 +8,7 @@ use gridlease_core::rounding::share_down;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FeesSwept;
+use crate::staking_cpi;
 use crate::state::{Config, Purse};
 use crate::token;
 use program_common::raw_token::TokenAccount;
@@ -16,11 +17,12 @@ use program_common::raw_token::TokenAccount;
 #[event_cpi]
 #[derive(Accounts)]
 pub struct SweepFees<'info> {
-    /// Names treasury and insurance.
-    #[account(
-        has_one = treasury @ MarketError::WrongTokenAccount, has_one = insurance @ MarketError::WrongTokenAccount,
-    )]
+    /// Names the treasury.
+    #[account(has_one = treasury @ MarketError::WrongTokenAccount)]
     pub config: AccountLoader<'info, Config>,
+    /// The staking program's configuration, which alone names the insurance account.
+    /// CHECK: it is looked at as one below.
+    pub staking_config: UncheckedAccount<'info>,
     /// Written.
     #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
@@ -42,6 +44,7 @@ pub struct SweepFees<'info> {
 /// Anybody may sweep; half of the fees, rounded down, and all forfeits shall go to the insurance fund, the rest to the
 /// treasury. With nothing owed it shall change nothing.
 pub fn sweep_fees(ctx: Context<SweepFees>) -> Result<()> {
+    staking_cpi::check_insurance(&ctx.accounts.staking_config, &ctx.accounts.insurance.key())?;
     let (treasury, insurance) = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = purse.amounts();

@@ -9,7 +9,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{RevenueDistributed, StakeAdded};
-use crate::state::Bond;
+use crate::state::{Bond, Config};
 use crate::token;
 use gridlease_core::Atoms;
 use program_common::raw_token::TokenAccount;
@@ -19,6 +19,7 @@ use program_common::raw_token::TokenAccount;
 /// - Only the bond's authority shall add stake, from a token account that it may spend.
 /// - Exactly `amount` atoms, more than zero, shall move into the vault and count as stake, free to be reserved at once. It
 ///   earns from its activation on: see [`super::Activate`].
+/// - The bond shall hold no more than the configured cap.
 /// - Tokens that reach the vault by any other way shall not count.
 /// - What arrived in the revenue vault before shall be divided by the stake as it was before.
 #[event_cpi]
@@ -42,6 +43,8 @@ pub struct AddStake<'info> {
     /// The bond's revenue vault; any account where the operator has opened no pool.
     /// CHECK: it is the one that the bond records.
     pub revenue: UncheckedAccount<'info>,
+    /// The configuration, which caps the bond.
+    pub config: AccountLoader<'info, Config>,
 }
 
 impl AddStake<'_> {
@@ -52,7 +55,7 @@ impl AddStake<'_> {
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
         // from: checked by SPL Token in the transfer.
         // token_program: checked by its type. revenue: checked where it is read.
-        Ok(())
+        self.config.load()?.header.check()
     }
 
     pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
@@ -65,6 +68,7 @@ impl AddStake<'_> {
             let parts = bond.distribute(arrived, now).or_rule()?;
             let mut stake = bond.stake();
             stake.add(Atoms(amount), now).or_rule()?;
+            accounts.config.load()?.caps().check_stake(stake.amount().or_rule()?).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             bond.count_added(amount).or_rule()?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)

@@ -21,7 +21,7 @@ use staking_interface::seed::DELEGATION_SEED;
 /// - At least the operator's least delegation shall move into the vault; the operator's own stake shall be at least a
 ///   fifth of all stake that is not its own on the way out.
 /// - Shares shall be given for it, rounded down. It earns, and stands behind leases, from its activation on: see
-///   [`super::Activate`].
+///   [`super::Activate`]. With it the bond shall hold no more than the configured cap.
 /// - From the least that makes kin on, which the operator sets, the bond shall keep a mark of the delegator, by which others see
 ///   who shares delegators with whom.
 /// - `destination`, of the configured mint and neither of the bond's vaults, shall be recorded: anybody may have revenue
@@ -100,7 +100,9 @@ impl OpenDelegation<'_> {
             delegation.destination = accounts.destination.key();
             bond.delegations = bond.delegations.checked_add(1).ok_or_else(|| rule(RuleError::Overflow))?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
+            let joined = join(key, &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?;
+            accounts.config.load()?.caps().check_stake(Atoms(bond.amount)).or_rule()?;
+            joined
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
         token::into_vault(from, &mut accounts.vault, by, amount)?;
@@ -141,6 +143,8 @@ pub struct Delegate<'info> {
     pub revenue: UncheckedAccount<'info>,
     /// The classic SPL Token program.
     pub token_program: Program<'info, Token>,
+    /// The configuration, which caps the bond.
+    pub config: AccountLoader<'info, Config>,
 }
 
 impl Delegate<'_> {
@@ -154,7 +158,7 @@ impl Delegate<'_> {
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
         // from: checked by SPL Token in the transfer. revenue: checked where it is read.
         // token_program: checked by its type.
-        Ok(())
+        self.config.load()?.header.check()
     }
 
     pub(crate) fn handle(ctx: Context<Self>, amount: u64) -> Result<()> {
@@ -164,7 +168,9 @@ impl Delegate<'_> {
             let mut bond = accounts.bond.load_mut()?;
             let mut delegation = accounts.delegation.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            join(accounts.bond.key(), &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?
+            let joined = join(accounts.bond.key(), &mut bond, &mut delegation, arrived, accounts.from.key(), amount)?;
+            accounts.config.load()?.caps().check_stake(Atoms(bond.amount)).or_rule()?;
+            joined
         };
         let (from, by) = (accounts.from.as_ref(), accounts.delegator.as_ref());
         token::into_vault(from, &mut accounts.vault, by, amount)?;

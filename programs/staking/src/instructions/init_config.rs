@@ -10,7 +10,7 @@ use crate::error::StakingError;
 use crate::event::ConfigWritten;
 use crate::state::MAX_SLASHERS;
 use crate::state::{Config, Header};
-use gridlease_core::limits::USDC_DECIMALS;
+use gridlease_core::limits::{BOND_CAP, USDC_DECIMALS};
 use program_common::raw_token::TokenAccount;
 use staking_interface::seed::CONFIG_SEED;
 
@@ -90,7 +90,12 @@ impl InitConfig<'_> {
         let mut slashers = [Pubkey::default(); MAX_SLASHERS];
         let [first, ..] = &mut slashers;
         *first = slasher;
-        let written = ConfigWritten { admin: accounts.admin.key(), insurance: accounts.insurance.key(), slashers };
+        let written = ConfigWritten {
+            admin: accounts.admin.key(),
+            insurance: accounts.insurance.key(),
+            slashers,
+            bond_cap: BOND_CAP.0,
+        };
         {
             // The account is new and all zero: what is not set here starts at zero.
             let mut config = accounts.config.load_init()?;
@@ -99,6 +104,7 @@ impl InitConfig<'_> {
             config.usdc_mint = accounts.usdc_mint.key();
             config.insurance = written.insurance;
             config.slashers = slashers;
+            config.bond_cap = written.bond_cap;
         }
         tell(&ctx.accounts.event_authority, &written)?;
         Ok(())

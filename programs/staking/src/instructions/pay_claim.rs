@@ -10,9 +10,9 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{ClaimPaid, Totals};
-use program_common::raw_token::TokenAccount;
 use crate::state::{Bond, RELEASED, Reservation};
 use crate::token::{self, BondSigner};
+use program_common::raw_token::TokenAccount;
 
 /// Pays what a buyer, or who proved a fault, claimed out of a lease's reservation.
 ///

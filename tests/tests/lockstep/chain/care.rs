@@ -44,13 +44,13 @@ pub fn build(model: &Model, job: usize, which: usize, step: &CareStep) -> Option
         }
         CareStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
         CareStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
-        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.insurance),
-        CareStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.insurance),
+        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.staking.insurance),
+        CareStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.staking.insurance),
         CareStep::BuyerError { by, code } => {
-            lease::report_buyer_error(&model.signer(by, node()?), keys, &model.insurance, code.into())
+            lease::report_buyer_error(&model.signer(by, node()?), keys, &model.staking.insurance, code.into())
         }
         CareStep::Reject { by } => {
-            let mut reject = lease::reject_ready(&buyer.key, keys, &model.insurance);
+            let mut reject = lease::reject_ready(&buyer.key, keys, &model.staking.insurance);
             reject.accounts[0].pubkey = model.signer(by, buyer.key);
             reject
         }

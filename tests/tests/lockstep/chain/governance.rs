@@ -21,24 +21,29 @@ pub fn build(model: &Model, step: &GovernanceStep) -> Instruction {
         GovernanceStep::SetPaused { by, paused } => governance::set_paused(&by_admin(by), paused),
         GovernanceStep::ProposeChange { by, change } => {
             let treasury = model.fund(change.treasury, model.treasury);
-            let insurance = model.fund(change.insurance, model.insurance);
             let verifier = model.people[usize::from(change.verifier) % model.people.len()];
-            let args = ChangeArgs { verifier, slot_ms: change.slot_ms, fee_bps: change.fee };
-            governance::propose_change(&by_admin(by), &treasury, &insurance, args)
+            let args = ChangeArgs {
+                verifier,
+                slot_ms: change.slot_ms,
+                fee_bps: change.fee,
+                purse_cap: change.caps.0,
+                job_cap: change.caps.1,
+            };
+            governance::propose_change(&by_admin(by), &treasury, args)
         }
         GovernanceStep::CancelChange { by } => governance::cancel_change(&by_admin(by)),
-        GovernanceStep::ExecuteChange { others } => {
-            let (treasury, insurance) = model.to_execute(others);
-            governance::execute_change(&treasury, &insurance)
-        }
+        GovernanceStep::ExecuteChange { other } => governance::execute_change(&model.to_execute(other)),
+        GovernanceStep::LowerCaps { by, caps } => governance::lower_caps(&by_admin(by), caps.0, caps.1),
+        GovernanceStep::LowerCap { by, cap } => stake::lower_cap(&by_staking(by), cap),
         GovernanceStep::NameAdmin { by, to } => governance::propose_admin(&by_admin(by), &model.admin(to)),
         GovernanceStep::AcceptAdmin { by } => {
             governance::accept_admin(&model.signer(by, model.accepting(model.market.pending_admin)))
         }
-        GovernanceStep::ProposeConfig { by, insurance, slashers } => stake::propose_config(
+        GovernanceStep::ProposeConfig { by, insurance, slashers, cap } => stake::propose_config(
             &by_staking(by),
             &model.fund(insurance, model.staking.insurance),
             model.staking.list(slashers),
+            cap,
         ),
         GovernanceStep::CancelConfig { by } => stake::cancel_config(&by_staking(by)),
         GovernanceStep::ExecuteConfig { other } => stake::execute_config(&model.to_execute_staking(other)),
@@ -54,22 +59,23 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     let chain: account::Config = world.read(&address::market_config());
     let next = (chain.next_ts != 0).then_some(Proposal {
         treasury: chain.next_treasury,
-        insurance: chain.next_insurance,
         verifier: chain.next_verifier,
         terms: Parameters { fee: Bps(chain.next_fee_bps), slot_ms: chain.next_slot_ms },
+        caps: (chain.next_purse_cap, chain.next_job_cap),
         due: chain.next_ts,
     });
     let found = MarketConfig {
         admin: chain.admin,
         pending_admin: chain.pending_admin,
         terms: Parameters { fee: Bps(chain.fee_bps), slot_ms: chain.slot_ms },
+        caps: chain.caps(),
         verifier: chain.verifier,
         paused: chain.paused == 1,
         proposals: chain.proposals,
         next,
     };
     same!("the market's configuration", found, model.market);
-    same!("treasury and insurance", (chain.treasury, chain.insurance), (model.treasury, model.insurance));
+    same!("the treasury", chain.treasury, model.treasury);
     same!("the market's due", chain.header.due_ts, model.market.next.map_or(0, |next| next.due));
     let chain: account::StakingConfig = world.read(&address::staking_config());
     let found = StakingConfig {
@@ -77,14 +83,16 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
         pending_admin: chain.pending_admin,
         insurance: chain.insurance,
         slashers: chain.slashers,
+        cap: chain.caps().bond,
         next: (chain.pending_from != 0).then_some((
             chain.pending_insurance,
             chain.pending_slashers,
+            chain.pending_bond_cap,
             chain.pending_from,
         )),
         market: model.staking.market,
     };
     same!("the staking program's configuration", found, model.staking);
-    same!("the staking program's due", chain.header.due_ts, model.staking.next.map_or(0, |next| next.2));
+    same!("the staking program's due", chain.header.due_ts, model.staking.next.map_or(0, |next| next.3));
     Ok(())
 }

@@ -7,9 +7,10 @@ use super::By;
 pub struct Change {
     /// Which of the funds; the last of them is of another mint.
     pub treasury: u8,
-    pub insurance: u8,
     pub fee: u16,
     pub slot_ms: u32,
+    /// Of purses and of jobs.
+    pub caps: (u64, u64),
     /// Which person is the verifier.
     pub verifier: u8,
 }
@@ -29,9 +30,9 @@ pub enum GovernanceStep {
     CancelChange {
         by: By,
     },
-    /// With the accounts that were proposed, or with these of the funds.
+    /// With the account that was proposed, or with this of the funds.
     ExecuteChange {
-        others: Option<(u8, u8)>,
+        other: Option<u8>,
     },
     NameAdmin {
         by: By,
@@ -45,6 +46,17 @@ pub enum GovernanceStep {
         by: By,
         insurance: u8,
         slashers: u8,
+        cap: u64,
+    },
+    /// Of purses and of jobs.
+    LowerCaps {
+        by: By,
+        caps: (u64, u64),
+    },
+    /// Of bonds.
+    LowerCap {
+        by: By,
+        cap: u64,
     },
     CancelConfig {
         by: By,

@@ -3,13 +3,12 @@
 use gridlease_core::limits::UNBONDING_TIME;
 
 use crate::command::Command;
-use crate::command::governance::{Change, GovernanceStep};
+use crate::command::governance::GovernanceStep;
 use crate::command::pools::PoolStep;
 use crate::model::Model;
 use crate::scene::{BUYERS, PROVIDERS};
 
-/// The admin's last act: intake is open, and both programs name the same insurance account and the market as a slasher, so
-/// that the cranks can be turned.
+/// The admin's last act: intake is open, and the staking program names the market as a slasher, so that the cranks can be turned.
 pub fn restore(
     model: &mut Model,
     step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>,
@@ -21,20 +20,14 @@ pub fn restore(
     if model.market.next.is_some() {
         govern(model, GovernanceStep::CancelChange { by: 0 })?;
     }
-    if model.staking.insurance == model.insurance && model.staking.names_market() {
+    if model.staking.names_market() {
         return Ok(());
     }
-    let insurance = model.funds.iter().position(|fund| *fund == model.staking.insurance).map_or(0, |at| at as u8 + 1);
-    let terms = model.market.terms;
-    let change = Change { treasury: 0, insurance, fee: terms.fee.0, slot_ms: terms.slot_ms, verifier: 0 };
-    govern(model, GovernanceStep::ProposeChange { by: 0, change })?;
-    govern(model, GovernanceStep::ProposeConfig { by: 0, insurance: 0, slashers: 0 })?;
-    let due = model.market.next.map_or(0, |next| next.due).max(model.staking.next.map_or(0, |next| next.2));
+    let cap = model.staking.cap.0;
+    govern(model, GovernanceStep::ProposeConfig { by: 0, insurance: 0, slashers: 0, cap })?;
+    let due = model.staking.next.map_or(0, |next| next.3);
     step(model, &wait(due - model.now.ts.0))?;
-    for what in [GovernanceStep::ExecuteChange { others: None }, GovernanceStep::ExecuteConfig { other: None }] {
-        step(model, &Command::Governance(what))?;
-    }
-    Ok(())
+    step(model, &Command::Governance(GovernanceStep::ExecuteConfig { other: None }))
 }
 
 fn wait(seconds: u64) -> Command {

@@ -1,8 +1,8 @@
 //! The configurations of both programs.
 
-use gridlease_core::governance::{self, Parameters};
+use gridlease_core::governance::{self, Caps, Parameters};
 use gridlease_core::timelock::{executable_from, slasher_from};
-use gridlease_core::{Bps, UnixTs};
+use gridlease_core::{Atoms, Bps, UnixTs};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, InMarket, Model, require};
@@ -16,18 +16,20 @@ pub const SLASHERS: u8 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposal {
     pub treasury: Pubkey,
-    pub insurance: Pubkey,
     pub verifier: Pubkey,
     pub terms: Parameters,
+    /// Of purses and of jobs.
+    pub caps: (u64, u64),
     pub due: u64,
 }
 
-/// The market's configuration; treasury and insurance stand in the model itself.
+/// The market's configuration; the treasury stands in the model itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarketConfig {
     pub admin: Pubkey,
     pub pending_admin: Pubkey,
     pub terms: Parameters,
+    pub caps: Caps,
     pub verifier: Pubkey,
     pub paused: bool,
     pub proposals: u64,
@@ -41,8 +43,10 @@ pub struct StakingConfig {
     pub pending_admin: Pubkey,
     pub insurance: Pubkey,
     pub slashers: [Pubkey; 4],
-    /// Insurance, slashers, and from when on.
-    pub next: Option<(Pubkey, [Pubkey; 4], u64)>,
+    /// Of bonds.
+    pub cap: Atoms,
+    /// Insurance, slashers, cap, and from when on.
+    pub next: Option<(Pubkey, [Pubkey; 4], u64, u64)>,
     /// The market, as a slasher.
     pub market: Pubkey,
 }
@@ -54,6 +58,7 @@ impl MarketConfig {
             admin,
             pending_admin: Pubkey::default(),
             terms: Parameters::GENESIS,
+            caps: Caps::GENESIS,
             verifier: Pubkey::default(),
             paused: false,
             proposals: 0,
@@ -66,7 +71,7 @@ impl StakingConfig {
     /// What the staking program begins with.
     pub fn new(admin: Pubkey, insurance: Pubkey, market: Pubkey) -> Self {
         let slashers = [market, Pubkey::default(), Pubkey::default(), Pubkey::default()];
-        Self { admin, pending_admin: Pubkey::default(), insurance, slashers, next: None, market }
+        Self { admin, pending_admin: Pubkey::default(), insurance, slashers, cap: Caps::GENESIS.bond, next: None, market }
     }
 
     /// May the market reserve and slash?
@@ -135,7 +140,24 @@ impl Model {
                 self.by_admin(by)?;
                 self.market.next.take().map(drop).ok_or_else(|| "market NoProposal".to_owned())
             }
-            GovernanceStep::ExecuteChange { others } => self.execute_change(others),
+            GovernanceStep::ExecuteChange { other } => self.execute_change(other),
+            GovernanceStep::LowerCaps { by, caps } => {
+                self.by_admin(by)?;
+                let next = Caps { purse: Atoms(caps.0), job: Atoms(caps.1), ..self.market.caps };
+                next.check().market()?;
+                require(self.market.caps.lowers_to(&next), "market RaisesCap")?;
+                self.noted.push("the market's caps were lowered");
+                self.market.caps = next;
+                Ok(())
+            }
+            GovernanceStep::LowerCap { by, cap } => {
+                self.by_staking_admin(by)?;
+                require(cap > 0, "staking ParameterOutOfBounds")?;
+                require(cap <= self.staking.cap.0, "staking RaisesCap")?;
+                self.noted.push("the cap of bonds was lowered");
+                self.staking.cap = Atoms(cap);
+                Ok(())
+            }
             GovernanceStep::NameAdmin { by, to } => {
                 self.by_admin(by)?;
                 self.market.pending_admin = self.admin(to);
@@ -148,7 +170,9 @@ impl Model {
                 (self.market.admin, self.market.pending_admin) = (signer, Pubkey::default());
                 Ok(())
             }
-            GovernanceStep::ProposeConfig { by, insurance, slashers } => self.propose_config(by, insurance, slashers),
+            GovernanceStep::ProposeConfig { by, insurance, slashers, cap } => {
+                self.propose_config(by, insurance, slashers, cap)
+            }
             GovernanceStep::CancelConfig { by } => {
                 self.by_staking_admin(by)?;
                 self.staking.next.take().map(drop).ok_or_else(|| "staking NothingProposed".to_owned())
@@ -188,45 +212,47 @@ impl Model {
         self.by_admin(by)?;
         let terms = Parameters { fee: Bps(change.fee), slot_ms: change.slot_ms };
         terms.check().market()?;
+        Self::caps(change.caps).check().market()?;
         let pending = self.market.next.map_or(UnixTs::ZERO, |next| UnixTs(next.due));
         require(!governance::stands(pending, now), "market ProposalPending")?;
-        let (treasury, insurance) =
-            (self.fund(change.treasury, self.treasury), self.fund(change.insurance, self.insurance));
+        let treasury = self.fund(change.treasury, self.treasury);
         self.payable(treasury)?;
-        self.payable(insurance)?;
         let due = governance::due(now).market()?.0;
         if self.market.next.is_some() {
             self.noted.push("a proposal took the place of one that had lapsed");
         }
         let verifier = self.people[usize::from(change.verifier) % self.people.len()];
-        self.market.next = Some(Proposal { treasury, insurance, verifier, terms, due });
+        self.market.next = Some(Proposal { treasury, verifier, terms, caps: change.caps, due });
         self.market.proposals += 1;
         Ok(())
     }
 
-    fn execute_change(&mut self, others: Option<(u8, u8)>) -> Answer {
+    fn caps((purse, job): (u64, u64)) -> Caps {
+        Caps { purse: Atoms(purse), job: Atoms(job), ..Caps::GENESIS }
+    }
+
+    fn execute_change(&mut self, other: Option<u8>) -> Answer {
         let Some(next) = self.market.next else {
             self.noted.push("no change was there to be executed");
             return Ok(());
         };
         governance::check_execute(UnixTs(next.due), self.now.ts).market()?;
         next.terms.check().market()?;
-        let (treasury, insurance) = self.to_execute(others);
-        require((treasury, insurance) == (next.treasury, next.insurance), "market WrongTokenAccount")?;
+        Self::caps(next.caps).check().market()?;
+        let treasury = self.to_execute(other);
+        require(treasury == next.treasury, "market WrongTokenAccount")?;
         self.payable(treasury)?;
-        self.payable(insurance)?;
-        (self.treasury, self.insurance) = (treasury, insurance);
+        self.treasury = treasury;
+        self.market.caps = Self::caps(next.caps);
         (self.market.terms, self.market.verifier) = (next.terms, next.verifier);
         self.market.next = None;
         self.noted.push("a change was executed");
         Ok(())
     }
 
-    /// The accounts with which a change of the market is executed.
-    pub fn to_execute(&self, others: Option<(u8, u8)>) -> (Pubkey, Pubkey) {
-        let right = self.market.next.map_or((self.treasury, self.insurance), |next| (next.treasury, next.insurance));
-        let (treasury, insurance) = others.unwrap_or_default();
-        (self.fund(treasury, right.0), self.fund(insurance, right.1))
+    /// The account with which a change of the market is executed.
+    pub fn to_execute(&self, other: Option<u8>) -> Pubkey {
+        self.fund(other.unwrap_or(0), self.market.next.map_or(self.treasury, |next| next.treasury))
     }
 
     /// The account with which a change of the staking program is executed.
@@ -234,7 +260,7 @@ impl Model {
         self.fund(other.unwrap_or(0), self.staking.next.map_or(self.staking.insurance, |next| next.0))
     }
 
-    fn propose_config(&mut self, by: By, insurance: u8, slashers: u8) -> Answer {
+    fn propose_config(&mut self, by: By, insurance: u8, slashers: u8, cap: u64) -> Answer {
         let now = self.now.ts;
         self.by_staking_admin(by)?;
         let insurance = self.fund(insurance, self.staking.insurance);
@@ -244,18 +270,20 @@ impl Model {
         require(!named.is_empty(), "staking ZeroKey")?;
         let once = named.iter().all(|key| named.iter().filter(|other| other == &key).count() == 1);
         require(once, "staking UnknownSlasher")?;
+        require(cap > 0, "staking ParameterOutOfBounds")?;
         let adds = named.iter().any(|key| !self.staking.slashers.contains(key));
         let from = if adds { slasher_from(now) } else { executable_from(now) }.staking()?;
         self.noted.push(if adds { "a new slasher was proposed" } else { "no new slasher was proposed" });
-        self.staking.next = Some((insurance, list, from.0));
+        self.staking.next = Some((insurance, list, cap, from.0));
         Ok(())
     }
 
     fn execute_config(&mut self, other: Option<u8>) -> Answer {
-        let (insurance, slashers, from) = self.staking.next.ok_or("staking NothingProposed")?;
+        let (insurance, slashers, cap, from) = self.staking.next.ok_or("staking NothingProposed")?;
         governance::check_execute(UnixTs(from), self.now.ts).staking()?;
         require(self.to_execute_staking(other) == insurance, "staking WrongInsurance")?;
         (self.staking.insurance, self.staking.slashers, self.staking.next) = (insurance, slashers, None);
+        self.staking.cap = Atoms(cap);
         self.noted.push(if self.staking.names_market() { "slashers were set" } else { "the market lost its right" });
         Ok(())
     }

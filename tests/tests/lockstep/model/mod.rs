@@ -224,7 +224,6 @@ pub struct Model {
     /// Token accounts that may be frozen.
     pub freezable: Vec<Pubkey>,
     pub treasury: Pubkey,
-    pub insurance: Pubkey,
     pub rents: Rents,
     /// Who gets the tips, and the lamports that it has.
     pub keeper: (Pubkey, u64),

@@ -53,6 +53,7 @@ impl Model {
         self.intake()?;
         let purse = self.purse(buyer)?;
         purse.amounts.deposit(Atoms(amount)).market()?;
+        caps.check_deposit(purse.amounts.balance).market()?;
         purse.amounts.free().market()?;
         purse.deposited = purse.deposited.saturating_add(amount);
         self.transfer(wallet, vault, amount, signed)
@@ -74,7 +75,7 @@ impl Model {
         let insurance = of_fees.add(swept.forfeits).market()?;
         let vault = self.buyers[buyer].vault;
         self.pay_out(vault, self.treasury, fees.sub(of_fees).market()?)?;
-        self.pay_out(vault, self.insurance, insurance)
+        self.pay_out(vault, self.staking.insurance, insurance)
     }
 
     pub(super) fn open_bond(&mut self, provider: usize) -> Answer {

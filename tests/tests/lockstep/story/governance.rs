@@ -13,13 +13,11 @@ use super::by;
 
 fn change(random: &mut Random) -> Change {
     let strange = random.once_in(8);
-    let other = random.once_in(6);
     Change {
         treasury: if random.once_in(3) { random.small(6) } else { 0 },
-        // The staking program must name the same one, or no fault can be slashed.
-        insurance: if other { random.small(6) } else { 0 },
         fee: if strange { random.pick(&[500, 501, u16::MAX]) } else { random.below(501) as u16 },
         slot_ms: if strange { random.pick(&[49, 50, 1_000, 1_001]) } else { 200 + random.below(801) as u32 },
+        caps: if strange { random.pick(&[(0, 1), (1, 0), (1, 1), (u64::MAX, u64::MAX)]) } else { CAPS },
         verifier: random.small(20),
     }
 }
@@ -41,12 +39,9 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
     if model.market.paused && !random.once_in(5) {
         return Command::Governance(GovernanceStep::SetPaused { by: who, paused: false });
     }
-    let apart = model.staking.insurance != model.insurance || !model.staking.names_market();
-    if apart && model.staking.next.is_none() {
-        // The market's insurance account is one of the funds.
-        let at = model.funds.iter().position(|fund| *fund == model.insurance).map_or(0, |at| at as u8 + 1);
-        let list = random.small(2);
-        return Command::Governance(GovernanceStep::ProposeConfig { by: who, insurance: at, slashers: list });
+    if !model.staking.names_market() && model.staking.next.is_none() {
+        let (slashers, cap) = (random.small(2), BOND_CAP.0);
+        return Command::Governance(GovernanceStep::ProposeConfig { by: who, insurance: 0, slashers, cap });
     }
     let step = match random.below(20) {
         0 => GovernanceStep::SetPaused { by: who, paused: true },
@@ -59,14 +54,14 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
             Some(next) if UnixTs(next.due) <= model.now.ts && random.once_in(6) => {
                 return wait(random, next.due + GOVERNANCE_WINDOW.0, model);
             }
-            Some(next) if UnixTs(next.due) <= model.now.ts => GovernanceStep::ExecuteChange { others: None },
+            Some(next) if UnixTs(next.due) <= model.now.ts => GovernanceStep::ExecuteChange { other: None },
             Some(next) if random.once_in(3) => return wait(random, next.due, model),
             Some(_) if random.once_in(3) => GovernanceStep::CancelChange { by: who },
             Some(_) => GovernanceStep::ProposeChange { by: who, change: change(random) },
         },
         6 => {
-            let others = random.once_in(2).then(|| (random.small(6), random.small(6)));
-            GovernanceStep::ExecuteChange { others }
+            let other = random.once_in(2).then(|| random.small(6));
+            GovernanceStep::ExecuteChange { other }
         }
         7 => GovernanceStep::CancelChange { by: who },
         8 | 9 => GovernanceStep::NameAdmin { by: who, to: random.small(3) },

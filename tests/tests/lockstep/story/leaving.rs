@@ -60,7 +60,7 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
     };
     // An empty vault may be frozen; anything else must be able to move.
     let empty = purse.open_jobs == 0 && purse.amounts.balance.is_zero() && model.tokens[&one.vault] == 0;
-    let moves = [one.vault, one.wallet, model.treasury, model.insurance];
+    let moves = [one.vault, one.wallet, model.treasury, model.staking.insurance];
     let held = model.freezable.iter().position(|key| moves.contains(key) && model.frozen.contains(key));
     if let Some(place) = held.filter(|_| !empty) {
         return Some(Command::Freeze { place, frozen: false });

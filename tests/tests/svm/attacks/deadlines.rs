@@ -1,6 +1,6 @@
 //! Deadlines beside those of `deadlines.rs`: the second before, the second itself, and the second after.
 
-use gridlease_core::limits::{CLAIM_STALE, GOVERNANCE_DELAY, PAYOUT_DELAY, REJECT_TIME, UNBONDING_TIME};
+use gridlease_core::limits::{BOND_CAP, CLAIM_STALE, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP, REJECT_TIME, UNBONDING_TIME};
 use gridlease_sdk::account::Offer;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::{lease, provider, sealed, stake};
@@ -64,10 +64,10 @@ fn a_payout_account_takes_effect_at_its_second() {
 fn a_change_of_the_market_is_executed_from_its_second_on() {
     let scene = |w: &mut World| {
         let admin = w.admin.insecure_clone();
-        let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 300 };
+        let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 300, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
         let (treasury, insurance) = (w.treasury, w.insurance);
-        w.ok(&[governance::propose_change(&admin.pubkey(), &treasury, &insurance, change)], &[&admin]);
-        let instruction = governance::execute_change(&treasury, &insurance);
+        w.ok(&[governance::propose_change(&admin.pubkey(), &treasury, change)], &[&admin]);
+        let instruction = governance::execute_change(&treasury);
         Due { instruction, signers: vec![], at: w.now().ts.0 + GOVERNANCE_DELAY.0 }
     };
     thrice(scene, ["market TooEarly", "ok", "ok"]);
@@ -101,7 +101,7 @@ fn a_change_of_the_staking_program_is_executed_from_its_second_on() {
         let (admin, fund) = (w.admin.insecure_clone(), w.foreign_account());
         let none = Pubkey::default();
         let slashers = [gridlease_sdk::address::market_authority(), none, none, none];
-        w.ok(&[stake::propose_config(&admin.pubkey(), &fund, slashers)], &[&admin]);
+        w.ok(&[stake::propose_config(&admin.pubkey(), &fund, slashers, BOND_CAP.0)], &[&admin]);
         let instruction = stake::execute_config(&fund);
         Due { instruction, signers: vec![], at: w.now().ts.0 + GOVERNANCE_DELAY.0 }
     };

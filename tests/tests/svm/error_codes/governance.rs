@@ -1,6 +1,6 @@
 //! Errors of configuring, changing and pausing the market.
 
-use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW, MAX_FEE_BPS, SLOT_MS_BOUNDS};
+use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW, JOB_CAP, MAX_FEE_BPS, PURSE_CAP, SLOT_MS_BOUNDS};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::purse;
 use gridlease_tests::svm::World;
@@ -26,18 +26,18 @@ fn governance_s_errors_come_as_they_are_named() {
     play(ALL);
 }
 
-const SAME: ChangeArgs = ChangeArgs { verifier: Pubkey::new_from_array([0; 32]), slot_ms: 400, fee_bps: 200 };
+const SAME: ChangeArgs = ChangeArgs { verifier: Pubkey::new_from_array([0; 32]), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
 
 /// The refusal of a change to `args`, proposed by the admin.
 fn refused(w: &mut World, args: ChangeArgs) -> String {
     let admin = w.admin.insecure_clone();
-    let propose = governance::propose_change(&admin.pubkey(), &w.treasury, &w.insurance, args);
+    let propose = governance::propose_change(&admin.pubkey(), &w.treasury, args);
     w.refuse(propose, &[&admin])
 }
 
 fn propose(w: &mut World) {
     let admin = w.admin.insecure_clone();
-    let propose = governance::propose_change(&admin.pubkey(), &w.treasury, &w.insurance, SAME);
+    let propose = governance::propose_change(&admin.pubkey(), &w.treasury, SAME);
     w.ok(&[propose], &[&admin]);
 }
 
@@ -81,12 +81,12 @@ fn too_early() -> String {
     let mut w = World::new();
     propose(&mut w);
     w.pass(GOVERNANCE_DELAY.0 - 1);
-    w.refuse(governance::execute_change(&w.treasury, &w.insurance), &[])
+    w.refuse(governance::execute_change(&w.treasury), &[])
 }
 
 fn too_late() -> String {
     let mut w = World::new();
     propose(&mut w);
     w.pass(GOVERNANCE_DELAY.0 + GOVERNANCE_WINDOW.0);
-    w.refuse(governance::execute_change(&w.treasury, &w.insurance), &[])
+    w.refuse(governance::execute_change(&w.treasury), &[])
 }

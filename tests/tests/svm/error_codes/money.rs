@@ -1,5 +1,6 @@
 //! Errors of purses, and of money that is not where the books say.
 
+use gridlease_core::limits::{JOB_CAP, PURSE_CAP};
 use gridlease_sdk::account::Purse;
 use gridlease_sdk::instruction::{governance, job, lease, purse};
 use gridlease_tests::svm::World;
@@ -98,8 +99,8 @@ fn frozen_token_account() -> String {
     let mut w = World::new();
     let (admin, frozen) = (w.admin.insecure_clone(), w.foreign_account());
     w.freeze(&frozen, true);
-    let change = governance::ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200 };
-    let propose = governance::propose_change(&admin.pubkey(), &frozen, &w.insurance, change);
+    let change = governance::ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let propose = governance::propose_change(&admin.pubkey(), &frozen, change);
     w.refuse(propose, &[&admin])
 }
 

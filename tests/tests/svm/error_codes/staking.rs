@@ -1,6 +1,6 @@
 //! Errors of the staking program: its configuration, its bonds, and what only the market's PDA asks of it.
 
-use gridlease_core::limits::{GOVERNANCE_DELAY, GOVERNANCE_WINDOW};
+use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, GOVERNANCE_WINDOW};
 use gridlease_sdk::account::{Bond, Reservation};
 use gridlease_sdk::address::{self, STAKING};
 use gridlease_sdk::instruction::stake;
@@ -54,7 +54,7 @@ fn wrong_version() -> String {
 fn zero_key() -> String {
     let mut w = World::new();
     let admin = w.admin.insecure_clone();
-    let nobody = stake::propose_config(&admin.pubkey(), &w.insurance, [Pubkey::default(); 4]);
+    let nobody = stake::propose_config(&admin.pubkey(), &w.insurance, [Pubkey::default(); 4], BOND_CAP.0);
     w.refuse(nobody, &[&admin])
 }
 
@@ -110,7 +110,7 @@ fn too_early() -> String {
     let mut w = World::new();
     let (admin, none) = (w.admin.insecure_clone(), Pubkey::default());
     let slashers = [address::market_authority(), none, none, none];
-    w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers)], &[&admin]);
+    w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers, BOND_CAP.0)], &[&admin]);
     w.refuse(stake::execute_config(&w.insurance), &[])
 }
 
@@ -119,7 +119,7 @@ fn too_late() -> String {
     let mut w = World::new();
     let (admin, none) = (w.admin.insecure_clone(), Pubkey::default());
     let slashers = [address::market_authority(), none, none, none];
-    w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers)], &[&admin]);
+    w.ok(&[stake::propose_config(&admin.pubkey(), &w.insurance, slashers, BOND_CAP.0)], &[&admin]);
     w.pass(GOVERNANCE_DELAY.0 + GOVERNANCE_WINDOW.0);
     w.refuse(stake::execute_config(&w.insurance), &[])
 }
