@@ -46,7 +46,13 @@ fn configuration(w: &mut World) {
     w.ok(&[purse::init_config(&key, &mint, &treasury)], &[&admin]);
     w.ok(&[stake::init_config(&key, &mint, &insurance)], &[&admin]);
 
-    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let change = ChangeArgs {
+        verifier: Pubkey::default(),
+        slot_ms: 400,
+        fee_bps: 200,
+        purse_cap: PURSE_CAP.0,
+        job_cap: JOB_CAP.0,
+    };
     let propose = governance::propose_change(&key, &treasury, change);
     w.ok(&[propose.clone()], &[&admin]);
     w.ok(&[governance::cancel_change(&key)], &[&admin]);

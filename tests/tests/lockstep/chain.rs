@@ -163,7 +163,9 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::Withdraw { buyer: at, by, amount } => {
             signed_by(purse::withdraw(&buyer(at).key, &buyer(at).wallet, amount), who(by, buyer(at).key))
         }
-        Command::SweepFees { buyer: at } => purse::sweep_fees(&buyer(at).purse_key, &model.treasury, &model.staking.insurance),
+        Command::SweepFees { buyer: at } => {
+            purse::sweep_fees(&buyer(at).purse_key, &model.treasury, &model.staking.insurance)
+        }
         Command::OpenBond { provider } => stake::open_bond(&owner(provider).authority, &mint),
         Command::AddStake { provider, by, amount } => {
             let authority = owner(provider).authority;
@@ -248,6 +250,9 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             lease::ready(&who(by, node(provider)?), &keys, image, GPUS)
         }
         Command::Settle { job, lease: at } => lease::settle(&lease_keys(job, at)?.0),
+        Command::Extend { job, lease: at, by, by_s } => {
+            lease::extend(&who(by, buyer(job % BUYERS).key), &lease_keys(job, at)?.0, by_s)
+        }
         Command::TopUp { job, lease: at, by, amount } => {
             let owner = buyer(job % BUYERS).key;
             let (keys, at) = (lease_keys(job, at)?.0, model.lease_at(job, at)?);

@@ -204,6 +204,12 @@ pub enum Command {
         job: usize,
         lease: usize,
     },
+    Extend {
+        job: usize,
+        lease: usize,
+        by: By,
+        by_s: u32,
+    },
     TopUp {
         job: usize,
         lease: usize,

@@ -445,6 +445,7 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             13 => Command::Abandon { job, lease, by: who },
             14 | 15 => Command::Expire { job, lease },
             16 => Command::CloseLease { job, lease },
+            17 | 18 => Command::Extend { job, lease, by: who, by_s: random.amount(22) as u32 },
             _ => Command::TopUp { job, lease, by: who, amount: random.amount(30) },
         },
         (JobState::Ended, _) => {
@@ -489,6 +490,7 @@ fn anything(random: &mut Random) -> Command {
         15 => Command::CancelJob { job, by },
         16 => Command::Ready { job, lease, by, image: true },
         17 => Command::Settle { job, lease },
+        18 if random.once_in(2) => Command::Extend { job, lease, by, by_s: amount as u32 },
         18 => Command::TopUp { job, lease, by, amount },
         19 => Command::Stop { job, lease, by },
         20 => Command::Finish { job, lease, by, reason: random.small(14), exit: random.small(3) },

@@ -475,9 +475,15 @@ fn wind_up(buyer: &Buyer, keys: &LeaseKeys) -> [Instruction; 3] {
 /// What governance does.
 fn governance(m: &mut Meter) {
     let (admin, heir) = (m.world.admin.insecure_clone(), m.world.person());
-    let (key, treasury, insurance) = (admin.pubkey(), m.world.treasury, m.world.insurance);
+    let (key, treasury) = (admin.pubkey(), m.world.treasury);
     let keeper = m.world.payer.insecure_clone();
-    let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let change = ChangeArgs {
+        verifier: Pubkey::default(),
+        slot_ms: 400,
+        fee_bps: 200,
+        purse_cap: PURSE_CAP.0,
+        job_cap: JOB_CAP.0,
+    };
     let propose = governance::propose_change(&key, &treasury, change);
     m.run("propose_change", "none pending", None, &[propose.clone()], &admin);
     m.run("cancel_change", "one pending", None, &[governance::cancel_change(&key)], &admin);

@@ -57,7 +57,8 @@ fn r26_a_guardian_tops_up_to_its_cap_in_each_period_and_the_owner_beyond() {
     let keys = w.running(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 600);
     let start = w.now().ts.0;
     let top_up = |amount| lease::top_up_by(&guardian.pubkey(), &buyer.key.pubkey(), &keys.lease, amount, None);
-    w.ok(&[top_up(50_000)], &[&guardian]);
+    // An hour and a half more, which it may have paid for.
+    w.ok(&[lease::extend(&guardian.pubkey(), &keys, 5_400), top_up(50_000)], &[&guardian]);
     assert_eq!(w.read::<Purse>(&buyer.purse).guardian_spent, 50_000);
     assert_eq!(w.refuse(top_up(2 * USDC - 49_999), &[&guardian]), "market GuardianCap");
     w.at(start + u64::from(HOUR));

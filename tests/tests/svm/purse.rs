@@ -1,6 +1,7 @@
 //! Configuration, purse, deposit, withdrawal, fees: every refusal, and what they may never touch.
 
 use gridlease_core::job::EndReason;
+use gridlease_core::limits::{BOND_CAP, JOB_CAP, PURSE_CAP};
 use gridlease_sdk::account::{Config, Purse, StakingConfig};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, job, lease, provider, purse, stake};
@@ -26,7 +27,6 @@ fn a_configuration_is_written_once_and_takes_a_six_decimal_mint_of_classic_spl_t
         ("nine decimals", purse::init_config(&key, &nine, &of_nine), "market WrongMint"),
         ("Token-2022", purse::init_config(&key, &new, &of_new), "market AccountOwnedByWrongProgram"),
         ("treasury of another mint", purse::init_config(&key, &mint, &of_nine), "market WrongTokenAccount"),
-        ("insurance of another mint", purse::init_config(&key, &mint, &treasury), "market WrongTokenAccount"),
         ("stake: nine decimals", stake::init_config(&key, &nine, &of_nine), "staking WrongMint"),
         ("stake: Token-2022", stake::init_config(&key, &new, &of_new), "staking AccountOwnedByWrongProgram"),
         ("stake: insurance of another mint", stake::init_config(&key, &mint, &of_nine), "staking WrongInsurance"),
@@ -40,8 +40,11 @@ fn a_configuration_is_written_once_and_takes_a_six_decimal_mint_of_classic_spl_t
     w.ok(&[market.clone(), staking.clone()], &[&admin]);
     let config: Config = w.read(&address::market_config());
     assert_eq!((config.slot_ms, config.fee_bps, config.paused), (400, 200, 0));
-    assert_eq!((config.usdc_mint, config.treasury, config.insurance), (mint, treasury, insurance));
-    assert_eq!(w.read::<StakingConfig>(&address::staking_config()).slashers[0], address::market_authority());
+    assert_eq!((config.usdc_mint, config.treasury), (mint, treasury));
+    assert_eq!((config.purse_cap, config.job_cap), (PURSE_CAP.0, JOB_CAP.0));
+    let staked: StakingConfig = w.read(&address::staking_config());
+    assert_eq!((staked.slashers[0], staked.insurance), (address::market_authority(), insurance));
+    assert_eq!(staked.bond_cap, BOND_CAP.0);
     assert_eq!(w.refuse(market, &[&admin]), "system 0", "there is one already");
     assert_eq!(w.refuse(staking, &[&admin]), "system 0", "there is one already");
 }
@@ -182,9 +185,11 @@ fn fees_are_swept_by_anybody_in_two_halves_and_the_odd_atom_is_the_treasury_s() 
     assert_eq!(w.read::<Purse>(&buyer.purse).fees_owed, 1_804, "400 ms are 200 atoms");
 
     let foreign = w.foreign_account();
+    let (staking, market) = (address::staking_config(), address::market_config());
     let cases = [
         ("to another treasury", swapped(&sweep, &w.treasury, foreign), "market WrongTokenAccount"),
         ("to another insurance", swapped(&sweep, &w.insurance, foreign), "market WrongTokenAccount"),
+        ("a configuration of another program", swapped(&sweep, &staking, market), "market WrongTokenAccount"),
         ("out of another vault", swapped(&sweep, &buyer.vault, other.vault), "market WrongTokenAccount"),
     ];
     for (what, instruction, reason) in cases {

@@ -119,8 +119,16 @@ fn a_proposal_is_refused_outside_its_bounds_and_can_be_taken_back() {
     let good = stake::propose_config(&key, &fund, [market, none, none, none], BOND_CAP.0);
     let cases = [
         ("nobody", stake::propose_config(&key, &fund, [none; 4], BOND_CAP.0), "staking ZeroKey"),
-        ("one twice", stake::propose_config(&key, &fund, [market, none, market, none], BOND_CAP.0), "staking UnknownSlasher"),
-        ("another mint", stake::propose_config(&key, &of_nine, [market, none, none, none], BOND_CAP.0), "staking WrongInsurance"),
+        (
+            "one twice",
+            stake::propose_config(&key, &fund, [market, none, market, none], BOND_CAP.0),
+            "staking UnknownSlasher",
+        ),
+        (
+            "another mint",
+            stake::propose_config(&key, &of_nine, [market, none, none, none], BOND_CAP.0),
+            "staking WrongInsurance",
+        ),
         ("no token account", swapped(&good, &fund, thief.pubkey()), "staking AccountOwnedByWrongProgram"),
     ];
     for (what, instruction, reason) in cases {

@@ -37,7 +37,8 @@ impl Extend<'_> {
         require_keys_eq!(reservation.bond, *self.bond.as_ref().key, StakingError::WrongBond);
         let config = self.config.load()?;
         let (listed, own) = (config.is_slasher(self.slasher.key), *self.slasher.key == reservation.slasher);
-        require!(may(Act::Extend, listed, own), StakingError::WrongSlasher);
+        require!(own, StakingError::WrongSlasher);
+        require!(may(Act::Extend, listed, own), StakingError::UnknownSlasher);
         require!(reservation.header.state == ACTIVE, StakingError::WrongSlasher);
         config.header.check()
     }

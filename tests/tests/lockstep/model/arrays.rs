@@ -150,6 +150,7 @@ impl Model {
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;
+        self.under_cap(rules.reserved)?;
         let mut series = Series {
             key,
             buyer,

@@ -71,7 +71,20 @@ impl StakingConfig {
     /// What the staking program begins with.
     pub fn new(admin: Pubkey, insurance: Pubkey, market: Pubkey) -> Self {
         let slashers = [market, Pubkey::default(), Pubkey::default(), Pubkey::default()];
-        Self { admin, pending_admin: Pubkey::default(), insurance, slashers, cap: Caps::GENESIS.bond, next: None, market }
+        Self {
+            admin,
+            pending_admin: Pubkey::default(),
+            insurance,
+            slashers,
+            cap: Caps::GENESIS.bond,
+            next: None,
+            market,
+        }
+    }
+
+    /// The cap of bonds.
+    pub fn caps(&self) -> Caps {
+        Caps { bond: self.cap, ..Caps::GENESIS }
     }
 
     /// May the market reserve and slash?
@@ -97,6 +110,11 @@ impl Model {
     /// What comes in is refused while intake is paused.
     pub(super) fn intake(&self) -> Answer {
         require(!self.market.paused, "market Paused")
+    }
+
+    /// A job or an array reserves no more than the market takes.
+    pub(super) fn under_cap(&self, reserved: Atoms) -> Answer {
+        self.market.caps.check_job(reserved).market()
     }
 
     /// The fund that a command names, 0 being `right`.

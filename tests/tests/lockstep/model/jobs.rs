@@ -114,6 +114,7 @@ impl Model {
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;
+        self.under_cap(rules.reserved)?;
         Ok(Posted {
             key,
             buyer,
@@ -377,7 +378,12 @@ impl Model {
             provider,
             offer,
             open: true,
-            rules: lease::Lease { checkpoint_every: posted.checkpoint_every, notice, ..opened },
+            rules: lease::Lease {
+                checkpoint_every: posted.checkpoint_every,
+                notice,
+                duration: posted.rules.terms.max_duration,
+                ..opened
+            },
             stake,
             reservation: stake,
             awarded_ts: now.ts.0,

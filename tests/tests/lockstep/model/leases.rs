@@ -1,5 +1,6 @@
 //! Leases.
 
+use gridlease_core::bond::extension;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::reputation::Closed;
@@ -73,6 +74,30 @@ impl Model {
             self.let_alone(job, lease)?.1.lamports = left;
         }
         Ok(())
+    }
+
+    pub(super) fn extend(&mut self, job: usize, lease: usize, by: By, by_s: u32) -> Answer {
+        let (now, named) = (self.now, self.staking.names_market());
+        let owner = self.buyers[job % self.buyers.len()].key;
+        let signer = self.signer(by, owner);
+        let (mut posted, at) = self.let_with_job(job, lease)?;
+        self.purse(posted.buyer)?;
+        require(signer == owner, "market NotBuyer")?;
+        let current = &mut posted.leases[at];
+        let before = current.rules.extend(Seconds(by_s.into()), now).market()?;
+        let (price, most) = (current.rules.price, posted.rules.terms.max_price);
+        let more = extension(price, most, before, current.rules.duration).market()?;
+        current.stake = current.stake.add(more).market()?;
+        current.reservation = current.reservation.add(more).market()?;
+        let provider = current.provider;
+        self.jobs[job] = Some(posted);
+        if more.is_zero() {
+            self.noted.push("a lease was extended that reserves the most already");
+            return Ok(());
+        }
+        require(named, "staking UnknownSlasher")?;
+        self.noted.push("a lease was extended, and more stake reserved");
+        self.stake(provider)?.totals.reserve(more).staking()
     }
 
     pub(super) fn top_up(&mut self, job: usize, lease: usize, by: By, amount: u64) -> Answer {

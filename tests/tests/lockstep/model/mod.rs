@@ -322,6 +322,7 @@ impl Model {
             Command::CancelJob { job, by } => self.cancel_job(job, by),
             Command::Ready { job, lease, by, image } => self.ready(job, lease, by, image),
             Command::Settle { job, lease } => self.settle(job, lease),
+            Command::Extend { job, lease, by, by_s } => self.extend(job, lease, by, by_s),
             Command::TopUp { job, lease, by, amount } => self.top_up(job, lease, by, amount),
             Command::Stop { job, lease, by } => self.stop(job, lease, by),
             Command::Finish { job, lease, by, reason, exit } => self.finish(job, lease, by, reason, exit),

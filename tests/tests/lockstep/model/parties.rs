@@ -51,6 +51,7 @@ impl Model {
         let signed = self.signer(by, key) == key;
         self.purse(buyer)?;
         self.intake()?;
+        let caps = self.market.caps;
         let purse = self.purse(buyer)?;
         purse.amounts.deposit(Atoms(amount)).market()?;
         caps.check_deposit(purse.amounts.balance).market()?;
@@ -95,7 +96,9 @@ impl Model {
         let now = self.now.ts;
         let stake = self.stake(provider)?;
         stake.totals.add(Atoms(amount), now).staking()?;
+        let whole = stake.totals.amount().staking()?;
         stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
+        self.staking.caps().check_stake(whole).staking()?;
         let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
     }

@@ -451,6 +451,7 @@ impl Model {
             check_place(u8::try_from(places.len()).unwrap_or(u8::MAX)).staking()?;
             places.push(holder);
         }
+        self.staking.caps().check_stake(stake.totals.amount().staking()?).staking()?;
         self.put_both(provider, holder, stake, holding);
         self.mark(provider, holder);
         self.transfer(self.wallet(holder), self.providers[provider].bond_vault, amount, true)

@@ -1,6 +1,6 @@
 //! What is chosen for the configurations.
 
-use gridlease_core::limits::GOVERNANCE_WINDOW;
+use gridlease_core::limits::{BOND_CAP, GOVERNANCE_WINDOW, JOB_CAP, PURSE_CAP};
 use gridlease_core::{UnixTs, governance};
 
 use crate::command::Command;
@@ -17,9 +17,19 @@ fn change(random: &mut Random) -> Change {
         treasury: if random.once_in(3) { random.small(6) } else { 0 },
         fee: if strange { random.pick(&[500, 501, u16::MAX]) } else { random.below(501) as u16 },
         slot_ms: if strange { random.pick(&[49, 50, 1_000, 1_001]) } else { 200 + random.below(801) as u32 },
-        caps: if strange { random.pick(&[(0, 1), (1, 0), (1, 1), (u64::MAX, u64::MAX)]) } else { CAPS },
+        caps: if strange { random.pick(&[(0, 1), (1, 0)]) } else { caps(random) },
         verifier: random.small(20),
     }
+}
+
+/// Of purses and of jobs: mostly as they are at genesis, else so low that they bind.
+fn caps(random: &mut Random) -> (u64, u64) {
+    let low = |random: &mut Random, most: u64| if random.once_in(4) { 1 + random.amount(34) } else { most };
+    (low(random, PURSE_CAP.0), low(random, JOB_CAP.0))
+}
+
+fn bond_cap(random: &mut Random) -> u64 {
+    if random.once_in(4) { random.amount(36) } else { BOND_CAP.0 }
 }
 
 /// To a time, or a second before or after.
@@ -43,7 +53,7 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
         let (slashers, cap) = (random.small(2), BOND_CAP.0);
         return Command::Governance(GovernanceStep::ProposeConfig { by: who, insurance: 0, slashers, cap });
     }
-    let step = match random.below(20) {
+    let step = match random.below(22) {
         0 => GovernanceStep::SetPaused { by: who, paused: true },
         1 => GovernanceStep::SetPaused { by: who, paused: false },
         2..=5 => match model.market.next {
@@ -75,7 +85,7 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
                 // Seldom a list without the market, which could do nothing any more.
                 let slashers = if random.once_in(4) { random.small(SLASHERS) } else { random.small(2) };
                 let insurance = if random.once_in(8) { random.small(6) } else { 0 };
-                GovernanceStep::ProposeConfig { by: who, insurance, slashers }
+                GovernanceStep::ProposeConfig { by: who, insurance, slashers, cap: bond_cap(random) }
             }
         },
         15 => GovernanceStep::CancelConfig { by: who },
@@ -83,6 +93,8 @@ pub fn choose(random: &mut Random, model: &Model) -> Command {
             let other = random.once_in(2).then(|| random.small(6));
             GovernanceStep::ExecuteConfig { other }
         }
+        18 => GovernanceStep::LowerCaps { by: who, caps: caps(random) },
+        19 => GovernanceStep::LowerCap { by: who, cap: bond_cap(random) },
         17 => GovernanceStep::NameStakingAdmin { by: who, to: random.small(3) },
         _ => GovernanceStep::AcceptStakingAdmin { by: who },
     };

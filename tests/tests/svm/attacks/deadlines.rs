@@ -1,6 +1,8 @@
 //! Deadlines beside those of `deadlines.rs`: the second before, the second itself, and the second after.
 
-use gridlease_core::limits::{BOND_CAP, CLAIM_STALE, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP, REJECT_TIME, UNBONDING_TIME};
+use gridlease_core::limits::{
+    BOND_CAP, CLAIM_STALE, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP, REJECT_TIME, UNBONDING_TIME,
+};
 use gridlease_sdk::account::Offer;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::{lease, provider, sealed, stake};
@@ -64,8 +66,14 @@ fn a_payout_account_takes_effect_at_its_second() {
 fn a_change_of_the_market_is_executed_from_its_second_on() {
     let scene = |w: &mut World| {
         let admin = w.admin.insecure_clone();
-        let change = ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 300, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
-        let (treasury, insurance) = (w.treasury, w.insurance);
+        let change = ChangeArgs {
+            verifier: Pubkey::default(),
+            slot_ms: 400,
+            fee_bps: 300,
+            purse_cap: PURSE_CAP.0,
+            job_cap: JOB_CAP.0,
+        };
+        let treasury = w.treasury;
         w.ok(&[governance::propose_change(&admin.pubkey(), &treasury, change)], &[&admin]);
         let instruction = governance::execute_change(&treasury);
         Due { instruction, signers: vec![], at: w.now().ts.0 + GOVERNANCE_DELAY.0 }

@@ -1,5 +1,7 @@
 //! Errors of what happens to a lease beside its meter: challenges, checkpoints, rejected starts, notice.
 
+use gridlease_sdk::account::Config;
+use gridlease_sdk::address;
 use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
@@ -18,6 +20,8 @@ pub const ALL: &[Scenario] = &[
     ("market StaleCheckpoint", stale_checkpoint),
     ("market NoNotice", no_notice),
     ("market RejectsUsedUp", rejects_used_up),
+    ("market ChallengeWindow", challenge_window),
+    ("market NotVerifier", not_verifier),
 ];
 
 #[test]
@@ -89,4 +93,24 @@ fn rejects_used_up() -> String {
         w.close_lease(&keys);
     }
     "three starts were rejected".to_owned()
+}
+
+/// On a lease that is over and that nobody asked to have verified, by a key that the configuration names or not.
+fn verdict(named: bool) -> String {
+    let mut w = World::new();
+    let (buyer, _, keys, judge) = running(&mut w, |_| {});
+    if named {
+        w.edit_as::<Config>(&address::market_config(), |config| config.verifier = judge.pubkey());
+    }
+    w.pass(100);
+    w.stop(&buyer, &keys);
+    w.refuse(care::verdict(&judge.pubkey(), &keys, &w.insurance, 1, &judge.pubkey()), &[&judge])
+}
+
+fn challenge_window() -> String {
+    verdict(true)
+}
+
+fn not_verifier() -> String {
+    verdict(false)
 }

@@ -26,7 +26,13 @@ fn governance_s_errors_come_as_they_are_named() {
     play(ALL);
 }
 
-const SAME: ChangeArgs = ChangeArgs { verifier: Pubkey::new_from_array([0; 32]), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+const SAME: ChangeArgs = ChangeArgs {
+    verifier: Pubkey::new_from_array([0; 32]),
+    slot_ms: 400,
+    fee_bps: 200,
+    purse_cap: PURSE_CAP.0,
+    job_cap: JOB_CAP.0,
+};
 
 /// The refusal of a change to `args`, proposed by the admin.
 fn refused(w: &mut World, args: ChangeArgs) -> String {

@@ -58,5 +58,6 @@ fn top_up_too_small() -> String {
     let (buyer, _, keys) = running(&mut w);
     w.at(w.read::<Lease>(&keys.lease).runway_end);
     w.expire(&keys);
+    w.extend(&buyer, &keys, 60);
     w.refuse(lease::top_up(&buyer.key.pubkey(), &keys.lease, 1, None), &[&buyer.key])
 }

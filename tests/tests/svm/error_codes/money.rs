@@ -2,7 +2,7 @@
 
 use gridlease_core::limits::{JOB_CAP, PURSE_CAP};
 use gridlease_sdk::account::Purse;
-use gridlease_sdk::instruction::{governance, job, lease, purse};
+use gridlease_sdk::instruction::{governance, job, lease, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
 use gridlease_tests::svm::steps::job_args;
@@ -22,6 +22,12 @@ pub const ALL: &[Scenario] = &[
     ("market MixedBatch", mixed_batch),
     ("market FrozenTokenAccount", frozen_token_account),
     ("market Overflow", overflow),
+    ("market BeyondDuration", beyond_duration),
+    ("market PurseCap", purse_cap),
+    ("market JobCap", job_cap),
+    ("staking BondCap", bond_cap),
+    ("market RaisesCap", raises_cap),
+    ("staking RaisesCap", raises_bond_cap),
 ];
 
 #[test]
@@ -99,7 +105,13 @@ fn frozen_token_account() -> String {
     let mut w = World::new();
     let (admin, frozen) = (w.admin.insecure_clone(), w.foreign_account());
     w.freeze(&frozen, true);
-    let change = governance::ChangeArgs { verifier: Pubkey::default(), slot_ms: 400, fee_bps: 200, purse_cap: PURSE_CAP.0, job_cap: JOB_CAP.0 };
+    let change = governance::ChangeArgs {
+        verifier: Pubkey::default(),
+        slot_ms: 400,
+        fee_bps: 200,
+        purse_cap: PURSE_CAP.0,
+        job_cap: JOB_CAP.0,
+    };
     let propose = governance::propose_change(&admin.pubkey(), &frozen, change);
     w.refuse(propose, &[&admin])
 }
@@ -110,4 +122,56 @@ fn overflow() -> String {
     let owner = w.provider(|_| {});
     let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
     w.refuse(lease::top_up(&buyer.key.pubkey(), &keys.lease, u64::MAX, None), &[&buyer.key])
+}
+
+fn beyond_duration() -> String {
+    let mut w = World::new();
+    let (buyer, owner) = (w.buyer(10 * USDC), w.provider(|_| {}));
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.refuse(lease::top_up(&buyer.key.pubkey(), &keys.lease, 1, None), &[&buyer.key])
+}
+
+/// A market whose caps are `cap` each.
+fn capped(cap: u64) -> World {
+    let mut w = World::new();
+    let admin = w.admin.insecure_clone();
+    let lower = [governance::lower_caps(&admin.pubkey(), cap, cap), stake::lower_cap(&admin.pubkey(), cap)];
+    w.ok(&lower, &[&admin]);
+    w
+}
+
+fn purse_cap() -> String {
+    let mut w = capped(USDC);
+    let buyer = w.buyer(USDC);
+    w.mint_to(&buyer.wallet, 1);
+    let key = buyer.key.pubkey();
+    w.refuse(purse::deposit(&key, &key, &buyer.wallet, 1), &[&buyer.key])
+}
+
+fn job_cap() -> String {
+    let mut w = World::new();
+    let buyer = w.buyer(10 * USDC);
+    let admin = w.admin.insecure_clone();
+    w.ok(&[governance::lower_caps(&admin.pubkey(), USDC, USDC)], &[&admin]);
+    let (post, _) = w.post(&buyer, |_| {});
+    w.refuse(post, &[&buyer.key])
+}
+
+fn bond_cap() -> String {
+    let mut w = capped(20 * USDC);
+    let owner = w.provider(|supply| supply.stake = 20 * USDC);
+    w.mint_to(&owner.payout, 1);
+    w.refuse(stake::add_stake(&owner.authority.pubkey(), &owner.payout, 1), &[&owner.authority])
+}
+
+fn raises_cap() -> String {
+    let mut w = capped(USDC);
+    let admin = w.admin.insecure_clone();
+    w.refuse(governance::lower_caps(&admin.pubkey(), USDC, USDC + 1), &[&admin])
+}
+
+fn raises_bond_cap() -> String {
+    let mut w = capped(USDC);
+    let admin = w.admin.insecure_clone();
+    w.refuse(stake::lower_cap(&admin.pubkey(), USDC + 1), &[&admin])
 }
