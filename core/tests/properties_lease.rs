@@ -413,6 +413,17 @@ fn r28_a_top_up_is_taken_up_to_the_duration_and_an_extension_up_to_thirty_days()
     assert_eq!({ late }.extend(Seconds(60), over), Ok(Seconds(60)));
     assert_eq!(late.extend(Seconds(60), last), Ok(Seconds(60)));
     assert_eq!(late.top_up(Atoms(60), last), Ok(false));
+    // Where the chain stood still after they were seen to end, seconds alone end neither.
+    let mut seen = Lease { reserved: Atoms(60), ..minute };
+    seen.ready(at(0)).unwrap();
+    seen.expire(at(60)).unwrap();
+    for (slots, taken) in [(GRACE.0 - 1, true), (GRACE.0, false)] {
+        let now = Now { slot: at(60).slot + slots, ..over };
+        let longer = if taken { Ok(Seconds(60)) } else { Err(RuleError::TooLate) };
+        assert_eq!({ seen }.extend(Seconds(60), now), longer, "{slots} slots");
+        let topped = if taken { Ok(false) } else { Err(RuleError::TooLate) };
+        assert_eq!(Lease { duration: Seconds(120), ..seen }.top_up(Atoms(60), now), topped, "{slots} slots");
+    }
     late.stop(last).unwrap();
     assert_eq!(late.extend(Seconds(60), last), Err(RuleError::WrongState), "after its end");
 }

@@ -333,10 +333,10 @@ impl World {
         self.set_slot_hashes(now.slot);
     }
 
-    /// Lets `seconds` pass, with as many slots of 400 ms as fit, rounded up: the wall clock decides what is billed.
+    /// Lets `seconds` pass, with as many slots of 400 ms as fit, rounded up: see [`metered_ms`].
     pub fn pass(&mut self, seconds: u64) {
         let now = self.now();
-        self.set_clock(Now { slot: now.slot + (seconds * 5).div_ceil(2), ts: UnixTs(now.ts.0 + seconds) });
+        self.set_clock(Now { slot: now.slot + slots_of(seconds), ts: UnixTs(now.ts.0 + seconds) });
     }
 
     /// Goes to the time `ts`, forward as [`World::pass`] does, or backward without a slot.
@@ -498,6 +498,18 @@ impl World {
             spl_token_interface::instruction::mint_to(&TOKEN_PROGRAM, &mint, to, &key, &[], atoms).unwrap();
         self.ok(&[instruction], &[&authority]);
     }
+}
+
+/// Slots in one [`World::pass`] of `seconds`.
+const fn slots_of(seconds: u64) -> u64 {
+    (seconds * 5).div_ceil(2)
+}
+
+/// Milliseconds that a meter counts in one [`World::pass`] of `seconds` (R22): those, and what the last slot reaches beyond the
+/// second, since inside a second the meter goes on by 400 ms a slot. An even number of seconds is counted as it is.
+#[must_use]
+pub const fn metered_ms(seconds: u64) -> u64 {
+    slots_of(seconds) * 400
 }
 
 #[cfg(not(feature = "trace"))]

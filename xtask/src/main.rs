@@ -84,7 +84,7 @@ enum Task {
     /// Takes a quarter of an hour the first time: the rules, the tests of the programs and the programs are built apart from
     /// everything else. With --profile it says instead where an instruction of the programs spends its compute units.
     #[command(
-        after_help = "Examples:\n  cargo xtask coverage\n  cargo xtask coverage --json\n  cargo xtask coverage --rules --uncovered core/src/job.rs\n  cargo xtask coverage --profile settle --tests batch::\n  cargo xtask coverage --again --uncovered programs/market"
+        after_help = "Examples:\n  cargo xtask coverage\n  cargo xtask coverage --json\n  cargo xtask coverage --rules --uncovered core/src/job/mod.rs\n  cargo xtask coverage --profile settle --tests batch::\n  cargo xtask coverage --again --uncovered programs/market"
     )]
     Coverage(coverage::Options),
 

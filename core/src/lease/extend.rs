@@ -4,6 +4,7 @@
 //! minute, topped up for a month, would stand on the stake of a minute.
 
 use super::{Lease, LeaseState};
+use crate::deadline;
 use crate::error::{RuleError, RuleResult};
 use crate::limits::MAX_DURATION;
 use crate::quantity::{Atoms, Now, Seconds};
@@ -40,7 +41,7 @@ impl Lease {
         let mut next = *self;
         next.roll(now)?;
         next.expect(&[LeaseState::Running, LeaseState::Paused, LeaseState::Grace])?;
-        if next.state == LeaseState::Grace && now.ts > next.grace_end {
+        if next.state == LeaseState::Grace && deadline::passed(next.grace_end, next.mark, now) {
             return Err(RuleError::TooLate);
         }
         let longer = next.duration.add(by)?;

@@ -168,6 +168,8 @@ pub struct Activated {
     pub owner: Pubkey,
     /// How much: the operator's in atoms, a delegator's in shares.
     pub activated: u64,
+    /// What the delegator is owed of the bond's revenue from now on, in atoms; zero for the operator's.
+    pub owed: u64,
     /// The stake after it.
     pub totals: Totals,
 }

@@ -449,6 +449,10 @@ impl Ledger {
                 bond.take_waiting(&e.totals);
                 assert_eq!(before - bond.waiting.0 - bond.waiting.1, e.activated);
                 bond.assert_totals(&e.totals);
+                if let Some(line) = self.delegations.get_mut(&(e.bond, e.owner)) {
+                    assert!(e.owed >= line.owed);
+                    line.owed = e.owed;
+                }
             }
             other => self.pool(other),
         }

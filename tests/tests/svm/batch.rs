@@ -51,20 +51,20 @@ fn three_leases_are_paid_with_one_transfer_and_end_as_if_each_was_paid_by_itself
     for batched in [true, false] {
         let mut w = World::new();
         let (buyer, owner, keys) = leases(&mut w, 3);
-        w.pass(101);
+        w.pass(100);
         w.finish(&owner, &keys[1], EndReason::Completed);
         w.pass(50);
         if batched {
             let done = w.ok(&[lease::settle_batch(&keys[0], &further(&keys))], &[]);
             assert_eq!((done.told(), transfers(&done)), (vec!["BatchSettled"], 1));
-            assert_eq!(net(&done), [151 * 490, 101 * 490, 151 * 490]);
+            assert_eq!(net(&done), [150 * 490, 100 * 490, 150 * 490]);
             w.changes_nothing(lease::settle_batch(&keys[0], &further(&keys)));
         } else {
             for keys in &keys {
                 w.settle(keys);
             }
         }
-        assert_eq!(w.tokens(&owner.payout), 403 * 490);
+        assert_eq!(w.tokens(&owner.payout), 400 * 490);
         w.close_lease(&keys[1]);
         for keys in [&keys[0], &keys[2]] {
             w.stop(&buyer, keys);

@@ -1,14 +1,15 @@
 //! Every deadline a second before, at, and a second after.
 
+use gridlease_core::Now;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_EXTENSIONS;
-use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::account::{Job, Lease, Provider as Record};
 use gridlease_sdk::instruction::job;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
+use gridlease_tests::svm::{World, metered_ms};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
@@ -53,14 +54,15 @@ fn bids_end_and_the_award_begins_at_the_close_of_the_window() {
 
 #[test]
 fn an_automatic_entry_ends_with_the_window_too() {
-    for (at, enter) in [(11, 1), (12, 0), (13, 0)] {
+    for (at, bids) in [(11, 2), (12, 1), (13, 1)] {
         let mut w = World::new();
         let buyer = w.buyer(10 * USDC);
-        let auto = w.provider(|supply| supply.auto_bid = true);
+        let (first, auto) = (w.provider(|_| {}), w.provider(|supply| supply.auto_bid = true));
         let job = w.job(&buyer, |_| {});
+        w.bid(&first, &job, 1_000_000);
         w.pass(at);
         w.ok(&[job::enter_offer(&job, &auto.bidder())], &[]);
-        assert_eq!(w.read::<Job>(&job).bids().len(), enter, "at {at}");
+        assert_eq!(w.read::<Job>(&job).bids().len(), bids, "at {at}");
     }
 }
 
@@ -71,9 +73,10 @@ fn a_new_leader_in_the_last_three_seconds_extends_the_window_by_three() {
         let buyer = w.buyer(10 * USDC);
         let (first, second) = (w.provider(|_| {}), w.provider(|_| {}));
         let job = w.job(&buyer, |_| {});
-        let close = w.read::<Job>(&job).close_ts;
+        assert_eq!(w.read::<Job>(&job).close_ts, 0, "it waits (R31)");
         w.bid(&first, &job, 1_000_000);
-        assert_eq!(w.read::<Job>(&job).close_ts, close);
+        let close = w.now().ts.0 + 12;
+        assert_eq!(w.read::<Job>(&job).close_ts, close, "the first bid opens the window and extends nothing");
         w.pass(at);
         w.bid(&second, &job, 1_100_000);
         assert_eq!(w.read::<Job>(&job).close_ts, close, "a worse bid extends nothing, at {at}");
@@ -88,7 +91,9 @@ fn a_window_is_extended_three_times_and_no_more() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owners = [w.provider(|_| {}), w.provider(|_| {})];
+    let opener = w.provider(|_| {});
     let job = w.job(&buyer, |_| {});
+    w.bid(&opener, &job, 1_100_000);
     let close = w.read::<Job>(&job).close_ts;
     for round in 0..=u64::from(MAX_EXTENSIONS) {
         w.at(close + 3 * round - 1);
@@ -125,26 +130,35 @@ fn the_bounds_of_the_window_are_exact() {
 }
 
 #[test]
-fn an_offer_is_live_until_the_second_before_its_expiry() {
-    for (at, bid) in [(99, "ok"), (100, "OfferNotLive"), (101, "OfferNotLive")] {
-        let mut w = World::new();
-        let buyer = w.buyer(10 * USDC);
-        let owner = w.provider(|supply| supply.life = 100);
-        let job = w.job(&buyer, |args| args.window_s = 3_600);
-        w.pass(at);
-        let instruction = w.bid_of(&owner, &job, 1_000_000);
-        assert_eq!(answer(&mut w, instruction, &[&owner.node]), bid, "bid at {at}");
-    }
-    for (life, awarded) in [(11, false), (12, false), (13, true)] {
+fn r14_a_bid_needs_an_offer_that_lives_beyond_the_auction_s_end_or_for_half_an_hour_more() {
+    let short = [(87, "ok"), (88, "OfferNotLive"), (89, "OfferNotLive")].map(|(at, bid)| (12, 100, at, bid));
+    let long = [(199, "ok"), (200, "OfferNotLive"), (201, "OfferNotLive")].map(|(at, bid)| (3_600, 2_000, at, bid));
+    for (window_s, life, at, bid) in short.into_iter().chain(long) {
         let mut w = World::new();
         let buyer = w.buyer(10 * USDC);
         let owner = w.provider(|supply| supply.life = life);
+        let job = w.job(&buyer, |args| args.window_s = window_s);
+        w.pass(at);
+        let instruction = w.bid_of(&owner, &job, 1_000_000);
+        assert_eq!(answer(&mut w, instruction, &[&owner.node]), bid, "bid at {at}, window of {window_s} s");
+    }
+}
+
+#[test]
+fn r14_an_offer_is_live_until_the_second_before_its_expiry_and_to_let_it_expire_is_no_fault() {
+    for (at, awarded) in [(19, true), (20, false), (21, false)] {
+        let mut w = World::new();
+        let buyer = w.buyer(10 * USDC);
+        let owner = w.provider(|supply| supply.life = 20);
         let job = w.job(&buyer, |_| {});
         w.bid(&owner, &job, 1_000_000);
-        w.close_window(&job);
+        w.pass(at);
         let award = w.award_of(&job);
         let told = w.ok(&[award], &[]).told();
-        assert_eq!(told.contains(&"JobAwarded"), awarded, "an offer that expires {life} s after the posting");
+        let expected = if awarded { vec!["Reserved", "JobAwarded"] } else { vec!["BidsDropped", "JobWaits"] };
+        assert_eq!(told, expected, "an award {at} s after the posting of an offer for 20 s");
+        let record: Record = w.read(&owner.record);
+        assert_eq!((record.faulted, record.standing), (0, 5_000), "at {at}");
     }
 }
 
@@ -212,7 +226,8 @@ fn grace_begins_at_the_end_of_the_runway() {
             assert_eq!(lease.header.due_ts, end + 600, "counted from the runway's end, whoever comes when");
         }
         w.settle(&keys);
-        assert_eq!(w.tokens(&owner.payout), at.min(7_200) * 490, "paid at {at}");
+        let gross = metered_ms(at).min(7_200_000) / 2;
+        assert_eq!(w.tokens(&owner.payout), gross - gross.div_ceil(50), "paid at {at}");
     }
 }
 
@@ -229,27 +244,56 @@ fn the_node_may_leave_for_want_of_funds_from_the_end_of_the_runway_on() {
 
 #[test]
 fn a_top_up_resumes_until_the_end_of_grace_and_the_lease_ends_after_it() {
-    for noticed in [false, true] {
-        for (at, top_up, ends) in [(7_799, "ok", false), (7_800, "ok", false), (7_801, "TooLate", true)] {
-            for first in ["top-up", "expire"] {
+    for (at, top_up) in [(7_799, "ok"), (7_800, "ok"), (7_801, "TooLate")] {
+        for first in ["top-up", "expire"] {
+            let mut w = World::new();
+            let (buyer, _, keys) = running(&mut w);
+            w.extend(&buyer, &keys, 60); // what 30,000 atoms pay for (R28)
+            w.pass(7_300);
+            assert_eq!(w.expire(&keys).told(), ["GraceBegan"]);
+            w.pass(at - 7_300);
+            if first == "top-up" {
+                let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000, None);
+                assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "top-up at {at}");
+            } else if top_up == "ok" {
+                w.changes_nothing(lease::expire(&keys));
+            } else {
+                assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn r14_a_grace_that_nobody_saw_begin_lasts_a_minute_and_sixty_slots_from_when_somebody_does() {
+    for (seen, end) in [(7_739, 7_800), (7_740, 7_800), (7_741, 7_801), (7_801, 7_861), (100_000, 100_060)] {
+        for (late, top_up) in [(0, "ok"), (1, "TooLate")] {
+            for first in ["top-up", "extend", "expire", "too few slots"] {
                 let mut w = World::new();
                 let (buyer, _, keys) = running(&mut w);
-                if noticed {
-                    w.pass(7_300);
-                    w.expire(&keys);
-                    w.pass(at - 7_300);
-                } else {
-                    w.pass(at);
-                }
-                if first == "top-up" {
-                    let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, 30_000, None);
-                    assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "top-up at {at}");
-                } else if ends {
-                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "at {at}");
-                } else if noticed {
+                w.extend(&buyer, &keys, 60);
+                let ready = w.now().ts.0;
+                w.pass(seen);
+                assert_eq!(w.expire(&keys).told(), ["GraceBegan"], "the first call at {seen} ends nothing");
+                assert_eq!(w.read::<Lease>(&keys.lease).grace_end, ready + end, "at {seen}");
+                let slot = w.now().slot;
+                w.at(ready + end + late);
+                let key = buyer.key.pubkey();
+                let extend = lease::extend(&key, &keys, 60);
+                let instruction = lease::top_up(&key, &keys.lease, 30_000, None);
+                if first == "too few slots" {
+                    // The buyer still lengthens it and pays, however late the clock says that it is.
+                    w.set_clock(Now { slot: slot + 59, ..w.now() });
+                    w.changes_nothing(lease::expire(&keys));
+                    w.ok(&[extend, instruction], &[&buyer.key]);
+                } else if first == "top-up" {
+                    assert_eq!(answer(&mut w, instruction, &[&buyer.key]), top_up, "seen at {seen}, {late} late");
+                } else if first == "extend" {
+                    assert_eq!(answer(&mut w, extend, &[&buyer.key]), top_up, "seen at {seen}, {late} late");
+                } else if top_up == "ok" {
                     w.changes_nothing(lease::expire(&keys));
                 } else {
-                    assert_eq!(w.expire(&keys).told(), ["GraceBegan"], "at {at}");
+                    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "seen at {seen}");
                 }
             }
         }
@@ -261,6 +305,7 @@ fn a_top_up_in_grace_pays_for_a_minute_at_least() {
     for (amount, expected) in [(29_999, "TopUpTooSmall"), (30_000, "ok"), (30_001, "ok")] {
         let mut w = World::new();
         let (buyer, _, keys) = running(&mut w);
+        w.extend(&buyer, &keys, 61); // as much as any of these pays for (R28)
         w.pass(7_300);
         let instruction = lease::top_up(&buyer.key.pubkey(), &keys.lease, amount, None);
         assert_eq!(answer(&mut w, instruction, &[&buyer.key]), expected, "{amount} atoms");
@@ -269,22 +314,22 @@ fn a_top_up_in_grace_pays_for_a_minute_at_least() {
 
 #[test]
 fn nothing_is_payable_until_ninety_seconds_after_ready() {
-    for (at, paid) in [(89, 0), (90, 90 * 490), (91, 91 * 490)] {
+    for (at, gross) in [(89, 0), (90, metered_ms(90) / 2), (91, metered_ms(91) / 2)] {
         let mut w = World::new();
         let (_, owner, keys) = running(&mut w);
         w.pass(at);
-        if paid == 0 {
+        if gross == 0 {
             w.changes_nothing(lease::settle(&keys));
         } else {
             w.settle(&keys);
         }
-        assert_eq!(w.tokens(&owner.payout), paid, "at {at}");
+        assert_eq!(w.tokens(&owner.payout), gross - gross.div_ceil(50), "at {at}");
     }
 }
 
 #[test]
 fn the_minimum_charge_ends_at_sixty_seconds() {
-    for (at, gross) in [(59, 30_000), (60, 30_000), (61, 30_500)] {
+    for (at, gross) in [(59, 30_000), (60, 30_000), (61, metered_ms(61) / 2)] {
         let mut w = World::new();
         let (buyer, _, keys) = running(&mut w);
         w.pass(at);

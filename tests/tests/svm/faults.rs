@@ -7,9 +7,9 @@ use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, job, stake};
-use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, USDC};
 use gridlease_tests::svm::steps::outcome;
+use gridlease_tests::svm::{World, metered_ms};
 use solana_signer::Signer;
 
 use crate::{swapped, unsigned};
@@ -86,7 +86,7 @@ fn the_runner_up_takes_over_at_its_own_higher_price_and_the_failed_provider_is_e
 }
 
 #[test]
-fn with_an_empty_book_a_new_window_opens_at_once_and_the_excluded_provider_cannot_bid_in_it() {
+fn r31_with_an_empty_book_the_job_waits_for_a_new_bid_and_the_excluded_provider_cannot_make_it() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let owner = w.provider(|supply| supply.auto_bid = true);
@@ -96,11 +96,13 @@ fn with_an_empty_book_a_new_window_opens_at_once_and_the_excluded_provider_canno
     w.fail_start(&keys);
     let open: Job = w.read(&keys.job);
     assert_eq!((open.state(), open.attempts_left), (Some(JobState::Waiting), 2), "one attempt, not two");
-    assert_eq!(open.close_ts, w.now().ts.0 + 12, "nobody is left in the book: a new window");
+    assert_eq!((open.close_ts, open.expires_at), (0, w.now().ts.0 + 86_400), "it waits anew, without a window");
     let bid = w.bid_of(&owner, &keys.job, 900_000);
     assert_eq!(w.refuse(bid, &[&owner.node]), "market Excluded");
     assert_eq!(w.refuse(job::enter_offer(&keys.job, &owner.bidder()), &[]), "market Excluded");
+    w.pass(600);
     w.bid(&other, &keys.job, 1_000_000);
+    assert_eq!(w.read::<Job>(&keys.job).close_ts, w.now().ts.0 + 12, "the first bid opens the window");
     let elsewhere = w.job(&buyer, |_| {});
     w.bid(&owner, &elsewhere, 900_000);
     w.close_window(&keys.job);
@@ -180,7 +182,9 @@ fn abandoning_costs_ten_per_cent_of_which_the_buyer_gets_back_what_it_is_charged
     assert_eq!(w.tokens(&w.insurance), 710_000);
     let open: Job = w.read(&keys.job);
     assert_eq!((open.state(), open.attempts_left, open.reserved), (Some(JobState::Waiting), 2, 3_590_000));
-    assert_eq!((open.close_ts, open.exit()), (w.now().ts.0 + 12, Some(0)));
+    // R31: it waits; and what a lease left behind that another one does anew says nothing about the job.
+    assert_eq!((open.close_ts, open.exit()), (0, None));
+    assert_eq!(w.read::<Lease>(&keys.lease).exit(), Some(0));
     assert!(open.excludes(&owner.record));
     w.settle(&keys);
     w.close_lease(&keys);
@@ -204,7 +208,7 @@ fn abandoning_costs_ten_per_cent_of_which_the_buyer_gets_back_what_it_is_charged
 #[test]
 fn an_abandoned_job_ends_where_no_attempt_or_too_little_money_is_left() {
     for (attempts, seconds, state) in
-        [(1, 20, JobState::Ended), (2, 6_600, JobState::Open), (2, 6_601, JobState::Ended)]
+        [(1, 20, JobState::Ended), (2, 6_600, JobState::Waiting), (2, 6_601, JobState::Ended)]
     {
         let mut w = World::new();
         let buyer = w.buyer(10 * USDC);
@@ -384,7 +388,8 @@ fn what_a_frozen_insurance_account_cannot_take_waits_in_the_bond_and_holds_up_no
     let bond: Bond = w.read(&owner.bond);
     assert_eq!(bond.slashed_total, bond.insurance_owed, "the fund's part waits");
     assert!(bond.insurance_owed > 0);
-    assert_eq!((bond.claims_assets, w.claimed(&left.lease)), (141 * 500, 141 * 500), "the buyer's is claimed");
+    let charged = metered_ms(141) / 2; // at 500 atoms a second
+    assert_eq!((bond.claims_assets, w.claimed(&left.lease)), (charged, charged), "the buyer's is claimed");
     assert_eq!(w.read::<Record>(&owner.record).faulted, 2);
 }
 

@@ -4,13 +4,13 @@ use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_PRICE;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
+use gridlease_sdk::account::{Bond, Config, Job, Lease, Offer, Provider as Record, Purse, StakingConfig};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys, Outcome};
-use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, outcome};
+use gridlease_tests::svm::{World, metered_ms};
 use solana_signer::Signer;
 
 use crate::{swapped, unsigned};
@@ -62,18 +62,23 @@ fn ready_needs_the_node_key_the_job_s_image_and_the_lease_s_accounts() {
 }
 
 #[test]
-fn a_settlement_pays_the_smaller_of_slots_and_wall_clock() {
+fn r22_a_settlement_pays_by_the_wall_clock_inside_a_second_by_slots_and_no_slot_for_more_than_a_second() {
     let mut w = World::new();
     let (_, owner, keys) = running(&mut w);
     let start = w.now();
-    // 500 atoms a second are 200 a slot, of which two per cent are the fee. Nothing is paid in the first 90 seconds.
+    // 500 atoms a second, of which two per cent are the fee. Nothing is paid in the first 90 seconds.
     for (slots, seconds, gross) in [
         (1_000, 89, 0_u64),
-        (1, 90, 200),
-        (2, 90, 400),
+        (1, 90, 500), // a slot is a second at most
+        (2, 90, 1_000),
+        (89, 90, 44_500),
+        (90, 90, 45_000),
         (225, 90, 45_000),
-        (1_000, 399, 199_500),
-        (1_000, 401, 200_000),
+        (226, 90, 45_200), // 400 ms into the next second
+        (227, 90, 45_400),
+        (228, 90, 45_499), // 999 ms of it, and no more
+        (1_000, 399, 199_999),
+        (1_000, 401, 200_500),
     ] {
         w.set_clock(Now { slot: start.slot + slots, ts: UnixTs(start.ts.0 + seconds) });
         w.settle(&keys);
@@ -119,8 +124,8 @@ fn settling_in_many_pieces_pays_exactly_what_settling_once_pays() {
         totals.push((w.tokens(&owner.payout), purse.fees_owed, purse.balance));
     }
     assert!(totals.windows(2).all(|pair| pair[0] == pair[1]), "{totals:?}");
-    // floor(1,234,567 × 600 s / 3,600 s) = 205,761, of which the fee is rounded up.
-    assert_eq!(totals[0], (201_645, 4_116, 20 * USDC - 201_645));
+    // floor(1,234,567 × 601 s / 3,600 s) = 206,104, of which the fee is rounded up.
+    assert_eq!(totals[0], (201_981, 4_123, 20 * USDC - 201_981));
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn a_stop_returns_the_rest_at_once_and_moves_no_token() {
 
 #[test]
 fn a_buyer_that_stops_owes_a_minute_at_least_and_nothing_once_the_start_has_failed() {
-    for (seconds, gross) in [(0, 30_000), (59, 30_000), (60, 30_000), (61, 30_500)] {
+    for (seconds, gross) in [(0, 30_000), (59, 30_000), (60, 30_000), (61, metered_ms(61) / 2)] {
         let mut w = World::new();
         let (buyer, owner, keys) = running(&mut w);
         w.pass(seconds);
@@ -174,9 +179,9 @@ fn a_buyer_that_stops_owes_a_minute_at_least_and_nothing_once_the_start_has_fail
 fn only_the_buyer_s_stop_owes_a_minute() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
-    w.pass(3);
+    w.pass(4);
     w.finish(&owner, &keys, EndReason::Completed);
-    assert_eq!(w.read::<Lease>(&keys.lease).base, 1_500, "who completes in three seconds is owed three");
+    assert_eq!(w.read::<Lease>(&keys.lease).base, 2_000, "who completes in four seconds is owed four");
     w.wind_up(&buyer, &keys);
     assert_eq!(w.read::<Bond>(&owner.bond).amount, 100 * USDC);
     let record: Record = w.read(&owner.record);
@@ -208,8 +213,13 @@ fn only_the_buyer_stops_and_tops_up() {
     assert_eq!(w.refuse(lease::top_up(&key, &keys.lease, u64::MAX, None), &[&buyer.key]), "market Overflow");
     let free = w.read::<Purse>(&buyer.purse).free().0;
     let above = lease::top_up(&key, &keys.lease, free + 1, None);
+    assert_eq!(w.refuse(above.clone(), &[&buyer.key]), "market BeyondDuration", "money alone lengthens nothing (R28)");
+    let extension = lease::extend(&key, &keys, u32::try_from(free / 500 + 1).unwrap());
+    assert_eq!(unsigned(&mut w, &extension, 0), "market AccountNotSigner");
+    assert_eq!(w.refuse(swapped(&extension, &key, foreign), &[&stranger.key]), "market NotBuyer");
+    w.ok(&[extension], &[&buyer.key]);
     assert_eq!(w.refuse(above, &[&buyer.key]), "market InsufficientFree");
-    w.top_up(&buyer, &keys, free);
+    w.ok(&[lease::top_up(&key, &keys.lease, free, None)], &[&buyer.key]);
     assert_eq!(w.read::<Purse>(&buyer.purse).free().0, 0);
 }
 
@@ -246,17 +256,21 @@ fn only_the_node_finishes_and_only_for_a_reason_that_it_may_give() {
     assert_eq!(w.read::<Job>(&keys.job).exit(), Some(-9), "completed, whatever the exit code");
 }
 
-/// The container ended after 120 seconds, of which somebody paused it for 30; the node's message came 47 seconds late.
+/// The container ended after 120 seconds, of which somebody paused it for 30; the node's message came 48 seconds late.
 #[test]
 fn issue9_11_a_buyer_is_billed_for_what_ran_and_not_until_the_message_came() {
     let mut w = World::new();
     let (_, owner, keys) = running(&mut w);
     let ready = w.now().ts.0;
-    w.pass(167);
+    w.pass(168);
     let said = Outcome { ended_ts: ready + 120, stood_s: 30, ..outcome() };
     w.ok(&[lease::finish(&owner.node.pubkey(), &keys, EndReason::DiskFull, said)], &[&owner.node]);
     let ended: Lease = w.read(&keys.lease);
-    assert_eq!(ended.end_reason(), EndReason::DiskFull);
+    assert_eq!(
+        (ended.state(), ended.end_reason()),
+        (Some(LeaseState::Finished), EndReason::DiskFull),
+        "in review (R2)"
+    );
     let billed = ended.reserved - ended.refunded;
     assert_eq!(billed, 90 * 500, "atoms, at 500 a second");
 }
@@ -435,7 +449,12 @@ fn an_escrow_that_runs_out_ends_the_lease_after_grace_and_pays_it_in_full() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
     w.pass(7_200 + 601);
-    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"], "both steps at once where nobody noticed");
+    // R14: nobody noticed, so whoever does begins the grace period, of which a minute and as many slots are left.
+    assert_eq!(w.expire(&keys).told(), ["GraceBegan"]);
+    w.pass(60);
+    w.changes_nothing(lease::expire(&keys));
+    w.pass(1);
+    assert_eq!(w.expire(&keys).told(), ["LeaseEnded"]);
     let lease: Lease = w.read(&keys.lease);
     assert_eq!((lease.end_reason(), lease.refunded), (EndReason::OutOfFunds, 0));
     w.changes_nothing(lease::expire(&keys));
@@ -555,6 +574,9 @@ fn the_dearest_and_longest_job_runs_to_its_end() {
     let mut w = World::new();
     let month = 720 * 3_600;
     let whole = MAX_PRICE.0 * 720;
+    // R29: a market with these caps has no such job until its administrator raises them.
+    w.edit_as::<Config>(&address::market_config(), |config| (config.purse_cap, config.job_cap) = (whole, whole));
+    w.edit_as::<StakingConfig>(&address::staking_config(), |config| config.bond_cap = 2 * 24 * MAX_PRICE.0);
     let buyer = w.buyer(whole);
     let owner = w.provider(|supply| {
         (supply.stake, supply.ask, supply.floor) = (2 * 24 * MAX_PRICE.0, MAX_PRICE.0, MAX_PRICE.0);

@@ -9,11 +9,11 @@ use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, care};
-use gridlease_tests::svm::World;
 use gridlease_tests::svm::care::{BOND, hash_of};
 use gridlease_tests::svm::outcome::Done;
-use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
+use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use gridlease_tests::svm::steps::outcome;
+use gridlease_tests::svm::{World, metered_ms};
 use solana_account::Account;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
@@ -213,6 +213,7 @@ fn a_challenger_that_emptied_its_account_holds_up_nothing_and_its_bond_goes_to_t
     let offer = w.lamports(&keys.offer) + w.lamports(&keys.lease) + w.lamports(&address::reservation(&keys.lease));
     w.take_down(&poor, &keys);
     assert_eq!((w.lamports(&poor.pubkey()), w.read::<Lease>(&keys.lease).challenger), (0, SYSTEM_PROGRAM));
+    w.resume(&owner, &keys);
     w.finish(&owner, &keys, EndReason::Completed);
     w.wind_up(&buyer, &keys);
     // One lamport of the reservation was lent by the bond.
@@ -285,6 +286,8 @@ fn what_was_paid_already_is_credited_out_of_the_stake_and_never_more_than_was_ch
     assert_eq!(w.claimed(&keys.lease), 500_000);
     w.close_lease(&keys);
     w.pass(UNBONDING_TIME.0);
+    // The reservation kept its rent for the claim, and returns it to the cold key; the node pays the offer's next one in.
+    w.refresh(&owner, Supply::default().terms(w.now().ts.0));
     let had = w.tokens(&buyer.wallet);
     w.pay_claim(&keys.lease, &buyer.key.pubkey());
     assert_eq!(w.tokens(&buyer.wallet) - had, 500_000);
@@ -292,11 +295,16 @@ fn what_was_paid_already_is_credited_out_of_the_stake_and_never_more_than_was_ch
 
 #[test]
 fn a_fault_takes_no_more_than_credits_left_of_the_stake_and_is_not_held_up() {
-    for (down, left) in [(7_000, 200_000), (7_200, 0), (9_000, 0)] {
+    // The stake is twice what a day earns at most (R28: however the lease came to its length), so that only a whole day of
+    // downtime, credited twice over, takes all of it.
+    for (down, left) in [(86_200, 200_000), (86_400, 0), (90_000, 0)] {
         let mut w = World::new();
-        let (buyer, owner, keys, asker) = running(&mut w);
-        w.top_up(&buyer, &keys, 8 * USDC);
-        w.pass(20_000);
+        let buyer = w.buyer(200 * USDC);
+        let owner = w.provider(|_| {});
+        let asker = w.person();
+        let keys = w.running(&buyer, &owner, 1_800_000, |args| args.max_duration_s = 72 * 3_600);
+        assert_eq!(w.read::<Reservation>(&address::reservation(&keys.lease)).amount, 86_400_000);
+        w.pass(60 * 3_600);
         w.settle(&keys);
         w.take_down(&asker, &keys);
         w.pass(down - 61);
@@ -307,7 +315,7 @@ fn a_fault_takes_no_more_than_credits_left_of_the_stake_and_is_not_held_up() {
         assert_eq!(slashed(&done), (left, 0), "{down} s");
         w.close_lease(&keys);
         let bond: Bond = w.read(&owner.bond);
-        assert_eq!((bond.claims_assets, bond.reserved), (7_200_000, 0), "all of it is claimed");
+        assert_eq!((bond.claims_assets, bond.reserved), (86_400_000, 0), "all of it is claimed");
     }
 }
 
@@ -421,24 +429,31 @@ fn a_lease_that_runs_is_not_declared_unreachable() {
 }
 
 #[test]
-fn a_node_may_finish_while_it_is_down_and_is_owed_what_was_accrued_before_less_the_credit() {
+fn r02_a_node_that_is_asked_or_down_cannot_say_that_it_is_done_and_is_owed_what_was_accrued_before_less_the_credit() {
     for resolved in [false, true] {
         let mut w = World::new();
         let (buyer, owner, keys, asker) = running(&mut w);
         w.pass(1_000);
         w.challenge(&asker, &keys);
+        let finish = |reason| lease::finish(&owner.node.pubkey(), &keys, reason, outcome());
+        for reason in [EndReason::Completed, EndReason::DiskFull] {
+            assert_eq!(w.refuse(finish(reason), &[&owner.node]), "market ChallengeOpen", "{reason:?}");
+        }
         w.pass(61);
         if resolved {
             w.resolve(&keys);
         }
         w.pass(39);
-        let finish = lease::finish(&owner.node.pubkey(), &keys, EndReason::Completed, outcome());
-        assert_eq!(w.ok(&[finish], &[&owner.node]).told(), ["LeaseEnded"]);
-        let lease: Lease = w.read(&keys.lease);
-        assert_eq!((lease.base, lease.credited_s, lease.down_since), (400_000, 100, 0));
+        for reason in [EndReason::Completed, EndReason::DiskFull, EndReason::OutOfFunds] {
+            assert_eq!(w.refuse(finish(reason), &[&owner.node]), "market WrongState", "down: {reason:?}");
+        }
         if !resolved {
             assert_eq!(ended(&w.resolve(&keys)), 1, "it was silent when its time was over");
         }
+        w.resume(&owner, &keys);
+        assert_eq!(w.ok(&[finish(EndReason::Completed)], &[&owner.node]).told(), ["LeaseFinished"]);
+        let lease: Lease = w.read(&keys.lease);
+        assert_eq!((lease.base, lease.credited_s, lease.down_since), (400_000, 100, 0));
         assert_eq!(w.read::<Record>(&owner.record).uptime, 4_375);
         w.wind_up(&buyer, &keys);
         assert_eq!(w.tokens(&owner.payout), 392_000);
@@ -447,22 +462,21 @@ fn a_node_may_finish_while_it_is_down_and_is_owed_what_was_accrued_before_less_t
 
 #[test]
 fn a_challenge_asks_for_nothing_once_the_lease_is_over_or_its_funds_are_used_up() {
+    // Whoever is asked cannot finish (R2) but where its funds are used up before the minute is: "finish" and "runway".
     for how in ["finish", "stop", "abandon", "reject", "runway"] {
+        let used_up = matches!(how, "finish" | "runway");
         let mut w = World::new();
         let (buyer, owner, keys, asker) = running(&mut w);
         let sol = w.lamports(&asker.pubkey());
-        w.pass(if how == "runway" { 7_150 } else { 20 });
+        w.pass(if used_up { 7_150 } else { 20 });
         let nonce = w.challenge(&asker, &keys);
-        w.pass(30);
+        w.pass(if used_up { 50 } else { 30 });
         match how {
             "finish" => w.finish(&owner, &keys, EndReason::Completed),
             "stop" => w.stop(&buyer, &keys),
             "abandon" => w.abandon(&owner, &keys),
             "reject" => w.reject(&buyer, &keys),
-            _ => {
-                w.pass(20);
-                w.expire(&keys)
-            }
+            _ => w.expire(&keys),
         };
         if how == "runway" {
             assert_eq!(state(&w, &keys), Some(LeaseState::Grace));
@@ -495,8 +509,10 @@ fn a_challenge_that_was_missed_before_the_runway_s_end_still_counts_after_it() {
     assert_eq!(state(&w, &keys), Some(LeaseState::Paused));
     w.resume(&owner, &keys);
     let lease: Lease = w.read(&keys.lease);
-    assert_eq!(lease.base, 7_139 * 500 - 100_000);
-    assert_eq!(lease.runway_end, w.now().ts.0 + 61 + 200);
+    assert_eq!(lease.base, metered_ms(7_139) / 2 - 100_000, "100 s of downtime, credited twice over");
+    // 61 s were left and 200 s are credited, less the 200 ms that the meter was into a second (R22).
+    assert_eq!(lease.runway_end, w.now().ts.0 + (7_200_000 - metered_ms(7_139) + 200_000) / 1_000);
+    assert_eq!(lease.runway_end, w.now().ts.0 + 260);
 }
 
 #[test]
@@ -507,7 +523,7 @@ fn a_credit_is_claimed_whatever_is_frozen_and_whether_the_purse_is_there_or_not(
     w.settle(&keys);
     w.take_down(&asker, &keys);
     w.pass(39);
-    w.finish(&owner, &keys, EndReason::Completed);
+    w.stop(&buyer, &keys);
     w.settle(&keys);
     assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed");
     for frozen in [buyer.vault, w.insurance, address::bond_vault(&owner.bond)] {

@@ -37,7 +37,7 @@ fn a_spot_provider_may_leave_two_minutes_after_its_notice_and_another_after_what
 }
 
 #[test]
-fn leaving_with_notice_is_no_fault_and_the_job_goes_on() {
+fn r30_leaving_with_notice_is_no_fault_the_job_goes_on_and_nothing_is_billed_beyond_the_notice() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let (owner, next) = (w.provider(|_| {}), w.provider(|_| {}));
@@ -46,13 +46,17 @@ fn leaving_with_notice_is_no_fault_and_the_job_goes_on() {
     w.pass(100);
     w.finish(&owner, &keys, EndReason::Notice);
     let job: Job = w.read(&keys.job);
-    assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Waiting), 2, 3_550_000));
+    assert_eq!((job.state(), job.attempts_left, job.reserved), (Some(JobState::Waiting), 2, 3_600_000 - 60 * 500));
     assert!(job.excludes(&owner.record));
     w.settle(&keys);
     w.close_lease(&keys);
     let (record, bond): (Record, Bond) = (w.read(&owner.record), w.read(&owner.bond));
     assert_eq!((record.faulted, record.completed, record.standing, bond.slashed_total), (0, 0, 5_000, 0));
-    assert_eq!(w.tokens(&owner.payout), 49_000, "paid to the second");
+    assert_eq!(
+        w.tokens(&owner.payout),
+        60 * 490,
+        "paid to the second at which its notice was over, not to its message"
+    );
     w.bid(&next, &keys.job, 1_800_000);
     w.close_window(&keys.job);
     let lease = w.award(&keys.job);

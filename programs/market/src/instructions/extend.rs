@@ -65,11 +65,11 @@ pub struct ExtendLease<'info> {
 pub fn extend(ctx: Context<ExtendLease>, by_s: u32) -> Result<()> {
     authorise(&*ctx.accounts.purse.load()?, ctx.accounts.signer.key, PurseStep::Extend)?;
     let (lease_key, now) = (ctx.accounts.lease.key(), now()?);
-    staking_cpi::check_reservation(&ctx.accounts.reservation, &lease_key)?;
     let (more, event) = {
         let mut lease = ctx.accounts.lease.load_mut()?;
         let mut next = lease.rules().or_rule()?;
         let before = next.extend(Seconds(by_s.into()), now).or_rule()?;
+        staking_cpi::check_reservation(&ctx.accounts.reservation, &lease_key)?;
         let most = PricePerHour(ctx.accounts.job.load()?.max_price);
         let more = extension(next.price, most, before, next.duration).or_rule()?;
         ctx.accounts.offer.load_mut()?.bind(more).or_rule()?;

@@ -43,8 +43,8 @@ impl Activate<'_> {
             let parts = bond.distribute(arrived, now).or_rule()?;
             let distributed = RevenueDistributed::of(key, &bond, &parts);
             let mut stake = bond.stake();
-            let (owner, activated) = match &accounts.delegation {
-                None => (bond.authority, stake.activate(now).or_rule()?.0),
+            let (owner, activated, owed) = match &accounts.delegation {
+                None => (bond.authority, stake.activate(now).or_rule()?.0, 0),
                 Some(loader) => {
                     let mut delegation = loader.load_mut()?;
                     delegation.header.check()?;
@@ -56,11 +56,11 @@ impl Activate<'_> {
                     if delegation.place > 0 {
                         bond.mark(delegation.place, &delegation.delegator, &position).or_rule()?;
                     }
-                    (delegation.delegator, shares)
+                    (delegation.delegator, shares, delegation.owed)
                 }
             };
             bond.set_stake(&stake).or_rule()?;
-            (distributed, Activated { bond: key, owner, activated, totals: Totals::of(&bond) })
+            (distributed, Activated { bond: key, owner, activated, owed, totals: Totals::of(&bond) })
         };
         if let Some(distributed) = distributed {
             tell(&ctx.accounts.event_authority, &distributed)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gridlease_core::array::{Array, ArrayState, Ended, Mark, Shape, Task, kin};
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care};
+use gridlease_core::lease::LeaseState;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, number as numbers, tip};
 use gridlease_sdk::address;
@@ -330,7 +331,7 @@ impl Model {
         series.rules.check_cancel_task().market()?;
         let due = UnixTs(series.due);
         let mut next = posted.rules;
-        if next.state != JobState::Open {
+        if !matches!(next.state, JobState::Open | JobState::Waiting) {
             self.noted.push("a task was leased or over when it was cancelled");
             return Ok(());
         }
@@ -350,7 +351,8 @@ impl Model {
         let series = self.series_mut(of.array)?;
         series.rules.check_stop_task().market()?;
         let due = UnixTs(series.due);
-        if posted.leases[at].rules.state.is_over() {
+        let state = posted.leases[at].rules.state;
+        if state.is_over() || state == LeaseState::Finished {
             self.noted.push("a task's lease was over when it was stopped");
             return Ok(());
         }

@@ -127,8 +127,9 @@ impl Model {
         let (_, current) = self.let_alone(job, lease)?;
         let (released, provider, key, stake) =
             (current.released, current.provider, current.keys.lease, current.reservation);
-        // Its reservation is another's where its stake is free, or gone.
-        require(!released, "market Unrelated")?;
+        // Its reservation is gone where its stake is free, but for one that stays until what was claimed out of it is paid.
+        let waits = self.providers[provider].holdings.claim(&key).is_some_and(|claim| claim.shares > 0);
+        require(!released || waits, "market Unrelated")?;
         let part = self.operators_part(provider, &key, stake)?;
         let (_, current) = self.let_alone(job, lease)?;
         if current.rules.credit.is_zero() {

@@ -107,6 +107,7 @@ impl Model {
             review: Seconds(terms.review_s.into()),
         };
         let rules = Job::post(asked, now).market()?;
+        self.under_cap(rules.reserved)?;
         require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
         numbers::check(number, now.slot).market()?;
         self.authorise_posting(buyer, signer, rules.reserved)?;
@@ -114,7 +115,6 @@ impl Model {
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
         purse.open_jobs += 1;
-        self.under_cap(rules.reserved)?;
         Ok(Posted {
             key,
             buyer,

@@ -46,8 +46,8 @@ impl Model {
         let mut posted = self.posted(job)?.clone();
         let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
-        require(posted.sealed_of(provider).is_none(), THERE_ALREADY)?;
         require(self.providers[provider].offers[bid.0].is_some(), GONE)?;
+        require(posted.sealed_of(provider).is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
         self.intake()?;
         let mut rules = posted.rules;

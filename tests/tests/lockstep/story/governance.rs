@@ -24,7 +24,7 @@ fn change(random: &mut Random) -> Change {
 
 /// Of purses and of jobs: mostly as they are at genesis, else so low that they bind.
 fn caps(random: &mut Random) -> (u64, u64) {
-    let low = |random: &mut Random, most: u64| if random.once_in(4) { 1 + random.amount(34) } else { most };
+    let low = |random: &mut Random, most: u64| if random.once_in(4) { 1 + random.below(1 << 34) } else { most };
     (low(random, PURSE_CAP.0), low(random, JOB_CAP.0))
 }
 

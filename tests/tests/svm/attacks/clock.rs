@@ -21,13 +21,19 @@ fn running(w: &mut World) -> (Buyer, Provider, LeaseKeys) {
     (buyer, owner, keys)
 }
 
+/// What is paid for `ms` milliseconds at 500 atoms a second: an atom for every two of them, less two per cent.
+fn net(ms: u64) -> u64 {
+    let gross = ms / 2;
+    gross - gross.div_ceil(50)
+}
+
 /// Goes to `seconds` and `slots` after `start`.
 fn go(w: &mut World, start: Now, slots: u64, seconds: u64) {
     w.set_clock(Now { slot: start.slot + slots, ts: UnixTs(start.ts.0 + seconds) });
 }
 
 #[test]
-fn with_slots_of_200_to_800_milliseconds_nobody_pays_for_more_time_than_passed() {
+fn r22_with_slots_of_200_to_800_milliseconds_nobody_pays_for_a_second_more_or_less_than_passed() {
     for slot_ms in (200..=800).step_by(50) {
         let mut w = World::new();
         let (buyer, owner, keys) = running(&mut w);
@@ -36,10 +42,10 @@ fn with_slots_of_200_to_800_milliseconds_nobody_pays_for_more_time_than_passed()
             let slots = seconds * 1_000 / slot_ms;
             go(&mut w, start, slots, seconds);
             w.settle(&keys);
-            // 500 atoms a second: an atom for every two milliseconds, of which two per cent are the fee.
-            let gross = (slots * 400).min(seconds * 1_000) / 2;
-            assert_eq!(w.tokens(&owner.payout), gross - gross.div_ceil(50), "{slot_ms} ms, {seconds} s");
-            assert!(gross <= seconds * 500);
+            // The wall clock is the meter; inside a second, slots as if each took 400 ms.
+            let ms = (slots * 400).clamp(seconds * 1_000, seconds * 1_000 + 999);
+            assert_eq!(w.tokens(&owner.payout), net(ms), "{slot_ms} ms, {seconds} s");
+            assert!(slot_ms < 400 || ms == seconds * 1_000, "slower slots take nothing from the provider");
         }
         w.stop(&buyer, &keys);
         w.wind_up(&buyer, &keys);
@@ -49,16 +55,17 @@ fn with_slots_of_200_to_800_milliseconds_nobody_pays_for_more_time_than_passed()
 }
 
 #[test]
-fn a_clock_that_stands_still_bills_nothing_however_many_slots_are_made() {
+fn r22_a_clock_that_stands_still_bills_less_than_a_second_however_many_slots_are_made() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
     let start = w.now();
     go(&mut w, start, 500, 200);
     w.settle(&keys);
-    let paid = w.tokens(&owner.payout);
-    assert_eq!(paid, 98_000);
-    for slots in [501, 5_000, 5_000_000] {
+    assert_eq!(w.tokens(&owner.payout), net(200_000));
+    for (slots, ms) in [(501, 200_400), (502, 200_800), (503, 200_999), (5_000, 200_999), (5_000_000, 200_999)] {
         go(&mut w, start, slots, 200);
+        w.settle(&keys);
+        assert_eq!(w.tokens(&owner.payout), net(ms), "{slots} slots");
         w.changes_nothing(lease::settle(&keys));
         w.changes_nothing(lease::expire(&keys));
     }
@@ -69,18 +76,18 @@ fn a_clock_that_stands_still_bills_nothing_however_many_slots_are_made() {
     w.answer(&owner, &keys);
     w.stop(&buyer, &keys);
     w.settle(&keys);
-    assert_eq!(w.tokens(&owner.payout), 260 * 490, "the whole time by the clock, not an atom by slots");
+    assert_eq!(w.tokens(&owner.payout), net(260_999), "the whole time by the clock, and not a second by slots");
 }
 
 #[test]
-fn slots_that_stand_still_while_the_clock_runs_bill_nothing_before_the_runway_ends() {
+fn r22_slots_that_stand_still_while_the_clock_runs_bill_a_second_each_before_the_runway_ends() {
     let mut w = World::new();
     let (buyer, owner, keys) = running(&mut w);
     let start = w.now();
     for seconds in [100, 3_600, 7_199] {
         go(&mut w, start, 1, seconds);
         w.settle(&keys);
-        assert_eq!(w.tokens(&owner.payout), 196, "one slot");
+        assert_eq!(w.tokens(&owner.payout), net(1_000), "one slot, which is a second at most");
     }
     // From the runway's end on the clock alone counts: see core/src/stream.rs.
     go(&mut w, start, 1, 7_200);
@@ -100,6 +107,11 @@ fn a_clock_that_jumps_by_a_day_a_year_or_a_century_bills_no_more_than_was_reserv
         let sealed = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
         w.pass(seconds);
         w.settle(&keys);
+        // R14: whoever sees the end of the funds so late leaves the buyer a minute, and as many slots, to top up.
+        w.changes_nothing(lease::expire(&keys));
+        w.pass(60);
+        w.changes_nothing(lease::expire(&keys));
+        w.pass(1);
         w.expire(&keys);
         assert_eq!(w.read::<Job>(&keys.job).end_reason(), EndReason::OutOfFunds);
         w.settle(&keys);

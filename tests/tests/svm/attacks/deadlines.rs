@@ -118,12 +118,29 @@ fn a_change_of_the_staking_program_is_executed_from_its_second_on() {
 
 #[test]
 fn a_sealed_bid_is_committed_until_the_second_before_the_close_and_revealed_from_it_on() {
+    let posted = |w: &mut World| {
+        let buyer = w.buyer(20 * USDC);
+        w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s, args.wait_s) = (2, 20, 60, 600))
+    };
+    let bid = |w: &mut World, job: &Pubkey, at: u64| {
+        let owner = w.provider(|_| {});
+        let hash = sealed::hash(job, &owner.bidder(), 1_000_000, &[42; 32]);
+        let instruction = sealed::commit(&owner.node.pubkey(), job, &owner.bidder(), hash);
+        Due { instruction, signers: by(&owner.node), at }
+    };
+    // R31: the job waits, and its first bid opens the window; none opens that would end after its wait of 600 s.
+    let first = |w: &mut World| {
+        let (job, at) = (posted(w), w.now().ts.0 + 600 - 80);
+        bid(w, &job, at)
+    };
+    thrice(first, ["ok", "ok", "market WaitOver"]);
     let commit = |w: &mut World| {
-        let (buyer, owner) = (w.buyer(20 * USDC), w.provider(|_| {}));
-        let job = w.job(&buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60));
-        let hash = sealed::hash(&job, &owner.bidder(), 1_000_000, &[42; 32]);
-        let instruction = sealed::commit(&owner.node.pubkey(), &job, &owner.bidder(), hash);
-        Due { instruction, signers: by(&owner.node), at: w.now().ts.0 + 20 }
+        let job = posted(w);
+        let now = w.now().ts.0;
+        let first = bid(w, &job, now);
+        let signers: Vec<_> = first.signers.iter().collect();
+        w.ok(&[first.instruction], &signers);
+        bid(w, &job, now + 20)
     };
     thrice(commit, ["ok", "market WindowClosed", "market WindowClosed"]);
     let committed = |w: &mut World| {
@@ -140,12 +157,12 @@ fn a_sealed_bid_is_committed_until_the_second_before_the_close_and_revealed_from
     thrice(reveal, ["market WindowOpen", "ok", "ok"]);
     let late = |w: &mut World| {
         let due = reveal(w);
-        Due { at: due.at + 15, ..due }
+        Due { at: due.at + 60, ..due }
     };
     thrice(late, ["ok", "market RevealClosed", "market RevealClosed"]);
     let forfeit = |w: &mut World| {
         let (keys, at) = committed(w);
-        Due { instruction: sealed::forfeit(&keys, &w.insurance), signers: vec![], at: at + 15 }
+        Due { instruction: sealed::forfeit(&keys, &w.insurance), signers: vec![], at: at + 60 }
     };
     thrice(forfeit, ["market RevealOpen", "ok", "ok"]);
 }

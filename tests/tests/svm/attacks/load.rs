@@ -25,6 +25,7 @@ const SHARED: &[(&str, &str)] = &[
     ("market::propose_change", "governance"),
     ("market::cancel_change", "governance"),
     ("market::execute_change", "governance"),
+    ("market::lower_caps", "governance"),
     ("market::propose_admin", "governance"),
     ("market::accept_admin", "governance"),
     ("market::set_paused", "governance"),
@@ -32,6 +33,11 @@ const SHARED: &[(&str, &str)] = &[
     ("market::fail_start", "credits the insurance account with a slash"),
     ("market::abandon", "credits the insurance account with a slash"),
     ("market::declare_unreachable", "credits the insurance account with a slash"),
+    ("market::decline", "credits the insurance account with the minute"),
+    ("market::want", "credits the insurance account with the minute"),
+    ("market::report_buyer_error", "credits the insurance account with the minute"),
+    ("market::reject_ready", "credits the insurance account with the minute"),
+    ("market::verdict", "credits the insurance account with a slash"),
     ("market::forfeit_bid", "credits the insurance account with a slash"),
     ("market::collect_credit", "names the insurance account, as every slash does"),
     ("market::redirect_payout", "writes the lease alone, and only where its payout account is frozen"),
@@ -47,9 +53,11 @@ const SHARED: &[(&str, &str)] = &[
     ("staking::propose_config", "governance"),
     ("staking::cancel_config", "governance"),
     ("staking::execute_config", "governance"),
+    ("staking::lower_cap", "governance"),
     ("staking::propose_admin", "governance"),
     ("staking::accept_admin", "governance"),
     ("staking::reserve", "called by the market, with accounts of its own instructions"),
+    ("staking::extend", "called by the market, with accounts of its own instructions"),
     ("staking::release", "called by the market, with accounts of its own instructions"),
     ("staking::slash", "called by the market, with accounts of its own instructions"),
     ("staking::migrate_bond", "once for an account of the first edition"),
@@ -120,11 +128,12 @@ fn life(w: &mut World, seed: u64) -> Vec<Instruction> {
     go(w, purse::withdraw(&key, &buyer.wallet, free));
     w.sweep(&buyer);
     go(w, purse::close(&key, &buyer.wallet));
-    // What a credit for downtime left of its stake.
+    // What a credit for downtime left of its stake; and the credit itself.
     let bond: Bond = w.read(&owner.bond);
     let number = bond.next_number;
     go(w, stake::unbond(&cold, &payout, bond.own, number));
     w.pass(7 * 86_400);
+    go(w, stake::pay_claim(&owner.bond, &keys.lease, &key, &buyer.wallet, &cold));
     go(w, stake::withdraw_stake(&owner.bond, &cold, number, &payout, &cold));
     w.mint_to(&address::bond_vault(&owner.bond), 5);
     go(w, stake::sweep_donation(&cold, &payout));
@@ -143,6 +152,9 @@ fn pools(w: &mut World, owner: &Provider, go: &mut Go) {
     let who = backer.pubkey();
     go(w, stake::open_delegation(&who, &owner.bond, &wallet, &wallet, 5 * USDC));
     go(w, stake::delegate(&who, &owner.bond, &wallet, 5 * USDC));
+    w.pass(86_400);
+    go(w, stake::activate(&owner.bond, Some(&who)));
+    go(w, stake::activate(&owner.bond, None));
     w.mint_to(&address::bond_revenue(&owner.bond), 10 * USDC);
     go(w, stake::distribute(&owner.bond));
     go(w, stake::claim_revenue(&owner.bond, &who, &wallet));
@@ -180,6 +192,7 @@ fn cared_for(w: &mut World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys, g
     w.pass(100);
     go(w, care::checkpoint(&hot, keys, 1, [1; 32], 1));
     go(w, lease::settle(keys));
+    go(w, lease::extend(&key, keys, 3_600));
     go(w, lease::top_up(&key, &keys.lease, USDC, None));
     go(w, care::challenge(&asker, &keys.lease));
     let nonce = w.read::<gridlease_sdk::account::Lease>(&keys.lease).challenge_nonce;
@@ -191,19 +204,26 @@ fn cared_for(w: &mut World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys, g
     go(w, care::resume(&hot, keys));
     go(w, care::give_notice(&hot, keys));
     w.pass(100);
-    go(w, lease::finish(&hot, keys, EndReason::Completed, outcome()));
+    go(w, lease::finish(&hot, keys, EndReason::Notice, outcome()));
     go(w, lease::settle(keys));
     if w.read::<gridlease_sdk::account::Lease>(&keys.lease).credit > 0 {
         w.send_light(&care::collect_credit(keys, &w.insurance)).unwrap();
     }
     go(w, lease::close(keys));
+    go(w, job::cancel(&key, &keys.job));
     go(w, job::close(&keys.job, &buyer.purse, &key));
 }
 
-/// Instant and sealed; a start that is rejected, a lease that is stopped, one whose funds run out.
+/// Instant and sealed; a lease that is stopped, one whose funds run out, one that is accepted and one that is reopened; and a job
+/// that nobody bids for.
 fn other_ways(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) {
     let (key, hot) = (buyer.key.pubkey(), owner.node.pubkey());
-    for way in ["reject", "stop", "expire"] {
+    let (post, posted) = w.post(buyer, |args| args.wait_s = 60);
+    go(w, post);
+    w.pass(60);
+    go(w, job::expire(&posted, &buyer.purse));
+    go(w, job::close(&posted, &buyer.purse, &key));
+    for way in ["stop", "expire", "accept", "reopen"] {
         let number = w.next_number();
         let mut args = job_args();
         (args.mode, args.max_duration_s, args.attempts) = (1, 600, 1);
@@ -212,16 +232,21 @@ fn other_ways(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) {
         let keys = w.keys(&address::lease(&posted, 0));
         go(w, lease::ready(&hot, &keys, IMAGE, GPUS));
         match way {
-            "reject" => go(w, lease::reject_ready(&key, &keys, &w.insurance)),
             "stop" => go(w, lease::stop(&key, &keys)),
-            _ => {
-                w.pass(1_300);
+            "expire" => {
+                w.pass(700);
+                go(w, lease::expire(&keys));
+                w.pass(501);
                 go(w, lease::expire(&keys));
             }
+            _ => {
+                w.pass(100);
+                go(w, lease::finish(&hot, &keys, EndReason::Completed, outcome()));
+                let says = if way == "accept" { lease::accept } else { lease::reopen };
+                go(w, says(&key, &keys));
+            }
         }
-        if way != "reject" {
-            go(w, lease::settle(&keys));
-        }
+        go(w, lease::settle(&keys));
         go(w, lease::close(&keys));
         go(w, job::close(&posted, &buyer.purse, &key));
     }
@@ -274,6 +299,7 @@ fn tasks(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) {
         .collect();
     w.pass(100);
     go(w, lease::finish(&owner.node.pubkey(), &keys[0], EndReason::Completed, outcome()));
+    go(w, lease::accept(&key, &keys[0]));
     let close = w.closing_of(&jobs[0]);
     go(w, lease::settle(&keys[0]));
     go(w, lease::close(&keys[0]));

@@ -78,6 +78,7 @@ fn an_operator_that_rents_from_itself_and_goes_down_gets_nothing_of_its_delegato
     w.settle(&keys);
     w.take_down(&asker, &keys);
     w.pass(MAX_CREDITED.0);
+    w.resume(&hand.owner, &keys); // a node that is down cannot say that it is done (R2)
     w.finish(&hand.owner, &keys, EndReason::Completed);
     hand.wind_up(&mut w, &keys);
     let bond: Bond = w.read(&hand.owner.bond);

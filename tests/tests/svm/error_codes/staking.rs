@@ -1,7 +1,7 @@
 //! Errors of the staking program: its configuration, its bonds, and what only the market's PDA asks of it.
 
 use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, GOVERNANCE_WINDOW};
-use gridlease_sdk::account::{Bond, Reservation};
+use gridlease_sdk::account::{Bond, Reservation, StakingConfig};
 use gridlease_sdk::address::{self, STAKING};
 use gridlease_sdk::instruction::stake;
 use gridlease_tests::svm::World;
@@ -29,6 +29,7 @@ pub const ALL: &[Scenario] = &[
     ("staking InvariantBroken", invariant_broken),
     ("staking NotEmpty", not_empty),
     ("staking WrongClaimant", wrong_claimant),
+    ("staking PaysItself", pays_itself),
 ];
 
 #[test]
@@ -49,6 +50,14 @@ fn wrong_version() -> String {
     let (mut w, owner, lease) = reserved();
     w.edit(&owner.bond, |data| data[8] = 2); // behind the discriminator
     w.refuse(release_call(&owner.bond, &lease, &owner.payout), &[])
+}
+
+/// The fund is the vault that is to be slashed.
+fn pays_itself() -> String {
+    let (mut w, owner, lease) = reserved();
+    let vault = address::bond_vault(&owner.bond);
+    w.edit_as::<StakingConfig>(&address::staking_config(), |config| config.insurance = vault);
+    w.refuse(slash_call(&owner.bond, &lease, &vault, 0, USDC), &[])
 }
 
 fn zero_key() -> String {
