@@ -9,7 +9,7 @@ pub use market_interface::account::{
     Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Machine, Offer, PriceIndex, Provider, Purse,
     TaskGroup, TradeData, first, offer_state,
 };
-pub use staking_interface::account::{ACTIVE, DELEGATOR, OPERATOR, RELEASED};
+pub use staking_interface::account::{ACTIVE, DELEGATOR, OPERATOR, RELEASED, first as staking_first};
 pub use staking_interface::account::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
 
 /// The layout version of the market's accounts. This crate reads it and every older one.
@@ -75,6 +75,8 @@ pub enum First {
     Same,
     /// It had this many bytes, and has grown at its end since: what was added reads as zero.
     Shorter(usize),
+    /// The same but for eight bytes at the second place, which are gone: what stood behind them moved down.
+    Cut(usize, usize),
     /// Another: it is read after its migration.
     Other,
 }
@@ -90,19 +92,19 @@ macro_rules! kinds {
 
 kinds! {
     Config => "market configuration", First::Same;
-    Purse => "purse", First::Shorter(first::PURSE);
+    Purse => "purse", First::Cut(first::PURSE, first::PURSE_COMPENSATED);
     Provider => "provider", First::Shorter(first::PROVIDER);
     Offer => "offer", First::Shorter(first::OFFER);
     Job => "job", First::Other;
-    Lease => "lease", First::Same;
+    Lease => "lease", First::Other;
     PriceIndex => "price index", First::Same;
     StakingConfig => "staking configuration", First::Same;
-    Bond => "bond", First::Same;
-    Reservation => "reservation", First::Same;
+    Bond => "bond", First::Shorter(staking_first::BOND);
+    Reservation => "reservation", First::Shorter(staking_first::RESERVATION);
     Commitment => "sealed bid", First::Same;
     GpuClaim => "GPU claim", First::Same;
     Machine => "machine", First::Same;
-    Delegation => "delegation", First::Same;
+    Delegation => "delegation", First::Shorter(staking_first::DELEGATION);
     Unbonding => "request to unbond", First::Same;
     Array => "array", First::Other;
     TaskGroup => "task group", First::Same;
@@ -123,10 +125,13 @@ pub fn decode<T: Kind>(address: &Pubkey, owner: &Pubkey, data: &[u8]) -> Result<
         return Err(DecodeError::WrongVersion { address: *address, kind: T::KIND, found: version });
     }
     match T::FIRST {
-        First::Shorter(first) if version == 1 => {
+        First::Shorter(len) | First::Cut(len, _) if version == 1 => {
             let mut value = T::zeroed();
-            let bytes = bytemuck::bytes_of_mut(&mut value).get_mut(..first).ok_or_else(wrong_kind)?;
-            bytes.copy_from_slice(body.get(..first).ok_or_else(wrong_kind)?);
+            let bytes = bytemuck::bytes_of_mut(&mut value).get_mut(..len).ok_or_else(wrong_kind)?;
+            bytes.copy_from_slice(body.get(..len).ok_or_else(wrong_kind)?);
+            if let First::Cut(_, at) = T::FIRST {
+                first::take_out(bytes, at, len);
+            }
             Ok(value)
         }
         First::Other if version == 1 => {

@@ -221,6 +221,12 @@ impl Bond {
         Ok(())
     }
 
+    /// The place, counted from one, of the delegator that has this mark.
+    pub fn place_of(&self, delegator: &Pubkey) -> Option<u8> {
+        let at = self.marks.iter().position(|mark| *mark == mark_of(delegator))?;
+        u8::try_from(at + 1).ok()
+    }
+
     fn mark_at(&mut self, place: u8) -> RuleResult<&mut [u8; MARK_BYTES]> {
         let at = usize::from(place).checked_sub(1);
         at.and_then(|at| self.marks.get_mut(at)).ok_or(RuleError::InvariantBroken)

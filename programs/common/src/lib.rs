@@ -6,6 +6,7 @@
 pub mod derive;
 pub mod emit;
 pub mod error;
+pub mod grow;
 pub mod lamports;
 pub mod raw_token;
 pub mod token;

@@ -7,11 +7,9 @@ use anchor_lang::solana_program::entrypoint::ProgramResult;
 
 use crate::emit::is_told;
 use crate::error::MarketError;
-use crate::instruction::{MigrateArray, MigrateJob, MigrateOffer, MigrateProvider, MigratePurse};
-use crate::state::{ACCOUNT_VERSION, Array, Job, Offer, Provider, Purse};
-
-/// Where the version stands: the first byte behind the discriminator, in every account of this program.
-const VERSION_AT: usize = 8;
+use crate::instruction::{MigrateArray, MigrateJob, MigrateLease, MigrateOffer, MigrateProvider, MigratePurse};
+use crate::state::{ACCOUNT_VERSION, Array, Job, Lease, Offer, Provider, Purse};
+use program_common::grow::VERSION_AT;
 
 /// Every account of this program that is passed to an instruction, whether named or behind the named ones, shall have a layout that
 /// this program reads: the present one, or an older one of a kind that has not grown since. One that has grown is taken by its
@@ -47,8 +45,14 @@ pub fn process<'info>(
 
 /// Is it of a kind that has grown since version 1?
 fn has_grown(account: &[u8]) -> bool {
-    let grown =
-        [Purse::DISCRIMINATOR, Provider::DISCRIMINATOR, Offer::DISCRIMINATOR, Job::DISCRIMINATOR, Array::DISCRIMINATOR];
+    let grown = [
+        Purse::DISCRIMINATOR,
+        Provider::DISCRIMINATOR,
+        Offer::DISCRIMINATOR,
+        Job::DISCRIMINATOR,
+        Lease::DISCRIMINATOR,
+        Array::DISCRIMINATOR,
+    ];
     grown.iter().any(|kind| account.starts_with(kind))
 }
 
@@ -59,6 +63,7 @@ fn migrates(data: &[u8]) -> bool {
         MigrateProvider::DISCRIMINATOR,
         MigrateOffer::DISCRIMINATOR,
         MigrateJob::DISCRIMINATOR,
+        MigrateLease::DISCRIMINATOR,
         MigrateArray::DISCRIMINATOR,
     ];
     migrations.iter().any(|instruction| data.starts_with(instruction))

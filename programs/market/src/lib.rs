@@ -480,6 +480,11 @@ pub mod market {
         instructions::migrate::migrate_job(ctx)
     }
 
+    /// Brings a lease of the first edition to the present layout.
+    pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
+        instructions::migrate::migrate_lease(ctx)
+    }
+
     /// Brings an array of the first edition to the present layout.
     pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
         instructions::migrate::migrate_array(ctx)

@@ -106,6 +106,14 @@ pub fn read_reserved(account: &AccountInfo, bond_account: &AccountInfo) -> Resul
     Ok((Atoms(reservation.amount), part))
 }
 
+/// What is left of a reservation.
+///
+/// # Errors
+/// [`MarketError::WrongBond`] for an account that is none.
+pub fn read_left(account: &AccountInfo) -> Result<Atoms> {
+    Ok(Atoms(reservation(account)?.amount))
+}
+
 /// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent.
 #[allow(clippy::too_many_arguments)] // one argument per account of the instruction, in its order
 pub fn reserve<'info>(

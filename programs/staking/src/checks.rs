@@ -17,7 +17,7 @@ pub trait Checked {
 
 impl Checked for Header {
     fn check(&self) -> Result<()> {
-        require!(self.is_current(), StakingError::WrongVersion);
+        require!(self.is_read(), StakingError::WrongVersion);
         Ok(())
     }
 }

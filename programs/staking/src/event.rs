@@ -483,3 +483,12 @@ pub struct AdminAccepted {
     /// The admin.
     pub admin: Pubkey,
 }
+
+/// An account was brought to the present layout.
+#[event]
+pub struct Migrated {
+    /// The account.
+    pub account: Pubkey,
+    /// The layout version that it has now.
+    pub version: u8,
+}

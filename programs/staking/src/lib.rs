@@ -219,6 +219,21 @@ pub mod staking {
     pub fn close_bond(ctx: Context<CloseBond>) -> Result<()> {
         CloseBond::handle(ctx)
     }
+
+    /// Brings a bond of the first edition to the present layout. See [`Migrate`].
+    pub fn migrate_bond(ctx: Context<Migrate>) -> Result<()> {
+        Migrate::bond(ctx)
+    }
+
+    /// Brings a delegation of the first edition to the present layout. See [`MigrateDelegation`].
+    pub fn migrate_delegation(ctx: Context<MigrateDelegation>) -> Result<()> {
+        MigrateDelegation::handle(ctx)
+    }
+
+    /// Brings a reservation of the first edition to the present layout. See [`Migrate`].
+    pub fn migrate_reservation(ctx: Context<Migrate>) -> Result<()> {
+        Migrate::reservation(ctx)
+    }
 }
 
 #[cfg(test)]

@@ -138,10 +138,11 @@ fn only_a_named_slasher_is_one_and_a_zero_key_never_is() {
 #[test]
 fn a_header_of_another_version_is_refused() {
     let mut header = Header::new(&Pubkey::new_from_array([9; 32]), 254);
-    assert_eq!((header.version, header.state, header.shard, header.bump, header.due_ts), (1, 1, 9, 254, 0));
-    assert_eq!(header.check(), Ok(()));
-    header.version = 2;
-    assert_eq!(header.check().map_err(code), Err(6_009));
+    assert_eq!((header.version, header.state, header.shard, header.bump, header.due_ts), (2, 1, 9, 254, 0));
+    for (version, read) in [(0, Err(6_009)), (1, Ok(())), (2, Ok(())), (3, Err(6_009))] {
+        header.version = version;
+        assert_eq!(header.check().map_err(code), read, "version {version}");
+    }
 }
 
 fn written<T: ZeroCopy>(value: &T, length: usize) -> std::result::Result<Vec<u8>, u32> {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::{Array, Job, Kind, Offer, Provider, Purse, first};
+use gridlease_sdk::account::{
+    Array, Bond, Delegation, Job, Kind, Lease, Offer, Provider, Purse, Reservation, first, staking_first,
+};
 use serde::Deserialize;
 use solana_account::Account;
 use solana_keypair::Keypair;
@@ -99,17 +101,38 @@ impl World {
     /// # Panics
     /// Where it is of a kind that has not grown since.
     pub fn to_first_edition<T: Kind>(&mut self, address: &Pubkey) {
-        let (old, at) = match T::KIND {
-            Purse::KIND => (first::PURSE, first::PURSE),
-            Provider::KIND => (first::PROVIDER, first::PROVIDER),
-            Offer::KIND => (first::OFFER, first::OFFER),
-            Job::KIND => (first::JOB, offset_of!(Job, requirement) + 8),
-            Array::KIND => (first::ARRAY, offset_of!(Array, requirement) + 8),
-            other => panic!("a {other} has not grown"),
-        };
-        let added = size_of::<T>() - old;
         self.edit(address, |data| {
-            data.drain(8 + at..8 + at + added);
+            let body = &mut data[8..];
+            let old = match T::KIND {
+                Purse::KIND => {
+                    body[first::PURSE - 8..].fill(0);
+                    first::put_in(body, first::PURSE_COMPENSATED, first::PURSE - 8);
+                    first::PURSE
+                }
+                Provider::KIND => first::PROVIDER,
+                Offer::KIND => first::OFFER,
+                Job::KIND => {
+                    first::take_out(body, first::JOB_MODELS, first::JOB + 8);
+                    first::JOB
+                }
+                Array::KIND => {
+                    first::take_out(body, first::ARRAY_MODELS, first::ARRAY + 8);
+                    first::ARRAY
+                }
+                Lease::KIND => {
+                    let every = offset_of!(Lease, checkpoint_s);
+                    body[offset_of!(Lease, unit_free)] = u8::from(body[every..every + 4] != [0; 4]);
+                    first::LEASE
+                }
+                Bond::KIND => staking_first::BOND,
+                Delegation::KIND => {
+                    body[offset_of!(Delegation, place)] = 0;
+                    staking_first::DELEGATION
+                }
+                Reservation::KIND => staking_first::RESERVATION,
+                other => panic!("a {other} has not grown"),
+            };
+            data.drain(8 + old..8 + size_of::<T>());
             data[8] = 1;
         });
     }

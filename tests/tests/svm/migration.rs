@@ -1,12 +1,15 @@
 //! R27: a market of the first edition is migrated by anyone, and then everyone takes their money out.
 
+use core::mem::offset_of;
+use core::ops::Range;
 use std::collections::BTreeMap;
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
-use gridlease_core::limits::UNBONDING_TIME;
+use gridlease_core::limits::{DEFAULT_WAIT, UNBONDING_TIME};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse, Unbonding,
+    Array, Bond, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse, Reservation, Unbonding,
+    first, staking_first,
 };
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
@@ -27,23 +30,53 @@ fn of_kind<T: gridlease_sdk::account::Kind>(w: &World) -> Vec<Pubkey> {
     kind.map(|(key, _)| key).collect()
 }
 
+fn bytes_of(w: &World, key: &Pubkey) -> Vec<u8> {
+    w.account(key).unwrap().data
+}
+
+/// The key at `field` of an account.
+fn key_in(data: &[u8], field: usize) -> Pubkey {
+    Pubkey::new_from_array(data[8 + field..8 + field + 32].try_into().unwrap())
+}
+
+/// The migrations of all that has grown but leases, which come after everything that they rest on.
 fn migrations(w: &World, payer: &Pubkey) -> Vec<Instruction> {
     let mut all: Vec<_> = of_kind::<Purse>(w).iter().map(|key| migrate::purse(payer, key)).collect();
     all.extend(of_kind::<Record>(w).iter().map(|key| migrate::provider(payer, key)));
     all.extend(w.all::<Offer>().iter().map(|(key, offer)| migrate::offer(payer, &offer.provider, key)));
     all.extend(of_kind::<Job>(w).iter().map(|key| migrate::job(payer, key)));
     all.extend(of_kind::<Array>(w).iter().map(|key| migrate::array(payer, key)));
+    all.extend(of_kind::<Bond>(w).iter().map(|key| migrate::bond(payer, key)));
+    all.extend(w.all::<Delegation>().iter().map(|(key, held)| migrate::delegation(payer, &held.bond, key)));
+    all.extend(of_kind::<Reservation>(w).iter().map(|key| migrate::reservation(payer, key)));
     all
 }
 
-/// Migrates everything, paid by a stranger.
-fn migrated() -> (World, Named) {
+/// Those of leases.
+fn of_leases(w: &World, payer: &Pubkey) -> Vec<Instruction> {
+    let migration = |key: &Pubkey| {
+        let data = bytes_of(w, key);
+        migrate::lease(payer, &key_in(&data, offset_of!(Lease, job)), &key_in(&data, offset_of!(Lease, offer)), key)
+    };
+    of_kind::<Lease>(w).iter().map(migration).collect()
+}
+
+/// Migrates everything, paid by a stranger; stops before the leases where `leases` is false.
+fn migrated_but(leases: bool) -> (World, Named) {
     let (mut w, named) = World::of_the_first_edition();
     let stranger = w.person();
-    for step in migrations(&w, &stranger.pubkey()) {
+    let mut steps = migrations(&w, &stranger.pubkey());
+    if leases {
+        steps.extend(of_leases(&w, &stranger.pubkey()));
+    }
+    for step in steps {
         assert_eq!(w.ok(&[step], &[&stranger]).told(), ["Migrated"]);
     }
     (w, named)
+}
+
+fn migrated() -> (World, Named) {
+    migrated_but(true)
 }
 
 #[test]
@@ -64,30 +97,152 @@ fn r27_an_account_that_has_grown_is_refused_until_it_is_migrated_and_a_second_mi
     assert_eq!(w.refuse(other, &[&stranger]), "market WrongVersion", "it is no provider record");
 }
 
+/// Every byte of the accounts of a kind, whose fixed part had `old` bytes, is where it was, but the version and the bytes `but`.
+fn keeps_every_byte<T: gridlease_sdk::account::Kind>(before: &World, after: &World, old: usize, but: &[usize]) {
+    for key in of_kind::<T>(before) {
+        let (was, is) = (bytes_of(before, &key), bytes_of(after, &key));
+        assert_eq!(is.len(), was.len() + size_of::<T>() - old, "{key}");
+        for at in (9..8 + old).filter(|at| !but.contains(&(at - 8))) {
+            assert_eq!(is[at], was[at], "byte {at} of {} {key}", T::KIND);
+        }
+        assert_eq!(is[8 + size_of::<T>()..], was[8 + old..], "the tail of {key}");
+    }
+}
+
+/// As [`keeps_every_byte`], of one in which eight bytes were put in at `at`.
+fn keeps_every_byte_around<T: gridlease_sdk::account::Kind>(
+    before: &World,
+    after: &World,
+    old: usize,
+    at: usize,
+    but: &[Range<usize>],
+) {
+    for key in of_kind::<T>(before) {
+        let (was, is) = (bytes_of(before, &key), bytes_of(after, &key));
+        assert_eq!(is.len(), was.len() + size_of::<T>() - old, "{key}");
+        assert_eq!((is[8], is[9..8 + at] == was[9..8 + at]), (2, true), "the head of {key}");
+        assert_eq!(is[8 + at..16 + at], [0; 8], "models that the first edition did not know, in {key}");
+        for from in (at..old).filter(|from| !but.iter().any(|range| range.contains(&(from + 8)))) {
+            assert_eq!(is[16 + from], was[8 + from], "byte {from} of {} {key}", T::KIND);
+        }
+        assert_eq!(is[8 + size_of::<T>()..], was[8 + old..], "the tail of {key}");
+    }
+}
+
 #[test]
 fn r27_migration_moves_no_amount_no_state_and_no_deadline() {
     let (w, _) = World::of_the_first_edition();
-    let purses = w.all::<Purse>();
-    let records = w.all::<Record>();
-    let (after, named) = migrated();
+    let (after, named) = migrated_but(false);
     for (key, purse) in after.all::<Purse>() {
-        let was = &purses[&key];
-        assert_eq!((purse.balance, purse.reserved, purse.fees_owed), (was.balance, was.reserved, was.fees_owed));
-        assert_eq!((purse.open_jobs, purse.last_job, purse.spender), (was.open_jobs, was.last_job, was.spender));
+        // What a purse had received from slashes is counted no more; all else is as it was.
+        let was: Purse = w.read(&key);
+        assert_eq!(purse.header.version, 2);
+        let (mut is, mut was) = (purse, was);
+        (is.header.version, was.header.version) = (0, 0);
+        assert_eq!(bytemuck::bytes_of(&is), bytemuck::bytes_of(&was), "purse {key}");
+        let balance = after.tokens(&purse.vault);
+        assert!(purse.balance <= balance && purse.reserved + purse.fees_owed <= purse.balance, "purse {key}");
     }
-    for (key, record) in after.all::<Record>() {
-        let was = &records[&key];
-        assert_eq!((record.leases, record.offers, record.payout), (was.leases, was.offers, was.payout));
-        assert_eq!((record.standing, record.pending_payout), (was.standing, was.pending_payout));
+    keeps_every_byte::<Record>(&w, &after, first::PROVIDER, &[]);
+    keeps_every_byte::<Offer>(&w, &after, first::OFFER, &[]);
+    keeps_every_byte::<Bond>(&w, &after, staking_first::BOND, &[]);
+    keeps_every_byte::<Reservation>(&w, &after, staking_first::RESERVATION, &[]);
+    keeps_every_byte::<Delegation>(&w, &after, staking_first::DELEGATION, &[offset_of!(Delegation, place)]);
+    keeps_every_byte_around::<Job>(&w, &after, first::JOB, first::JOB_MODELS, &[]);
+    // How often an array's pause was prolonged and until when it lasts is forgotten: there are none any more (R31).
+    let pauses = [offset_of!(Array, pad)..offset_of!(Array, reserved_space)];
+    keeps_every_byte_around::<Array>(&w, &after, first::ARRAY, first::ARRAY_MODELS, &pauses);
+
+    for (_, record) in after.all::<Record>() {
         assert_eq!(u32::from(record.own_offers), record.offers, "the record is the machine of its offers");
     }
     for (_, offer) in after.all::<Offer>() {
         let record: Record = after.read(&offer.provider);
-        assert_eq!((offer.machine, offer.node_key), (offer.provider, record.node_key));
+        assert_eq!((offer.machine, offer.node_key, offer.bound), (offer.provider, record.node_key, 0));
+    }
+    let wait = DEFAULT_WAIT.0;
+    for (key, job) in after.all::<Job>() {
+        // It waits as one that is posted now (R31).
+        assert_eq!((u64::from(job.wait_s), job.expires_at, job.review_s), (wait, w.now().ts.0 + wait, 0), "job {key}");
+    }
+    for (key, array) in after.all::<Array>() {
+        assert_eq!((u64::from(array.wait_s), array.review_s, array.pad), (wait, 0, [0; 2]), "array {key}");
     }
     let booked: Job = after.read(&named.at("job: window open, two bids"));
     assert_eq!((booked.state(), booked.book_len, booked.need().gpu_models), (Some(JobState::Open), 2, 1 << 1));
     assert_eq!(booked.max_price, 1_800_000, "what stands behind the requirement moved up with it");
+    for (key, bond) in after.all::<Bond>() {
+        let delegations: Vec<_> = after.all::<Delegation>().into_values().filter(|held| held.bond == key).collect();
+        assert_eq!(delegations.len(), usize::from(bond.delegators_len));
+        assert_eq!((bond.places.count_ones(), bond.delegations), (u32::from(bond.delegators_len), bond.places.count_ones()));
+        for held in delegations {
+            assert_eq!(bond.marks[usize::from(held.place) - 1], held.delegator.to_bytes()[..8], "its place is its mark's");
+        }
+    }
+}
+
+#[test]
+fn r27_a_migrated_lease_keeps_its_terms_and_its_stake_counts_in_its_offers_limit() {
+    let (w, _) = World::of_the_first_edition();
+    let (before, _) = migrated_but(false);
+    let (after, named) = migrated();
+    // What says today that the unit is free said that the lease is durable.
+    keeps_every_byte::<Lease>(&w, &after, first::LEASE, &[offset_of!(Lease, unit_free)]);
+    let mut bound: BTreeMap<Pubkey, u64> = BTreeMap::new();
+    for (key, lease) in after.all::<Lease>() {
+        let job: Job = after.read(&lease.job);
+        let durable = bytes_of(&w, &key)[8 + offset_of!(Lease, unit_free)] == 1;
+        assert_eq!(durable, job.checkpoint_s > 0);
+        assert_eq!((lease.checkpoint_s, lease.unit_free), (job.checkpoint_s, lease.released), "lease {key}");
+        // Deadlines that can hurt somebody count from now on (R14).
+        let now = after.now();
+        assert_eq!((lease.mark_ts, lease.mark_slot), (w.now().ts.0, now.slot), "lease {key}");
+        if lease.released == 0 {
+            let reservation: Reservation = after.read(&address::reservation(&key));
+            *bound.entry(lease.offer).or_default() += reservation.amount;
+        }
+        // Once a lease is ready nobody waits behind it (R3); where it is starting the next bidder still does.
+        let was: Job = before.read(&lease.job);
+        let current = job.leases == lease.number + 1;
+        assert_eq!(job.book_len, if current && lease.ready_ts > 0 { 0 } else { was.book_len }, "job {}", lease.job);
+    }
+    for (key, offer) in after.all::<Offer>() {
+        assert_eq!(offer.bound, bound.get(&key).copied().unwrap_or(0), "what the leases of offer {key} bind");
+    }
+    let held: Lease = after.read(&named.at("lease: running, checkpointed, challenged"));
+    assert!(held.checkpoint_s > 0 && held.confirmed > 0 && held.challenge_end > 0);
+}
+
+#[test]
+fn r27_a_lease_is_migrated_with_its_own_job_and_offer_and_after_them() {
+    let (mut w, named) = World::of_the_first_edition();
+    let stranger = w.person();
+    let payer = stranger.pubkey();
+    let lease = named.at("lease: running, settled");
+    let (job, offer) = {
+        let data = bytes_of(&w, &lease);
+        (key_in(&data, offset_of!(Lease, job)), key_in(&data, offset_of!(Lease, offer)))
+    };
+    let step = migrate::lease(&payer, &job, &offer, &lease);
+    let provider = w.read::<Offer>(&offer).provider;
+    let reservation = migrate::reservation(&payer, &address::reservation(&lease));
+    let (offered, posted) = (migrate::offer(&payer, &provider, &offer), migrate::job(&payer, &job));
+    for earlier in [migrate::provider(&payer, &provider), offered, posted, reservation] {
+        assert!(w.send(&[step.clone()], &[&stranger]).is_err(), "what it rests on is of the first edition");
+        w.ok(&[earlier], &[&stranger]);
+    }
+    let (other_job, other_offer) = (named.at("job: window open, two bids"), named.at("offer of slashed"));
+    w.ok(&[migrate::job(&payer, &other_job)], &[&stranger]);
+    let of_slashed = named.at("record of slashed");
+    let offered = migrate::offer(&payer, &of_slashed, &other_offer);
+    w.ok(&[migrate::provider(&payer, &of_slashed), offered], &[&stranger]);
+    assert_eq!(w.refuse(migrate::lease(&payer, &other_job, &offer, &lease), &[&stranger]), "market Unrelated");
+    assert_eq!(w.refuse(migrate::lease(&payer, &job, &other_offer, &lease), &[&stranger]), "market Unrelated");
+    let mut without = step.clone();
+    without.accounts[3].pubkey = payer;
+    assert_eq!(w.refuse(without, &[&stranger]), "market Unrelated", "its reservation is left out");
+    w.ok(&[step.clone()], &[&stranger]);
+    w.changes_nothing_by(step, &[&stranger]);
 }
 
 /// Sends what may be refused because another step was first; returns whether it went through.

@@ -11,14 +11,14 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<Header>(), 16);
     assert_eq!(size_of::<Config>(), 432);
     assert_eq!(size_of::<GpuClaim>(), 160);
-    assert_eq!(size_of::<Purse>(), 352);
+    assert_eq!(size_of::<Purse>(), 360);
     assert_eq!(size_of::<Provider>(), 584);
     assert_eq!(size_of::<SpecData>(), 36);
     assert_eq!(size_of::<RequirementData>(), 64);
     assert_eq!(size_of::<Offer>(), 376);
     assert_eq!(size_of::<Machine>(), 392);
     assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 1_008);
+    assert_eq!(size_of::<Job>(), 1_016);
     assert_eq!(size_of::<Lease>(), 672);
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);

@@ -31,20 +31,9 @@ pub use spec::*;
 /// Version byte of every account that the program writes. It reads this one and every older one; see [`first`].
 pub const ACCOUNT_VERSION: u8 = 2;
 
-/// Version 1: the bytes, without discriminator and tail, of the accounts that have grown since. Instructions take those only after
-/// they were migrated, which anyone may do in the same transaction; all others are as they were.
-pub mod first {
-    /// Of a purse.
-    pub const PURSE: usize = 288;
-    /// Of a provider record.
-    pub const PROVIDER: usize = 520;
-    /// Of an offer.
-    pub const OFFER: usize = 280;
-    /// Of a job, which has grown within its requirement.
-    pub const JOB: usize = 952;
-    /// Of an array, which has grown within its requirement.
-    pub const ARRAY: usize = 424;
-}
+/// Version 1: the bytes, without discriminator and tail, of the accounts that have grown since, and where what they held stands now.
+/// Instructions take those only after they were migrated, which anyone may do in the same transaction; all others are as they were.
+pub mod first;
 
 #[cfg(test)]
 mod layout_tests;

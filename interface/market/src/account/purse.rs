@@ -63,5 +63,5 @@ pub struct Purse {
     /// Ever owed to it so, in atoms.
     pub forfeits: u64,
     /// Zero.
-    pub reserved_space: [u8; 48],
+    pub reserved_space: [u8; 64],
 }

@@ -8,7 +8,7 @@ use super::{ACCOUNT_VERSION, ACTIVE};
 #[zero_copy]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Layout version, 1.
+    /// Layout version, from 1 on.
     pub version: u8,
     /// State; 1 in every account of this version.
     pub state: u8,
@@ -29,8 +29,8 @@ impl Header {
         Self { version: ACCOUNT_VERSION, state: ACTIVE, shard, bump, reserved0: [0; 4], due_ts: 0 }
     }
 
-    /// Is the layout the one of this version?
-    pub fn is_current(&self) -> bool {
-        self.version == ACCOUNT_VERSION
+    /// Is the layout one that this version reads? One that has grown since is shorter as well, and can only be migrated.
+    pub fn is_read(&self) -> bool {
+        (1..=ACCOUNT_VERSION).contains(&self.version)
     }
 }

@@ -114,13 +114,8 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 /// Sets the stake free.
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
-    {
-        let (left, _) = staking_cpi::read_reserved(&ctx.accounts.reservation, &ctx.accounts.bond)?;
-        // A lease of the first edition was bound without being counted.
-        if ctx.accounts.lease.load()?.header.version >= 2 {
-            ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;
-        }
-    }
+    let left = staking_cpi::read_left(&ctx.accounts.reservation)?;
+    ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;
     let signer = Signing {
         authority: &ctx.accounts.authority,
         bump: ctx.accounts.config.load()?.authority_bump,

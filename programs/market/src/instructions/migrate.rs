@@ -5,15 +5,16 @@
 
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, Owner, ZeroCopy};
+use gridlease_core::limits::DEFAULT_WAIT;
+use program_common::grow::Growing;
 
+use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::Migrated;
-use crate::lamports;
-use crate::state::{ACCOUNT_VERSION, Array, Job, Offer, Provider, Purse, first};
+use crate::staking_cpi::{check_reservation, read_left};
+use crate::state::{ACCOUNT_VERSION, Array, Job, Lease, Offer, Provider, Purse, first};
 
-/// Where the version stands: behind the discriminator.
-const VERSION_AT: usize = 8;
 /// What a machine of the first edition, which had no limit of stake, may bind.
 const NO_LIMIT: u64 = u64::MAX;
 /// What each of its offers is allotted of that: so much that 256 of them do not exceed it.
@@ -28,6 +29,30 @@ pub struct Migrate<'info> {
     pub payer: Signer<'info>,
     /// Written.
     /// CHECK: owner, discriminator and version are checked when it grows.
+    #[account(mut)]
+    pub account: UncheckedAccount<'info>,
+    /// Moves the rent.
+    pub system_program: Program<'info, System>,
+}
+
+/// Accounts of `migrate_lease`.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct MigrateLease<'info> {
+    /// Pays the rent of what is added.
+    #[account(mut)]
+    pub payer: Signer<'info>,
+    /// The lease's job, migrated before.
+    #[account(mut)]
+    pub job: AccountLoader<'info, Job>,
+    /// The lease's offer, migrated before: from now on its limit of stake counts the lease.
+    #[account(mut)]
+    pub offer: AccountLoader<'info, Offer>,
+    /// The lease's reservation, migrated before; gone where the stake is free already.
+    /// CHECK: that it is this lease's is checked when it is read.
+    pub reservation: UncheckedAccount<'info>,
+    /// Written.
+    /// CHECK: owner, discriminator and version are checked when it grows, its job and its offer after that.
     #[account(mut)]
     pub account: UncheckedAccount<'info>,
     /// Moves the rent.
@@ -52,106 +77,129 @@ pub struct MigrateOffer<'info> {
     pub system_program: Program<'info, System>,
 }
 
-/// A purse gets room for a guardian; it has none.
+/// A purse gets room for a guardian; it has none. What it counted as received from slashes is counted no more.
 pub fn migrate_purse(ctx: Context<Migrate>) -> Result<()> {
-    let grown = grow::<Purse>(&ctx.accounts.parts(), first::PURSE, first::PURSE)?;
-    ctx.accounts.tell_of(grown)
+    ctx.accounts.grow::<Purse>(first::PURSE, |purse| {
+        first::take_out(bytemuck::bytes_of_mut(purse), first::PURSE_COMPENSATED, first::PURSE);
+        Ok(())
+    })
 }
 
 /// A provider record becomes its own first machine, with no limit of stake.
 pub fn migrate_provider(ctx: Context<Migrate>) -> Result<()> {
-    let grown = grow::<Provider>(&ctx.accounts.parts(), first::PROVIDER, first::PROVIDER)?;
-    if grown {
-        let mut data = ctx.accounts.account.try_borrow_mut_data()?;
-        let body = data.get_mut(8..8 + size_of::<Provider>()).ok_or(MarketError::WrongVersion)?;
-        let provider: &mut Provider = bytemuck::try_from_bytes_mut(body).map_err(|_| MarketError::WrongVersion)?;
+    ctx.accounts.grow::<Provider>(first::PROVIDER, |provider| {
         provider.stake_limit = NO_LIMIT;
-    }
-    ctx.accounts.tell_of(grown)
+        Ok(())
+    })
 }
 
-/// An offer gets its provider's first machine, and with it the hot key. The leases that it has were bound without being counted, and
-/// are not counted when they end.
+/// An offer gets its provider's first machine, and with it the hot key. Its limit of stake counts each of its leases from that
+/// one's migration on.
 pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
     let accounts = &*ctx.accounts;
-    let parts = Parts { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
-    if !grow::<Offer>(&parts, first::OFFER, first::OFFER)? {
-        return Ok(());
-    }
-    {
-        let mut data = accounts.account.try_borrow_mut_data()?;
-        let body = data.get_mut(8..8 + size_of::<Offer>()).ok_or(MarketError::WrongVersion)?;
-        let offer: &mut Offer = bytemuck::try_from_bytes_mut(body).map_err(|_| MarketError::WrongVersion)?;
+    let growing =
+        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let grown = grow::<Offer>(&growing, first::OFFER, |offer| {
         require_keys_eq!(offer.provider, accounts.provider.key(), MarketError::Unrelated);
         let mut provider = accounts.provider.load_mut()?;
+        check_migrated(provider.header.version)?;
         offer.machine = accounts.provider.key();
         offer.node_key = provider.node_key;
         offer.stake_limit = LIMIT_OF_OFFER;
         provider.own_offers = provider.own_offers.saturating_add(1);
         provider.allotted = provider.allotted.saturating_add(LIMIT_OF_OFFER);
-    }
-    let migrated = Migrated { account: accounts.account.key(), version: ACCOUNT_VERSION };
-    tell(&ctx.accounts.event_authority, &migrated)?;
+        Ok(())
+    })?;
+    tell_of(grown, &accounts.account, &accounts.event_authority)
+}
+
+/// A job's requirement gets room for twice as many GPU models. From now on it waits as one that is posted now, and the end of its
+/// revealing counts from now.
+pub fn migrate_job(ctx: Context<Migrate>) -> Result<()> {
+    let now = now()?;
+    ctx.accounts.grow::<Job>(first::JOB, |job| {
+        first::put_in(bytemuck::bytes_of_mut(job), first::JOB_MODELS, first::JOB);
+        job.wait_s = wait_s();
+        job.expires_at = now.ts.0.saturating_add(DEFAULT_WAIT.0);
+        (job.mark_ts, job.mark_slot) = (now.ts.0, now.slot);
+        Ok(())
+    })
+}
+
+/// As [`migrate_job`], for the jobs of an array. Its pauses are over.
+pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
+    ctx.accounts.grow::<Array>(first::ARRAY, |array| {
+        first::put_in(bytemuck::bytes_of_mut(array), first::ARRAY_MODELS, first::ARRAY);
+        array.pad = Default::default();
+        array.wait_s = wait_s();
+        array.review_s = 0;
+        Ok(())
+    })
+}
+
+/// A lease's deadlines count from now where they can hurt somebody, its checkpoints come as often as its job says, and its stake
+/// counts in its offer's limit. Once it is ready, nobody waits in its job's book any more.
+pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
+    let accounts = &*ctx.accounts;
+    let now = now()?;
+    let growing =
+        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let grown = grow::<Lease>(&growing, first::LEASE, |lease| {
+        require_keys_eq!(lease.job, accounts.job.key(), MarketError::Unrelated);
+        require_keys_eq!(lease.offer, accounts.offer.key(), MarketError::Unrelated);
+        let (mut job, mut offer) = (accounts.job.load_mut()?, accounts.offer.load_mut()?);
+        check_migrated(job.header.version)?;
+        check_migrated(offer.header.version)?;
+        (lease.mark_ts, lease.mark_slot) = (now.ts.0, now.slot);
+        // What now says that the unit is free said that the lease is durable.
+        let durable = lease.unit_free == 1;
+        lease.unit_free = lease.released;
+        lease.checkpoint_s = if durable { job.checkpoint_s } else { 0 };
+        if lease.released == 0 {
+            check_reservation(&accounts.reservation, accounts.account.key)?;
+            offer.bound = offer.bound.saturating_add(read_left(&accounts.reservation)?.0);
+        }
+        if lease.ready_ts > 0 && job.leases == lease.number.saturating_add(1) {
+            job.drop_bids(u8::MAX);
+        }
+        Ok(())
+    })?;
+    tell_of(grown, &accounts.account, &accounts.event_authority)
+}
+
+/// How long a job waits that did not say so.
+fn wait_s() -> u32 {
+    u32::try_from(DEFAULT_WAIT.0).unwrap_or(u32::MAX)
+}
+
+/// Another account of the first edition, on which this one rests, was migrated before. A migration is let in with accounts of any
+/// layout, and behind a job's fixed part there are bytes enough for another's.
+fn check_migrated(version: u8) -> Result<()> {
+    require!(version == ACCOUNT_VERSION, MarketError::Outdated);
     Ok(())
 }
 
-/// A job's requirement gets room for twice as many GPU models.
-pub fn migrate_job(ctx: Context<Migrate>) -> Result<()> {
-    let at = core::mem::offset_of!(Job, requirement) + size_of::<u64>();
-    let grown = grow::<Job>(&ctx.accounts.parts(), first::JOB, at)?;
-    ctx.accounts.tell_of(grown)
-}
-
-/// As [`migrate_job`], for the jobs of an array.
-pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
-    let at = core::mem::offset_of!(Array, requirement) + size_of::<u64>();
-    let grown = grow::<Array>(&ctx.accounts.parts(), first::ARRAY, at)?;
-    ctx.accounts.tell_of(grown)
-}
-
-/// What a migration needs.
-struct Parts<'a, 'info> {
-    payer: &'a Signer<'info>,
-    account: &'a AccountInfo<'info>,
-    system: &'a Program<'info, System>,
-}
-
-impl<'info> Migrate<'info> {
-    fn parts(&self) -> Parts<'_, 'info> {
-        Parts { payer: &self.payer, account: &self.account, system: &self.system_program }
-    }
-
-    fn tell_of(&self, grown: bool) -> Result<()> {
-        if grown {
-            let migrated = Migrated { account: self.account.key(), version: ACCOUNT_VERSION };
-            tell(&self.event_authority, &migrated)?;
-        }
-        Ok(())
+impl Migrate<'_> {
+    /// Makes the account a `T`; see [`Growing::grow`].
+    fn grow<T: ZeroCopy + Owner + Discriminator>(
+        &self,
+        old: usize,
+        fit: impl FnOnce(&mut T) -> Result<()>,
+    ) -> Result<()> {
+        let growing = Growing { payer: &self.payer, account: &self.account, system: &self.system_program };
+        tell_of(grow(&growing, old, fit)?, &self.account, &self.event_authority)
     }
 }
 
-/// Inserts zeros at `at` (counted behind the discriminator) into an account of version 1 whose fixed part had `old` bytes, so that it
-/// is a `T`; what follows moves up. `false` where it is one already.
-fn grow<T: ZeroCopy + Owner + Discriminator>(parts: &Parts, old: usize, at: usize) -> Result<bool> {
-    let account = parts.account;
-    require_keys_eq!(*account.owner, crate::ID, MarketError::WrongVersion);
-    let added = size_of::<T>().checked_sub(old).ok_or(MarketError::WrongVersion)?;
-    let len = {
-        let data = account.try_borrow_data()?;
-        require!(data.starts_with(T::DISCRIMINATOR), MarketError::WrongVersion);
-        match data.get(VERSION_AT).copied() {
-            Some(ACCOUNT_VERSION) => return Ok(false),
-            Some(1) if data.len() >= 8 + old => data.len(),
-            _ => return err!(MarketError::WrongVersion),
-        }
-    };
-    let rent = Rent::get()?;
-    let missing = lamports::rent_of(&rent, len + added).saturating_sub(lamports::rent_of(&rent, len));
-    lamports::pay_in(parts.system, parts.payer, account, missing)?;
-    account.resize(len + added)?;
-    let mut data = account.try_borrow_mut_data()?;
-    data.copy_within(8 + at..len, 8 + at + added);
-    data.get_mut(8 + at..8 + at + added).ok_or(MarketError::WrongVersion)?.fill(0);
-    *data.get_mut(VERSION_AT).ok_or(MarketError::WrongVersion)? = ACCOUNT_VERSION;
-    Ok(true)
+/// Makes an account of version 1 a `T`; see [`Growing::grow`]. `false` where it is one already.
+fn grow<T: ZeroCopy + Owner + Discriminator>(
+    growing: &Growing,
+    old: usize,
+    fit: impl FnOnce(&mut T) -> Result<()>,
+) -> Result<bool> {
+    Ok(growing.grow(old, ACCOUNT_VERSION, fit)?.ok_or(MarketError::WrongVersion)?)
+}
+
+fn tell_of(grown: bool, account: &AccountInfo, events: &AccountInfo) -> Result<()> {
+    if grown { tell(events, &Migrated { account: *account.key, version: ACCOUNT_VERSION }) } else { Ok(()) }
 }

@@ -46,6 +46,7 @@ const SHARED: &[(&str, &str)] = &[
     ("market::migrate_offer", "once for an account of the first edition"),
     ("market::migrate_job", "once for an account of the first edition"),
     ("market::migrate_array", "once for an account of the first edition"),
+    ("market::migrate_lease", "once for an account of the first edition"),
     ("market::open_index", "once for a model and region"),
     ("market::record_trade", "writes the index of a model and region; it can wait until the lease is closed"),
     ("staking::init_config", "once"),
@@ -59,6 +60,9 @@ const SHARED: &[(&str, &str)] = &[
     ("staking::extend", "called by the market, with accounts of its own instructions"),
     ("staking::release", "called by the market, with accounts of its own instructions"),
     ("staking::slash", "called by the market, with accounts of its own instructions"),
+    ("staking::migrate_bond", "once for an account of the first edition"),
+    ("staking::migrate_delegation", "once for an account of the first edition"),
+    ("staking::migrate_reservation", "once for an account of the first edition"),
     ("staking::pay_insurance", "credits the insurance account"),
 ];
 
