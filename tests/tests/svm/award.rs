@@ -2,7 +2,7 @@
 
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
-use gridlease_core::tip::prepaid_lease;
+use gridlease_core::tip::{TIP, prepaid_lease};
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
@@ -172,12 +172,13 @@ fn bidders_that_withdrew_expired_or_lost_their_stake_are_skipped() {
     let buyer = w.buyer(30 * USDC);
     let withdrawn = w.provider(|_| {});
     let closing = w.provider(|_| {});
-    let expired = w.provider(|supply| supply.life = 12);
+    let expired = w.provider(|_| {});
     let full = w.provider(|supply| supply.units = 1);
     let poor = w.provider(|supply| supply.stake = 5 * USDC);
     let good = w.provider(|_| {});
     w.starting(&buyer, &withdrawn, 1_000_000, |_| {});
-    let terms = Supply { life: 12, ..Supply::default() }.terms(w.now().ts.0);
+    // An offer that bids lives to the end of the window at least; the award comes later.
+    let terms = Supply { life: 14, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&expired, terms);
     let (job, other) = (w.job(&buyer, |_| {}), w.job(&buyer, |args| args.window_s = 6));
     for (owner, price) in [&withdrawn, &closing, &expired, &full, &good].into_iter().zip(1_000_001..) {
@@ -191,6 +192,7 @@ fn bidders_that_withdrew_expired_or_lost_their_stake_are_skipped() {
     w.withdraw_offer(&closing);
     assert!(w.find::<Offer>(&withdrawn.offer).is_some() && w.find::<Offer>(&closing.offer).is_none());
     w.close_window(&job);
+    w.pass(5);
     let award = w.award_of(&job);
     let done = w.ok(&[award], &[]);
     assert_eq!(skipped(&done), Some(4));
@@ -313,7 +315,7 @@ fn faults(w: &World, owner: &Provider) -> (u32, u16) {
 }
 
 #[test]
-fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_that_was_outrun_is_not() {
+fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_that_was_outrun_or_expired_is_not() {
     let mut w = World::new();
     let buyer = w.buyer(30 * USDC);
     let withdrawn = w.provider(|_| {});
@@ -324,7 +326,7 @@ fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_t
     let bound = w.provider(|supply| supply.stake = 5 * USDC);
     let good = w.provider(|_| {});
     w.starting(&buyer, &leaving, 1_000_000, |_| {});
-    let short = Supply { life: 12, ..Supply::default() }.terms(w.now().ts.0);
+    let short = Supply { life: 14, ..Supply::default() }.terms(w.now().ts.0);
     w.refresh(&expired, short);
     let job = w.job(&buyer, |_| {});
     for (owner, price) in [&withdrawn, &leaving, &expired, &unstaked, &full, &bound, &good].into_iter().zip(1_000_001..)
@@ -341,6 +343,7 @@ fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_t
     w.withdraw_offer(&withdrawn);
     w.withdraw_offer(&leaving);
     w.close_window(&job);
+    w.pass(5);
     w.stop_auditing();
     let since = w.now().ts.0;
     w.edit_as::<Bond>(&unstaked.bond, |bond| (bond.unbonding, bond.fell) = (100 * USDC - 4_999_999, since));
@@ -351,7 +354,7 @@ fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_t
     let expected = [
         (withdrawn.record, 6_006, true),
         (leaving.record, 6_006, true),
-        (expired.record, 6_006, true),
+        (expired.record, 6_006, false),
         (unstaked.record, 6_105, true),
         (full.record, 6_125, false),
     ];
@@ -359,11 +362,11 @@ fn a_bidder_that_made_itself_unable_to_take_the_job_is_charged_a_fault_and_one_t
     let second = w.award_of(&job);
     assert_eq!(skipped(&w.ok(&[second], &[])), Some(1));
     assert_eq!(w.read::<Lease>(&address::lease(&job, 0)).provider, good.record);
-    for owner in [&withdrawn, &leaving, &expired, &unstaked] {
+    for owner in [&withdrawn, &leaving, &unstaked] {
         assert_eq!(faults(&w, owner), (1, 3_333));
     }
-    for owner in [&full, &bound, &good] {
-        assert_eq!(faults(&w, owner), (0, 5_000), "it was won elsewhere in the meantime");
+    for owner in [&expired, &full, &bound, &good] {
+        assert_eq!(faults(&w, owner), (0, 5_000), "it was won elsewhere in the meantime, or the award came late");
     }
 }
 
@@ -474,10 +477,10 @@ fn lamports_sent_to_the_addresses_of_a_lease_and_its_reservation_do_not_hinder_t
         w.ready(&owner, &keys);
         w.stop(&buyer, &keys);
         w.wind_up(&buyer, &keys);
-        assert_eq!(w.lamports(&owner.offer), had + 2 * gift);
+        assert_eq!(w.lamports(&owner.offer), had + 2 * gift + TIP, "and the award's tip, which nobody else took");
         let before = w.lamports(&owner.node.pubkey()) + w.claim_rent(&owner.offer);
         w.withdraw_offer(&owner);
-        assert_eq!(w.lamports(&owner.node.pubkey()), before + had + 2 * gift);
+        assert_eq!(w.lamports(&owner.node.pubkey()), before + had + 2 * gift + TIP);
     }
 }
 

@@ -171,7 +171,7 @@ fn the_same_offer_named_twice_gives_one_lease() {
 }
 
 #[test]
-fn after_a_failed_start_an_instant_job_goes_on_as_an_open_auction() {
+fn after_a_failed_start_an_instant_job_waits_for_bids_and_goes_on_as_an_open_auction() {
     let mut w = World::new();
     let buyer = w.buyer(20 * USDC);
     let (owner, rival) = (w.provider(|_| {}), w.provider(|_| {}));
@@ -182,10 +182,11 @@ fn after_a_failed_start_an_instant_job_goes_on_as_an_open_auction() {
     w.fail_start(&keys);
     let state: Job = w.read(&job);
     assert_eq!((state.state(), state.attempts_left), (Some(JobState::Waiting), 1), "one attempt, not two");
-    assert_eq!(state.close_ts, w.now().ts.0 + 12);
+    assert_eq!((state.close_ts, state.book_len), (0, 0));
     let again = w.bid_of(&owner, &job, 1_000_000);
     assert_eq!(w.refuse(again, &[&owner.node]), "market Excluded");
     w.bid(&rival, &job, 1_100_000);
+    assert_eq!(w.read::<Job>(&job).close_ts, w.now().ts.0 + 12, "its bid begins the window");
     w.close_window(&job);
     let lease = w.award(&job);
     assert_eq!(w.read::<Lease>(&lease).provider, rival.record);
@@ -211,7 +212,7 @@ fn an_instant_posting_with_four_offers_fits_into_a_transaction() {
     let buyer = w.buyer(20 * USDC);
     let owners: Vec<_> = (0..4).map(|_| w.provider(|_| {})).collect();
     let named: Vec<_> = owners.iter().collect();
-    let (post, _) = instant(&mut w, &buyer, &named, |args| args.manifest_uri = "u".repeat(50));
+    let (post, _) = instant(&mut w, &buyer, &named, |args| args.manifest_uri = "u".repeat(49));
     let done = w.send_from(&buyer.key.insecure_clone(), &[post], &[]).unwrap();
     assert!(done.bytes + 52 <= 1_232, "{} bytes", done.bytes);
 }

@@ -2,7 +2,7 @@
 
 use gridlease_core::limits::{MAX_ENDPOINT, MAX_OFFER_LIFE, MAX_PRICE, MAX_UNITS};
 use gridlease_core::requirement::flags;
-use gridlease_core::tip::prepaid_lease;
+use gridlease_core::tip::{TIP, prepaid_lease};
 use gridlease_sdk::account::{Lease, Offer, Provider as Record, Reservation, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::TOKEN_PROGRAM;
@@ -230,7 +230,7 @@ fn an_offer_holds_the_rent_of_every_lease_that_it_can_open_and_gives_all_of_it_b
     w.wind_up(&buyer, &keys);
     w.withdraw_offer(&owner);
     assert!(w.find::<Offer>(&owner.offer).is_none());
-    assert_eq!(w.lamports(&node), had);
+    assert_eq!(w.lamports(&node), had + TIP, "and the award's tip, which nobody else took");
     assert_eq!(w.read::<Record>(&owner.record).offers, 0);
 }
 

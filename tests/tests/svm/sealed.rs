@@ -22,7 +22,7 @@ const SALT: [u8; 32] = [42; 32];
 /// Half a per cent of the cap of 3.60 USDC is less than the least bond.
 const BOND: u64 = 250_000;
 
-/// A sealed auction: 20 s to commit, 15 s to reveal.
+/// A sealed auction: 20 s to commit from the first bid on, 60 s to reveal.
 fn auction(w: &mut World, buyer: &Buyer) -> Pubkey {
     w.job(buyer, |args| (args.mode, args.window_s, args.reveal_s) = (2, 20, 60))
 }
@@ -66,8 +66,9 @@ fn the_best_of_the_revealed_bids_wins_and_every_bond_and_rent_comes_back() {
     let sol: Vec<_> = owners.iter().map(|owner| w.lamports(&owner.node.pubkey())).collect();
     let job = auction(&mut w, &buyer);
     let state: Job = w.read(&job);
-    assert_eq!((state.close_ts, state.reveal_end), (state.posted_ts + 20, state.posted_ts + 80));
-    assert_eq!((state.sealed_bond, state.sealed, state.header.due_ts), (BOND, 0, state.close_ts));
+    assert_eq!((state.state(), state.close_ts, state.reveal_end), (Some(JobState::Waiting), 0, 0));
+    assert_eq!((state.sealed_bond, state.sealed, state.header.due_ts), (BOND, 0, state.expires_at));
+    let begun = w.now().ts.0;
     let mut keys = Vec::new();
     for (owner, price) in owners.iter().zip([1_200_000, 900_000, 1_000_000]) {
         let done = w.ok(&[commit_of(owner, &job, price)], &[&owner.node]);
@@ -76,6 +77,7 @@ fn the_best_of_the_revealed_bids_wins_and_every_bond_and_rent_comes_back() {
         keys.push(SealedKeys::from(&w.read::<Commitment>(&address::commitment(&job, &owner.record))));
     }
     let state: Job = w.read(&job);
+    assert_eq!((state.close_ts, state.reveal_end), (begun + 20, begun + 80), "the first bid began it");
     assert_eq!((state.sealed, state.book_len, state.header.due_ts), (3, 0, state.reveal_end));
     w.at(state.close_ts);
     for (keys, price) in keys.iter().zip([1_200_000, 900_000, 1_000_000]) {
@@ -99,8 +101,9 @@ fn committing_ends_with_its_window_and_revealing_lies_between_the_two_ends() {
     for (at, commits) in [(19, "ok"), (20, "market WindowClosed"), (21, "market WindowClosed")] {
         let mut w = World::new();
         let buyer = w.buyer(10 * USDC);
-        let owner = w.provider(|_| {});
+        let (first, owner) = (w.provider(|_| {}), w.provider(|_| {}));
         let job = auction(&mut w, &buyer);
+        commit(&mut w, &first, &job, 950_000);
         w.pass(at);
         let answer = w.send(&[commit_of(&owner, &job, 900_000)], &[&owner.node]);
         assert_eq!(answer.map_or_else(|refused| refused.to_string(), |_| "ok".to_owned()), commits, "commit at {at}");
@@ -355,7 +358,7 @@ fn a_job_taken_back_after_the_revealing_frees_nobody_who_kept_silent() {
 }
 
 #[test]
-fn a_sealed_auction_without_a_winner_begins_a_new_round() {
+fn a_sealed_auction_without_a_winner_waits_and_the_next_sealed_bid_begins_a_new_round() {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
     let (silent, owner) = (w.provider(|_| {}), w.provider(|_| {}));
@@ -365,10 +368,13 @@ fn a_sealed_auction_without_a_winner_begins_a_new_round() {
     let award = w.award_of(&job);
     assert_eq!(w.ok(&[award], &[]).told(), ["JobWaits"]);
     let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.sealed), (Some(JobState::Waiting), 0));
+    assert_eq!((state.close_ts, state.reveal_end), (0, 0));
+    w.pass(1_000);
     let now = w.now().ts.0;
-    assert_eq!((state.state(), state.sealed), (Some(JobState::Open), 0));
-    assert_eq!((state.close_ts, state.reveal_end), (now + 20, now + 80));
     let keys = commit(&mut w, &owner, &job, 1_000_000);
+    let state: Job = w.read(&job);
+    assert_eq!((state.state(), state.close_ts, state.reveal_end), (Some(JobState::Open), now + 20, now + 80));
     assert_eq!(w.refuse(sealed::reveal(&old, 1, 900_000, SALT), &[]), "market RevealClosed");
     assert_eq!(w.refuse(commit_of(&silent, &job, 900_000), &[&silent.node]), "system 0", "its old bid is in the way");
     w.ok(&[sealed::forfeit(&old, &w.insurance.clone())], &[]);
