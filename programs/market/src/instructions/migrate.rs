@@ -12,7 +12,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::Migrated;
-use crate::staking_cpi::{check_reservation, read_left};
+use crate::staking_cpi::read_left;
 use crate::state::{ACCOUNT_VERSION, Array, Job, Lease, Offer, Provider, Purse, first};
 
 /// What a machine of the first edition, which had no limit of stake, may bind.
@@ -97,8 +97,7 @@ pub fn migrate_provider(ctx: Context<Migrate>) -> Result<()> {
 /// one's migration on.
 pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
     let accounts = &*ctx.accounts;
-    let growing =
-        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let growing = Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
     let grown = grow::<Offer>(&growing, first::OFFER, |offer| {
         require_keys_eq!(offer.provider, accounts.provider.key(), MarketError::Unrelated);
         let mut provider = accounts.provider.load_mut()?;
@@ -143,8 +142,7 @@ pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
 pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
     let accounts = &*ctx.accounts;
     let now = now()?;
-    let growing =
-        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let growing = Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
     let grown = grow::<Lease>(&growing, first::LEASE, |lease| {
         require_keys_eq!(lease.job, accounts.job.key(), MarketError::Unrelated);
         require_keys_eq!(lease.offer, accounts.offer.key(), MarketError::Unrelated);
@@ -161,8 +159,8 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
             lease.notice_end = lease.notice_end.max(now.ts.0);
         }
         if lease.released == 0 {
-            check_reservation(&accounts.reservation, accounts.account.key)?;
-            offer.bound = offer.bound.saturating_add(read_left(&accounts.reservation)?.0);
+            let left = read_left(&accounts.reservation, accounts.account.key)?;
+            offer.bound = offer.bound.saturating_add(left.0);
         }
         if lease.ready_ts > 0 && job.leases == lease.number.saturating_add(1) {
             job.drop_bids(u8::MAX);
