@@ -8,8 +8,8 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{DEFAULT_WAIT, UNBONDING_TIME};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse, Reservation, Unbonding,
-    first, staking_first,
+    Array, Bond, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse, Reservation,
+    Unbonding, first, staking_first,
 };
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
@@ -174,9 +174,16 @@ fn r27_migration_moves_no_amount_no_state_and_no_deadline() {
     for (key, bond) in after.all::<Bond>() {
         let delegations: Vec<_> = after.all::<Delegation>().into_values().filter(|held| held.bond == key).collect();
         assert_eq!(delegations.len(), usize::from(bond.delegators_len));
-        assert_eq!((bond.places.count_ones(), bond.delegations), (u32::from(bond.delegators_len), bond.places.count_ones()));
+        assert_eq!(
+            (bond.places.count_ones(), bond.delegations),
+            (u32::from(bond.delegators_len), bond.places.count_ones())
+        );
         for held in delegations {
-            assert_eq!(bond.marks[usize::from(held.place) - 1], held.delegator.to_bytes()[..8], "its place is its mark's");
+            assert_eq!(
+                bond.marks[usize::from(held.place) - 1],
+                held.delegator.to_bytes()[..8],
+                "its place is its mark's"
+            );
         }
     }
 }

@@ -97,8 +97,7 @@ pub fn migrate_provider(ctx: Context<Migrate>) -> Result<()> {
 /// one's migration on.
 pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
     let accounts = &*ctx.accounts;
-    let growing =
-        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let growing = Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
     let grown = grow::<Offer>(&growing, first::OFFER, |offer| {
         require_keys_eq!(offer.provider, accounts.provider.key(), MarketError::Unrelated);
         let mut provider = accounts.provider.load_mut()?;
@@ -142,8 +141,7 @@ pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
 pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
     let accounts = &*ctx.accounts;
     let now = now()?;
-    let growing =
-        Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+    let growing = Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
     let grown = grow::<Lease>(&growing, first::LEASE, |lease| {
         require_keys_eq!(lease.job, accounts.job.key(), MarketError::Unrelated);
         require_keys_eq!(lease.offer, accounts.offer.key(), MarketError::Unrelated);

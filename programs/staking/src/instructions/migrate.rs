@@ -76,8 +76,7 @@ pub struct MigrateDelegation<'info> {
 impl MigrateDelegation<'_> {
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
         let accounts = &*ctx.accounts;
-        let growing =
-            Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
+        let growing = Growing { payer: &accounts.payer, account: &accounts.account, system: &accounts.system_program };
         let place_of = |delegation: &mut Delegation| {
             require_keys_eq!(delegation.bond, accounts.bond.key(), StakingError::WrongDelegation);
             let place = accounts.bond.load()?.place_of(&delegation.delegator);
