@@ -107,6 +107,7 @@ pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
         offer.stake_limit = LIMIT_OF_OFFER;
         provider.own_offers = provider.own_offers.saturating_add(1);
         provider.allotted = provider.allotted.saturating_add(LIMIT_OF_OFFER);
+        provider.claims = provider.claims.saturating_add(offer.claimed.into());
         Ok(())
     })?;
     tell_of(grown, &accounts.account, &accounts.event_authority)
@@ -153,6 +154,10 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
         let durable = lease.unit_free == 1;
         lease.unit_free = lease.released;
         lease.checkpoint_s = if durable { job.checkpoint_s } else { 0 };
+        // Its meter went on beyond the end of a notice, and may have been paid so far; from now on it does not.
+        if lease.notice_end > 0 && lease.ended_ts == 0 {
+            lease.notice_end = lease.notice_end.max(now.ts.0);
+        }
         if lease.released == 0 {
             check_reservation(&accounts.reservation, accounts.account.key)?;
             offer.bound = offer.bound.saturating_add(read_left(&accounts.reservation)?.0);
