@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use gridlease_core::job::EndReason;
-use gridlease_core::tip::CHALLENGE_BOUNTY;
+use gridlease_core::lease::LeaseState;
+use gridlease_core::tip::{CHALLENGE_BOUNTY, TIP};
 use gridlease_sdk::account::{Array, Commitment, Job, Lease};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::ArrayShape;
@@ -117,7 +118,13 @@ impl Walk {
     #[track_caller]
     fn end(self, name: &str) -> Way {
         let have = self.have();
-        assert_eq!(have.0, self.had.0, "{name}: all rent of the buyer is back");
+        // Who posts pays one tip for each award that leases; an instant posting awards by itself.
+        let awards = self.steps.iter().filter(|step| **step == "award").count() as u64;
+        assert_eq!(
+            have.0,
+            self.had.0 - awards * TIP,
+            "{name}: all rent of the buyer is back, but for its awards' tips"
+        );
         // A challenge that was missed costs the provider its bounty, and nothing else does.
         let bounties = self.steps.iter().filter(|step| **step == "resolve_challenge").count() as u64 * CHALLENGE_BOUNTY;
         assert!(have.1 + bounties >= self.had.1, "{name}: all rent of the providers is back");
@@ -190,7 +197,14 @@ impl Walk {
     #[track_caller]
     fn wind_up(&mut self, keys: &LeaseKeys) {
         let close = job::close(&keys.job, &self.buyer.purse, &self.buyer.key.pubkey());
-        self.by_keeper("settle + close_lease + close_job", &[lease::settle(keys), lease::close(keys), close]);
+        let steps = [lease::settle(keys), lease::close(keys), close];
+        if self.world.read::<Lease>(&keys.lease).state() != Some(LeaseState::Finished) {
+            return self.by_keeper("settle + close_lease + close_job", &steps);
+        }
+        let key = self.buyer.key.insecure_clone();
+        let accept = lease::accept(&key.pubkey(), keys);
+        let steps: Vec<_> = std::iter::once(accept).chain(steps).collect();
+        self.step("accept + settle + close_lease + close_job", &steps, &key);
     }
 }
 
@@ -271,7 +285,10 @@ fn array_of_tasks() -> Way {
         let finish = lease::finish(&walk.owners[0].node.pubkey(), &keys, EndReason::Completed, outcome());
         walk.by_node(0, "finish", finish);
         let close = array::close_task(&job, &walk.world.read(&job));
-        walk.by_keeper("settle + close_lease + close_task", &[lease::settle(&keys), lease::close(&keys), close]);
+        let key = walk.buyer.key.insecure_clone();
+        let accept = lease::accept(&key.pubkey(), &keys);
+        let steps = [accept, lease::settle(&keys), lease::close(&keys), close];
+        walk.step("accept + settle + close_lease + close_task", &steps, &key);
     }
     let close = walk.world.array_closing_of(&array);
     walk.by_keeper("close_array", &[close]);
