@@ -153,6 +153,7 @@ mod tests {
     fn job() -> Job {
         let mut job = Job {
             max_price: 500_000,
+            reserved: 100_000,
             close_ts: 1_012,
             max_duration_s: 600,
             weights: gridlease_core::limits::DEFAULT_WEIGHTS,
@@ -217,11 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_expires_at_its_second() {
+    fn an_offer_bids_where_it_lives_to_the_end_of_the_auction() {
         let mut offer = offer();
-        offer.header.due_ts = 1_000;
-        assert_eq!(decision(&offer, &job()), Decision::Leave(Reason::OfferNotLive));
-        offer.header.due_ts = 1_001;
+        for gone_by in [1_000, 1_012] {
+            offer.header.due_ts = gone_by;
+            assert_eq!(decision(&offer, &job()), Decision::Leave(Reason::OfferNotLive), "{gone_by}");
+        }
+        offer.header.due_ts = 1_013;
         assert!(matches!(decision(&offer, &job()), Decision::Bid(_)));
     }
 

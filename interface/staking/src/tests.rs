@@ -153,7 +153,9 @@ fn the_fields_of_the_configuration_stay_where_they_are() {
     assert_eq!(offset_of!(Config, pending_insurance) + DISCRIMINATOR, 280);
     assert_eq!(offset_of!(Config, pending_slashers) + DISCRIMINATOR, 312);
     assert_eq!(offset_of!(Config, pending_from) + DISCRIMINATOR, 440);
-    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 448);
+    assert_eq!(offset_of!(Config, bond_cap) + DISCRIMINATOR, 448);
+    assert_eq!(offset_of!(Config, pending_bond_cap) + DISCRIMINATOR, 456);
+    assert_eq!(offset_of!(Config, reserved_space) + DISCRIMINATOR, 480);
 }
 
 #[test]

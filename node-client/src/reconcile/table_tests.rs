@@ -53,7 +53,8 @@ const RUNNING: ContainerState = ContainerState::Running { started_at_ms: 900_000
 fn before_the_start_each_need_is_met_in_order() {
     use ContainerState::{Created, Missing};
     let local = |manifest, inputs| Local { manifest, inputs, ..READY };
-    let until = DEADLINE + DEADLINE_SLACK_S + 1;
+    // Shortly before half of the time to start is over, the last moment at which a node can say that it was not given something.
+    let until = DEADLINE / 2 - WANT_MARGIN_S;
     for (phase, container, local, action) in [
         (Phase::Won, Missing, local(Need::Fetch, Need::Here), Action::FetchManifest),
         (Phase::Won, Missing, local(Need::Await, Need::Here), Action::AwaitBuyer { until }),
@@ -68,10 +69,15 @@ fn before_the_start_each_need_is_met_in_order() {
         (Phase::Created, Missing, READY, Action::Create),
     ] {
         for state in [ChainState::Starting, ChainState::Unknown] {
-            let got = next(&record(phase.clone()), &container, &chain(state), &local, DEADLINE);
+            let waits = matches!(action, Action::AwaitBuyer { .. });
+            let now = if waits { until - 1 } else { DEADLINE };
+            let got = next(&record(phase.clone()), &container, &chain(state), &local, now);
             assert_eq!(got, action, "{phase:?} {container:?} {state:?}");
         }
     }
+    let late =
+        next(&record(Phase::Won), &Missing, &chain(ChainState::Starting), &local(Need::Await, Need::Here), until);
+    assert!(matches!(late, Action::Record(Note::Failed(_, Blame::Buyer))), "r05: a want, and no fault: {late:?}");
 }
 
 #[test]

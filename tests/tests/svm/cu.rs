@@ -225,8 +225,8 @@ fn walk(m: &mut Meter, buyer: &Buyer, owner: &Provider) -> (u64, u64) {
     m.world.pass(600);
     m.run("settle", "running, first payment", goal(8), &[lease::settle(&keys)], &keeper);
     m.run("settle", "nothing payable", goal(8), &[lease::settle(&keys)], &keeper);
-    let extend = lease::extend(&buyer.key.pubkey(), &keys, 3_600);
-    m.run("extend", "reserves more stake", goal(12), &[extend], &buyer.key);
+    let extend = lease::extend(&buyer.key.pubkey(), &keys, 7_200);
+    m.run("extend", "more stake is reserved", goal(12), &[extend], &buyer.key);
     let top_up = lease::top_up(&buyer.key.pubkey(), &keys.lease, USDC, None);
     m.run("top_up", "running", goal(8), &[top_up], &buyer.key);
     m.run("expire", "nothing due", None, &[lease::expire(&keys)], &keeper);

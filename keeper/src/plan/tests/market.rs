@@ -158,6 +158,11 @@ impl Market {
         self.jobs.insert(key("job", number), job);
     }
 
+    /// The provider's automatic bid for a job that waits, so early that its window is over at `close_ts`.
+    pub(super) fn bid_for(&mut self, number: u8, provider: u8, close_ts: u64) {
+        self.enter(&key("job", number), key("provider", provider), 1, at(close_ts - WINDOW));
+    }
+
     pub(super) fn ended_job(&mut self, number: u8) {
         self.job(number);
         let job = self.jobs.get_mut(&key("job", number)).unwrap();
