@@ -259,6 +259,32 @@ fn r27_a_lease_is_migrated_with_its_own_job_and_offer_and_after_them() {
     w.changes_nothing_by(step, &[&stranger]);
 }
 
+#[test]
+fn r27_a_lease_that_was_paid_beyond_the_end_of_its_notice_keeps_that_and_earns_no_more() {
+    let mut w = World::new();
+    let (buyer, owner, stranger) = (w.buyer(20 * USDC), w.provider(|_| {}), w.person());
+    let keys = w.running(&buyer, &owner, 1_800_000, |args| args.notice_s = 60);
+    w.pass(1_000);
+    w.settle(&keys);
+    // In the first edition a provider could stay after its notice, and its meter went on.
+    w.stop_auditing(); // no transaction makes an account older
+    let ended = w.now().ts.0 - 900;
+    w.edit_as::<Lease>(&keys.lease, |lease| lease.notice_end = ended);
+    w.edit_as::<Offer>(&keys.offer, |offer| offer.bound = 0);
+    w.to_first_edition::<Lease>(&keys.lease);
+    w.ok(&[migrate::lease(&stranger.pubkey(), &keys.job, &keys.offer, &keys.lease)], &[&stranger]);
+    assert_eq!(w.read::<Lease>(&keys.lease).notice_end, w.now().ts.0, "from now on it is over (R30)");
+    w.pass(100);
+    w.expire(&keys);
+    w.settle(&keys);
+    w.close_lease(&keys);
+    assert_eq!(w.tokens(&owner.payout), 490_000, "500 atoms for each of 1,000 seconds, less the fee");
+    assert_eq!((w.read::<Bond>(&owner.bond).reserved, w.read::<Offer>(&owner.offer).bound), (0, 0));
+    w.ok(&[job::cancel(&buyer.key.pubkey(), &keys.job)], &[&buyer.key]);
+    w.close_job(&buyer, &keys.job);
+    w.withdraw(&buyer, 20 * USDC - 500_000);
+}
+
 /// Sends what may be refused because another step was first; returns whether it went through.
 fn tried(w: &mut World, step: Instruction, signers: &[&Keypair]) -> bool {
     w.send(&[step], signers).is_ok()
