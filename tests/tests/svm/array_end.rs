@@ -2,6 +2,7 @@
 
 use gridlease_core::array::{ArrayEnd, ArrayState};
 use gridlease_core::job::{EndReason, JobState};
+use gridlease_core::tip::TIP;
 use gridlease_sdk::account::{Array, Job, Lease, Purse};
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_tests::svm::World;
@@ -48,7 +49,7 @@ fn once_enough_tasks_completed_anybody_ends_the_stragglers_and_all_money_returns
     assert_eq!(purse.reserved, 0);
     assert_eq!(purse.balance - purse.fees_owed, 100 * USDC - w.read::<Array>(&posted).spent);
     w.close_array(&posted);
-    assert_eq!(w.lamports(&buyer.key.pubkey()), before);
+    assert_eq!(w.lamports(&buyer.key.pubkey()), before - 2 * TIP, "all but the tips of two awards");
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn stopping_and_cancelling_take_only_the_tasks_of_their_array() {
     assert_eq!(w.refuse(both.clone(), &[]), "market Unrelated");
     assert_eq!(w.refuse(swapped(&both, &over, twin), &[]), "market WrongState", "the twin is not over");
     assert!(w.find::<Lease>(&keys.lease).is_some());
-    assert_eq!(w.read::<Job>(&open).state(), Some(JobState::Open));
+    assert_eq!(w.read::<Job>(&open).state(), Some(JobState::Waiting));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The staking program by itself: what a person sends, and what only the market's PDA may.
 
 use anchor_lang::{InstructionData, ToAccountMetas};
+use gridlease_sdk::account::VERSION as ACCOUNT_VERSION;
 use gridlease_sdk::account::{Bond, RELEASED, Reservation, StakingConfig};
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, stake};
@@ -302,17 +303,17 @@ fn accounts_of_another_layout_version_are_refused() {
         stake::open_bond(&authority.pubkey(), &w.mint)
     };
     let version = |w: &mut World, key: &Pubkey, version: u8| w.edit(key, |data| data[8] = version);
-    version(&mut w, &owner.bond, 2);
+    version(&mut w, &owner.bond, ACCOUNT_VERSION + 1);
     for instruction in [slash.clone(), release.clone(), add] {
         assert_eq!(forged(&mut w, instruction), "staking WrongVersion");
     }
-    version(&mut w, &owner.bond, 1);
-    version(&mut w, &address::reservation(&lease), 2);
+    version(&mut w, &owner.bond, ACCOUNT_VERSION);
+    version(&mut w, &address::reservation(&lease), ACCOUNT_VERSION + 1);
     for instruction in [slash.clone(), release] {
         assert_eq!(forged(&mut w, instruction), "staking WrongVersion");
     }
-    version(&mut w, &address::reservation(&lease), 1);
-    version(&mut w, &address::staking_config(), 2);
+    version(&mut w, &address::reservation(&lease), ACCOUNT_VERSION);
+    version(&mut w, &address::staking_config(), ACCOUNT_VERSION + 1);
     let open = open(&mut w);
     for instruction in [slash, open] {
         assert_eq!(forged(&mut w, instruction), "staking WrongVersion");

@@ -2,6 +2,7 @@
 
 use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, UNBONDING_TIME};
 use gridlease_sdk::account::StakingConfig;
+use gridlease_sdk::account::VERSION as ACCOUNT_VERSION;
 use gridlease_sdk::address::{self, MARKET, STAKING};
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
 use gridlease_tests::svm::World;
@@ -210,7 +211,7 @@ fn accounts_of_another_layout_version_are_refused_everywhere() {
         (address::unbonding(&bond, &me, 0), &with_bond[5..6]),
     ];
     for (account, instructions) in groups {
-        w.edit(&account, |data| data[8] = 2);
+        w.edit(&account, |data| data[8] = ACCOUNT_VERSION + 1);
         w.stop_auditing();
         for instruction in instructions {
             let needed: Vec<_> = instruction.accounts.iter().filter(|meta| meta.is_signer).collect();
@@ -218,6 +219,6 @@ fn accounts_of_another_layout_version_are_refused_everywhere() {
                 signers.iter().copied().filter(|key| needed.iter().any(|meta| meta.pubkey == key.pubkey())).collect();
             assert_eq!(w.refuse(instruction.clone(), &by), "staking WrongVersion");
         }
-        w.edit(&account, |data| data[8] = 1);
+        w.edit(&account, |data| data[8] = ACCOUNT_VERSION);
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of the staking program: its configuration, its bonds, and what only the market's PDA asks of it.
 
 use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, GOVERNANCE_WINDOW};
+use gridlease_sdk::account::VERSION as ACCOUNT_VERSION;
 use gridlease_sdk::account::{Bond, Reservation, StakingConfig};
 use gridlease_sdk::address::{self, STAKING};
 use gridlease_sdk::instruction::stake;
@@ -48,7 +49,7 @@ fn reserved() -> (World, Provider, Pubkey) {
 
 fn wrong_version() -> String {
     let (mut w, owner, lease) = reserved();
-    w.edit(&owner.bond, |data| data[8] = 2); // behind the discriminator
+    w.edit(&owner.bond, |data| data[8] = ACCOUNT_VERSION + 1); // behind the discriminator
     w.refuse(release_call(&owner.bond, &lease, &owner.payout), &[])
 }
 
