@@ -38,8 +38,8 @@ pub fn post_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs) -> In
 pub const INSTANT_OFFERS: usize = gridlease_core::limits::INSTANT_OFFERS;
 
 /// Posts job `number` of the purse of `owner` (whose `mode` must be instant), and takes the first of `offers` that fits, at its
-/// ask; where none does, nothing is posted. Only the first [`INSTANT_OFFERS`] are passed. Beside four offers, a URI of some
-/// 80 bytes still fits into a transaction.
+/// ask; where none does, nothing is posted. Only the first [`INSTANT_OFFERS`] are passed. Beside four offers, a URI of
+/// 49 bytes still fits into a transaction.
 pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
     post_instant_by(owner, owner, number, job, offers)
 }

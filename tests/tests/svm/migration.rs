@@ -97,6 +97,37 @@ fn r27_an_account_that_has_grown_is_refused_until_it_is_migrated_and_a_second_mi
     assert_eq!(w.refuse(other, &[&stranger]), "market WrongVersion", "it is no provider record");
 }
 
+#[test]
+fn r27_a_lease_that_waits_for_money_is_migrated_and_paid_when_its_job_is_closed_already() {
+    let mut w = World::new();
+    let (buyer, owner, stranger) = (w.buyer(20 * USDC), w.provider(|_| {}), w.person());
+    let keys = w.running(&buyer, &owner, 1_800_000, |_| {});
+    w.pass(100);
+    w.stop(&buyer, &keys);
+    w.close_job(&buyer, &keys.job);
+    w.stop_auditing(); // no transaction makes an account older
+    w.to_first_edition::<Lease>(&keys.lease);
+    w.to_first_edition::<Reservation>(&address::reservation(&keys.lease));
+    w.to_first_edition::<Offer>(&owner.offer);
+    w.to_first_edition::<Record>(&owner.record);
+    let payer = stranger.pubkey();
+    for step in [
+        migrate::provider(&payer, &owner.record),
+        migrate::offer(&payer, &owner.record, &owner.offer),
+        migrate::reservation(&payer, &address::reservation(&keys.lease)),
+        migrate::lease(&payer, &keys.job, &owner.offer, &keys.lease),
+    ] {
+        assert_eq!(w.ok(&[step], &[&stranger]).told(), ["Migrated"]);
+    }
+    w.settle(&keys);
+    w.close_lease(&keys);
+    assert_eq!(w.tokens(&owner.payout), 49_000, "500 atoms a second, less the fee");
+    assert_eq!((w.read::<Bond>(&owner.bond).reserved, w.read::<Offer>(&owner.offer).bound), (0, 0));
+    w.withdraw(&buyer, 20 * USDC - 50_000);
+    w.withdraw_offer(&owner);
+    assert!(w.find::<Offer>(&owner.offer).is_none());
+}
+
 /// Every byte of the accounts of a kind, whose fixed part had `old` bytes with `spare` zeros at its end, is where it was, but the version
 /// and the bytes `but`.
 fn keeps_every_byte<T: gridlease_sdk::account::Kind>(

@@ -19,7 +19,7 @@ use spl_token_interface::instruction::freeze_account;
 use crate::{swapped, unsigned};
 
 const SALT: [u8; 32] = [42; 32];
-/// Half a per cent of the cap of 3.60 USDC is less than the least bond.
+/// Three per cent of the cap of 3.60 USDC are less than the least bond.
 const BOND: u64 = 250_000;
 
 /// A sealed auction: 20 s to commit from the first bid on, 60 s to reveal.

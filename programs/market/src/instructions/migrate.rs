@@ -3,10 +3,12 @@
 //! Anyone may do so, once; a second call changes nothing. The caller pays the rent of the bytes that are added, which stay with the
 //! account: about 0.0007 SOL. No amount, owner, state or deadline changes.
 
+use core::cell::RefMut;
+
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, Owner, ZeroCopy};
 use gridlease_core::limits::DEFAULT_WAIT;
-use program_common::grow::Growing;
+use program_common::grow::{Growing, VERSION_AT};
 
 use crate::clock::now;
 use crate::emit::tell;
@@ -42,9 +44,10 @@ pub struct MigrateLease<'info> {
     /// Pays the rent of what is added.
     #[account(mut)]
     pub payer: Signer<'info>,
-    /// The lease's job, migrated before.
+    /// The lease's job, migrated before; gone where it is closed already.
+    /// CHECK: that it is this lease's is checked below, and what it is when it is read.
     #[account(mut)]
-    pub job: AccountLoader<'info, Job>,
+    pub job: UncheckedAccount<'info>,
     /// The lease's offer, migrated before: from now on its limit of stake counts the lease.
     #[account(mut)]
     pub offer: AccountLoader<'info, Offer>,
@@ -138,7 +141,8 @@ pub fn migrate_array(ctx: Context<Migrate>) -> Result<()> {
 }
 
 /// A lease's deadlines count from now where they can hurt somebody, its checkpoints come as often as its job says, and its stake
-/// counts in its offer's limit. Once it is ready, nobody waits in its job's book any more.
+/// counts in its offer's limit. Once it is ready, nobody waits in its job's book any more. A job may be closed while a lease of it
+/// that is over waits for money: that lease is migrated without it.
 pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
     let accounts = &*ctx.accounts;
     let now = now()?;
@@ -146,14 +150,13 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
     let grown = grow::<Lease>(&growing, first::LEASE, |lease| {
         require_keys_eq!(lease.job, accounts.job.key(), MarketError::Unrelated);
         require_keys_eq!(lease.offer, accounts.offer.key(), MarketError::Unrelated);
-        let (mut job, mut offer) = (accounts.job.load_mut()?, accounts.offer.load_mut()?);
-        check_migrated(job.header.version)?;
+        let (mut job, mut offer) = (open_job(&accounts.job)?, accounts.offer.load_mut()?);
         check_migrated(offer.header.version)?;
         (lease.mark_ts, lease.mark_slot) = (now.ts.0, now.slot);
         // What now says that the unit is free said that the lease is durable.
         let durable = lease.unit_free == 1;
         lease.unit_free = lease.released;
-        lease.checkpoint_s = if durable { job.checkpoint_s } else { 0 };
+        lease.checkpoint_s = job.as_ref().map_or(0, |job| if durable { job.checkpoint_s } else { 0 });
         // Its meter went on beyond the end of a notice, and may have been paid so far; from now on it does not.
         if lease.notice_end > 0 && lease.ended_ts == 0 {
             lease.notice_end = lease.notice_end.max(now.ts.0);
@@ -162,12 +165,29 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
             let left = read_left(&accounts.reservation, accounts.account.key)?;
             offer.bound = offer.bound.saturating_add(left.0);
         }
-        if lease.ready_ts > 0 && job.leases == lease.number.saturating_add(1) {
+        if let Some(job) = job.as_mut().filter(|job| job.leases == lease.number.saturating_add(1))
+            && lease.ready_ts > 0
+        {
             job.drop_bids(u8::MAX);
         }
         Ok(())
     })?;
     tell_of(grown, &accounts.account, &accounts.event_authority)
+}
+
+/// A job, migrated before; `None` where it is closed.
+fn open_job<'a>(account: &'a AccountInfo) -> Result<Option<RefMut<'a, Job>>> {
+    if *account.owner != crate::ID {
+        return Ok(None);
+    }
+    let data = account.try_borrow_mut_data()?;
+    require!(data.starts_with(Job::DISCRIMINATOR), MarketError::Unrelated);
+    check_migrated(data.get(VERSION_AT).copied().unwrap_or_default())?;
+    let job = RefMut::filter_map(data, |data| {
+        let body = data.get_mut(8..8 + size_of::<Job>())?;
+        bytemuck::try_from_bytes_mut(body).ok()
+    });
+    Ok(Some(job.map_err(|_| MarketError::Outdated)?))
 }
 
 /// How long a job waits that did not say so.
