@@ -106,12 +106,15 @@ pub fn read_reserved(account: &AccountInfo, bond_account: &AccountInfo) -> Resul
     Ok((Atoms(reservation.amount), part))
 }
 
-/// What is left of a reservation.
+/// What is left of the reservation of `lease`, which `account` is; see [`check_reservation`].
 ///
 /// # Errors
-/// [`MarketError::WrongBond`] for an account that is none.
-pub fn read_left(account: &AccountInfo) -> Result<Atoms> {
-    Ok(Atoms(reservation(account)?.amount))
+/// [`MarketError::Unrelated`].
+pub fn read_left(account: &AccountInfo, lease: &Pubkey) -> Result<Atoms> {
+    let reservation = peek::<Reservation>(account).ok_or(MarketError::Unrelated)?;
+    check_version(reservation.header.version)?;
+    require_keys_eq!(reservation.lease, *lease, MarketError::Unrelated);
+    Ok(Atoms(reservation.amount))
 }
 
 /// Reserves `stake` of `bond` for the lease of `reservation`. The caller pays in the reservation's rent.

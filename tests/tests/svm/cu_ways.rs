@@ -8,16 +8,17 @@ use std::fmt::Write as _;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::limits::UNBONDING_TIME;
 use gridlease_core::tip::{CHALLENGE_BOUNTY, TIP};
 use gridlease_sdk::account::{Array, Commitment, Job, Lease};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::ArrayShape;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{array, care, job};
+use gridlease_sdk::instruction::{array, care, job, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::CAP;
-use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
+use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
@@ -118,13 +119,9 @@ impl Walk {
     #[track_caller]
     fn end(self, name: &str) -> Way {
         let have = self.have();
-        // Who posts pays one tip for each award that leases; an instant posting awards by itself.
+        // Each award that leases costs who posted a tip (R35), and nothing else does; who posts instantly awards itself.
         let awards = self.steps.iter().filter(|step| **step == "award").count() as u64;
-        assert_eq!(
-            have.0,
-            self.had.0 - awards * TIP,
-            "{name}: all rent of the buyer is back, but for its awards' tips"
-        );
+        assert_eq!(have.0 + awards * TIP, self.had.0, "{name}: all rent of the buyer is back");
         // A challenge that was missed costs the provider its bounty, and nothing else does.
         let bounties = self.steps.iter().filter(|step| **step == "resolve_challenge").count() as u64 * CHALLENGE_BOUNTY;
         assert!(have.1 + bounties >= self.had.1, "{name}: all rent of the providers is back");
@@ -193,18 +190,19 @@ impl Walk {
         self.by_node(at, "finish", finish);
     }
 
-    /// Pays, and closes lease and job.
+    /// Pays, and closes lease and job; what the node finished the buyer accepts in the same transaction (R2).
     #[track_caller]
     fn wind_up(&mut self, keys: &LeaseKeys) {
-        let close = job::close(&keys.job, &self.buyer.purse, &self.buyer.key.pubkey());
-        let steps = [lease::settle(keys), lease::close(keys), close];
-        if self.world.read::<Lease>(&keys.lease).state() != Some(LeaseState::Finished) {
-            return self.by_keeper("settle + close_lease + close_job", &steps);
+        let owner = self.buyer.key.insecure_clone();
+        let close = job::close(&keys.job, &self.buyer.purse, &owner.pubkey());
+        let (settle, close_lease) = (lease::settle(keys), lease::close(keys));
+        if self.world.read::<Lease>(&keys.lease).state() == Some(LeaseState::Finished) {
+            let accept = lease::accept(&owner.pubkey(), keys);
+            let name = "accept + settle + close_lease + close_job";
+            self.step(name, &[accept, settle, close_lease, close], &owner);
+        } else {
+            self.by_keeper("settle + close_lease + close_job", &[settle, close_lease, close]);
         }
-        let key = self.buyer.key.insecure_clone();
-        let accept = lease::accept(&key.pubkey(), keys);
-        let steps: Vec<_> = std::iter::once(accept).chain(steps).collect();
-        self.step("accept + settle + close_lease + close_job", &steps, &key);
     }
 }
 
@@ -285,10 +283,10 @@ fn array_of_tasks() -> Way {
         let finish = lease::finish(&walk.owners[0].node.pubkey(), &keys, EndReason::Completed, outcome());
         walk.by_node(0, "finish", finish);
         let close = array::close_task(&job, &walk.world.read(&job));
-        let key = walk.buyer.key.insecure_clone();
-        let accept = lease::accept(&key.pubkey(), &keys);
-        let steps = [accept, lease::settle(&keys), lease::close(&keys), close];
-        walk.step("accept + settle + close_lease + close_task", &steps, &key);
+        let owner = walk.buyer.key.insecure_clone();
+        let accept = lease::accept(&owner.pubkey(), &keys);
+        let last = [accept, lease::settle(&keys), lease::close(&keys), close];
+        walk.step("accept + settle + close_lease + close_task", &last, &owner);
     }
     let close = walk.world.array_closing_of(&array);
     walk.by_keeper("close_array", &[close]);
@@ -366,6 +364,15 @@ fn missed() -> Way {
     walk.by_keeper("collect_credit", &[care::collect_credit(&keys, &insurance)]);
     walk.finish(0, &keys);
     walk.wind_up(&keys);
+    // The credit leaves the bond a week later; until then its reservation keeps its rent (R6).
+    walk.world.pass(UNBONDING_TIME.0);
+    // Who refreshes its offer, as nodes do all along, pays in the rent of its next one.
+    let terms = Supply::default().terms(walk.world.now().ts.0);
+    walk.world.refresh(&walk.owners[0], terms);
+    let (claimant, cold) = (walk.buyer.key.pubkey(), walk.owners[0].authority.pubkey());
+    let to = walk.world.associated(&claimant);
+    let pay = stake::pay_claim(&walk.owners[0].bond, &keys.lease, &claimant, &to, &cold);
+    walk.by_keeper("pay_claim", &[pay]);
     walk.end("open auction, a challenge that is missed: downtime, credit")
 }
 
@@ -377,8 +384,10 @@ fn topped_up() -> Way {
     walk.ready(0, &keys);
     walk.world.pass(100);
     walk.by_keeper("expire", &[lease::expire(&keys)]);
-    let top_up = lease::top_up(&walk.buyer.key.pubkey(), &keys.lease, USDC, None);
-    walk.by_buyer("top_up", top_up);
+    let owner = walk.buyer.key.insecure_clone();
+    let extend = lease::extend(&owner.pubkey(), &keys, 3_600);
+    let top_up = lease::top_up(&owner.pubkey(), &keys.lease, USDC, None);
+    walk.step("extend + top_up", &[extend, top_up], &owner);
     walk.finish(0, &keys);
     walk.wind_up(&keys);
     walk.end("open auction, the money runs out and is topped up")
@@ -412,7 +421,7 @@ pub fn chapter() -> String {
         "\n## Each way through the market\n\n\
          Walked in the test VM and counted, from the posting on until every account is closed: what a buyer and a provider do once\n\
          (purse, registration, offer, claims) is not in it. Rent is the most that lay in accounts at one time, in SOL; at the end of\n\
-         each way all of it is back with who paid, which the test asserts. A provider's comes out of what its offer holds in advance.\n\
+         each way all of it is back with who paid but a tip for each award that leased, which the test asserts. A provider's comes out of what its offer holds in advance.\n\
          Each signature costs 5,000 lamports besides; every transaction here has one. With several bidders each further bid is one\n\
          transaction more, and so is each settlement on the way.\n\n{HEAD}\n|---|---:|---:|---:|---:|---:|"
     );

@@ -113,8 +113,7 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 
 /// Sets the stake free.
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
-    staking_cpi::check_reservation(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
-    let left = staking_cpi::read_left(&ctx.accounts.reservation)?;
+    let left = staking_cpi::read_left(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;
     let signer = Signing {
         authority: &ctx.accounts.authority,

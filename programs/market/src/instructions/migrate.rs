@@ -12,7 +12,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::Migrated;
-use crate::staking_cpi::{check_reservation, read_left};
+use crate::staking_cpi::read_left;
 use crate::state::{ACCOUNT_VERSION, Array, Job, Lease, Offer, Provider, Purse, first};
 
 /// What a machine of the first edition, which had no limit of stake, may bind.
@@ -159,8 +159,8 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
             lease.notice_end = lease.notice_end.max(now.ts.0);
         }
         if lease.released == 0 {
-            check_reservation(&accounts.reservation, accounts.account.key)?;
-            offer.bound = offer.bound.saturating_add(read_left(&accounts.reservation)?.0);
+            let left = read_left(&accounts.reservation, accounts.account.key)?;
+            offer.bound = offer.bound.saturating_add(left.0);
         }
         if lease.ready_ts > 0 && job.leases == lease.number.saturating_add(1) {
             job.drop_bids(u8::MAX);
