@@ -178,7 +178,7 @@ fn care_of_leases(w: &mut World, buyer: &Buyer) {
     let asker = w.person();
     let rejected = w.running(buyer, &owner, 1_200_000, |_| {});
     w.reject(buyer, &rejected);
-    let keys = w.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (60, 60));
+    let keys = w.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (7_000, 60));
     w.give_notice(&owner, &keys);
     w.pass(100);
     w.checkpoint(&owner, &keys, 1);
