@@ -224,7 +224,7 @@ async fn the_binary_posts_and_lists_in_json() {
     let posted = json(&["job", "post", &manifest, "--json"]);
     let listed = json(&["job", "list", "--json"]);
     assert_eq!(listed[0]["job"], posted["job"]);
-    assert_eq!((&listed[0]["state"], &listed[0]["name"]), (&"open".into(), &"test".into()));
+    assert_eq!((&listed[0]["state"], &listed[0]["name"]), (&"waiting".into(), &"test".into()));
     let shown = json(&["job", "show", "last", "--json"]);
     assert_eq!(shown["job"], posted["job"]);
     json(&["job", "cancel", "last", "--json"]);

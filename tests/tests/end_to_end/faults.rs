@@ -98,6 +98,9 @@ async fn a_registry_that_is_down_costs_the_buyer_nothing_and_the_job_is_refunded
     let mut story = world.follow(job);
     story.until("the award", |event| matches!(event, JobEvent::Awarded { .. })).await;
     world.market.localnet.advance_time(Duration::from_secs(150)).await.unwrap();
+    // The job waits for another provider; a day later it ends.
+    story.until("the failed start", |event| matches!(event, JobEvent::StartFailed { .. })).await;
+    world.market.localnet.advance_time(Duration::from_secs(86_401)).await.unwrap();
     story.until("the end", |event| matches!(event, JobEvent::JobEnded { .. })).await;
     let books = world.books().await;
     assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (0, 0, 0));

@@ -28,6 +28,7 @@ fn known() -> Vec<(&'static str, Pubkey, &'static str, usize)> {
         row::<account::Config>("Config", "Config"),
         row::<account::Purse>("Purse", "Purse"),
         row::<account::Provider>("Provider", "Provider"),
+        row::<account::Machine>("Machine", "Machine"),
         row::<account::Offer>("Offer", "Offer"),
         row::<account::GpuClaim>("GpuClaim", "GpuClaim"),
         row::<account::Job>("Job", "Job"),
