@@ -103,35 +103,37 @@ impl World {
     pub fn to_first_edition<T: Kind>(&mut self, address: &Pubkey) {
         self.edit(address, |data| {
             let body = &mut data[8..];
-            let old = match T::KIND {
+            // How long it was, and where the bytes began that were spare then and are used now.
+            let (old, spare) = match T::KIND {
                 Purse::KIND => {
-                    body[first::PURSE - 8..].fill(0);
+                    body[offset_of!(Purse, guardian)..].fill(0);
                     first::put_in(body, first::PURSE_COMPENSATED, first::PURSE - 8);
-                    first::PURSE
+                    (first::PURSE, first::PURSE)
                 }
-                Provider::KIND => first::PROVIDER,
-                Offer::KIND => first::OFFER,
+                Provider::KIND => (first::PROVIDER, offset_of!(Provider, claims)),
+                Offer::KIND => (first::OFFER, offset_of!(Offer, machine)),
                 Job::KIND => {
                     first::take_out(body, first::JOB_MODELS, first::JOB + 8);
-                    first::JOB
+                    (first::JOB, first::JOB)
                 }
                 Array::KIND => {
                     first::take_out(body, first::ARRAY_MODELS, first::ARRAY + 8);
-                    first::ARRAY
+                    (first::ARRAY, first::ARRAY)
                 }
                 Lease::KIND => {
                     let every = offset_of!(Lease, checkpoint_s);
                     body[offset_of!(Lease, unit_free)] = u8::from(body[every..every + 4] != [0; 4]);
-                    first::LEASE
+                    (first::LEASE, offset_of!(Lease, forfeited))
                 }
-                Bond::KIND => staking_first::BOND,
+                Bond::KIND => (staking_first::BOND, offset_of!(Bond, claims_assets)),
                 Delegation::KIND => {
                     body[offset_of!(Delegation, place)] = 0;
-                    staking_first::DELEGATION
+                    (staking_first::DELEGATION, offset_of!(Delegation, pending))
                 }
-                Reservation::KIND => staking_first::RESERVATION,
+                Reservation::KIND => (staking_first::RESERVATION, offset_of!(Reservation, claimed)),
                 other => panic!("a {other} has not grown"),
             };
+            body[spare..old].fill(0);
             data.drain(8 + old..8 + size_of::<T>());
             data[8] = 1;
         });

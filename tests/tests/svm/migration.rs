@@ -291,12 +291,13 @@ fn r27_a_lease_is_migrated_with_its_own_job_and_offer_and_after_them() {
 }
 
 #[test]
-fn r27_a_lease_that_was_paid_beyond_the_end_of_its_notice_keeps_that_and_earns_no_more() {
+fn r27_a_lease_that_ran_beyond_the_end_of_its_notice_is_paid_to_its_migration_and_no_further() {
     let mut w = World::new();
     let (buyer, owner, stranger) = (w.buyer(20 * USDC), w.provider(|_| {}), w.person());
     let keys = w.running(&buyer, &owner, 1_800_000, |args| args.notice_s = 60);
-    w.pass(1_000);
+    w.pass(500);
     w.settle(&keys);
+    w.pass(500);
     // In the first edition a provider could stay after its notice, and its meter went on.
     w.stop_auditing(); // no transaction makes an account older
     let ended = w.now().ts.0 - 900;

@@ -157,7 +157,7 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
         let durable = lease.unit_free == 1;
         lease.unit_free = lease.released;
         lease.checkpoint_s = job.as_ref().map_or(0, |job| if durable { job.checkpoint_s } else { 0 });
-        // Its meter went on beyond the end of a notice, and may have been paid so far; from now on it does not.
+        // Its meter went on beyond the end of a notice, and what it has earned so stays earned; from now on it does not.
         if lease.notice_end > 0 && lease.ended_ts == 0 {
             lease.notice_end = lease.notice_end.max(now.ts.0);
         }
