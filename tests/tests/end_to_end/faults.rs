@@ -37,7 +37,7 @@ async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
             |event| matches!(event, JobEvent::Awarded { provider, runner_up: true, .. } if *provider == steady),
         )
         .await;
-    story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+    story.until_the_end().await;
     assert_eq!(stake_before - stake(&world, 0).await, 50_000, "one per cent of the five USDC behind the lease");
     let books = world.books().await;
     let insurance = world.market.client.token_balance(&world.market.insurance).await.unwrap().unwrap();
