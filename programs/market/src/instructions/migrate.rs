@@ -177,9 +177,10 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
 
 /// A job, migrated before; `None` where it is closed.
 fn open_job<'a>(account: &'a AccountInfo) -> Result<Option<RefMut<'a, Job>>> {
-    if *account.owner != crate::ID {
+    if *account.owner == anchor_lang::system_program::ID {
         return Ok(None);
     }
+    require_keys_eq!(*account.owner, crate::ID, MarketError::Unrelated);
     let data = account.try_borrow_mut_data()?;
     require!(data.starts_with(Job::DISCRIMINATOR), MarketError::Unrelated);
     check_migrated(data.get(VERSION_AT).copied().unwrap_or_default())?;
