@@ -35,11 +35,11 @@ fn gpu_of(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {
     let fields = reader.fields(path, node, &["model", "count", "vram", "cuda"])?;
     let Named { models, memory_mib, count: named } = models(reader, fields, path);
     let count = number(reader, fields, path, "count", Some(named.unwrap_or(1)), 1);
-    if let (Some(named), Some(node)) = (named, fields.get("count")) {
-        if named != count {
-            let problem = format!("is {count}, and {named} are written with the model");
-            reader.report(&join(path, "count"), node.at, &problem, "write the number in one place");
-        }
+    if let (Some(named), Some(node)) = (named, fields.get("count"))
+        && named != count
+    {
+        let problem = format!("is {count}, and {named} are written with the model");
+        reader.report(&join(path, "count"), node.at, &problem, "write the number in one place");
     }
     Some(Gpu {
         models,

@@ -126,7 +126,8 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         let mut marks: Vec<_> = bond.marks.iter().filter(|mark| **mark != [0; 8]).map(|mark| mark.to_vec()).collect();
         let kin = owner.holdings.kin.iter().map(|holder| model.holder(*holder).as_ref()[..8].to_vec());
         let mut kin: Vec<_> = kin.collect();
-        (marks.sort(), kin.sort());
+        marks.sort();
+        kin.sort();
         same!("marks", marks, kin);
         let revenue = if bond.has_pool() { bond.revenue } else { owner.holdings.revenue };
         same!("revenue vault", revenue, owner.holdings.revenue);
