@@ -8,23 +8,22 @@ use program_common::require;
 use crate::error::MarketError;
 use crate::state::Config;
 
-/// Intake is open; returns the caps that hold.
+/// Intake is open.
 ///
 /// # Errors
 /// [`MarketError::Paused`].
-pub fn open(config: &AccountLoader<Config>) -> Result<Caps> {
-    let config = config.load()?;
+pub fn open(config: &Config) -> Result<()> {
     require!(config.paused == 0, MarketError::Paused);
-    Ok(config.caps())
+    Ok(())
 }
 
-/// As [`open`], for a posting of a verification class.
+/// As [`open`], for a posting of a verification class; returns the caps that hold.
 ///
 /// # Errors
 /// [`MarketError::Paused`]; [`MarketError::NotTaken`] for a class that is unknown, or that nobody is configured to verify.
 pub fn open_for(config: &AccountLoader<Config>, class: u8) -> Result<Caps> {
-    let caps = open(config)?;
-    let verifier = config.load()?.verifier != Pubkey::default();
-    require!(takes_class(class, verifier), MarketError::NotTaken);
-    Ok(caps)
+    let config = config.load()?;
+    open(&config)?;
+    require!(takes_class(class, config.verifier != Pubkey::default()), MarketError::NotTaken);
+    Ok(config.caps())
 }

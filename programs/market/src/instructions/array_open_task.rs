@@ -13,6 +13,7 @@ use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;
+use crate::intake;
 use crate::lamports::{self, pay_tip_beside};
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Array, Config, Header, Job, Purse, TaskGroup, shard_of};
@@ -51,7 +52,7 @@ pub fn open_task<'info>(ctx: Context<'info, OpenTask<'info>>, task: u16) -> Resu
         let Some(opened) = next.open_task(task, free).or_rule()? else {
             return Ok(()); // stale: somebody was faster, or it is over
         };
-        require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+        intake::open(&*ctx.accounts.config.load()?)?;
         drop(array);
         let mut purse = ctx.accounts.purse.load_mut()?;
         let replicas = next.shape.replicas;

@@ -2,12 +2,12 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::{Atoms, RuleError, tip};
-use program_common::require;
 
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
+use crate::intake;
 use crate::lamports;
 use crate::staking_cpi::{self, Signing};
 use crate::state::ACCOUNT_VERSION;
@@ -72,7 +72,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
     let accounts = &*ctx.accounts;
     let authority_bump = {
         let config = accounts.config.load()?;
-        require!(config.paused == 0, MarketError::Paused);
+        intake::open(&config)?;
         config.authority_bump
     };
     let key = accounts.commitment.key();

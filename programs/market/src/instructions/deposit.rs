@@ -37,7 +37,11 @@ pub struct Deposit<'info> {
 /// A deposit shall add exactly what was moved to the recorded balance, nothing while intake is paused, and never take the balance
 /// above the market's cap.
 pub fn deposit(ctx: Context<Deposit>, amount: u64) -> Result<()> {
-    let caps = intake::open(&ctx.accounts.config)?;
+    let caps = {
+        let config = ctx.accounts.config.load()?;
+        intake::open(&config)?;
+        config.caps()
+    };
     let balance = {
         let mut purse = ctx.accounts.purse.load_mut()?;
         let mut next = purse.amounts();

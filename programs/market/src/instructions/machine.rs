@@ -8,6 +8,7 @@ use super::register_provider::{NodeArgs, check_endpoint, endpoint_bytes};
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{MachineClosed, MachineRecorded};
+use crate::intake;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Machine, Offer, Provider, machine_state, offer_state, shard_of};
 use market_interface::seed::MACHINE_SEED;
@@ -68,7 +69,7 @@ pub struct CloseMachine<'info> {
 /// The cold key shall be able to put any number of machines below its record, each with a hot key, an endpoint and a limit of stake
 /// of its own.
 pub fn register_machine(ctx: Context<RegisterMachine>, number: u32, args: NodeArgs) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    intake::open(&*ctx.accounts.config.load()?)?;
     check_endpoint(&args.endpoint)?;
     let key = ctx.accounts.machine.key();
     let event = {

@@ -11,6 +11,7 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
+use crate::intake;
 use crate::kin;
 use crate::staking_cpi::read_bond;
 use crate::state::{Config, Job, Offer, Provider};
@@ -60,7 +61,7 @@ pub struct EnterOffer<'info> {
 /// A bid shall enter the book where its offer is live, satisfies the requirement, has a free unit and can reserve its stake, and
 /// where its price is at most the job's. A second bid of a provider shall be lower than its first.
 pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    intake::open(&*ctx.accounts.config.load()?)?;
     let now = now()?;
     let price = PricePerHour(price);
     let event = {
@@ -90,7 +91,7 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
 /// nobody else can make it break its word. Where the window is over, where it leads already or cannot improve its place,
 /// nothing changes.
 pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    intake::open(&*ctx.accounts.config.load()?)?;
     let now = now()?;
     let event = {
         let mut job = ctx.accounts.job.load_mut()?;

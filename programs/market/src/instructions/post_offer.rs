@@ -12,6 +12,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};
 use crate::instructions::claim_gpus;
+use crate::intake;
 use crate::lamports;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Lease, Machine, Offer, Provider, SpecArgs, SpecData, offer_state, shard_of};
@@ -109,7 +110,7 @@ pub struct WithdrawOffer<'info> {
 /// An offer shall name a machine class inside its bounds and live at most an hour without a refresh; it shall hold the
 /// rent of every lease that its units can open.
 pub fn post_offer(ctx: Context<PostOffer>, number: u32, machine: OfferMachine, terms: OfferTerms) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    intake::open(&*ctx.accounts.config.load()?)?;
     let spec = SpecData::from(&machine.spec);
     OfferSpec::from(&spec).check().or_rule()?;
     let key = ctx.accounts.offer.key();

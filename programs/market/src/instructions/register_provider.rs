@@ -9,6 +9,7 @@ use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::ProviderRecorded;
 use crate::instructions::machine::each_offer;
+use crate::intake;
 use crate::payout;
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Config, Header, Provider, shard_of};
@@ -70,7 +71,7 @@ pub struct UpdateNode<'info> {
 /// A provider shall be one record per authority, start at the neutral reputation, and name a payout account of the
 /// market's mint and a bond at its own address in the staking program.
 pub fn register_provider(ctx: Context<RegisterProvider>, args: NodeArgs) -> Result<()> {
-    require!(ctx.accounts.config.load()?.paused == 0, MarketError::Paused);
+    intake::open(&*ctx.accounts.config.load()?)?;
     payout::check(&ctx.accounts.payout, &ctx.accounts.config.load()?.usdc_mint)?;
     check_endpoint(&args.endpoint)?;
     let key = ctx.accounts.provider.key();

@@ -170,8 +170,9 @@ impl Model {
             }
             GovernanceStep::LowerCap { by, cap } => {
                 self.by_staking_admin(by)?;
-                require(cap > 0, "staking ParameterOutOfBounds")?;
-                require(cap <= self.staking.cap.0, "staking RaisesCap")?;
+                let next = Caps { bond: Atoms(cap), ..Caps::GENESIS };
+                next.check().staking()?;
+                require(self.staking.caps().lowers_to(&next), "staking RaisesCap")?;
                 self.noted.push("the cap of bonds was lowered");
                 self.staking.cap = Atoms(cap);
                 Ok(())
@@ -288,7 +289,7 @@ impl Model {
         require(!named.is_empty(), "staking ZeroKey")?;
         let once = named.iter().all(|key| named.iter().filter(|other| other == &key).count() == 1);
         require(once, "staking UnknownSlasher")?;
-        require(cap > 0, "staking ParameterOutOfBounds")?;
+        Caps { bond: Atoms(cap), ..Caps::GENESIS }.check().staking()?;
         let adds = named.iter().any(|key| !self.staking.slashers.contains(key));
         let from = if adds { slasher_from(now) } else { executable_from(now) }.staking()?;
         self.noted.push(if adds { "a new slasher was proposed" } else { "no new slasher was proposed" });
