@@ -57,7 +57,7 @@ fn job_terms(random: &mut Random) -> JobTerms {
         // Now and then so dear that its fee is one of a trade that the price index counts.
         max_price: match random.below(20) {
             0 => random.amount(40),
-            1..=6 => 3_600_000 + random.below(20_000_000),
+            1..=6 => random.length(27),
             _ => random.length(22),
         },
         max_duration_s: if strange {
