@@ -73,12 +73,12 @@ async function becomeBuyer({ owner, config, mint, wallet, amount, number }) {
     .accountsPartial({ depositor: key, config, purse, vault, from: wallet });
   const uri = "https://foreign.example/job.json";
   const need = {
-    gpuModels: new BN(2), minStake: new BN(0), vramMib: 40_960, cpuMilli: 4_000, memoryMib: 16_384, diskMib: 51_200,
+    gpuModels: new BN(2), gpuModelsHigh: new BN(0), minStake: new BN(0), vramMib: 40_960, cpuMilli: 4_000, memoryMib: 16_384, diskMib: 51_200,
     regions: 2, downMbit: 100, upMbit: 100, flags: 8, computeCapability: 80, cuda: 1_200, minReputation: 0, gpuCount: 1,
   };
   const args = {
     requirement: need, manifestHash: Array(32).fill(21), imageDigest: Array(32).fill(22), maxPrice: new BN(1_800_000),
-    maxDurationS: 7_200, windowS: 12, revealS: 0, noticeS: 0, checkpointS: 0, imageMb: 500,
+    maxDurationS: 7_200, windowS: 12, waitS: 86_400, reviewS: 0, revealS: 0, noticeS: 0, checkpointS: 0, imageMb: 500,
     weights: [4_000, 3_000, 2_000, 1_000], attempts: 3, mode: 0, verifyClass: 0, manifestUri: uri,
   };
   const post = market.methods.postJob(new BN(number), uri.length, args).accountsPartial({ signer: key, config, purse });

@@ -70,6 +70,7 @@ fn ours(address: &Pubkey, account: &Account) -> (&'static str, Value, Vec<u8>) {
         GpuClaim as "GpuClaim",
         Job as "Job",
         Lease as "Lease",
+        Machine as "Machine",
         Offer as "Offer",
         PriceIndex as "PriceIndex",
         Provider as "Provider",

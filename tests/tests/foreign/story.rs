@@ -4,12 +4,13 @@ use std::sync::OnceLock;
 
 use gridlease_core::job::EndReason;
 use gridlease_core::limits::{BOND_CAP, GOVERNANCE_DELAY, JOB_CAP, PAYOUT_DELAY, PURSE_CAP, UNBONDING_TIME};
-use gridlease_sdk::account::{Commitment, Job};
+use gridlease_sdk::account::{Bond, Commitment, Config, Job, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::ArrayShape;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
+use gridlease_sdk::instruction::provider::NodeArgs;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{care, job, lease, price_index, provider, purse, stake};
+use gridlease_sdk::instruction::{care, job, lease, migrate, price_index, provider, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
@@ -36,6 +37,9 @@ fn told() -> Recording {
     arrays(&mut w);
     keeping(&mut w);
     delegated(&mut w);
+    machines(&mut w);
+    verified(&mut w);
+    migrated(&mut w);
     w.end_recording()
 }
 
@@ -69,6 +73,8 @@ fn configuration(w: &mut World) {
     w.ok(&[governance::accept_admin(&key)], &[&admin]);
     w.ok(&[stake::propose_admin(&key, &key)], &[&admin]);
     w.ok(&[stake::accept_admin(&key)], &[&admin]);
+    w.ok(&[governance::lower_caps(&key, PURSE_CAP.0, JOB_CAP.0)], &[&admin]);
+    w.ok(&[stake::lower_cap(&key, BOND_CAP.0)], &[&admin]);
 }
 
 /// One job from its posting to its end, with all that can be counted in it.
@@ -215,6 +221,7 @@ fn keeping(w: &mut World) {
     let owner = buyer.key.pubkey();
     let spender = w.person();
     w.ok(&[purse::set_spender(&owner, &spender.pubkey(), 10 * USDC, 3_600)], &[&buyer.key]);
+    w.ok(&[purse::set_guardian(&owner, &spender.pubkey(), USDC, 3_600)], &[&buyer.key]);
     let number = w.next_number();
     // Without a URI: the buyer pushes the manifest.
     let args = job::JobArgs { manifest_uri: String::new(), ..gridlease_tests::svm::steps::job_args() };
@@ -273,4 +280,45 @@ fn delegated(w: &mut World) {
     let empty = w.registered(0);
     let close = stake::close_bond(&empty.authority.pubkey(), &empty.payout, false);
     w.ok(&[close], &[&empty.authority]);
+}
+
+/// Machines below a provider beside its first: one that stays and one that goes.
+fn machines(w: &mut World) {
+    let owner = w.provider(|_| {});
+    let cold = owner.authority.pubkey();
+    for number in [2, 3] {
+        let node = w.person();
+        let args = NodeArgs { stake_limit: 10 * USDC, ..node_args(&node.pubkey()) };
+        w.ok(&[provider::register_machine(&cold, number, args)], &[&owner.authority]);
+    }
+    let going = address::machine(&owner.record, 3);
+    w.ok(&[provider::retire_machine(&cold, 3, &[])], &[&owner.authority]);
+    w.ok(&[provider::close_machine(&owner.record, &going, &cold)], &[]);
+}
+
+/// A verified lease whose result was wrong: the buyer has a claim to the stake, and takes it a week later.
+fn verified(w: &mut World) {
+    let (buyer, owner, judge) = (w.buyer(50 * USDC), w.provider(|_| {}), w.person());
+    w.edit_as::<Config>(&address::market_config(), |config| config.verifier = judge.pubkey());
+    let keys = w.running(&buyer, &owner, 1_800_000, |args| args.verify_class = 1);
+    w.pass(1_000);
+    w.finish(&owner, &keys, EndReason::Completed);
+    w.settle(&keys);
+    let verdict = care::verdict(&judge.pubkey(), &keys, &w.insurance, 4 * USDC, &judge.pubkey());
+    w.ok(&[verdict], &[&judge]);
+    w.close_lease(&keys);
+    w.pass(UNBONDING_TIME.0);
+    let claimant = buyer.key.pubkey();
+    let to = w.associated(&claimant);
+    w.ok(&[stake::pay_claim(&owner.bond, &keys.lease, &claimant, &to, &owner.authority.pubkey())], &[]);
+}
+
+/// An account of each program that the first edition wrote.
+fn migrated(w: &mut World) {
+    let (buyer, owner, stranger) = (w.buyer(USDC), w.provider(|_| {}), w.person());
+    w.stop_auditing(); // no transaction makes an account older
+    w.to_first_edition::<Purse>(&buyer.purse);
+    w.to_first_edition::<Bond>(&owner.bond);
+    let payer = stranger.pubkey();
+    w.ok(&[migrate::purse(&payer, &buyer.purse), migrate::bond(&payer, &owner.bond)], &[&stranger]);
 }

@@ -18,6 +18,8 @@ use crate::{closed, count, leased};
 
 /// A websocket that nobody answers.
 const NO_WS: &str = "ws://127.0.0.1:1";
+/// For how long a job waits that nobody bids for, in seconds.
+const WAIT: u32 = 30;
 
 fn behind(rpc: &Rpc, ws: &str) -> ClusterUrl {
     url(&rpc.url, ws)
@@ -124,7 +126,6 @@ async fn enters_late(meanwhile: impl AsyncFnOnce(&World, &Pubkey)) -> (Outcome, 
     let job = world.post(1).await;
     let about_to = async || (!rpc.requests("sendTransaction").is_empty()).then_some(());
     until("an offer is about to be entered", about_to).await;
-    world.pass(world.job(&job).await.close_ts).await;
     meanwhile(&world, &job).await;
     rpc.hold_sendings(false);
     let outcome = keeper
@@ -157,7 +158,7 @@ async fn issue9_16_a_transaction_that_lands_as_failed_is_in_the_books_with_its_f
 async fn issue9_16_a_transaction_that_changes_nothing_is_no_success_and_in_the_books_with_its_fee() {
     let (outcome, summary) = enters_late(async |world, _| {
         let other = world.once(|_| {}).await;
-        assert_eq!(other.landed(Verb::Award), 1, "{other:?}");
+        assert_eq!(other.landed(Verb::EnterOffer), 1, "{other:?}");
     })
     .await;
     assert!(matches!(outcome, Outcome::NoEffect { .. }), "{outcome:?}");
@@ -244,20 +245,22 @@ async fn issue9_17_what_is_no_program_error_pauses_the_endpoint_once_and_no_step
     keeper.sees("the first connection", |event| matches!(event, KeeperEvent::Connected { .. }).then_some(())).await;
     for (name, said) in bad_answers() {
         // Several at once, so that several workers run into it.
-        let jobs = [world.post(1).await, world.post(1).await, world.post(1).await, world.post(1).await];
-        let attempts = world.job(&jobs[0]).await.attempts_left;
+        let mut jobs = [Pubkey::default(); 4];
+        for job in &mut jobs {
+            *job = world.post_for(1, WAIT).await;
+        }
         rpc.judge(move |request| {
             let method = request["method"].as_str().unwrap_or_default();
             ["simulateTransaction", "sendTransaction", "getLatestBlockhash"].contains(&method).then(|| said.clone())
         });
-        world.pass(world.job(&jobs[3]).await.close_ts).await;
+        world.pass(world.job(&jobs[3]).await.expires_at).await;
         let due = keeper
             .sees(name, |event| match event {
                 KeeperEvent::EndpointFails { due, .. } => Some(due),
                 _ => None,
             })
             .await;
-        assert!(due.contains("award job") && due.contains("s ago"), "{name}: {due}");
+        assert!(due.contains("end job") && due.contains("s ago"), "{name}: {due}");
         // The outage goes on for several rounds, and is told no more.
         for _ in 0..8 {
             let told = |event| match event {
@@ -270,11 +273,8 @@ async fn issue9_17_what_is_no_program_error_pauses_the_endpoint_once_and_no_step
         }
         rpc.mend();
         keeper.sees(name, |event| matches!(event, KeeperEvent::EndpointAnswers { .. }).then_some(())).await;
-        for job in &jobs {
-            // Nobody bids, so an award opens the next round.
-            let awarded = async || (world.job(job).await.attempts_left < attempts).then_some(());
-            until("the job takes bids again", awarded).await;
-        }
+        // Nobody bid, so each has waited for long enough.
+        closed(&world, &jobs.each_ref()).await;
     }
     let summary = keeper.stop().await;
     for verb in Verb::ALL {
@@ -288,22 +288,21 @@ async fn issue9_17_a_blockhash_that_is_not_found_is_replaced_at_once() {
     let world = World::new().await;
     let rpc = Rpc::before(world.net.rpc_url()).await;
     let config = KeeperConfig { cluster: behind(&rpc, world.net.ws_url()), ..world.config() };
-    let keeper = world.start(config).await;
-    let job = world.post(1).await;
+    let job = world.post_for(1, WAIT).await;
     let first = std::sync::atomic::AtomicBool::new(true);
     rpc.judge(move |request| {
         let refused = request["method"] == "sendTransaction" && first.swap(false, std::sync::atomic::Ordering::SeqCst);
         let error = json!({ "code": -32_002, "message": "Transaction simulation failed: Blockhash not found" });
         refused.then(|| Said(StatusCode::OK, json!({ "jsonrpc": "2.0", "id": 1, "error": error }).to_string()))
     });
-    let attempts = world.job(&job).await.attempts_left;
-    let awarded = async || (world.job(&job).await.attempts_left < attempts).then_some(());
-    until("the job takes bids again", awarded).await;
+    world.pass(world.job(&job).await.expires_at).await;
+    let keeper = world.start(config).await;
+    closed(&world, &[&job]).await;
     let summary = keeper.stop().await;
     let sent = rpc.requests("sendTransaction");
     assert!(sent.len() >= 2 && sent[0][0] != sent[1][0], "the second sending is another transaction");
-    assert_eq!(count(&summary, Verb::Award, OutcomeKind::Expired), 0, "{summary:?}");
-    assert_eq!(summary.landed(Verb::Award), 1, "{summary:?}");
+    assert_eq!(count(&summary, Verb::ExpireJob, OutcomeKind::Expired), 0, "{summary:?}");
+    assert_eq!(summary.landed(Verb::ExpireJob), 1, "{summary:?}");
     world.end().await;
 }
 
@@ -329,8 +328,8 @@ async fn issue9_18_above_its_bound_a_keeper_does_what_is_urgent_and_takes_in_the
 #[tokio::test(flavor = "multi_thread")]
 async fn issue9_18_a_single_pass_says_what_it_could_not_do_and_why() {
     let world = World::new().await;
-    let job = world.post(1).await;
-    world.pass(world.job(&job).await.close_ts).await;
+    let job = world.post_for(1, WAIT).await;
+    world.pass(world.job(&job).await.expires_at).await;
     let once = |cluster, signer: std::sync::Arc<Keypair>| {
         let config = KeeperConfig { cluster, mode: Mode::Once, audit_every: None, ..world.config() };
         Keeper::new(config, signer).unwrap().run(gridlease_keeper::CancellationToken::new())
@@ -340,7 +339,7 @@ async fn issue9_18_a_single_pass_says_what_it_could_not_do_and_why() {
 
     let poor = undone(once(direct(), std::sync::Arc::new(Keypair::new())).await.unwrap());
     assert_eq!((poor.steps, poor.cause), (1, Cause::Funds), "{poor:?}");
-    assert!(poor.to_string().contains("award job") && poor.to_string().contains("SOL"), "{poor}");
+    assert!(poor.to_string().contains("end job") && poor.to_string().contains("SOL"), "{poor}");
 
     let rpc = Rpc::before(world.net.rpc_url()).await;
     rpc.judge(|request| {
@@ -348,9 +347,9 @@ async fn issue9_18_a_single_pass_says_what_it_could_not_do_and_why() {
     });
     let cut_off = undone(once(behind(&rpc, world.net.ws_url()), world.signer().await).await.unwrap());
     assert_eq!((cut_off.steps, cut_off.cause), (1, Cause::Endpoint), "{cut_off:?}");
-    assert_eq!(world.job(&job).await.state(), Some(JobState::Open));
+    assert_eq!(world.job(&job).await.state(), Some(JobState::Waiting));
 
     let done = once(direct(), world.signer().await).await.unwrap();
-    assert_eq!((done.landed(Verb::Award), done.undone), (1, None));
+    assert_eq!((done.landed(Verb::ExpireJob), done.undone), (1, None));
     world.end().await;
 }

@@ -97,7 +97,11 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
     // And no subscription while it ends: the keeper reads what it is not told.
     ws.cut();
     keeper.sees("the loss of the subscription", disconnected).await;
-    world.finish(&lease, winner).await;
+    world.finish_for_review(&lease, winner).await;
+    let review = world.find::<Lease>(&lease).await.unwrap();
+    assert_eq!(review.state(), Some(LeaseState::Finished), "the buyer may still reopen it");
+    // The buyer never looks at what was delivered.
+    world.pass(review.review_end).await;
     closed(&world, &[&lease, &job]).await;
     until("the fees are swept", async || (world.purse().await.fees_owed == 0).then_some(())).await;
     assert!(keeper.is_alive());
@@ -105,13 +109,13 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
 
     assert_eq!(summary.disconnects, 2, "{summary:?}");
     assert!(summary.landed(Verb::EnterOffer) >= 2, "{summary:?}");
-    for verb in [Verb::Award, Verb::Settle, Verb::CloseLease, Verb::CloseJob, Verb::SweepFees] {
+    for verb in [Verb::Award, Verb::Expire, Verb::Settle, Verb::CloseLease, Verb::CloseJob, Verb::SweepFees] {
         assert_eq!(summary.landed(verb), 1, "{verb}: {summary:?}");
         assert_eq!(count(&summary, verb, OutcomeKind::Refused), 0, "{verb}: {summary:?}");
     }
-    // Settling, closing the lease and closing the job are one transaction.
+    // It is settled when it is finished; ending it after the review, closing it and closing the job are one transaction.
     let alone = summary.landed(Verb::EnterOffer) + summary.landed(Verb::Award) + summary.landed(Verb::SweepFees);
-    assert_eq!(summary.transactions, alone + 1, "{summary:?}");
+    assert_eq!(summary.transactions, alone + 2, "{summary:?}");
     assert!(summary.audits > 0 && summary.violations == 0, "{summary:?}");
     balances(&world, &[&providers[0], &providers[1]]).await;
     world.end().await;

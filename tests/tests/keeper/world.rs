@@ -155,6 +155,11 @@ impl World {
 
     /// The buyer posts a job `number` above its last one, which pays at most 3.60 USDC an hour.
     pub async fn post(&self, number: u64) -> Pubkey {
+        self.post_for(number, 86_400).await
+    }
+
+    /// The same, and it waits for a bid for `wait_s` seconds.
+    pub async fn post_for(&self, number: u64, wait_s: u32) -> Pubkey {
         let args = JobArgs {
             requirement: RequirementArgs {
                 gpu_models: 0,
@@ -186,7 +191,7 @@ impl World {
             attempts: 3,
             mode: 0,
             verify_class: 0,
-            wait_s: 86_400,
+            wait_s,
             review_s: 0,
             manifest_uri: String::new(),
         };
@@ -207,7 +212,15 @@ impl World {
         self.send(&[lease::ready(&of.node_key.pubkey(), &keys, [8; 32], [0; 32])], &of.node_key, &[]).await;
     }
 
+    /// The node finishes its job and the buyer accepts that.
     pub async fn finish(&self, lease: &Pubkey, of: &Provider) {
+        self.finish_for_review(lease, of).await;
+        let accept = lease::accept(&self.buyer.pubkey(), &self.keys(lease).await);
+        self.send(&[accept], &self.buyer, &[]).await;
+    }
+
+    /// The node finishes its job, and the buyer has not looked at it yet.
+    pub async fn finish_for_review(&self, lease: &Pubkey, of: &Provider) {
         let keys = self.keys(lease).await;
         let outcome = Outcome { exit_code: Some(0), result_hash: [3; 32], log_hash: [4; 32], ended_ts: 0, stood_s: 0 };
         let finish = lease::finish(&of.node_key.pubkey(), &keys, EndReason::Completed, outcome);
