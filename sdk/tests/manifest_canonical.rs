@@ -44,11 +44,21 @@ fn only_the_canonical_spelling_is_accepted_back() {
         canonical.replace("\"attempts\":3", "\"attempts\":3,\"attempts\":3"),
         canonical.clone() + "\n",
         canonical.replace("r.io/a@", "r.io/a:1@"),
+        canonical.replace("\"window_s\":12", "\"wait_s\":86400,\"window_s\":12"), // the default has no spelling
     ];
     for variant in variants {
         assert_ne!(variant, canonical);
         assert!(read(&variant).is_err(), "{variant}");
     }
+}
+
+#[test]
+fn a_wait_that_is_not_the_default_stands_in_the_canonical_form() {
+    let mut patient = manifest("");
+    patient.price.wait_s = 3_600;
+    let canonical = patient.canonical().unwrap();
+    assert!(String::from_utf8_lossy(&canonical).contains("\"wait_s\":3600,\"window_s\":12"));
+    assert_eq!(Manifest::from_canonical(&canonical).unwrap(), patient);
 }
 
 #[test]

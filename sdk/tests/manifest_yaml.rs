@@ -214,13 +214,14 @@ fn a_price_that_is_zero_inexact_or_beyond_the_market_is_refused() {
                 "job.yaml:4:24: price.mode: \"action\" is not known; did you mean `auction`? allowed: auction, instant, sealed",
             ),
             ("{ max: 1, window: 5s }", "job.yaml:4:26: price.window: is 5s; allowed: 6s to 1h"),
+            ("{ max: 1, window: 20s, wait: 10s }", "job.yaml:4:37: price.wait: is 10s; allowed: 20s to 30d"),
             (
                 "{ max: 1, mode: instant, window: 12s }",
                 "job.yaml:4:41: price.window: is given, but only an auction has a window that can be chosen; leave it out",
             ),
             (
                 "1.80",
-                "job.yaml:4:8: price: is a single value; write a mapping such as { max: … }; known here: max, mode, window",
+                "job.yaml:4:8: price: is a single value; write a mapping such as { max: … }; known here: max, mode, window, wait",
             ),
         ],
         |price| job("").replace("{ max: 1.80 }", price),
@@ -314,7 +315,7 @@ fn a_short_manifest_gets_the_defaults() {
     let manifest = Manifest::from_yaml(&job(""), "job.yaml").unwrap();
     assert_eq!(manifest.price.max_atoms_per_hour, 1_800_000);
     assert_eq!(manifest.price.mode, PriceMode::Auction);
-    assert_eq!(manifest.price.window_s, 12);
+    assert_eq!((manifest.price.window_s, manifest.price.wait_s), (12, 86_400));
     assert_eq!(manifest.duration.max_s, 7_200);
     assert_eq!(manifest.attempts, 3);
     assert_eq!(manifest.resources.cpu_milli, 1000);

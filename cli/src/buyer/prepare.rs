@@ -29,8 +29,10 @@ pub struct Quote {
     pub max_price: Usdc,
     /// The longest time, seconds.
     pub max_duration_s: u32,
-    /// Length of the bidding, seconds.
+    /// Length of the bidding, from the first bid on, seconds.
     pub window_s: u32,
+    /// For how long it waits for a first bid, seconds.
+    pub wait_s: u32,
     /// Attempts.
     pub attempts: u32,
     /// What posting reserves: the most that the job can cost, the market's fee included.
@@ -114,6 +116,7 @@ impl Buyer {
             max_price: max_price.into(),
             max_duration_s: manifest.duration.max_s,
             window_s: manifest.price.window_s,
+            wait_s: manifest.price.wait_s,
             attempts: manifest.attempts,
             cap: cap.into(),
             min_charge: min_charge.into(),

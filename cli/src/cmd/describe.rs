@@ -37,7 +37,10 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             format!("bidding   extended (time {extensions}), {} left", left(*close_ts))
         }
         JobEvent::Waiting { expires_at, attempts_left } => {
-            format!("waiting   for a bid, {}; {attempts_left} attempts left", left(*expires_at))
+            format!(
+                "waiting   for a bid, {} at most, {attempts_left} attempts left; `gridlease offer list` shows what is offered, `gridlease job cancel` takes the job back",
+                left(*expires_at)
+            )
         }
         JobEvent::Awarded { lease, provider, price, reserved, stake, start_deadline, runner_up } => {
             let whom = if *runner_up { "runner-up" } else { "provider" };

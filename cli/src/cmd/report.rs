@@ -69,7 +69,15 @@ impl Report for Quote {
             ),
             ("price", &format!("at most {} USDC per hour", self.max_price)),
             ("time", &format!("at most {}", span(self.max_duration_s.into()))),
-            ("bidding", &format!("{}, {} attempts", span(self.window_s.into()), self.attempts)),
+            (
+                "bidding",
+                &format!(
+                    "{} from the first bid on, for which it waits {} at most; {} attempts",
+                    span(self.window_s.into()),
+                    span(self.wait_s.into()),
+                    self.attempts
+                ),
+            ),
             ("reserved", &format!("{} USDC; what is not used comes back", self.cap)),
             ("free", &free),
             (

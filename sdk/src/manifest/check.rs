@@ -294,6 +294,9 @@ fn terms(check: &mut Check, manifest: &Manifest) {
         }
         PriceMode::Instant | PriceMode::Sealed => {}
     }
+    // No bid could be taken whose window would end after the wait.
+    let waits = u64::from(price.window_s).max(shortest.0)..=limits::MAX_WAIT.0;
+    check.within_as("price.wait", u64::from(price.wait_s), waits, show_seconds);
     let durations = limits::MIN_DURATION.0..=limits::MAX_DURATION.0;
     let max = u64::from(manifest.duration.max_s);
     check.within_as("duration.max", max, durations, show_seconds);

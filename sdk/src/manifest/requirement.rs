@@ -4,7 +4,7 @@
 
 use gridlease_core::gpu::{family_bits, model_id, region_bit, region_id};
 use gridlease_core::job::{Mode, Terms};
-use gridlease_core::limits::{DEFAULT_WAIT, DEFAULT_WEIGHTS};
+use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds};
 
@@ -113,7 +113,7 @@ pub fn terms(manifest: &Manifest) -> Result<Terms, RuleError> {
         attempts: u8::try_from(manifest.attempts).map_err(|_| RuleError::AttemptsOutOfBounds)?,
         mode: Mode::Open,
         reveal: Seconds::ZERO,
-        wait: DEFAULT_WAIT,
+        wait: Seconds(manifest.price.wait_s.into()),
         review: Seconds::ZERO,
     };
     terms.check()?;
@@ -148,7 +148,7 @@ pub fn job_args(manifest: &Manifest, image: &ResolvedImage, manifest_hash: [u8; 
         reveal_s: 0,
         notice_s: 0,
         checkpoint_s: 0,
-        wait_s: u32::try_from(DEFAULT_WAIT.0).unwrap_or(u32::MAX),
+        wait_s: manifest.price.wait_s,
         review_s: 0,
         image_mb: image_mb(image.size_bytes),
         weights: DEFAULT_WEIGHTS,

@@ -1,6 +1,7 @@
 //! The manifest, typed. The fields, with their names and units, are those of the canonical form; serialising goes
 //! through [`Manifest::canonical`] only, which checks everything first.
 
+use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -142,6 +143,20 @@ pub struct Price {
     pub mode: PriceMode,
     /// Length of the bidding, seconds; 0 unless the mode is `auction`.
     pub window_s: u32,
+    /// For how long the job waits for a first bid before it ends, seconds. The canonical form leaves the default out, so that
+    /// a manifest of the first edition, which could not say it, keeps its hash.
+    #[serde(default = "default_wait_s", skip_serializing_if = "is_default_wait")]
+    pub wait_s: u32,
+}
+
+/// [`DEFAULT_WAIT`], seconds.
+pub(super) fn default_wait_s() -> u32 {
+    u32::try_from(DEFAULT_WAIT.0).unwrap_or(u32::MAX)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+fn is_default_wait(wait_s: &u32) -> bool {
+    *wait_s == default_wait_s()
 }
 
 /// How the provider is found.

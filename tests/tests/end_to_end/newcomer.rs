@@ -76,11 +76,12 @@ async fn issue9_20_a_newcomers_first_job_runs_as_the_template_stands_and_the_com
     assert_eq!(user.code(&["job", "watch", "last"]).await, Some(42));
     assert_eq!(user.code(&["job", "watch", "last", "--ignore-exit-code"]).await, Some(0));
 
-    edit(&manifest, &[("max: 1.80", "max: 0.10"), ("attempts: 3", "attempts: 1"), ("window: 12s", "window: 6s")]);
+    // Cheaper than anybody works for: it waits for a bid for as long as it says, and ends without one.
+    edit(&manifest, &[("max: 1.80", "max: 0.10"), ("window: 12s, wait: 24h", "window: 6s, wait: 20s")]);
     let output = user.run(&["job", "post", "job.yaml", "--watch", "--ignore-exit-code", "--json"]).await;
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{told}");
-    assert!(told.contains("no bids"), "{told}");
+    assert!(told.contains("waiting   for a bid") && told.contains("no bids"), "{told}");
     let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
     let summary: serde_json::Value = serde_json::from_str(&last).unwrap();
     assert_eq!((&summary["reason"], &summary["exit_code"]), (&"no bids".into(), &serde_json::Value::Null));

@@ -133,7 +133,7 @@ fn states_of_accounts_that_are_no_machine_are_those_of_the_document() {
                 let states = table("states").into_iter().find(|row| row[0] == name).unwrap()[1];
                 assert!(states.split(", ").any(|one| one.starts_with(&format!("{state} "))), "{name} {state}");
             }
-            ("Offer" | "Machine", _) => assert!(state == 1 || state == 2),
+            ("Offer" | "Machine" | "Reservation", _) => assert!(state == 1 || state == 2),
             ("TaskGroup", _) => assert_eq!(state, 3, "the replicas of the story's tasks"),
             ("Purse", _) | ("Config", false) => assert_eq!(state, 0, "{name} {address}"),
             _ => assert_eq!(state, 1, "{name} {address}"),

@@ -2,7 +2,9 @@
 
 use super::{number, required, string, words};
 use crate::manifest::read::{Fields, Reader, join};
-use crate::manifest::types::{Array, Duration, Placement, Port, Price, PriceMode, Probe, Verify, VerifyClass};
+use crate::manifest::types::{
+    Array, Duration, Placement, Port, Price, PriceMode, Probe, Verify, VerifyClass, default_wait_s,
+};
 use crate::manifest::units;
 use gridlease_core::limits;
 
@@ -10,11 +12,15 @@ const DURATION_ADVICE: &str = "write a duration with a unit, such as 15m or 2h";
 const PRICE_ADVICE: &str = "write US dollars per hour, such as { max: 1.80 }";
 
 pub(super) fn price(reader: &mut Reader, fields: Fields<'_>) -> Price {
-    // One atom and no window of its own: neither can be found fault with.
-    let mut price =
-        Price { max_atoms_per_hour: 1, mode: PriceMode::Auction, window_s: seconds_of(limits::DEFAULT_WINDOW) };
+    // One atom and no times of its own: nothing that can be found fault with.
+    let mut price = Price {
+        max_atoms_per_hour: 1,
+        mode: PriceMode::Auction,
+        window_s: seconds_of(limits::DEFAULT_WINDOW),
+        wait_s: default_wait_s(),
+    };
     let Some(fields) = required(reader, fields, "", "price", PRICE_ADVICE)
-        .and_then(|node| reader.fields("price", node, &["max", "mode", "window"]))
+        .and_then(|node| reader.fields("price", node, &["max", "mode", "window", "wait"]))
     else {
         return price;
     };
@@ -34,6 +40,9 @@ pub(super) fn price(reader: &mut Reader, fields: Fields<'_>) -> Price {
     if let Some(node) = fields.get("window") {
         let window = reader.convert("price.window", node, DURATION_ADVICE, units::seconds);
         price.window_s = window.unwrap_or(price.window_s);
+    }
+    if let Some(node) = fields.get("wait") {
+        price.wait_s = reader.convert("price.wait", node, DURATION_ADVICE, units::seconds).unwrap_or(price.wait_s);
     }
     price
 }
