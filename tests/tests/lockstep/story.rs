@@ -5,11 +5,13 @@ mod care;
 mod governance;
 mod index;
 mod leaving;
+mod moving;
 mod pools;
 mod posting;
 mod running;
 mod sealed;
 mod settings;
+mod trading;
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
@@ -21,6 +23,7 @@ use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
 use crate::scene::{self, BUYERS, PEOPLE, PROVIDERS};
 use leaving::Leaver;
+use moving::Mover;
 
 /// Places in which stories post jobs of their own.
 const OWN_JOBS: usize = 6;
@@ -155,12 +158,16 @@ pub struct Teller {
     leaving: Option<(Leaver, u8)>,
     /// An array that is seen through, and how many commands more.
     running: Option<(usize, u8)>,
+    /// A job that is to become a trade that counts, and how many commands more.
+    trading: Option<(usize, u8)>,
+    /// A provider whose pay goes elsewhere, and how many commands more.
+    moving: Option<(Mover, u8)>,
 }
 
 impl Teller {
     /// One who chooses by these numbers.
     pub fn new(random: Random) -> Self {
-        Self { random, focus: None, leaving: None, running: None }
+        Self { random, focus: None, leaving: None, running: None, trading: None, moving: None }
     }
 
     /// Something that makes sense in this state, most of the time.
@@ -188,6 +195,30 @@ impl Teller {
         {
             let next = running::next(&mut self.random, model, array).filter(|_| left > 0);
             self.running = next.map(|_| (array, left - 1));
+            if let Some(command) = next {
+                return command;
+            }
+        }
+        if self.trading.is_none() && self.random.once_in(400) {
+            self.trading = trading::some(&mut self.random, model).map(|job| (job, 60));
+        }
+        if let Some((job, left)) = self.trading
+            && !self.random.once_in(8)
+        {
+            let next = trading::next(&mut self.random, model, job).filter(|_| left > 0);
+            self.trading = next.map(|_| (job, left - 1));
+            if let Some(command) = next {
+                return command;
+            }
+        }
+        if self.moving.is_none() && self.random.once_in(700) {
+            self.moving = moving::some(&mut self.random, model).map(|who| (who, 20));
+        }
+        if let Some((who, left)) = self.moving
+            && !self.random.once_in(8)
+        {
+            let next = moving::next(&mut self.random, model, who).filter(|_| left > 0);
+            self.moving = next.map(|_| (who, left - 1));
             if let Some(command) = next {
                 return command;
             }

@@ -42,7 +42,7 @@ pub fn any_of_buyer(random: &mut Random) -> BuyerStep {
 }
 
 /// When the payout account that was proposed may take effect.
-fn due(model: &Model, provider: usize, record: &Record) -> u64 {
+pub fn due(model: &Model, provider: usize, record: &Record) -> u64 {
     let delegators = !model.providers[provider].holdings.places.is_empty();
     payout::due(UnixTs(record.pending_since), delegators).map_or(u64::MAX, |due| due.0)
 }
