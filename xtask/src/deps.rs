@@ -74,7 +74,7 @@ const OUTSIDE: [(&str, &[&str]); 6] = [
     (
         "gridlease-program-common",
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
-        &["anchor-lang", "anchor-spl", "solana-curve25519", "solana-sha256-hasher"],
+        &["anchor-lang", "anchor-spl", "bytemuck", "solana-curve25519", "solana-sha256-hasher"],
     ),
     ("gridlease-staking-interface", &["anchor-lang", "bytemuck"]),
     (
