@@ -44,7 +44,7 @@ fn every_gpu_is_listed_with_model_memory_capability_and_driver() {
     let [h100, rtx] = inventory.gpus.as_slice() else { panic!("{inventory:?}") };
     assert_eq!(
         (h100.uuid.as_str(), h100.model.as_str(), h100.vram_mib, h100.compute_capability),
-        ("GPU-aaaa", "h100", 81_559, (9, 0))
+        ("GPU-aaaa", "h100-sxm", 81_559, (9, 0)),
     );
     assert_eq!(
         (h100.health.temperature_c, h100.health.slowdown_c, h100.health.uncorrected_ecc),

@@ -67,6 +67,8 @@ async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_
         "{finished:?}"
     );
     story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
+    // What was not used comes back when the buyer has accepted the result.
+    story.until("the end of the job", |event| matches!(event, JobEvent::JobEnded { .. })).await;
     let mut lines = story.told.iter().filter_map(|event| match event {
         JobEvent::LogLine { line, .. } => Some(line.clone()),
         _ => None,
