@@ -60,9 +60,21 @@ pub const fn way(recorded: Recorded) -> Way {
 }
 
 /// Where a lease is paid: to the account that it recorded when it opened, and only where that one cannot take money (it is
-/// closed, frozen, or no token account of the market's mint any more) to the provider's present one. So a frozen account
-/// binds stake, unit and rent for the 48 hours of a change at most, and nobody but the provider's cold key moves a
-/// payment anywhere else.
-pub fn destination<T>(recorded: T, recorded_takes_money: bool, present: T) -> T {
-    if recorded_takes_money { recorded } else { present }
+/// closed, frozen, or no token account of the market's mint any more) to the provider's present one. Where that one takes none
+/// either, a closed account is passed by as [`way`] says, to the one `associated` with the provider's cold key. So a frozen
+/// account binds unit and rent for the 48 hours of a change at most, a closed one keeps nobody's purse open, and a payment
+/// goes nowhere else but where the provider's cold key wants it or reaches it.
+pub fn destination<T>(
+    recorded: T,
+    recorded_state: Recorded,
+    present: T,
+    present_takes: bool,
+    associated: impl FnOnce() -> T,
+) -> T {
+    match (recorded_state, way(recorded_state)) {
+        (Recorded::Takes, _) => recorded,
+        _ if present_takes => present,
+        (_, Way::Associated) => associated(),
+        (_, Way::Recorded) => recorded,
+    }
 }

@@ -254,8 +254,16 @@ fn r15_a_payout_account_ripens_at_48_hours_and_with_delegators_at_nine_days() {
 
 #[test]
 fn a_payment_goes_to_the_provider_s_present_account_where_the_recorded_one_takes_no_money() {
-    assert_eq!(payout::destination("recorded", true, "present"), "recorded");
-    assert_eq!(payout::destination("recorded", false, "present"), "present");
+    let to = |state, takes| payout::destination("recorded", state, "present", takes, || "associated");
+    for takes in [true, false] {
+        assert_eq!(to(Recorded::Takes, takes), "recorded");
+    }
+    for state in [Recorded::Frozen, Recorded::Closed, Recorded::RevenueVault] {
+        assert_eq!(to(state, true), "present");
+    }
+    // r20: a payout account that is closed, and the provider names no other, keeps no purse open.
+    let without = [Recorded::Frozen, Recorded::Closed, Recorded::RevenueVault].map(|state| to(state, false));
+    assert_eq!(without, ["recorded", "associated", "recorded"]);
 }
 
 #[test]

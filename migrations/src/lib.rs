@@ -21,16 +21,20 @@
 //!    a second run goes on where the first one ended; `apply` tells its progress;
 //! 4. never undo: a market goes forward.
 
+mod buffer;
 mod clock;
 mod context;
 mod error;
+mod first;
 mod journal;
 mod loader;
 mod m0001;
+mod m0002;
 mod migration;
 mod program;
 mod report;
 mod run;
+mod target;
 
 pub use context::{Context, Genesis};
 pub use error::MigrateError;
@@ -43,7 +47,7 @@ pub use run::{plan, run};
 
 /// Every migration there is, in the order of their numbers, which start at 1 and leave none out.
 pub fn all() -> Vec<Box<dyn Migration>> {
-    vec![Box::new(m0001::FoundMarket)]
+    vec![Box::new(m0001::FoundMarket), Box::new(m0002::SecondLayout)]
 }
 
 #[cfg(test)]

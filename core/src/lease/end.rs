@@ -171,12 +171,17 @@ impl Lease {
     /// [`RuleError::WrongState`], [`RuleError::TooLate`] from half a minute after the award on.
     pub fn decline(&mut self, own_bid: bool, minute: Atoms, now: Now) -> RuleResult<Undone> {
         self.expect(&[LeaseState::Starting])?;
-        if now.ts.since(self.awarded) >= DECLINE_TIME {
+        if !self.can_be_declined(now.ts) {
             return Err(RuleError::TooLate);
         }
         let provider = if own_bid { minute } else { Atoms::ZERO };
         let back = self.fail(EndReason::Declined, Atoms::ZERO, now)?;
         Ok(Undone { back, buyer: Atoms::ZERO, provider })
+    }
+
+    /// Is it awarded for so short a time that its node may still decline it?
+    pub fn can_be_declined(&self, now: UnixTs) -> bool {
+        self.state == LeaseState::Starting && now.since(self.awarded) < DECLINE_TIME
     }
 
     /// The node says that it was not given what it needs (the manifest, an input, an image as small as stated). The programs

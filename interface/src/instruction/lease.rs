@@ -94,6 +94,12 @@ pub fn settle_batch(first: &LeaseKeys, further: &[Pubkey]) -> Instruction {
 /// Has a lease whose recorded payout account can take no money paid to `payout`, which its provider record names now. Nobody need
 /// sign but the payer.
 pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
+    redirect_payout_to(keys, payout, payout)
+}
+
+/// The same where `payout` takes no money either, and the recorded one is closed: to `destination`, which is the associated token
+/// account of the provider's cold key.
+pub fn redirect_payout_to(keys: &LeaseKeys, payout: &Pubkey, destination: &Pubkey) -> Instruction {
     market(
         &accounts::RedirectPayout {
             config: address::market_config(),
@@ -101,6 +107,7 @@ pub fn redirect_payout(keys: &LeaseKeys, payout: &Pubkey) -> Instruction {
             lease: keys.lease,
             recorded: keys.payout,
             payout: *payout,
+            destination: *destination,
             event_authority: market_events(),
             program: address::MARKET,
         },

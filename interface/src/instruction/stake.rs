@@ -1,6 +1,6 @@
 //! The staking program's instructions that a person sends. Reserving, releasing and slashing are the market's.
 
-use solana_instruction::Instruction;
+use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 use super::{SYSTEM_PROGRAM, TOKEN_PROGRAM, staking, staking_events};
@@ -262,6 +262,14 @@ pub fn withdraw_delegation(
         },
         &args::WithdrawDelegation {},
     )
+}
+
+/// Has a withdrawal or a claim of revenue paid past the account that is recorded for it, which is closed: to the associated
+/// token account of whom it is for, which the instruction names as its destination.
+#[must_use]
+pub fn past_closed(mut instruction: Instruction, recorded: &Pubkey) -> Instruction {
+    instruction.accounts.push(AccountMeta::new_readonly(*recorded, false));
+    instruction
 }
 
 /// Pays what `claimant` claims out of the reservation of `lease`, to its associated account of the market's mint, which must be

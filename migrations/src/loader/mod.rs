@@ -4,6 +4,7 @@
 //! deployed from there. The buffer's address follows from the signer and the bytes' hash, so a run that was cut off finds
 //! what it wrote by asking the chain, and no key of the buffer has to be kept.
 
+mod callable;
 mod fill;
 
 use gridlease_sdk::rpc::{Client, SendError};
@@ -14,10 +15,13 @@ use solana_loader_v3_interface::state::UpgradeableLoaderState as State;
 use solana_pubkey::Pubkey;
 use solana_system_interface::instruction as system;
 
+pub use callable::check_callable;
 pub use fill::{Pieces, fill};
 
 use crate::error::MigrateError;
 
+/// Fee of a transaction with one signature, in lamports.
+pub const FEE: u64 = 5_000;
 /// The loader.
 const LOADER: Pubkey = solana_sdk_ids::bpf_loader_upgradeable::ID;
 /// The loader's tag of a buffer (u32, little endian), and a byte that says whether an authority follows.
@@ -26,6 +30,10 @@ const BUFFER: [u8; 5] = [1, 0, 0, 0, 1];
 const PROGRAM: [u8; 4] = [2, 0, 0, 0];
 /// Its tag of a program's data; slot (u64) and authority (a byte, 32 bytes) follow.
 const PROGRAM_DATA: [u8; 4] = [3, 0, 0, 0];
+/// The least by which the loader extends a program, unless that is all that an account may have.
+const LEAST_EXTENSION: usize = 10_240;
+/// Bytes of a program that an account may have.
+const MAX_PROGRAM: usize = 10 * 1024 * 1024 - State::size_of_programdata_metadata();
 /// Characters of a seed that the System program takes at most.
 const SEED_CHARACTERS: usize = 32;
 
@@ -54,6 +62,8 @@ pub struct Deployed {
     pub slot: u64,
     /// Its bytes, without the zeros behind them that make room for an upgrade.
     pub bytes: Vec<u8>,
+    /// How many bytes fit.
+    pub room: usize,
 }
 
 impl Deployed {
@@ -105,7 +115,7 @@ fn deployed(data: &[u8]) -> Option<Deployed> {
     let bytes = data.get(State::size_of_programdata_metadata()..)?;
     // Nobody signs for the zero key: it is the System program's address.
     let authority = (*flag == 1).then_some(Pubkey::new_from_array(*key)).filter(|key| *key != Pubkey::default());
-    Some(Deployed { authority, slot: u64::from_le_bytes(*slot), bytes: trimmed(bytes).to_vec() })
+    Some(Deployed { authority, slot: u64::from_le_bytes(*slot), bytes: trimmed(bytes).to_vec(), room: bytes.len() })
 }
 
 /// A buffer for the bytes of one program, at the address that follows from them.
@@ -211,6 +221,30 @@ pub fn deploy(
     Ok(both.map_err(invalid)?.into_iter().skip(usize::from(create.is_none())).collect())
 }
 
+/// By how many bytes a program's account that holds `room` is extended for `bytes`: never by less than the loader takes.
+pub fn growth(bytes: usize, room: usize) -> usize {
+    match bytes.saturating_sub(room) {
+        0 => 0,
+        missing => missing.max(LEAST_EXTENSION).min(MAX_PROGRAM.saturating_sub(room)).max(missing),
+    }
+}
+
+/// The instructions that put `so` from its buffer in the place of the program's bytes. Of those `room` fit so far.
+///
+/// # Errors
+/// [`SendError::Invalid`] where there are more bytes than an account holds.
+pub fn upgrade(
+    program: &Pubkey,
+    buffer: &Buffer,
+    signer: &Pubkey,
+    so: &[u8],
+    room: usize,
+) -> Result<Vec<Instruction>, SendError> {
+    let more = u32::try_from(growth(so.len(), room)).map_err(invalid)?;
+    let extend = (more > 0).then(|| loader::extend_program(program, Some(signer), more));
+    Ok(extend.into_iter().chain([loader::upgrade(program, &buffer.address, signer, signer)]).collect())
+}
+
 fn invalid(error: impl std::fmt::Display) -> SendError {
     SendError::Invalid { reason: error.to_string() }
 }
@@ -236,6 +270,13 @@ mod tests {
         assert_eq!(written(None).authority, None);
         assert_eq!(written(Some(Pubkey::default())).authority, None, "nobody signs for the zero key");
         assert!(deployed(&[3, 0, 0, 0, 1]).is_none());
+    }
+
+    #[test]
+    fn a_program_is_extended_by_no_less_than_the_loader_takes_and_to_no_more_than_an_account_holds() {
+        assert_eq!((growth(100, 100), growth(99, 100)), (0, 0));
+        assert_eq!((growth(101, 100), growth(20_000, 100)), (10_240, 19_900));
+        assert_eq!(growth(MAX_PROGRAM, MAX_PROGRAM - 5), 5);
     }
 
     #[test]

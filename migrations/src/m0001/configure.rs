@@ -10,11 +10,8 @@ use spl_token_interface::state::{Account as TokenAccount, Mint};
 
 use crate::context::{Context, Genesis};
 use crate::error::MigrateError;
-use crate::loader::{self, Standing};
+use crate::loader::{self, FEE, Standing};
 use crate::migration::{Doing, Look, Observer, Step};
-
-/// Fee of the transaction, in lamports.
-const FEE: u64 = 5_000;
 
 /// Writes both configurations, in one transaction. What is there is left as it is.
 #[derive(Debug)]

@@ -6,25 +6,15 @@
 mod configure;
 mod deploy;
 
-use gridlease_sdk::address;
-use solana_pubkey::Pubkey;
-
+use crate::buffer::{OpenBuffer, WriteBytes};
 use crate::migration::{Migration, Step};
+use crate::target::Target;
 use configure::Configure;
-use deploy::{Deploy, OpenBuffer, WriteBytes};
+use deploy::Deploy;
 
 /// Deploys both programs and configures the market.
 #[derive(Debug)]
 pub struct FoundMarket;
-
-/// A program of the market's.
-#[derive(Clone, Copy, Debug)]
-struct Target {
-    name: &'static str,
-    id: Pubkey,
-    /// Its configuration. Where that is written, the program has begun to live.
-    config: Pubkey,
-}
 
 impl Migration for FoundMarket {
     fn number(&self) -> u32 {
@@ -36,12 +26,8 @@ impl Migration for FoundMarket {
     }
 
     fn steps(&self) -> Vec<Box<dyn Step>> {
-        let targets = [
-            Target { name: "staking", id: address::STAKING, config: address::staking_config() },
-            Target { name: "market", id: address::MARKET, config: address::market_config() },
-        ];
         let mut steps: Vec<Box<dyn Step>> = Vec::new();
-        for target in targets {
+        for target in Target::founded() {
             steps.push(Box::new(OpenBuffer(target)));
             steps.push(Box::new(WriteBytes(target)));
             steps.push(Box::new(Deploy(target)));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridlease_core::UnixTs;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::Lease;
@@ -350,14 +351,15 @@ impl LeaseTask {
         let submitted = match self.chain.insurance().await {
             Ok(insurance) => {
                 let node_key = self.chain.node_key();
-                let in_time = self.clock.now() <= seen.chain.want_deadline;
-                let end = match record.blame {
-                    Blame::Buyer if in_time => instruction::want(&node_key, &keys, &insurance),
-                    Blame::Engine { exit_code } => {
+                let now = self.clock.now();
+                let declines = account.rules().is_ok_and(|rules| rules.can_be_declined(UnixTs(now.unsigned_abs())));
+                let end = match word(record.blame, now <= seen.chain.want_deadline, declines) {
+                    Word::Want => instruction::want(&node_key, &keys, &insurance),
+                    Word::BuyerError(exit_code) => {
                         instruction::report_buyer_error(&node_key, &keys, &insurance, exit_code)
                     }
-                    // Said too late, it is the provider's fault, whoever is to blame.
-                    Blame::Buyer | Blame::Provider => instruction::fail_start(&node_key, &keys, &insurance),
+                    Word::Decline => instruction::decline(&node_key, &keys, &insurance),
+                    Word::FailStart => instruction::fail_start(&node_key, &keys, &insurance),
                 };
                 self.chain.submit(&[end]).await
             }
@@ -428,6 +430,29 @@ impl LeaseTask {
     }
 }
 
+/// How the chain is told of a start that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// The node was not given what it needs: no fault.
+    Want,
+    /// The engine refuses what the buyer asks for: no fault, but for who says so alone.
+    BuyerError(i32),
+    /// The node gives it back at once: no fault, and at most a minute's price.
+    Decline,
+    /// The provider's fault.
+    FailStart,
+}
+
+/// The word that costs an honest provider the least. Said too late, it is the provider's fault, whoever is to blame.
+fn word(blame: Blame, wants: bool, declines: bool) -> Word {
+    match blame {
+        Blame::Buyer if wants => Word::Want,
+        Blame::Engine { exit_code } => Word::BuyerError(exit_code),
+        Blame::Buyer | Blame::Provider if declines => Word::Decline,
+        Blame::Buyer | Blame::Provider => Word::FailStart,
+    }
+}
+
 fn to_i64(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
@@ -442,5 +467,19 @@ fn state_of(account: &Lease) -> ChainState {
         Some(LeaseState::Ended | LeaseState::Finished) => ChainState::Ended,
         Some(LeaseState::Failed) => ChainState::Failed,
         None => ChainState::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r05_a_start_that_comes_to_nothing_at_once_is_declined_and_no_fault_of_the_provider_s() {
+        assert_eq!(word(Blame::Provider, true, true), Word::Decline);
+        assert_eq!(word(Blame::Provider, true, false), Word::FailStart);
+        assert_eq!(word(Blame::Buyer, true, true), Word::Want);
+        assert_eq!(word(Blame::Buyer, false, false), Word::FailStart);
+        assert_eq!(word(Blame::Engine { exit_code: 127 }, true, true), Word::BuyerError(127));
     }
 }

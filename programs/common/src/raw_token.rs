@@ -5,6 +5,12 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token;
+use gridlease_core::payout::Recorded;
+
+use crate::derive;
+
+/// The program of associated token accounts.
+const ASSOCIATED_TOKEN: Pubkey = pubkey!("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 
 /// Bytes of a token account.
 const LEN: usize = 165;
@@ -48,6 +54,23 @@ impl TokenAccount {
         let amount = data[AMOUNT_AT..].first_chunk().ok_or(ProgramError::InvalidAccountData)?;
         Ok(Self { mint: Pubkey::new_from_array(*mint), amount: u64::from_le_bytes(*amount), frozen })
     }
+}
+
+/// What became of a token account to which tokens of `mint` were to go. One that is no token account of that mint any more
+/// counts as closed. (Whether it is a revenue vault its address says, not what is there.)
+pub fn recorded(account: &AccountInfo, mint: &Pubkey) -> Recorded {
+    let Ok(data) = account.try_borrow_data() else { return Recorded::Closed };
+    let read = data.as_ref().try_into().ok().and_then(|data| TokenAccount::read(data).ok());
+    match read.filter(|read| *account.owner == token::ID && read.mint == *mint) {
+        None => Recorded::Closed,
+        Some(read) if read.frozen => Recorded::Frozen,
+        Some(_) => Recorded::Takes,
+    }
+}
+
+/// The associated token account of `owner` for `mint`.
+pub fn associated(owner: &Pubkey, mint: &Pubkey) -> Pubkey {
+    derive::find(&ASSOCIATED_TOKEN, &[owner.as_ref(), token::ID.as_ref(), mint.as_ref()]).0
 }
 
 impl AccountDeserialize for TokenAccount {

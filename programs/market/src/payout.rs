@@ -20,11 +20,3 @@ pub fn is_frozen(account: &AccountInfo) -> bool {
     *account.owner == anchor_spl::token::ID
         && TokenAccount::try_deserialize(&mut &data[..]).is_ok_and(|token| token.is_frozen())
 }
-
-/// Whether any account can be paid: classic SPL Token, initialised, of the market's mint, and not frozen. For
-/// `gridlease_core::payout::destination`.
-pub fn takes_money(account: &AccountInfo, mint: &Pubkey) -> bool {
-    let Ok(data) = account.try_borrow_data() else { return false };
-    *account.owner == anchor_spl::token::ID
-        && TokenAccount::try_deserialize(&mut &data[..]).is_ok_and(|token| token.mint == *mint && !token.is_frozen())
-}

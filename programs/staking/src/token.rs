@@ -3,18 +3,15 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{self, CloseAccount, Token};
 use gridlease_core::Atoms;
+use gridlease_core::payout::{Recorded, Way, way};
 use program_common::{require, require_keys_eq};
 
-use crate::derive;
 use crate::error::StakingError;
 use crate::state::Bond;
 use program_common::lamports::{close as close_account, shift};
-use program_common::raw_token::TokenAccount;
+use program_common::raw_token::{self, TokenAccount, associated};
 use program_common::token::transfer;
 use staking_interface::seed::BOND_SEED;
-
-/// The program whose addresses are the associated token accounts.
-const ASSOCIATED_TOKEN: Pubkey = pubkey!("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 
 /// Moves `amount` atoms from a token account of `authority`, who signed the transaction, to the vault, and sees that
 /// they arrived.
@@ -111,9 +108,28 @@ pub fn check_destination(bond: &Bond, owner: &AccountInfo, recorded: &Pubkey, de
     Ok(())
 }
 
-/// The associated token account of `owner` for `mint`.
-pub fn associated(owner: &Pubkey, mint: &Pubkey) -> Pubkey {
-    derive::find_of(&ASSOCIATED_TOKEN, [owner.as_ref(), token::ID.as_ref(), mint.as_ref()]).0
+/// As [`check_destination`], for what is due already: where the account that is recorded for it is closed, which the first of
+/// `rest` shows, anybody has it paid to the owner's associated account of `mint` ([`gridlease_core::payout::way`]).
+///
+/// # Errors
+/// [`StakingError::WrongDestination`].
+pub fn check_due(
+    bond: &Bond,
+    owner: &AccountInfo,
+    recorded: &Pubkey,
+    destination: &Pubkey,
+    mint: &Pubkey,
+    rest: &[AccountInfo],
+) -> Result<()> {
+    if let Some(shown) = rest.first().filter(|shown| shown.key == recorded && !owner.is_signer) {
+        let vault = *recorded == bond.revenue;
+        let state = if vault { Recorded::RevenueVault } else { raw_token::recorded(shown, mint) };
+        if way(state) == Way::Associated {
+            require_keys_eq!(*destination, associated(owner.key, mint), StakingError::WrongDestination);
+            return Ok(());
+        }
+    }
+    check_destination(bond, owner, recorded, destination)
 }
 
 /// Closes a reservation: the lamports that the bond lent it go back there, all others to `rent_to`. No data is left, and the

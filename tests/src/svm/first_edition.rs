@@ -68,17 +68,26 @@ impl Named {
     }
 }
 
-impl World {
-    /// The market of `tests/fixtures/v1`, under the programs as they are, at the second at which it was written.
+/// The market of `tests/fixtures/v1`.
+pub struct FirstEdition {
+    /// Its accounts.
+    pub accounts: Vec<(Pubkey, Account)>,
+    /// Who and what has a name.
+    pub named: Named,
+    /// When it was written.
+    pub taken: Now,
+}
+
+impl FirstEdition {
+    /// As it was written.
     ///
     /// # Panics
     /// Where the file is not as it was written.
     #[must_use]
-    pub fn of_the_first_edition() -> (Self, Named) {
+    pub fn read() -> Self {
         let written: Written = serde_json::from_str(include_str!("../../fixtures/v1/market.json")).unwrap();
-        let mut w = Self::bare();
-        w.stop_auditing(); // of what came before nothing is known
-        let mut named = Named::default();
+        let taken = Now { slot: written.taken.slot, ts: UnixTs(written.taken.unix_timestamp) };
+        let (mut named, mut accounts) = (Named::default(), Vec::new());
         for entry in written.accounts {
             let key: Pubkey = entry.key.parse().unwrap();
             if let Some(name) = entry.name {
@@ -89,10 +98,25 @@ impl World {
             }
             let data = STANDARD.decode(entry.data).unwrap();
             let owner = entry.owner.parse().unwrap();
-            w.put(key, Account { lamports: entry.lamports, data, owner, executable: false, rent_epoch: u64::MAX });
+            let account = Account { lamports: entry.lamports, data, owner, executable: false, rent_epoch: u64::MAX };
+            accounts.push((key, account));
+        }
+        Self { accounts, named, taken }
+    }
+}
+
+impl World {
+    /// The market of `tests/fixtures/v1`, under the programs as they are, at the second at which it was written.
+    #[must_use]
+    pub fn of_the_first_edition() -> (Self, Named) {
+        let FirstEdition { accounts, named, taken } = FirstEdition::read();
+        let mut w = Self::bare();
+        w.stop_auditing(); // of what came before nothing is known
+        for (key, account) in accounts {
+            w.put(key, account);
         }
         (w.treasury, w.insurance) = (named.at("treasury"), named.at("insurance"));
-        w.set_clock(Now { slot: written.taken.slot, ts: UnixTs(written.taken.unix_timestamp) });
+        w.set_clock(taken);
         (w, named)
     }
 

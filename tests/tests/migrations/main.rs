@@ -4,4 +4,5 @@
 
 mod killed;
 mod refused;
+mod second_layout;
 mod world;

@@ -34,7 +34,7 @@ async fn a_market_without_mint_a_number_too_high_and_a_poor_signer_are_refused()
     let mut context = world.context();
     context.genesis = None;
     said(plan(&context, None).await.unwrap().refusal, &["configure", "--usdc-mint"]);
-    said(plan(&world.context(), Some(9)).await.err(), &["no migration 9", "last one is 1"]);
+    said(plan(&world.context(), Some(9)).await.err(), &["no migration 9", "last one is 2"]);
 
     let poor = Keypair::new();
     world.net.airdrop(&poor.pubkey(), SOL).await.unwrap();

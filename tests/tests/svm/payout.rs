@@ -148,6 +148,43 @@ fn a_lease_whose_payout_account_can_take_no_money_is_paid_to_the_provider_s_pres
     }
 }
 
+/// R20: the buyer's purse stayed open, and its rent locked, until the provider named another account.
+#[test]
+fn r20_a_payout_account_that_is_closed_keeps_no_purse_open_and_its_money_goes_where_the_cold_key_reaches_it() {
+    let mut w = World::new();
+    let (buyer, owner) = (w.buyer(20 * USDC), w.provider(|_| {}));
+    let (cold, payout) = (owner.authority.pubkey(), w.foreign_account());
+    w.ok(&[provider::propose_payout(&cold, &payout)], &[&owner.authority]);
+    w.pass(PAYOUT_DELAY.0);
+    w.ok(&[provider::apply_payout(&owner.record, &owner.bond, &payout)], &[]);
+    let terms = Supply::default().terms(w.now().ts.0);
+    w.refresh(&owner, terms);
+    let keys = w.running(&buyer, &owner, 1_000_000, |_| {});
+    w.pass(3_600);
+    w.stop(&buyer, &keys);
+    w.close_job(&buyer, &keys.job);
+    w.stop_auditing(); // an account that is gone
+    let to = w.associated(&cold);
+    let past = lease::redirect_payout_to(&keys, &payout, &to);
+    w.changes_nothing(past.clone());
+    w.freeze(&payout, true);
+    w.changes_nothing(past.clone());
+    w.edit(&payout, |data| data[108] = 0);
+    let thief = w.foreign_account();
+    assert_eq!(w.refuse(swapped(&past, &to, thief), &[]), "market WrongTokenAccount");
+    let had = w.tokens(&to);
+    assert_eq!(w.ok(&[past], &[]).told(), ["PayoutRedirected"]);
+    let keys = w.keys(&keys.lease);
+    w.settle(&keys);
+    w.close_lease(&keys);
+    assert_eq!(w.tokens(&to) - had, 980_000);
+    w.sweep(&buyer);
+    w.withdraw(&buyer, 19 * USDC);
+    w.pass(1);
+    let close = gridlease_sdk::instruction::purse::close(&buyer.key.pubkey(), &buyer.wallet);
+    w.ok(&[close], &[&buyer.key]);
+}
+
 #[test]
 fn a_record_without_offers_and_leases_is_closed_and_gives_its_rent_back() {
     let mut w = World::new();

@@ -1,6 +1,6 @@
 //! Pools: delegating, what it earns, and who cannot be in whose way.
 
-use gridlease_core::limits::{COMMISSION_NOTICE, UNBONDING_TIME};
+use gridlease_core::limits::{ACTIVATION_DELAY, COMMISSION_NOTICE, UNBONDING_TIME};
 use gridlease_sdk::account::{Bond, Delegation};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, provider, stake};
@@ -223,6 +223,45 @@ fn nobody_s_frozen_account_is_in_anybody_else_s_way() {
     w.freeze(&revenue, false);
     w.freeze(&address::bond_vault(&owner.bond), true);
     w.ok(&[claim(&second, &second.wallet)], &[]);
+}
+
+/// R9: a delegator that closed its token account kept a place of the pool, and the bond, open for ever.
+#[test]
+fn r09_a_delegator_whose_account_is_closed_is_paid_by_anybody_to_its_associated_one_and_its_place_is_free() {
+    let mut w = World::new();
+    let owner = w.pool(20 * USDC, 1_000);
+    let ((key, from), recorded) = (w.wallet(20 * USDC), w.foreign_account());
+    let me = key.pubkey();
+    w.ok(&[stake::open_delegation(&me, &owner.bond, &from, &recorded, 20 * USDC)], &[&key]);
+    let delegation = address::delegation(&owner.bond, &me);
+    let gone = gridlease_tests::svm::pools::Delegator { bond: owner.bond, delegation, wallet: recorded, key };
+    w.pass(ACTIVATION_DELAY.0);
+    w.activate(&owner.bond, Some(&me));
+    w.activate(&owner.bond, None);
+    w.mint_to(&address::bond_revenue(&owner.bond), 60 * USDC);
+    let number = w.undelegate(&gone, u64::MAX);
+    w.pass(UNBONDING_TIME.0);
+    let (to, thief) = (w.associated(&me), w.foreign_account());
+    for due in [w.withdrawal_of_delegation(&gone, number), stake::claim_revenue(&owner.bond, &me, &recorded)] {
+        let elsewhere = |to| swapped(&due, &recorded, to);
+        let past = |to| stake::past_closed(elsewhere(to), &recorded);
+        assert_eq!(w.refuse(past(to), &[]), "staking WrongDestination", "the recorded one takes money");
+        w.freeze(&recorded, true);
+        assert_eq!(w.refuse(past(to), &[]), "staking WrongDestination", "a frozen one waits");
+        w.freeze(&recorded, false);
+        w.stop_auditing(); // an account that is gone
+        w.edit(&recorded, |data| data[108] = 0);
+        assert_eq!(w.refuse(elsewhere(to), &[]), "staking WrongDestination", "nothing shows that it is closed");
+        assert_eq!(w.refuse(past(thief), &[]), "staking WrongDestination");
+        let shown = stake::past_closed(elsewhere(to), &thief);
+        assert_eq!(w.refuse(shown, &[]), "staking WrongDestination", "another account is closed or not");
+        let had = w.tokens(&to);
+        w.ok(&[past(to)], &[]);
+        assert!(w.tokens(&to) - had >= 20 * USDC);
+        w.edit(&recorded, |data| data[108] = 1);
+    }
+    w.ok(&[stake::close_delegation(&owner.bond, &me)], &[]);
+    assert_eq!(w.read::<Bond>(&owner.bond).delegations, 0);
 }
 
 #[test]

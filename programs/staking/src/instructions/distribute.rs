@@ -52,7 +52,8 @@ impl Distribute<'_> {
 
 /// Pays a delegator all that it earned and has not claimed.
 ///
-/// - Anybody shall do so, to the recorded account; or to another, if the delegator signs.
+/// - Anybody shall do so, to the recorded account; where that is closed, which the account behind all others shows, to the
+///   delegator's associated one; or to another, if the delegator signs.
 /// - What arrived in the revenue vault shall be divided before. Something shall be owed.
 #[event_cpi]
 #[derive(Accounts)]
@@ -79,7 +80,7 @@ pub struct ClaimRevenue<'info> {
 }
 
 impl ClaimRevenue<'_> {
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, rest: &[AccountInfo]) -> Result<()> {
         let bond = self.bond.load()?;
         bond.header.check()?;
         let delegation = self.delegation.load()?;
@@ -87,12 +88,13 @@ impl ClaimRevenue<'_> {
         require_keys_eq!(self.delegator.key(), delegation.delegator, StakingError::WrongDelegator);
         require_keys_eq!(delegation.bond, self.bond.key(), StakingError::WrongDelegation);
         require_keys_eq!(self.revenue.key(), bond.revenue, StakingError::WrongRevenue);
-        token::check_destination(&bond, &self.delegator, &delegation.destination, &self.destination.key())
+        let (recorded, to, mint) = (&delegation.destination, &self.destination.key(), &self.revenue.mint);
+        token::check_due(&bond, &self.delegator, recorded, to, mint, rest)
         // token_program: checked by its type.
     }
 
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
-        ctx.accounts.validate()?;
+        ctx.accounts.validate(ctx.remaining_accounts)?;
         let accounts = &mut *ctx.accounts;
         let (distributed, claimed, signer) = {
             let mut bond = accounts.bond.load_mut()?;

@@ -12,7 +12,7 @@ use crate::error::{OrRule, StakingError, check};
 use crate::event::{ClaimPaid, Totals};
 use crate::state::{Bond, RELEASED, Reservation};
 use crate::token::{self, BondSigner};
-use program_common::raw_token::TokenAccount;
+use program_common::raw_token::{self, TokenAccount};
 
 /// Pays what a buyer, or who proved a fault, claimed out of a lease's reservation.
 ///
@@ -57,7 +57,7 @@ impl PayClaim<'_> {
         reservation.header.check()?;
         require_keys_eq!(reservation.bond, self.bond.key(), StakingError::WrongBond);
         require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
-        let associated = token::associated(self.claimant.key, &self.vault.mint);
+        let associated = raw_token::associated(self.claimant.key, &self.vault.mint);
         token::check_destination(&bond, &self.claimant, &associated, self.destination.key)?;
         require_keys_eq!(self.rent_to.key(), reservation.rent_to, StakingError::WrongRentTo);
         // token_program: checked by its type.

@@ -56,7 +56,12 @@ impl<'info> WithdrawStake<'info> {
         let withdrawn = {
             let mut bond = accounts.bond.load_mut()?;
             let mut unbonding = accounts.unbonding.load_mut()?;
-            let way = Way { owner: &accounts.owner, bond: accounts.bond.key(), vault: accounts.vault.key() };
+            let way = Way {
+                owner: &accounts.owner,
+                bond: accounts.bond.key(),
+                vault: &accounts.vault,
+                rest: ctx.remaining_accounts,
+            };
             way.check(&bond, &unbonding, OPERATOR, &accounts.destination.key(), &accounts.rent_to.key())?;
             let mut stake = bond.stake();
             check_matured(&stake.exit, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?).or_rule()?;
@@ -121,7 +126,12 @@ impl<'info> WithdrawDelegation<'info> {
             let mut bond = accounts.bond.load_mut()?;
             let mut delegation = accounts.delegation.load_mut()?;
             let mut unbonding = accounts.unbonding.load_mut()?;
-            let way = Way { owner: &accounts.owner, bond: accounts.bond.key(), vault: accounts.vault.key() };
+            let way = Way {
+                owner: &accounts.owner,
+                bond: accounts.bond.key(),
+                vault: &accounts.vault,
+                rest: ctx.remaining_accounts,
+            };
             way.check(&bond, &unbonding, DELEGATOR, &accounts.destination.key(), &accounts.rent_to.key())?;
             delegation.header.check()?;
             require_keys_eq!(delegation.bond, unbonding.bond, StakingError::WrongDelegation);
@@ -149,21 +159,23 @@ impl<'info> WithdrawDelegation<'info> {
 }
 
 /// The accounts that both ways out have in common.
-struct Way<'a, 'info> {
+struct Way<'a, 'info, 'rest> {
     owner: &'a UncheckedAccount<'info>,
     bond: Pubkey,
-    vault: Pubkey,
+    vault: &'a Account<'info, TokenAccount>,
+    /// Shows the recorded account where that is closed.
+    rest: &'a [AccountInfo<'rest>],
 }
 
-impl Way<'_, '_> {
+impl Way<'_, '_, '_> {
     fn check(&self, bond: &Bond, request: &Unbonding, kind: u8, to: &Pubkey, rent_to: &Pubkey) -> Result<()> {
         bond.header.check()?;
         request.header.check()?;
         require_keys_eq!(request.bond, self.bond, StakingError::WrongUnbonding);
         require_keys_eq!(self.owner.key(), request.owner, StakingError::WrongUnbonding);
         require!(request.kind == kind, StakingError::WrongUnbonding);
-        require_keys_eq!(self.vault, bond.vault, StakingError::WrongVault);
-        token::check_destination(bond, self.owner, &request.destination, to)?;
+        require_keys_eq!(self.vault.key(), bond.vault, StakingError::WrongVault);
+        token::check_due(bond, self.owner, &request.destination, to, &self.vault.mint, self.rest)?;
         require_keys_eq!(*rent_to, request.rent_to, StakingError::WrongRentTo);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use gridlease_core::job::{JobState, minute};
 use gridlease_core::lease::{Challenge, LeaseState, Undone};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
+use gridlease_core::payout::Recorded;
 use gridlease_core::slash::{Fault, SlashSplit};
 use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::terms::hash_of;
@@ -306,12 +307,14 @@ impl Model {
         let named = to.map_or(present, |to| self.payees[to % self.payees.len()]);
         require(named == present, "market WrongTokenAccount")?;
         let recorded = self.let_alone(job, lease)?.1.keys.payout;
-        let to = payout::destination(recorded, !self.frozen.contains(&recorded), present);
+        let state = if self.frozen.contains(&recorded) { Recorded::Frozen } else { Recorded::Takes };
+        let takes = !self.frozen.contains(&present);
+        // No account is closed here, so that nothing goes to an associated one: svm/payout.rs.
+        let to = payout::destination(recorded, state, present, takes, || present);
         if to == recorded {
             self.noted.push("a payout account was left as it was");
             return Ok(());
         }
-        require(!self.frozen.contains(&to), "market FrozenTokenAccount")?;
         self.let_alone(job, lease)?.1.keys.payout = to;
         self.noted.push("a lease is paid elsewhere");
         Ok(())
