@@ -4,7 +4,7 @@ use gridlease_core::UnixTs;
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::{Job, Lease, Offer, Provider};
-use gridlease_sdk::instruction::job::{self as build_job, AWARD_BIDDERS, Bidder};
+use gridlease_sdk::instruction::job::{self as build_job, AWARD_BIDDERS, BidderKeys};
 use gridlease_sdk::instruction::lease::{self as build_lease, LeaseKeys};
 use serde::Serialize;
 use solana_keypair::Keypair;
@@ -172,7 +172,7 @@ pub async fn top_up(chain: &Chain, owner: &Keypair, address: &Pubkey, amount: Us
 pub async fn enter(chain: &Chain, payer: &Keypair, address: &Pubkey, offer: &Pubkey) -> Result<StepDone, CliError> {
     let found: Offer = chain.get(offer, "`gridlease offer list` shows the live ones").await?;
     let provider: Provider = chain.get(&found.provider, "its offer is damaged").await?;
-    let bidder = Bidder { provider: found.provider, offer: found.number, bond: provider.bond };
+    let bidder = BidderKeys { provider: found.provider, offer: found.number, bond: provider.bond };
     let sent = chain.send("entering the offer", &[build_job::enter_offer(address, &bidder)], payer).await?;
     Ok(done("entered the offer, or it leads already", address, vec![sent]))
 }
@@ -204,7 +204,7 @@ pub async fn award(chain: &Chain, payer: &Keypair, address: &Pubkey) -> Result<S
         let mut bidders = Vec::new();
         for bid in before.bids().iter().take(AWARD_BIDDERS) {
             let provider: Provider = chain.get(&bid.provider, "its bid is damaged").await?;
-            bidders.push(Bidder { provider: bid.provider, offer: bid.offer, bond: provider.bond });
+            bidders.push(BidderKeys { provider: bid.provider, offer: bid.offer, bond: provider.bond });
         }
         let instruction = build_job::award(address, &before.purse, before.leases, &bidders);
         transactions.push(chain.send("awarding the job", &[instruction], payer).await?);

@@ -10,11 +10,11 @@
 #![forbid(unsafe_code)]
 
 pub mod array;
-pub mod bidder;
 pub mod bond;
 pub mod book;
 pub mod deadline;
 pub mod delegation;
+pub mod eligibility;
 pub mod end_reason;
 pub mod error;
 pub mod exclusion;
@@ -23,10 +23,10 @@ pub mod gpu;
 pub mod gpu_claim;
 pub mod invariant;
 pub mod job;
+pub mod job_number;
 pub mod lease;
 pub mod limits;
 pub mod machine;
-pub mod number;
 pub mod payout;
 pub mod period_cap;
 pub mod price_index;

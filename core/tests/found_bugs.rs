@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use gridlease_core::array::{Array, Ended, Shape, Task};
-use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::bond::Bond;
+use gridlease_core::eligibility::{Bidder, Wanted};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::{EndReason, Job, Mode, Terms};
 use gridlease_core::lease::{Lease, LeaseState, Ran};

@@ -13,7 +13,7 @@ use gridlease_core::limits::{
 use gridlease_core::payout::{Recorded, Way, way};
 use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::timelock::{Act, may};
-use gridlease_core::{Atoms, Bps, RuleError, Seconds, UnixTs, number, payout};
+use gridlease_core::{Atoms, Bps, RuleError, Seconds, UnixTs, job_number, payout};
 use proptest::prelude::*;
 
 /// A life of purses of one owner: what happens, and in how many slots the next thing does.
@@ -123,20 +123,20 @@ proptest! {
     /// Over any number of lives of a purse, in any slots, no number is used twice.
     #[test]
     fn no_number_is_ever_used_twice(from in 0u64..1_000, story in life()) {
-        let (mut slot, mut last) = (from, number::first(from).unwrap());
+        let (mut slot, mut last) = (from, job_number::first(from).unwrap());
         let mut used = std::collections::BTreeSet::new();
         for (wait, step) in story {
             slot += wait;
             match step {
                 Life::Post(distance) => {
-                    let most = number::first(slot + 1).unwrap() - 1;
+                    let most = job_number::first(slot + 1).unwrap() - 1;
                     let next = last.saturating_add(distance).min(most.max(last + 1));
-                    if number::check(next, slot).is_ok() {
+                    if job_number::check(next, slot).is_ok() {
                         prop_assert!(used.insert(next), "{} was used before", next);
                         last = next;
                     }
                 }
-                Life::Revive if number::check_close(last, slot).is_ok() => last = number::first(slot).unwrap(),
+                Life::Revive if job_number::check_close(last, slot).is_ok() => last = job_number::first(slot).unwrap(),
                 Life::Revive => {}
             }
         }
@@ -211,14 +211,14 @@ fn a_spender_s_period_rolls_to_the_second() {
 
 #[test]
 fn the_numbers_of_a_slot_end_where_those_of_the_next_begin() {
-    let (first, next) = (number::first(7).unwrap(), number::first(8).unwrap());
-    assert_eq!(number::check(next - 1, 7), Ok(()));
-    assert_eq!(number::check(next, 7), Err(RuleError::NumberOutOfBounds));
-    assert_eq!(number::check_close(first, 7), Ok(()), "nothing was posted since it was opened");
-    assert_eq!(number::check_close(first + 1, 7), Err(RuleError::TooEarly));
-    assert_eq!(number::check_close(next - 1, 8), Ok(()));
-    assert_eq!(number::first(u64::MAX), Err(RuleError::Overflow));
-    assert_eq!(number::check_close(0, u64::MAX), Err(RuleError::Overflow));
+    let (first, next) = (job_number::first(7).unwrap(), job_number::first(8).unwrap());
+    assert_eq!(job_number::check(next - 1, 7), Ok(()));
+    assert_eq!(job_number::check(next, 7), Err(RuleError::NumberOutOfBounds));
+    assert_eq!(job_number::check_close(first, 7), Ok(()), "nothing was posted since it was opened");
+    assert_eq!(job_number::check_close(first + 1, 7), Err(RuleError::TooEarly));
+    assert_eq!(job_number::check_close(next - 1, 8), Ok(()));
+    assert_eq!(job_number::first(u64::MAX), Err(RuleError::Overflow));
+    assert_eq!(job_number::check_close(0, u64::MAX), Err(RuleError::Overflow));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use gridlease_localnet::{Localnet, LocalnetConfig};
 use gridlease_migrations::{Context as Work, Genesis, Journal, find_program};
-use gridlease_node::layout::StateDir;
+use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_node::wipe::detach_all;
 use gridlease_sdk::address;

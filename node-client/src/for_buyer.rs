@@ -6,9 +6,9 @@
 use crate::disk::{DiskError, ImageError};
 use crate::driver::DriverError;
 use crate::inputs::InputError;
-use crate::layout::StateDirError;
 use crate::logs::LogError;
 use crate::outputs::OutputsError;
+use crate::state_dir::StateDirError;
 use crate::store::StoreError;
 use crate::worker::WorkError;
 

@@ -18,8 +18,7 @@
 
 pub mod agent;
 pub mod api;
-pub mod bidder;
-pub mod board;
+pub mod bid_choice;
 pub mod clock;
 pub mod dangling;
 pub mod descriptors;
@@ -28,12 +27,13 @@ pub mod driver;
 pub mod for_buyer;
 pub mod gpu;
 pub mod inputs;
-pub mod layout;
+pub mod lease_board;
 pub mod logs;
 pub mod outputs;
 pub mod reconcile;
 pub mod runnable;
 pub mod sold;
+pub mod state_dir;
 pub mod store;
 pub mod tls;
 pub mod wipe;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gridlease_sdk::artifact::{ArtifactError, Limits, OnFailure, OutputListing, walk_with};
 
-use crate::layout::{LeaseDir, StateDirError, at, open_up, write_atomically};
+use crate::state_dir::{LeaseDir, StateDirError, at, open_up, write_atomically};
 
 /// Why outputs could not be collected or read back.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ fn damaged(lease: &LeaseDir, reason: &dyn std::fmt::Display) -> OutputsError {
 mod tests {
     use super::*;
     use crate::driver::RunAs;
-    use crate::layout::StateDir;
+    use crate::state_dir::StateDir;
     use solana_pubkey::Pubkey;
 
     fn lease(dir: &tempfile::TempDir, outputs: usize) -> LeaseDir {

@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::layout::{StateDir, StateDirError, write_atomically};
+use crate::state_dir::{StateDir, StateDirError, write_atomically};
 
 /// The name in the certificate. Nobody checks it: clients pin the whole certificate.
 const NAME: &str = "gridlease-node";

@@ -6,7 +6,7 @@ use std::path::Path;
 use solana_pubkey::Pubkey;
 
 use crate::disk::{DiskError, DiskKeeper};
-use crate::layout::{StateDir, StateDirError, at, open_up};
+use crate::state_dir::{StateDir, StateDirError, at, open_up};
 
 /// Removes what nobody will ask for any more once the container is gone: the inputs. Log, outputs and manifest
 /// stay for the buyer. Blocks on the file system. Succeeds where it is gone already.

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gridlease_node::api::LeaseDirectory as _;
-use gridlease_node::board::LeaseBoard;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::fake::{FakeDriver, Script};
 use gridlease_node::driver::{ContainerState, Driver, DriverError, RegistryPolicy};
 use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
-use gridlease_node::layout::StateDir;
+use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
 use gridlease_node::sold::Sold;
+use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;

@@ -4,7 +4,7 @@
 mod support;
 
 use futures_util::StreamExt as _;
-use gridlease_sdk::node_api::client::{LogStart, NodeClient, NodeError};
+use gridlease_sdk::node_api::client::{LogStart, NodeApi, NodeError};
 use gridlease_sdk::node_api::codes;
 use sha2::{Digest as _, Sha256};
 use solana_keypair::Keypair;
@@ -30,7 +30,7 @@ async fn a_node_with_another_certificate_is_sent_nothing() {
     let node = TestNode::start().await;
     let mut pin = node.fingerprint;
     pin[31] ^= 1;
-    let client = NodeClient::new(&node.endpoint, pin, node.state.provider, node.buyer.clone()).unwrap();
+    let client = NodeApi::new(&node.endpoint, pin, node.state.provider, node.buyer.clone()).unwrap();
     for error in [client.health().await.unwrap_err(), client.push_manifest(&id(), b"{}").await.unwrap_err()] {
         assert!(matches!(error, NodeError::WrongCertificate { .. }), "{error:?}");
     }
@@ -50,7 +50,7 @@ async fn a_node_that_shows_the_certificate_without_holding_its_key_is_sent_nothi
 #[test]
 fn an_endpoint_that_is_no_plain_https_origin_is_refused() {
     let told =
-        |endpoint: &str| NodeClient::new(endpoint, [0; 32], id(), Arc::new(Keypair::new())).unwrap_err().to_string();
+        |endpoint: &str| NodeApi::new(endpoint, [0; 32], id(), Arc::new(Keypair::new())).unwrap_err().to_string();
     for (endpoint, reason) in [
         ("http://127.0.0.1:1", "does not begin with https://"),
         ("ftp://x", "does not begin with https://"),
@@ -69,7 +69,7 @@ fn an_endpoint_that_is_no_plain_https_origin_is_refused() {
 #[tokio::test]
 async fn a_node_of_another_provider_behind_the_same_certificate_is_noticed() {
     let node = TestNode::start().await;
-    let client = NodeClient::new(&node.endpoint, node.fingerprint, id(), node.buyer.clone()).unwrap();
+    let client = NodeApi::new(&node.endpoint, node.fingerprint, id(), node.buyer.clone()).unwrap();
     assert!(matches!(client.health().await, Err(NodeError::BadAnswer { .. })));
     let error = client.status(&id()).await.unwrap_err();
     assert!(
@@ -134,7 +134,7 @@ async fn a_node_at_fault_is_asked_again_with_a_new_nonce_and_given_up_after_five
 async fn a_node_that_is_down_is_told_with_its_endpoint() {
     let node = TestNode::start().await;
     let endpoint = format!("https://127.0.0.1:{}", support::free_port());
-    let client = NodeClient::new(&endpoint, node.fingerprint, id(), node.buyer.clone())
+    let client = NodeApi::new(&endpoint, node.fingerprint, id(), node.buyer.clone())
         .unwrap()
         .with_retry(backon::ExponentialBuilder::default().with_max_times(0));
     let told = client.health().await.unwrap_err().to_string();

@@ -15,7 +15,6 @@
 pub mod arrays;
 pub mod attempt;
 pub mod books;
-pub mod care;
 pub mod first_edition;
 pub mod idle;
 pub mod ledger;
@@ -24,13 +23,14 @@ pub mod parties;
 pub mod pools;
 pub mod recording;
 pub mod steps;
+pub mod supervision;
 #[cfg(feature = "trace")]
 pub mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use gridlease_core::{Now, UnixTs, number};
+use gridlease_core::{Now, UnixTs, job_number};
 use gridlease_migrations::{Genesis, find_program};
 use gridlease_sdk::account::{Kind, decode};
 use gridlease_sdk::address::{MARKET, STAKING};
@@ -184,7 +184,7 @@ impl World {
     /// Beyond the end of time.
     pub fn next_number(&mut self) -> u64 {
         self.job_numbers += 1;
-        number::first(self.now().slot).unwrap() + self.job_numbers
+        job_number::first(self.now().slot).unwrap() + self.job_numbers
     }
 
     // --- sending -------------------------------------------------------------------------------------------------

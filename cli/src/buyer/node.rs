@@ -11,7 +11,7 @@ use gridlease_sdk::account::Lease;
 use gridlease_sdk::artifact::{ArtifactError, Limits};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::node_api::LogChain;
-use gridlease_sdk::node_api::client::{LogStart, NodeClient, NodeError};
+use gridlease_sdk::node_api::client::{LogStart, NodeApi, NodeError};
 use gridlease_sdk::node_api::{LeaseStatus, codes};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
@@ -95,7 +95,7 @@ impl Talk {
         }
     }
 
-    async fn connect(&self) -> Result<NodeClient, Gone> {
+    async fn connect(&self) -> Result<NodeApi, Gone> {
         let mut told = false;
         let mut tries = 0;
         loop {
@@ -120,7 +120,7 @@ impl Talk {
     }
 
     /// Manifest and inputs, until the node has them or no longer needs them.
-    async fn push(&self, node: &NodeClient) -> Outcome {
+    async fn push(&self, node: &NodeApi) -> Outcome {
         let Some(record) = &self.record else {
             if !*self.started.borrow() && self.end.borrow().is_none() {
                 let what = format!(
@@ -186,7 +186,7 @@ impl Talk {
     }
 
     /// The node's steps, each told once; the last is how the container ended.
-    async fn watch(&self, node: &NodeClient) -> Outcome {
+    async fn watch(&self, node: &NodeApi) -> Outcome {
         let mut last: Option<LeaseStatus> = None;
         loop {
             if let Ok(status) = node.status(&self.lease).await {
@@ -222,7 +222,7 @@ impl Talk {
     }
 
     /// The log, line by line, to its end; then its chain is held against the chain's word.
-    async fn read(&self, node: &NodeClient) -> Outcome {
+    async fn read(&self, node: &NodeApi) -> Outcome {
         if !self.logs {
             return Ok(());
         }
@@ -282,7 +282,7 @@ impl Talk {
     }
 
     /// The outputs, once the lease is over.
-    async fn fetch(&self, node: &NodeClient) -> Outcome {
+    async fn fetch(&self, node: &NodeApi) -> Outcome {
         let end = *self.end.borrow();
         let (Some(dest), Some(end)) = (&self.outputs, end) else { return Ok(()) };
         if end.result_hash == [0; 32] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gridlease_sdk::account::{Job, Lease, Provider};
 use gridlease_sdk::address;
 use gridlease_sdk::artifact::{LeftOut, Limits};
-use gridlease_sdk::node_api::client::NodeClient;
+use gridlease_sdk::node_api::client::NodeApi;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -114,10 +114,10 @@ impl Buyer {
     ///
     /// # Errors
     /// [`CliError::Missing`], [`CliError::Node`].
-    pub async fn node_of(&self, provider: &Pubkey) -> Result<NodeClient, CliError> {
+    pub async fn node_of(&self, provider: &Pubkey) -> Result<NodeApi, CliError> {
         let record: Provider = self.chain().get(provider, "its provider is gone").await?;
         let key = Arc::clone(&self.key);
-        Ok(NodeClient::new(
+        Ok(NodeApi::new(
             gridlease_sdk::account::endpoint_url(provider, &record)?,
             record.cert_fingerprint,
             *provider,

@@ -10,7 +10,7 @@ use gridlease_core::gpu::{REGIONS, region_id};
 use gridlease_node::agent::{self, NodeConfig, OfferPolicy};
 use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
-use gridlease_node::layout::StateDir;
+use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_sdk::account::Provider;
 use gridlease_sdk::address;

@@ -1,7 +1,7 @@
 //! R4: a runner-up is awarded a job whose money is nearly gone.
 
-use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::bond::Bond;
+use gridlease_core::eligibility::{Bidder, Refusal, Wanted};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::job::EndReason;
 use gridlease_core::requirement::{OfferSpec, Requirement};

@@ -2,8 +2,8 @@
 //! delegated to every pool, makes all of them kin, so that no replica finds a second provider.
 
 use gridlease_core::array::kin;
-use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::delegation::{Delegation, Stake};
+use gridlease_core::eligibility::{Bidder, Refusal, Wanted};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::limits::MIN_DELEGATION;
 use gridlease_core::requirement::{OfferSpec, Requirement};

@@ -1,7 +1,7 @@
 //! R14: the chain stands still for two hours, and its clock goes on. At the first slot after it, every deadline is past.
 
-use gridlease_core::bidder::Refusal;
 use gridlease_core::deadline::{Deadline, passed, reached, stands};
+use gridlease_core::eligibility::Refusal;
 use gridlease_core::job::{EndReason, Mode, Terms};
 use gridlease_core::lease::{Challenge, Lease, LeaseState, Ran};
 use gridlease_core::limits::{DEFAULT_WAIT, HALT_TIME, RECENT};

@@ -40,12 +40,18 @@ pub const INSTANT_OFFERS: usize = gridlease_core::limits::INSTANT_OFFERS;
 /// Posts job `number` of the purse of `owner` (whose `mode` must be instant), and takes the first of `offers` that fits, at its
 /// ask; where none does, nothing is posted. Only the first [`INSTANT_OFFERS`] are passed. Beside four offers, a URI of
 /// 49 bytes still fits into a transaction.
-pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
+pub fn post_instant(owner: &Pubkey, number: u64, job: JobArgs, offers: &[BidderKeys]) -> Instruction {
     post_instant_by(owner, owner, number, job, offers)
 }
 
 /// As [`post_instant`], signed and paid by `signer`: the owner, or the purse's spender.
-pub fn post_instant_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArgs, offers: &[Bidder]) -> Instruction {
+pub fn post_instant_by(
+    signer: &Pubkey,
+    owner: &Pubkey,
+    number: u64,
+    job: JobArgs,
+    offers: &[BidderKeys],
+) -> Instruction {
     let purse = address::purse(owner);
     let address = address::job(&purse, number);
     let lease = address::lease(&address, 0);
@@ -74,7 +80,7 @@ pub fn post_instant_by(signer: &Pubkey, owner: &Pubkey, number: u64, job: JobArg
     instruction
 }
 
-fn push_bidders(instruction: &mut Instruction, bidders: &[Bidder], most: usize) {
+fn push_bidders(instruction: &mut Instruction, bidders: &[BidderKeys], most: usize) {
     for bidder in bidders.iter().take(most) {
         let offer = address::offer(&bidder.provider, bidder.offer);
         instruction.accounts.extend([
@@ -87,7 +93,7 @@ fn push_bidders(instruction: &mut Instruction, bidders: &[Bidder], most: usize) 
 
 /// A bidder: its provider record, the number of its offer, its bond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bidder {
+pub struct BidderKeys {
     /// Provider record.
     pub provider: Pubkey,
     /// Number of the offer.
@@ -97,7 +103,7 @@ pub struct Bidder {
 }
 
 /// Bids `price` atoms per hour; `node_key` signs.
-pub fn bid(node_key: &Pubkey, job: &Pubkey, bidder: &Bidder, price: u64) -> Instruction {
+pub fn bid(node_key: &Pubkey, job: &Pubkey, bidder: &BidderKeys, price: u64) -> Instruction {
     market(
         &accounts::PlaceBid {
             node_key: *node_key,
@@ -114,7 +120,7 @@ pub fn bid(node_key: &Pubkey, job: &Pubkey, bidder: &Bidder, price: u64) -> Inst
 }
 
 /// Enters an offer that takes automatic bids. Nobody need sign but the payer.
-pub fn enter_offer(job: &Pubkey, bidder: &Bidder) -> Instruction {
+pub fn enter_offer(job: &Pubkey, bidder: &BidderKeys) -> Instruction {
     market(
         &accounts::EnterOffer {
             config: address::market_config(),
@@ -134,7 +140,7 @@ pub const AWARD_BIDDERS: usize = 5;
 
 /// Awards `job`, whose next lease has `number`, to the first of `bidders` (the book's, in its order) that is still good.
 /// Only the first [`AWARD_BIDDERS`] are passed: where all of those are bad, they are dropped, and a repeated call goes on.
-pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[Bidder]) -> Instruction {
+pub fn award(job: &Pubkey, purse: &Pubkey, number: u8, bidders: &[BidderKeys]) -> Instruction {
     let lease = address::lease(job, number);
     let mut instruction = market(
         &accounts::Award {

@@ -1,7 +1,6 @@
 //! Typed builders: every instruction with its accounts filled in. They compute; they send nothing.
 
 pub mod array;
-pub mod care;
 pub mod governance;
 pub mod job;
 pub mod lease;
@@ -11,6 +10,7 @@ pub mod provider;
 pub mod purse;
 pub mod sealed;
 pub mod stake;
+pub mod supervision;
 pub mod tip;
 
 use anchor_lang::{InstructionData, ToAccountMetas};

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
-use super::job::Bidder;
+use super::job::BidderKeys;
 use super::{SYSTEM_PROGRAM, TOKEN_PROGRAM, market, market_events, staking_events};
 use crate::account::Commitment;
 use crate::address;
@@ -14,7 +14,7 @@ use crate::program::market::client::{accounts, args};
 
 /// What is committed: the hash of a bid of `price` atoms per hour by `bidder` for `job`. `salt` must be 32 random bytes; who
 /// loses it cannot reveal, and loses the bond.
-pub fn hash(job: &Pubkey, bidder: &Bidder, price: u64, salt: &[u8; 32]) -> [u8; 32] {
+pub fn hash(job: &Pubkey, bidder: &BidderKeys, price: u64, salt: &[u8; 32]) -> [u8; 32] {
     let bid = Bid {
         program: address::MARKET.to_bytes(),
         job: job.to_bytes(),
@@ -27,7 +27,7 @@ pub fn hash(job: &Pubkey, bidder: &Bidder, price: u64, salt: &[u8; 32]) -> [u8; 
 }
 
 /// Commits a sealed bid; `node_key` signs and pays the rent of two accounts, which comes back when the bid is resolved.
-pub fn commit(node_key: &Pubkey, job: &Pubkey, bidder: &Bidder, hash: [u8; 32]) -> Instruction {
+pub fn commit(node_key: &Pubkey, job: &Pubkey, bidder: &BidderKeys, hash: [u8; 32]) -> Instruction {
     let commitment = address::commitment(job, &bidder.provider);
     market(
         &accounts::CommitBid {

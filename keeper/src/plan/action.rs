@@ -1,7 +1,7 @@
 //! What a plan consists of: steps, and the actions that bundle them.
 
 use gridlease_core::UnixTs;
-use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::job::BidderKeys;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use gridlease_sdk::instruction::tip::tipped;
 use gridlease_sdk::instruction::{job, lease, purse};
@@ -76,7 +76,7 @@ pub enum Step {
         /// The job.
         job: Pubkey,
         /// Provider, offer and bond.
-        bidder: Bidder,
+        bidder: BidderKeys,
     },
     /// Awards `job`.
     Award {
@@ -87,7 +87,7 @@ pub enum Step {
         /// Number of the lease that would be opened.
         number: u8,
         /// The best bidders, in the book's order.
-        bidders: Vec<Bidder>,
+        bidders: Vec<BidderKeys>,
     },
     /// Fails a lease that is not ready at its deadline.
     FailStart {

@@ -2,7 +2,7 @@
 
 use gridlease_core::Now;
 use gridlease_sdk::account::Job;
-use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
+use gridlease_sdk::instruction::job::{AWARD_BIDDERS, BidderKeys};
 use solana_pubkey::Pubkey;
 
 use super::{Action, Step};
@@ -15,12 +15,12 @@ pub(super) fn action(view: &View, address: &Pubkey, job: &Job, now: Now) -> Opti
     open.check_award(now).ok()?;
     let bids = job.bids();
     // A bidder whose record is not known yet ends the list; the market goes on from there with the next call.
-    let bidders: Vec<Bidder> = bids
+    let bidders: Vec<BidderKeys> = bids
         .iter()
         .take(AWARD_BIDDERS)
         .map_while(|bid| {
             let provider = view.provider(&bid.provider)?;
-            Some(Bidder { provider: bid.provider, offer: bid.offer, bond: provider.bond })
+            Some(BidderKeys { provider: bid.provider, offer: bid.offer, bond: provider.bond })
         })
         .collect();
     if bidders.is_empty() && !bids.is_empty() {

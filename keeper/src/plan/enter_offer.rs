@@ -9,13 +9,13 @@ use gridlease_core::{Now, PricePerHour, job as rules};
 use gridlease_sdk::account::Job;
 use solana_pubkey::Pubkey;
 
-use super::bidder::Bidder;
+use super::auto_offer::AutoOffer;
 use super::{Action, Step};
 use crate::view::View;
 
 /// One bid for each provider whose offer would change the book of `job`, at most as many as a book holds, the best score
 /// first. Each is an action of its own, so that one that fails holds up no other.
-pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidder<'_>], now: Now) -> Vec<Action> {
+pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[AutoOffer<'_>], now: Now) -> Vec<Action> {
     let paused = view.config().is_none_or(|config| config.paused != 0);
     let parts = (job.rules(), job.book(), job.score_weights());
     let (Ok(open), Ok(book), Ok(weights)) = parts else { return Vec::new() };
@@ -23,7 +23,7 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidde
     if paused || open.check_bid(PricePerHour(1), now.ts).is_err() {
         return Vec::new();
     }
-    let mut best: BTreeMap<Pubkey, (Entry, &Bidder<'_>)> = BTreeMap::new();
+    let mut best: BTreeMap<Pubkey, (Entry, &AutoOffer<'_>)> = BTreeMap::new();
     for bidder in bidders {
         let Some(entry) = entry(job, &open, &book, &weights, bidder, now) else { continue };
         // A provider stands in a book once: of several offers, the one that stands best.
@@ -45,7 +45,14 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[Bidde
 }
 
 /// The entry that the market would make, `None` where it would refuse or nothing would change.
-fn entry(job: &Job, open: &rules::Job, book: &Book, weights: &Weights, bidder: &Bidder<'_>, now: Now) -> Option<Entry> {
+fn entry(
+    job: &Job,
+    open: &rules::Job,
+    book: &Book,
+    weights: &Weights,
+    bidder: &AutoOffer<'_>,
+    now: Now,
+) -> Option<Entry> {
     let provider = bidder.provider_key.to_bytes();
     let standing = book.entries().iter().find(|entry| entry.provider == provider);
     if standing.is_some() && book.best() == standing {

@@ -5,8 +5,8 @@
 //! as a chain: each is asked of the state that the one before leaves behind, so what can follow at once is bundled.
 
 mod action;
+mod auto_offer;
 mod award;
-mod bidder;
 mod close_job;
 mod close_lease;
 mod enter_offer;
@@ -41,7 +41,7 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
             actions.push(action);
         }
     }
-    let bidders = bidder::live(view, now.ts);
+    let bidders = auto_offer::live(view, now.ts);
     for (address, job) in view.jobs().filter(|(_, job)| policy.shard.owns(job.header.shard)) {
         actions.extend(enter_offer::actions(view, address, job, &bidders, now));
         actions.extend(award::action(view, address, job, now));

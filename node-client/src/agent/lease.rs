@@ -9,17 +9,17 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::Lease;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
-use gridlease_sdk::instruction::{care, lease as instruction};
+use gridlease_sdk::instruction::{lease as instruction, supervision};
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Chain, Submitted};
-use crate::board::LeaseBoard;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
+use crate::lease_board::LeaseBoard;
 use crate::reconcile::{Action, ChainLease, ChainState, next};
 use crate::store::{Blame, LeaseRecord, Phase, Step, Store};
 use crate::worker::{WorkError, Worker};
@@ -242,11 +242,12 @@ impl LeaseTask {
         let (node_key, keys) = (self.chain.node_key(), LeaseKeys::new(record.lease, account));
         let (what, instructions) = match account.state() {
             Some(LeaseState::Running) if account.challenge_end != 0 => {
-                ("answer_challenge", vec![care::answer_challenge(&node_key, &keys, account.challenge_nonce)])
+                ("answer_challenge", vec![supervision::answer_challenge(&node_key, &keys, account.challenge_nonce)])
             }
             Some(LeaseState::Paused) => {
-                let resume = care::resume(&node_key, &keys);
-                let resolve = account.open_challenger().map(|challenger| care::resolve_challenge(&keys, &challenger));
+                let resume = supervision::resume(&node_key, &keys);
+                let resolve =
+                    account.open_challenger().map(|challenger| supervision::resolve_challenge(&keys, &challenger));
                 ("resume", resolve.into_iter().chain([resume]).collect())
             }
             _ => return,

@@ -9,7 +9,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Job, Lease, Offer, Provider, Purse, offer_state};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{Bidder, award, bid, enter_offer};
+use gridlease_sdk::instruction::job::{BidderKeys, award, bid, enter_offer};
 use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
 use gridlease_sdk::market::JOB_STATE_AT;
 use solana_pubkey::Pubkey;
@@ -19,7 +19,7 @@ use super::Leases;
 use super::chain::{Chain, Submitted};
 use super::config::{OfferPolicy, Unit, gpu_root};
 use super::health::Health;
-use crate::bidder::{Decision, Reason, Side, decide};
+use crate::bid_choice::{Decision, Reason, Side, decide};
 use crate::dangling::Orphans;
 use crate::sold::Sold;
 use crate::store::NewLease;
@@ -174,7 +174,7 @@ impl MarketTask {
                 return;
             }
         };
-        let bidder = Bidder { provider: self.provider, offer: self.policy.number, bond: side.provider.bond };
+        let bidder = BidderKeys { provider: self.provider, offer: self.policy.number, bond: side.provider.bond };
         let (what, instruction) = if self.policy.auto_bid {
             // Entering it is keepers' work; where there is none, the node does it itself in time.
             let left = job.close_ts.saturating_sub(now.ts.0);
@@ -205,7 +205,7 @@ impl MarketTask {
         }
         seen.not_before = tokio::time::Instant::now() + RETRY_AFTER;
         let bidder = match self.chain.client().provider_at(&self.provider).await {
-            Ok(provider) => Bidder { provider: self.provider, offer: self.policy.number, bond: provider.bond },
+            Ok(provider) => BidderKeys { provider: self.provider, offer: self.policy.number, bond: provider.bond },
             Err(error) => {
                 tracing::warn!(job = %key, %error, "the award waits for the chain");
                 return;

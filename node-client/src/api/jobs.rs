@@ -14,8 +14,8 @@ use super::body::{pieces, whole};
 use super::places::Place;
 use super::{ApiError, Arrival, Context, JobAccess};
 use crate::inputs::{InputError, place};
-use crate::layout::write_atomically;
 use crate::runnable;
+use crate::state_dir::write_atomically;
 
 /// `PUT /v1/jobs/{job}/manifest`
 pub(super) async fn put_manifest(

@@ -35,9 +35,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
-use crate::layout::{LeaseDir, StateDir};
 use crate::logs::LeaseLog;
 use crate::sold::Sold;
+use crate::state_dir::{LeaseDir, StateDir};
 use crate::tls::{Identity, TlsError};
 
 use connections::Connections;

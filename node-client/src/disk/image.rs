@@ -12,7 +12,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 
 use super::Quota;
-use crate::layout::LeaseDir;
+use crate::state_dir::LeaseDir;
 
 const MIB: u64 = 1024 * 1024;
 /// Of a journal, which makes an image whole again after a power cut.

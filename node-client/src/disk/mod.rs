@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gridlease_sdk::manifest::Resources;
 
-use crate::layout::{LeaseDir, StateDir, StateDirError};
+use crate::state_dir::{LeaseDir, StateDir, StateDirError};
 
 pub use image::ImageError;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::layout::LeaseDir;
+use crate::state_dir::LeaseDir;
 
 /// Most entries that a measurement looks at; more count as too much.
 const MAX_ENTRIES: u64 = 1_000_000;

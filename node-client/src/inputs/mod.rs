@@ -16,7 +16,7 @@ use gridlease_sdk::manifest::{InputSource, Manifest};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::layout::{LeaseDir, StateDirError, at, persist};
+use crate::state_dir::{LeaseDir, StateDirError, at, persist};
 
 pub use address::is_public;
 pub use fetch::{FetchPolicy, Fetcher};

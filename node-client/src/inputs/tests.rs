@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::driver::RunAs;
-use crate::layout::StateDir;
+use crate::state_dir::StateDir;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;

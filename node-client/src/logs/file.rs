@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::lines::{Line, PerStream};
 use super::writer::Mark;
 use super::{LogError, LogHead, LogLimits};
-use crate::layout::write_atomically;
+use crate::state_dir::write_atomically;
 
 /// The offset of every line whose number is a multiple of this is remembered.
 pub(super) const INDEX_EVERY: u64 = 256;

@@ -19,7 +19,7 @@ pub use collect::collect;
 pub use file::LeaseLog;
 pub use writer::LogWriter;
 
-use crate::layout::StateDir;
+use crate::state_dir::StateDir;
 
 /// Bounds of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

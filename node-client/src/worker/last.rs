@@ -117,6 +117,6 @@ fn limits(most: OutputLimits, manifest: Option<&Manifest>) -> OutputLimits {
     OutputLimits { bytes: most.bytes.min(files), ..most }
 }
 
-fn was_full(dir: &crate::layout::LeaseDir, disk: &DiskKeeper, manifest: &Manifest) -> bool {
+fn was_full(dir: &crate::state_dir::LeaseDir, disk: &DiskKeeper, manifest: &Manifest) -> bool {
     Quota::of(&manifest.resources, present_bytes(dir)).is_none_or(|quota| disk.is_full(dir, quota, None))
 }

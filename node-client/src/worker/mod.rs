@@ -25,11 +25,11 @@ use crate::disk::{DiskError, DiskKeeper, KEEP_FREE, Quota, usage};
 use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, container_name};
 use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
-use crate::layout::{StateDir, StateDirError};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
 use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::sold;
+use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{Blame, LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
 
@@ -236,7 +236,7 @@ impl Worker {
                 Err(e) => Err(WorkError::Manifest { path, reason: e.to_string() }),
             },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(crate::layout::at("read", &path)(e).into()),
+            Err(e) => Err(crate::state_dir::at("read", &path)(e).into()),
         })
         .await
     }
@@ -265,7 +265,7 @@ impl Worker {
             return Err(InputError::HashMismatch { name: "manifest".to_owned(), expected, found }.into());
         }
         let path = self.state.lease(&record.lease).manifest();
-        blocking(move || Ok(crate::layout::write_atomically(&path, &bytes, 0o600)?)).await
+        blocking(move || Ok(crate::state_dir::write_atomically(&path, &bytes, 0o600)?)).await
     }
 
     /// Fetches the manifest from an https address and puts it in place.
@@ -278,7 +278,7 @@ impl Worker {
         let wanted = Missing { sha256: record.manifest_hash, uri: Some(uri.to_owned()) };
         self.fetcher.fetch_at_most(&dir, &wanted, limit).await?;
         let file = dir.input(&record.manifest_hash);
-        let bytes = blocking(move || Ok(std::fs::read(&file).map_err(crate::layout::at("read", &file))?)).await?;
+        let bytes = blocking(move || Ok(std::fs::read(&file).map_err(crate::state_dir::at("read", &file))?)).await?;
         self.put_manifest(record, bytes).await
     }
 

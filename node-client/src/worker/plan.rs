@@ -4,8 +4,8 @@ use gridlease_sdk::manifest::Manifest;
 use solana_pubkey::Pubkey;
 
 use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs};
-use crate::layout::LeaseDir;
 use crate::runnable::{self, NotRunnable};
+use crate::state_dir::LeaseDir;
 use crate::store::LeaseRecord;
 
 const MIB: u64 = 1024 * 1024;

@@ -18,7 +18,7 @@ use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{
     ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RegistryPolicy, RunAs,
 };
-use gridlease_node::layout::{LeaseDir, StateDir};
+use gridlease_node::state_dir::{LeaseDir, StateDir};
 use gridlease_testkit::needed;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;

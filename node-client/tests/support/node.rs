@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use gridlease_node::api::LeaseDirectory as _;
-use gridlease_node::board::LeaseBoard;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::ContainerState;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, Note};
 use gridlease_node::sold::Sold;

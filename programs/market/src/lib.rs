@@ -16,10 +16,10 @@ pub mod event;
 pub mod history;
 pub mod instructions;
 mod intake;
-pub mod kin;
 pub mod lamports;
 pub mod payout;
 pub mod peek;
+pub mod replicas;
 pub mod staking_cpi;
 pub mod token;
 

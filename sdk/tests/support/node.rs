@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use futures_util::StreamExt as _;
 use gridlease_sdk::artifact::{Limits, OutputListing, pack, walk};
 use gridlease_sdk::node_api::auth::{AuthHeaders, NonceWindow, SignedRequest, empty_body_hash, verify};
-use gridlease_sdk::node_api::client::{NodeClient, SharedSigner};
+use gridlease_sdk::node_api::client::{NodeApi, SharedSigner};
 use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogChain, LogLine, LogStream, codes, tls};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
@@ -124,15 +124,15 @@ impl TestNode {
         Self { endpoint, fingerprint, buyer, state, server }
     }
 
-    pub fn client_of(&self, signer: SharedSigner) -> NodeClient {
+    pub fn client_of(&self, signer: SharedSigner) -> NodeApi {
         let retry = backon::ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
             .with_max_delay(Duration::from_millis(20))
             .with_max_times(4);
-        NodeClient::new(&self.endpoint, self.fingerprint, self.state.provider, signer).unwrap().with_retry(retry)
+        NodeApi::new(&self.endpoint, self.fingerprint, self.state.provider, signer).unwrap().with_retry(retry)
     }
 
-    pub fn client(&self) -> NodeClient {
+    pub fn client(&self) -> NodeApi {
         self.client_of(self.buyer.clone())
     }
 

@@ -3,7 +3,7 @@
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{GpuClaim, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::job::BidderKeys;
 use gridlease_sdk::instruction::provider::{Claimed, NodeArgs, OfferMachine, OfferTerms, SpecArgs};
 use gridlease_sdk::instruction::{create_token_account, provider, purse, stake};
 use sha2::{Digest, Sha256};
@@ -47,8 +47,8 @@ pub struct Provider {
 impl Provider {
     /// The provider with its offer number 1, as bids and awards name it.
     #[must_use]
-    pub fn bidder(&self) -> Bidder {
-        Bidder { provider: self.record, offer: 1, bond: self.bond }
+    pub fn bidder(&self) -> BidderKeys {
+        BidderKeys { provider: self.record, offer: 1, bond: self.bond }
     }
 }
 

@@ -5,7 +5,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{Bidder, JobArgs};
+use gridlease_sdk::instruction::job::{BidderKeys, JobArgs};
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use gridlease_sdk::instruction::{array, job, lease, provider, purse};
 use solana_instruction::Instruction;
@@ -61,11 +61,11 @@ impl World {
 
     /// The bidders in the job's book, in its order.
     #[track_caller]
-    pub fn bidders(&self, job: &Pubkey) -> Vec<Bidder> {
+    pub fn bidders(&self, job: &Pubkey) -> Vec<BidderKeys> {
         let job: Job = self.read(job);
         let bidder = |entry: &gridlease_sdk::account::BookEntry| {
             let record: gridlease_sdk::account::Provider = self.read(&entry.provider);
-            Bidder { provider: entry.provider, offer: entry.offer, bond: record.bond }
+            BidderKeys { provider: entry.provider, offer: entry.offer, bond: record.bond }
         };
         job.bids().iter().map(bidder).collect()
     }

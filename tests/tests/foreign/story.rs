@@ -10,7 +10,7 @@ use gridlease_sdk::instruction::array::ArrayShape;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::provider::NodeArgs;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{care, job, lease, migrate, price_index, provider, purse, stake};
+use gridlease_sdk::instruction::{job, lease, migrate, price_index, provider, purse, stake, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, node_args};
@@ -194,7 +194,7 @@ fn care_of_leases(w: &mut World, buyer: &Buyer) {
     w.take_down(&asker, &keys);
     let insurance = w.insurance;
     w.resume(&owner, &keys);
-    w.ok(&[care::collect_credit(&keys, &insurance)], &[]);
+    w.ok(&[supervision::collect_credit(&keys, &insurance)], &[]);
     w.take_down(&asker, &keys);
     w.pass(600);
     w.declare_unreachable(&keys);
@@ -304,7 +304,7 @@ fn verified(w: &mut World) {
     w.pass(1_000);
     w.finish(&owner, &keys, EndReason::Completed);
     w.settle(&keys);
-    let verdict = care::verdict(&judge.pubkey(), &keys, &w.insurance, 4 * USDC, &judge.pubkey());
+    let verdict = supervision::verdict(&judge.pubkey(), &keys, &w.insurance, 4 * USDC, &judge.pubkey());
     w.ok(&[verdict], &[&judge]);
     w.close_lease(&keys);
     w.pass(UNBONDING_TIME.0);

@@ -13,7 +13,7 @@ use gridlease_localnet::{Localnet, LocalnetConfig};
 use gridlease_migrations::{Context, Genesis, Journal, find_program};
 use gridlease_sdk::account::{Job, Kind, Lease, Purse, decode};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{Bidder, JobArgs, RequirementArgs};
+use gridlease_sdk::instruction::job::{BidderKeys, JobArgs, RequirementArgs};
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
 use gridlease_sdk::instruction::provider::{NodeArgs, OfferMachine, OfferTerms, SpecArgs};
 use gridlease_sdk::instruction::{create_token_account, job, lease, provider, purse, stake};
@@ -203,7 +203,7 @@ impl World {
     }
 
     pub async fn bid(&self, job: &Pubkey, of: &Provider, price: u64) {
-        let bidder = Bidder { provider: of.record, offer: 1, bond: of.bond };
+        let bidder = BidderKeys { provider: of.record, offer: 1, bond: of.bond };
         self.send(&[job::bid(&of.node_key.pubkey(), job, &bidder, price)], &of.node_key, &[]).await;
     }
 

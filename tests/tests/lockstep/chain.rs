@@ -11,13 +11,13 @@ macro_rules! same {
 }
 
 mod arrays;
-pub mod care;
 mod governance;
 mod index;
 mod keys;
 mod pools;
 mod sealed;
 pub mod settings;
+pub mod supervision;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use gridlease_core::job::EndReason;
 use gridlease_core::{Bps, Now};
 use gridlease_sdk::account::{self, offer_state};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::{AWARD_BIDDERS, Bidder};
+use gridlease_sdk::instruction::job::{AWARD_BIDDERS, BidderKeys};
 use gridlease_sdk::instruction::lease::Outcome;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, array, job, lease, provider, purse, stake};
 use gridlease_tests::svm::World;
@@ -132,7 +132,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         let at = model.lease_at(job, lease)?;
         model.jobs[job].as_ref().map(|posted| (posted.leases[at].keys, posted.leases[at].provider))
     };
-    let bidder = |provider: usize, offer: usize| Bidder {
+    let bidder = |provider: usize, offer: usize| BidderKeys {
         provider: owner(provider).record_key,
         offer: offer_number(offer),
         bond: owner(provider).bond_key,
@@ -293,7 +293,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let number = job_number(model, at, &terms);
             job::post_instant_by(&who(by, owner), &owner, number, job_args(&terms), given)
         }
-        Command::Care { job, lease: at, step } => care::build(model, job, at, &step)?,
+        Command::Supervision { job, lease: at, step } => supervision::build(model, job, at, &step)?,
         Command::Sealed { job, provider, step } => sealed::build(model, job, provider, &step)?,
         Command::Buyer { buyer, by, step } => settings::build_buyer(model, buyer, by, &step),
         Command::Supplier { provider, by, step } => settings::build_supplier(model, provider, by, &step)?,
@@ -448,7 +448,7 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
             let left = reservation.map_or(0, |reservation| reservation.amount);
             same!(format!("reservation {at}"), left, one.reservation.0);
             same!(format!("released {at}"), chain.released == 1, one.released);
-            care::compare(world, one, &chain).map_err(|wrong| format!("lease {at}: {wrong}"))?;
+            supervision::compare(world, one, &chain).map_err(|wrong| format!("lease {at}: {wrong}"))?;
         }
     }
     Ok(())

@@ -5,23 +5,23 @@
 //! what parties do besides) is an enum of its own, with a file of its own in each of these places.
 
 pub mod arrays;
-pub mod care;
 pub mod governance;
 pub mod index;
 pub mod parties;
 pub mod pools;
 pub mod sealed;
+pub mod supervision;
 
 use gridlease_core::lease::Ran;
 use gridlease_core::{Now, Seconds, UnixTs};
 
 use arrays::{ArrayStep, TaskStep};
-use care::CareStep;
 use governance::GovernanceStep;
 use index::IndexStep;
 use parties::{BuyerStep, SupplierStep};
 use pools::PoolStep;
 use sealed::SealedStep;
+use supervision::SupervisionStep;
 
 /// Who signs: 0 is the one who should; the others are people, by their number less one.
 pub type By = u8;
@@ -263,10 +263,10 @@ pub enum Command {
         count: u8,
     },
     /// A step beside a lease's meter.
-    Care {
+    Supervision {
         job: usize,
         lease: usize,
-        step: CareStep,
+        step: SupervisionStep,
     },
     /// A step of a provider's sealed bid in a job.
     Sealed {

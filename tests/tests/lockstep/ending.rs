@@ -5,8 +5,8 @@ use gridlease_core::job::JobState;
 
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
-use crate::command::care::CareStep;
 use crate::command::sealed::SealedStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Model};
 use crate::scene::{BUYERS, PEOPLE};
@@ -76,15 +76,15 @@ fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Resul
             JobState::Open => step(model, &Command::Award { job, given: 5 })?,
             JobState::Leased | JobState::Review => {
                 step(model, &Command::FailStart { job, lease: 0, by })?;
-                step(model, &Command::Care { job, lease: 0, step: CareStep::Resolve { to: 0 } })?;
-                step(model, &Command::Care { job, lease: 0, step: CareStep::DeclareUnreachable })?;
+                step(model, &Command::Supervision { job, lease: 0, step: SupervisionStep::Resolve { to: 0 } })?;
+                step(model, &Command::Supervision { job, lease: 0, step: SupervisionStep::DeclareUnreachable })?;
                 step(model, &Command::Expire { job, lease: 0 })?;
             }
             JobState::Ended => {}
         }
         for lease in 0..leases {
-            for care in [CareStep::Resolve { to: 0 }, CareStep::Collect] {
-                step(model, &Command::Care { job, lease, step: care })?;
+            for supervision in [SupervisionStep::Resolve { to: 0 }, SupervisionStep::Collect] {
+                step(model, &Command::Supervision { job, lease, step: supervision })?;
             }
             step(model, &Command::Settle { job, lease })?;
             step(model, &Command::CloseLease { job, lease })?;

@@ -1,7 +1,6 @@
 //! Stories: commands chosen so that much succeeds and everything is tried.
 
 mod arrays;
-mod care;
 mod governance;
 mod index;
 mod leaving;
@@ -11,13 +10,14 @@ mod posting;
 mod running;
 mod sealed;
 mod settings;
+mod supervision;
 mod trading;
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
 
-use crate::command::care::CareStep;
+use crate::command::supervision::SupervisionStep;
 use crate::command::{Command, JobTerms, OfferTerms};
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
@@ -415,7 +415,7 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
         return posting::choose(random, model, job);
     };
     if let Some(command) = arrays::of_task(random, model, job)
-        .or_else(|| care::of_lease(random, model, job))
+        .or_else(|| supervision::of_lease(random, model, job))
         .or_else(|| sealed::of_job(random, model, job))
     {
         return command;
@@ -454,9 +454,13 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
         (JobState::Leased, Some(LeaseState::Starting)) => match random.below(20) {
             0 => Command::Stop { job, lease, by: who },
             1 => Command::Settle { job, lease },
-            7 => Command::Care { job, lease, step: CareStep::Decline { by: who } },
-            8 => Command::Care { job, lease, step: CareStep::Want { by: who } },
-            9 => Command::Care { job, lease, step: CareStep::BuyerError { by: who, code: 124 + random.small(5) } },
+            7 => Command::Supervision { job, lease, step: SupervisionStep::Decline { by: who } },
+            8 => Command::Supervision { job, lease, step: SupervisionStep::Want { by: who } },
+            9 => Command::Supervision {
+                job,
+                lease,
+                step: SupervisionStep::BuyerError { by: who, code: 124 + random.small(5) },
+            },
             2..=6 => {
                 let anybody = if random.once_in(4) { 0 } else { somebody(random) };
                 Command::FailStart { job, lease, by: anybody }
@@ -464,8 +468,8 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             _ => Command::Ready { job, lease, by: who, image: !random.once_in(20) },
         },
         (JobState::Review, _) => match random.below(10) {
-            0..=3 => Command::Care { job, lease, step: CareStep::Accept { by: who } },
-            4 | 5 => Command::Care { job, lease, step: CareStep::Reopen { by: who } },
+            0..=3 => Command::Supervision { job, lease, step: SupervisionStep::Accept { by: who } },
+            4 | 5 => Command::Supervision { job, lease, step: SupervisionStep::Reopen { by: who } },
             6 | 7 => Command::Settle { job, lease },
             8 => Command::CloseLease { job, lease },
             _ => Command::Expire { job, lease },
@@ -502,7 +506,7 @@ fn anything(random: &mut Random) -> Command {
     let (job, lease) = (random.index(JOBS), random.index(3));
     let (by, amount) = (if random.once_in(2) { 0 } else { somebody(random) }, random.amount(40));
     match random.below(33) {
-        27 => care::anything(random, job, lease),
+        27 => supervision::anything(random, job, lease),
         28 => Command::Sealed { job, provider, step: sealed::anything(random) },
         29 => Command::Buyer { buyer, by, step: settings::any_of_buyer(random) },
         30 => Command::Supplier { provider, by, step: settings::any_of_supplier(random) },

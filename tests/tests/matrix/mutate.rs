@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_sdk::address::{self, MARKET, STAKING};
-use gridlease_sdk::instruction::care::SLOT_HASHES;
+use gridlease_sdk::instruction::supervision::SLOT_HASHES;
 use gridlease_sdk::instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM};
 use gridlease_tests::idl::{self, Program, Seed};
 use gridlease_tests::svm::World;

@@ -197,7 +197,7 @@ fn arrays_and_jobs_share_the_numbers_of_their_purse() {
     let buyer = w.buyer(100 * USDC);
     let key = buyer.key.pubkey();
     let job_args = gridlease_tests::svm::steps::job_args;
-    let first = gridlease_core::number::first(w.now().slot).unwrap();
+    let first = gridlease_core::job_number::first(w.now().slot).unwrap();
     let small = ArrayShape { count: 1, quorum: 1, budget: CAP, ..shape() };
     w.ok(&[array::post(&key, first + 5, small, job_args())], &[&buyer.key]);
     for again in [array::post(&key, first + 4, small, job_args()), job::post(&key, first + 5, job_args())] {

@@ -129,7 +129,7 @@ fn only_the_owner_posts_and_a_number_is_never_used_twice() {
     assert_eq!(w.refuse(elsewhere, &[&buyer.key]), "market ConstraintSeeds");
 
     let slot = w.now().slot;
-    let first = gridlease_core::number::first(slot).unwrap();
+    let first = gridlease_core::job_number::first(slot).unwrap();
     let number = |number| job::post(&owner, first + number, job_args());
     assert_eq!(w.refuse(number(0), &[&buyer.key]), "market NumberUsed");
     w.ok(&[number(7)], &[&buyer.key]);
@@ -266,7 +266,7 @@ fn a_bidder_without_a_bond_is_refused() {
     let supply = Supply::default();
     let post = provider::post_offer(&node.pubkey(), &record, 1, supply.machine(), supply.terms(w.now().ts.0));
     w.ok(&[post], &[&node]);
-    let bidder = job::Bidder { provider: record, offer: 1, bond: address::bond(&key) };
+    let bidder = job::BidderKeys { provider: record, offer: 1, bond: address::bond(&key) };
     let bid = job::bid(&node.pubkey(), &job, &bidder, 1_000_000);
     assert_eq!(w.refuse(bid, &[&node]), "market WrongBond");
 }
@@ -504,7 +504,7 @@ fn one_provider_may_bid_with_any_of_its_offers_but_stands_once() {
     w.claim_all(&owner, 2);
     let job = w.job(&buyer, |_| {});
     w.bid(&owner, &job, 1_000_000);
-    let second = job::Bidder { offer: 2, ..owner.bidder() };
+    let second = job::BidderKeys { offer: 2, ..owner.bidder() };
     assert_eq!(w.refuse(job::bid(&node, &job, &second, 1_000_000), &[&owner.node]), "market BidNotImproved");
     w.ok(&[job::bid(&node, &job, &second, 999_999)], &[&owner.node]);
     let entries = book(&w, &job);

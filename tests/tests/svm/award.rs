@@ -83,7 +83,7 @@ fn a_good_bidder_cannot_be_skipped_by_leaving_out_or_exchanging_its_accounts() {
     let stranger = w.provider(|_| {});
     let job = bid_for(&mut w, &buyer, &owners);
     let bidders = w.bidders(&job);
-    let award = |bidders: &[job::Bidder]| job::award(&job, &buyer.purse, 0, bidders);
+    let award = |bidders: &[job::BidderKeys]| job::award(&job, &buyer.purse, 0, bidders);
     let first = 13; // the accounts of the first bidder begin here: offer, provider, bond
     let by = |at: usize, key: Pubkey| {
         let mut changed = award(&bidders);
@@ -100,7 +100,7 @@ fn a_good_bidder_cannot_be_skipped_by_leaving_out_or_exchanging_its_accounts() {
         ("from the second on", award(&bidders[1..])),
         ("in another order", award(&[bidders[1], bidders[0], bidders[2]])),
         ("somebody who did not bid", award(&[stranger.bidder()])),
-        ("another offer number of the first", award(&[job::Bidder { offer: 2, ..bidders[0] }])),
+        ("another offer number of the first", award(&[job::BidderKeys { offer: 2, ..bidders[0] }])),
         ("offer of another", by(0, owners[1].offer)),
         ("an offer that is no account", by(0, address::offer(&owners[0].record, 9))),
         ("provider of another", by(1, owners[1].record)),

@@ -94,7 +94,7 @@ fn closed_and_opened_again_a_purse_never_posts_under_an_address_of_its_former_li
     let (key, mint) = (buyer.key.pubkey(), w.mint);
     // The highest number that this slot allows, to leave as little as possible for the next life.
     let slot = w.now().slot;
-    let highest = gridlease_core::number::first(slot + 1).unwrap() - 1;
+    let highest = gridlease_core::job_number::first(slot + 1).unwrap() - 1;
     w.ok(&[job::post(&key, highest, job_args())], &[&buyer.key]);
     let job = address::job(&buyer.purse, highest);
     w.ok(&[job::cancel(&key, &job)], &[&buyer.key]);

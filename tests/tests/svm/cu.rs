@@ -19,7 +19,7 @@ use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{care, job, migrate, price_index, provider, purse, stake};
+use gridlease_sdk::instruction::{job, migrate, price_index, provider, purse, stake, supervision};
 use gridlease_tests::svm::arrays::{CAP, shape};
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
 use gridlease_tests::svm::steps::{GPUS, IMAGE, job_args, outcome};
@@ -312,7 +312,7 @@ fn other_doors(m: &mut Meter, buyer: &Buyer) {
     let owners: Vec<_> = (0..4).map(|_| m.world.provider(|_| {})).collect();
     let offers: Vec<_> = owners.iter().map(Provider::bidder).collect();
     let instant = job::JobArgs { mode: 1, ..job_args() };
-    let post = |m: &mut Meter, offers: &[job::Bidder]| {
+    let post = |m: &mut Meter, offers: &[job::BidderKeys]| {
         job::post_instant(&buyer.key.pubkey(), m.world.next_number(), instant.clone(), offers)
     };
     let one = post(m, &offers[..1]);
@@ -451,20 +451,20 @@ fn care_of_leases(m: &mut Meter, buyer: &Buyer) {
     m.run("reject_ready", "at once, attempts left", None, &[reject], &buyer.key);
 
     let keys = m.world.running(buyer, &owner, 1_200_000, |args| (args.notice_s, args.checkpoint_s) = (3_600, 60));
-    m.run("give_notice", "first", None, &[care::give_notice(&node, &keys)], &owner.node);
+    m.run("give_notice", "first", None, &[supervision::give_notice(&node, &keys)], &owner.node);
     m.world.pass(100);
-    m.run("checkpoint", "first", None, &[care::checkpoint(&node, &keys, 1, [1; 32], 9)], &owner.node);
-    let challenge = |keys: &LeaseKeys| care::challenge(&keeper.pubkey(), &keys.lease);
+    m.run("checkpoint", "first", None, &[supervision::checkpoint(&node, &keys, 1, [1; 32], 9)], &owner.node);
+    let challenge = |keys: &LeaseKeys| supervision::challenge(&keeper.pubkey(), &keys.lease);
     m.run("challenge", "running", None, &[challenge(&keys)], &keeper);
     let nonce = m.world.read::<Lease>(&keys.lease).challenge_nonce;
-    m.run("answer_challenge", "in time", None, &[care::answer_challenge(&node, &keys, nonce)], &owner.node);
+    m.run("answer_challenge", "in time", None, &[supervision::answer_challenge(&node, &keys, nonce)], &owner.node);
     m.world.settle(&keys);
     m.world.challenge(&keeper, &keys);
     m.world.pass(61);
-    let resolve = care::resolve_challenge(&keys, &keeper.pubkey());
+    let resolve = supervision::resolve_challenge(&keys, &keeper.pubkey());
     m.run("resolve_challenge", "missed", None, &[resolve], &keeper);
-    m.run("resume", "after downtime", None, &[care::resume(&node, &keys)], &owner.node);
-    m.run("collect_credit", "from the stake", None, &[care::collect_credit(&keys, &insurance)], &keeper);
+    m.run("resume", "after downtime", None, &[supervision::resume(&node, &keys)], &owner.node);
+    m.run("collect_credit", "from the stake", None, &[supervision::collect_credit(&keys, &insurance)], &keeper);
     m.world.take_down(&keeper, &keys);
     m.world.pass(600);
     let declare = lease::declare_unreachable(&keeper.pubkey(), &keys, &insurance);
@@ -572,7 +572,7 @@ fn judged(m: &mut Meter, buyer: &Buyer) {
     m.world.pass(1_000);
     m.world.finish(&owner, &keys, EndReason::Completed);
     m.world.settle(&keys);
-    let verdict = care::verdict(&judge.pubkey(), &keys, &m.world.insurance, USDC, &keeper.pubkey());
+    let verdict = supervision::verdict(&judge.pubkey(), &keys, &m.world.insurance, USDC, &keeper.pubkey());
     m.run("verdict", "slashes, for buyer and prover", goal(25), &[verdict], &judge);
     m.world.close_lease(&keys);
     m.world.pass(UNBONDING_TIME.0);

@@ -15,7 +15,7 @@ use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::ArrayShape;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{array, care, job, stake};
+use gridlease_sdk::instruction::{array, job, stake, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::CAP;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
@@ -334,13 +334,13 @@ fn durable() -> Way {
     for seq in 1..=2 {
         walk.world.pass(100);
         let node = walk.owners[0].node.pubkey();
-        walk.by_node(0, "checkpoint", care::checkpoint(&node, &keys, seq, [1; 32], 9));
+        walk.by_node(0, "checkpoint", supervision::checkpoint(&node, &keys, seq, [1; 32], 9));
     }
-    let challenge = care::challenge(&walk.keeper.pubkey(), &keys.lease);
+    let challenge = supervision::challenge(&walk.keeper.pubkey(), &keys.lease);
     walk.by_keeper("challenge", &[challenge]);
     let nonce = walk.world.read::<Lease>(&keys.lease).challenge_nonce;
     let node = walk.owners[0].node.pubkey();
-    walk.by_node(0, "answer_challenge", care::answer_challenge(&node, &keys, nonce));
+    walk.by_node(0, "answer_challenge", supervision::answer_challenge(&node, &keys, nonce));
     walk.finish(0, &keys);
     walk.wind_up(&keys);
     walk.end("open auction, durable: two checkpoints, a challenge that is answered")
@@ -355,13 +355,13 @@ fn missed() -> Way {
     walk.world.pass(100);
     walk.by_keeper("settle", &[lease::settle(&keys)]);
     let keeper = walk.keeper.pubkey();
-    walk.by_keeper("challenge", &[care::challenge(&keeper, &keys.lease)]);
+    walk.by_keeper("challenge", &[supervision::challenge(&keeper, &keys.lease)]);
     walk.world.pass(61);
-    walk.by_keeper("resolve_challenge", &[care::resolve_challenge(&keys, &keeper)]);
+    walk.by_keeper("resolve_challenge", &[supervision::resolve_challenge(&keys, &keeper)]);
     let node = walk.owners[0].node.pubkey();
-    walk.by_node(0, "resume", care::resume(&node, &keys));
+    walk.by_node(0, "resume", supervision::resume(&node, &keys));
     let insurance = walk.world.insurance;
-    walk.by_keeper("collect_credit", &[care::collect_credit(&keys, &insurance)]);
+    walk.by_keeper("collect_credit", &[supervision::collect_credit(&keys, &insurance)]);
     walk.finish(0, &keys);
     walk.wind_up(&keys);
     // The credit leaves the bond a week later; until then its reservation keeps its rent (R6).

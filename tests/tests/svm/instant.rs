@@ -5,7 +5,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
-use gridlease_sdk::instruction::job::{self, Bidder, JobArgs};
+use gridlease_sdk::instruction::job::{self, BidderKeys, JobArgs};
 use gridlease_sdk::instruction::provider::SpecArgs;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::outcome::Done;
@@ -26,7 +26,7 @@ fn instant(
     let mut args = JobArgs { mode: 1, ..job_args() };
     edit(&mut args);
     let number = w.next_number();
-    let offers: Vec<Bidder> = offers.iter().map(|owner| owner.bidder()).collect();
+    let offers: Vec<BidderKeys> = offers.iter().map(|owner| owner.bidder()).collect();
     (job::post_instant(&buyer.key.pubkey(), number, args, &offers), address::job(&buyer.purse, number))
 }
 

@@ -260,7 +260,7 @@ fn r16_a_checkpoint_keeps_a_quarter_of_the_time_between_it_and_the_last() {
     let mut w = World::new();
     let (buyer, owner) = parties(&mut w);
     let keys = w.running(&buyer, &owner, PRICE, |args| args.checkpoint_s = 60);
-    let write = |seq| gridlease_sdk::instruction::care::checkpoint(&owner.node.pubkey(), &keys, seq, [1; 32], 9);
+    let write = |seq| gridlease_sdk::instruction::supervision::checkpoint(&owner.node.pubkey(), &keys, seq, [1; 32], 9);
     w.pass(14);
     assert_eq!(w.refuse(write(1), &[&owner.node]), "market TooEarly");
     w.pass(1);

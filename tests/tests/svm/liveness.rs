@@ -8,11 +8,11 @@ use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse, Reserv
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{SYSTEM_PROGRAM, care};
-use gridlease_tests::svm::care::{BOND, hash_of};
+use gridlease_sdk::instruction::{SYSTEM_PROGRAM, supervision};
 use gridlease_tests::svm::outcome::Done;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use gridlease_tests::svm::steps::outcome;
+use gridlease_tests::svm::supervision::{BOND, hash_of};
 use gridlease_tests::svm::{World, metered_ms};
 use solana_account::Account;
 use solana_keypair::Keypair;
@@ -66,7 +66,7 @@ fn a_node_answers_within_sixty_seconds_and_keeps_the_bond() {
         assert_eq!(open.header.due_ts, open.challenge_end);
         assert_eq!(sol(&w), (before.0 - BOND, before.1, before.2 + BOND), "the lease holds the bond");
         w.pass(at);
-        let answer = care::answer_challenge(&owner.node.pubkey(), &keys, nonce);
+        let answer = supervision::answer_challenge(&owner.node.pubkey(), &keys, nonce);
         if !answers {
             assert_eq!(w.refuse(answer, &[&owner.node]), "market TooLate");
             continue;
@@ -92,12 +92,12 @@ fn only_the_node_answers_and_only_with_what_the_open_challenge_asks_for() {
     let other = w.provider(|_| {});
     let node = owner.node.pubkey();
     let old = w.challenge(&asker, &keys);
-    let good = care::answer_challenge(&node, &keys, old);
+    let good = supervision::answer_challenge(&node, &keys, old);
     assert_eq!(unsigned(&mut w, &good, 0), "market AccountNotSigner");
-    let wrong = care::answer_challenge(&node, &keys, [1; 32]);
+    let wrong = supervision::answer_challenge(&node, &keys, [1; 32]);
     assert_eq!(w.refuse(wrong, &[&owner.node]), "market WrongNonce");
     assert_eq!(w.refuse(swapped(&good, &node, other.node.pubkey()), &[&other.node]), "market NotNodeKey");
-    let by_other = swapped(&care::answer_challenge(&other.node.pubkey(), &keys, old), &owner.offer, other.offer);
+    let by_other = swapped(&supervision::answer_challenge(&other.node.pubkey(), &keys, old), &owner.offer, other.offer);
     assert_eq!(w.refuse(by_other, &[&other.node]), "market Unrelated");
     w.ok(&[good.clone()], &[&owner.node]);
     assert_eq!(w.refuse(good.clone(), &[&owner.node]), "market NoChallenge", "once");
@@ -115,13 +115,13 @@ fn anybody_may_challenge_a_running_node_once_at_a_time() {
     let owner = w.provider(|_| {});
     let asker = w.person();
     let keys = w.starting(&buyer, &owner, 1_000_000, |args| args.max_duration_s = 600);
-    let challenge = care::challenge(&asker.pubkey(), &keys.lease);
+    let challenge = supervision::challenge(&asker.pubkey(), &keys.lease);
     assert_eq!(w.refuse(challenge.clone(), &[&asker]), "market WrongState", "not ready");
     w.ready(&owner, &keys);
     assert_eq!(unsigned(&mut w, &challenge, 0), "market AccountNotSigner");
     let clock = solana_sdk_ids::sysvar::clock::ID;
     assert_eq!(
-        w.refuse(swapped(&challenge, &care::SLOT_HASHES, clock), &[&asker]),
+        w.refuse(swapped(&challenge, &supervision::SLOT_HASHES, clock), &[&asker]),
         "market ConstraintAddress",
         "hashes of one's own choice"
     );
@@ -132,7 +132,7 @@ fn anybody_may_challenge_a_running_node_once_at_a_time() {
     }
     let poor = w.key();
     w.put(poor.pubkey(), Account { lamports: BOND - 1, ..Account::default() });
-    assert!(w.refuse(care::challenge(&poor.pubkey(), &keys.lease), &[&poor]).starts_with("system"), "no bond");
+    assert!(w.refuse(supervision::challenge(&poor.pubkey(), &keys.lease), &[&poor]).starts_with("system"), "no bond");
     w.pass(600);
     assert_eq!(w.refuse(challenge.clone(), &[&asker]), "market WrongState", "its funds are used up");
     w.expire(&keys);
@@ -181,9 +181,9 @@ fn a_missed_challenge_returns_the_bond_and_nothing_is_billed_from_the_challenge_
     w.challenge(&asker, &keys);
     let since = w.now().ts.0;
     w.pass(60);
-    w.changes_nothing(care::resolve_challenge(&keys, &asker.pubkey()));
+    w.changes_nothing(supervision::resolve_challenge(&keys, &asker.pubkey()));
     w.pass(1);
-    let wrong = care::resolve_challenge(&keys, &owner.node.pubkey());
+    let wrong = supervision::resolve_challenge(&keys, &owner.node.pubkey());
     assert_eq!(w.refuse(wrong, &[]), "market Unrelated", "the bond goes to nobody else");
     w.changes_nothing(lease::expire(&keys));
     let done = w.resolve(&keys);
@@ -195,7 +195,7 @@ fn a_missed_challenge_returns_the_bond_and_nothing_is_billed_from_the_challenge_
     assert_eq!(lease.header.due_ts, since + 600);
     let record: Record = w.read(&owner.record);
     assert_eq!((record.uptime, record.faulted, record.standing), (4_375, 0, 5_000));
-    w.changes_nothing(care::resolve_challenge(&keys, &asker.pubkey()));
+    w.changes_nothing(supervision::resolve_challenge(&keys, &asker.pubkey()));
     w.pass(300);
     w.settle(&keys);
     assert_eq!(w.tokens(&owner.payout), 200 * 490);
@@ -228,7 +228,7 @@ fn downtime_is_credited_twice_over_out_of_what_was_held_back() {
     w.challenge(&asker, &keys);
     w.pass(61);
     let node = owner.node.pubkey();
-    let resume = care::resume(&node, &keys);
+    let resume = supervision::resume(&node, &keys);
     assert_eq!(w.refuse(resume.clone(), &[&owner.node]), "market ChallengeOpen", "first the challenge is resolved");
     w.resolve(&keys);
     w.pass(39);
@@ -241,7 +241,7 @@ fn downtime_is_credited_twice_over_out_of_what_was_held_back() {
     assert_eq!((lease.base, lease.credit, lease.down_since), (400_000, 0, 0), "2 × 100 s × 500 atoms less");
     assert_eq!(lease.runway_end, w.now().ts.0 + 6_400, "the buyer's money runs that much longer");
     w.changes_nothing_by(resume, &[&owner.node]);
-    let collect = care::collect_credit(&keys, &w.insurance);
+    let collect = supervision::collect_credit(&keys, &w.insurance);
     w.changes_nothing(collect);
     w.pass(100);
     w.finish(&owner, &keys, EndReason::Completed);
@@ -267,7 +267,7 @@ fn what_was_paid_already_is_credited_out_of_the_stake_and_never_more_than_was_ch
     let bond: Bond = w.read(&owner.bond);
     assert_eq!((bond.claims_assets, bond.slashed_total, w.claimed(&keys.lease)), (100_000, 0, 100_000));
     assert_eq!(w.read::<Reservation>(&address::reservation(&keys.lease)).amount, 7_100_000);
-    let collect = care::collect_credit(&keys, &w.insurance);
+    let collect = supervision::collect_credit(&keys, &w.insurance);
     w.changes_nothing(collect);
 
     // Down again, for 1,000 s: that would be a million atoms, but 400,000 are left of what was charged.
@@ -482,7 +482,7 @@ fn a_challenge_asks_for_nothing_once_the_lease_is_over_or_its_funds_are_used_up(
             assert_eq!(state(&w, &keys), Some(LeaseState::Grace));
             w.pass(20);
         } else {
-            let answer = care::answer_challenge(&owner.node.pubkey(), &keys, nonce);
+            let answer = supervision::answer_challenge(&owner.node.pubkey(), &keys, nonce);
             assert_eq!(w.refuse(answer, &[&owner.node]), "market NoChallenge", "{how}");
             assert_eq!(w.refuse(lease::close(&keys), &[]), "market StillOwed", "{how}");
         }
@@ -550,7 +550,7 @@ fn a_credit_is_claimed_out_of_its_own_lease_s_stake_alone() {
     w.settle(&keys);
     w.take_down(&asker, &keys);
     w.resume(&owner, &keys);
-    let collect = care::collect_credit(&keys, &w.insurance);
+    let collect = supervision::collect_credit(&keys, &w.insurance);
     let (reservation, vault) = (address::reservation(&keys.lease), address::bond_vault(&owner.bond));
     let foreign = w.foreign_account();
     let key = w.key().pubkey();

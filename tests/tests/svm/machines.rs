@@ -3,10 +3,10 @@
 use gridlease_core::job::EndReason;
 use gridlease_sdk::account::{Bond, Job, Lease, Machine, Offer, Provider as Record};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::job::BidderKeys;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::provider::{self, NodeArgs, OfferMachine};
-use gridlease_sdk::instruction::{care, job, sealed};
+use gridlease_sdk::instruction::{job, sealed, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC, gpu_hash, node_args};
 use gridlease_tests::svm::steps::outcome;
@@ -24,7 +24,7 @@ struct Second {
     key: Pubkey,
     node: Keypair,
     offer: Pubkey,
-    bidder: Bidder,
+    bidder: BidderKeys,
 }
 
 /// Puts a machine with a limit of `limit` below `owner`, with an offer that has all of it.
@@ -41,7 +41,7 @@ fn machine(w: &mut World, owner: &Provider, limit: u64) -> Second {
     w.ok(&[post], &[&node]);
     let hashes: Vec<_> = (0..2).map(|at| gpu_hash(&owner.record, NUMBER, at)).collect();
     w.ok(&[provider::claim_gpus(&node.pubkey(), &owner.record, &owner.bond, NUMBER, &hashes)], &[&node]);
-    let bidder = Bidder { provider: owner.record, offer: NUMBER, bond: owner.bond };
+    let bidder = BidderKeys { provider: owner.record, offer: NUMBER, bond: owner.bond };
     Second { key, node, offer: address::offer(&owner.record, NUMBER), bidder }
 }
 
@@ -177,7 +177,7 @@ fn r32_anyone_ends_the_leases_of_a_retired_machine_as_was_agreed_and_all_rent_co
     ready(&mut w, &second, &agreed);
     ready(&mut w, &second, &without);
     let stranger = w.person();
-    let notice = care::give_notice(&stranger.pubkey(), &agreed);
+    let notice = supervision::give_notice(&stranger.pubkey(), &agreed);
     assert_eq!(w.refuse(notice.clone(), &[&stranger]), "market NotNodeKey");
     let cold = owner.authority.pubkey();
     let retire = provider::retire_machine(&cold, NUMBER, &[second.offer]);

@@ -14,7 +14,7 @@ use gridlease_sdk::account::{
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{array, care, job, lease, migrate, provider, purse, stake};
+use gridlease_sdk::instruction::{array, job, lease, migrate, provider, purse, stake, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::first_edition::Named;
 use gridlease_tests::svm::parties::USDC;
@@ -340,7 +340,7 @@ fn r27_everyone_takes_their_money_out_of_a_migrated_market() {
         let owner = owner_of(&held.purse);
         if held.challenger != Pubkey::default() {
             w.pass(61);
-            w.ok(&[care::resolve_challenge(&keys, &held.challenger)], &[]);
+            w.ok(&[supervision::resolve_challenge(&keys, &held.challenger)], &[]);
         }
         match w.read::<Lease>(&key).state() {
             Some(LeaseState::Starting) => {
@@ -353,7 +353,7 @@ fn r27_everyone_takes_their_money_out_of_a_migrated_market() {
             _ => {}
         }
         if w.read::<Lease>(&key).credit > 0 {
-            tried(&mut w, care::collect_credit(&keys, &insurance), &[]);
+            tried(&mut w, supervision::collect_credit(&keys, &insurance), &[]);
         }
         w.settle(&keys);
         w.close_lease(&keys);

@@ -3,7 +3,7 @@
 use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{Bond, Job, Lease, Provider as Record, Purse};
-use gridlease_sdk::instruction::{care, lease};
+use gridlease_sdk::instruction::{lease, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::USDC;
 use gridlease_tests::svm::steps::outcome;
@@ -75,9 +75,9 @@ fn a_second_notice_changes_nothing_and_a_lease_under_notice_can_end_in_every_oth
         let buyer = w.buyer(20 * USDC);
         let owner = w.provider(|_| {});
         let keys = w.running(&buyer, &owner, 1_800_000, |args| args.notice_s = 600);
-        w.ok(&[care::give_notice(&owner.authority.pubkey(), &keys)], &[&owner.authority]);
+        w.ok(&[supervision::give_notice(&owner.authority.pubkey(), &keys)], &[&owner.authority]);
         w.pass(100);
-        w.changes_nothing_by(care::give_notice(&owner.node.pubkey(), &keys), &[&owner.node]);
+        w.changes_nothing_by(supervision::give_notice(&owner.node.pubkey(), &keys), &[&owner.node]);
         match how {
             "stop" => w.stop(&buyer, &keys),
             "complete" => w.finish(&owner, &keys, EndReason::Completed),
@@ -97,21 +97,21 @@ fn only_the_provider_gives_notice_and_only_where_one_was_agreed() {
     let (owner, other) = (w.provider(|supply| supply.units = 4), w.provider(|_| {}));
     let plain = w.running(&buyer, &owner, 1_000_000, |_| {});
     let node = owner.node.pubkey();
-    assert_eq!(w.refuse(care::give_notice(&node, &plain), &[&owner.node]), "market NoNotice");
+    assert_eq!(w.refuse(supervision::give_notice(&node, &plain), &[&owner.node]), "market NoNotice");
     let finish = lease::finish(&node, &plain, EndReason::Notice, outcome());
     assert_eq!(w.refuse(finish, &[&owner.node]), "market NoNotice");
 
     let keys = w.starting(&buyer, &owner, 1_000_000, |args| args.notice_s = 60);
-    let notice = care::give_notice(&node, &keys);
+    let notice = supervision::give_notice(&node, &keys);
     assert_eq!(w.refuse(notice.clone(), &[&owner.node]), "market WrongState", "not ready");
     w.ready(&owner, &keys);
     let finish = lease::finish(&node, &keys, EndReason::Notice, outcome());
     assert_eq!(w.refuse(finish, &[&owner.node]), "market NoNotice", "agreed, but not given");
     assert_eq!(unsigned(&mut w, &notice, 0), "market AccountNotSigner");
     for (who, key) in [("buyer", &buyer.key), ("another node", &other.node)] {
-        assert_eq!(w.refuse(care::give_notice(&key.pubkey(), &keys), &[key]), "market NotNodeKey", "{who}");
+        assert_eq!(w.refuse(supervision::give_notice(&key.pubkey(), &keys), &[key]), "market NotNodeKey", "{who}");
     }
-    let by_other = swapped(&care::give_notice(&other.node.pubkey(), &keys), &owner.record, other.record);
+    let by_other = swapped(&supervision::give_notice(&other.node.pubkey(), &keys), &owner.record, other.record);
     assert_eq!(w.refuse(by_other, &[&other.node]), "market Unrelated");
     w.stop(&buyer, &keys);
     assert_eq!(w.refuse(notice, &[&owner.node]), "market WrongState", "over");

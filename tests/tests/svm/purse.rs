@@ -64,7 +64,7 @@ fn a_purse_is_opened_once_by_its_owner_for_the_market_s_mint() {
     w.ok(&[open.clone()], &[&owner]);
     assert_eq!(w.refuse(open, &[&owner]), "system 0", "there is one already");
     let purse: Purse = w.read(&address::purse(&key));
-    let first = gridlease_core::number::first(w.now().slot).unwrap();
+    let first = gridlease_core::job_number::first(w.now().slot).unwrap();
     assert_eq!((purse.owner, purse.balance, purse.last_job), (key, 0, first));
     assert_eq!(purse.header.shard, address::purse(&key).to_bytes()[0]);
 }

@@ -5,7 +5,7 @@ use gridlease_core::limits::{MAX_VERIFICATION, UNBONDING_TIME};
 use gridlease_sdk::account::{Bond, Config, Provider, Reservation};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
-use gridlease_sdk::instruction::{care, lease, stake};
+use gridlease_sdk::instruction::{lease, stake, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{self, Buyer, Supply, USDC};
 use solana_keypair::Keypair;
@@ -59,7 +59,7 @@ fn r34_a_verdict_takes_up_to_the_reservation_pays_the_buyer_then_the_prover_a_we
     let (buyer, owner, prover) = (w.buyer(50 * USDC), w.provider(|supply| supply.stake = 20 * USDC), w.person());
     let judge = verifier(&mut w);
     let keys = over(&mut w, &buyer, &owner, 1_000);
-    let verdict = |slash| care::verdict(&judge.pubkey(), &keys, &w.insurance, slash, &prover.pubkey());
+    let verdict = |slash| supervision::verdict(&judge.pubkey(), &keys, &w.insurance, slash, &prover.pubkey());
     let (above, guilty) = (verdict(7_200_001), verdict(4 * USDC));
     let thief = w.person();
     let stolen = swapped(&guilty, &judge.pubkey(), thief.pubkey());
@@ -105,9 +105,9 @@ fn r34_a_verdict_that_clears_a_lease_frees_its_stake_at_once_and_none_is_given_o
     let plain = w.running(&buyer, &other, 1_800_000, |_| {});
     let judge = verifier(&mut w);
     let keys = w.running(&buyer, &owner, 1_800_000, |args| args.verify_class = 5);
-    let on = |keys| care::verdict(&judge.pubkey(), keys, &w.insurance, 0, &Pubkey::default());
+    let on = |keys| supervision::verdict(&judge.pubkey(), keys, &w.insurance, 0, &Pubkey::default());
     let (clears, of_plain) = (on(&keys), on(&plain));
-    let slashes = care::verdict(&judge.pubkey(), &plain, &w.insurance, 1, &judge.pubkey());
+    let slashes = supervision::verdict(&judge.pubkey(), &plain, &w.insurance, 1, &judge.pubkey());
     w.pass(1_000);
     assert_eq!(w.refuse(clears.clone(), &[&judge]), "market WrongState", "it runs");
     for (one, keys) in [(&owner, &keys), (&other, &plain)] {

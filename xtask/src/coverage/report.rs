@@ -132,7 +132,7 @@ mod tests {
             ("core/src/bond.rs", 3, true),
             ("core/src/bond.rs", 4, false),
             ("core/src/bond.rs", 6, false),
-            ("programs/market/src/kin.rs", 1, true),
+            ("programs/market/src/replicas.rs", 1, true),
         ] {
             lines.note(file, line, run);
         }

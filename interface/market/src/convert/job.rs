@@ -1,8 +1,8 @@
 //! A job, its book and whom it excludes.
 
 use anchor_lang::prelude::Pubkey;
-use gridlease_core::bidder::{Bidder, Wanted};
 use gridlease_core::book::{Book, Entry};
+use gridlease_core::eligibility::{Bidder, Wanted};
 use gridlease_core::exclusion::Excluded;
 use gridlease_core::job::{EndReason, Job as Rules, JobState, Mode, Terms};
 use gridlease_core::limits::BOOK_SIZE;

@@ -5,7 +5,7 @@ use gridlease_core::array as rules;
 use gridlease_core::limits::{MAX_TASKS, MAX_URI};
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, number as numbers, tip};
+use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, job_number, tip};
 use program_common::require;
 
 use super::post_job::JobArgs;
@@ -136,7 +136,7 @@ fn write(
     let array_key = ctx.accounts.array.key();
     let mut purse = ctx.accounts.purse.load_mut()?;
     require!(number > purse.last_job, MarketError::NumberUsed);
-    numbers::check(number, now.slot).or_rule()?;
+    job_number::check(number, now.slot).or_rule()?;
     require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
 
     let mut array = ctx.accounts.array.load_init()?;

@@ -10,8 +10,8 @@ use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobWaits};
-use crate::kin;
 use crate::lamports::pay_award_tip;
+use crate::replicas;
 use crate::state::{Config, Job, Purse};
 use staking_interface::ID as STAKING_ID;
 
@@ -93,7 +93,7 @@ pub fn award<'info>(ctx: Context<'info, Award<'info>>) -> Result<()> {
             return Ok(());
         }
         moving.check_award(now).or_rule()?;
-        let (group, candidates) = kin::split(&job, ctx.remaining_accounts)?;
+        let (group, candidates) = replicas::split(&job, ctx.remaining_accounts)?;
         let asked = Asked { job: &job, wanted: job.wanted(), rents, now, book_began: moving.book_began(), group };
         let winner = choose(&asked, candidates, &mut dropped)?;
         let unseen = usize::from(job.book_len) > dropped.len();

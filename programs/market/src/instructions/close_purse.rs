@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{self as spl, CloseAccount, Token};
-use gridlease_core::{Atoms, RuleError, number};
+use gridlease_core::{Atoms, RuleError, job_number};
 
 use crate::clock::now;
 use crate::emit::tell;
@@ -57,7 +57,7 @@ pub fn close_purse(ctx: Context<EmptyPurse>) -> Result<()> {
         if !empty || purse.open_jobs != 0 {
             return Err(rule(RuleError::NotEmpty));
         }
-        number::check_close(purse.last_job, now()?.slot).or_rule()?;
+        job_number::check_close(purse.last_job, now()?.slot).or_rule()?;
     }
     let (purse, owner) = (ctx.accounts.purse.key(), ctx.accounts.owner.key());
     let amount = donated(&ctx)?;

@@ -2,7 +2,7 @@
 
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
-use gridlease_core::bidder::{Refusal, Wanted};
+use gridlease_core::eligibility::{Refusal, Wanted};
 use gridlease_core::job::{self as jobs, notice_of, start_deadline};
 use gridlease_core::verdict::window_of;
 use gridlease_core::{Atoms, Bps, Now, PricePerHour, RuleError, Seconds, UnixTs, lease as rules, tip};
@@ -12,9 +12,9 @@ use super::place_bid::refusal_code;
 use crate::derive;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DroppedBid, JobAwarded};
-use crate::kin;
 use crate::lamports;
 use crate::peek::peek;
+use crate::replicas;
 use crate::staking_cpi::{self, Signing, read_bond};
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{BookEntry, Config, Header, Job, Lease, Offer, Provider, TaskGroup, shard_of};
@@ -116,7 +116,7 @@ impl<'info> Candidate<'info> {
         let group = asked.group.as_ref();
         // A bond that was closed names nobody, and is the bidder's own doing: that is told below.
         let bonded = *self.bond.owner == STAKING_ID;
-        if bonded && kin::check(group, asked.job, &provider, self.bond).is_err() {
+        if bonded && replicas::check(group, asked.job, &provider, self.bond).is_err() {
             // It runs another replica of the task, or shares somebody with who does.
             let refused = refusal_code(&Refusal::Rule(RuleError::Kin));
             return Ok(Err(DroppedBid { provider: *self.provider.key, refused, faulted: false }));
@@ -128,7 +128,7 @@ impl<'info> Candidate<'info> {
                 let mut offer = offer.load_mut()?;
                 offer.units_free = offer.units_free.checked_sub(1).ok_or_else(|| rule(RuleError::NoFreeUnit))?;
                 offer.bind(stake).or_rule()?;
-                kin::admit(group, asked.job, &provider, self.bond)?;
+                replicas::admit(group, asked.job, &provider, self.bond)?;
                 let units = (offer.units_free, offer.units.saturating_sub(offer.units_free));
                 Ok(Ok(Taken { candidate: self, payout: provider.payout, number, price, stake, own_bid, units }))
             }

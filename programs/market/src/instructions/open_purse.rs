@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
-use gridlease_core::number;
+use gridlease_core::job_number;
 
 use crate::clock::now;
 use crate::emit::tell;
@@ -50,7 +50,7 @@ pub fn open_purse(ctx: Context<OpenPurse>) -> Result<()> {
         purse.owner = owner;
         purse.vault = ctx.accounts.vault.key();
         purse.vault_bump = ctx.bumps.vault;
-        purse.last_job = number::first(now()?.slot).or_rule()?;
+        purse.last_job = job_number::first(now()?.slot).or_rule()?;
     }
     tell(&ctx.accounts.event_authority, &PurseOpened { purse: key, owner })?;
     Ok(())

@@ -1,8 +1,8 @@
 //! Bids: placed by a node, or entered for an offer that takes automatic bids.
 
 use anchor_lang::prelude::*;
-use gridlease_core::bidder::{self, Refusal};
 use gridlease_core::book::{Book, Entry};
+use gridlease_core::eligibility::{self, Refusal};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 use program_common::require;
@@ -12,7 +12,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
 use crate::intake;
-use crate::kin;
+use crate::replicas;
 use crate::staking_cpi::read_bond;
 use crate::state::{Config, Job, Offer, Provider};
 
@@ -70,15 +70,15 @@ pub fn place_bid<'info>(ctx: Context<'info, PlaceBid<'info>>, price: u64) -> Res
         let offer = ctx.accounts.offer.load()?;
         let moving = job.rules().or_rule()?;
         moving.check_bid(price, now.ts).or_rule()?;
-        let bidder = Bidder {
+        let bidder = NewBid {
             job_key: ctx.accounts.job.key(),
             provider_key: ctx.accounts.provider.key(),
             provider: &provider,
             offer: &offer,
             bond: read_bond(&ctx.accounts.bond, &provider.authority)?,
         };
-        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
-        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
+        let (group, _) = replicas::split(&job, ctx.remaining_accounts)?;
+        replicas::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         let book = job.book().or_rule()?;
         bidder.enter(&mut job, moving, book, price, false, now).map_err(refused)?
     };
@@ -122,10 +122,10 @@ pub fn enter_offer<'info>(ctx: Context<'info, EnterOffer<'info>>) -> Result<()> 
             return Ok(()); // it cannot go lower
         }
         let bond = read_bond(&ctx.accounts.bond, &provider.authority)?;
-        let (group, _) = kin::split(&job, ctx.remaining_accounts)?;
-        kin::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
+        let (group, _) = replicas::split(&job, ctx.remaining_accounts)?;
+        replicas::check(group.as_ref(), &job, &provider, &ctx.accounts.bond)?;
         let job_key = ctx.accounts.job.key();
-        let bidder = Bidder { job_key, provider_key, provider: &provider, offer: &offer, bond };
+        let bidder = NewBid { job_key, provider_key, provider: &provider, offer: &offer, bond };
         match bidder.enter(&mut job, moving, book, price, true, now) {
             Err(Refusal::Rule(RuleError::BookFull)) => return Ok(()), // it cannot displace anybody
             entered => entered.map_err(refused)?,
@@ -156,7 +156,7 @@ pub fn refused(refusal: Refusal) -> Error {
 }
 
 /// A bidder with everything that its bid hangs on.
-pub struct Bidder<'a> {
+pub struct NewBid<'a> {
     /// Address of the job.
     pub job_key: Pubkey,
     /// Address of the provider record.
@@ -169,7 +169,7 @@ pub struct Bidder<'a> {
     pub bond: bond::Bond,
 }
 
-impl Bidder<'_> {
+impl NewBid<'_> {
     /// Enters a bid that the job takes now (the caller has asked that) into its book. A refusal leaves the job as it was.
     pub fn enter(
         &self,
@@ -183,7 +183,7 @@ impl Bidder<'_> {
         if price.0 < self.offer.floor {
             return Err(Refusal::Rule(RuleError::BidBelowFloor));
         }
-        let until = bidder::Bidder::lives_until(moving.auction_end(now.ts)?, automatic, now.ts);
+        let until = eligibility::Bidder::lives_until(moving.auction_end(now.ts)?, automatic, now.ts);
         let candidate = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
         let stake = candidate.check(&job.wanted(), price, until)?;
         self.offer.limit().bind(stake)?;

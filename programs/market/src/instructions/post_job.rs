@@ -6,7 +6,7 @@ use gridlease_core::limits::MAX_URI;
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, Now, RuleError, Seconds, number as numbers, tip};
+use gridlease_core::{Atoms, Now, RuleError, Seconds, job_number, tip};
 use program_common::require;
 
 use super::purse_keys::authorise_spending;
@@ -194,7 +194,7 @@ pub fn write_job(job: &mut Job, posting: &Posting, owner: Pubkey, args: &JobArgs
 pub fn reserve(purse: &mut Purse, posting: &Posting, cap: Atoms, now: Now) -> Result<()> {
     let number = posting.number;
     require!(number > purse.last_job, MarketError::NumberUsed);
-    numbers::check(number, now.slot).or_rule()?;
+    job_number::check(number, now.slot).or_rule()?;
     authorise_spending(purse, &posting.signer, PurseStep::Post, cap, now.ts)?;
     require!(purse.open_jobs < MAX_OPEN_JOBS, MarketError::TooMany);
     let mut amounts = purse.amounts();

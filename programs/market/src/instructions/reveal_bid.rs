@@ -1,13 +1,13 @@
 //! Reveals a sealed bid.
 
 use anchor_lang::prelude::*;
-use gridlease_core::bidder::Refusal;
+use gridlease_core::eligibility::Refusal;
 use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
 use program_common::require;
 
 use super::forfeit_bid::resolve;
-use super::place_bid::{Bidder, refusal_code};
+use super::place_bid::{NewBid, refusal_code};
 use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
@@ -140,6 +140,6 @@ fn enter(
     bond.release(Atoms(commitment.amount))?;
     let book = job.book()?;
     let bidder =
-        Bidder { job_key: commitment.job, provider_key: commitment.provider, provider: &provider, offer: &offer, bond };
+        NewBid { job_key: commitment.job, provider_key: commitment.provider, provider: &provider, offer: &offer, bond };
     bidder.enter(job, *moving, book, price, false, now)
 }

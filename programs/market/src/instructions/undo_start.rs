@@ -16,7 +16,7 @@ use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::StartUndone;
 use crate::instructions::purse_keys::authorise;
-use crate::kin::first_eight;
+use crate::replicas::first_eight;
 use crate::staking_cpi::{self, Taken};
 use crate::state::{Job, Lease, Offer};
 

@@ -1,6 +1,6 @@
 //! Handing over input files.
 
-use super::{NodeClient, NodeError};
+use super::{NodeApi, NodeError};
 use crate::artifact::{ArtifactError, hash_file};
 use crate::node_api::{MAX_INPUT_BYTES, paths};
 use reqwest::Method;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A transfer may be this slow: bytes per second.
 const SLOWEST: u64 = 128 * 1024;
 
-impl NodeClient {
+impl NodeApi {
     /// Hands over the local file `path` as the job's input with the given SHA-256. The file is hashed first, and
     /// nothing is sent if it is not the one that the manifest names. A node that has it already says so.
     ///

@@ -1,6 +1,6 @@
 //! Following a lease's log.
 
-use super::{ANSWER_TIMEOUT, NodeClient, NodeError};
+use super::{ANSWER_TIMEOUT, NodeApi, NodeError};
 use crate::node_api::auth::empty_body_hash;
 use crate::node_api::{LogChain, LogChainError, LogLine, MAX_LOG_LINE_BYTES, paths};
 use backon::{BackoffBuilder as _, ExponentialBackoff};
@@ -26,7 +26,7 @@ pub enum LogStart {
     After(LogChain),
 }
 
-impl NodeClient {
+impl NodeApi {
     /// Reads a lease's log line by line. Every line is checked against the hash chain before it is passed on, and a
     /// broken connection is resumed after the last line that was. The `chain` of the last line is what the node has
     /// to post as `log_hash`.
@@ -61,7 +61,7 @@ impl NodeClient {
 }
 
 struct LogReader {
-    client: NodeClient,
+    client: NodeApi,
     lease: Pubkey,
     follow: bool,
     /// None until the line before the first wanted one gave the chain a value to go on from.

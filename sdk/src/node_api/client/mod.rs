@@ -41,7 +41,7 @@ pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
 /// All calls are idempotent, so each is tried again, with a growing, jittered pause, when the node cannot be
 /// reached or is at fault. Cloning is cheap and shares the connections.
 #[derive(Clone)]
-pub struct NodeClient {
+pub struct NodeApi {
     http: reqwest::Client,
     endpoint: Arc<str>,
     provider: Pubkey,
@@ -53,17 +53,17 @@ pub struct NodeClient {
     log_retry: ExponentialBuilder,
 }
 
-impl std::fmt::Debug for NodeClient {
+impl std::fmt::Debug for NodeApi {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("NodeClient")
+            .debug_struct("NodeApi")
             .field("endpoint", &self.endpoint)
             .field("provider", &self.provider)
             .finish_non_exhaustive()
     }
 }
 
-impl NodeClient {
+impl NodeApi {
     /// A client for the node at `endpoint` (`https://host[:port]`, from the provider record), which must show
     /// the certificate with the given fingerprint. `provider` is the address of the provider record.
     ///

@@ -1,6 +1,6 @@
 //! Fetching outputs: checked before anything is put where the buyer looks for it.
 
-use super::{NodeClient, NodeError};
+use super::{NodeApi, NodeError};
 use crate::artifact::{ArtifactError, Limits, OutputListing, output_root, unpack, walk};
 use crate::node_api::auth::empty_body_hash;
 use crate::node_api::paths;
@@ -17,7 +17,7 @@ const SLOWEST: u64 = 64 * 1024;
 /// Pieces of the archive that wait for the disk.
 const QUEUE: usize = 16;
 
-impl NodeClient {
+impl NodeApi {
     /// Fetches a lease's outputs into the folder `dest`, which must not exist, be empty, or hold these very outputs
     /// already. `expected_root` is the result hash that the node posted on chain: the list is checked against it
     /// before anything is loaded, and what was loaded before it is moved into place, in one step. On an error

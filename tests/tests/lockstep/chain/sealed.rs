@@ -1,7 +1,7 @@
 //! Sealed bids on the chain.
 
 use gridlease_core::job::Mode;
-use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::job::BidderKeys;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
 use gridlease_sdk::{account, address};
 use gridlease_tests::svm::World;
@@ -28,7 +28,7 @@ pub fn build(model: &Model, job: usize, provider: usize, step: &SealedStep) -> O
     Some(match *step {
         SealedStep::Commit { by, offer, price, salt } => {
             let node = owner.record.as_ref()?.node;
-            let bidder = Bidder { provider: owner.record_key, offer: offer_number(offer), bond: owner.bond_key };
+            let bidder = BidderKeys { provider: owner.record_key, offer: offer_number(offer), bond: owner.bond_key };
             let hash = sealed::hash(&posted.key, &bidder, price, &[salt; 32]);
             sealed::commit(&model.signer(by, node), &posted.key, &bidder, hash)
         }
@@ -72,6 +72,6 @@ pub fn compare(world: &World, model: &Model, posted: &Posted) -> Result<(), Stri
 }
 
 fn hash_of(posted: &Posted, provider: solana_pubkey::Pubkey, bond: solana_pubkey::Pubkey, bid: &SealedBid) -> [u8; 32] {
-    let bidder = Bidder { provider, offer: offer_number(bid.offer), bond };
+    let bidder = BidderKeys { provider, offer: offer_number(bid.offer), bond };
     sealed::hash(&posted.key, &bidder, bid.price, &[bid.salt; 32])
 }

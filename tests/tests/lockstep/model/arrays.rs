@@ -6,7 +6,7 @@ use gridlease_core::array::{Array, ArrayState, Ended, Mark, Shape, Task, kin};
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::score::Weights;
-use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, number as numbers, tip};
+use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, job_number, tip};
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
@@ -144,7 +144,7 @@ impl Model {
         Weights::new(WEIGHTS[usize::from(terms.weights)]).market()?;
         let purse = self.purse(buyer)?;
         require(number > purse.last_job, "market NumberUsed")?;
-        numbers::check(number, now.slot).market()?;
+        job_number::check(number, now.slot).market()?;
         let asked = terms_of(terms);
         asked.check().market()?;
         let rules = Array::post(*shape, asked.cap().market()?).market()?;

@@ -1,15 +1,15 @@
 //! Jobs, bids, awards.
 
-use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::delegation;
+use gridlease_core::eligibility::{Bidder, Refusal, Wanted};
 use gridlease_core::exclusion::Reporter;
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_ATTEMPTS;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
-use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, lease, number as numbers, tip};
+use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, job_number, lease, tip};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use sha2::{Digest, Sha256};
@@ -109,7 +109,7 @@ impl Model {
         let rules = Job::post(asked, now).market()?;
         self.under_cap(rules.reserved)?;
         require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
-        numbers::check(number, now.slot).market()?;
+        job_number::check(number, now.slot).market()?;
         self.authorise_posting(buyer, signer, rules.reserved)?;
         let purse = self.purse(buyer)?;
         purse.amounts.reserve(rules.reserved).market()?;

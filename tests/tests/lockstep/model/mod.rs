@@ -4,7 +4,6 @@
 //! An error is told as the harness shows it: the program that refuses and the name of its reason.
 
 pub mod arrays;
-mod care;
 pub mod governance;
 pub mod index;
 mod instant;
@@ -14,6 +13,7 @@ mod parties;
 pub mod pools;
 pub mod sealed;
 mod settings;
+mod supervision;
 mod tips;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -335,7 +335,7 @@ impl Model {
             Command::PostInstant { job, by, terms, offers, count } => {
                 self.post_instant(job, by, &terms, &offers[..offers.len().min(count.into())])
             }
-            Command::Care { job, lease, step } => self.care(job, lease, &step),
+            Command::Supervision { job, lease, step } => self.supervision(job, lease, &step),
             Command::Sealed { job, provider, step } => self.sealed(job, provider, &step),
             Command::Buyer { buyer, by, step } => self.buyer(buyer, by, &step),
             Command::Supplier { provider, by, step } => self.supplier(provider, by, &step),

@@ -5,7 +5,7 @@ use gridlease_core::job::check_price;
 use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
 use gridlease_core::reputation::Reputation;
 use gridlease_core::rounding::share_down;
-use gridlease_core::{Atoms, PricePerHour, UnixTs, number};
+use gridlease_core::{Atoms, PricePerHour, UnixTs, job_number};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Stake, THERE_ALREADY, require};
@@ -41,7 +41,7 @@ impl Model {
         let slot = self.now.slot;
         let buyer = &mut self.buyers[buyer];
         require(buyer.purse.is_none(), THERE_ALREADY)?;
-        buyer.purse = Some(Pouch { last_job: number::first(slot).market()?, ..Pouch::default() });
+        buyer.purse = Some(Pouch { last_job: job_number::first(slot).market()?, ..Pouch::default() });
         self.tokens.insert(buyer.vault, 0);
         Ok(())
     }

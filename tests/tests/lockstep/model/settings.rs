@@ -1,7 +1,7 @@
 //! What buyers do besides money and jobs, and providers besides stake and offers.
 
 use gridlease_core::period_cap::PeriodCap;
-use gridlease_core::{Atoms, Seconds, UnixTs, number, payout};
+use gridlease_core::{Atoms, Seconds, UnixTs, job_number, payout};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Model, require};
@@ -70,7 +70,7 @@ impl Model {
         let empty = amounts.balance.is_zero() && amounts.reserved.is_zero() && amounts.fees_owed.is_zero();
         let empty = empty && amounts.forfeits_owed.is_zero();
         require(empty && purse.open_jobs == 0, "market NotEmpty")?;
-        number::check_close(purse.last_job, slot).market()?;
+        job_number::check_close(purse.last_job, slot).market()?;
         let donated = self.donated(buyer)?;
         let vault = self.buyers[buyer].vault;
         self.pay_out(vault, self.buyers[buyer].wallet, donated)?;

@@ -3,16 +3,16 @@
 use gridlease_core::UnixTs;
 use gridlease_core::array::ArrayState;
 use gridlease_core::job::JobState;
+use gridlease_core::job_number;
 use gridlease_core::lease::LeaseState;
-use gridlease_core::number;
 use gridlease_core::sealed::{Fate, fate};
 
 use super::by;
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
-use crate::command::care::CareStep;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::command::sealed::SealedStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::arrays::ARRAYS;
 use crate::model::{JOBS, Let, Model, Posted};
 use crate::random::Random;
@@ -55,7 +55,11 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
     let Some(purse) = one.purse else {
         // What it is credited it claims all the same.
         return jobs.flat_map(|job| leases_of(model, job)).find_map(|(job, lease, over)| {
-            (!over.rules.credit.is_zero()).then_some(Command::Care { job, lease, step: CareStep::Collect })
+            (!over.rules.credit.is_zero()).then_some(Command::Supervision {
+                job,
+                lease,
+                step: SupervisionStep::Collect,
+            })
         });
     };
     // An empty vault may be frozen; anything else must be able to move.
@@ -88,7 +92,7 @@ fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Option<Command>
     if free > 0 {
         return Some(Command::Withdraw { buyer, by: by(random), amount: free });
     }
-    if number::check_close(purse.last_job, model.now.slot).is_err() && !random.once_in(4) {
+    if job_number::check_close(purse.last_job, model.now.slot).is_err() && !random.once_in(4) {
         return Some(Command::Clock { slots: 1, seconds: 0 });
     }
     match random.below(6) {
@@ -117,7 +121,7 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
             return Some(stop(random, model, (job, lease), one));
         }
         if !rules.challenge_end.is_zero() {
-            return Some(Command::Care { job, lease, step: CareStep::Resolve { to: 0 } });
+            return Some(Command::Supervision { job, lease, step: SupervisionStep::Resolve { to: 0 } });
         }
         let payable = !model.frozen.contains(&one.keys.payout);
         if rules.held().is_ok_and(|held| !held.is_zero()) && payable {
@@ -149,12 +153,12 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
 /// The lease is stopped; some fall silent before, so that their buyer is credited.
 fn stop(random: &mut Random, model: &Model, (job, lease): (usize, usize), one: &Let) -> Command {
     let (rules, now) = (&one.rules, model.now);
-    let care = |step| Command::Care { job, lease, step };
+    let supervision = |step| Command::Supervision { job, lease, step };
     match rules.state {
         LeaseState::Running if !rules.challenge_end.is_zero() && random.once_in(2) => {
             let seconds = (rules.challenge_end.0 + 1).saturating_sub(now.ts.0);
             match seconds {
-                0 => care(CareStep::Resolve { to: 0 }),
+                0 => supervision(SupervisionStep::Resolve { to: 0 }),
                 _ => Command::Clock { slots: seconds * 2, seconds: seconds as i64 },
             }
         }
@@ -169,7 +173,9 @@ fn stop(random: &mut Random, model: &Model, (job, lease): (usize, usize), one: &
             Command::Settle { job, lease }
         }
         LeaseState::Paused if random.once_in(3) => Command::Clock { slots: 100, seconds: 150 },
-        LeaseState::Running if !rules.paid.is_zero() && !random.once_in(4) => care(CareStep::Challenge { by: 0 }),
+        LeaseState::Running if !rules.paid.is_zero() && !random.once_in(4) => {
+            supervision(SupervisionStep::Challenge { by: 0 })
+        }
         _ => Command::Stop { job, lease, by: 0 },
     }
 }
@@ -196,14 +202,14 @@ fn of_provider(random: &mut Random, model: &Model, provider: usize) -> Option<Co
         if !rules.state.is_over() {
             return Some(match rules.state {
                 LeaseState::Starting => Command::FailStart { job, lease, by: 0 },
-                LeaseState::Paused => Command::Care { job, lease, step: CareStep::Resume { by: 0 } },
+                LeaseState::Paused => Command::Supervision { job, lease, step: SupervisionStep::Resume { by: 0 } },
                 _ => Command::Finish { job, lease, by: 0, reason: 1, exit: 0 },
             });
         }
         return Some(match random.below(4) {
             0 => Command::Settle { job, lease },
-            1 => Command::Care { job, lease, step: CareStep::Collect },
-            2 => Command::Care { job, lease, step: CareStep::Resolve { to: 0 } },
+            1 => Command::Supervision { job, lease, step: SupervisionStep::Collect },
+            2 => Command::Supervision { job, lease, step: SupervisionStep::Resolve { to: 0 } },
             _ => Command::CloseLease { job, lease },
         });
     }

@@ -4,8 +4,8 @@ use solana_pubkey::Pubkey;
 
 use super::settings;
 use crate::command::Command;
-use crate::command::care::CareStep;
 use crate::command::parties::SupplierStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::{JOBS, Model};
 use crate::random::Random;
 
@@ -44,7 +44,7 @@ pub fn next(random: &mut Random, model: &Model, who: Mover) -> Option<Command> {
         if model.frozen.contains(&record.payout) {
             return frozen(record.payout, false);
         }
-        return Some(Command::Care { job, lease: 0, step: CareStep::Redirect { to: None } });
+        return Some(Command::Supervision { job, lease: 0, step: SupervisionStep::Redirect { to: None } });
     }
     if record.pending == Pubkey::default() {
         return supplier(SupplierStep::ProposePayout { to: random.index(20) });

@@ -8,7 +8,7 @@ use gridlease_core::requirement::flags;
 use super::{an_offer, is_live};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
-use crate::command::care::CareStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::arrays::{ARRAYS, Series};
 use crate::model::{JOBS, Model, Posted};
 use crate::random::Random;
@@ -90,7 +90,7 @@ fn let_all(random: &mut Random, model: &Model, jobs: &[(usize, &Posted)]) -> Opt
     }
     let (job, _) = random.pick(jobs);
     if let Some((job, _)) = jobs.iter().find(|(_, posted)| posted.rules.state == JobState::Review) {
-        return Some(Command::Care { job: *job, lease: 0, step: CareStep::Accept { by: 0 } });
+        return Some(Command::Supervision { job: *job, lease: 0, step: SupervisionStep::Accept { by: 0 } });
     }
     Some(Command::Finish { job, lease: 0, by: 0, reason: 1, exit: u8::from(random.once_in(8)) })
 }
@@ -114,7 +114,7 @@ fn after(random: &mut Random, series: &Series, jobs: &[(usize, &Posted)]) -> Opt
     let stop = Command::Task { job, step: TaskStep::Stop { lease: 0 } };
     Some(match posted.rules.state {
         JobState::Open | JobState::Waiting => Command::Task { job, step: TaskStep::Cancel },
-        JobState::Review => Command::Care { job, lease: 0, step: CareStep::Accept { by: 0 } },
+        JobState::Review => Command::Supervision { job, lease: 0, step: SupervisionStep::Accept { by: 0 } },
         JobState::Leased if random.once_in(6) => Command::Task { job, step: TaskStep::Cancel },
         JobState::Leased if reached => stop,
         JobState::Leased => Command::Stop { job, lease: 0, by: 0 },

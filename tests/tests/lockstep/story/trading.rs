@@ -5,8 +5,8 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::{LEAST_TIME, check_trade};
 
 use super::{OWN_JOBS, an_offer, is_live, is_small, job_terms, supply};
-use crate::command::care::CareStep;
 use crate::command::index::IndexStep;
+use crate::command::supervision::SupervisionStep;
 use crate::command::{Command, JobTerms};
 use crate::model::{Model, Posted};
 use crate::random::Random;
@@ -36,7 +36,7 @@ pub fn next(random: &mut Random, model: &Model, job: usize) -> Option<Command> {
             0 => Command::Award { job, given: 5 },
             seconds => wait(seconds),
         }),
-        JobState::Review => Some(Command::Care { job, lease: 0, step: CareStep::Accept { by: 0 } }),
+        JobState::Review => Some(Command::Supervision { job, lease: 0, step: SupervisionStep::Accept { by: 0 } }),
         JobState::Leased => Some(lease(model, job, posted)?),
         JobState::Ended => after(job, posted),
     }
@@ -93,7 +93,7 @@ fn lease(model: &Model, job: usize, posted: &Posted) -> Option<Command> {
         LeaseState::Starting => Command::Ready { job, lease: 0, by: 0, image: true },
         LeaseState::Running if model.now.ts.since(rules.ready_ts) <= LEAST_TIME => wait(2_400),
         LeaseState::Running if !rules.challenge_end.is_zero() => {
-            Command::Care { job, lease: 0, step: CareStep::Answer { by: 0, right: true } }
+            Command::Supervision { job, lease: 0, step: SupervisionStep::Answer { by: 0, right: true } }
         }
         LeaseState::Running => Command::Finish { job, lease: 0, by: 0, reason: 1, exit: 0 },
         _ => Command::Stop { job, lease: 0, by: 0 },

@@ -3,7 +3,7 @@
 use gridlease_sdk::account::{Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
-use gridlease_sdk::instruction::job::Bidder;
+use gridlease_sdk::instruction::job::BidderKeys;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::{job, provider};
 use gridlease_tests::svm::World;
@@ -98,7 +98,7 @@ fn an_award_that_names_one_bidder_in_every_place_skips_nobody_and_opens_one_leas
     w.bid(&best, &posted, 1_000_000);
     w.bid(&next, &posted, 1_100_000);
     w.close_window(&posted);
-    let award = |bidders: &[Bidder]| job::award(&posted, &buyer.purse, 0, bidders);
+    let award = |bidders: &[BidderKeys]| job::award(&posted, &buyer.purse, 0, bidders);
     for bidders in [vec![next.bidder(); 3], vec![next.bidder(), best.bidder()]] {
         assert_eq!(w.refuse(award(&bidders), &[]), "market CandidateMissing");
     }

@@ -5,7 +5,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{Job, Lease, Purse};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
-use gridlease_sdk::instruction::{care, job};
+use gridlease_sdk::instruction::{job, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use gridlease_tests::svm::steps::outcome;
@@ -150,7 +150,7 @@ fn tries(w: &World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys) -> Vec<so
         lease::expire(keys),
         lease::top_up(&key, &keys.lease, 100_000, None),
         lease::reject_ready(&key, keys, &w.insurance),
-        care::challenge(&w.payer.pubkey(), &keys.lease),
+        supervision::challenge(&w.payer.pubkey(), &keys.lease),
         lease::fail_start(&node, keys, &w.insurance),
         lease::declare_unreachable(&w.payer.pubkey(), keys, &w.insurance),
         lease::finish(&node, keys, EndReason::OutOfFunds, outcome()),

@@ -5,7 +5,7 @@ use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::requirement::flags;
 use gridlease_sdk::account::{Job, Lease, Offer, Provider as Record, Purse};
 use gridlease_sdk::instruction::lease;
-use gridlease_sdk::instruction::{care, job, provider};
+use gridlease_sdk::instruction::{job, provider, supervision};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Provider, Supply, USDC};
 use solana_instruction::Instruction;
@@ -83,7 +83,7 @@ fn a_node_that_is_challenged_without_end_earns_every_bond_and_loses_nothing() {
     let rounds = 50;
     for _ in 0..rounds {
         w.challenge(&griefer, &keys);
-        let again = care::challenge(&griefer.pubkey(), &keys.lease);
+        let again = supervision::challenge(&griefer.pubkey(), &keys.lease);
         assert_eq!(w.refuse(again, &[&griefer]), "market ChallengeOpen");
         w.pass(1);
         w.answer(&owner, &keys);
@@ -109,7 +109,7 @@ fn a_provider_that_challenges_itself_to_keep_others_from_asking_is_down_a_minute
     w.pass(200);
     // Its node is dead; its cold key asks, so that nobody else can.
     w.challenge(&owner.authority, &keys);
-    let other = care::challenge(&asker.pubkey(), &keys.lease);
+    let other = supervision::challenge(&asker.pubkey(), &keys.lease);
     assert_eq!(w.refuse(other, &[&asker]), "market ChallengeOpen");
     w.pass(61);
     w.resolve(&keys);

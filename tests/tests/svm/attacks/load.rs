@@ -9,7 +9,7 @@ use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
-use gridlease_sdk::instruction::{care, job, provider, purse, stake};
+use gridlease_sdk::instruction::{job, provider, purse, stake, supervision};
 use gridlease_tests::idl;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::arrays::CAP;
@@ -190,24 +190,24 @@ fn auctioned(w: &mut World, buyer: &Buyer, owner: &Provider, go: &mut Go) -> Lea
 fn cared_for(w: &mut World, buyer: &Buyer, owner: &Provider, keys: &LeaseKeys, go: &mut Go) {
     let (key, hot, asker) = (buyer.key.pubkey(), owner.node.pubkey(), w.person().pubkey());
     w.pass(100);
-    go(w, care::checkpoint(&hot, keys, 1, [1; 32], 1));
+    go(w, supervision::checkpoint(&hot, keys, 1, [1; 32], 1));
     go(w, lease::settle(keys));
     go(w, lease::extend(&key, keys, 3_600));
     go(w, lease::top_up(&key, &keys.lease, USDC, None));
-    go(w, care::challenge(&asker, &keys.lease));
+    go(w, supervision::challenge(&asker, &keys.lease));
     let nonce = w.read::<gridlease_sdk::account::Lease>(&keys.lease).challenge_nonce;
-    go(w, care::answer_challenge(&hot, keys, nonce));
+    go(w, supervision::answer_challenge(&hot, keys, nonce));
     w.pass(10);
-    go(w, care::challenge(&asker, &keys.lease));
+    go(w, supervision::challenge(&asker, &keys.lease));
     w.pass(61);
-    go(w, care::resolve_challenge(keys, &asker));
-    go(w, care::resume(&hot, keys));
-    go(w, care::give_notice(&hot, keys));
+    go(w, supervision::resolve_challenge(keys, &asker));
+    go(w, supervision::resume(&hot, keys));
+    go(w, supervision::give_notice(&hot, keys));
     w.pass(100);
     go(w, lease::finish(&hot, keys, EndReason::Notice, outcome()));
     go(w, lease::settle(keys));
     if w.read::<gridlease_sdk::account::Lease>(&keys.lease).credit > 0 {
-        w.send_light(&care::collect_credit(keys, &w.insurance)).unwrap();
+        w.send_light(&supervision::collect_credit(keys, &w.insurance)).unwrap();
     }
     go(w, lease::close(keys));
     go(w, job::cancel(&key, &keys.job));

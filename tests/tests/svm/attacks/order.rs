@@ -5,7 +5,7 @@ use gridlease_core::limits::AUTO_BID_STEP;
 use gridlease_sdk::account::{Job, Lease, Purse};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease;
-use gridlease_sdk::instruction::{care, job};
+use gridlease_sdk::instruction::{job, supervision};
 use gridlease_tests::svm::parties::{Provider, USDC};
 use gridlease_tests::svm::{Snapshot, World};
 use proptest::prelude::*;
@@ -95,9 +95,9 @@ fn scene() -> Scene {
     let mut cranks = vec![
         lease::fail_start(&w.payer.pubkey(), &late, &w.insurance),
         lease::expire(&gone),
-        care::resolve_challenge(&down, &asker.pubkey()),
+        supervision::resolve_challenge(&down, &asker.pubkey()),
         lease::declare_unreachable(&w.payer.pubkey(), &down, &w.insurance),
-        care::collect_credit(&down, &w.insurance),
+        supervision::collect_credit(&down, &w.insurance),
         w.award_of(&open),
     ];
     for keys in [&late, &gone, &down, &ended] {

@@ -5,11 +5,11 @@ use gridlease_core::job::EndReason;
 use gridlease_core::limits::MAX_CREDITED;
 use gridlease_sdk::account::{Bond, Commitment, Purse};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::instruction::lease::LeaseKeys;
 use gridlease_sdk::instruction::provider;
 use gridlease_sdk::instruction::sealed::{self, SealedKeys};
+use gridlease_sdk::instruction::supervision;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use solana_signer::Signer;
@@ -170,7 +170,7 @@ fn an_honest_buyer_is_made_good_out_of_the_operator_s_stake_and_no_further() {
         w.pass(9 * 3_600 - 61);
         w.resume(&hand.owner, &keys);
         // Nine hours of downtime, twice over: 32.4 USDC.
-        w.ok(&[care::collect_credit(&keys, &w.insurance)], &[]);
+        w.ok(&[supervision::collect_credit(&keys, &w.insurance)], &[]);
         let claimed = w.claimed(&keys.lease);
         // Of 86.4 USDC that stand behind the lease, as much as the operator has of the bond's 100.
         assert_eq!(claimed, 32_400_000.min(864 * own / 1_000));

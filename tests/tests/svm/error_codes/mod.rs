@@ -4,13 +4,13 @@
 
 mod arrays;
 mod bidding;
-mod care;
 mod governance;
 mod lease;
 mod money;
 mod pools;
 mod posting;
 mod staking;
+mod supervision;
 mod supply;
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ type Scenario = (&'static str, fn() -> String);
 const SCENARIOS: [&[Scenario]; 10] = [
     arrays::ALL,
     bidding::ALL,
-    care::ALL,
+    supervision::ALL,
     governance::ALL,
     lease::ALL,
     money::ALL,

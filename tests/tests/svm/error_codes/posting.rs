@@ -1,6 +1,6 @@
 //! Errors of posting jobs.
 
-use gridlease_core::number;
+use gridlease_core::job_number;
 use gridlease_sdk::account::Job;
 use gridlease_sdk::instruction::job::{self, JobArgs};
 use gridlease_tests::svm::World;
@@ -39,7 +39,7 @@ fn refused(edit: impl FnOnce(&mut JobArgs)) -> String {
 fn numbered(above: u64) -> String {
     let mut w = World::new();
     let buyer = w.buyer(10 * USDC);
-    let number = number::first(w.now().slot).unwrap() + above;
+    let number = job_number::first(w.now().slot).unwrap() + above;
     w.refuse(job::post(&buyer.key.pubkey(), number, job_args()), &[&buyer.key])
 }
 

@@ -4,7 +4,7 @@ use super::By;
 
 /// A step of one lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CareStep {
+pub enum SupervisionStep {
     /// Anybody may; 0 is the stranger.
     Challenge {
         by: By,

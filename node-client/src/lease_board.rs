@@ -11,10 +11,10 @@ use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, O
 use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
-use crate::layout::StateDir;
 use crate::logs::LogHub;
 use crate::outputs;
 use crate::reconcile::ChainLease;
+use crate::state_dir::StateDir;
 use crate::store::{LeaseRecord, Phase};
 use crate::worker::Worker;
 

@@ -11,7 +11,7 @@ use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::By;
-use crate::command::care::CareStep;
+use crate::command::supervision::SupervisionStep;
 
 impl Let {
     /// Takes the open challenge off, and its bond out of the account.
@@ -23,23 +23,23 @@ impl Let {
 }
 
 impl Model {
-    pub(super) fn care(&mut self, job: usize, lease: usize, step: &CareStep) -> Answer {
+    pub(super) fn supervision(&mut self, job: usize, lease: usize, step: &SupervisionStep) -> Answer {
         match *step {
-            CareStep::Challenge { by } => self.challenge(job, lease, by),
-            CareStep::Answer { by, right } => self.answer(job, lease, by, right),
-            CareStep::Resolve { to } => self.resolve(job, lease, to),
-            CareStep::Resume { by } => self.resume(job, lease, by),
-            CareStep::Collect => self.collect(job, lease),
-            CareStep::DeclareUnreachable => self.declare_unreachable(job, lease),
-            CareStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
-            CareStep::GiveNotice { by } => self.give_notice(job, lease, by),
-            CareStep::Reject { by } => self.reject(job, lease, by),
-            CareStep::Accept { by } => self.accept(job, lease, by),
-            CareStep::Reopen { by } => self.reopen(job, lease, by),
-            CareStep::Decline { by } => self.decline(job, lease, by),
-            CareStep::Want { by } => self.want(job, lease, by),
-            CareStep::BuyerError { by, code } => self.buyer_error(job, lease, by, code),
-            CareStep::Redirect { to } => self.redirect(job, lease, to),
+            SupervisionStep::Challenge { by } => self.challenge(job, lease, by),
+            SupervisionStep::Answer { by, right } => self.answer(job, lease, by, right),
+            SupervisionStep::Resolve { to } => self.resolve(job, lease, to),
+            SupervisionStep::Resume { by } => self.resume(job, lease, by),
+            SupervisionStep::Collect => self.collect(job, lease),
+            SupervisionStep::DeclareUnreachable => self.declare_unreachable(job, lease),
+            SupervisionStep::Checkpoint { by, ahead, bytes } => self.checkpoint(job, lease, by, ahead, bytes),
+            SupervisionStep::GiveNotice { by } => self.give_notice(job, lease, by),
+            SupervisionStep::Reject { by } => self.reject(job, lease, by),
+            SupervisionStep::Accept { by } => self.accept(job, lease, by),
+            SupervisionStep::Reopen { by } => self.reopen(job, lease, by),
+            SupervisionStep::Decline { by } => self.decline(job, lease, by),
+            SupervisionStep::Want { by } => self.want(job, lease, by),
+            SupervisionStep::BuyerError { by, code } => self.buyer_error(job, lease, by, code),
+            SupervisionStep::Redirect { to } => self.redirect(job, lease, to),
         }
     }
 

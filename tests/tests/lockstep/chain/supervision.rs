@@ -1,55 +1,57 @@
 //! What happens to a lease beside its meter, on the chain.
 
 use gridlease_sdk::account;
-use gridlease_sdk::instruction::{care, lease};
+use gridlease_sdk::instruction::{lease, supervision};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
 use super::keys;
-use crate::command::care::CareStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::{Let, Model};
 use crate::scene::checkpoint_hash;
 
 /// The instruction of a step; `None` where there was no such lease.
-pub fn build(model: &Model, job: usize, which: usize, step: &CareStep) -> Option<Instruction> {
+pub fn build(model: &Model, job: usize, which: usize, step: &SupervisionStep) -> Option<Instruction> {
     let at = model.lease_at(job, which)?;
     let posted = model.jobs[job].as_ref()?;
     let (one, buyer) = (&posted.leases[at], &model.buyers[posted.buyer]);
     let keys = &one.keys;
     let node = || model.providers[one.provider].record.as_ref().map(|record| record.node);
     Some(match *step {
-        CareStep::Challenge { by } => care::challenge(&model.anybody(by), &keys.lease),
-        CareStep::Answer { by, right } => {
+        SupervisionStep::Challenge { by } => supervision::challenge(&model.anybody(by), &keys.lease),
+        SupervisionStep::Answer { by, right } => {
             let nonce = if right { one.nonce } else { [13; 32] };
-            care::answer_challenge(&model.signer(by, node()?), keys, nonce)
+            supervision::answer_challenge(&model.signer(by, node()?), keys, nonce)
         }
-        CareStep::Resolve { to } => {
+        SupervisionStep::Resolve { to } => {
             let open = one.challenger != Pubkey::default();
             let right = if open { one.challenger } else { model.anybody(0) };
-            care::resolve_challenge(keys, &model.signer(to, right))
+            supervision::resolve_challenge(keys, &model.signer(to, right))
         }
-        CareStep::Resume { by } => care::resume(&model.signer(by, node()?), keys),
-        CareStep::Collect => care::collect_credit(keys, &model.staking.insurance),
-        CareStep::DeclareUnreachable => lease::declare_unreachable(&model.anybody(0), keys, &model.staking.insurance),
-        CareStep::Checkpoint { by, ahead, bytes } => {
+        SupervisionStep::Resume { by } => supervision::resume(&model.signer(by, node()?), keys),
+        SupervisionStep::Collect => supervision::collect_credit(keys, &model.staking.insurance),
+        SupervisionStep::DeclareUnreachable => {
+            lease::declare_unreachable(&model.anybody(0), keys, &model.staking.insurance)
+        }
+        SupervisionStep::Checkpoint { by, ahead, bytes } => {
             let seq = posted.next_checkpoint(ahead);
-            care::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)
+            supervision::checkpoint(&model.signer(by, node()?), keys, seq, checkpoint_hash(seq), bytes)
         }
-        CareStep::GiveNotice { by } => care::give_notice(&model.signer(by, node()?), keys),
-        CareStep::Redirect { to } => {
+        SupervisionStep::GiveNotice { by } => supervision::give_notice(&model.signer(by, node()?), keys),
+        SupervisionStep::Redirect { to } => {
             let present = model.providers[one.provider].record.as_ref()?.payout;
             let named = to.map_or(present, |to| model.payees[to % model.payees.len()]);
             lease::redirect_payout(keys, &named)
         }
-        CareStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
-        CareStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
-        CareStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.staking.insurance),
-        CareStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.staking.insurance),
-        CareStep::BuyerError { by, code } => {
+        SupervisionStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
+        SupervisionStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
+        SupervisionStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.staking.insurance),
+        SupervisionStep::Want { by } => lease::want(&model.signer(by, node()?), keys, &model.staking.insurance),
+        SupervisionStep::BuyerError { by, code } => {
             lease::report_buyer_error(&model.signer(by, node()?), keys, &model.staking.insurance, code.into())
         }
-        CareStep::Reject { by } => {
+        SupervisionStep::Reject { by } => {
             let mut reject = lease::reject_ready(&buyer.key, keys, &model.staking.insurance);
             reject.accounts[0].pubkey = model.signer(by, buyer.key);
             reject

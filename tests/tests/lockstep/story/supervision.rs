@@ -6,8 +6,8 @@ use gridlease_core::price_index::check_trade;
 
 use super::{by, person, somebody};
 use crate::command::Command;
-use crate::command::care::CareStep;
 use crate::command::index::IndexStep;
+use crate::command::supervision::SupervisionStep;
 use crate::model::{Let, Model};
 use crate::random::Random;
 use crate::scene::{self, BUYERS};
@@ -25,7 +25,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         return Some(command);
     }
     if !one.rules.credit.is_zero() && random.once_in(3) {
-        return Some(Command::Care { job, lease, step: CareStep::Collect });
+        return Some(Command::Supervision { job, lease, step: SupervisionStep::Collect });
     }
     let now = model.now;
     let step = match one.rules.state {
@@ -40,30 +40,30 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         LeaseState::Running | LeaseState::Paused if !one.rules.challenge_end.is_zero() => {
             let late = now.ts > one.rules.challenge_end;
             match random.below(12) {
-                0..=2 if !late => CareStep::Answer { by: by(random), right: !random.once_in(8) },
+                0..=2 if !late => SupervisionStep::Answer { by: by(random), right: !random.once_in(8) },
                 3 if !late => return Some(wait(random, one.rules.challenge_end.since(now.ts).0)),
-                4 if !late => CareStep::Resolve { to: 0 },
-                0..=6 if late => CareStep::Resolve { to: by(random) },
-                7 => CareStep::Resume { by: by(random) },
-                8 => CareStep::DeclareUnreachable,
+                4 if !late => SupervisionStep::Resolve { to: 0 },
+                0..=6 if late => SupervisionStep::Resolve { to: by(random) },
+                7 => SupervisionStep::Resume { by: by(random) },
+                8 => SupervisionStep::DeclareUnreachable,
                 _ => return None,
             }
         }
         LeaseState::Paused => {
             let due = now.ts >= one.rules.due();
             match random.below(10) {
-                0..=3 if due => CareStep::DeclareUnreachable,
-                0..=3 => CareStep::Resume { by: by(random) },
-                4 => CareStep::DeclareUnreachable,
+                0..=3 if due => SupervisionStep::DeclareUnreachable,
+                0..=3 => SupervisionStep::Resume { by: by(random) },
+                4 => SupervisionStep::DeclareUnreachable,
                 6 if one.rules.paid.0 > 0 => return Some(wait(random, 200)),
-                5 => CareStep::Resume { by: by(random) },
+                5 => SupervisionStep::Resume { by: by(random) },
                 _ => return None,
             }
         }
         LeaseState::Grace | LeaseState::Finished | LeaseState::Ended | LeaseState::Failed
             if !one.rules.challenge_end.is_zero() && random.once_in(2) =>
         {
-            CareStep::Resolve { to: by(random) }
+            SupervisionStep::Resolve { to: by(random) }
         }
         LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
             let unit = scene::unit_of(one.provider, one.offer);
@@ -72,7 +72,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         }
         _ => return None,
     };
-    Some(Command::Care { job, lease, step })
+    Some(Command::Supervision { job, lease, step })
 }
 
 /// A lease whose provider is paid to another account by now.
@@ -88,7 +88,7 @@ fn elsewhere(random: &mut Random, model: &Model, (job, lease): (usize, usize), o
         return Some(Command::Freeze { place: place(record.payout)?, frozen: false });
     }
     let to = random.once_in(12).then(|| random.index(20));
-    Some(Command::Care { job, lease, step: CareStep::Redirect { to } })
+    Some(Command::Supervision { job, lease, step: SupervisionStep::Redirect { to } })
 }
 
 /// Time passes, about so much.
@@ -98,44 +98,44 @@ fn wait(random: &mut Random, seconds: u64) -> Command {
 }
 
 /// While a lease runs and nobody asks it for a sign of life.
-fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<CareStep> {
+fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<SupervisionStep> {
     let rules = &one.rules;
     if rules.can_be_rejected(model.now) && random.once_in(20) {
-        return Some(CareStep::Reject { by: by(random) });
+        return Some(SupervisionStep::Reject { by: by(random) });
     }
     if rules.is_durable() && random.once_in(5) {
         let (ahead, bytes) = (random.pick(&[1, 1, 1, 1, 2, 0, -1]), random.any());
-        return Some(CareStep::Checkpoint { by: by(random), ahead, bytes });
+        return Some(SupervisionStep::Checkpoint { by: by(random), ahead, bytes });
     }
     if !rules.notice.is_zero() && random.once_in(if rules.notice_end.0 == 0 { 6 } else { 12 }) {
         let authority = person(BUYERS + one.provider);
-        return Some(CareStep::GiveNotice { by: if random.once_in(3) { authority } else { by(random) } });
+        return Some(SupervisionStep::GiveNotice { by: if random.once_in(3) { authority } else { by(random) } });
     }
     // What was paid already is what stake can give back.
     let paid = rules.payable(model.now).is_ok_and(|payment| payment.net.is_zero()) && rules.paid.0 > 0;
     let challenger = if random.once_in(2) { somebody(random) } else { 0 };
-    random.once_in(if paid { 2 } else { 9 }).then_some(CareStep::Challenge { by: challenger })
+    random.once_in(if paid { 2 } else { 9 }).then_some(SupervisionStep::Challenge { by: challenger })
 }
 
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
     let by = if random.once_in(2) { 0 } else { somebody(random) };
     let step = match random.below(16) {
-        11 => CareStep::Accept { by },
-        12 => CareStep::Reopen { by },
-        13 => CareStep::Decline { by },
-        14 => CareStep::Want { by },
-        15 => CareStep::BuyerError { by, code: 120 + random.small(10) },
-        10 => CareStep::Redirect { to: random.once_in(2).then(|| random.index(20)) },
-        0 => CareStep::Challenge { by },
-        1 => CareStep::Answer { by, right: random.once_in(2) },
-        2 => CareStep::Resolve { to: by },
-        3 => CareStep::Resume { by },
-        4 => CareStep::Collect,
-        5 => CareStep::DeclareUnreachable,
-        6 => CareStep::Checkpoint { by, ahead: random.small(4) as i8 - 1, bytes: random.amount(40) },
-        7 => CareStep::GiveNotice { by },
-        _ => CareStep::Reject { by },
+        11 => SupervisionStep::Accept { by },
+        12 => SupervisionStep::Reopen { by },
+        13 => SupervisionStep::Decline { by },
+        14 => SupervisionStep::Want { by },
+        15 => SupervisionStep::BuyerError { by, code: 120 + random.small(10) },
+        10 => SupervisionStep::Redirect { to: random.once_in(2).then(|| random.index(20)) },
+        0 => SupervisionStep::Challenge { by },
+        1 => SupervisionStep::Answer { by, right: random.once_in(2) },
+        2 => SupervisionStep::Resolve { to: by },
+        3 => SupervisionStep::Resume { by },
+        4 => SupervisionStep::Collect,
+        5 => SupervisionStep::DeclareUnreachable,
+        6 => SupervisionStep::Checkpoint { by, ahead: random.small(4) as i8 - 1, bytes: random.amount(40) },
+        7 => SupervisionStep::GiveNotice { by },
+        _ => SupervisionStep::Reject { by },
     };
-    Command::Care { job, lease, step }
+    Command::Supervision { job, lease, step }
 }

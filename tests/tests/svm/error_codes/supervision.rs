@@ -2,9 +2,9 @@
 
 use gridlease_sdk::account::Config;
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
+use gridlease_sdk::instruction::supervision;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, USDC};
 use solana_keypair::Keypair;
@@ -39,26 +39,26 @@ fn wrong_nonce() -> String {
     let mut w = World::new();
     let (_, owner, keys, asker) = running(&mut w, |_| {});
     w.challenge(&asker, &keys);
-    w.refuse(care::answer_challenge(&owner.node.pubkey(), &keys, [1; 32]), &[&owner.node])
+    w.refuse(supervision::answer_challenge(&owner.node.pubkey(), &keys, [1; 32]), &[&owner.node])
 }
 
 fn challenge_open() -> String {
     let mut w = World::new();
     let (_, _, keys, asker) = running(&mut w, |_| {});
     w.challenge(&asker, &keys);
-    w.refuse(care::challenge(&asker.pubkey(), &keys.lease), &[&asker])
+    w.refuse(supervision::challenge(&asker.pubkey(), &keys.lease), &[&asker])
 }
 
 fn no_challenge() -> String {
     let mut w = World::new();
     let (_, owner, keys, _) = running(&mut w, |_| {});
-    w.refuse(care::answer_challenge(&owner.node.pubkey(), &keys, [0; 32]), &[&owner.node])
+    w.refuse(supervision::answer_challenge(&owner.node.pubkey(), &keys, [0; 32]), &[&owner.node])
 }
 
 fn checkpoint(edit: impl FnOnce(&mut JobArgs)) -> String {
     let mut w = World::new();
     let (_, owner, keys, _) = running(&mut w, edit);
-    w.refuse(care::checkpoint(&owner.node.pubkey(), &keys, 0, [1; 32], 9), &[&owner.node])
+    w.refuse(supervision::checkpoint(&owner.node.pubkey(), &keys, 0, [1; 32], 9), &[&owner.node])
 }
 
 fn not_durable() -> String {
@@ -72,7 +72,7 @@ fn stale_checkpoint() -> String {
 fn no_notice() -> String {
     let mut w = World::new();
     let (_, owner, keys, _) = running(&mut w, |_| {});
-    w.refuse(care::give_notice(&owner.node.pubkey(), &keys), &[&owner.node])
+    w.refuse(supervision::give_notice(&owner.node.pubkey(), &keys), &[&owner.node])
 }
 
 fn rejects_used_up() -> String {
@@ -104,7 +104,7 @@ fn verdict(named: bool) -> String {
     }
     w.pass(100);
     w.stop(&buyer, &keys);
-    w.refuse(care::verdict(&judge.pubkey(), &keys, &w.insurance, 1, &judge.pubkey()), &[&judge])
+    w.refuse(supervision::verdict(&judge.pubkey(), &keys, &w.insurance, 1, &judge.pubkey()), &[&judge])
 }
 
 fn challenge_window() -> String {

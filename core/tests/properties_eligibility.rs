@@ -1,8 +1,8 @@
 //! Who can take a job: each reason on its own, and whose doing it is.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
-use gridlease_core::bidder::{Bidder, Refusal, Wanted};
 use gridlease_core::bond::{Bond, lease_reservation};
+use gridlease_core::eligibility::{Bidder, Refusal, Wanted};
 use gridlease_core::gpu_claim::Claims;
 use gridlease_core::requirement::{Field, OfferSpec, Requirement};
 use gridlease_core::{Atoms, Bps, PricePerHour, RuleError, Seconds, UnixTs};

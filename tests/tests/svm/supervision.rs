@@ -4,8 +4,8 @@ use gridlease_core::job::{EndReason, JobState};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::tip::TIP;
 use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider as Record, Purse};
-use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
+use gridlease_sdk::instruction::supervision;
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::{Buyer, Provider, Supply, USDC};
 use solana_signer::Signer;
@@ -139,7 +139,8 @@ fn checkpoints_are_numbered_upward_and_only_the_node_of_a_durable_job_records_th
     let (buyer, owner, keys) = durable(&mut w);
     let other = w.provider(|_| {});
     let plain = w.running(&buyer, &other, 1_000_000, |_| {});
-    let write = |node: &Provider, keys: &LeaseKeys, seq| care::checkpoint(&node.node.pubkey(), keys, seq, [1; 32], 9);
+    let write =
+        |node: &Provider, keys: &LeaseKeys, seq| supervision::checkpoint(&node.node.pubkey(), keys, seq, [1; 32], 9);
     assert_eq!(w.refuse(write(&other, &plain, 1), &[&other.node]), "market NotDurable");
     for (seq, expected) in [
         (0, "StaleCheckpoint"),
@@ -232,7 +233,7 @@ fn the_next_lease_goes_on_from_the_last_checkpoint() {
     assert_eq!((lease.checkpoint_s, lease.confirmed, lease.reserved), (60, 0, 3_550_000));
     w.ready(&next, &again);
     w.pass(100);
-    let stale = care::checkpoint(&next.node.pubkey(), &again, 1, [0; 32], 0);
+    let stale = supervision::checkpoint(&next.node.pubkey(), &again, 1, [0; 32], 0);
     assert_eq!(w.refuse(stale, &[&next.node]), "market StaleCheckpoint");
     w.checkpoint(&next, &again, 2);
     w.finish(&next, &again, EndReason::Completed);

@@ -1,7 +1,7 @@
 //! Whether to bid on a job, and how much: a pure function of what the chain shows and what the operator wants.
 
-use gridlease_core::bidder::{Bidder, Refusal};
 use gridlease_core::bond::Bond;
+use gridlease_core::eligibility::{Bidder, Refusal};
 use gridlease_core::job::Mode;
 use gridlease_core::score::{Weights, auto_bid_price};
 use gridlease_core::{Atoms, PricePerHour, RuleError, UnixTs};

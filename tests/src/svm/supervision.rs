@@ -2,8 +2,8 @@
 
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_sdk::account::Lease;
-use gridlease_sdk::instruction::care;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
+use gridlease_sdk::instruction::supervision;
 use solana_account::Account;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
@@ -30,11 +30,11 @@ fn slot_hashes(slot: u64) -> Vec<u8> {
 impl World {
     /// Lets programs see the hashes of the slots before `slot`.
     pub(super) fn set_slot_hashes(&mut self, slot: u64) {
-        let old = self.svm.get_account(&care::SLOT_HASHES).unwrap_or_default();
+        let old = self.svm.get_account(&supervision::SLOT_HASHES).unwrap_or_default();
         let data = slot_hashes(slot);
         let lamports = old.lamports.max(self.rent(data.len()));
         let account = Account { data, lamports, owner: solana_sdk_ids::sysvar::ID, ..old };
-        self.put(care::SLOT_HASHES, account);
+        self.put(supervision::SLOT_HASHES, account);
     }
 
     /// The buyer rejects the start.
@@ -79,7 +79,7 @@ impl World {
     /// Somebody asks for a sign of life; returns what the node is to sign.
     #[track_caller]
     pub fn challenge(&mut self, challenger: &Keypair, keys: &LeaseKeys) -> [u8; 32] {
-        self.ok(&[care::challenge(&challenger.pubkey(), &keys.lease)], &[challenger]);
+        self.ok(&[supervision::challenge(&challenger.pubkey(), &keys.lease)], &[challenger]);
         self.read::<Lease>(&keys.lease).challenge_nonce
     }
 
@@ -87,14 +87,14 @@ impl World {
     #[track_caller]
     pub fn answer(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
         let nonce = self.read::<Lease>(&keys.lease).challenge_nonce;
-        self.ok(&[care::answer_challenge(&provider.node.pubkey(), keys, nonce)], &[&provider.node])
+        self.ok(&[supervision::answer_challenge(&provider.node.pubkey(), keys, nonce)], &[&provider.node])
     }
 
     /// Anybody ends a challenge that was not answered.
     #[track_caller]
     pub fn resolve(&mut self, keys: &LeaseKeys) -> Done {
         let challenger = self.read::<Lease>(&keys.lease).challenger;
-        self.ok(&[care::resolve_challenge(keys, &challenger)], &[])
+        self.ok(&[supervision::resolve_challenge(keys, &challenger)], &[])
     }
 
     /// The node is challenged, stays silent for the time to answer and a second, and is found down.
@@ -108,7 +108,7 @@ impl World {
     /// The node says that it lives again.
     #[track_caller]
     pub fn resume(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
-        self.ok(&[care::resume(&provider.node.pubkey(), keys)], &[&provider.node])
+        self.ok(&[supervision::resume(&provider.node.pubkey(), keys)], &[&provider.node])
     }
 
     /// Anybody says that the node is gone.
@@ -121,20 +121,20 @@ impl World {
     /// Anybody collects the credit.
     #[track_caller]
     pub fn collect(&mut self, keys: &LeaseKeys) -> Done {
-        self.ok(&[care::collect_credit(keys, &self.insurance)], &[])
+        self.ok(&[supervision::collect_credit(keys, &self.insurance)], &[])
     }
 
     /// The node records checkpoint `seq`.
     #[track_caller]
     pub fn checkpoint(&mut self, provider: &Provider, keys: &LeaseKeys, seq: u32) -> Done {
         let hash = [u8::try_from(seq % 256).unwrap(); 32];
-        let write = care::checkpoint(&provider.node.pubkey(), keys, seq, hash, 1_000);
+        let write = supervision::checkpoint(&provider.node.pubkey(), keys, seq, hash, 1_000);
         self.ok(&[write], &[&provider.node])
     }
 
     /// The node gives notice.
     #[track_caller]
     pub fn give_notice(&mut self, provider: &Provider, keys: &LeaseKeys) -> Done {
-        self.ok(&[care::give_notice(&provider.node.pubkey(), keys)], &[&provider.node])
+        self.ok(&[supervision::give_notice(&provider.node.pubkey(), keys)], &[&provider.node])
     }
 }
