@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests end a test that goes wrong")]
 
 mod arguments;
+mod configurations;
 mod effects;
 mod fixtures;
 mod mutate;
