@@ -113,9 +113,10 @@ async fn a_keeper_alone_turns_the_crank_of_a_job_although_its_connection_breaks_
         assert_eq!(summary.landed(verb), 1, "{verb}: {summary:?}");
         assert_eq!(count(&summary, verb, OutcomeKind::Refused), 0, "{verb}: {summary:?}");
     }
-    // It is settled when it is finished; ending it after the review, closing it and closing the job are one transaction.
+    // Ending it after the review, closing it and closing the job are one transaction; settling it is part of that where the
+    // keeper, which reads only now and then, did not see it finished before.
     let alone = summary.landed(Verb::EnterOffer) + summary.landed(Verb::Award) + summary.landed(Verb::SweepFees);
-    assert_eq!(summary.transactions, alone + 2, "{summary:?}");
+    assert!((1..=2).contains(&(summary.transactions - alone)), "{summary:?}");
     assert!(summary.audits > 0 && summary.violations == 0, "{summary:?}");
     balances(&world, &[&providers[0], &providers[1]]).await;
     world.end().await;
