@@ -144,7 +144,7 @@ mod tests {
         let text = document(&lines());
         assert!(text.contains("| `core` | its own tests | 3 | 1 | 33.3 % |"), "{text}");
         assert!(text.contains("| `bond.rs` | 3 | 1 | 33.3 % | 4–6 |"), "{text}");
-        assert!(text.contains("| `kin.rs` | 1 | 1 | 100.0 % |  |"), "{text}");
+        assert!(text.contains("| `replicas.rs` | 1 | 1 | 100.0 % |  |"), "{text}");
     }
 
     #[test]
