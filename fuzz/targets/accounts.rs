@@ -54,7 +54,7 @@ fn is_bidder(bytes: &[u8]) {
     let rest = bytes.get(size_of::<Job>()..).unwrap_or_default();
     let Some((offer, _)) = made::<Offer>(rest) else { return };
     both::<Provider, Bond>(rest.get(size_of::<Offer>()..).unwrap_or_default(), |provider, bond| {
-        let bidder = provider.bidder(&AT, &offer, bond.amounts(), &job);
+        let bidder = job.bidder(&AT, provider, &offer, bond.amounts());
         let price = gridlease_core::PricePerHour(job.max_price);
         if let Err(refusal) = bidder.check(&job.wanted(), price, job.award_ts()) {
             let _ = (refusal.own_doing(true), refusal.own_doing(false), format!("{refusal:?}"));
@@ -86,7 +86,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let _ = (purse.free(), purse.spender_rules());
         }),
         2 => account::<Provider>(bytes, |provider, _| {
-            let _ = (provider.merit(), account::endpoint_url(&AT, &provider));
+            let _ = (provider.merit(), provider.endpoint_url());
         }),
         3 => account::<Offer>(bytes, |offer, _| {
             let _ = (offer.is_live(UnixTs(offer.ask)), offer.unit().check(), offer.machine(), offer.region());
@@ -98,13 +98,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }),
         5 => account::<Lease>(bytes, |lease, _| {
             let _ = (lease.state(), lease.end_reason(), lease.exit());
-            if let Some(rules) = lease.rules() {
+            if let Ok(rules) = lease.rules() {
                 let _ = (rules.held(), rules.due());
             }
         }),
         6 => account::<StakingConfig>(bytes, |_, _| {}),
         7 => account::<Bond>(bytes, |bond, _| {
-            let _ = (bond.amounts().free(), bond.stake(), bond.revenue_owed(), bond.terms(), bond.has_pool());
+            let _ = (bond.amounts().free(), bond.stake(), bond.revenue_owed(), bond.has_pool());
             let _ = bond.stake().operators_part_down(Atoms(bond.reserved), Atoms(bond.claims_assets));
         }),
         8 => account::<Reservation>(bytes, |_, _| {}),

@@ -84,7 +84,7 @@ impl<'a> Books<'a> {
             return bond.stake().bond() == Ok(bond.amounts());
         }
         if let Ok(array) = decode::<Array>(key, of, data) {
-            return array.rules().is_some_and(|rules| invariant::array(&rules).is_ok());
+            return array.rules().is_ok_and(|rules| invariant::array(&rules).is_ok());
         }
         decode::<Offer>(key, of, data).is_ok_and(|offer| offer.units_free <= offer.units)
             || decode::<Commitment>(key, of, data).is_ok()
@@ -136,10 +136,10 @@ impl<'a> Books<'a> {
             note("the counters of a purse", key, came == went);
         }
         for (key, lease) in self.all::<Lease>() {
-            note("the sums of a lease", key, lease.rules().is_some_and(|rules| invariant::lease(&rules).is_ok()));
+            note("the sums of a lease", key, lease.rules().is_ok_and(|rules| invariant::lease(&rules).is_ok()));
         }
         for (key, array) in self.all::<Array>() {
-            note("the sums of an array", key, array.rules().is_some_and(|rules| invariant::array(&rules).is_ok()));
+            note("the sums of an array", key, array.rules().is_ok_and(|rules| invariant::array(&rules).is_ok()));
         }
         for (key, bond) in self.all::<Bond>() {
             let amounts = bond.amounts();
@@ -182,7 +182,7 @@ impl<'a> Books<'a> {
             add("jobs", key, array.jobs.into());
         }
         for (key, lease) in self.all::<Lease>() {
-            add("what is reserved", lease.purse, -i128::from(lease.rules()?.held().ok()?.0));
+            add("what is reserved", lease.purse, -i128::from(lease.rules().ok()?.held().ok()?.0));
             let unpaid = i128::from(lease.unit_free == 1);
             add("reserved stake", key, 1 - i128::from(lease.released));
             add("unpaid leases", lease.offer, -unpaid);
