@@ -9,7 +9,10 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use gridlease_core::{Atoms, UnixTs};
-use gridlease_sdk::account::{Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse, Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri, };
+use gridlease_sdk::account::{
+    Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
+    Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri,
+};
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error;
 use gridlease_sdk::event::{self, EVENT_TAG};

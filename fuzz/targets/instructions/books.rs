@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anchor_lang::Discriminator;
 use gridlease_core::job::JobState;
 use gridlease_core::{Atoms, invariant};
-use gridlease_sdk::account::{Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, Provider, Purse, Reservation, Unbonding, decode, };
+use gridlease_sdk::account::{
+    Array, Bond, Commitment, Delegation, GpuClaim, Job, Kind, Lease, Offer, Provider, Purse, Reservation, Unbonding,
+    decode,
+};
 use gridlease_sdk::address::MARKET;
 use solana_pubkey::Pubkey;
 

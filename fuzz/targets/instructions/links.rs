@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use gridlease_sdk::account::{Array, Delegation, GpuClaim, Job, Kind, Lease, Offer, Provider, Reservation, Unbonding, decode, };
+use gridlease_sdk::account::{
+    Array, Delegation, GpuClaim, Job, Kind, Lease, Offer, Provider, Reservation, Unbonding, decode,
+};
 use gridlease_sdk::address::{MARKET, STAKING};
 use solana_pubkey::Pubkey;
 
