@@ -33,6 +33,7 @@ mod m0002;
 mod migration;
 mod program;
 mod report;
+mod rounds;
 mod run;
 mod target;
 

@@ -1,10 +1,8 @@
 //! Writing a program's bytes into its buffer: thousands of small transactions. Which of them landed is read from the buffer
 //! itself, so it does not matter which were lost, landed twice, or were sent by a run that was killed.
 
-use std::time::Duration;
-
+use gridlease_sdk::rpc::SendError;
 use gridlease_sdk::rpc::send::room_for_data;
-use gridlease_sdk::rpc::{SendError, SendOptions};
 use solana_instruction::Instruction;
 use solana_loader_v3_interface::instruction as loader;
 use solana_pubkey::Pubkey;
@@ -14,17 +12,10 @@ use super::{Buffer, BufferStanding};
 use crate::context::Context;
 use crate::error::MigrateError;
 use crate::migration::{Event, Observer};
+use crate::rounds::{self, PAUSE, ROUND, Rounds};
 
 /// Bytes of a write that are not the program's: tag, offset, length.
 const OVERHEAD: usize = 16;
-/// Most pieces that are handed over between two looks.
-const ROUND: usize = 256;
-/// How often a round may bring nothing.
-const IDLE_ROUNDS: u32 = 20;
-/// Pause before a look: what was handed over needs a moment to land.
-const PAUSE: Duration = Duration::from_millis(600);
-/// Most that one piece may pay for priority, in lamports. There are thousands.
-const MAX_PRIORITY_FEE: u64 = 5_000;
 
 /// The pieces of a program.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +63,7 @@ pub async fn fill(
     let key = context.signer.pubkey();
     let pieces = Pieces::of(so, buffer, context).map_err(MigrateError::send(step))?;
     let total = so.len() as u64;
-    let most = context.options.max_priority_fee.min(MAX_PRIORITY_FEE);
-    let options = SendOptions { max_priority_fee: most, ..context.options };
-    let (mut fewest, mut idle) = (usize::MAX, 0);
-    let mut refusal = "the RPC took them, and no block has them".to_owned();
+    let (options, mut rounds) = (rounds::options(context), Rounds::default());
     loop {
         let BufferStanding::Open { bytes } = buffer.standing(context.client, &key, so).await? else {
             return Err(MigrateError::Precondition {
@@ -89,17 +77,9 @@ pub async fn fill(
         if missing.is_empty() {
             return Ok(());
         }
-        if missing.len() < fewest {
-            (fewest, idle) = (missing.len(), 0);
-        } else if idle >= IDLE_ROUNDS {
-            return Err(MigrateError::Stuck { step: step.to_owned(), left: missing.len(), reason: refusal });
-        } else {
-            idle += 1;
-        }
+        rounds.left(step, missing.len())?;
         let handed = context.client.hand_over(&writes(&missing, buffer, &key), context.signer, &options).await;
-        if let Some(error) = handed.map_err(MigrateError::send(step))?.refusal {
-            refusal = error.to_string();
-        }
+        rounds.handed(handed.map_err(MigrateError::send(step))?);
         tokio::time::sleep(PAUSE).await;
     }
 }

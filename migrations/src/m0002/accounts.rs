@@ -1,24 +1,12 @@
 //! The steps that migrate accounts.
 
-use std::time::Duration;
-
-use gridlease_sdk::rpc::SendOptions;
 use solana_signer::Signer as _;
 
 use crate::context::Context;
-use crate::error::MigrateError;
 use crate::first::Grown;
 use crate::loader::FEE;
 use crate::migration::{Doing, Event, Look, Observer, Step};
-
-/// Most accounts that are migrated between two looks.
-const ROUND: usize = 256;
-/// How often a round may bring nothing.
-const IDLE_ROUNDS: usize = 20;
-/// Pause before a look: what was handed over needs a moment to land.
-const PAUSE: Duration = Duration::from_millis(600);
-/// Most that one account may pay for priority, in lamports. There are many.
-const MAX_PRIORITY_FEE: u64 = 5_000;
+use crate::rounds::{self, PAUSE, ROUND, Rounds};
 
 /// Migrates all accounts of a kind. Which of them are left is read from the chain, so it does not matter which transactions
 /// were lost or landed twice, or who else migrates meanwhile.
@@ -45,10 +33,8 @@ impl Step for MigrateAll {
 
     fn apply<'a>(&'a self, context: &'a Context<'_>, observer: &'a dyn Observer) -> Doing<'a, Vec<String>> {
         Box::pin(async move {
-            let most = context.options.max_priority_fee.min(MAX_PRIORITY_FEE);
-            let options = SendOptions { max_priority_fee: most, ..context.options };
-            let (mut total, mut fewest, mut idle) = (0, usize::MAX, 0);
-            let mut refusal = "the RPC took them, and no block has them".to_owned();
+            let (options, step) = (rounds::options(context), self.name());
+            let (mut rounds, mut total) = (Rounds::default(), 0);
             loop {
                 let mut left = self.0.left(context.client, &context.signer.pubkey()).await?;
                 total = left.len().max(total);
@@ -56,20 +42,14 @@ impl Step for MigrateAll {
                 if left.is_empty() {
                     return Ok(Vec::new());
                 }
-                if left.len() < fewest {
-                    (fewest, idle) = (left.len(), 0);
-                } else if idle >= IDLE_ROUNDS {
-                    return Err(MigrateError::Stuck { step: self.name(), left: left.len(), reason: refusal });
-                } else {
-                    idle += 1;
-                }
+                let idle = rounds.left(&step, left.len())?;
                 // One that is refused, or was closed just now, must not keep back the others: another one is tried first.
                 let first = idle % left.len();
                 left.rotate_left(first);
                 left.truncate(ROUND);
                 match context.client.hand_over(&left, context.signer, &options).await {
-                    Ok(handed) => refusal = handed.refusal.map_or(refusal, |error| error.to_string()),
-                    Err(error) => refusal = error.to_string(),
+                    Ok(handed) => rounds.handed(handed),
+                    Err(error) => rounds.refused(&error),
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -13,10 +13,3 @@ pub fn check(account: &TokenAccount, mint: &Pubkey) -> Result<()> {
     require!(!account.is_frozen(), MarketError::FrozenTokenAccount);
     Ok(())
 }
-
-/// Whether an account is a token account that is frozen.
-pub fn is_frozen(account: &AccountInfo) -> bool {
-    let Ok(data) = account.try_borrow_data() else { return false };
-    *account.owner == anchor_spl::token::ID
-        && TokenAccount::try_deserialize(&mut &data[..]).is_ok_and(|token| token.is_frozen())
-}

@@ -71,13 +71,7 @@ pub fn close<'info>(
 
 /// Can tokens of `mint` be paid into this account now? Not where it is frozen, closed, or of another mint.
 pub fn is_payable(account: &AccountInfo, mint: &Pubkey) -> bool {
-    /// Offset of a token account's state, and the state of one that is open and not frozen.
-    const STATE: (usize, u8) = (108, 1);
-    let Ok(data) = account.try_borrow_data() else { return false };
-    *account.owner == token::ID
-        && data.len() == token::TokenAccount::LEN
-        && data.get(..32) == Some(mint.as_ref())
-        && data.get(STATE.0) == Some(&STATE.1)
+    raw_token::recorded(account, mint) == Recorded::Takes
 }
 
 /// What the bond's revenue vault holds; nothing where the operator has opened no pool, whatever the account is.

@@ -1,6 +1,7 @@
 //! Stories: commands chosen so that much succeeds and everything is tried.
 
 mod arrays;
+mod errand;
 mod governance;
 mod index;
 mod leaving;
@@ -22,6 +23,7 @@ use crate::command::{Command, JobTerms, OfferTerms};
 use crate::model::{JOBS, Model, OFFERS};
 use crate::random::Random;
 use crate::scene::{self, BUYERS, PEOPLE, PROVIDERS};
+use errand::Errand;
 use leaving::Leaver;
 use moving::Mover;
 
@@ -154,20 +156,27 @@ pub struct Teller {
     random: Random,
     /// A job that is in everybody's eye now, and how many commands more.
     focus: Option<(usize, u8)>,
-    /// Somebody who is about to leave the market, and how many commands more.
-    leaving: Option<(Leaver, u8)>,
-    /// An array that is seen through, and how many commands more.
-    running: Option<(usize, u8)>,
-    /// A job that is to become a trade that counts, and how many commands more.
-    trading: Option<(usize, u8)>,
-    /// A provider whose pay goes elsewhere, and how many commands more.
-    moving: Option<(Mover, u8)>,
+    /// Somebody who is about to leave the market.
+    leaving: Errand<Leaver>,
+    /// An array that is seen through.
+    running: Errand<usize>,
+    /// A job that is to become a trade that counts.
+    trading: Errand<usize>,
+    /// A provider whose pay goes elsewhere.
+    moving: Errand<Mover>,
 }
 
 impl Teller {
     /// One who chooses by these numbers.
     pub fn new(random: Random) -> Self {
-        Self { random, focus: None, leaving: None, running: None, trading: None, moving: None }
+        Self {
+            random,
+            focus: None,
+            leaving: Errand::default(),
+            running: Errand::default(),
+            trading: Errand::default(),
+            moving: Errand::default(),
+        }
     }
 
     /// Something that makes sense in this state, most of the time.
@@ -175,53 +184,8 @@ impl Teller {
         if self.random.once_in(30) {
             return Command::Keeper { tipped: self.random.once_in(2) };
         }
-        if self.leaving.is_none() && self.random.once_in(250) {
-            self.leaving = Some((leaving::somebody(&mut self.random, model), 60));
-        }
-        if let Some((who, left)) = self.leaving
-            && !self.random.once_in(8)
-        {
-            let next = leaving::next(&mut self.random, model, who).filter(|_| left > 0);
-            self.leaving = next.map(|_| (who, left - 1));
-            if let Some(command) = next {
-                return command;
-            }
-        }
-        if self.running.is_none() && self.random.once_in(120) {
-            self.running = running::some(&mut self.random, model).map(|array| (array, 80));
-        }
-        if let Some((array, left)) = self.running
-            && !self.random.once_in(8)
-        {
-            let next = running::next(&mut self.random, model, array).filter(|_| left > 0);
-            self.running = next.map(|_| (array, left - 1));
-            if let Some(command) = next {
-                return command;
-            }
-        }
-        if self.trading.is_none() && self.random.once_in(400) {
-            self.trading = trading::some(&mut self.random, model).map(|job| (job, 60));
-        }
-        if let Some((job, left)) = self.trading
-            && !self.random.once_in(8)
-        {
-            let next = trading::next(&mut self.random, model, job).filter(|_| left > 0);
-            self.trading = next.map(|_| (job, left - 1));
-            if let Some(command) = next {
-                return command;
-            }
-        }
-        if self.moving.is_none() && self.random.once_in(700) {
-            self.moving = moving::some(&mut self.random, model).map(|who| (who, 20));
-        }
-        if let Some((who, left)) = self.moving
-            && !self.random.once_in(8)
-        {
-            let next = moving::next(&mut self.random, model, who).filter(|_| left > 0);
-            self.moving = next.map(|_| (who, left - 1));
-            if let Some(command) = next {
-                return command;
-            }
+        if let Some(command) = self.errand(model) {
+            return command;
         }
         let lives = |job: usize| {
             let posted = model.jobs[job].as_ref().filter(|posted| posted.open);
@@ -245,6 +209,42 @@ impl Teller {
                 choose(&mut self.random, model)
             }
         }
+    }
+
+    /// The next command of whoever is on an errand.
+    fn errand(&mut self, model: &Model) -> Option<Command> {
+        let random = &mut self.random;
+        self.leaving
+            .choose(
+                random,
+                (250, 60),
+                |random| Some(leaving::somebody(random, model)),
+                |random, who| leaving::next(random, model, who),
+            )
+            .or_else(|| {
+                self.running.choose(
+                    random,
+                    (120, 80),
+                    |random| running::some(random, model),
+                    |random, array| running::next(random, model, array),
+                )
+            })
+            .or_else(|| {
+                self.trading.choose(
+                    random,
+                    (400, 60),
+                    |random| trading::some(random, model),
+                    |random, job| trading::next(random, model, job),
+                )
+            })
+            .or_else(|| {
+                self.moving.choose(
+                    random,
+                    (700, 20),
+                    |random| moving::some(random, model),
+                    |random, who| moving::next(random, model, who),
+                )
+            })
     }
 }
 
