@@ -16,7 +16,9 @@ if [ "$target" = instructions ]; then
   (cd .. && GRIDLEASE_WRITE_SCENES=$GRIDLEASE_SCENES cargo test --locked --quiet --workspace --test matrix -- --ignored --exact scenes::the_scenes_are_written_for_the_fuzzer)
 fi
 export CARGO_TARGET_DIR=${FUZZ_TARGET_DIR:-$PWD/target}
-RUSTC_WRAPPER=$PWD/instrument.sh cargo build --release --quiet
+# By its name, so that the compiler's wrapper can tell what is fuzzed from what build scripts need.
+host=$(rustc -vV | sed -n 's/^host: //p')
+RUSTC_WRAPPER=$PWD/instrument.sh cargo build --release --quiet --target "$host"
 # Every scene to begin with as it is, with room for four changes.
 if [ "$target" = instructions ]; then
   for place in $(seq 0 $(($(grep -o '"name"' scenes.json | wc -l) - 1))); do
@@ -39,5 +41,5 @@ fi
 longest=4096
 [ "$target" = instructions ] && longest=386
 # The programs print to standard output (mask 1); libFuzzer tells what it does on standard error.
-exec "$CARGO_TARGET_DIR/release/$target" "corpus/$target" -artifact_prefix=artifacts/ \
+exec "$CARGO_TARGET_DIR/$host/release/$target" "corpus/$target" -artifact_prefix=artifacts/ \
   -close_fd_mask=1 -max_len=$longest -max_total_time="$seconds" -print_final_stats=1

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use gridlease_core::{Atoms, UnixTs};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Config, Delegation, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
-    Reservation, StakingConfig, TaskGroup, Unbonding, decode, manifest_uri,
+    Array, Bond, Commitment, Config, Delegation, First, GpuClaim, Job, Kind, Lease, Offer, PriceIndex, Provider, Purse,
+    Reservation, StakingConfig, TaskGroup, Unbonding, VERSION, decode, manifest_uri,
 };
 use gridlease_sdk::address::{MARKET, STAKING};
 use gridlease_sdk::error;
@@ -23,25 +23,38 @@ const AT: Pubkey = Pubkey::new_from_array([7; 32]);
 /// Program, name and discriminator of every event.
 static EVENTS: LazyLock<Vec<(Pubkey, String, Vec<u8>)>> = LazyLock::new(|| idl::named("events"));
 
-/// The account with these bytes behind its discriminator, of the version that is read.
+/// The account with these bytes behind its discriminator, of the present version.
 fn made<T: Kind>(bytes: &[u8]) -> Option<(T, Vec<u8>)> {
+    of_version(VERSION, bytes)
+}
+
+fn of_version<T: Kind>(version: u8, bytes: &[u8]) -> Option<(T, Vec<u8>)> {
     let mut data = T::DISCRIMINATOR.to_vec();
     data.extend_from_slice(bytes);
-    *data.get_mut(8)? = 1;
+    *data.get_mut(8)? = version;
     let value = decode::<T>(&AT, &T::owner(), &data).ok()?;
-    assert_eq!(bytemuck::bytes_of(&value), &data[8..8 + size_of::<T>()]);
+    is_as_written(&value, &data);
     Some((value, data))
+}
+
+/// What was read is what was written; an account of the first layout may have grown since, and is then put together anew.
+fn is_as_written<T: Kind>(value: &T, data: &[u8]) {
+    if data[8] == VERSION || T::FIRST == First::Same {
+        assert_eq!(bytemuck::bytes_of(value), &data[8..8 + size_of::<T>()]);
+    }
 }
 
 /// Decodes the bytes as they are, and as [`made`].
 fn account<T: Kind>(bytes: &[u8], read: impl Fn(&T, &[u8])) {
     if let Ok(value) = decode::<T>(&AT, &T::owner(), bytes) {
-        assert_eq!(bytemuck::bytes_of(&value), &bytes[8..8 + size_of::<T>()]);
+        is_as_written(&value, bytes);
         read(&value, bytes);
     }
     assert!(decode::<T>(&AT, &AT, bytes).is_err(), "decoded of another owner");
-    if let Some((value, data)) = made::<T>(bytes) {
-        read(&value, &data);
+    for version in [1, VERSION] {
+        if let Some((value, data)) = of_version::<T>(version, bytes) {
+            read(&value, &data);
+        }
     }
 }
 

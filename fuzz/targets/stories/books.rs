@@ -66,7 +66,8 @@ fn bond(model: &Model, at: usize, owner: &Provider) {
     let bound: Vec<_> = of_leases.chain(of_bids).collect();
     assert_eq!(bound.iter().sum::<u64>(), sums.reserved.0, "reservations of bond {at}: {bound:?}");
     assert_eq!(usize::try_from(stake.leases), Ok(bound.len()), "number of reservations of bond {at}");
-    assert_eq!(stake.added, sums.amount.0 + stake.slashed + stake.withdrawn, "the counters of bond {at}: {stake:?}");
+    let gone = stake.slashed + stake.claimed + stake.withdrawn;
+    assert_eq!(stake.added, sums.amount.0 + gone, "the counters of bond {at}: {stake:?}");
 
     let requested = |operators: bool| -> u64 {
         let own = owner.holdings.requests.iter().filter(|request| request.owner.is_none() == operators);
@@ -76,7 +77,7 @@ fn bond(model: &Model, at: usize, owner: &Provider) {
     assert_eq!(requested(false), totals.leaving, "the delegators' requests of bond {at}");
     let staying: u64 = owner.holdings.delegations.values().map(|holding| holding.rules.shares).sum();
     assert_eq!(staying + totals.leaving, totals.delegated.shares, "the delegators' shares of bond {at}");
-    for pool in [totals.exit, totals.delegated] {
+    for pool in [totals.exit, totals.delegated, totals.claims] {
         assert!(pool.assets.0 <= pool.shares, "a share of bond {at} is worth more than an atom: {pool:?}");
     }
     if let Some(pool) = stake.pool {
