@@ -84,7 +84,7 @@ fn is_event(bytes: &[u8]) {
     }
     let mut input = Bytes(bytes);
     let (program, _, discriminator) = &EVENTS[usize::from(input.byte()) % EVENTS.len()];
-    let mut told = [&EVENT_TAG, discriminator.as_slice()].concat();
+    let mut told = [EVENT_TAG, discriminator.as_slice()].concat();
     told.extend_from_slice(input.0);
     if let Some(event) = event::decode(program, &told) {
         // Whoever follows the market prints them.

@@ -176,7 +176,7 @@ enum Task {
 
     /// Sets up, builds and runs every check and every test
     ///
-    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, reference, deny, clippy, build, static renderer, tests, idl --check.
+    /// In this order: setup, build-programs, format, deps, tidy, diagrams, accounts, figures, errors, reference, deny, clippy (of the fuzz targets, too), build, static renderer, tests, idl --check.
     /// Ends with a table of what took how long.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --no-lint --filter award")]
     Test(test::Options),

@@ -69,7 +69,7 @@ impl<'a> Books<'a> {
     fn all<T: Kind>(&self) -> impl Iterator<Item = (Pubkey, T)> {
         let read =
             |account: &&Given| Some((account.key, decode::<T>(&account.key, &account.owner, &account.data).ok()?));
-        self.0.values().filter_map(move |account| read(account))
+        self.0.values().filter_map(read)
     }
 
     fn is_ours(&self, key: &Pubkey) -> bool {

@@ -175,7 +175,7 @@ fn end(before: &[Given], infos: &[AccountInfo]) -> Done {
         let rent = Rent::default();
         let exempt = lamports == 0 || rent.is_exempt(lamports, length);
         let was_poor = was.lamports > 0 && !rent.is_exempt(was.lamports, was.data.len());
-        if !exempt && !(was_poor && was.data.len() == length && lamports <= was.lamports) {
+        if !(exempt || was_poor && was.data.len() == length && lamports <= was.lamports) {
             return Err(ProgramError::AccountNotRentExempt);
         }
     }
