@@ -17,16 +17,18 @@ pub struct Entry {
     pub price: PricePerHour,
     /// It was entered for an automatic offer, not by its node.
     pub automatic: bool,
-    /// First eight bytes of SHA-256(job seed ‖ provider): the smaller one wins a tie, never the earlier one.
-    pub tie: u64,
 }
 
 impl Entry {
-    /// Does this bid stand before `other`?
-    pub fn beats(&self, other: &Entry) -> bool {
+    /// Does this bid stand before `other`? Where the scores are the same, the smaller `tie` of the provider's address does, never
+    /// the earlier bid. In the market it is the first eight bytes of SHA-256(job ‖ provider), big endian; nothing asks for it where
+    /// scores differ, so that a book need not hold it.
+    pub fn beats(&self, other: &Entry, tie: impl Fn(&[u8; 32]) -> u64) -> bool {
+        if self.score != other.score {
+            return self.score > other.score;
+        }
         // Two providers with the same eight tie bytes are told apart by their addresses.
-        (core::cmp::Reverse(self.score), self.tie, &self.provider)
-            < (core::cmp::Reverse(other.score), other.tie, &other.provider)
+        (tie(&self.provider), &self.provider) < (tie(&other.provider), &other.provider)
     }
 }
 
@@ -57,12 +59,12 @@ impl Book {
     /// The book with `entries`, which are in order already.
     ///
     /// # Errors
-    /// [`RuleError::InvariantBroken`] where there are too many or they are out of order.
+    /// [`RuleError::InvariantBroken`] where there are too many, or a worse score stands before a better one.
     pub fn from_sorted(entries: &[Entry]) -> RuleResult<Self> {
         let mut book = Self::new();
         let slots = book.entries.get_mut(..entries.len()).ok_or(RuleError::InvariantBroken)?;
         slots.copy_from_slice(entries);
-        if entries.windows(2).any(|pair| matches!(pair, [a, b] if !a.beats(b))) {
+        if entries.windows(2).any(|pair| matches!(pair, [a, b] if a.score < b.score)) {
             return Err(RuleError::InvariantBroken);
         }
         book.len = entries.len();
@@ -94,11 +96,11 @@ impl Book {
         self.entries().iter().find(|entry| entry.provider != *provider)
     }
 
-    /// Enters a bid. A provider stands in the book once; a second bid must be lower than its first.
+    /// Enters a bid. A provider stands in the book once; a second bid must be lower than its first. `tie` as in [`Entry::beats`].
     ///
     /// # Errors
     /// [`RuleError::BidNotImproved`], [`RuleError::BookFull`]; the book is unchanged then.
-    pub fn insert(&mut self, entry: Entry) -> RuleResult<Inserted> {
+    pub fn insert(&mut self, entry: Entry, tie: impl Fn(&[u8; 32]) -> u64) -> RuleResult<Inserted> {
         let mut next = *self;
         if let Some(at) = next.entries().iter().position(|other| other.provider == entry.provider) {
             if next.entries().get(at).is_some_and(|old| entry.price >= old.price) {
@@ -106,7 +108,7 @@ impl Book {
             }
             next.remove(at);
         }
-        let rank = next.entries().iter().position(|other| entry.beats(other)).unwrap_or(next.len);
+        let rank = next.entries().iter().position(|other| entry.beats(other, &tie)).unwrap_or(next.len);
         let mut displaced = None;
         if next.len == BOOK_SIZE {
             if rank == BOOK_SIZE {

@@ -152,6 +152,8 @@ pub enum RuleError {
     JobCap = 95,
     /// The challenge window of a verified lease is open, or no verdict can be given on it any more.
     ChallengeWindow = 96,
+    /// Caps that were to be lowered at once would be raised.
+    RaisesCap = 97,
     /// The offer's leases and sealed bids, and what was slashed of them, would be more than its limit of stake.
     StakeLimit = 110,
     /// The offers of the machine would be allotted more stake than its limit.
@@ -234,6 +236,7 @@ impl RuleError {
         Self::BondCap,
         Self::JobCap,
         Self::ChallengeWindow,
+        Self::RaisesCap,
         Self::StakeLimit,
         Self::MachineLimit,
         Self::ClaimsUnbacked,
@@ -324,6 +327,7 @@ impl core::fmt::Display for RuleError {
                 "the job would reserve more than the market's cap for a job; ask for less time or a lower price"
             }
             Self::ChallengeWindow => "the lease's challenge window has not ended, or has ended already",
+            Self::RaisesCap => "lowering may raise no cap; propose a change for that",
             Self::WrongMode => "the step is not one of this auction's mode",
             Self::RevealOpen => "sealed bids can still be revealed",
             Self::RevealClosed => "the time to reveal this bid is over",

@@ -85,9 +85,23 @@ impl Caps {
         Ok(())
     }
 
-    /// Does `next` raise none of them? Then it holds at once; any other waits as every change does.
-    pub fn lowers_to(&self, next: &Self) -> bool {
-        next.purse <= self.purse && next.bond <= self.bond && next.job <= self.job
+    /// May `next` be set at once? One that raises none of them may; any other waits as every change does.
+    ///
+    /// # Errors
+    /// [`RuleError::RaisesCap`], and those of [`Caps::check`].
+    pub fn lower_to(&self, next: &Self) -> RuleResult<()> {
+        next.check()?;
+        if next.purse > self.purse || next.bond > self.bond || next.job > self.job {
+            return Err(RuleError::RaisesCap);
+        }
+        Ok(())
+    }
+
+    /// These caps as a configuration writes them. One of the first edition has none written, which is zero: the genesis value holds.
+    pub fn written(purse: Atoms, bond: Atoms, job: Atoms) -> Self {
+        let or = |cap: Atoms, genesis| if cap.is_zero() { genesis } else { cap };
+        let genesis = Self::GENESIS;
+        Self { purse: or(purse, genesis.purse), bond: or(bond, genesis.bond), job: or(job, genesis.job) }
     }
 }
 

@@ -203,3 +203,7 @@ pub const PURSE_CAP: Atoms = Atoms(100_000_000_000);
 pub const BOND_CAP: Atoms = Atoms(1_000_000_000_000);
 /// The most that a job may reserve, at genesis: 50,000 USDC.
 pub const JOB_CAP: Atoms = Atoms(50_000_000_000);
+/// Most offers of one provider.
+pub const MAX_OFFERS: u32 = 256;
+/// Most open jobs of one purse.
+pub const MAX_OPEN_JOBS: u32 = 4_096;

@@ -71,13 +71,17 @@ proptest! {
         prop_assert_eq!(caps.check_stake(amount).is_ok(), amount <= caps.bond);
         prop_assert_eq!(caps.check_job(amount).is_ok(), amount <= caps.job);
         let admits = |caps: &Caps| [caps.check_deposit(amount), caps.check_stake(amount), caps.check_job(amount)].map(|r| r.is_ok());
-        if caps.lowers_to(&other) {
+        if caps.lower_to(&other).is_ok() {
             for (before, after) in admits(&caps).into_iter().zip(admits(&other)) {
                 prop_assert!(before || !after, "what holds at once admits nothing new");
             }
         }
-        prop_assert!(caps.lowers_to(&caps));
-        prop_assert!(caps.lowers_to(&other) || other.purse > caps.purse || other.bond > caps.bond || other.job > caps.job);
+        let raises = other.purse > caps.purse || other.bond > caps.bond || other.job > caps.job;
+        prop_assert_eq!(caps.lower_to(&caps), caps.check());
+        prop_assert_eq!(caps.lower_to(&other), other.check().and(if raises { Err(RuleError::RaisesCap) } else { Ok(()) }));
+        let written = Caps::written(caps.purse, caps.bond, caps.job);
+        prop_assert_eq!(written.check(), Ok(()), "a configuration that has none written has those of genesis");
+        prop_assert!(caps.check().is_err() || written == caps);
     }
 
     /// However the clock goes forward, no period of the grid sees more than the cap.

@@ -9,6 +9,7 @@ pub use market_interface::account::{
     Array, BookEntry, Commitment, Config, GpuClaim, Header, Job, Lease, Machine, Offer, PriceIndex, Provider, Purse,
     TaskGroup, TradeData, first, offer_state,
 };
+pub use market_interface::tie;
 pub use staking_interface::account::{ACTIVE, DELEGATOR, OPERATOR, RELEASED, first as staking_first};
 pub use staking_interface::account::{Bond, Config as StakingConfig, Delegation, Reservation, Unbonding};
 

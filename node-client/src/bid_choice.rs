@@ -168,7 +168,7 @@ mod tests {
         let merit = Merit { reputation: Bps(5_000), uptime: Bps(5_000), speed: Bps(5_000) };
         let weights = Weights::new(job.weights).unwrap();
         let score = score(&weights, &merit, PricePerHour(price), PricePerHour(job.max_price)).unwrap();
-        job.book[0] = BookEntry { provider: Pubkey::new_from_array([9; 32]), price, tie: 0, offer: 1, score };
+        job.book[0] = BookEntry { provider: Pubkey::new_from_array([9; 32]), price, offer: 1, score };
         job.book_len = 1;
     }
 

@@ -8,15 +8,15 @@ use gridlease_core::{Atoms, PricePerHour, UnixTs};
 use crate::books::{PRICE, T, at, job};
 
 fn bid(provider: u8, score: u32) -> Entry {
-    Entry { provider: [provider; 32], offer: 0, score, price: PRICE, automatic: false, tie: 0 }
+    Entry { provider: [provider; 32], offer: 0, score, price: PRICE, automatic: false }
 }
 
 #[test]
 fn r03_a_bidder_that_lost_is_not_faulted_days_later() {
     let days_later = T + 5 * 86_400;
     let mut book = Book::new();
-    book.insert(bid(1, 900)).unwrap();
-    book.insert(bid(2, 800)).unwrap();
+    book.insert(bid(1, 900), |_| 0).unwrap();
+    book.insert(bid(2, 800), |_| 0).unwrap();
     book.pop_best(); // the winner
 
     // The first edition: the book stayed. The winner leaves after five days, the victim has long sold its machine and withdrawn

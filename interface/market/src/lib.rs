@@ -9,5 +9,8 @@ pub mod account;
 pub mod address;
 mod convert;
 pub mod seed;
+mod tie;
+
+pub use tie::tie;
 
 declare_id!("qkSjp3wiqiaf6D2CyrBc9vAPtd8eQBhWYLZy3P2jrsx");

@@ -11,11 +11,9 @@ use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs, invariant};
 use crate::account::{Bond, Config, Delegation, MARK_BYTES, OPERATOR, Reservation, Unbonding};
 
 impl Config {
-    /// The cap of bonds; those of purses and jobs are the market's. A configuration of the first edition has none written: the genesis
-    /// value holds.
+    /// The cap of bonds; those of purses and jobs are the market's.
     pub fn caps(&self) -> Caps {
-        let genesis = Caps::GENESIS;
-        Caps { bond: if self.bond_cap == 0 { genesis.bond } else { Atoms(self.bond_cap) }, ..genesis }
+        Caps::written(Atoms::ZERO, Atoms(self.bond_cap), Atoms::ZERO)
     }
 }
 

@@ -6,7 +6,7 @@ use gridlease_core::book::{Book, Entry};
 use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::score::{Weights, auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, job as rules};
-use gridlease_sdk::account::Job;
+use gridlease_sdk::account::{Job, tie};
 use solana_pubkey::Pubkey;
 
 use super::auto_offer::AutoOffer;
@@ -25,10 +25,10 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[AutoO
     }
     let mut best: BTreeMap<Pubkey, (Entry, &AutoOffer<'_>)> = BTreeMap::new();
     for bidder in bidders {
-        let Some(entry) = entry(job, &open, &book, &weights, bidder, now) else { continue };
+        let Some(entry) = entry((address, job), &open, &book, &weights, bidder, now) else { continue };
         // A provider stands in a book once: of several offers, the one that stands best.
         match best.get(&bidder.provider_key) {
-            Some((other, _)) if !entry.beats(other) => {}
+            Some((other, _)) if !entry.beats(other, |_| 0) => {}
             _ => {
                 best.insert(bidder.provider_key, (entry, bidder));
             }
@@ -46,7 +46,7 @@ pub(super) fn actions(view: &View, address: &Pubkey, job: &Job, bidders: &[AutoO
 
 /// The entry that the market would make, `None` where it would refuse or nothing would change.
 fn entry(
-    job: &Job,
+    (address, job): (&Pubkey, &Job),
     open: &rules::Job,
     book: &Book,
     weights: &Weights,
@@ -69,9 +69,8 @@ fn entry(
     open.check_bid(price, now.ts).ok()?;
     bidder.check(job, price, now.ts).ok()?;
     let score = score(weights, &merit, price, max).ok()?;
-    // How ties break is the program's secret until it is asked; taken as won here, so that nobody is left out.
-    let entry = Entry { provider, offer: bidder.offer.number, score, price, automatic: true, tie: 0 };
+    let entry = Entry { provider, offer: bidder.offer.number, score, price, automatic: true };
     let mut trial = *book;
-    trial.insert(entry).ok()?;
+    trial.insert(entry, |provider| tie(address, provider)).ok()?;
     Some(entry)
 }

@@ -26,7 +26,12 @@ impl Step for MigrateAll {
             }
             let rent = |bytes| context.client.rent_exempt_lamports(bytes);
             let each = rent(self.0.added).await?.saturating_sub(rent(0).await?) + FEE;
-            let what = format!("migrate {left} {}, each of which grows by {} bytes", self.0.plural, self.0.added);
+            let grows = if self.0.added > 0 {
+                format!(", each of which grows by {} bytes", self.0.added)
+            } else {
+                String::new()
+            };
+            let what = format!("migrate {left} {}{grows}", self.0.plural);
             Ok(Look::Due { what, lamports: each.saturating_mul(left as u64) })
         })
     }

@@ -5,33 +5,42 @@
 use anchor_lang::prelude::*;
 use solana_curve25519::edwards::{PodEdwardsPoint, validate_edwards};
 
+/// Every bump, in the order in which they are tried.
+static BUMPS: [u8; 256] = {
+    let mut bumps = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        bumps[at] = 255 - at as u8;
+        at += 1;
+    }
+    bumps
+};
+
 /// The canonical address of `program` for `seeds`, of which there are five at most, and its bump.
 ///
 /// # Panics
 /// Never in practice, where `Pubkey::find_program_address` panics as well: if none of 256 hashes lay off the curve.
 #[inline(never)]
 pub fn find(program: &Pubkey, seeds: &[&[u8]]) -> (Pubkey, u8) {
-    for bump in (0..=u8::MAX).rev() {
-        let hash = hash(program, seeds, bump);
-        if !validate_edwards(&PodEdwardsPoint(hash)) {
-            return (Pubkey::new_from_array(hash), bump);
+    // Behind the seeds come the bump, the program and the marker. All but the bump is put down once for all tries.
+    let mut parts: [&[u8]; 8] = [&[]; 8];
+    let used = seeds.len() + 3;
+    if let Some(all) = parts.get_mut(..used)
+        && let [first @ .., _, owner, marker] = all
+    {
+        first.copy_from_slice(seeds);
+        (*owner, *marker) = (program.as_ref(), b"ProgramDerivedAddress");
+        for bump in BUMPS.chunks_exact(1) {
+            if let Some(place) = parts.get_mut(seeds.len()) {
+                *place = bump;
+            }
+            let hash = solana_sha256_hasher::hashv(parts.get(..used).unwrap_or_default()).to_bytes();
+            if !validate_edwards(&PodEdwardsPoint(hash)) {
+                return (Pubkey::new_from_array(hash), bump.first().copied().unwrap_or_default());
+            }
         }
     }
     Pubkey::find_program_address(seeds, program)
-}
-
-fn hash(program: &Pubkey, seeds: &[&[u8]], bump: u8) -> [u8; 32] {
-    // No address has more than five seeds; behind them come the bump, the program and the marker.
-    let mut parts: [&[u8]; 8] = [&[]; 8];
-    let bump = [bump];
-    let behind: [&[u8]; 3] = [&bump, program.as_ref(), b"ProgramDerivedAddress"];
-    let all = seeds.iter().copied().chain(behind);
-    let mut used = 0;
-    for (to, from) in parts.iter_mut().zip(all) {
-        *to = from;
-        used += 1;
-    }
-    solana_sha256_hasher::hashv(parts.get(..used).unwrap_or_default()).to_bytes()
 }
 
 #[cfg(test)]

@@ -141,9 +141,6 @@ pub enum MarketError {
         "the account has the layout of an earlier version and has grown since; migrate it first, which anyone may do"
     )]
     Outdated = 64,
-    /// 6065
-    #[msg("lowering may raise no cap; propose a change for that")]
-    RaisesCap = 65,
     /// 6066
     #[msg("the signer is not the verifier that the configuration names")]
     NotVerifier = 66,

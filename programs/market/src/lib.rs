@@ -5,7 +5,6 @@
 
 use anchor_lang::prelude::*;
 
-pub mod clock;
 pub mod constants;
 pub mod deployer;
 pub mod derive;

@@ -250,6 +250,34 @@ pub struct Signing<'a, 'info> {
     pub program: &'a AccountInfo<'info>,
 }
 
+/// The [`Signing`] of an instruction whose accounts have the names that all have: `authority`, `staking_events`, `staking_program`.
+macro_rules! signing {
+    ($accounts:expr, $bump:expr) => {
+        $crate::staking_cpi::Signing {
+            authority: &$accounts.authority,
+            bump: $bump,
+            events: &$accounts.staking_events,
+            program: &$accounts.staking_program,
+        }
+    };
+}
+pub(crate) use signing;
+
+/// The [`SlashAccounts`] of an instruction whose accounts have the names that all have.
+macro_rules! slashed {
+    ($accounts:expr) => {
+        $crate::staking_cpi::SlashAccounts {
+            bond: &$accounts.bond,
+            reservation: &$accounts.reservation,
+            config: &$accounts.staking_config,
+            vault: &$accounts.bond_vault,
+            insurance: &$accounts.insurance,
+            token_program: &$accounts.token_program.to_account_info(),
+        }
+    };
+}
+pub(crate) use slashed;
+
 /// Calls the staking program with `accounts` (and whether each is written), in its order, and itself behind them.
 ///
 /// The callers hold no borrow of any of these accounts, so the check of that, which compares each with each, is left out. The

@@ -85,7 +85,4 @@ pub enum StakingError {
     /// 6025
     #[msg("the reservation records another buyer or prover than the one that is named")]
     WrongClaimant,
-    /// 6026
-    #[msg("lowering may raise no cap; propose a change for that")]
-    RaisesCap,
 }

@@ -14,7 +14,6 @@
 use anchor_lang::prelude::*;
 
 pub mod checks;
-pub mod clock;
 pub mod constants;
 mod derive;
 pub mod emit;

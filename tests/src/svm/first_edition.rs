@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::{Now, UnixTs};
 use gridlease_sdk::account::{
-    Array, Bond, Delegation, Job, Kind, Lease, Offer, Provider, Purse, Reservation, first, staking_first,
+    Array, Bond, BookEntry, Delegation, Job, Kind, Lease, Offer, Provider, Purse, Reservation, first, staking_first,
 };
 use serde::Deserialize;
 use solana_account::Account;
@@ -137,7 +138,9 @@ impl World {
                 Provider::KIND => (first::PROVIDER, offset_of!(Provider, claims)),
                 Offer::KIND => (first::OFFER, offset_of!(Offer, machine)),
                 Job::KIND => {
-                    first::take_out(body, first::JOB_MODELS, first::JOB + 8);
+                    first::take_out(body, first::JOB_MODELS, first::JOB_WITHOUT_TIES + 8);
+                    body[first::JOB_WITHOUT_TIES..].fill(0);
+                    put_ties_in(body);
                     (first::JOB, first::JOB)
                 }
                 Array::KIND => {
@@ -161,5 +164,15 @@ impl World {
             data.drain(8 + old..8 + size_of::<T>());
             data[8] = 1;
         });
+    }
+}
+
+/// Gives each bid of a job's book the eight bytes that it had behind its price. Which they were is asked of nobody any more.
+fn put_ties_in(job: &mut [u8]) {
+    let book = offset_of!(Job, book) - 8;
+    for at in 0..BOOK_SIZE {
+        let tie = book + at * (size_of::<BookEntry>() + 8) + offset_of!(BookEntry, offer);
+        job[tie..].rotate_right(8);
+        job[tie..tie + 8].fill(0xEE);
     }
 }

@@ -424,14 +424,12 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         same!("excluded", usize::from(chain.excluded_len), posted.excluded.len());
         same!("due", chain.header.due_ts, posted.due().0);
         same!("lamports", world.lamports(&posted.key), posted.lamports);
-        let book: Vec<_> =
-            chain.bids().iter().map(|bid| (bid.provider, bid.offer, bid.price, bid.score, bid.tie)).collect();
+        let book: Vec<_> = chain.bids().iter().map(|bid| (bid.provider, bid.offer, bid.price, bid.score)).collect();
         let automatic: Vec<_> = (0..book.len()).map(|at| chain.is_automatic(at)).collect();
         same!("automatic", automatic, posted.book.entries().iter().map(|bid| bid.automatic).collect::<Vec<_>>());
         let entries = posted.book.entries().iter();
-        let entries: Vec<_> = entries
-            .map(|bid| (Pubkey::new_from_array(bid.provider), bid.offer, bid.price.0, bid.score, bid.tie))
-            .collect();
+        let entries: Vec<_> =
+            entries.map(|bid| (Pubkey::new_from_array(bid.provider), bid.offer, bid.price.0, bid.score)).collect();
         same!("book", book, entries);
         arrays::compare_task(model, posted, &chain)?;
     }

@@ -7,7 +7,7 @@ use gridlease_core::requirement::flags;
 use gridlease_core::score::{Merit, Weights, score};
 use gridlease_core::tip::prepaid_job;
 use gridlease_core::{Bps, PricePerHour};
-use gridlease_sdk::account::{Job, Offer, Provider as Record, Purse, manifest_uri};
+use gridlease_sdk::account::{Job, Offer, Provider as Record, Purse, manifest_uri, tie};
 use gridlease_sdk::address;
 use gridlease_sdk::event::MarketEvent;
 use gridlease_sdk::instruction::job::{self, JobArgs, RequirementArgs};
@@ -351,7 +351,7 @@ fn a_full_book_keeps_the_best_eight_and_a_better_bid_displaces_the_worst() {
     assert_eq!(w.refuse(back, &[&owners[1].node]), "market BookFull");
     w.bid(&owners[9], &job, 500_000);
     assert_eq!(book(&w, &job)[0].provider, owners[9].record.to_bytes());
-    assert!(entries.windows(2).all(|pair| pair[0].beats(&pair[1])));
+    assert!(entries.windows(2).all(|pair| pair[0].beats(&pair[1], |_| 0)));
 }
 
 #[test]
@@ -373,7 +373,8 @@ fn the_score_is_the_rules_score_and_ties_never_break_by_arrival() {
     for job in [first, second] {
         let entries = book(&w, &job);
         assert!(entries.iter().all(|entry| entry.score == expected));
-        assert!(entries.windows(2).all(|pair| pair[0].tie < pair[1].tie));
+        let ties: Vec<_> = entries.iter().map(|entry| tie(&job, &entry.provider)).collect();
+        assert!(ties.is_sorted());
         orders.push(entries.iter().map(|entry| entry.provider).collect::<Vec<_>>());
     }
     let arrival: Vec<_> = owners.iter().map(|owner| owner.record.to_bytes()).collect();

@@ -167,6 +167,48 @@ fn keeps_every_byte_around<T: gridlease_sdk::account::Kind>(
     }
 }
 
+/// As [`keeps_every_byte`], of jobs: eight bytes were put in for models, and each of the eight bids of the book, of 56 bytes each, lost
+/// the eight behind its price.
+fn keeps_every_byte_of_jobs(before: &World, after: &World) {
+    let mut bids = 0;
+    for key in of_kind::<Job>(before) {
+        let (was, is) = (bytes_of(before, &key), bytes_of(after, &key));
+        let (models, book) = (8 + first::JOB_MODELS, 8 + offset_of!(Job, book));
+        let mut expected = [&was[..8], &[2], &was[9..models], &[0; 8], &was[models..book - 8]].concat();
+        let behind = book - 8 + 8 * 56;
+        for bid in was[book - 8..behind].chunks_exact(56) {
+            expected.extend([&bid[..40], &bid[48..]].concat());
+        }
+        expected.extend(&was[behind..8 + first::JOB]); // what its leases that are over have cost
+        assert_eq!(is[..expected.len()], expected, "{key}");
+        assert_eq!(is[8 + size_of::<Job>()..], was[8 + first::JOB..], "the tail of {key}");
+        bids += after.read::<Job>(&key).book_len;
+    }
+    assert!(bids > 0, "there is a job with bids among them");
+}
+
+#[test]
+fn r27_a_job_with_a_book_is_migrated_and_takes_bids_and_is_awarded_as_before() {
+    let mut w = World::new();
+    let buyer = w.buyer(20 * USDC);
+    let job = w.job(&buyer, |_| {});
+    let owners: Vec<_> = (0..8).map(|_| w.provider(|_| {})).collect();
+    let (last, others) = owners.split_last().unwrap();
+    for (at, owner) in (0..).zip(others) {
+        w.bid(owner, &job, 1_000_000 - at / 3); // three scores, so that ties decide
+    }
+    let book: Vec<_> = w.read::<Job>(&job).bids().to_vec();
+    let stranger = w.person();
+    w.stop_auditing(); // no transaction makes an account older
+    w.to_first_edition::<Job>(&job);
+    assert_eq!(w.ok(&[migrate::job(&stranger.pubkey(), &job)], &[&stranger]).told(), ["Migrated"]);
+    assert_eq!(w.read::<Job>(&job).bids(), book);
+    w.bid(last, &job, 1_000_000);
+    w.pass(60);
+    let lease = w.award(&job);
+    assert_eq!(w.read::<Lease>(&lease).provider, book[0].provider);
+}
+
 #[test]
 fn r27_migration_moves_no_amount_no_state_and_no_deadline() {
     let (w, _) = World::of_the_first_edition();
@@ -186,7 +228,7 @@ fn r27_migration_moves_no_amount_no_state_and_no_deadline() {
     keeps_every_byte::<Bond>(&w, &after, (staking_first::BOND, 64), &[]);
     keeps_every_byte::<Reservation>(&w, &after, (staking_first::RESERVATION, 24), &[]);
     keeps_every_byte::<Delegation>(&w, &after, (staking_first::DELEGATION, 32), &[offset_of!(Delegation, place)]);
-    keeps_every_byte_around::<Job>(&w, &after, first::JOB, first::JOB_MODELS, 0..0);
+    keeps_every_byte_of_jobs(&w, &after);
     // How often an array's pause was prolonged and until when it lasts is forgotten: there are none any more (R31).
     let pauses = offset_of!(Array, pad)..offset_of!(Array, reserved_space);
     keeps_every_byte_around::<Array>(&w, &after, first::ARRAY, first::ARRAY_MODELS, pauses);

@@ -2,7 +2,9 @@
 
 use core::mem::{offset_of, size_of};
 
-use super::{Array, Job, Purse};
+use gridlease_core::limits::BOOK_SIZE;
+
+use super::{Array, BookEntry, Job, Purse};
 
 /// Of a purse.
 pub const PURSE: usize = 288;
@@ -23,6 +25,30 @@ pub const PURSE_COMPENSATED: usize = offset_of!(Purse, last_job);
 pub const JOB_MODELS: usize = offset_of!(Job, requirement) + size_of::<u64>();
 /// Where it stands in an array.
 pub const ARRAY_MODELS: usize = offset_of!(Array, requirement) + size_of::<u64>();
+
+/// Bytes of a bid in a job's book, which held the number that decides ties.
+const BOOK_ENTRY: usize = 56;
+/// Where that number stood in it.
+const ENTRY_TIE: usize = offset_of!(BookEntry, offer);
+
+/// Where the book stood in a job.
+const JOB_BOOK: usize = offset_of!(Job, book) - size_of::<u64>();
+/// What is left of a job once its bids have no tie.
+pub const JOB_WITHOUT_TIES: usize = JOB - BOOK_SIZE * (BOOK_ENTRY - size_of::<BookEntry>());
+
+/// Takes the number that decides ties out of each bid of a job of version 1; what stood behind the book moves down, and zeros are
+/// left behind it.
+pub fn take_ties_out(job: &mut [u8]) {
+    let Some(rest) = job.get_mut(JOB_BOOK..JOB) else { return };
+    let tie = size_of::<u64>();
+    // What stands between one tie and the next, or the end.
+    for at in 1..=BOOK_SIZE {
+        let from = (at - 1) * BOOK_ENTRY + ENTRY_TIE + tie;
+        let end = if at == BOOK_SIZE { rest.len() } else { from - tie + BOOK_ENTRY };
+        rest.copy_within(from..end, from - tie * at);
+    }
+    rest.iter_mut().rev().take(tie * BOOK_SIZE).for_each(|byte| *byte = 0);
+}
 
 /// Takes the eight bytes at `at` out of what were the first `old` bytes of an account; what stood behind them moves down.
 pub fn take_out(body: &mut [u8], at: usize, old: usize) {

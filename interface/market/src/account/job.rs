@@ -21,8 +21,6 @@ pub struct BookEntry {
     pub provider: Pubkey,
     /// Price per hour, in atoms.
     pub price: u64,
-    /// Decides ties.
-    pub tie: u64,
     /// Number of the offer behind the bid.
     pub offer: u32,
     /// Score in 10⁻⁸ of the scale.

@@ -17,8 +17,8 @@ fn account_sizes_are_pinned() {
     assert_eq!(size_of::<RequirementData>(), 64);
     assert_eq!(size_of::<Offer>(), 376);
     assert_eq!(size_of::<Machine>(), 392);
-    assert_eq!(size_of::<BookEntry>(), 56);
-    assert_eq!(size_of::<Job>(), 1_016);
+    assert_eq!(size_of::<BookEntry>(), 48);
+    assert_eq!(size_of::<Job>(), 952);
     assert_eq!(size_of::<Lease>(), 672);
     assert_eq!(size_of::<Commitment>(), 248);
     assert_eq!(size_of::<TradeData>(), 24);

@@ -120,7 +120,6 @@ impl Job {
                 score: data.score,
                 price: PricePerHour(data.price),
                 automatic: self.is_automatic(at),
-                tie: data.tie,
             };
         }
         let used = entries.get(..usize::from(self.book_len)).ok_or(RuleError::InvariantBroken)?;
@@ -138,7 +137,6 @@ impl Job {
             *data = entries.get(at).map_or_else(BookEntry::default, |entry| BookEntry {
                 provider: Pubkey::new_from_array(entry.provider),
                 price: entry.price.0,
-                tie: entry.tie,
                 offer: entry.offer,
                 score: entry.score,
             });

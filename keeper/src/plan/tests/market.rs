@@ -10,7 +10,7 @@ use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
 use gridlease_sdk::account::{
-    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, VERSION, offer_state,
+    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, VERSION, offer_state, tie,
 };
 use gridlease_sdk::address;
 use solana_account::Account;
@@ -301,9 +301,8 @@ impl Market {
         let price = auto_bid_price(&weights, &merit, ask, floor, max, best).unwrap();
         rules.check_bid(price, now.ts).unwrap();
         let score = score(&weights, &merit, price, max).unwrap();
-        let tie = u64::from(provider.to_bytes()[0]);
-        let entry = Entry { provider: provider.to_bytes(), offer: number, score, price, automatic: true, tie };
-        let leads = book.insert(entry).unwrap().leads;
+        let entry = Entry { provider: provider.to_bytes(), offer: number, score, price, automatic: true };
+        let leads = book.insert(entry, |provider| tie(address, provider)).unwrap().leads;
         rules.on_bid(leads, book.len(), now).unwrap();
         job.set_book(&book);
         job.set_rules(&rules, now);

@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 use gridlease_core::purse_key::PurseStep;
+use program_common::clock::now;
 
 use super::array_post::task_rent;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ArrayClosed, ArrayEnded};

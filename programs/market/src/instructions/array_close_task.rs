@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError, UnixTs};
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{ArrayEnded, TaskClosed};

@@ -4,12 +4,12 @@ use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::array::Task;
 use gridlease_core::job as rules;
+use gridlease_core::limits::MAX_OPEN_JOBS;
 use gridlease_core::{Now, RuleError, UnixTs, tip};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use super::array_post::task_rent;
-use crate::clock::now;
-use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::TaskOpened;

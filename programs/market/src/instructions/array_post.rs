@@ -2,15 +2,14 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::array as rules;
-use gridlease_core::limits::{MAX_TASKS, MAX_URI};
+use gridlease_core::limits::{MAX_OPEN_JOBS, MAX_TASKS, MAX_URI};
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, job_number, tip};
+use program_common::clock::now;
 use program_common::require;
 
 use super::post_job::JobArgs;
-use crate::clock::now;
-use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::ArrayPosted;

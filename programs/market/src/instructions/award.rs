@@ -3,10 +3,10 @@
 use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
+use program_common::clock::now;
 use program_common::require;
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BidsDropped, DroppedBid, JobWaits};

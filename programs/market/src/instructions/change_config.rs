@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::governance::{self, Caps, Parameters};
 use gridlease_core::{Atoms, Bps, UnixTs};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{CapsLowered, ChangeCancelled, ChangeExecuted, ChangeProposed};
@@ -178,10 +178,9 @@ pub struct LowerCaps<'info> {
 /// stays. To raise one it shall propose a change.
 pub fn lower_caps(ctx: Context<LowerCaps>, purse_cap: u64, job_cap: u64) -> Result<()> {
     let next = caps(purse_cap, job_cap);
-    next.check().or_rule()?;
     {
         let mut config = ctx.accounts.config.load_mut()?;
-        require!(config.caps().lowers_to(&next), MarketError::RaisesCap);
+        config.caps().lower_to(&next).or_rule()?;
         config.purse_cap = purse_cap;
         config.job_cap = job_cap;
     }

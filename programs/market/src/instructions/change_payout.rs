@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::payout as rules;
 use gridlease_core::{RuleError, UnixTs};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{PayoutChanged, PayoutProposed, ProviderClosed};

@@ -1,11 +1,11 @@
 //! The node records a checkpoint of a durable job, or gives notice.
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{CheckpointWritten, NoticeGiven};
 use crate::state::{Job, Lease, Offer, Provider};
 use anchor_lang::prelude::*;
+use program_common::clock::now;
 
 /// Accounts of `checkpoint`.
 #[event_cpi]

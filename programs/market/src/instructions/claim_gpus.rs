@@ -6,9 +6,9 @@ use anchor_lang::system_program;
 use gridlease_core::gpu_claim::check_backing;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::{RuleError, UnixTs};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusClaimed, GpusReleased};

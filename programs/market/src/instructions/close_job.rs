@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use gridlease_core::job::{self as rules, JobState};
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::{Atoms, Now, RuleResult, UnixTs};
+use program_common::clock::now;
 use program_common::require_keys_eq;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{JobClosed, JobEnded};

@@ -2,15 +2,15 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
+use program_common::clock::now;
 
 use super::finish::free_unit;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{LeaseClosed, LeaseReleased};
 use crate::history::add_closed;
 use crate::lamports::{self, pay_tip};
-use crate::staking_cpi::{self, Signing};
+use crate::staking_cpi::{self, signing};
 use crate::state::{Config, Lease, Offer, Provider};
 use staking_interface::ID as STAKING_ID;
 
@@ -115,11 +115,6 @@ pub fn close_lease(ctx: Context<CloseLease>) -> Result<()> {
 fn release(ctx: &Context<CloseLease>) -> Result<()> {
     let left = staking_cpi::read_left(&ctx.accounts.reservation, ctx.accounts.lease.as_ref().key)?;
     ctx.accounts.offer.load_mut()?.unbind(left).or_rule()?;
-    let signer = Signing {
-        authority: &ctx.accounts.authority,
-        bump: ctx.accounts.config.load()?.authority_bump,
-        events: &ctx.accounts.staking_events,
-        program: &ctx.accounts.staking_program,
-    };
+    let signer = signing!(ctx.accounts, ctx.accounts.config.load()?.authority_bump);
     staking_cpi::release(&ctx.accounts.bond, &ctx.accounts.reservation, ctx.accounts.offer.as_ref(), &signer)
 }

@@ -3,8 +3,8 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{self as spl, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError, job_number};
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{DonationSwept, PurseClosed};

@@ -6,7 +6,7 @@ use anchor_spl::token::Token;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::CreditCollected;
-use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
+use crate::staking_cpi::{self, Taken, signing, slashed};
 use crate::state::{Config, Lease};
 use staking_interface::ID as STAKING_ID;
 
@@ -80,21 +80,5 @@ pub fn collect_credit(ctx: Context<CollectCredit>) -> Result<()> {
     }
     let accounts = ctx.accounts;
     let bump = accounts.config.load()?.authority_bump;
-    staking_cpi::slash(
-        &SlashAccounts {
-            bond: &accounts.bond,
-            reservation: &accounts.reservation,
-            config: &accounts.staking_config,
-            vault: &accounts.bond_vault,
-            insurance: &accounts.insurance,
-            token_program: &accounts.token_program.to_account_info(),
-        },
-        &Signing {
-            authority: &accounts.authority,
-            bump,
-            events: &accounts.staking_events,
-            program: &accounts.staking_program,
-        },
-        &taken,
-    )
+    staking_cpi::slash(&slashed!(accounts), &signing!(accounts, bump), &taken)
 }

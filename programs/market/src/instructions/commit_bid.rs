@@ -2,14 +2,14 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::{Atoms, RuleError, tip};
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::BidCommitted;
 use crate::intake;
 use crate::lamports;
-use crate::staking_cpi::{self, Signing};
+use crate::staking_cpi::{self, signing};
 use crate::state::ACCOUNT_VERSION;
 use crate::state::{Commitment, Config, Header, Job, Offer, Provider, shard_of};
 use market_interface::seed::COMMIT_SEED;
@@ -126,12 +126,7 @@ pub fn commit_bid(ctx: Context<CommitBid>, hash: [u8; 32]) -> Result<()> {
         accounts.commitment.as_ref(),
         accounts.node_key.as_ref(),
         accounts.system_program.as_ref(),
-        &Signing {
-            authority: &accounts.authority,
-            bump: authority_bump,
-            events: &accounts.staking_events,
-            program: &accounts.staking_program,
-        },
+        &signing!(accounts, authority_bump),
         Atoms(event.bond),
     )?;
     tell(&ctx.accounts.event_authority, &event)?;

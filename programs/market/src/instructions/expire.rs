@@ -2,9 +2,9 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::lease::LeaseState;
+use program_common::clock::now;
 
 use super::end_lease::Ending;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::GraceBegan;

@@ -4,13 +4,13 @@ use anchor_lang::prelude::*;
 use gridlease_core::bond::extension;
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::{Atoms, PricePerHour, Seconds};
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseExtended;
 use crate::instructions::purse_keys::authorise;
-use crate::staking_cpi::{self, Signing};
+use crate::staking_cpi::{self, signing};
 use crate::state::{Config, Job, Lease, Offer, Purse};
 use staking_interface::ID as STAKING_ID;
 
@@ -86,12 +86,7 @@ pub fn extend(ctx: Context<ExtendLease>, by_s: u32) -> Result<()> {
         &accounts.bond,
         &accounts.reservation,
         &accounts.staking_config,
-        &Signing {
-            authority: &accounts.authority,
-            bump: accounts.config.load()?.authority_bump,
-            events: &accounts.staking_events,
-            program: &accounts.staking_program,
-        },
+        &signing!(accounts, accounts.config.load()?.authority_bump),
         more,
     )
 }

@@ -7,14 +7,14 @@ use gridlease_core::lease::{self as rules, LeaseState};
 use gridlease_core::machine::{Leaving, leaving};
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now, Seconds, UnixTs};
+use program_common::clock::now;
 
 use super::end_lease::{Ending, Outcome};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::FaultSlashed;
 use crate::lamports::pay_tip;
-use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
+use crate::staking_cpi::{self, Taken, signing, slashed};
 use crate::state::{Config, Job, Lease, Offer, Provider, Purse};
 use staking_interface::ID as STAKING_ID;
 
@@ -187,21 +187,5 @@ fn end_by_fault(
 /// Has the staking program take the slash.
 pub fn take(accounts: &FaultedLease, taken: &Taken) -> Result<()> {
     let bump = accounts.config.load()?.authority_bump;
-    staking_cpi::slash(
-        &SlashAccounts {
-            bond: &accounts.bond,
-            reservation: &accounts.reservation,
-            config: &accounts.staking_config,
-            vault: &accounts.bond_vault,
-            insurance: &accounts.insurance,
-            token_program: &accounts.token_program.to_account_info(),
-        },
-        &Signing {
-            authority: &accounts.authority,
-            bump,
-            events: &accounts.staking_events,
-            program: &accounts.staking_program,
-        },
-        taken,
-    )
+    staking_cpi::slash(&slashed!(accounts), &signing!(accounts, bump), taken)
 }

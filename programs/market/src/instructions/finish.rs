@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{RuleError, Seconds};
+use program_common::clock::now;
 
 use super::end_lease::{Ending, Outcome};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::state::{Job, Lease, Offer, Purse};

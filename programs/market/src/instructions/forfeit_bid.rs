@@ -4,14 +4,14 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidForfeited, BidReleased};
 use crate::lamports::{self, pay_tip};
 use crate::peek::peek;
-use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
+use crate::staking_cpi::{self, Taken, signing, slashed};
 use crate::state::{Commitment, Config, Job, Offer};
 use staking_interface::ID as STAKING_ID;
 
@@ -155,24 +155,8 @@ pub fn forfeit_bid(ctx: Context<ForfeitBid>) -> Result<()> {
         };
         (round, split, event)
     };
-    let signer = Signing {
-        authority: &accounts.authority,
-        bump,
-        events: &accounts.staking_events,
-        program: &accounts.staking_program,
-    };
-    staking_cpi::slash(
-        &SlashAccounts {
-            bond: &accounts.bond,
-            reservation: &accounts.reservation,
-            config: &accounts.staking_config,
-            vault: &accounts.bond_vault,
-            insurance: &accounts.insurance,
-            token_program: &accounts.token_program.to_account_info(),
-        },
-        &signer,
-        &Taken::by_fault(split, Pubkey::default()),
-    )?;
+    let signer = signing!(accounts, bump);
+    staking_cpi::slash(&slashed!(accounts), &signer, &Taken::by_fault(split, Pubkey::default()))?;
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     resolve(accounts.offer.as_deref(), &named, Atoms::ZERO)?; // all of it is slashed, and stays bound
     tell(&ctx.accounts.event_authority, &event)?;
@@ -203,12 +187,7 @@ pub fn release_bid(ctx: Context<ReleaseBid>) -> Result<()> {
         resolve(accounts.offer.as_deref(), &commitment.offer, Atoms(commitment.amount))?;
         BidReleased { job: commitment.job, provider: commitment.provider, commitment: key }
     };
-    let signer = Signing {
-        authority: &accounts.authority,
-        bump,
-        events: &accounts.staking_events,
-        program: &accounts.staking_program,
-    };
+    let signer = signing!(accounts, bump);
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     tell(&ctx.accounts.event_authority, &event)?;
     lamports::close(accounts.commitment.as_ref(), &accounts.rent_to)

@@ -4,11 +4,11 @@ use anchor_lang::prelude::*;
 use gridlease_core::job::Mode;
 use gridlease_core::limits::INSTANT_OFFERS;
 use gridlease_core::{RuleError, tip};
+use program_common::clock::now;
 use program_common::{err, require};
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
 use super::post_job::{JobArgs, Posting, job_posted, reserve, write_job, write_uri};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::intake;

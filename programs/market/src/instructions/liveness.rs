@@ -6,9 +6,9 @@ use anchor_lang::prelude::*;
 use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
-use crate::clock::now;
 use crate::constants::SLOT_HASHES;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};

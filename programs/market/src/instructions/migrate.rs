@@ -8,9 +8,9 @@ use core::cell::RefMut;
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, Owner, ZeroCopy};
 use gridlease_core::limits::DEFAULT_WAIT;
+use program_common::clock::now;
 use program_common::grow::{Growing, VERSION_AT};
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::Migrated;
@@ -116,12 +116,14 @@ pub fn migrate_offer(ctx: Context<MigrateOffer>) -> Result<()> {
     tell_of(grown, &accounts.account, &accounts.event_authority)
 }
 
-/// A job's requirement gets room for twice as many GPU models. From now on it waits as one that is posted now, and the end of its
+/// A job's requirement gets room for twice as many GPU models, and its bids hold no tie any more: that is computed. From now on it waits as one that is posted now, and the end of its
 /// revealing counts from now.
 pub fn migrate_job(ctx: Context<Migrate>) -> Result<()> {
     let now = now()?;
     ctx.accounts.grow::<Job>(first::JOB, |job| {
-        first::put_in(bytemuck::bytes_of_mut(job), first::JOB_MODELS, first::JOB);
+        let bytes = bytemuck::bytes_of_mut(job);
+        first::take_ties_out(bytes);
+        first::put_in(bytes, first::JOB_MODELS, first::JOB_WITHOUT_TIES);
         job.wait_s = wait_s();
         job.expires_at = now.ts.0.saturating_add(DEFAULT_WAIT.0);
         (job.mark_ts, job.mark_slot) = (now.ts.0, now.slot);

@@ -3,8 +3,8 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
 use gridlease_core::job_number;
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::PurseOpened;

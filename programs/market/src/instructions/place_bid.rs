@@ -5,9 +5,10 @@ use gridlease_core::book::{Book, Entry};
 use gridlease_core::eligibility::{self, Refusal};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
+use market_interface::tie;
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, RULE_BASE, rule};
 use crate::event::BidEntered;
@@ -189,15 +190,8 @@ impl NewBid<'_> {
         self.offer.limit().bind(stake)?;
         let weights = gridlease_core::score::Weights::new(job.weights)?;
         let score = score(&weights, &self.provider.merit(), price, moving.terms.max_price)?;
-        let entry = Entry {
-            provider: self.provider_key.to_bytes(),
-            offer: self.offer.number,
-            score,
-            price,
-            automatic,
-            tie: tie(&self.job_key, &self.provider_key),
-        };
-        let inserted = book.insert(entry)?;
+        let entry = Entry { provider: self.provider_key.to_bytes(), offer: self.offer.number, score, price, automatic };
+        let inserted = book.insert(entry, |provider| tie(&self.job_key, provider))?;
         moving.on_bid(inserted.leads, book.len(), now)?;
         job.set_book(&book);
         job.set_rules(&moving, now);
@@ -212,10 +206,4 @@ impl NewBid<'_> {
             close_ts: job.close_ts,
         })
     }
-}
-
-/// First eight bytes of SHA-256(job ‖ provider), big endian.
-fn tie(job: &Pubkey, provider: &Pubkey) -> u64 {
-    let hash = solana_sha256_hasher::hashv(&[job.as_ref(), provider.as_ref()]).to_bytes();
-    hash.iter().take(8).fold(0, |tie, byte| tie << 8 | u64::from(*byte))
 }

@@ -2,16 +2,15 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::job::{self as rules, Mode};
-use gridlease_core::limits::MAX_URI;
+use gridlease_core::limits::{MAX_OPEN_JOBS, MAX_URI};
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, RuleError, Seconds, job_number, tip};
+use program_common::clock::now;
 use program_common::require;
 
 use super::purse_keys::authorise_spending;
-use crate::clock::now;
-use crate::constants::MAX_OPEN_JOBS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::JobPosted;

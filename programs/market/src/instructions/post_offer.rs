@@ -1,13 +1,12 @@
 //! Puts a machine class on the market.
 
 use anchor_lang::prelude::*;
-use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_UNITS};
+use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_OFFERS, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
 use gridlease_core::{Atoms, PricePerHour, RuleError, job, tip};
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
-use crate::constants::MAX_OFFERS;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{GpusReleased, OfferRecorded, OfferWithdrawn};

@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::price_index as rules;
 use gridlease_core::{PricePerHour, UnixTs};
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{IndexOpened, TradeRecorded};

@@ -4,8 +4,8 @@ use anchor_lang::prelude::*;
 use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse_key::{PurseKey, PurseStep};
 use gridlease_core::{Atoms, Seconds, UnixTs};
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{GuardianSet, SpenderSet};

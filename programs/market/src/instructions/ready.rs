@@ -1,11 +1,11 @@
 //! The node reports that the container runs.
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Offer, Purse};
 use anchor_lang::prelude::*;
+use program_common::clock::now;
 use program_common::require;
 
 /// Accounts of `ready`.

@@ -1,9 +1,9 @@
 //! Records what an offer's machine measured.
 
 use anchor_lang::prelude::*;
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::MarketError;
 use crate::event::BenchmarkRecorded;

@@ -4,17 +4,17 @@ use anchor_lang::prelude::*;
 use gridlease_core::eligibility::Refusal;
 use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
+use program_common::clock::now;
 use program_common::require;
 
 use super::forfeit_bid::resolve;
 use super::place_bid::{NewBid, refusal_code};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::{BidEntered, BidRevealed};
 use crate::lamports;
 use crate::peek::peek;
-use crate::staking_cpi::{self, Signing, read_bond};
+use crate::staking_cpi::{self, read_bond, signing};
 use crate::state::{Commitment, Config, Job, Offer, Provider};
 use staking_interface::ID as STAKING_ID;
 
@@ -108,12 +108,7 @@ pub fn reveal_bid(ctx: Context<RevealBid>, price: u64, salt: [u8; 32]) -> Result
         };
         (revealed, outcome.ok())
     };
-    let signer = Signing {
-        authority: &accounts.authority,
-        bump: authority_bump,
-        events: &accounts.staking_events,
-        program: &accounts.staking_program,
-    };
+    let signer = signing!(accounts, authority_bump);
     staking_cpi::release(&accounts.bond, &accounts.reservation, &accounts.rent_to, &signer)?;
     tell(&ctx.accounts.event_authority, &revealed)?;
     if let Some(entered) = entered {

@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Atoms, Now};
+use program_common::clock::now;
 use program_common::require;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{BatchSettled, Settled, SettledLease};

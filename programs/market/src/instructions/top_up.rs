@@ -3,9 +3,9 @@
 use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 use gridlease_core::purse_key::PurseStep;
+use program_common::clock::now;
 
 use super::liveness::{challenge_outcome, clear_challenge, return_bond};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::{ChallengeResolved, ToppedUp};

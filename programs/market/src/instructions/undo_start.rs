@@ -8,10 +8,10 @@ use gridlease_core::lease::{self as rules, LeaseState, Undone};
 use gridlease_core::limits::MAX_REJECTS;
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError};
+use program_common::clock::now;
 
 use super::end_lease::{Ending, Outcome};
 use super::fail_start::{FaultedLease, take};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
 use crate::event::StartUndone;

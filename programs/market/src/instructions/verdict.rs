@@ -3,12 +3,12 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
+use program_common::clock::now;
 
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
 use crate::event::VerdictGiven;
-use crate::staking_cpi::{self, Signing, SlashAccounts, Taken};
+use crate::staking_cpi::{self, Taken, signing, slashed};
 use crate::state::{Config, Lease, Provider};
 use staking_interface::ID as STAKING_ID;
 
@@ -98,20 +98,8 @@ pub fn verdict(ctx: Context<GiveVerdict>, slash: u64, prover: Pubkey) -> Result<
     }
     let accounts = ctx.accounts;
     staking_cpi::slash(
-        &SlashAccounts {
-            bond: &accounts.bond,
-            reservation: &accounts.reservation,
-            config: &accounts.staking_config,
-            vault: &accounts.bond_vault,
-            insurance: &accounts.insurance,
-            token_program: &accounts.token_program.to_account_info(),
-        },
-        &Signing {
-            authority: &accounts.authority,
-            bump: accounts.config.load()?.authority_bump,
-            events: &accounts.staking_events,
-            program: &accounts.staking_program,
-        },
+        &slashed!(accounts),
+        &signing!(accounts, accounts.config.load()?.authority_bump),
         &Taken {
             buyer: split.victim,
             prover: split.prover,

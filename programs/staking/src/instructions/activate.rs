@@ -1,9 +1,9 @@
 //! `activate`: stake that came in a day ago begins to earn.
 
 use anchor_lang::prelude::*;
+use program_common::clock::now;
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{Activated, RevenueDistributed, Totals};
@@ -34,7 +34,7 @@ pub struct Activate<'info> {
 impl Activate<'_> {
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
         let accounts = &ctx.accounts;
-        let now = now()?;
+        let now = now()?.ts;
         let (distributed, activated) = {
             let key = accounts.bond.key();
             let mut bond = accounts.bond.load_mut()?;

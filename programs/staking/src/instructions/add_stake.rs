@@ -2,10 +2,10 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
+use program_common::clock::now;
 use program_common::require_keys_eq;
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{RevenueDistributed, StakeAdded};
@@ -64,7 +64,7 @@ impl AddStake<'_> {
         let distributed = {
             let mut bond = accounts.bond.load_mut()?;
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let now = now()?;
+            let now = now()?.ts;
             let parts = bond.distribute(arrived, now).or_rule()?;
             let mut stake = bond.stake();
             stake.add(Atoms(amount), now).or_rule()?;

@@ -3,10 +3,10 @@
 use anchor_lang::prelude::*;
 use gridlease_core::governance::{self, Caps};
 use gridlease_core::{Atoms, timelock};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use crate::checks::{Checked as _, check_list};
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{ConfigProposed, ConfigWritten};
@@ -36,7 +36,7 @@ pub struct ProposeConfig<'info> {
 impl ProposeConfig<'_> {
     pub(crate) fn handle(ctx: Context<Self>, slashers: [Pubkey; MAX_SLASHERS], bond_cap: u64) -> Result<()> {
         let accounts = &ctx.accounts;
-        let now = now()?;
+        let now = now()?.ts;
         let proposed = {
             let mut config = accounts.config.load_mut()?;
             config.header.check()?;
@@ -107,7 +107,7 @@ pub struct ExecuteConfig<'info> {
 impl ExecuteConfig<'_> {
     pub(crate) fn handle(ctx: Context<Self>) -> Result<()> {
         let accounts = &ctx.accounts;
-        let now = now()?;
+        let now = now()?.ts;
         let written = {
             let mut config = accounts.config.load_mut()?;
             config.header.check()?;
@@ -148,8 +148,7 @@ impl LowerCap<'_> {
             config.header.check()?;
             require_keys_eq!(accounts.admin.key(), config.admin, StakingError::WrongAdmin);
             let next = Caps { bond: Atoms(bond_cap), ..config.caps() };
-            next.check().or_rule()?;
-            require!(config.caps().lowers_to(&next), StakingError::RaisesCap);
+            config.caps().lower_to(&next).or_rule()?;
             config.bond_cap = bond_cap;
             written(&config)
         };

@@ -3,10 +3,10 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, rule};
 use crate::event::{Delegated, RevenueDistributed, Totals};
@@ -191,7 +191,7 @@ fn join(
     from: Pubkey,
     amount: u64,
 ) -> Result<(Option<RevenueDistributed>, Delegated)> {
-    let now = now()?;
+    let now = now()?.ts;
     let parts = bond.distribute(arrived, now).or_rule()?;
     delegation.settle(&bond.revenue_owed()).or_rule()?;
     let (mut stake, mut position) = (bond.stake(), delegation.position());

@@ -3,10 +3,10 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::{Atoms, RuleError};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{CommissionClaimed, RevenueClaimed, RevenueDistributed};
@@ -40,7 +40,7 @@ impl Distribute<'_> {
             bond.header.check()?;
             require!(bond.has_pool(), StakingError::PoolClosed);
             let arrived = token::revenue(&bond, &accounts.revenue)?;
-            let parts = bond.distribute(arrived, now()?).or_rule()?;
+            let parts = bond.distribute(arrived, now()?.ts).or_rule()?;
             RevenueDistributed::of(accounts.bond.key(), &bond, &parts)
         };
         if let Some(distributed) = distributed {
@@ -99,7 +99,7 @@ impl ClaimRevenue<'_> {
         let (distributed, claimed, signer) = {
             let mut bond = accounts.bond.load_mut()?;
             let mut delegation = accounts.delegation.load_mut()?;
-            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?).or_rule()?;
+            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?.ts).or_rule()?;
             let distributed = RevenueDistributed::of(accounts.bond.key(), &bond, &parts);
             let mut revenue = bond.revenue_owed();
             delegation.settle(&revenue).or_rule()?;
@@ -166,7 +166,7 @@ impl ClaimCommission<'_> {
         let accounts = &mut *ctx.accounts;
         let (distributed, claimed, signer) = {
             let mut bond = accounts.bond.load_mut()?;
-            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?).or_rule()?;
+            let parts = bond.distribute(Atoms(accounts.revenue.amount), now()?.ts).or_rule()?;
             let distributed = RevenueDistributed::of(accounts.bond.key(), &bond, &parts);
             let mut revenue = bond.revenue_owed();
             let amount = revenue.claim_operator().or_rule()?.0;

@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::delegation::check_matured;
 use gridlease_core::{RuleError, UnixTs};
+use program_common::clock::now;
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check};
 use crate::event::{ClaimPaid, Totals};
@@ -81,7 +81,7 @@ impl PayClaim<'_> {
             }
             check(shares > 0, RuleError::NothingToClaim)?;
             let mut stake = bond.stake();
-            check_matured(&stake.claims, shares, UnixTs(reservation.header.due_ts), now()?).or_rule()?;
+            check_matured(&stake.claims, shares, UnixTs(reservation.header.due_ts), now()?.ts).or_rule()?;
             let amount = stake.pay_claim(shares).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             bond.count_claimed(amount);

@@ -5,10 +5,10 @@ use anchor_spl::token::{Mint, Token, TokenAccount};
 use gridlease_core::delegation::check_minimum;
 use gridlease_core::revenue::Commission;
 use gridlease_core::{Atoms, Bps};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError};
 use crate::event::{PoolChanged, PoolOpened, RevenueDistributed};
@@ -146,7 +146,7 @@ impl ChangePool<'_> {
         accounts.validate()?;
         check_minimum(Atoms(min_delegation)).or_rule()?;
         check_minimum(Atoms(kin_least)).or_rule()?;
-        let now = now()?;
+        let now = now()?.ts;
         let (distributed, changed) = {
             let mut bond = accounts.bond.load_mut()?;
             let mut terms = bond.commission();

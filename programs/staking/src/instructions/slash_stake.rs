@@ -5,10 +5,10 @@ use anchor_spl::token::Token;
 use gridlease_core::delegation::{self as rules, Stake};
 use gridlease_core::timelock::{Act, may};
 use gridlease_core::{Atoms, RuleError, UnixTs};
+use program_common::clock::now;
 use program_common::{require_keys_eq, require_keys_neq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{Slashed, Totals};
@@ -92,7 +92,7 @@ impl Slash<'_> {
     pub(crate) fn handle(ctx: Context<Self>, taken: Taken) -> Result<()> {
         ctx.accounts.validate()?;
         let accounts = &mut *ctx.accounts;
-        let now = now()?;
+        let now = now()?.ts;
         let insurance = Atoms(taken.insurance);
         let takes = !accounts.vault.is_frozen() && token::is_payable(&accounts.insurance_account, &accounts.vault.mint);
         let kept = if takes { 0 } else { taken.insurance };

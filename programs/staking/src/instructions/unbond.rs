@@ -3,10 +3,10 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::{Atoms, RuleError, UnixTs, delegation as rules};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, check, rule};
 use crate::event::{RevenueDistributed, Totals, UnbondingRequested};
@@ -75,7 +75,7 @@ impl Unbond<'_> {
     pub(crate) fn handle(ctx: Context<Self>, amount: u64, number: u32) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate(number)?;
-        let now = now()?;
+        let now = now()?.ts;
         let matures = rules::matures(now).or_rule()?;
         let (distributed, requested) = {
             let (key, authority) = (accounts.bond.key(), accounts.authority.key());
@@ -185,7 +185,7 @@ impl Undelegate<'_> {
     pub(crate) fn handle(ctx: Context<Self>, amount: u64, number: u32) -> Result<()> {
         let accounts = &ctx.accounts;
         accounts.validate(number)?;
-        let now = now()?;
+        let now = now()?.ts;
         let matures = rules::matures(now).or_rule()?;
         let (distributed, requested) = {
             let (key, signer) = (accounts.bond.key(), accounts.signer.key());

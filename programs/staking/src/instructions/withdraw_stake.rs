@@ -4,10 +4,10 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::delegation::{Left, check_matured};
 use gridlease_core::{RuleError, UnixTs};
+use program_common::clock::now;
 use program_common::{require, require_keys_eq};
 
 use crate::checks::Checked as _;
-use crate::clock::now;
 use crate::emit::tell;
 use crate::error::{OrRule, StakingError, rule};
 use crate::event::{StakeWithdrawn, Totals};
@@ -64,7 +64,7 @@ impl<'info> WithdrawStake<'info> {
             };
             way.check(&bond, &unbonding, OPERATOR, &accounts.destination.key(), &accounts.rent_to.key())?;
             let mut stake = bond.stake();
-            check_matured(&stake.exit, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?).or_rule()?;
+            check_matured(&stake.exit, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?.ts).or_rule()?;
             let left = stake.withdraw(unbonding.shares).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             let withdrawn = take(&mut bond, &mut unbonding, &left, accounts.destination.key())?;
@@ -137,7 +137,7 @@ impl<'info> WithdrawDelegation<'info> {
             require_keys_eq!(delegation.bond, unbonding.bond, StakingError::WrongDelegation);
             require_keys_eq!(delegation.delegator, unbonding.owner, StakingError::WrongDelegation);
             let mut stake = bond.stake();
-            check_matured(&stake.delegated, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?).or_rule()?;
+            check_matured(&stake.delegated, unbonding.shares, UnixTs(unbonding.header.due_ts), now()?.ts).or_rule()?;
             let left = stake.withdraw_delegated(unbonding.shares).or_rule()?;
             bond.set_stake(&stake).or_rule()?;
             let withdrawn = take(&mut bond, &mut unbonding, &left, accounts.destination.key())?;

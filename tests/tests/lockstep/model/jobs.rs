@@ -24,7 +24,7 @@ fn merit(history: &Reputation) -> Merit {
 }
 
 /// First eight bytes of SHA-256(job ‖ provider), big endian.
-fn tie(job: &Pubkey, provider: &Pubkey) -> u64 {
+fn tie(job: &Pubkey, provider: &[u8; 32]) -> u64 {
     let hash: [u8; 32] = Sha256::new().chain_update(job).chain_update(provider).finalize().into();
     u64::from_be_bytes(hash[..8].try_into().unwrap())
 }
@@ -240,9 +240,8 @@ impl Model {
             score: score(&weights, &merit(&record.history), price, rules.terms.max_price).market()?,
             price,
             automatic,
-            tie: tie(&posted.key, &bidder.record_key),
         };
-        let leads = posted.book.insert(entry).market()?.leads;
+        let leads = posted.book.insert(entry, |provider| tie(&posted.key, provider)).market()?.leads;
         rules.on_bid(leads, posted.book.len(), now).market()?;
         posted.set_rules(&rules, now);
         self.jobs[job] = Some(posted);

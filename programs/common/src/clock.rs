@@ -1,9 +1,9 @@
-//! The present, as the chain's Clock tells it.
+//! The present.
 
 use anchor_lang::prelude::*;
 use gridlease_core::{Now, UnixTs};
 
-/// The present. A Clock before 1970 counts as zero.
+/// The present, as the chain's Clock tells it. One before 1970 counts as zero.
 ///
 /// # Errors
 /// The system call's.
