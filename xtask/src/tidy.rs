@@ -1,5 +1,6 @@
 //! `tidy`: the house rules that a program can check, over every file of the project.
 
+mod relations;
 mod rust;
 mod source;
 mod text;
@@ -17,7 +18,7 @@ use crate::run;
 use source::Source;
 
 /// The rules, with what each asks for.
-pub const RULES: [(&str, &str); 12] = [
+pub const RULES: [(&str, &str); 13] = [
     ("big-file", "no file over 1 MiB but the programs' bytecode"),
     ("machine-path", "no path of one person's machine"),
     ("registry-host", "no address of a package registry"),
@@ -30,6 +31,7 @@ pub const RULES: [(&str, &str); 12] = [
     ("dead-code", "no commented-out code"),
     ("wall-clock", "the time of day is read in a module `clock` only"),
     ("pure-interface", "no tokio in the interface"),
+    ("relations", "a program asks of an account what its IDL says of it"),
 ];
 
 /// One broken rule.
@@ -82,6 +84,7 @@ fn check(root: &Path, files: &BTreeSet<String>) -> Result<Vec<Finding>> {
         text::check(&source, &mut findings);
         if path.ends_with(".rs") {
             rust::check(&source, &mut findings);
+            relations::check(&source, &mut findings);
         }
     }
     Ok(findings)
@@ -253,6 +256,25 @@ mod tests {
         assert_eq!(one("interface/src/address.rs", tokio), [(2, "pure-interface")]);
         assert_eq!(one("interface/market/src/convert/job.rs", tokio), [(2, "pure-interface")]);
         assert_eq!(one("sdk/src/send.rs", tokio), []);
+    }
+
+    #[test]
+    fn what_a_program_asks_of_an_account_is_what_its_idl_says() {
+        let field = |told: &str, asked: &str| {
+            format!(
+                "//! Doc.\n/// Of it.\npub struct A {{\n    #[cfg_attr(feature = \"idl-build\", account({told}))]\n    #[account(mut, {asked})]\n    \
+                 pub lease: Lease,\n}}\n"
+            )
+        };
+        let path = "programs/market/src/a.rs";
+        let (job, purse) = ("names!(lease: Lease, job) @ E", "names!(lease: Lease, purse) @ E");
+        let both = format!("constraint = {job}, constraint = {purse}");
+        assert_eq!(one(path, &field("has_one = job, has_one = purse", &both)), []);
+        for told in ["has_one = job", "has_one = job, has_one = bond", "has_one = job, has_one = purse, has_one = bond"] {
+            assert_eq!(one(path, &field(told, &both)), [(4, "relations")], "{told}");
+        }
+        let of_another = both.replace("(lease: Lease, job", "(job: Lease, job");
+        assert_eq!(one(path, &field("has_one = job, has_one = purse", &of_another)), [(4, "relations")]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! What is sent is byte for byte what Anchor's `emit_cpi!` sends. That macro copies the bytes twice, one at a time, and
 //! compares accounts before the call that nobody borrows; here they are written once, which costs a third.
 
+use std::io::Write;
+
 use anchor_lang::Event;
 use anchor_lang::event::EVENT_IX_TAG_LE;
 use anchor_lang::prelude::*;
@@ -25,17 +27,59 @@ pub struct Teller {
     pub bump: u8,
 }
 
+/// What an event is written into. A `Vec` is asked for room, and told its new length, with every field of it: in a program that is
+/// compiled for its size that is two calls a field.
+struct Bytes {
+    data: Vec<u8>,
+    len: usize,
+}
+
+impl Bytes {
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, bytes: &[u8]) {
+        self.data.truncate(self.len);
+        self.data.extend_from_slice(bytes);
+        self.len = self.data.len();
+    }
+}
+
+impl Write for Bytes {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let end = self.len.saturating_add(bytes.len());
+        match self.data.get_mut(self.len..end) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.len = end;
+            }
+            None => self.grow(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.write(bytes).map(|_| ())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Teller {
     /// Tells an event. `authority` is the account by which the program signs it, which `#[event_cpi]` has checked.
     ///
     /// # Errors
     /// That of the call.
     pub fn tell<E: Event>(&self, authority: &AccountInfo, event: &E) -> Result<()> {
-        let mut data = Vec::with_capacity(USUAL);
-        data.extend_from_slice(EVENT_IX_TAG_LE);
-        data.extend_from_slice(E::DISCRIMINATOR);
-        event.serialize(&mut data)?;
-        self.call(authority, data)
+        let mut bytes = Bytes { data: vec![0; USUAL], len: 0 };
+        bytes.write_all(EVENT_IX_TAG_LE)?;
+        bytes.write_all(E::DISCRIMINATOR)?;
+        event.serialize(&mut bytes)?;
+        bytes.data.truncate(bytes.len);
+        self.call(authority, bytes.data)
     }
 
     /// Apart from [`Teller::tell`], so that there is one of it and not one for each event.

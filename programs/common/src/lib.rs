@@ -3,9 +3,11 @@
 //! Everything here is small on purpose. A program carries what it calls, and what is written into each of a hundred
 //! instructions costs rent a hundred times; so what they share stands out of line.
 
+pub mod account;
 pub mod clock;
 pub mod derive;
 pub mod emit;
+pub mod entrypoint;
 pub mod error;
 pub mod grow;
 pub mod lamports;

@@ -75,7 +75,7 @@ fn head(key: &Pubkey) -> Option<u64> {
 
 // Not on the host, where tools link both programs into one binary.
 #[cfg(target_os = "solana")]
-anchor_lang::solana_program::entrypoint!(process);
+program_common::entrypoint!(process);
 
 // Whom to tell of a hole, for who finds the program on a chain. A deployment of your own names your own contact here.
 #[cfg(target_os = "solana")]

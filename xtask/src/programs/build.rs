@@ -13,6 +13,9 @@ use crate::workspace::{Workspace, forget_build_variables};
 /// A stand-in for Anza's tools that some machines have beside the checkout.
 const STAND_IN: &str = "../shared/toolchain/install.sh";
 
+/// The setting for cargo of what the compiler is told of programs; what is set in several places is put together.
+const FLAGS: &str = "target.'cfg(target_os = \"solana\")'.rustflags";
+
 /// What the installed compiler calls itself, on one line.
 ///
 /// # Errors
@@ -107,6 +110,10 @@ fn command(workspace: &Workspace, program: &str, out: &Path) -> Command {
         .arg("--sbf-out-dir")
         .arg(out)
         .args(["--", "--locked"]);
+    if super::runtime::is_stand_in() {
+        // Its linker is told the level of the crate, and does not know that for size. The last one counts.
+        command.arg("--config").arg(format!("{FLAGS} = [\"-Clink-arg=-O3\"]"));
+    }
     command
 }
 
@@ -139,7 +146,7 @@ fn anonymous_paths(workspace: &Workspace) -> Result<String> {
     }
     let flags: Vec<String> =
         maps.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
-    Ok(format!("target.'cfg(target_os = \"solana\")'.rustflags = {}", toml::Value::from(flags)))
+    Ok(format!("{FLAGS} = {}", toml::Value::from(flags)))
 }
 
 /// Where cargo keeps what it fetched.

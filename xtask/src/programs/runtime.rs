@@ -46,6 +46,11 @@ fn forget_linked(home: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Is `cargo build-sbf` the stand-in?
+pub fn is_stand_in() -> bool {
+    stand_in().is_some()
+}
+
 /// The folder of the stand-in, if that is what `cargo build-sbf` is.
 fn stand_in() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 use gridlease_core::purse_key::PurseStep;
 use program_common::clock::now;
+use program_common::names;
 
 use super::array_post::task_rent;
 use crate::emit::tell;
@@ -23,7 +24,8 @@ pub struct CancelArray<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(array: Array, purse) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
 }
 
@@ -35,7 +37,8 @@ pub struct CloseArray<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Closed.
-    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = payer))]
+    #[account(mut, constraint = names!(array: Array, purse) @ MarketError::Unrelated, constraint = names!(array: Array, payer) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
     /// Gets all lamports: who paid the rent.
     /// CHECK: it is the recorded payer.

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::array::{Ended, Task};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -20,10 +21,12 @@ pub struct CloseTask<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Counts its tasks; gets the rent back.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(array: Array, purse) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
     /// Closed.
-    #[account(mut, has_one = array @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = array))]
+    #[account(mut, constraint = names!(job: Job, array) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Who gets the tip for a step that is late; nobody where it is left out.
     /// CHECK: any account that the caller names.

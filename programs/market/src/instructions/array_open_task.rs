@@ -7,6 +7,7 @@ use gridlease_core::job as rules;
 use gridlease_core::limits::MAX_OPEN_JOBS;
 use gridlease_core::{Now, RuleError, UnixTs, tip};
 use program_common::clock::now;
+use program_common::names;
 use program_common::{require, require_keys_eq};
 
 use super::array_post::task_rent;
@@ -30,7 +31,8 @@ pub struct OpenTask<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written; pays the rent of the task.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(array: Array, purse) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
     /// Creates the accounts.
     pub system_program: Program<'info, System>,

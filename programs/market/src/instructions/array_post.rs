@@ -7,6 +7,7 @@ use gridlease_core::requirement::Requirement;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, RuleError, Seconds, job as jobs, job_number, tip};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use super::post_job::JobArgs;
@@ -59,7 +60,8 @@ pub struct PostArray<'info> {
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// The budget is reserved in it.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[cfg_attr(feature = "idl-build", account(has_one = owner))]
+    #[account(mut, constraint = names!(purse: Purse, owner) @ MarketError::NotBuyer)]
     pub purse: AccountLoader<'info, Purse>,
     /// Must not exist yet.
     #[account(

@@ -5,6 +5,7 @@ use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use program_common::clock::now;
+use program_common::names;
 
 use super::end_lease::Ending;
 use crate::emit::tell;
@@ -18,13 +19,15 @@ use crate::state::{Array, Job, Lease, Purse};
 #[derive(Accounts)]
 pub struct CancelTask<'info> {
     /// Tells whether it is over.
-    #[account(has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(constraint = names!(array: Array, purse) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
     /// Gets the reservation back.
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
-    #[account(mut, has_one = array @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = array))]
+    #[account(mut, constraint = names!(job: Job, array) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Who gets the tip for a step that is late; nobody where it is left out.
     /// CHECK: any account that the caller names.
@@ -37,16 +40,19 @@ pub struct CancelTask<'info> {
 #[derive(Accounts)]
 pub struct StopTask<'info> {
     /// Tells whether enough of its tasks completed.
-    #[account(has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(constraint = names!(array: Array, purse) @ MarketError::Unrelated)]
     pub array: AccountLoader<'info, Array>,
     /// Gets the rest of the reservation back.
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Ends with the lease.
-    #[account(mut, has_one = array @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = array))]
+    #[account(mut, constraint = names!(job: Job, array) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Written.
-    #[account(mut, has_one = job @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = job))]
+    #[account(mut, constraint = names!(lease: Lease, job) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
     /// Who gets the tip for a step that is late; nobody where it is left out.
     /// CHECK: any account that the caller names.

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::UnixTs;
 use gridlease_core::job::JobState;
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use super::open_lease::{Asked, Candidate, Opening, Rents, Taken};
@@ -23,7 +24,8 @@ pub struct Award<'info> {
     /// Slot length, fee, and the bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(job: Job, purse) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Read.
     pub purse: AccountLoader<'info, Purse>,

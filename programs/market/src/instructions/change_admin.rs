@@ -1,6 +1,7 @@
 //! The admin hands over in two steps, and pauses intake.
 
 use anchor_lang::prelude::*;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::MarketError;
@@ -14,7 +15,8 @@ pub struct AdminOnly<'info> {
     /// The admin.
     pub admin: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    #[cfg_attr(feature = "idl-build", account(has_one = admin))]
+    #[account(mut, constraint = names!(config: Config, admin) @ MarketError::NotAdmin)]
     pub config: AccountLoader<'info, Config>,
 }
 
@@ -25,7 +27,8 @@ pub struct AcceptAdmin<'info> {
     /// Who was named.
     pub pending_admin: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = pending_admin @ MarketError::NotPendingAdmin)]
+    #[cfg_attr(feature = "idl-build", account(has_one = pending_admin))]
+    #[account(mut, constraint = names!(config: Config, pending_admin) @ MarketError::NotPendingAdmin)]
     pub config: AccountLoader<'info, Config>,
 }
 

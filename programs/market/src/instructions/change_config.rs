@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::governance::{self, Caps, Parameters};
 use gridlease_core::{Atoms, Bps, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::{require, require_keys_eq};
 
 use crate::emit::tell;
@@ -48,7 +49,8 @@ pub struct ProposeChange<'info> {
     /// The admin.
     pub admin: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    #[cfg_attr(feature = "idl-build", account(has_one = admin))]
+    #[account(mut, constraint = names!(config: Config, admin) @ MarketError::NotAdmin)]
     pub config: AccountLoader<'info, Config>,
     /// The treasury after the change; of the market's mint, not frozen (checked below).
     pub treasury: Box<Account<'info, TokenAccount>>,
@@ -61,7 +63,8 @@ pub struct CancelChange<'info> {
     /// The admin.
     pub admin: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    #[cfg_attr(feature = "idl-build", account(has_one = admin))]
+    #[account(mut, constraint = names!(config: Config, admin) @ MarketError::NotAdmin)]
     pub config: AccountLoader<'info, Config>,
 }
 
@@ -170,7 +173,8 @@ pub struct LowerCaps<'info> {
     /// The admin.
     pub admin: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = admin @ MarketError::NotAdmin)]
+    #[cfg_attr(feature = "idl-build", account(has_one = admin))]
+    #[account(mut, constraint = names!(config: Config, admin) @ MarketError::NotAdmin)]
     pub config: AccountLoader<'info, Config>,
 }
 

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::payout as rules;
 use gridlease_core::{RuleError, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::{require, require_keys_eq};
 
 use crate::emit::tell;
@@ -23,7 +24,8 @@ pub struct ProposePayout<'info> {
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority, has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority, has_one = bond))]
+    #[account(mut, constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority, constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The account proposed; of the market's mint, not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
@@ -39,7 +41,8 @@ pub struct CancelPayout<'info> {
     /// Cold key.
     pub authority: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority))]
+    #[account(mut, constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority)]
     pub provider: AccountLoader<'info, Provider>,
 }
 
@@ -50,7 +53,8 @@ pub struct ApplyPayout<'info> {
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(mut, constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The account that was proposed; still of the market's mint and not frozen (checked below).
     pub payout: Box<Account<'info, TokenAccount>>,
@@ -67,7 +71,8 @@ pub struct CloseProvider<'info> {
     #[account(mut)]
     pub authority: Signer<'info>,
     /// Closed.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority))]
+    #[account(mut, constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority)]
     pub provider: AccountLoader<'info, Provider>,
 }
 

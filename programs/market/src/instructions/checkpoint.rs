@@ -6,6 +6,7 @@ use crate::event::{CheckpointWritten, NoticeGiven};
 use crate::state::{Job, Lease, Offer, Provider};
 use anchor_lang::prelude::*;
 use program_common::clock::now;
+use program_common::names;
 
 /// Accounts of `checkpoint`.
 #[event_cpi]
@@ -14,13 +15,15 @@ pub struct Checkpoint<'info> {
     /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Names the node key.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Keeps the checkpoint, with which a next lease resumes.
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// Written.
-    #[account(mut, has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = offer, has_one = job))]
+    #[account(mut, constraint = names!(lease: Lease, offer) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 
@@ -35,7 +38,8 @@ pub struct GiveNotice<'info> {
     /// Names the node key.
     pub offer: AccountLoader<'info, Offer>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = offer))]
+    #[account(mut, constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, offer) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 

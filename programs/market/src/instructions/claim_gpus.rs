@@ -7,6 +7,7 @@ use gridlease_core::gpu_claim::check_backing;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::{RuleError, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::{require, require_keys_eq};
 
 use crate::emit::tell;
@@ -26,10 +27,12 @@ pub struct ClaimGpus<'info> {
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Counts the claims of all its offers.
-    #[account(mut, has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(mut, constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// Counts its claims.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key, has_one = provider))]
+    #[account(mut, constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey, constraint = names!(offer: Offer, provider) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// The provider's bond: its operator's own stake stands behind the claims.
     /// CHECK: owner and layout are checked when it is read.
@@ -48,7 +51,8 @@ pub struct ReleaseGpus<'info> {
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Counts its claims.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider))]
+    #[account(mut, constraint = names!(offer: Offer, provider) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// Closed. That it is the offer's, and the payer its own, is checked for all claims alike.
     #[account(mut)]

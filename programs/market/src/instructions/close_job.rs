@@ -5,6 +5,7 @@ use gridlease_core::job::{self as rules, JobState};
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::{Atoms, Now, RuleResult, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require_keys_eq;
 
 use crate::emit::tell;
@@ -24,7 +25,8 @@ pub struct CancelJob<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(job: Job, purse) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
 }
 
@@ -36,7 +38,8 @@ pub struct ExpireJob<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Ends.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(job: Job, purse) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Who gets the tip for a step that is late; nobody where it is left out.
     /// CHECK: any account that the caller names.
@@ -52,7 +55,8 @@ pub struct CloseJob<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Closed.
-    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = payer))]
+    #[account(mut, constraint = names!(job: Job, purse) @ MarketError::Unrelated, constraint = names!(job: Job, payer) @ MarketError::Unrelated)]
     pub job: AccountLoader<'info, Job>,
     /// Gets all lamports: who paid the rent.
     /// CHECK: it is the recorded payer.

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
 use program_common::clock::now;
+use program_common::names;
 
 use super::finish::free_unit;
 use crate::emit::tell;
@@ -21,10 +22,11 @@ pub struct CloseLease<'info> {
     /// Bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// Closed.
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = offer, has_one = bond))]
     #[account(
         mut,
-        has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated,
-        has_one = bond @ MarketError::WrongBond,
+        constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, offer) @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, bond) @ MarketError::WrongBond,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// Its history grows.

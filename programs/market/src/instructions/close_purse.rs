@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::{self as spl, CloseAccount, Token};
 use gridlease_core::{Atoms, RuleError, job_number};
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
@@ -21,7 +22,8 @@ pub struct EmptyPurse<'info> {
     #[account(mut)]
     pub owner: Signer<'info>,
     /// Written or closed.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer, has_one = vault @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = owner, has_one = vault))]
+    #[account(mut, constraint = names!(purse: Purse, owner) @ MarketError::NotBuyer, constraint = names!(purse: Purse, vault) @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
     // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.

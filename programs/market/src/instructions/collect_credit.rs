@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -17,7 +18,8 @@ pub struct CollectCredit<'info> {
     /// Bump of the signing PDA.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(mut, constraint = names!(lease: Lease, bond) @ MarketError::WrongBond)]
     pub lease: AccountLoader<'info, Lease>,
     /// The PDA by which the market signs for stake.
     /// CHECK: a wrong one cannot sign.

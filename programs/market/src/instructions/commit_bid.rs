@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::{Atoms, RuleError, tip};
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
@@ -29,10 +30,12 @@ pub struct CommitBid<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
-    #[account(has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The offer behind the bid: its limit of stake counts the sealed bid's bond.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key, has_one = provider))]
+    #[account(mut, constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey, constraint = names!(offer: Offer, provider) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// Must not exist yet: a provider has one sealed bid in a job.
     #[account(

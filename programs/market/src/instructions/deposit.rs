@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -21,7 +22,8 @@ pub struct Deposit<'info> {
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = vault))]
+    #[account(mut, constraint = names!(purse: Purse, vault) @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
     // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::lease::LeaseState;
 use program_common::clock::now;
+use program_common::names;
 
 use super::end_lease::Ending;
 use crate::emit::tell;
@@ -22,7 +23,8 @@ pub struct Expire<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = job))]
+    #[account(mut, constraint = names!(lease: Lease, purse) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
     /// Who gets the tip for a step that is late; nobody where it is left out.
     /// CHECK: any account that the caller names.

@@ -5,6 +5,7 @@ use gridlease_core::bond::extension;
 use gridlease_core::purse_key::PurseStep;
 use gridlease_core::{Atoms, PricePerHour, Seconds};
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -27,10 +28,11 @@ pub struct ExtendLease<'info> {
     /// Names the most that is paid, which the stake follows.
     pub job: AccountLoader<'info, Job>,
     /// Written.
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = job, has_one = offer, has_one = bond))]
     #[account(
         mut,
-        has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
-        has_one = offer @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
+        constraint = names!(lease: Lease, purse) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, offer) @ MarketError::Unrelated, constraint = names!(lease: Lease, bond) @ MarketError::WrongBond,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// Counts the stake that its leases bind.

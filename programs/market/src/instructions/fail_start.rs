@@ -8,6 +8,7 @@ use gridlease_core::machine::{Leaving, leaving};
 use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, Now, Seconds, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 
 use super::end_lease::{Ending, Outcome};
 use crate::emit::tell;
@@ -40,11 +41,12 @@ pub struct FaultedLease<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = job, has_one = purse, has_one = bond, has_one = offer))]
     #[account(
         mut,
-        has_one = provider @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
-        has_one = purse @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
-        has_one = offer @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, purse) @ MarketError::Unrelated, constraint = names!(lease: Lease, bond) @ MarketError::WrongBond,
+        constraint = names!(lease: Lease, offer) @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// The PDA by which the market signs for stake.

@@ -5,6 +5,7 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{RuleError, Seconds};
 use program_common::clock::now;
+use program_common::names;
 
 use super::end_lease::{Ending, Outcome};
 use crate::emit::tell;
@@ -18,7 +19,8 @@ pub struct Finish<'info> {
     /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Names the node key, and gets its unit back.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(mut, constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Ends with the lease.
     #[account(mut)]
@@ -27,10 +29,11 @@ pub struct Finish<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
+    #[cfg_attr(feature = "idl-build", account(has_one = offer, has_one = job, has_one = purse))]
     #[account(
         mut,
-        has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
-        has_one = purse @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, offer) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, purse) @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,
 }

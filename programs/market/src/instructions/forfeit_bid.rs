@@ -5,6 +5,7 @@ use anchor_spl::token::Token;
 use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, RuleError, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule, rule};
@@ -25,10 +26,11 @@ pub struct ForfeitBid<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// Closed.
+    #[cfg_attr(feature = "idl-build", account(has_one = job, has_one = bond, has_one = rent_to))]
     #[account(
         mut,
-        has_one = job @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
-        has_one = rent_to @ MarketError::Unrelated,
+        constraint = names!(commitment: Commitment, job) @ MarketError::Unrelated, constraint = names!(commitment: Commitment, bond) @ MarketError::WrongBond,
+        constraint = names!(commitment: Commitment, rent_to) @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
     /// The bond whose stake the sealed bid binds.
@@ -86,10 +88,11 @@ pub struct ReleaseBid<'info> {
     /// CHECK: it is the one that the sealed bid records.
     pub job: UncheckedAccount<'info>,
     /// Closed.
+    #[cfg_attr(feature = "idl-build", account(has_one = job, has_one = bond, has_one = rent_to))]
     #[account(
         mut,
-        has_one = job @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond,
-        has_one = rent_to @ MarketError::Unrelated,
+        constraint = names!(commitment: Commitment, job) @ MarketError::Unrelated, constraint = names!(commitment: Commitment, bond) @ MarketError::WrongBond,
+        constraint = names!(commitment: Commitment, rent_to) @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
     /// The bond whose stake the sealed bid binds.

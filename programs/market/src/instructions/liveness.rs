@@ -7,6 +7,7 @@ use gridlease_core::lease::{Challenge as Missing, LeaseState};
 use gridlease_core::limits::CHALLENGE_BOND_LAMPORTS;
 use gridlease_core::tip::CHALLENGE_BOUNTY;
 use program_common::clock::now;
+use program_common::names;
 use program_common::{require, require_keys_eq};
 
 use crate::constants::SLOT_HASHES;
@@ -55,10 +56,12 @@ pub struct NodeLives<'info> {
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Names the node key.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = offer))]
+    #[account(mut, constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, offer) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 
@@ -70,7 +73,8 @@ pub struct ResolveChallenge<'info> {
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider))]
+    #[account(mut, constraint = names!(lease: Lease, provider) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
     /// Gets the bond back: who put it up.
     /// CHECK: it is the one that the lease records while the challenge is open.

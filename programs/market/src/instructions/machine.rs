@@ -3,6 +3,7 @@
 use anchor_lang::Discriminator;
 use anchor_lang::prelude::*;
 use gridlease_core::RuleError;
+use program_common::names;
 
 use super::register_provider::{NodeArgs, check_endpoint, endpoint_bytes};
 use crate::emit::tell;
@@ -26,7 +27,8 @@ pub struct RegisterMachine<'info> {
     /// Tells whether intake is paused.
     pub config: AccountLoader<'info, Config>,
     /// Counts its machines.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority))]
+    #[account(mut, constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority)]
     pub provider: AccountLoader<'info, Provider>,
     /// Must not exist yet.
     #[account(init, payer = payer, space = 8 + size_of::<Machine>(), seeds = [MACHINE_SEED, provider.key().as_ref(), &number.to_le_bytes()], bump)]
@@ -43,10 +45,12 @@ pub struct ChangeMachine<'info> {
     /// Cold key.
     pub authority: Signer<'info>,
     /// Names the cold key.
-    #[account(has_one = authority @ MarketError::NotAuthority)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority))]
+    #[account(constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority)]
     pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider))]
+    #[account(mut, constraint = names!(machine: Machine, provider) @ MarketError::Unrelated)]
     pub machine: AccountLoader<'info, Machine>,
 }
 
@@ -58,7 +62,8 @@ pub struct CloseMachine<'info> {
     #[account(mut)]
     pub provider: AccountLoader<'info, Provider>,
     /// Closed.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = payer))]
+    #[account(mut, constraint = names!(machine: Machine, provider) @ MarketError::Unrelated, constraint = names!(machine: Machine, payer) @ MarketError::Unrelated)]
     pub machine: AccountLoader<'info, Machine>,
     /// Gets the rent back: who paid it.
     /// CHECK: it is the recorded payer.

@@ -7,6 +7,7 @@ use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, RuleError, bond, job as rules};
 use market_interface::tie;
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -29,10 +30,12 @@ pub struct PlaceBid<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
-    #[account(has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The machine class behind the bid.
-    #[account(has_one = node_key @ MarketError::NotNodeKey, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key, has_one = provider))]
+    #[account(constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey, constraint = names!(offer: Offer, provider) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// The provider's bond.
     /// CHECK: owner and layout are checked when it is read.
@@ -49,10 +52,12 @@ pub struct EnterOffer<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// The bidder.
-    #[account(has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = bond))]
+    #[account(constraint = names!(provider: Provider, bond) @ MarketError::WrongBond)]
     pub provider: AccountLoader<'info, Provider>,
     /// The machine class behind the bid.
-    #[account(has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider))]
+    #[account(constraint = names!(offer: Offer, provider) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// The provider's bond.
     /// CHECK: owner and layout are checked when it is read.

@@ -5,6 +5,7 @@ use gridlease_core::limits::{MAX_OFFER_LIFE, MAX_OFFERS, MAX_UNITS};
 use gridlease_core::requirement::OfferSpec;
 use gridlease_core::{Atoms, PricePerHour, RuleError, job, tip};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -79,7 +80,8 @@ pub struct RefreshOffer<'info> {
     #[account(mut)]
     pub node_key: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(mut, constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Moves the rent.
     pub system_program: Program<'info, System>,
@@ -98,7 +100,8 @@ pub struct WithdrawOffer<'info> {
     #[account(mut)]
     pub machine: Option<AccountLoader<'info, Machine>>,
     /// Written, closed where no lease is open and no GPU claimed.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = payer @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = payer))]
+    #[account(mut, constraint = names!(offer: Offer, provider) @ MarketError::Unrelated, constraint = names!(offer: Offer, payer) @ MarketError::Unrelated)]
     pub offer: AccountLoader<'info, Offer>,
     /// Gets all lamports: who paid the rent.
     /// CHECK: it is the recorded payer.

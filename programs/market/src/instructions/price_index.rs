@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::price_index as rules;
 use gridlease_core::{PricePerHour, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -34,9 +35,10 @@ pub struct OpenIndex<'info> {
 #[derive(Accounts)]
 pub struct RecordTrade<'info> {
     /// Marked as counted.
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = offer))]
     #[account(
         mut,
-        has_one = provider @ MarketError::Unrelated, has_one = offer @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, offer) @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// Tells who must not be the buyer.

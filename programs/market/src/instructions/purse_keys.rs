@@ -5,6 +5,7 @@ use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse_key::{PurseKey, PurseStep};
 use gridlease_core::{Atoms, Seconds, UnixTs};
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -18,7 +19,8 @@ pub struct SetSpender<'info> {
     /// The purse's owner.
     pub owner: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[cfg_attr(feature = "idl-build", account(has_one = owner))]
+    #[account(mut, constraint = names!(purse: Purse, owner) @ MarketError::NotBuyer)]
     pub purse: AccountLoader<'info, Purse>,
 }
 
@@ -53,7 +55,8 @@ pub struct SetGuardian<'info> {
     /// The purse's owner.
     pub owner: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer)]
+    #[cfg_attr(feature = "idl-build", account(has_one = owner))]
+    #[account(mut, constraint = names!(purse: Purse, owner) @ MarketError::NotBuyer)]
     pub purse: AccountLoader<'info, Purse>,
 }
 

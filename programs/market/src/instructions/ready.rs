@@ -6,6 +6,7 @@ use crate::event::LeaseReady;
 use crate::state::{Job, Lease, Offer, Purse};
 use anchor_lang::prelude::*;
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 /// Accounts of `ready`.
@@ -15,7 +16,8 @@ pub struct Ready<'info> {
     /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Names the node key.
-    #[account(has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
     /// Gives back what it held beside the lease.
     #[account(mut)]
@@ -24,10 +26,11 @@ pub struct Ready<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
+    #[cfg_attr(feature = "idl-build", account(has_one = offer, has_one = job, has_one = purse))]
     #[account(
         mut,
-        has_one = offer @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated,
-        has_one = purse @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, offer) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated,
+        constraint = names!(lease: Lease, purse) @ MarketError::Unrelated,
     )]
     pub lease: AccountLoader<'info, Lease>,
 }

@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -16,7 +17,8 @@ pub struct RecordBenchmark<'info> {
     /// The offer's node key.
     pub node_key: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = node_key @ MarketError::NotNodeKey)]
+    #[cfg_attr(feature = "idl-build", account(has_one = node_key))]
+    #[account(mut, constraint = names!(offer: Offer, node_key) @ MarketError::NotNodeKey)]
     pub offer: AccountLoader<'info, Offer>,
 }
 

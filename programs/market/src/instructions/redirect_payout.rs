@@ -2,6 +2,7 @@
 
 use anchor_lang::prelude::*;
 use gridlease_core::payout::{Recorded, destination};
+use program_common::names;
 use program_common::{derive, require_keys_eq};
 use staking_interface::seed::REVENUE_SEED;
 
@@ -19,10 +20,12 @@ pub struct RedirectPayout<'info> {
     /// Names the mint.
     pub config: AccountLoader<'info, Config>,
     /// Names the payout account of the present, and the cold key.
-    #[account(has_one = payout @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = payout))]
+    #[account(constraint = names!(provider: Provider, payout) @ MarketError::WrongTokenAccount)]
     pub provider: AccountLoader<'info, Provider>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider))]
+    #[account(mut, constraint = names!(lease: Lease, provider) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
     /// The payout account that the lease records.
     /// CHECK: it may be frozen, closed, or anything by now; that it is the one is checked below.

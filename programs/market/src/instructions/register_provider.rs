@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use gridlease_core::limits::MAX_ENDPOINT;
 use gridlease_core::reputation::Reputation;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -64,7 +65,8 @@ pub struct UpdateNode<'info> {
     /// Cold key.
     pub authority: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = authority @ MarketError::NotAuthority)]
+    #[cfg_attr(feature = "idl-build", account(has_one = authority))]
+    #[account(mut, constraint = names!(provider: Provider, authority) @ MarketError::NotAuthority)]
     pub provider: AccountLoader<'info, Provider>,
 }
 

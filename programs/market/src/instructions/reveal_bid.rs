@@ -5,6 +5,7 @@ use gridlease_core::eligibility::Refusal;
 use gridlease_core::sealed::{Bid, Fate, fate};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, UnixTs, job as rules};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use super::forfeit_bid::resolve;
@@ -34,10 +35,11 @@ pub struct RevealBid<'info> {
     #[account(mut)]
     pub offer: UncheckedAccount<'info>,
     /// Closed.
+    #[cfg_attr(feature = "idl-build", account(has_one = job, has_one = provider, has_one = bond, has_one = rent_to))]
     #[account(
         mut,
-        has_one = job @ MarketError::Unrelated, has_one = provider @ MarketError::Unrelated,
-        has_one = bond @ MarketError::WrongBond, has_one = rent_to @ MarketError::Unrelated,
+        constraint = names!(commitment: Commitment, job) @ MarketError::Unrelated, constraint = names!(commitment: Commitment, provider) @ MarketError::Unrelated,
+        constraint = names!(commitment: Commitment, bond) @ MarketError::WrongBond, constraint = names!(commitment: Commitment, rent_to) @ MarketError::Unrelated,
     )]
     pub commitment: AccountLoader<'info, Commitment>,
     /// The bond whose stake the sealed bid binds.

@@ -5,6 +5,7 @@ use gridlease_core::Atoms;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::purse_key::PurseStep;
 use program_common::clock::now;
+use program_common::names;
 
 use super::end_lease::Ending;
 use crate::emit::tell;
@@ -25,7 +26,8 @@ pub struct Review<'info> {
     #[account(mut)]
     pub job: AccountLoader<'info, Job>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated, has_one = job @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = job))]
+    #[account(mut, constraint = names!(lease: Lease, purse) @ MarketError::Unrelated, constraint = names!(lease: Lease, job) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
 }
 

@@ -5,6 +5,7 @@ use anchor_spl::token::Token;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Atoms, Now};
 use program_common::clock::now;
+use program_common::names;
 use program_common::require;
 
 use crate::emit::tell;
@@ -20,13 +21,15 @@ use program_common::raw_token::TokenAccount;
 #[derive(Accounts)]
 pub struct Settle<'info> {
     /// Written.
+    #[cfg_attr(feature = "idl-build", account(has_one = purse, has_one = payout))]
     #[account(
         mut,
-        has_one = purse @ MarketError::Unrelated, has_one = payout @ MarketError::WrongTokenAccount,
+        constraint = names!(lease: Lease, purse) @ MarketError::Unrelated, constraint = names!(lease: Lease, payout) @ MarketError::WrongTokenAccount,
     )]
     pub lease: AccountLoader<'info, Lease>,
     /// Written.
-    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = vault))]
+    #[account(mut, constraint = names!(purse: Purse, vault) @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
     // `dup`: Anchor would search for duplicates among this one alone.

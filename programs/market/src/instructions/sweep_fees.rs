@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::limits::INSURANCE_SHARE_OF_FEE;
 use gridlease_core::rounding::share_down;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -18,13 +19,15 @@ use program_common::raw_token::TokenAccount;
 #[derive(Accounts)]
 pub struct SweepFees<'info> {
     /// Names the treasury.
-    #[account(has_one = treasury @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = treasury))]
+    #[account(constraint = names!(config: Config, treasury) @ MarketError::WrongTokenAccount)]
     pub config: AccountLoader<'info, Config>,
     /// The staking program's configuration, which alone names the insurance account.
     /// CHECK: it is looked at as one below.
     pub staking_config: UncheckedAccount<'info>,
     /// Written.
-    #[account(mut, has_one = vault @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = vault))]
+    #[account(mut, constraint = names!(purse: Purse, vault) @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
     // `dup`: Anchor would search for duplicates among this one alone.

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use gridlease_core::Atoms;
 use gridlease_core::purse_key::PurseStep;
 use program_common::clock::now;
+use program_common::names;
 
 use super::liveness::{challenge_outcome, clear_challenge, return_bond};
 use crate::emit::tell;
@@ -22,7 +23,8 @@ pub struct TopUp<'info> {
     #[account(mut)]
     pub purse: AccountLoader<'info, Purse>,
     /// Written.
-    #[account(mut, has_one = purse @ MarketError::Unrelated)]
+    #[cfg_attr(feature = "idl-build", account(has_one = purse))]
+    #[account(mut, constraint = names!(lease: Lease, purse) @ MarketError::Unrelated)]
     pub lease: AccountLoader<'info, Lease>,
     /// Where the top-up resolves a challenge that asked for nothing, who made it: gets the bond back.
     /// CHECK: it is the one that the lease records while the challenge is open.

@@ -4,6 +4,7 @@ use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
 use program_common::clock::now;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -19,10 +20,12 @@ pub struct GiveVerdict<'info> {
     /// The configured verifier, a PDA of the verification program.
     pub verifier: Signer<'info>,
     /// Names it, and the bump of the signing PDA.
-    #[account(has_one = verifier @ MarketError::NotVerifier)]
+    #[cfg_attr(feature = "idl-build", account(has_one = verifier))]
+    #[account(constraint = names!(config: Config, verifier) @ MarketError::NotVerifier)]
     pub config: AccountLoader<'info, Config>,
     /// Written.
-    #[account(mut, has_one = provider @ MarketError::Unrelated, has_one = bond @ MarketError::WrongBond)]
+    #[cfg_attr(feature = "idl-build", account(has_one = provider, has_one = bond))]
+    #[account(mut, constraint = names!(lease: Lease, provider) @ MarketError::Unrelated, constraint = names!(lease: Lease, bond) @ MarketError::WrongBond)]
     pub lease: AccountLoader<'info, Lease>,
     /// Its standing falls where its results were wrong.
     #[account(mut)]

@@ -3,6 +3,7 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::Token;
 use gridlease_core::Atoms;
+use program_common::names;
 
 use crate::emit::tell;
 use crate::error::{MarketError, OrRule};
@@ -18,7 +19,8 @@ pub struct Withdraw<'info> {
     /// The purse's owner.
     pub owner: Signer<'info>,
     /// Written.
-    #[account(mut, has_one = owner @ MarketError::NotBuyer, has_one = vault @ MarketError::WrongTokenAccount)]
+    #[cfg_attr(feature = "idl-build", account(has_one = owner, has_one = vault))]
+    #[account(mut, constraint = names!(purse: Purse, owner) @ MarketError::NotBuyer, constraint = names!(purse: Purse, vault) @ MarketError::WrongTokenAccount)]
     pub purse: AccountLoader<'info, Purse>,
     /// The purse's vault.
     // `dup`: Anchor's search for duplicates costs 1,000; the one that could be is refused below.

@@ -162,8 +162,7 @@ impl Model {
             GovernanceStep::LowerCaps { by, caps } => {
                 self.by_admin(by)?;
                 let next = Caps { purse: Atoms(caps.0), job: Atoms(caps.1), ..self.market.caps };
-                next.check().market()?;
-                require(self.market.caps.lowers_to(&next), "market RaisesCap")?;
+                self.market.caps.lower_to(&next).market()?;
                 self.noted.push("the market's caps were lowered");
                 self.market.caps = next;
                 Ok(())
@@ -171,8 +170,7 @@ impl Model {
             GovernanceStep::LowerCap { by, cap } => {
                 self.by_staking_admin(by)?;
                 let next = Caps { bond: Atoms(cap), ..Caps::GENESIS };
-                next.check().staking()?;
-                require(self.staking.caps().lowers_to(&next), "staking RaisesCap")?;
+                self.staking.caps().lower_to(&next).staking()?;
                 self.noted.push("the cap of bonds was lowered");
                 self.staking.cap = Atoms(cap);
                 Ok(())
