@@ -320,6 +320,8 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             open_jobs: purse.open_jobs,
             spender: purse.spender,
             spending: purse.spender_rules(),
+            guardian: purse.guardian,
+            guarding: purse.guardian_rules(),
         });
         same!(format!("purse {at}"), found, buyer.purse);
     }

@@ -8,6 +8,7 @@ mod leaving;
 mod moving;
 mod pools;
 mod posting;
+mod purse_keys;
 mod running;
 mod sealed;
 mod settings;
@@ -26,6 +27,7 @@ use crate::scene::{self, BUYERS, PEOPLE, PROVIDERS};
 use errand::Errand;
 use leaving::Leaver;
 use moving::Mover;
+use purse_keys::{keeper_of, owner_of};
 
 /// Places in which stories post jobs of their own.
 const OWN_JOBS: usize = 6;
@@ -316,7 +318,7 @@ fn money(random: &mut Random, model: &Model) -> Command {
     if model.buyers[buyer].purse.is_none() {
         return Command::OpenPurse { buyer };
     }
-    if random.once_in(6) {
+    if random.once_in(4) {
         return settings::of_buyer(random, model, buyer);
     }
     match random.below(20) {
@@ -324,7 +326,10 @@ fn money(random: &mut Random, model: &Model) -> Command {
             let amount = if random.once_in(4) { random.amount(36) } else { random.below(500_000_000) };
             Command::Deposit { buyer, by: who, amount }
         }
-        8..=11 => Command::Withdraw { buyer, by: who, amount: random.amount(30) },
+        8..=11 => {
+            let who = owner_of(random, model, buyer);
+            Command::Withdraw { buyer, by: who, amount: random.amount(30) }
+        }
         12..=14 => Command::SweepFees { buyer },
         15 => Command::Donate { buyer, amount: random.below(1_000) },
         16 => Command::Freeze { place: random.index(model.freezable.len()), frozen: true },
@@ -405,7 +410,7 @@ fn supply(random: &mut Random, model: &Model) -> Command {
 }
 
 fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
-    let who = by(random);
+    let (who, keeps) = (by(random), keeper_of(random, model, job % BUYERS));
     let lease = if random.once_in(10) { random.index(3) } else { 0 };
     let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else {
         // The other places are for tasks.
@@ -430,7 +435,7 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             if state == JobState::Waiting || model.now.ts < posted.rules.close_ts =>
         {
             match random.below(20) {
-                0 => Command::CancelJob { job, by: who },
+                0 => Command::CancelJob { job, by: keeps },
                 1 => Command::Award { job, given: 5 },
                 2..=8 => Command::EnterOffer { job, provider, offer },
                 _ => {
@@ -446,13 +451,13 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             }
         }
         (JobState::Open | JobState::Waiting, _) => match random.below(20) {
-            0 => Command::CancelJob { job, by: who },
+            0 => Command::CancelJob { job, by: keeps },
             1 => Command::EnterOffer { job, provider, offer },
             2 => Command::CloseLease { job, lease },
             _ => Command::Award { job, given: if random.once_in(6) { random.index(3) } else { 5 } },
         },
         (JobState::Leased, Some(LeaseState::Starting)) => match random.below(20) {
-            0 => Command::Stop { job, lease, by: who },
+            0 => Command::Stop { job, lease, by: keeps },
             1 => Command::Settle { job, lease },
             7 => Command::Supervision { job, lease, step: SupervisionStep::Decline { by: who } },
             8 => Command::Supervision { job, lease, step: SupervisionStep::Want { by: who } },
@@ -468,15 +473,15 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             _ => Command::Ready { job, lease, by: who, image: !random.once_in(20) },
         },
         (JobState::Review, _) => match random.below(10) {
-            0..=3 => Command::Supervision { job, lease, step: SupervisionStep::Accept { by: who } },
-            4 | 5 => Command::Supervision { job, lease, step: SupervisionStep::Reopen { by: who } },
+            0..=3 => Command::Supervision { job, lease, step: SupervisionStep::Accept { by: keeps } },
+            4 | 5 => Command::Supervision { job, lease, step: SupervisionStep::Reopen { by: keeps } },
             6 | 7 => Command::Settle { job, lease },
             8 => Command::CloseLease { job, lease },
             _ => Command::Expire { job, lease },
         },
         (JobState::Leased, _) => match random.below(20) {
             0..=7 => Command::Settle { job, lease },
-            8 | 9 => Command::Stop { job, lease, by: who },
+            8 | 9 => Command::Stop { job, lease, by: keeps },
             10..=12 => {
                 let any = random.small(14);
                 let (reason, exit) = (random.pick(&[1, 1, 3, 3, any]), u8::from(random.once_in(5)));
@@ -485,15 +490,15 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             13 => Command::Abandon { job, lease, by: who },
             14 | 15 => Command::Expire { job, lease },
             16 => Command::CloseLease { job, lease },
-            17 | 18 => Command::Extend { job, lease, by: who, by_s: random.amount(22) as u32 },
-            _ => Command::TopUp { job, lease, by: who, amount: random.amount(30) },
+            17 | 18 => Command::Extend { job, lease, by: keeps, by_s: random.amount(22) as u32 },
+            _ => Command::TopUp { job, lease, by: keeps, amount: random.amount(30) },
         },
         (JobState::Ended, _) => {
             let lease = random.index(posted.leases.len().max(1));
             match random.below(12) {
                 0..=3 => Command::Settle { job, lease },
                 4..=8 => Command::CloseLease { job, lease },
-                9 => Command::Stop { job, lease, by: who },
+                9 => Command::Stop { job, lease, by: keeps },
                 _ => Command::CloseJob { job },
             }
         }

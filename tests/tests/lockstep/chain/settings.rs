@@ -16,6 +16,9 @@ pub fn build_buyer(model: &Model, buyer: usize, by: By, step: &BuyerStep) -> Ins
         BuyerStep::SetSpender { spender, cap, period_s } => {
             purse::set_spender(&one.key, &model.somebody(spender), cap, period_s)
         }
+        BuyerStep::SetGuardian { guardian, cap, period_s } => {
+            purse::set_guardian(&one.key, &model.somebody(guardian), cap, period_s)
+        }
         BuyerStep::SweepDonation => purse::sweep_donation(&one.key, &one.wallet),
         BuyerStep::Close => purse::close(&one.key, &one.wallet),
     };

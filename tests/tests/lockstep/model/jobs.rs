@@ -7,6 +7,7 @@ use gridlease_core::exclusion::Reporter;
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_ATTEMPTS;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, job_number, lease, tip};
@@ -110,7 +111,7 @@ impl Model {
         self.under_cap(rules.reserved)?;
         require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
         job_number::check(number, now.slot).market()?;
-        self.authorise_posting(buyer, signer, rules.reserved)?;
+        self.spend_in_the_name_of(buyer, by, PurseStep::Post, rules.reserved)?;
         let purse = self.purse(buyer)?;
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
@@ -401,11 +402,9 @@ impl Model {
 
     pub(super) fn cancel_job(&mut self, job: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
-        require(self.buyers[job % self.buyers.len()].purse.is_some(), GONE)?;
+        self.posted(job)?;
+        self.in_the_name_of(job % self.buyers.len(), by, PurseStep::Cancel)?;
         let posted = self.posted(job)?;
-        require(signer == owner, "market NotBuyer")?;
         let mut rules = posted.rules;
         let back = rules.cancel().market()?;
         posted.set_rules(&rules, now);

@@ -3,6 +3,7 @@
 use gridlease_core::bond::extension;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::reputation::Closed;
 use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
 use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, lease};
@@ -78,11 +79,8 @@ impl Model {
 
     pub(super) fn extend(&mut self, job: usize, lease: usize, by: By, by_s: u32) -> Answer {
         let (now, named) = (self.now, self.staking.names_market());
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Extend)?;
         let current = &mut posted.leases[at];
         let before = current.rules.extend(Seconds(by_s.into()), now).market()?;
         let (price, most) = (current.rules.price, posted.rules.terms.max_price);
@@ -102,12 +100,9 @@ impl Model {
 
     pub(super) fn top_up(&mut self, job: usize, lease: usize, by: By, amount: u64) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let buyer = self.let_alone(job, lease)?.0;
-        self.purse(buyer)?;
+        self.spend_in_the_name_of(buyer, by, PurseStep::TopUp, Atoms(amount))?;
         let (_, current) = self.let_alone(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
         if current.rules.top_up(Atoms(amount), now).market()? {
             current.clear_challenge();
             self.noted.push("a top-up resolved a challenge");
@@ -150,10 +145,8 @@ impl Model {
 
     pub(super) fn stop(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Stop)?;
         self.end(posted, at, job, |lease| lease.stop(now))
     }
 

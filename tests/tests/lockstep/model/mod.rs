@@ -11,6 +11,7 @@ mod jobs;
 mod leases;
 mod parties;
 pub mod pools;
+mod purse_keys;
 pub mod sealed;
 mod settings;
 mod supervision;
@@ -76,6 +77,9 @@ pub struct Pouch {
     /// Who else may post; the zero key: nobody.
     pub spender: Pubkey,
     pub spending: PeriodCap,
+    /// Who else may stop, correct and top up; the zero key: nobody.
+    pub guardian: Pubkey,
+    pub guarding: PeriodCap,
 }
 
 /// A provider.

@@ -4,6 +4,7 @@ use gridlease_core::job::{JobState, minute};
 use gridlease_core::lease::{Challenge, LeaseState, Undone};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
 use gridlease_core::payout::Recorded;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::slash::{Fault, SlashSplit};
 use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::terms::hash_of;
@@ -186,10 +187,8 @@ impl Model {
 
     fn reject(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Reject)?;
         let mut tried = posted.leases[at].rules;
         let minute = the_minute(&posted, at)?;
         tried.reject(minute, now).market()?;
@@ -202,11 +201,8 @@ impl Model {
 
     fn accept(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner || signer == posted.payer, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Accept)?;
         if posted.leases[at].rules.state == LeaseState::Ended {
             return Ok(());
         }
@@ -217,11 +213,8 @@ impl Model {
 
     fn reopen(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Reopen)?;
         self.end(posted, at, job, |lease| lease.reopen(now))?;
         self.note_end(job, "a job was reopened for nothing", "a job was reopened and went on");
         Ok(())

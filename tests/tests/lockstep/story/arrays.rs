@@ -12,6 +12,7 @@ use crate::model::arrays::{ARRAYS, terms_of};
 use crate::random::Random;
 use crate::scene::BUYERS;
 
+use super::purse_keys::keeper_of;
 use super::{by, job_terms};
 
 fn shape(random: &mut Random, terms: &JobTerms) -> Shape {
@@ -63,8 +64,8 @@ pub fn choose(random: &mut Random, model: &Model, buyer: usize) -> Command {
     };
     let over = series.rules.state == ArrayState::Over;
     let step = match random.below(24) {
-        0 if !over => ArrayStep::Cancel { by: by(random) },
-        1 => ArrayStep::Cancel { by: by(random) },
+        0 if !over => ArrayStep::Cancel { by: keeper_of(random, model, buyer % BUYERS) },
+        1 => ArrayStep::Cancel { by: keeper_of(random, model, buyer % BUYERS) },
         2 => ArrayStep::Close,
         3 => ArrayStep::Open { ahead: random.pick(&[-1, 0, 1, 2]) },
         _ if over => ArrayStep::Close,

@@ -4,6 +4,7 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::check_trade;
 
+use super::purse_keys::keeper_of;
 use super::{by, person, somebody};
 use crate::command::Command;
 use crate::command::index::IndexStep;
@@ -28,6 +29,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         return Some(Command::Supervision { job, lease, step: SupervisionStep::Collect });
     }
     let now = model.now;
+    let buyer = posted.buyer;
     let step = match one.rules.state {
         LeaseState::Running if one.rules.challenge_end.is_zero() => {
             let over = one.rules.notice_end.0 != 0 && now.ts >= one.rules.notice_end;
@@ -35,7 +37,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
                 let reason = EndReason::Notice as u8;
                 return Some(Command::Finish { job, lease, by: by(random), reason, exit: 0 });
             }
-            of_running(random, model, one)?
+            of_running(random, model, buyer, one)?
         }
         LeaseState::Running | LeaseState::Paused if !one.rules.challenge_end.is_zero() => {
             let late = now.ts > one.rules.challenge_end;
@@ -98,10 +100,10 @@ fn wait(random: &mut Random, seconds: u64) -> Command {
 }
 
 /// While a lease runs and nobody asks it for a sign of life.
-fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<SupervisionStep> {
+fn of_running(random: &mut Random, model: &Model, buyer: usize, one: &Let) -> Option<SupervisionStep> {
     let rules = &one.rules;
     if rules.can_be_rejected(model.now) && random.once_in(20) {
-        return Some(SupervisionStep::Reject { by: by(random) });
+        return Some(SupervisionStep::Reject { by: keeper_of(random, model, buyer) });
     }
     if rules.is_durable() && random.once_in(5) {
         let (ahead, bytes) = (random.pick(&[1, 1, 1, 1, 2, 0, -1]), random.any());
