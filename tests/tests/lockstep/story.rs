@@ -3,22 +3,28 @@
 mod arrays;
 mod errand;
 mod governance;
+mod guarding;
 mod index;
 mod leaving;
+mod machines;
 mod moving;
 mod pools;
 mod posting;
 mod purse_keys;
+mod retiring;
 mod running;
 mod sealed;
+mod serving;
 mod settings;
 mod supervision;
 mod trading;
+mod verifying;
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
 
+use crate::command::machines::{Allotment, MachineTerms};
 use crate::command::supervision::SupervisionStep;
 use crate::command::{Command, JobTerms, OfferTerms};
 use crate::model::{JOBS, Model, OFFERS};
@@ -28,6 +34,7 @@ use errand::Errand;
 use leaving::Leaver;
 use moving::Mover;
 use purse_keys::{keeper_of, owner_of};
+use serving::Served;
 
 /// Places in which stories post jobs of their own.
 const OWN_JOBS: usize = 6;
@@ -103,6 +110,7 @@ fn job_terms(random: &mut Random) -> JobTerms {
             _ => 0,
         },
         spot: random.once_in(2),
+        verify: if random.once_in(25) { random.small(7) } else { 0 },
     }
 }
 
@@ -148,7 +156,9 @@ fn far_due(random: &mut Random, model: &Model) -> Option<u64> {
     let change = model.market.next.map(|next| next.due);
     let config = model.staking.next.map(|next| next.2);
     let lapses = change.filter(|_| random.once_in(3)).map(|due| due + GOVERNANCE_WINDOW.0);
-    let mut dues: Vec<_> = requests.chain(pools).chain(change).chain(config).chain(lapses).collect();
+    let leases = model.jobs.iter().flatten().flat_map(|posted| &posted.leases);
+    let verified = leases.filter(|one| one.open && !one.released).map(|one| one.rules.stake_until().0);
+    let mut dues: Vec<_> = requests.chain(pools).chain(verified).chain(change).chain(config).chain(lapses).collect();
     dues.retain(|due| *due >= model.now.ts.0);
     (!dues.is_empty()).then(|| random.pick(&dues))
 }
@@ -166,6 +176,8 @@ pub struct Teller {
     trading: Errand<usize>,
     /// A provider whose pay goes elsewhere.
     moving: Errand<Mover>,
+    /// A job that is seen through.
+    serving: Errand<Served>,
 }
 
 impl Teller {
@@ -178,6 +190,7 @@ impl Teller {
             running: Errand::default(),
             trading: Errand::default(),
             moving: Errand::default(),
+            serving: Errand::default(),
         }
     }
 
@@ -245,6 +258,14 @@ impl Teller {
                     (700, 20),
                     |random| moving::some(random, model),
                     |random, who| moving::next(random, model, who),
+                )
+            })
+            .or_else(|| {
+                self.serving.choose(
+                    random,
+                    (120, 70),
+                    |random| serving::some(random, model),
+                    |random, job| serving::next(random, model, job),
                 )
             })
     }
@@ -375,6 +396,9 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if random.once_in(10) {
         return settings::of_supplier(random, model, provider);
     }
+    if random.once_in(8) {
+        return machines::choose(random, model, provider);
+    }
     let (least, most) = if is_small(provider) { (2_000_000, 2_500_000) } else { (50_000_000, 500_000_000) };
     let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < least));
     match random.below(10) {
@@ -383,20 +407,22 @@ fn supply(random: &mut Random, model: &Model) -> Command {
             let amount = if random.once_in(12) { random.amount(32) } else { random.below(most) };
             Command::AddStake { provider, by: who, amount }
         }
-        4 if random.once_in(4) => Command::UpdateNode { provider, by: who, node: somebody(random) },
+        4 if random.once_in(4) => machines::first(random, model, provider, who),
         5 if random.once_in(3) => {
             let signer = if random.once_in(4) { person(BUYERS + provider) } else { who };
-            Command::WithdrawOffer { provider, by: signer, offer }
+            Command::WithdrawOffer { provider, by: signer, offer, wrong: random.once_in(8) }
         }
         _ => {
             let terms = offer_terms(random);
             match &owner.offers[offer] {
-                None => Command::PostOffer { provider, by: who, offer, terms },
+                None => machines::post(random, model, provider, offer),
                 Some(old) if !old.live && old.claimed > 0 && random.once_in(2) => {
                     let count = if random.once_in(3) { 1 } else { old.claimed.min(8) as u8 };
                     Command::ReleaseGpus { provider, by: who, offer, count }
                 }
-                Some(old) if !old.live => Command::WithdrawOffer { provider, by: who, offer },
+                Some(old) if !old.live => {
+                    Command::WithdrawOffer { provider, by: who, offer, wrong: random.once_in(12) }
+                }
                 Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(scene::unit().gpu_count) => {
                     let missing =
                         (u32::from(new.units) * u32::from(scene::unit().gpu_count)).saturating_sub(new.claimed.into());
@@ -510,7 +536,8 @@ fn anything(random: &mut Random) -> Command {
     let (buyer, provider, offer) = (random.index(BUYERS), random.index(PROVIDERS), random.index(OFFERS));
     let (job, lease) = (random.index(JOBS), random.index(3));
     let (by, amount) = (if random.once_in(2) { 0 } else { somebody(random) }, random.amount(40));
-    match random.below(33) {
+    match random.below(34) {
+        33 => machines::anything(random, provider),
         27 => supervision::anything(random, job, lease),
         28 => Command::Sealed { job, provider, step: sealed::anything(random) },
         29 => Command::Buyer { buyer, by, step: settings::any_of_buyer(random) },
@@ -524,10 +551,17 @@ fn anything(random: &mut Random) -> Command {
         4 => Command::OpenBond { provider },
         5 => Command::AddStake { provider, by, amount },
         6 => Command::Register { provider },
-        7 => Command::UpdateNode { provider, by, node: u8::try_from(scene::node_of(provider)).unwrap() },
-        8 => Command::PostOffer { provider, by, offer, terms: offer_terms(random) },
+        7 => {
+            let node = u8::try_from(scene::node_of(provider)).unwrap();
+            let terms = MachineTerms { node, limit: u64::MAX };
+            Command::UpdateNode { provider, by, terms, missing: random.once_in(4) }
+        }
+        8 => {
+            let allotment = Allotment { of: random.small(4), limit: amount };
+            Command::PostOffer { provider, by, offer, allotment, terms: offer_terms(random) }
+        }
         9 => Command::RefreshOffer { provider, by, offer, terms: offer_terms(random) },
-        10 => Command::WithdrawOffer { provider, by, offer },
+        10 => Command::WithdrawOffer { provider, by, offer, wrong: random.once_in(4) },
         11 => Command::PostJob { job, by, terms: job_terms(random) },
         12 => Command::PlaceBid { job, provider, by, offer, price: amount },
         13 => Command::EnterOffer { job, provider, offer },

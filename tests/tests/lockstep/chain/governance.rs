@@ -21,7 +21,7 @@ pub fn build(model: &Model, step: &GovernanceStep) -> Instruction {
         GovernanceStep::SetPaused { by, paused } => governance::set_paused(&by_admin(by), paused),
         GovernanceStep::ProposeChange { by, change } => {
             let treasury = model.fund(change.treasury, model.treasury);
-            let verifier = model.people[usize::from(change.verifier) % model.people.len()];
+            let verifier = model.somebody(change.verifier);
             let args = ChangeArgs {
                 verifier,
                 slot_ms: change.slot_ms,

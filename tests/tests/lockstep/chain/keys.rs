@@ -22,6 +22,11 @@ pub fn offer(provider: &Pubkey, number: u32) -> Pubkey {
     once((*provider, None, number), || address::offer(provider, number))
 }
 
+/// As [`address::machine`].
+pub fn machine(provider: &Pubkey, number: u32) -> Pubkey {
+    once((*provider, Some(Pubkey::default()), number), || address::machine(provider, number))
+}
+
 /// As [`address::reservation`]; no offer has the number 0.
 pub fn reservation(lease: &Pubkey) -> Pubkey {
     once((*lease, None, 0), || address::reservation(lease))

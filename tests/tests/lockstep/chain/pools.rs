@@ -92,12 +92,12 @@ pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> 
             signed_by(close, who(by, authority))
         }
         PoolStep::PayInsurance { fund } => stake::pay_insurance(&bond, &model.fund(fund, model.staking.insurance)),
-        PoolStep::PayClaim { at, signed, to } => {
+        PoolStep::PayClaim { at, to_prover, signed, to } => {
             let claim = owner.holdings.claim_at(at).map(|place| owner.holdings.claims[place])?;
-            let buyer = &model.buyers[claim.buyer];
-            let destination = model.account(provider, to, buyer.wallet)?;
+            let claimant = claim.claimant(to_prover);
+            let destination = model.account(provider, to, model.wallet_of(claimant)?)?;
             let offer = world.find::<account::Reservation>(&address::reservation(&claim.lease))?.rent_to;
-            let pay = stake::pay_claim(&bond, &claim.lease, &buyer.key, &destination, &offer);
+            let pay = stake::pay_claim(&bond, &claim.lease, &claimant, &destination, &offer);
             if signed { owner_signs(pay) } else { pay }
         }
         PoolStep::Activate { holder } => stake::activate(&bond, holder.map(|holder| model.holder(holder)).as_ref()),
@@ -168,9 +168,11 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         let chain: Option<account::Reservation> = world.find(&address::reservation(&claim.lease));
         let found = chain.map(|one| Claim {
             lease: one.lease,
-            buyer: model.buyers.iter().position(|buyer| buyer.key == one.buyer).unwrap_or(usize::MAX),
+            buyer: one.buyer,
+            prover: one.prover,
             claimed: Atoms(one.claimed),
             shares: one.buyer_shares,
+            prover_shares: one.prover_shares,
             due: UnixTs(one.header.due_ts),
             released: one.header.state == account::RELEASED,
         });

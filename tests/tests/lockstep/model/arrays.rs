@@ -138,7 +138,7 @@ impl Model {
         require(self.buyers[buyer].purse.is_some(), GONE)?;
         require(!self.arrays.iter().flatten().any(|series| series.open && series.key == key), THERE_ALREADY)?;
         require(self.signer(by, owner) == owner, "market NotBuyer")?;
-        self.intake()?;
+        self.intake_of(terms.verify)?;
         require(terms.mode == Mode::Open as u8, "market NotTaken")?;
         check_care(Seconds(terms.notice_s.into()), Seconds(terms.checkpoint_s.into())).market()?;
         scene::need(terms).check().market()?;
@@ -231,6 +231,7 @@ impl Model {
                 sealed: Vec::new(),
                 spent: 0,
                 exit: None,
+                class: series.terms.verify,
                 task: Some(TaskOf { array, task, replica }),
             });
         }

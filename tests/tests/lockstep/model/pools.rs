@@ -6,6 +6,7 @@ use gridlease_core::delegation::{self, Left, check_matured, check_minimum, check
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::revenue::{Commission, Revenue};
 use gridlease_core::slash::SlashSplit;
+pub use gridlease_core::verdict::Split as Taken;
 use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs};
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
@@ -123,18 +124,48 @@ impl Holding {
     }
 }
 
-/// What is claimed out of a lease's reservation.
+/// Whose claims a lease's reservation bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub lease: Pubkey,
+    pub buyer: Pubkey,
+    /// Who proved something; the zero key: nobody.
+    pub prover: Pubkey,
+}
+
+/// What is claimed out of a lease's reservation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub lease: Pubkey,
-    pub buyer: usize,
+    /// The zero key where the buyer claims nothing.
+    pub buyer: Pubkey,
+    pub prover: Pubkey,
     /// Ever claimed out of it.
     pub claimed: Atoms,
-    /// What of it was not paid, as shares.
+    /// What of the buyer's was not paid, as shares.
     pub shares: u64,
+    /// The same of who proved something.
+    pub prover_shares: u64,
     pub due: UnixTs,
     /// The lease was closed: the reservation stays for this alone.
     pub released: bool,
+}
+
+/// What a fault takes.
+pub fn by_fault(parts: &SlashSplit) -> Taken {
+    Taken { prover: Atoms::ZERO, victim: parts.victim, insurance: parts.insurance }
+}
+
+impl Claim {
+    /// Is something claimed that was not paid?
+    pub fn is_open(&self) -> bool {
+        self.shares > 0 || self.prover_shares > 0
+    }
+
+    /// Whose claim is paid.
+    pub fn claimant(&self, to_prover: bool) -> Pubkey {
+        if to_prover { self.prover } else { self.buyer }
+    }
 }
 
 /// An open request to unbond.
@@ -176,9 +207,19 @@ impl Model {
         }
     }
 
+    /// How many can delegate.
+    pub fn holders(&self) -> usize {
+        BUYERS + self.providers.len()
+    }
+
+    /// The token account of a holder, by its key.
+    pub fn wallet_of(&self, key: Pubkey) -> Option<Pubkey> {
+        self.people[..self.holders()].iter().position(|holder| *holder == key).map(|holder| self.wallet(holder))
+    }
+
     /// The token account that a command names; `None` where there is none.
     pub fn account(&self, provider: usize, to: To, right: Pubkey) -> Option<Pubkey> {
-        let holders = BUYERS + self.providers.len();
+        let holders = self.holders();
         let account = match usize::from(to) {
             0 => right,
             to if to <= holders => self.wallet(to - 1),
@@ -214,35 +255,17 @@ impl Model {
     pub(super) fn slash_stake(
         &mut self,
         provider: usize,
-        lease: Option<(Pubkey, usize)>,
+        behind: Option<Behind>,
         reservation: Atoms,
-        parts: &SlashSplit,
+        parts: &Taken,
     ) -> Result<Atoms, String> {
-        let (now, insurance) = (self.now.ts, self.staking.insurance);
+        let insurance = self.staking.insurance;
         let vault = self.providers[provider].bond_vault;
         let held = self.frozen.contains(&vault);
         let owed = if held || self.frozen.contains(&insurance) { parts.insurance } else { Atoms::ZERO };
         let mut left = reservation;
-        if let (Some((lease, buyer)), false) = (lease, parts.victim.is_zero()) {
-            let owner = &mut self.providers[provider];
-            let stake = owner.bond.as_mut().ok_or(GONE_IN_STAKING)?;
-            let known = owner.holdings.claims.iter_mut().find(|claim| claim.lease == lease);
-            let before = known.as_ref().map_or(Atoms::ZERO, |claim| claim.claimed);
-            let got = stake.totals.claim(reservation, before, parts.victim).staking()?;
-            require(got.amount == parts.victim, "staking SlashAboveReservation")?;
-            left = got.left;
-            let due = matures(now).staking()?;
-            match known {
-                Some(claim) => {
-                    claim.claimed = claim.claimed.add(got.amount).staking()?;
-                    (claim.shares, claim.due) = (claim.shares + got.shares, due);
-                }
-                None => {
-                    let (claimed, shares) = (got.amount, got.shares);
-                    owner.holdings.claims.push(Claim { lease, buyer, claimed, shares, due, released: false });
-                }
-            }
-            self.noted.push("a buyer claims stake");
+        if let Some(behind) = behind {
+            left = self.claim_stake(provider, &behind, left, parts)?;
         }
         if parts.insurance.is_zero() {
             return Ok(left);
@@ -265,6 +288,49 @@ impl Model {
         Ok(borne.left)
     }
 
+    /// Turns what is taken for the buyer, and for who proved something, into claims, the latter first; returns what is left of the
+    /// reservation.
+    fn claim_stake(
+        &mut self,
+        provider: usize,
+        behind: &Behind,
+        reservation: Atoms,
+        parts: &Taken,
+    ) -> Result<Atoms, String> {
+        if parts.prover.is_zero() && parts.victim.is_zero() {
+            return Ok(reservation);
+        }
+        let due = matures(self.now.ts).staking()?;
+        let owner = &mut self.providers[provider];
+        let stake = owner.bond.as_mut().ok_or(GONE_IN_STAKING)?;
+        let claims = &mut owner.holdings.claims;
+        let place = claims.iter().position(|claim| claim.lease == behind.lease).unwrap_or_else(|| {
+            claims.push(Claim { lease: behind.lease, ..Claim::default() });
+            claims.len() - 1
+        });
+        let claim = &mut claims[place];
+        let mut left = reservation;
+        for (amount, key, of_buyer) in [(parts.prover, behind.prover, false), (parts.victim, behind.buyer, true)] {
+            if amount.is_zero() {
+                continue;
+            }
+            let got = stake.totals.claim(left, claim.claimed, amount).staking()?;
+            require(got.amount == amount, "staking SlashAboveReservation")?;
+            require(key != Pubkey::default(), "staking WrongClaimant")?;
+            left = got.left;
+            claim.claimed = claim.claimed.add(got.amount).staking()?;
+            if of_buyer {
+                (claim.buyer, claim.shares) = (key, claim.shares + got.shares);
+                self.noted.push("a buyer claims stake");
+            } else {
+                (claim.prover, claim.prover_shares) = (key, claim.prover_shares + got.shares);
+                self.noted.push("who proved a fault claims stake");
+            }
+        }
+        claim.due = due;
+        Ok(left)
+    }
+
     /// Notes whether a holder that has a place makes the bond kin to others.
     fn mark(&mut self, provider: usize, holder: usize) {
         let owner = &mut self.providers[provider];
@@ -279,29 +345,42 @@ impl Model {
         }
     }
 
-    /// Pays claim `at` of a bond's.
-    fn pay_claim(&mut self, provider: usize, at: u8, signed: bool, to: To) -> Answer {
+    /// Pays claim `at` of a bond's to the buyer, or to who proved something.
+    fn pay_claim(&mut self, provider: usize, at: u8, to_prover: bool, signed: bool, to: To) -> Answer {
         let now = self.now.ts;
         let place = self.providers[provider].holdings.claim_at(at).ok_or(GONE_IN_STAKING)?;
         let mut stake = *self.stake(provider)?;
-        let claim = self.providers[provider].holdings.claims[place];
-        let wallet = self.buyers[claim.buyer].wallet;
+        let mut claim = self.providers[provider].holdings.claims[place];
+        let claimant = claim.claimant(to_prover);
+        let wallet = self.wallet_of(claimant).ok_or(NO_ACCOUNT)?;
         let destination = self.account(provider, to, wallet).ok_or(NO_ACCOUNT)?;
         let named = destination == wallet || signed;
         require(named && !self.is_vault(provider, destination), "staking WrongDestination")?;
-        if claim.shares == 0 {
+        let mut shares = 0;
+        if claim.buyer == claimant {
+            shares += core::mem::take(&mut claim.shares);
+        }
+        if claim.prover == claimant {
+            shares += core::mem::take(&mut claim.prover_shares);
+        }
+        if shares == 0 {
             return Err(RuleError::NothingToClaim).staking();
         }
-        check_matured(&stake.totals.claims, claim.shares, claim.due, now).staking()?;
-        let amount = stake.totals.pay_claim(claim.shares).staking()?;
+        check_matured(&stake.totals.claims, shares, claim.due, now).staking()?;
+        let amount = stake.totals.pay_claim(shares).staking()?;
         stake.claimed += amount.0;
         self.providers[provider].bond = Some(stake);
-        self.noted.push(if amount.is_zero() { "a claim was slashed to nothing" } else { "a claim was paid" });
-        if claim.released {
+        self.noted.push(match (amount.is_zero(), claim.buyer == claim.prover, claim.buyer == claimant) {
+            (true, ..) => "a claim was slashed to nothing",
+            (_, true, _) => "a claim was paid to a buyer that proved a fault itself",
+            (.., true) => "a claim was paid",
+            (.., false) => "a claim was paid to who proved a fault",
+        });
+        if claim.released && !claim.is_open() {
             self.closed.push(address::reservation(&claim.lease));
             self.providers[provider].holdings.claims.remove(place);
         } else {
-            self.providers[provider].holdings.claims[place].shares = 0;
+            self.providers[provider].holdings.claims[place] = claim;
         }
         self.pay_out(self.providers[provider].bond_vault, destination, amount)
     }
@@ -356,7 +435,7 @@ impl Model {
             PoolStep::Close { by, to, with_revenue } => self.close_bond(provider, by, to, with_revenue),
             PoolStep::PayInsurance { fund } => self.pay_insurance(provider, fund),
             PoolStep::Sweep { by, to } => self.sweep_stake(provider, by, to),
-            PoolStep::PayClaim { at, signed, to } => self.pay_claim(provider, at, signed, to),
+            PoolStep::PayClaim { at, to_prover, signed, to } => self.pay_claim(provider, at, to_prover, signed, to),
             PoolStep::Activate { holder } => self.activate(provider, holder),
         }
     }

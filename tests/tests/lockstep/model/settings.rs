@@ -130,7 +130,7 @@ impl Model {
     }
 
     fn benchmark(&mut self, provider: usize, by: By, offer: usize, value: u64, hash: bool) -> Answer {
-        let (signer, node) = self.by_node(by, provider)?;
+        let (signer, node) = self.by_node(by, (provider, offer))?;
         let slot = self.now.slot;
         let place = self.providers[provider].offers[offer].as_mut().ok_or(GONE)?;
         require(signer == node, "market NotNodeKey")?;
@@ -144,7 +144,7 @@ impl Model {
         self.by_authority(provider, by)?;
         let owner = &mut self.providers[provider];
         let record = owner.record.as_ref().ok_or(GONE)?;
-        require(record.offers == 0, "market NotEmpty")?;
+        require(record.offers == 0 && record.machines == 0, "market NotEmpty")?;
         require(record.leases == 0, "market StillLeased")?;
         owner.record = None;
         Ok(())

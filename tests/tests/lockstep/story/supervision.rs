@@ -5,7 +5,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::check_trade;
 
 use super::purse_keys::keeper_of;
-use super::{by, person, somebody};
+use super::{by, person, somebody, verifying};
 use crate::command::Command;
 use crate::command::index::IndexStep;
 use crate::command::supervision::SupervisionStep;
@@ -67,6 +67,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         {
             SupervisionStep::Resolve { to: by(random) }
         }
+        LeaseState::Ended if one.rules.stake_until() > now.ts && random.once_in(3) => verifying::verdict(random, one),
         LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
             let unit = scene::unit_of(one.provider, one.offer);
             let (gpu_model, region) = (unit.gpu_model, unit.region);
@@ -122,7 +123,8 @@ fn of_running(random: &mut Random, model: &Model, buyer: usize, one: &Let) -> Op
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
     let by = if random.once_in(2) { 0 } else { somebody(random) };
-    let step = match random.below(16) {
+    let step = match random.below(17) {
+        16 => SupervisionStep::Verdict { by, slash: random.amount(30), prover: random.small(9) },
         11 => SupervisionStep::Accept { by },
         12 => SupervisionStep::Reopen { by },
         13 => SupervisionStep::Decline { by },

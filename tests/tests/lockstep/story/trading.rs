@@ -69,6 +69,7 @@ fn post(random: &mut Random, model: &Model, job: usize) -> Command {
         notice_s: 0,
         checkpoint_s: 0,
         spot: true,
+        verify: 0,
         ..job_terms(random)
     };
     Command::PostJob { job, by: 0, terms }
