@@ -426,6 +426,11 @@ fn supply(random: &mut Random, model: &Model) -> Command {
                 Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(scene::unit().gpu_count) => {
                     let missing =
                         (u32::from(new.units) * u32::from(scene::unit().gpu_count)).saturating_sub(new.claimed.into());
+                    let all: usize = owner.claims.iter().map(Vec::len).sum();
+                    let own = owner.bond.map_or(0, |bond| bond.totals.own.0);
+                    if own < (all as u64 + 1) * 1_000_000 && owner.bond.is_some() && !random.once_in(6) {
+                        return Command::AddStake { provider, by: who, amount: 1_000_000 * (1 + random.below(20)) };
+                    }
                     let count = if random.once_in(20) { random.below(9) as u8 } else { missing.min(8) as u8 };
                     Command::ClaimGpus { provider, by: who, offer, count }
                 }
@@ -457,6 +462,12 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             Command::Prefund { job, lamports: 890_880 + random.below(8_000_000) }
         }
         (JobState::Waiting, _) if random.once_in(12) => Command::ExpireJob { job },
+        (JobState::Waiting, _) if model.now.ts >= posted.rules.expires_at && !random.once_in(6) => {
+            Command::ExpireJob { job }
+        }
+        (JobState::Open | JobState::Waiting, _) if !is_live(model, provider, offer) && !random.once_in(4) => {
+            supply(random, model)
+        }
         (state @ (JobState::Open | JobState::Waiting), _)
             if state == JobState::Waiting || model.now.ts < posted.rules.close_ts =>
         {

@@ -22,7 +22,8 @@ pub fn leave(
         for offer in 0..OFFERS {
             take_off(model, provider, offer, step)?;
         }
-        for machine in 0..MACHINES {
+        for machine in (0..MACHINES).filter(|at| model.providers[provider].machines[*at].is_some()).collect::<Vec<_>>()
+        {
             let retire = MachineStep::Retire { by: 0, missing: false };
             for step_of in [retire, MachineStep::Close] {
                 step(model, &Command::Machine { provider, machine, step: step_of })?;

@@ -301,6 +301,7 @@ impl Model {
         let (buyer, over) = self.let_alone(job, lease)?;
         over.rules.check_release(now).market()?;
         let closes = over.rules.check_paid().is_ok();
+        let stood = over.rules.stake_until() != UnixTs::ZERO && !over.released;
         let (releases, frees) = (!over.released, !over.unit_free);
         if !closes && !releases {
             return Ok(());
@@ -312,6 +313,9 @@ impl Model {
         let over = over.clone();
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let lamports = self.tip_of_lease(job, at, over.rules.due());
+        if stood {
+            self.noted.push("the stake of a verified lease was free when its time was over");
+        }
         let buyer = self.buyers[buyer].key;
         let provider = &mut self.providers[over.provider];
         let record = provider.record.as_mut().ok_or(GONE)?;

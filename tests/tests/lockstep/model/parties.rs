@@ -99,8 +99,9 @@ impl Model {
         let stake = self.stake(provider)?;
         stake.totals.add(Atoms(amount), now).staking()?;
         let whole = stake.totals.amount().staking()?;
-        stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         self.staking.caps().check_stake(whole).staking()?;
+        let stake = self.stake(provider)?;
+        stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
     }

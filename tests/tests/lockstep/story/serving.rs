@@ -5,6 +5,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
 use super::{OWN_JOBS, an_offer, guarding, is_live, is_small, job_terms, retiring, supply, verifying};
+use crate::command::governance::GovernanceStep;
 use crate::command::{Command, JobTerms};
 use crate::model::{Model, Offer, Posted};
 use crate::random::Random;
@@ -48,6 +49,9 @@ pub fn wait(seconds: u64) -> Command {
 
 /// The next step; `None` where there is none.
 pub fn next(random: &mut Random, model: &Model, Served { job, what }: Served) -> Option<Command> {
+    if model.market.paused && random.once_in(2) {
+        return Some(Command::Governance(GovernanceStep::SetPaused { by: 0, paused: false }));
+    }
     let before = match what {
         What::Guarded => guarding::before(random, model, job % BUYERS),
         What::Verified => verifying::before(random, model),
@@ -69,6 +73,9 @@ pub fn next(random: &mut Random, model: &Model, Served { job, what }: Served) ->
             return own;
         }
         match one.rules.state {
+            LeaseState::Starting if model.now.ts > one.rules.start_deadline => {
+                return Some(Command::FailStart { job, lease, by: 0 });
+            }
             LeaseState::Starting => return Some(Command::Ready { job, lease, by: 0, image: true }),
             LeaseState::Ended | LeaseState::Failed if random.once_in(2) => return Some(Command::Settle { job, lease }),
             LeaseState::Ended | LeaseState::Failed => return Some(Command::CloseLease { job, lease }),
