@@ -263,7 +263,7 @@ impl Teller {
             .or_else(|| {
                 self.serving.choose(
                     random,
-                    (120, 70),
+                    (60, 70),
                     |random| serving::some(random, model),
                     |random, job| serving::next(random, model, job),
                 )
@@ -493,6 +493,12 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             2 => Command::CloseLease { job, lease },
             _ => Command::Award { job, given: if random.once_in(6) { random.index(3) } else { 5 } },
         },
+        (JobState::Leased, Some(LeaseState::Starting))
+            if posted.leases.last().is_some_and(|one| one.rules.start_deadline < model.now.ts)
+                && !random.once_in(4) =>
+        {
+            Command::FailStart { job, lease, by: somebody(random) }
+        }
         (JobState::Leased, Some(LeaseState::Starting)) => match random.below(20) {
             0 => Command::Stop { job, lease, by: keeps },
             1 => Command::Settle { job, lease },

@@ -71,8 +71,9 @@ fn left(rules: &Rules) -> u64 {
 pub fn post(random: &mut Random, model: &Model, provider: usize, offer: usize) -> Command {
     let owner = &model.providers[provider];
     let last = offer + 1 == owner.offers.len();
-    let machine =
-        (0..2).map(|_| random.index(MACHINES)).find(|at| owner.machines[*at].is_some_and(|of| !of.rules.retired));
+    let any = random.once_in(8);
+    let takes = |at: &usize| owner.machines[*at].is_some_and(|of| any || !of.rules.retired);
+    let machine = (0..2).map(|_| random.index(MACHINES)).find(takes);
     let of = match machine.filter(|_| random.once_in(if last { 1 } else { 6 })) {
         _ if random.once_in(60) => random.small(MACHINES as u8 + 2),
         Some(at) => at as u8 + 1,
@@ -100,7 +101,9 @@ pub fn limit(random: &mut Random, rules: &Rules) -> u64 {
     match random.below(20) {
         0 => left.saturating_add(1),
         1 => 0,
-        2..=5 => 5_000_000 + random.below(60_000_000),
+        // One lease, and not two.
+        2..=4 => 5_000_000 + random.below(5_000_000),
+        5 => 5_000_000 + random.below(60_000_000),
         6..=9 => 1 + random.below(left.min(STAKE_LIMIT)),
         _ => left.min(STAKE_LIMIT),
     }

@@ -6,7 +6,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::requirement::flags;
 
-use super::{an_offer, is_live};
+use super::{an_offer, is_live, serving, supply};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::supervision::SupervisionStep;
@@ -114,13 +114,17 @@ fn let_all(random: &mut Random, model: &Model, jobs: &[(usize, &Posted)]) -> Opt
 
 fn bid(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Command {
     let max = posted.rules.terms.max_price.0;
-    let (provider, offer) = an_offer(random, |provider, offer| {
+    let able = |provider: usize, offer: usize| {
         let place = model.providers[provider].offers[offer];
         let flags = posted.need.flags | !flags::SPOT;
         let fits = scene::unit_of(provider, offer).flags & !flags == 0;
         let free = place.is_some_and(|of| of.claimed >= of.units && of.free > 0 && of.floor <= max);
         fits && free && is_live(model, provider, offer) && !posted.excluded.contains(&provider)
-    });
+    };
+    let (provider, offer) = an_offer(random, able);
+    if !able(provider, offer) && !random.once_in(8) {
+        return serving::refresh(random, model, max).unwrap_or_else(|| supply(random, model));
+    }
     Command::PlaceBid { job, provider, by: 0, offer, price: max }
 }
 

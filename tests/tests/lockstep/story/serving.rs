@@ -4,10 +4,10 @@
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
-use super::{OWN_JOBS, an_offer, guarding, is_live, is_small, job_terms, retiring, supply, verifying};
+use super::{OWN_JOBS, an_offer, guarding, is_live, is_small, job_terms, offer_terms, retiring, supply, verifying};
 use crate::command::governance::GovernanceStep;
 use crate::command::{Command, JobTerms};
-use crate::model::{Model, Offer, Posted};
+use crate::model::{Model, OFFERS, Offer, Posted};
 use crate::random::Random;
 use crate::scene::{BUYERS, PROVIDERS};
 
@@ -30,9 +30,9 @@ pub struct Served {
 /// A place for such a job.
 pub fn some(random: &mut Random, model: &Model) -> Option<Served> {
     let job = random.index(OWN_JOBS);
-    let what = match random.below(3) {
-        0 => What::Guarded,
-        1 => What::Verified,
+    let what = match random.below(7) {
+        0 | 1 => What::Guarded,
+        2..=4 => What::Verified,
         _ => {
             let able = |provider: &usize| !is_small(*provider) && model.providers[*provider].record.is_some();
             let able: Vec<_> = (0..PROVIDERS).filter(able).collect();
@@ -128,6 +128,18 @@ pub fn takes(of: &Offer, most: u64) -> bool {
     of.claimed >= of.units && of.free > 0 && of.floor <= most && of.limit.room().0 > 5_000_000
 }
 
+/// An offer that could take a job that pays so much, but for its time, comes back; `None` where there is none.
+pub fn refresh(random: &mut Random, model: &Model, most: u64) -> Option<Command> {
+    let places = (0..PROVIDERS).flat_map(|provider| (0..OFFERS).map(move |offer| (provider, offer)));
+    let stale = places.filter(|(provider, offer)| {
+        let of = model.providers[*provider].offers[*offer];
+        !is_live(model, *provider, *offer) && of.is_some_and(|of| of.live && takes(&of, most))
+    });
+    let stale: Vec<_> = stale.collect();
+    let (provider, offer) = (!stale.is_empty()).then(|| random.pick(&stale))?;
+    Some(Command::RefreshOffer { provider, by: 0, offer, terms: offer_terms(random) })
+}
+
 /// A bid of whoever can stand behind it, or another one puts something on the market.
 fn bid(random: &mut Random, model: &Model, job: usize, posted: &Posted, what: What) -> Command {
     let most = posted.rules.terms.max_price.0;
@@ -148,7 +160,7 @@ fn bid(random: &mut Random, model: &Model, job: usize, posted: &Posted, what: Wh
     };
     let (provider, offer) = own.unwrap_or_else(|| an_offer(random, able));
     let Some(of) = model.providers[provider].offers[offer].filter(|_| able(provider, offer)) else {
-        return supply(random, model);
+        return refresh(random, model, most).unwrap_or_else(|| supply(random, model));
     };
     let price = of.floor.max(most / 4).min(most);
     Command::PlaceBid { job, provider, by: 0, offer, price: price + random.below(most - price + 1) }

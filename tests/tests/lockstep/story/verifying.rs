@@ -40,7 +40,8 @@ pub fn verdict(random: &mut Random, one: &Let) -> SupervisionStep {
         4 => reserved,
         5 => reserved.saturating_add(1),
         6 => random.amount(40),
-        7 => one.rules.compensable().0,
+        7 => one.rules.compensable().0.saturating_add(random.below(4)),
+        8 => 1 + random.below(3),
         _ => 1 + random.below(reserved),
     };
     let prover = random.small((BUYERS + PROVIDERS) as u8 + 1);
@@ -52,6 +53,9 @@ pub fn of_lease(random: &mut Random, model: &Model, (job, lease): (usize, usize)
     let (rules, now) = (&one.rules, model.now.ts);
     let supervision = |step| Some(Command::Supervision { job, lease, step });
     match rules.state {
+        // One that is stopped when it should have started owes nothing.
+        LeaseState::Starting if rules.start_deadline < now => Some(Command::Stop { job, lease, by: 0 }),
+        LeaseState::Starting if random.once_in(10) => Some(wait(rules.start_deadline.since(now).0 + 60)),
         LeaseState::Running if now.since(rules.ready_ts).0 < 120 || random.once_in(4) => {
             Some(wait(60 + random.below(700)))
         }
