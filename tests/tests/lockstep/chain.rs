@@ -387,7 +387,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
 
 fn offer_at(world: &World, key: &Pubkey, record: &Pubkey) -> Option<crate::model::Offer> {
     let offer: account::Offer = world.find(key)?;
-    let mut machines = (0..MACHINES).map(|at| keys::machine(record, machine_number(at)));
+    let of_machine = |at: &usize| keys::machine(record, machine_number(*at)) == offer.machine;
     let live = match offer.header.state {
         offer_state::LIVE => true,
         offer_state::WITHDRAWN => false,
@@ -405,11 +405,11 @@ fn offer_at(world: &World, key: &Pubkey, record: &Pubkey) -> Option<crate::model
         claimed: offer.claimed,
         payer: offer.payer,
         lamports: world.lamports(key),
-        // That the first one is none of the others, nor anything else, is looked at here.
-        machine: machines.position(|machine| machine == offer.machine).or_else(|| {
-            assert_eq!(offer.machine, *record, "the machine of offer {key}");
-            None
-        }),
+        machine: match offer.machine == *record {
+            true => None,
+            // Nothing else is a machine.
+            false => Some((0..MACHINES).find(of_machine).unwrap_or(usize::MAX)),
+        },
         node: offer.node_key,
         limit: offer.limit(),
         retired: offer.retired == 1,

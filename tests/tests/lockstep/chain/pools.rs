@@ -2,7 +2,6 @@
 
 use gridlease_core::{Atoms, UnixTs};
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
@@ -10,7 +9,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
-use super::signed_by;
+use super::{keys, signed_by};
 use crate::command::pools::{PoolStep, To};
 use crate::model::Model;
 use crate::model::pools::{Claim, Holding, Pool, Request, Stake};
@@ -96,7 +95,7 @@ pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> 
             let claim = owner.holdings.claim_at(at).map(|place| owner.holdings.claims[place])?;
             let claimant = claim.claimant(to_prover);
             let destination = model.account(provider, to, model.wallet_of(claimant)?)?;
-            let offer = world.find::<account::Reservation>(&address::reservation(&claim.lease))?.rent_to;
+            let offer = world.find::<account::Reservation>(&keys::reservation(&claim.lease))?.rent_to;
             let pay = stake::pay_claim(&bond, &claim.lease, &claimant, &destination, &offer);
             if signed { owner_signs(pay) } else { pay }
         }
@@ -153,7 +152,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
     for (holder, holding) in &owner.holdings.delegations {
         let chain: Option<account::Delegation> = world.find(&holding.key);
         let found = chain.map(|delegation| Holding {
-            key: address::delegation(&delegation.bond, &delegation.delegator),
+            key: keys::delegation(&delegation.bond, &delegation.delegator),
             rules: delegation.position(),
             owed: delegation.owed,
             entry: u128::from_le_bytes(delegation.entry),
@@ -165,7 +164,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         same!(format!("place of {holder}"), placed, owner.holdings.places.contains(holder));
     }
     for claim in &owner.holdings.claims {
-        let chain: Option<account::Reservation> = world.find(&address::reservation(&claim.lease));
+        let chain: Option<account::Reservation> = world.find(&keys::reservation(&claim.lease));
         let found = chain.map(|one| Claim {
             lease: one.lease,
             buyer: one.buyer,
@@ -183,7 +182,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         let found = chain.map(|unbonding| {
             let of_operator = unbonding.is_operators() && unbonding.owner == owner.authority;
             Request {
-                key: address::unbonding(&unbonding.bond, &unbonding.owner, unbonding.number),
+                key: keys::unbonding(&unbonding.bond, &unbonding.owner, unbonding.number),
                 owner: if of_operator { None } else { model.people.iter().position(|key| *key == unbonding.owner) },
                 number: unbonding.number,
                 shares: unbonding.shares,
