@@ -263,7 +263,7 @@ impl Teller {
             .or_else(|| {
                 self.serving.choose(
                     random,
-                    (60, 70),
+                    (50, 70),
                     |random| serving::some(random, model),
                     |random, job| serving::next(random, model, job),
                 )

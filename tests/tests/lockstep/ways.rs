@@ -127,7 +127,6 @@ pub const WAYS: &[&str] = &[
     "a machine was retired before",
     "somebody abandoned a lease of a retired machine",
     "somebody gave notice for a retired machine",
-    "a bid was dropped whose offer's limit was used up",
     "a verdict cleared a lease",
     "all that a verdict took went to insurance",
     "a verdict took something for the buyer alone",
@@ -163,6 +162,7 @@ pub const RARE: &[&str] = &[
     "a place was freed whose delegator is still owed revenue",
     "a revealed bid stands behind a lease",
     "a task was leased or over when it was cancelled",
+    "a bid was dropped whose offer's limit was used up",
 ];
 
 /// Refusals, by instruction and answer, that every run of any length must meet.
@@ -201,6 +201,7 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("market::extend", "market StakeLimit"),
     ("market::ready", "market NotNodeKey"),
     ("market::abandon", "market NotNodeKey"),
+    ("market::give_notice", "market NotNodeKey"),
     ("market::post_job", "market NotTaken"),
     ("market::verdict", "market NotVerifier"),
     ("market::verdict", "market WrongState"),

@@ -6,7 +6,7 @@ use gridlease_core::lease::LeaseState;
 use gridlease_core::rounding::cost_up;
 use solana_pubkey::Pubkey;
 
-use super::purse_keys::{keeper_of, set_guardian};
+use super::purse_keys::{keeper_of, owner_of, set_guardian, spender_of};
 use super::serving::wait;
 use crate::command::Command;
 use crate::command::supervision::SupervisionStep;
@@ -14,10 +14,11 @@ use crate::model::{Let, Model};
 use crate::random::Random;
 use crate::scene::BUYERS;
 
-/// The purse has a guardian first.
+/// The purse has a guardian first; now and then another one.
 pub fn before(random: &mut Random, model: &Model, buyer: usize) -> Option<Command> {
-    let purse = model.buyers[buyer].purse.filter(|purse| purse.guardian == Pubkey::default())?;
-    (purse.open_jobs < 100).then(|| Command::Buyer { buyer, by: 0, step: set_guardian(random) })
+    let purse = model.buyers[buyer].purse?;
+    let names = purse.guardian == Pubkey::default() || random.once_in(30);
+    names.then(|| Command::Buyer { buyer, by: owner_of(random, model, buyer), step: set_guardian(random) })
 }
 
 /// The next step of its lease.
@@ -30,13 +31,14 @@ pub fn of_lease(random: &mut Random, model: &Model, (job, lease): (usize, usize)
     };
     let supervision = |step| Some(Command::Supervision { job, lease, step });
     match one.rules.state {
-        LeaseState::Starting if random.once_in(12) => Some(Command::Stop { job, lease, by }),
-        LeaseState::Finished => match random.below(4) {
+        LeaseState::Starting if random.once_in(8) => Some(Command::Stop { job, lease, by }),
+        LeaseState::Finished => match random.below(8) {
             0 => Some(wait(random.below(100))),
-            1 => supervision(SupervisionStep::Reopen { by }),
+            1..=3 => supervision(SupervisionStep::Reopen { by }),
+            4 => supervision(SupervisionStep::Accept { by: spender_of(model, buyer).unwrap_or(by) }),
             _ => supervision(SupervisionStep::Accept { by }),
         },
-        LeaseState::Running if one.rules.can_be_rejected(now) && random.once_in(10) => {
+        LeaseState::Running if one.rules.can_be_rejected(now) && random.once_in(8) => {
             supervision(SupervisionStep::Reject { by })
         }
         LeaseState::Running | LeaseState::Grace => match random.below(20) {
@@ -55,9 +57,9 @@ pub fn of_lease(random: &mut Random, model: &Model, (job, lease): (usize, usize)
                 };
                 Some(Command::TopUp { job, lease, by, amount })
             }
-            15 | 16 => Some(wait(random.below(900))),
-            17 => Some(Command::Stop { job, lease, by }),
-            18 => Some(Command::Settle { job, lease }),
+            15 => Some(wait(random.below(900))),
+            16 => Some(Command::Stop { job, lease, by }),
+            17 => Some(Command::Settle { job, lease }),
             _ => Some(Command::Finish { job, lease, by: 0, reason: 1, exit: 0 }),
         },
         _ => None,

@@ -15,6 +15,11 @@ fn hot_key(model: &Model, buyer: usize, key: impl Fn(&Pouch) -> Pubkey) -> Optio
     model.people.iter().position(|one| *one == key).map(person)
 }
 
+/// The purse's spender.
+pub fn spender_of(model: &Model, buyer: usize) -> Option<By> {
+    hot_key(model, buyer, |purse| purse.spender)
+}
+
 /// Who posts: the purse's spender, once in a while; its guardian, which may not, now and then.
 pub fn poster(random: &mut Random, model: &Model, job: usize) -> By {
     let buyer = job % BUYERS;

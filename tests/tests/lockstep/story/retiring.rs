@@ -113,6 +113,10 @@ pub fn of_lease(
             5 => {
                 step(MachineStep::Update { by: by(random), terms: machines::terms(random), missing: random.once_in(4) })
             }
+            6 if random.once_in(2) => {
+                let step = SupervisionStep::GiveNotice { by: somebody(random) };
+                Some(Command::Supervision { job, lease, step })
+            }
             6 => Some(Command::Abandon { job, lease, by: somebody(random) }),
             7 => Some(Command::Extend { job, lease, by: 0, by_s: 3_600 + random.below(500_000) as u32 }),
             8 => Some(Command::Finish { job, lease, by: 0, reason: 1, exit: 0 }),

@@ -30,9 +30,9 @@ pub struct Served {
 /// A place for such a job.
 pub fn some(random: &mut Random, model: &Model) -> Option<Served> {
     let job = random.index(OWN_JOBS);
-    let what = match random.below(7) {
-        0 | 1 => What::Guarded,
-        2..=4 => What::Verified,
+    let what = match random.below(8) {
+        0..=2 => What::Guarded,
+        3..=5 => What::Verified,
         _ => {
             let able = |provider: &usize| !is_small(*provider) && model.providers[*provider].record.is_some();
             let able: Vec<_> = (0..PROVIDERS).filter(able).collect();

@@ -44,7 +44,9 @@ pub fn verdict(random: &mut Random, one: &Let) -> SupervisionStep {
         8 => 1 + random.below(3),
         _ => 1 + random.below(reserved),
     };
-    let prover = random.small((BUYERS + PROVIDERS) as u8 + 1);
+    // A buyer may have proved it itself.
+    let most = if random.once_in(4) { BUYERS } else { BUYERS + PROVIDERS };
+    let prover = random.small(most as u8 + 1);
     SupervisionStep::Verdict { by: by(random), slash, prover }
 }
 
