@@ -8,15 +8,19 @@ use solana_pubkey::Pubkey;
 
 use super::purse_keys::{keeper_of, owner_of, set_guardian, spender_of};
 use super::serving::wait;
+use super::settings::set_spender;
 use crate::command::Command;
 use crate::command::supervision::SupervisionStep;
 use crate::model::{Let, Model};
 use crate::random::Random;
 use crate::scene::BUYERS;
 
-/// The purse has a guardian first; now and then another one.
+/// The purse has a guardian first; now and then another one, and a spender.
 pub fn before(random: &mut Random, model: &Model, buyer: usize) -> Option<Command> {
     let purse = model.buyers[buyer].purse?;
+    if purse.spender == Pubkey::default() && random.once_in(12) {
+        return Some(Command::Buyer { buyer, by: 0, step: set_spender(random) });
+    }
     let names = purse.guardian == Pubkey::default() || random.once_in(30);
     names.then(|| Command::Buyer { buyer, by: owner_of(random, model, buyer), step: set_guardian(random) })
 }

@@ -4,7 +4,9 @@
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
-use super::{OWN_JOBS, an_offer, guarding, is_live, is_small, job_terms, offer_terms, retiring, supply, verifying};
+use super::{
+    OWN_JOBS, an_offer, governance, guarding, is_live, is_small, job_terms, offer_terms, retiring, supply, verifying,
+};
 use crate::command::governance::GovernanceStep;
 use crate::command::{Command, JobTerms};
 use crate::model::{Model, OFFERS, Offer, Posted};
@@ -51,6 +53,9 @@ pub fn wait(seconds: u64) -> Command {
 pub fn next(random: &mut Random, model: &Model, Served { job, what }: Served) -> Option<Command> {
     if model.market.paused && random.once_in(2) {
         return Some(Command::Governance(GovernanceStep::SetPaused { by: 0, paused: false }));
+    }
+    if !model.staking.names_market() && random.once_in(2) {
+        return Some(governance::choose(random, model));
     }
     let before = match what {
         What::Guarded => guarding::before(random, model, job % BUYERS),

@@ -29,7 +29,8 @@ pub fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Command {
     Command::Buyer { buyer, by: owner_of(random, model, buyer), step }
 }
 
-fn set_spender(random: &mut Random) -> BuyerStep {
+/// A spender is named.
+pub fn set_spender(random: &mut Random) -> BuyerStep {
     let (cap, period_s) = cap(random);
     BuyerStep::SetSpender { spender: somebody(random), cap, period_s }
 }
