@@ -12,7 +12,8 @@ use spl_token_interface::instruction as token;
 use super::{keys, signed_by};
 use crate::command::pools::{PoolStep, To};
 use crate::model::Model;
-use crate::model::pools::{Claim, Holding, Pool, Request, Stake};
+use crate::model::claims::Claim;
+use crate::model::pools::{Holding, Pool, Request, Stake};
 
 /// The instruction of a step; `None` where it makes no sense.
 pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> Option<Instruction> {

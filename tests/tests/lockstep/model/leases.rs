@@ -10,7 +10,7 @@ use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
-use super::pools::{Behind, Taken, by_fault};
+use super::claims::{Behind, Taken, by_fault};
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::{By, said};
 

@@ -4,6 +4,7 @@
 //! An error is told as the harness shows it: the program that refuses and the name of its reason.
 
 pub mod arrays;
+pub mod claims;
 pub mod governance;
 pub mod index;
 mod instant;

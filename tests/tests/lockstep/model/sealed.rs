@@ -5,7 +5,7 @@ use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, PricePerHour, UnixTs, tip};
 use solana_pubkey::Pubkey;
 
-use super::pools::by_fault;
+use super::claims::by_fault;
 use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Posted, THERE_ALREADY, require};
 use crate::command::By;
 use crate::command::sealed::SealedStep;

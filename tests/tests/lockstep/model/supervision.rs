@@ -10,7 +10,7 @@ use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::terms::hash_of;
 use solana_pubkey::Pubkey;
 
-use super::pools::{Claim, Taken};
+use super::claims::{Claim, Taken};
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::By;
 use crate::command::supervision::SupervisionStep;

@@ -3,7 +3,8 @@
 use crate::command::Command;
 use crate::command::pools::{PoolStep, PoolTerms, To};
 use crate::model::Model;
-use crate::model::pools::{Claim, Holdings, Stake};
+use crate::model::claims::Claim;
+use crate::model::pools::{Holdings, Stake};
 use crate::random::Random;
 use crate::scene::{BUYERS, PROVIDERS};
 use gridlease_core::delegation::Delegation;
