@@ -40,9 +40,7 @@ use spl_token_interface::instruction as token;
 
 use crate::command::{By, Command, OfferTerms, said};
 use crate::model::{MACHINES, Model, Pouch, Record, Rents};
-use crate::scene::{
-    BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machine_number, machine_of, node_of, offer_number, opened,
-};
+use crate::scene::{BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machine_of, node_of, offer_number, opened};
 
 /// What a node that ends a lease at this time says of its container.
 fn told(now: Now) -> Outcome {
@@ -188,7 +186,8 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         Command::PostOffer { provider, by, offer, allotment, terms: said } => {
             let signer = who(by, model.node_of_new(provider, allotment)?);
             let of = model.allotted_by(provider, allotment);
-            let of = of.map(|(owner, at)| keys::machine(&model.providers[owner].record_key, machine_number(at)));
+            let of =
+                of.map(|(owner, at)| keys::machine(&model.providers[owner].record_key, machines::machine_number(at)));
             let machine = OfferMachine { stake_limit: allotment.limit, ..machine_of(provider, offer) };
             let (record, number) = (owner(provider).record_key, offer_number(offer));
             provider::post_offer_of(&signer, &record, of, number, machine, terms(&said))
@@ -202,7 +201,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let payer = owner(provider).offers[offer].map_or(signer, |offer| offer.payer);
             let own = owner(provider).offers[offer].and_then(|offer| offer.machine);
             let named = if wrong { own.is_none().then_some(0) } else { own };
-            let machine = named.map(|at| keys::machine(&record, machine_number(at)));
+            let machine = named.map(|at| keys::machine(&record, machines::machine_number(at)));
             provider::withdraw_offer_of(&signer, &record, machine, offer_number(offer), &payer)
         }
         Command::ClaimGpus { provider, by, offer, count } => {
@@ -387,7 +386,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
 
 fn offer_at(world: &World, key: &Pubkey, record: &Pubkey) -> Option<crate::model::Offer> {
     let offer: account::Offer = world.find(key)?;
-    let of_machine = |at: &usize| keys::machine(record, machine_number(*at)) == offer.machine;
+    let of_machine = |at: &usize| keys::machine(record, machines::machine_number(*at)) == offer.machine;
     let live = match offer.header.state {
         offer_state::LIVE => true,
         offer_state::WITHDRAWN => false,

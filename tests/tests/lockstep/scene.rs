@@ -43,11 +43,6 @@ pub fn offer_place(number: u32) -> usize {
     usize::try_from(number).unwrap() - 1
 }
 
-/// The number of the machine in a place.
-pub fn machine_number(place: usize) -> u32 {
-    offer_number(place)
-}
-
 /// A provider's first machine, which allots whatever its offers ask for.
 pub fn first_machine() -> Machine {
     Machine { limit: Atoms(u64::MAX), ..Machine::default() }

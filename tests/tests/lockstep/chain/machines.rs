@@ -11,7 +11,11 @@ use solana_pubkey::Pubkey;
 use super::{keys, offer_number, signed_by};
 use crate::command::machines::{MachineStep, MachineTerms};
 use crate::model::{Machine, Model};
-use crate::scene::machine_number;
+
+/// The number of the machine in a place.
+pub fn machine_number(place: usize) -> u32 {
+    offer_number(place)
+}
 
 /// What the cold key says of a machine.
 pub fn told(model: &Model, terms: MachineTerms) -> NodeArgs {
