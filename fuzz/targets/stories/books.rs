@@ -1,6 +1,7 @@
 //! What must hold in the market of the rules alone, after every command: the invariants of every purse, lease, array and
 //! bond, and that what each binds is exactly the sum of what is bound to it.
 
+use gridlease_core::machine::Machine;
 use gridlease_core::{Atoms, invariant};
 use solana_pubkey::Pubkey;
 
@@ -108,10 +109,34 @@ fn offers(model: &Model, at: usize, owner: &Provider) {
         assert_eq!(usize::from(offer.unpaid), unpaid, "unpaid leases of offer {place} of provider {at}");
         let open = own().count() - unpaid;
         assert_eq!(usize::from(offer.units - offer.free), open, "open leases of offer {place} of provider {at}");
+        let sealed = model.jobs.iter().flatten().flat_map(|posted| &posted.sealed);
+        let bids: Vec<_> = sealed.filter(|bid| bid.provider == at && bid.offer == place).collect();
+        assert_eq!(usize::from(offer.sealed), bids.len(), "sealed bids of offer {place} of provider {at}");
+        // What was slashed stays bound.
+        let reserved = own().filter(|one| !one.released).map(|one| one.reservation.0);
+        let least: u64 = reserved.chain(bids.iter().map(|bid| bid.amount.0)).sum();
+        let limit = offer.limit;
+        assert!(least <= limit.bound.0 && limit.bound <= limit.limit, "offer {place} of provider {at}: {limit:?}");
     }
     if let Some(record) = owner.record {
         assert_eq!(usize::try_from(record.leases), Ok(leases().count()), "leases of provider {at}");
         let offers = owner.offers.iter().flatten().count();
         assert_eq!(usize::try_from(record.offers), Ok(offers), "offers of provider {at}");
+        let machines = owner.machines.iter().flatten().count();
+        assert_eq!(usize::try_from(record.machines), Ok(machines), "machines of provider {at}");
+        allotted(model, at, None, &record.own);
     }
+    for (place, machine) in owner.machines.iter().enumerate() {
+        if let Some(machine) = machine {
+            allotted(model, at, Some(place), &machine.rules);
+        }
+    }
+}
+
+/// A machine has allotted what its offers may bind, and what was slashed of those that are gone.
+fn allotted(model: &Model, at: usize, machine: Option<usize>, rules: &Machine) {
+    let places = model.offers_of(at, machine);
+    assert_eq!(usize::from(rules.offers), places.len(), "offers of machine {machine:?} of provider {at}");
+    let limits = places.iter().filter_map(|place| model.providers[at].offers[*place]).map(|offer| offer.limit.limit.0);
+    assert!(limits.sum::<u64>() <= rules.allotted.0, "machine {machine:?} of provider {at}: {rules:?}");
 }

@@ -325,11 +325,13 @@ impl World {
         for (key, offer) in self.all::<Offer>() {
             // A lease that waits for money still has its rent, though its unit is free.
             let units = u64::from(offer.units_free.saturating_sub(offer.unpaid));
-            // The rent of a reservation that stays for its claim is not the offer's any more; its node pays another in.
+            // The rent of a reservation that stays for its claim is not the offer's any more, nor when that was paid; its node pays
+            // another in.
             let bond = self.find::<Provider>(&offer.provider).map(|provider| provider.bond);
-            let stay = claimed.iter().filter(|of| Some(**of) == bond).count();
+            let stay = u64::try_from(claimed.iter().filter(|of| Some(**of) == bond).count()).unwrap();
+            let paid = bond.and_then(|bond| self.ledger.claims_paid.get(&bond)).copied().unwrap_or(0);
             let least = self.rent(8 + size_of::<Offer>()) + lease * units;
-            let least = least - self.rent(8 + size_of::<Reservation>()) * u64::try_from(stay).unwrap();
+            let least = least.saturating_sub(self.rent(8 + size_of::<Reservation>()) * (stay + paid));
             assert!(self.lamports(&key) >= least, "offer {key} cannot pay the rent of its leases");
         }
     }

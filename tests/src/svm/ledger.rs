@@ -138,6 +138,8 @@ pub struct Ledger {
     pub claims: BTreeMap<Pubkey, u16>,
     /// Delegations, by bond and delegator.
     pub delegations: BTreeMap<(Pubkey, Pubkey), DelegationLine>,
+    /// Claims that each bond paid.
+    pub claims_paid: BTreeMap<Pubkey, u64>,
     /// Who claims something out of the reservation of which lease.
     pub claimants: BTreeSet<(Pubkey, Pubkey)>,
     /// Shares of open requests to unbond, by bond, owner and number.
@@ -436,6 +438,7 @@ impl Ledger {
                 }
             }
             StakingEvent::ClaimPaid(e) => {
+                *self.claims_paid.entry(e.bond).or_default() += 1;
                 let known = self.claimants.remove(&(e.lease, e.claimant));
                 assert!(known, "a claim was paid that nobody made");
                 let bond = self.bonds.get_mut(&e.bond).unwrap();

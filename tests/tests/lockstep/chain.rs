@@ -14,6 +14,7 @@ mod arrays;
 mod governance;
 mod index;
 mod keys;
+mod machines;
 mod pools;
 mod sealed;
 pub mod settings;
@@ -27,6 +28,7 @@ use gridlease_sdk::account::{self, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{AWARD_BIDDERS, BidderKeys};
 use gridlease_sdk::instruction::lease::Outcome;
+use gridlease_sdk::instruction::provider::OfferMachine;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, array, job, lease, provider, purse, stake};
 use gridlease_tests::svm::World;
 use gridlease_tests::svm::parties::node_args;
@@ -37,7 +39,7 @@ use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
 use crate::command::{By, Command, OfferTerms, said};
-use crate::model::{Model, Pouch, Record, Rents};
+use crate::model::{MACHINES, Model, Pouch, Record, Rents};
 use crate::scene::{BUYERS, Cast, FORTUNE, PROVIDERS, job_args, job_number, machine_of, node_of, offer_number, opened};
 
 /// What a node that ends a lease at this time says of its container.
@@ -126,11 +128,11 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
     let authority = world.mint_authority.pubkey();
     let buyer = |at: usize| &model.buyers[at];
     let owner = |at: usize| &model.providers[at];
-    let node = |at: usize| owner(at).record.as_ref().map(|record| record.node);
+    let node = |provider: usize, offer: usize| model.node_of(provider, offer);
     let who = |by: By, right: Pubkey| model.signer(by, right);
     let lease_keys = |job: usize, lease: usize| {
         let at = model.lease_at(job, lease)?;
-        model.jobs[job].as_ref().map(|posted| (posted.leases[at].keys, posted.leases[at].provider))
+        model.jobs[job].as_ref().map(|posted| (posted.leases[at].keys, posted.leases[at].at()))
     };
     let bidder = |provider: usize, offer: usize| BidderKeys {
         provider: owner(provider).record_key,
@@ -175,36 +177,37 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let node = node_args(&model.people[node_of(provider)]);
             provider::register(&owner(provider).authority, &owner(provider).payout, node)
         }
-        Command::UpdateNode { provider, by, node } => {
-            let node = node_args(&model.people[usize::from(node) % model.people.len()]);
-            let authority = owner(provider).authority;
-            let of = owner(provider);
-            let offers: Vec<_> = (0..of.offers.len())
-                .filter(|offer| of.offers[*offer].is_some())
-                .map(|offer| address::offer(&of.record_key, offer_number(offer)))
-                .collect();
+        Command::UpdateNode { provider, by, terms, missing } => {
+            let (authority, node) = (owner(provider).authority, machines::told(model, terms));
+            let offers = machines::passed(model, provider, None, missing);
             signed_by(provider::update_node(&authority, node, &offers), who(by, authority))
         }
-        Command::PostOffer { provider, by, offer, terms: said } => provider::post_offer(
-            &who(by, node(provider)?),
-            &owner(provider).record_key,
-            offer_number(offer),
-            machine_of(provider, offer),
-            terms(&said),
-        ),
+        Command::Machine { provider, machine, step } => machines::build(model, provider, machine, &step),
+        Command::PostOffer { provider, by, offer, allotment, terms: said } => {
+            let signer = who(by, model.node_of_new(provider, allotment)?);
+            let of = model.allotted_by(provider, allotment);
+            let of =
+                of.map(|(owner, at)| keys::machine(&model.providers[owner].record_key, machines::machine_number(at)));
+            let machine = OfferMachine { stake_limit: allotment.limit, ..machine_of(provider, offer) };
+            let (record, number) = (owner(provider).record_key, offer_number(offer));
+            provider::post_offer_of(&signer, &record, of, number, machine, terms(&said))
+        }
         Command::RefreshOffer { provider, by, offer, terms: said } => {
             let key = owner(provider).record_key;
-            provider::refresh_offer(&who(by, node(provider)?), &key, offer_number(offer), terms(&said))
+            provider::refresh_offer(&who(by, node(provider, offer)?), &key, offer_number(offer), terms(&said))
         }
-        Command::WithdrawOffer { provider, by, offer } => {
-            let signer = who(by, node(provider)?);
+        Command::WithdrawOffer { provider, by, offer, wrong } => {
+            let (signer, record) = (who(by, node(provider, offer)?), owner(provider).record_key);
             let payer = owner(provider).offers[offer].map_or(signer, |offer| offer.payer);
-            provider::withdraw_offer(&signer, &owner(provider).record_key, offer_number(offer), &payer)
+            let own = owner(provider).offers[offer].and_then(|offer| offer.machine);
+            let named = if wrong { own.is_none().then_some(0) } else { own };
+            let machine = named.map(|at| keys::machine(&record, machines::machine_number(at)));
+            provider::withdraw_offer_of(&signer, &record, machine, offer_number(offer), &payer)
         }
         Command::ClaimGpus { provider, by, offer, count } => {
             let from = owner(provider).claims[offer].len();
             let hashes: Vec<_> = (from..from + usize::from(count)).map(|at| gpu(provider, offer, at)).collect();
-            let signer = who(by, node(provider)?);
+            let signer = who(by, node(provider, offer)?);
             let of = owner(provider);
             provider::claim_gpus(&signer, &of.record_key, &of.bond_key, offer_number(offer), &hashes)
         }
@@ -213,7 +216,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             let from = claims.len().checked_sub(count.into())?;
             let given: Vec<_> = (from..claims.len()).map(|at| (gpu(provider, offer, at), claims[at])).collect();
             let (first, more) = given.split_first()?;
-            let signer = who(by, node(provider)?);
+            let signer = who(by, node(provider, offer)?);
             provider::release_gpus(&signer, &owner(provider).record_key, offer_number(offer), first, more)
         }
         Command::PostJob { job: at, by, terms } => {
@@ -222,7 +225,7 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         }
         Command::PlaceBid { job: at, provider, by, offer, price } => {
             let posted = model.jobs[at].as_ref()?;
-            let bid = job::bid(&who(by, node(provider)?), &posted.key, &bidder(provider, offer), price);
+            let bid = job::bid(&who(by, node(provider, offer)?), &posted.key, &bidder(provider, offer), price);
             arrays::with_group(world, posted, bid, array::bid_with_group)
         }
         Command::EnterOffer { job: at, provider, offer } => {
@@ -245,9 +248,9 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
             signed_by(job::cancel(&owner, &posted.key), who(by, owner))
         }
         Command::Ready { job, lease: at, by, image } => {
-            let (keys, provider) = lease_keys(job, at)?;
+            let (keys, (provider, offer)) = lease_keys(job, at)?;
             let image = if image { IMAGE } else { [1; 32] };
-            lease::ready(&who(by, node(provider)?), &keys, image, GPUS)
+            lease::ready(&who(by, node(provider, offer)?), &keys, image, GPUS)
         }
         Command::Settle { job, lease: at } => lease::settle(&lease_keys(job, at)?.0),
         Command::Extend { job, lease: at, by, by_s } => {
@@ -262,19 +265,19 @@ pub fn build(world: &World, model: &Model, command: &Command) -> Option<Instruct
         }
         Command::Stop { job, lease: at, by } => lease::stop(&who(by, buyer(job % BUYERS).key), &lease_keys(job, at)?.0),
         Command::Finish { job, lease: at, by, reason, exit } => {
-            let (keys, provider) = lease_keys(job, at)?;
+            let (keys, (provider, offer)) = lease_keys(job, at)?;
             let outcome = Outcome { exit_code: Some(exit.into()), ..told(model.now) };
-            let mut finish = lease::finish(&who(by, node(provider)?), &keys, EndReason::Completed, outcome);
+            let mut finish = lease::finish(&who(by, node(provider, offer)?), &keys, EndReason::Completed, outcome);
             finish.data[8] = reason;
             finish
         }
         Command::Abandon { job, lease: at, by } => {
-            let (keys, provider) = lease_keys(job, at)?;
-            lease::abandon(&who(by, node(provider)?), &keys, &model.staking.insurance, told(model.now))
+            let (keys, (provider, offer)) = lease_keys(job, at)?;
+            lease::abandon(&who(by, node(provider, offer)?), &keys, &model.staking.insurance, told(model.now))
         }
         Command::FailStart { job, lease: at, by } => {
-            let (keys, provider) = lease_keys(job, at)?;
-            lease::fail_start(&who(by, node(provider)?), &keys, &model.staking.insurance)
+            let (keys, (provider, offer)) = lease_keys(job, at)?;
+            lease::fail_start(&who(by, node(provider, offer)?), &keys, &model.staking.insurance)
         }
         Command::Expire { job, lease: at } => lease::expire(&lease_keys(job, at)?.0),
         Command::CloseLease { job, lease: at } => lease::close(&lease_keys(job, at)?.0),
@@ -320,6 +323,8 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             open_jobs: purse.open_jobs,
             spender: purse.spender,
             spending: purse.spender_rules(),
+            guardian: purse.guardian,
+            guarding: purse.guardian_rules(),
         });
         same!(format!("purse {at}"), found, buyer.purse);
     }
@@ -343,11 +348,14 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
             payout: record.payout,
             pending: record.pending_payout,
             pending_since: record.pending_payout_ts,
+            machines: record.machines,
+            own: record.own_machine(),
         });
         same!(format!("record {at}"), found, provider.record);
+        machines::compare(world, model, at)?;
         for (place, offer) in provider.offers.iter().enumerate() {
             let key = keys::offer(&provider.record_key, offer_number(place));
-            same!(format!("offer {place} of provider {at}"), offer_at(world, &key), *offer);
+            same!(format!("offer {place} of provider {at}"), offer_at(world, &key, &provider.record_key), *offer);
         }
     }
     for (at, posted) in model.jobs.iter().enumerate() {
@@ -376,8 +384,9 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
+fn offer_at(world: &World, key: &Pubkey, record: &Pubkey) -> Option<crate::model::Offer> {
     let offer: account::Offer = world.find(key)?;
+    let of_machine = |at: &usize| keys::machine(record, machines::machine_number(*at)) == offer.machine;
     let live = match offer.header.state {
         offer_state::LIVE => true,
         offer_state::WITHDRAWN => false,
@@ -395,6 +404,15 @@ fn offer_at(world: &World, key: &Pubkey) -> Option<crate::model::Offer> {
         claimed: offer.claimed,
         payer: offer.payer,
         lamports: world.lamports(key),
+        machine: match offer.machine == *record {
+            true => None,
+            // Nothing else is a machine.
+            false => Some((0..MACHINES).find(of_machine).unwrap_or(usize::MAX)),
+        },
+        node: offer.node_key,
+        limit: offer.limit(),
+        retired: offer.retired == 1,
+        sealed: offer.sealed,
         benchmark: (offer.benchmark, offer.benchmark_hash, offer.benchmark_slot),
     })
 }
@@ -411,6 +429,7 @@ fn compare_job(world: &World, model: &Model, posted: &crate::model::Posted) -> R
         same!("expires", chain.expires_at, rules.expires_at.0);
         same!("mark", (chain.mark_slot, chain.mark_ts), (rules.mark.slot, rules.mark.ts.0));
         same!("reporter", chain.reporter, posted.reporter.0);
+        same!("class", chain.verify_class, posted.class);
         same!("extensions", chain.extensions, rules.extensions);
         same!("attempts left", chain.attempts_left, rules.attempts_left);
         same!("leases", chain.leases, rules.leases);

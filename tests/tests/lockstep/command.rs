@@ -7,6 +7,7 @@
 pub mod arrays;
 pub mod governance;
 pub mod index;
+pub mod machines;
 pub mod parties;
 pub mod pools;
 pub mod sealed;
@@ -18,6 +19,7 @@ use gridlease_core::{Now, Seconds, UnixTs};
 use arrays::{ArrayStep, TaskStep};
 use governance::GovernanceStep;
 use index::IndexStep;
+use machines::{Allotment, MachineStep, MachineTerms};
 use parties::{BuyerStep, SupplierStep};
 use pools::PoolStep;
 use sealed::SealedStep;
@@ -72,6 +74,8 @@ pub struct JobTerms {
     pub review_s: u32,
     /// Does it take a machine that leaves at short notice?
     pub spot: bool,
+    /// Verification class.
+    pub verify: u8,
 }
 
 /// Score weights of jobs; the last are not whole.
@@ -132,15 +136,24 @@ pub enum Command {
     Register {
         provider: usize,
     },
+    /// The first machine, which the record is. `missing`: one of its offers is not passed.
     UpdateNode {
         provider: usize,
         by: By,
-        node: u8,
+        terms: MachineTerms,
+        missing: bool,
+    },
+    /// A step of one of the provider's other machines.
+    Machine {
+        provider: usize,
+        machine: usize,
+        step: MachineStep,
     },
     PostOffer {
         provider: usize,
         by: By,
         offer: usize,
+        allotment: Allotment,
         terms: OfferTerms,
     },
     RefreshOffer {
@@ -149,10 +162,12 @@ pub enum Command {
         offer: usize,
         terms: OfferTerms,
     },
+    /// `wrong`: another machine than its own is named.
     WithdrawOffer {
         provider: usize,
         by: By,
         offer: usize,
+        wrong: bool,
     },
     /// The offer's next GPUs are claimed.
     ClaimGpus {

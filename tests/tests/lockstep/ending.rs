@@ -55,11 +55,11 @@ pub fn tell(model: &mut Model, mut step: impl FnMut(&mut Model, &Command) -> Res
 
 /// Waits until everything that is open is due, and turns every crank.
 fn round(model: &mut Model, step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>) -> Result<(), String> {
-    let dues = model.jobs.iter().flatten().filter(|posted| posted.open).map(|posted| {
-        let lease = posted.leases.last().map_or(0, |current| current.rules.due().0);
-        posted.rules.award_ts().0.max(posted.rules.expires_at.0).max(lease)
-    });
-    let due = dues.max().unwrap_or(0).max(model.now.ts.0);
+    let jobs = || model.jobs.iter().flatten();
+    let of_jobs =
+        jobs().filter(|posted| posted.open).map(|posted| posted.rules.award_ts().max(posted.rules.expires_at).0);
+    let leases = jobs().flat_map(|posted| &posted.leases).filter(|one| one.open).map(|one| one.rules.due().0);
+    let due = of_jobs.chain(leases).max().unwrap_or(0).max(model.now.ts.0);
     // Longer than any start deadline, grace period or life of an offer.
     let seconds = i64::try_from(due - model.now.ts.0 + 4_000).map_err(|_| "time is too far off".to_owned())?;
     step(model, &Command::Clock { slots: 20_000, seconds })?;

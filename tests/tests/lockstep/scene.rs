@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gridlease_core::machine::Machine;
 use gridlease_core::requirement::{OfferSpec, Requirement, flags};
 use gridlease_core::{Atoms, Bps, Now, UnixTs};
 use gridlease_sdk::account;
@@ -16,7 +17,7 @@ use crate::command::{JobTerms, WEIGHTS};
 use crate::model::arrays::ARRAYS;
 use crate::model::governance::{MarketConfig, StakingConfig};
 use crate::model::pools::{Holdings, Stake};
-use crate::model::{Buyer, JOBS, Model, OFFERS, Pouch, Provider, Record, Rents};
+use crate::model::{Buyer, JOBS, MACHINES, Model, OFFERS, Pouch, Provider, Record, Rents};
 
 /// What everybody has in the wallet at the beginning.
 pub const FORTUNE: u64 = 100_000 * USDC;
@@ -40,6 +41,11 @@ pub fn offer_number(place: usize) -> u32 {
 /// The place of the offer with a number.
 pub fn offer_place(number: u32) -> usize {
     usize::try_from(number).unwrap() - 1
+}
+
+/// A provider's first machine, which allots whatever its offers ask for.
+pub fn first_machine() -> Machine {
+    Machine { limit: Atoms(u64::MAX), ..Machine::default() }
 }
 
 /// The clock after a tick.
@@ -98,6 +104,7 @@ pub fn job_args(terms: &JobTerms) -> JobArgs {
     args.checkpoint_s = terms.checkpoint_s;
     args.wait_s = terms.wait_s;
     args.review_s = terms.review_s;
+    args.verify_class = terms.verify;
     args.max_price = terms.max_price;
     args.max_duration_s = terms.max_duration_s;
     args.window_s = terms.window_s;
@@ -245,6 +252,8 @@ impl Cast {
             earned: 0,
             offers: 0,
             leases: 0,
+            machines: 0,
+            own: first_machine(),
             payout,
             pending: Pubkey::default(),
             pending_since: 0,
@@ -258,6 +267,7 @@ impl Cast {
             bond: opened(at, PROVIDERS).then(Stake::default),
             record,
             offers: [None; OFFERS],
+            machines: [None; MACHINES],
             claims: Default::default(),
             holdings: Holdings::new(&bond_key),
         }

@@ -3,21 +3,28 @@
 mod arrays;
 mod errand;
 mod governance;
+mod guarding;
 mod index;
 mod leaving;
+mod machines;
 mod moving;
 mod pools;
 mod posting;
+mod purse_keys;
+mod retiring;
 mod running;
 mod sealed;
+mod serving;
 mod settings;
 mod supervision;
 mod trading;
+mod verifying;
 
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{GOVERNANCE_WINDOW, REJECT_TIME};
 
+use crate::command::machines::{Allotment, MachineTerms};
 use crate::command::supervision::SupervisionStep;
 use crate::command::{Command, JobTerms, OfferTerms};
 use crate::model::{JOBS, Model, OFFERS};
@@ -26,6 +33,8 @@ use crate::scene::{self, BUYERS, PEOPLE, PROVIDERS};
 use errand::Errand;
 use leaving::Leaver;
 use moving::Mover;
+use purse_keys::{keeper_of, owner_of};
+use serving::Served;
 
 /// Places in which stories post jobs of their own.
 const OWN_JOBS: usize = 6;
@@ -101,6 +110,7 @@ fn job_terms(random: &mut Random) -> JobTerms {
             _ => 0,
         },
         spot: random.once_in(2),
+        verify: if random.once_in(25) { random.small(7) } else { 0 },
     }
 }
 
@@ -146,7 +156,9 @@ fn far_due(random: &mut Random, model: &Model) -> Option<u64> {
     let change = model.market.next.map(|next| next.due);
     let config = model.staking.next.map(|next| next.2);
     let lapses = change.filter(|_| random.once_in(3)).map(|due| due + GOVERNANCE_WINDOW.0);
-    let mut dues: Vec<_> = requests.chain(pools).chain(change).chain(config).chain(lapses).collect();
+    let leases = model.jobs.iter().flatten().flat_map(|posted| &posted.leases);
+    let verified = leases.filter(|one| one.open && !one.released).map(|one| one.rules.stake_until().0);
+    let mut dues: Vec<_> = requests.chain(pools).chain(verified).chain(change).chain(config).chain(lapses).collect();
     dues.retain(|due| *due >= model.now.ts.0);
     (!dues.is_empty()).then(|| random.pick(&dues))
 }
@@ -164,6 +176,8 @@ pub struct Teller {
     trading: Errand<usize>,
     /// A provider whose pay goes elsewhere.
     moving: Errand<Mover>,
+    /// A job that is seen through.
+    serving: Errand<Served>,
 }
 
 impl Teller {
@@ -176,6 +190,7 @@ impl Teller {
             running: Errand::default(),
             trading: Errand::default(),
             moving: Errand::default(),
+            serving: Errand::default(),
         }
     }
 
@@ -243,6 +258,14 @@ impl Teller {
                     (700, 20),
                     |random| moving::some(random, model),
                     |random, who| moving::next(random, model, who),
+                )
+            })
+            .or_else(|| {
+                self.serving.choose(
+                    random,
+                    (50, 70),
+                    |random| serving::some(random, model),
+                    |random, job| serving::next(random, model, job),
                 )
             })
     }
@@ -316,7 +339,7 @@ fn money(random: &mut Random, model: &Model) -> Command {
     if model.buyers[buyer].purse.is_none() {
         return Command::OpenPurse { buyer };
     }
-    if random.once_in(6) {
+    if random.once_in(4) {
         return settings::of_buyer(random, model, buyer);
     }
     match random.below(20) {
@@ -324,7 +347,10 @@ fn money(random: &mut Random, model: &Model) -> Command {
             let amount = if random.once_in(4) { random.amount(36) } else { random.below(500_000_000) };
             Command::Deposit { buyer, by: who, amount }
         }
-        8..=11 => Command::Withdraw { buyer, by: who, amount: random.amount(30) },
+        8..=11 => {
+            let who = owner_of(random, model, buyer);
+            Command::Withdraw { buyer, by: who, amount: random.amount(30) }
+        }
         12..=14 => Command::SweepFees { buyer },
         15 => Command::Donate { buyer, amount: random.below(1_000) },
         16 => Command::Freeze { place: random.index(model.freezable.len()), frozen: true },
@@ -370,6 +396,9 @@ fn supply(random: &mut Random, model: &Model) -> Command {
     if random.once_in(10) {
         return settings::of_supplier(random, model, provider);
     }
+    if random.once_in(8) {
+        return machines::choose(random, model, provider);
+    }
     let (least, most) = if is_small(provider) { (2_000_000, 2_500_000) } else { (50_000_000, 500_000_000) };
     let poor = owner.bond.is_none_or(|bond| bond.free().is_ok_and(|free| free.0 < least));
     match random.below(10) {
@@ -378,23 +407,30 @@ fn supply(random: &mut Random, model: &Model) -> Command {
             let amount = if random.once_in(12) { random.amount(32) } else { random.below(most) };
             Command::AddStake { provider, by: who, amount }
         }
-        4 if random.once_in(4) => Command::UpdateNode { provider, by: who, node: somebody(random) },
+        4 if random.once_in(4) => machines::first(random, model, provider, who),
         5 if random.once_in(3) => {
             let signer = if random.once_in(4) { person(BUYERS + provider) } else { who };
-            Command::WithdrawOffer { provider, by: signer, offer }
+            Command::WithdrawOffer { provider, by: signer, offer, wrong: random.once_in(8) }
         }
         _ => {
             let terms = offer_terms(random);
             match &owner.offers[offer] {
-                None => Command::PostOffer { provider, by: who, offer, terms },
+                None => machines::post(random, model, provider, offer),
                 Some(old) if !old.live && old.claimed > 0 && random.once_in(2) => {
                     let count = if random.once_in(3) { 1 } else { old.claimed.min(8) as u8 };
                     Command::ReleaseGpus { provider, by: who, offer, count }
                 }
-                Some(old) if !old.live => Command::WithdrawOffer { provider, by: who, offer },
+                Some(old) if !old.live => {
+                    Command::WithdrawOffer { provider, by: who, offer, wrong: random.once_in(12) }
+                }
                 Some(new) if u32::from(new.claimed) < u32::from(new.units) * u32::from(scene::unit().gpu_count) => {
                     let missing =
                         (u32::from(new.units) * u32::from(scene::unit().gpu_count)).saturating_sub(new.claimed.into());
+                    let all: usize = owner.claims.iter().map(Vec::len).sum();
+                    let own = owner.bond.map_or(0, |bond| bond.totals.own.0);
+                    if own < (all as u64 + 1) * 1_000_000 && owner.bond.is_some() && !random.once_in(6) {
+                        return Command::AddStake { provider, by: who, amount: 1_000_000 * (1 + random.below(20)) };
+                    }
                     let count = if random.once_in(20) { random.below(9) as u8 } else { missing.min(8) as u8 };
                     Command::ClaimGpus { provider, by: who, offer, count }
                 }
@@ -405,7 +441,7 @@ fn supply(random: &mut Random, model: &Model) -> Command {
 }
 
 fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
-    let who = by(random);
+    let (who, keeps) = (by(random), keeper_of(random, model, job % BUYERS));
     let lease = if random.once_in(10) { random.index(3) } else { 0 };
     let Some(posted) = model.jobs[job].as_ref().filter(|_| !model.is_free(job)) else {
         // The other places are for tasks.
@@ -426,11 +462,17 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             Command::Prefund { job, lamports: 890_880 + random.below(8_000_000) }
         }
         (JobState::Waiting, _) if random.once_in(12) => Command::ExpireJob { job },
+        (JobState::Waiting, _) if model.now.ts >= posted.rules.expires_at && !random.once_in(6) => {
+            Command::ExpireJob { job }
+        }
+        (JobState::Open | JobState::Waiting, _) if !is_live(model, provider, offer) && !random.once_in(4) => {
+            supply(random, model)
+        }
         (state @ (JobState::Open | JobState::Waiting), _)
             if state == JobState::Waiting || model.now.ts < posted.rules.close_ts =>
         {
             match random.below(20) {
-                0 => Command::CancelJob { job, by: who },
+                0 => Command::CancelJob { job, by: keeps },
                 1 => Command::Award { job, given: 5 },
                 2..=8 => Command::EnterOffer { job, provider, offer },
                 _ => {
@@ -446,13 +488,19 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             }
         }
         (JobState::Open | JobState::Waiting, _) => match random.below(20) {
-            0 => Command::CancelJob { job, by: who },
+            0 => Command::CancelJob { job, by: keeps },
             1 => Command::EnterOffer { job, provider, offer },
             2 => Command::CloseLease { job, lease },
             _ => Command::Award { job, given: if random.once_in(6) { random.index(3) } else { 5 } },
         },
+        (JobState::Leased, Some(LeaseState::Starting))
+            if posted.leases.last().is_some_and(|one| one.rules.start_deadline < model.now.ts)
+                && !random.once_in(4) =>
+        {
+            Command::FailStart { job, lease, by: somebody(random) }
+        }
         (JobState::Leased, Some(LeaseState::Starting)) => match random.below(20) {
-            0 => Command::Stop { job, lease, by: who },
+            0 => Command::Stop { job, lease, by: keeps },
             1 => Command::Settle { job, lease },
             7 => Command::Supervision { job, lease, step: SupervisionStep::Decline { by: who } },
             8 => Command::Supervision { job, lease, step: SupervisionStep::Want { by: who } },
@@ -468,15 +516,15 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             _ => Command::Ready { job, lease, by: who, image: !random.once_in(20) },
         },
         (JobState::Review, _) => match random.below(10) {
-            0..=3 => Command::Supervision { job, lease, step: SupervisionStep::Accept { by: who } },
-            4 | 5 => Command::Supervision { job, lease, step: SupervisionStep::Reopen { by: who } },
+            0..=3 => Command::Supervision { job, lease, step: SupervisionStep::Accept { by: keeps } },
+            4 | 5 => Command::Supervision { job, lease, step: SupervisionStep::Reopen { by: keeps } },
             6 | 7 => Command::Settle { job, lease },
             8 => Command::CloseLease { job, lease },
             _ => Command::Expire { job, lease },
         },
         (JobState::Leased, _) => match random.below(20) {
             0..=7 => Command::Settle { job, lease },
-            8 | 9 => Command::Stop { job, lease, by: who },
+            8 | 9 => Command::Stop { job, lease, by: keeps },
             10..=12 => {
                 let any = random.small(14);
                 let (reason, exit) = (random.pick(&[1, 1, 3, 3, any]), u8::from(random.once_in(5)));
@@ -485,15 +533,15 @@ fn of_job(random: &mut Random, model: &Model, job: usize) -> Command {
             13 => Command::Abandon { job, lease, by: who },
             14 | 15 => Command::Expire { job, lease },
             16 => Command::CloseLease { job, lease },
-            17 | 18 => Command::Extend { job, lease, by: who, by_s: random.amount(22) as u32 },
-            _ => Command::TopUp { job, lease, by: who, amount: random.amount(30) },
+            17 | 18 => Command::Extend { job, lease, by: keeps, by_s: random.amount(22) as u32 },
+            _ => Command::TopUp { job, lease, by: keeps, amount: random.amount(30) },
         },
         (JobState::Ended, _) => {
             let lease = random.index(posted.leases.len().max(1));
             match random.below(12) {
                 0..=3 => Command::Settle { job, lease },
                 4..=8 => Command::CloseLease { job, lease },
-                9 => Command::Stop { job, lease, by: who },
+                9 => Command::Stop { job, lease, by: keeps },
                 _ => Command::CloseJob { job },
             }
         }
@@ -505,7 +553,8 @@ fn anything(random: &mut Random) -> Command {
     let (buyer, provider, offer) = (random.index(BUYERS), random.index(PROVIDERS), random.index(OFFERS));
     let (job, lease) = (random.index(JOBS), random.index(3));
     let (by, amount) = (if random.once_in(2) { 0 } else { somebody(random) }, random.amount(40));
-    match random.below(33) {
+    match random.below(34) {
+        33 => machines::anything(random, provider),
         27 => supervision::anything(random, job, lease),
         28 => Command::Sealed { job, provider, step: sealed::anything(random) },
         29 => Command::Buyer { buyer, by, step: settings::any_of_buyer(random) },
@@ -519,10 +568,17 @@ fn anything(random: &mut Random) -> Command {
         4 => Command::OpenBond { provider },
         5 => Command::AddStake { provider, by, amount },
         6 => Command::Register { provider },
-        7 => Command::UpdateNode { provider, by, node: u8::try_from(scene::node_of(provider)).unwrap() },
-        8 => Command::PostOffer { provider, by, offer, terms: offer_terms(random) },
+        7 => {
+            let node = u8::try_from(scene::node_of(provider)).unwrap();
+            let terms = MachineTerms { node, limit: u64::MAX };
+            Command::UpdateNode { provider, by, terms, missing: random.once_in(4) }
+        }
+        8 => {
+            let allotment = Allotment { of: random.small(4), limit: amount };
+            Command::PostOffer { provider, by, offer, allotment, terms: offer_terms(random) }
+        }
         9 => Command::RefreshOffer { provider, by, offer, terms: offer_terms(random) },
-        10 => Command::WithdrawOffer { provider, by, offer },
+        10 => Command::WithdrawOffer { provider, by, offer, wrong: random.once_in(4) },
         11 => Command::PostJob { job, by, terms: job_terms(random) },
         12 => Command::PlaceBid { job, provider, by, offer, price: amount },
         13 => Command::EnterOffer { job, provider, offer },

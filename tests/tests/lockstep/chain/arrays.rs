@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use gridlease_core::array::Mark;
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
-use super::{BUYERS, job_args, job_number, signed_by};
+use super::{BUYERS, job_args, job_number, keys, signed_by};
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::model::arrays::{Series, TaskOf};
 use crate::model::{Model, Posted};
@@ -82,7 +81,7 @@ pub fn compare(world: &World, series: &Series) -> Result<(), String> {
     same!("tasks", chain.tasks(&account.data), Some(series.tasks.clone()));
     for (task, group) in &series.groups {
         let chain: account::TaskGroup =
-            world.find(&address::task_group(&series.key, *task)).ok_or("the group of a task is gone")?;
+            world.find(&keys::task_group(&series.key, *task)).ok_or("the group of a task is gone")?;
         // Which place a delegator's mark stands at is of no interest, and places without one come in between.
         let behind = |own: &[Mark], delegators: &[Mark]| {
             let marks: BTreeSet<_> = delegators.iter().filter(|mark| **mark != [0; 8]).copied().collect();

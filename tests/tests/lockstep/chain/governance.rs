@@ -3,12 +3,12 @@
 use gridlease_core::Bps;
 use gridlease_core::governance::Parameters;
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::governance::{self, ChangeArgs};
 use gridlease_sdk::instruction::stake;
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 
+use super::keys;
 use crate::command::governance::GovernanceStep;
 use crate::model::Model;
 use crate::model::governance::{MarketConfig, Proposal, StakingConfig};
@@ -21,7 +21,7 @@ pub fn build(model: &Model, step: &GovernanceStep) -> Instruction {
         GovernanceStep::SetPaused { by, paused } => governance::set_paused(&by_admin(by), paused),
         GovernanceStep::ProposeChange { by, change } => {
             let treasury = model.fund(change.treasury, model.treasury);
-            let verifier = model.people[usize::from(change.verifier) % model.people.len()];
+            let verifier = model.somebody(change.verifier);
             let args = ChangeArgs {
                 verifier,
                 slot_ms: change.slot_ms,
@@ -56,7 +56,7 @@ pub fn build(model: &Model, step: &GovernanceStep) -> Instruction {
 
 /// Do both configurations hold what the model says?
 pub fn compare(world: &World, model: &Model) -> Result<(), String> {
-    let chain: account::Config = world.read(&address::market_config());
+    let chain: account::Config = world.read(&keys::market_config());
     let next = (chain.next_ts != 0).then_some(Proposal {
         treasury: chain.next_treasury,
         verifier: chain.next_verifier,
@@ -77,7 +77,7 @@ pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     same!("the market's configuration", found, model.market);
     same!("the treasury", chain.treasury, model.treasury);
     same!("the market's due", chain.header.due_ts, model.market.next.map_or(0, |next| next.due));
-    let chain: account::StakingConfig = world.read(&address::staking_config());
+    let chain: account::StakingConfig = world.read(&keys::staking_config());
     let found = StakingConfig {
         admin: chain.admin,
         pending_admin: chain.pending_admin,

@@ -3,11 +3,11 @@
 use gridlease_core::price_index::{PriceIndex, Trade};
 use gridlease_core::{PricePerHour, UnixTs};
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::price_index;
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
 
+use super::keys;
 use crate::command::index::IndexStep;
 use crate::model::Model;
 use crate::model::index::Index;
@@ -26,7 +26,7 @@ pub fn build(model: &Model, step: &IndexStep) -> Option<Instruction> {
 /// Do the indices hold what the model says?
 pub fn compare(world: &World, model: &Model) -> Result<(), String> {
     for ((gpu_model, region), index) in &model.indices {
-        let chain: account::PriceIndex = world.read(&address::price_index(*gpu_model, *region));
+        let chain: account::PriceIndex = world.read(&keys::price_index(*gpu_model, *region));
         let mut rules =
             PriceIndex { len: chain.len, next: chain.next, price: PricePerHour(chain.price), ..PriceIndex::default() };
         for (to, from) in rules.trades.iter_mut().zip(&chain.trades) {

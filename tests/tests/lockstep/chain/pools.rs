@@ -2,7 +2,6 @@
 
 use gridlease_core::{Atoms, UnixTs};
 use gridlease_sdk::account;
-use gridlease_sdk::address;
 use gridlease_sdk::instruction::{TOKEN_PROGRAM, stake};
 use gridlease_tests::svm::World;
 use solana_instruction::Instruction;
@@ -10,10 +9,11 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use spl_token_interface::instruction as token;
 
-use super::signed_by;
+use super::{keys, signed_by};
 use crate::command::pools::{PoolStep, To};
 use crate::model::Model;
-use crate::model::pools::{Claim, Holding, Pool, Request, Stake};
+use crate::model::claims::Claim;
+use crate::model::pools::{Holding, Pool, Request, Stake};
 
 /// The instruction of a step; `None` where it makes no sense.
 pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> Option<Instruction> {
@@ -92,12 +92,12 @@ pub fn build(world: &World, model: &Model, provider: usize, step: &PoolStep) -> 
             signed_by(close, who(by, authority))
         }
         PoolStep::PayInsurance { fund } => stake::pay_insurance(&bond, &model.fund(fund, model.staking.insurance)),
-        PoolStep::PayClaim { at, signed, to } => {
+        PoolStep::PayClaim { at, to_prover, signed, to } => {
             let claim = owner.holdings.claim_at(at).map(|place| owner.holdings.claims[place])?;
-            let buyer = &model.buyers[claim.buyer];
-            let destination = model.account(provider, to, buyer.wallet)?;
-            let offer = world.find::<account::Reservation>(&address::reservation(&claim.lease))?.rent_to;
-            let pay = stake::pay_claim(&bond, &claim.lease, &buyer.key, &destination, &offer);
+            let claimant = claim.claimant(to_prover);
+            let destination = model.account(provider, to, model.wallet_of(claimant)?)?;
+            let offer = world.find::<account::Reservation>(&keys::reservation(&claim.lease))?.rent_to;
+            let pay = stake::pay_claim(&bond, &claim.lease, &claimant, &destination, &offer);
             if signed { owner_signs(pay) } else { pay }
         }
         PoolStep::Activate { holder } => stake::activate(&bond, holder.map(|holder| model.holder(holder)).as_ref()),
@@ -153,7 +153,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
     for (holder, holding) in &owner.holdings.delegations {
         let chain: Option<account::Delegation> = world.find(&holding.key);
         let found = chain.map(|delegation| Holding {
-            key: address::delegation(&delegation.bond, &delegation.delegator),
+            key: keys::delegation(&delegation.bond, &delegation.delegator),
             rules: delegation.position(),
             owed: delegation.owed,
             entry: u128::from_le_bytes(delegation.entry),
@@ -165,12 +165,14 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         same!(format!("place of {holder}"), placed, owner.holdings.places.contains(holder));
     }
     for claim in &owner.holdings.claims {
-        let chain: Option<account::Reservation> = world.find(&address::reservation(&claim.lease));
+        let chain: Option<account::Reservation> = world.find(&keys::reservation(&claim.lease));
         let found = chain.map(|one| Claim {
             lease: one.lease,
-            buyer: model.buyers.iter().position(|buyer| buyer.key == one.buyer).unwrap_or(usize::MAX),
+            buyer: one.buyer,
+            prover: one.prover,
             claimed: Atoms(one.claimed),
             shares: one.buyer_shares,
+            prover_shares: one.prover_shares,
             due: UnixTs(one.header.due_ts),
             released: one.header.state == account::RELEASED,
         });
@@ -181,7 +183,7 @@ pub fn compare(world: &World, model: &Model, provider: usize) -> Result<(), Stri
         let found = chain.map(|unbonding| {
             let of_operator = unbonding.is_operators() && unbonding.owner == owner.authority;
             Request {
-                key: address::unbonding(&unbonding.bond, &unbonding.owner, unbonding.number),
+                key: keys::unbonding(&unbonding.bond, &unbonding.owner, unbonding.number),
                 owner: if of_operator { None } else { model.people.iter().position(|key| *key == unbonding.owner) },
                 number: unbonding.number,
                 shares: unbonding.shares,

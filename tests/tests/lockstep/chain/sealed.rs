@@ -27,7 +27,7 @@ pub fn build(model: &Model, job: usize, provider: usize, step: &SealedStep) -> O
     };
     Some(match *step {
         SealedStep::Commit { by, offer, price, salt } => {
-            let node = owner.record.as_ref()?.node;
+            let node = model.node_of(provider, offer)?;
             let bidder = BidderKeys { provider: owner.record_key, offer: offer_number(offer), bond: owner.bond_key };
             let hash = sealed::hash(&posted.key, &bidder, price, &[salt; 32]);
             sealed::commit(&model.signer(by, node), &posted.key, &bidder, hash)

@@ -16,6 +16,9 @@ pub fn build_buyer(model: &Model, buyer: usize, by: By, step: &BuyerStep) -> Ins
         BuyerStep::SetSpender { spender, cap, period_s } => {
             purse::set_spender(&one.key, &model.somebody(spender), cap, period_s)
         }
+        BuyerStep::SetGuardian { guardian, cap, period_s } => {
+            purse::set_guardian(&one.key, &model.somebody(guardian), cap, period_s)
+        }
         BuyerStep::SweepDonation => purse::sweep_donation(&one.key, &one.wallet),
         BuyerStep::Close => purse::close(&one.key, &one.wallet),
     };
@@ -34,7 +37,7 @@ pub fn build_supplier(model: &Model, at: usize, by: By, step: &SupplierStep) -> 
             return Some(provider::apply_payout(&one.record_key, &one.bond_key, &model.applied(at, to)));
         }
         SupplierStep::Benchmark { offer, value, hash } => {
-            let node = model.signer(by, one.record.as_ref()?.node);
+            let node = model.signer(by, model.node_of(at, offer)?);
             let hash = if hash { BENCHMARK } else { [0; 32] };
             return Some(provider::record_benchmark(&node, &one.record_key, offer_number(offer), value, hash));
         }

@@ -17,7 +17,7 @@ pub fn build(model: &Model, job: usize, which: usize, step: &SupervisionStep) ->
     let posted = model.jobs[job].as_ref()?;
     let (one, buyer) = (&posted.leases[at], &model.buyers[posted.buyer]);
     let keys = &one.keys;
-    let node = || model.providers[one.provider].record.as_ref().map(|record| record.node);
+    let node = || model.node_of(one.provider, one.offer);
     Some(match *step {
         SupervisionStep::Challenge { by } => supervision::challenge(&model.anybody(by), &keys.lease),
         SupervisionStep::Answer { by, right } => {
@@ -44,6 +44,10 @@ pub fn build(model: &Model, job: usize, which: usize, step: &SupervisionStep) ->
             let named = to.map_or(present, |to| model.payees[to % model.payees.len()]);
             lease::redirect_payout(keys, &named)
         }
+        SupervisionStep::Verdict { by, slash, prover } => {
+            let (verifier, prover) = (model.verifier(by), model.prover(prover));
+            supervision::verdict(&verifier, keys, &model.staking.insurance, slash, &prover)
+        }
         SupervisionStep::Accept { by } => lease::accept(&model.signer(by, buyer.key), keys),
         SupervisionStep::Reopen { by } => lease::reopen(&model.signer(by, buyer.key), keys),
         SupervisionStep::Decline { by } => lease::decline(&model.signer(by, node()?), keys, &model.staking.insurance),
@@ -65,6 +69,7 @@ pub fn compare(world: &World, one: &Let, chain: &account::Lease) -> Result<(), S
     same!("unit free", chain.unit_free == 1, one.unit_free);
     same!("own bid", chain.own_bid == 1, one.own_bid);
     same!("indexed", chain.indexed == 1, one.indexed);
+    same!("disproved", chain.disproved == 1, one.disproved);
     same!("payout", chain.payout, one.keys.payout);
     same!("lamports", world.lamports(&one.keys.lease), one.lamports);
     if !one.released {

@@ -11,7 +11,7 @@ pub struct Change {
     pub slot_ms: u32,
     /// Of purses and of jobs.
     pub caps: (u64, u64),
-    /// Which person is the verifier.
+    /// Which person is the verifier, by its number less one; 0 is nobody.
     pub verifier: u8,
 }
 

@@ -9,6 +9,12 @@ pub enum BuyerStep {
         cap: u64,
         period_s: u32,
     },
+    /// As [`BuyerStep::SetSpender`]; with a cap of zero it adds nothing to a lease.
+    SetGuardian {
+        guardian: u8,
+        cap: u64,
+        period_s: u32,
+    },
     SweepDonation,
     Close,
 }

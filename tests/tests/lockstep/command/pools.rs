@@ -73,9 +73,10 @@ pub enum PoolStep {
         to: To,
     },
     Distribute,
-    /// `at` chooses among the bond's claims; `signed`: the claimant signs.
+    /// `at` chooses among the bond's claims; it is paid to the buyer, or to who proved a fault; `signed`: the claimant signs.
     PayClaim {
         at: u8,
+        to_prover: bool,
         signed: bool,
         to: To,
     },

@@ -52,6 +52,13 @@ pub enum SupervisionStep {
         by: By,
         code: u8,
     },
+    /// The verifier says what it found: nothing, or that so much is lost. `prover` is a holder, by its number less one; 0 is
+    /// nobody.
+    Verdict {
+        by: By,
+        slash: u64,
+        prover: u8,
+    },
     /// To the payout account that the provider has now, or to this of those that are never closed.
     Redirect {
         to: Option<usize>,

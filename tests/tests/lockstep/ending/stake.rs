@@ -65,8 +65,10 @@ fn pay_claims(
     step: &mut impl FnMut(&mut Model, &Command) -> Result<(), String>,
 ) -> Result<(), String> {
     for _ in 0..model.providers[provider].holdings.claims.len() {
-        let pay = PoolStep::PayClaim { at: 0, signed: false, to: 0 };
-        step(model, &Command::Pool { provider, step: pay })?;
+        for to_prover in [false, true] {
+            let pay = PoolStep::PayClaim { at: 0, to_prover, signed: false, to: 0 };
+            step(model, &Command::Pool { provider, step: pay })?;
+        }
     }
     Ok(())
 }

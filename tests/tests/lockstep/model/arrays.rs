@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gridlease_core::array::{Array, ArrayState, Ended, Mark, Shape, Task, kin};
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care};
 use gridlease_core::lease::LeaseState;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::score::Weights;
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, job_number, tip};
 use gridlease_sdk::address;
@@ -137,7 +138,7 @@ impl Model {
         require(self.buyers[buyer].purse.is_some(), GONE)?;
         require(!self.arrays.iter().flatten().any(|series| series.open && series.key == key), THERE_ALREADY)?;
         require(self.signer(by, owner) == owner, "market NotBuyer")?;
-        self.intake()?;
+        self.intake_of(terms.verify)?;
         require(terms.mode == Mode::Open as u8, "market NotTaken")?;
         check_care(Seconds(terms.notice_s.into()), Seconds(terms.checkpoint_s.into())).market()?;
         scene::need(terms).check().market()?;
@@ -230,6 +231,7 @@ impl Model {
                 sealed: Vec::new(),
                 spent: 0,
                 exit: None,
+                class: series.terms.verify,
                 task: Some(TaskOf { array, task, replica }),
             });
         }
@@ -265,10 +267,9 @@ impl Model {
 
     fn cancel_array(&mut self, array: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[array % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
+        self.series_mut(array)?;
+        self.in_the_name_of(array % self.buyers.len(), by, PurseStep::Cancel)?;
         let series = self.series_mut(array)?;
-        require(signer == owner, "market NotBuyer")?;
         let mut next = series.rules;
         let Some(back) = next.cancel() else { return Ok(()) };
         series.set_rules(next, now);

@@ -2,6 +2,7 @@
 
 use gridlease_core::governance::{self, Caps, Parameters};
 use gridlease_core::timelock::{executable_from, slasher_from};
+use gridlease_core::verdict::takes_class;
 use gridlease_core::{Atoms, Bps, UnixTs};
 use solana_pubkey::Pubkey;
 
@@ -110,6 +111,12 @@ impl Model {
     /// What comes in is refused while intake is paused.
     pub(super) fn intake(&self) -> Answer {
         require(!self.market.paused, "market Paused")
+    }
+
+    /// As [`Model::intake`], for a posting of a verification class, which somebody must be there to verify.
+    pub(super) fn intake_of(&self, class: u8) -> Answer {
+        self.intake()?;
+        require(takes_class(class, self.market.verifier != Pubkey::default()), "market NotTaken")
     }
 
     /// A job or an array reserves no more than the market takes.
@@ -238,7 +245,7 @@ impl Model {
         if self.market.next.is_some() {
             self.noted.push("a proposal took the place of one that had lapsed");
         }
-        let verifier = self.people[usize::from(change.verifier) % self.people.len()];
+        let verifier = self.somebody(change.verifier);
         self.market.next = Some(Proposal { treasury, verifier, terms, caps: change.caps, due });
         self.market.proposals += 1;
         Ok(())

@@ -42,7 +42,9 @@ impl Model {
         }
         let (owner, provider) = (self.buyers[buyer].key, &self.providers[traded.provider]);
         let node = provider.record.as_ref().ok_or(GONE)?.node;
-        require(owner != provider.authority && owner != node, "market SelfDealing")?;
+        let of_machine = provider.offers[traded.offer].as_ref().ok_or(GONE)?.node;
+        let own = [provider.authority, node, of_machine].contains(&owner);
+        require(!own, "market SelfDealing")?;
         check_trade(&traded.rules).market()?;
         let unit = crate::scene::unit_of(traded.provider, traded.offer);
         require(class == (unit.gpu_model, unit.region), "market WrongIndex")?;

@@ -37,6 +37,7 @@ impl Model {
             return None;
         }
         let stake = self.check(posted, provider, offer, price, self.now.ts).ok()?;
-        (place.lamports >= self.rents.of_unit()).then_some((price, stake))
+        let takes = place.lamports >= self.rents.of_unit() && place.limit.bind(stake).is_ok();
+        takes.then_some((price, stake))
     }
 }

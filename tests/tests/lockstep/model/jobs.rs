@@ -7,8 +7,10 @@ use gridlease_core::exclusion::Reporter;
 use gridlease_core::job::{Job, JobState, Mode, Terms, check_care, notice_of, start_deadline};
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_ATTEMPTS;
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::score::{Merit, Weights, auto_bid_price, score};
+use gridlease_core::verdict::window_of;
 use gridlease_core::{Atoms, Now, PricePerHour, RuleError, Seconds, UnixTs, job_number, lease, tip};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
@@ -80,7 +82,7 @@ impl Model {
         let key = address::job(&buyer.purse_key, scene::job_number(self, job, terms));
         require(buyer.purse.is_some(), GONE)?;
         require(!self.jobs.iter().flatten().any(|posted| posted.open && posted.key == key), THERE_ALREADY)?;
-        self.intake()?;
+        self.intake_of(terms.verify)?;
         Ok(key)
     }
 
@@ -110,7 +112,7 @@ impl Model {
         self.under_cap(rules.reserved)?;
         require(number > self.purse(buyer)?.last_job, "market NumberUsed")?;
         job_number::check(number, now.slot).market()?;
-        self.authorise_posting(buyer, signer, rules.reserved)?;
+        self.spend_in_the_name_of(buyer, by, PurseStep::Post, rules.reserved)?;
         let purse = self.purse(buyer)?;
         purse.amounts.reserve(rules.reserved).market()?;
         purse.last_job = number;
@@ -137,6 +139,7 @@ impl Model {
             sealed: Vec::new(),
             spent: 0,
             exit: None,
+            class: terms.verify,
             task: None,
         })
     }
@@ -172,8 +175,8 @@ impl Model {
     pub(super) fn place_bid(&mut self, job: usize, provider: usize, by: By, offer: usize, price: u64) -> Answer {
         let posted = self.posted(job)?.clone();
         let bidder = &self.providers[provider];
-        let node = bidder.record.as_ref().ok_or(GONE)?.node;
-        require(bidder.offers[offer].is_some(), GONE)?;
+        require(bidder.record.is_some(), GONE)?;
+        let node = bidder.offers[offer].as_ref().ok_or(GONE)?.node;
         require(self.signer(by, node) == node, "market NotNodeKey")?;
         self.intake()?;
         posted.rules.check_bid(PricePerHour(price), self.now.ts).market()?;
@@ -232,7 +235,8 @@ impl Model {
         let mut rules = posted.rules;
         require(price.0 >= terms.floor, "market BidBelowFloor")?;
         let until = Bidder::lives_until(rules.auction_end(now.ts).market()?, automatic, now.ts);
-        self.check(&posted, provider, offer, price, until).map_err(refused)?;
+        let stake = self.check(&posted, provider, offer, price, until).map_err(refused)?;
+        terms.limit.bind(stake).market()?;
         let weights = Weights::new(posted.weights).market()?;
         let entry = Entry {
             provider: bidder.record_key.to_bytes(),
@@ -287,10 +291,13 @@ impl Model {
                 dropped += 1;
                 continue;
             }
-            let rent =
-                self.providers[provider].offers[offer].is_some_and(|offer| offer.lamports >= self.rents.of_unit());
+            let place = self.providers[provider].offers[offer];
+            let rent = place.is_some_and(|offer| offer.lamports >= self.rents.of_unit());
             match self.check(&posted, provider, offer, entry.price, now.ts) {
                 _ if self.providers[provider].bond.is_none() => faulted.push(provider),
+                Ok(stake) if rent && place.is_some_and(|offer| offer.limit.bind(stake).is_err()) => {
+                    self.noted.push("a bid was dropped whose offer's limit was used up");
+                }
                 Ok(stake) if rent => {
                     winner = Some((*entry, provider, offer, stake));
                     break;
@@ -350,6 +357,7 @@ impl Model {
         winner.record.as_mut().ok_or(GONE)?.leases += 1;
         let used = winner.offers[offer].as_mut().ok_or(GONE)?;
         used.free -= 1;
+        used.limit = used.limit.bind(stake).market()?;
         let lease_key = address::lease(&posted.key, number);
         // A reservation without lamports is lent its first one by the bond.
         used.lamports -= rents.lease.saturating_sub(before) + rents.reservation.saturating_sub(before.max(1));
@@ -381,6 +389,7 @@ impl Model {
                 checkpoint_every: posted.checkpoint_every,
                 notice,
                 duration: posted.rules.terms.max_duration,
+                verification: window_of(posted.class),
                 ..opened
             },
             stake,
@@ -394,17 +403,16 @@ impl Model {
             challenger: Pubkey::default(),
             nonce: [0; 32],
             indexed: false,
+            disproved: false,
         });
         Ok(())
     }
 
     pub(super) fn cancel_job(&mut self, job: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
-        require(self.buyers[job % self.buyers.len()].purse.is_some(), GONE)?;
+        self.posted(job)?;
+        self.in_the_name_of(job % self.buyers.len(), by, PurseStep::Cancel)?;
         let posted = self.posted(job)?;
-        require(signer == owner, "market NotBuyer")?;
         let mut rules = posted.rules;
         let back = rules.cancel().market()?;
         posted.set_rules(&rules, now);

@@ -3,11 +3,14 @@
 use gridlease_core::bond::extension;
 use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
+use gridlease_core::machine::{Leaving, leaving};
+use gridlease_core::purse_key::PurseStep;
 use gridlease_core::reputation::Closed;
-use gridlease_core::slash::{Case, Fault, SlashSplit, slash_for};
+use gridlease_core::slash::{Case, Fault, slash_for};
 use gridlease_core::{Atoms, RuleError, Seconds, UnixTs, lease};
 use solana_pubkey::Pubkey;
 
+use super::claims::{Behind, Taken, by_fault};
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::{By, said};
 
@@ -28,17 +31,22 @@ impl Model {
         Ok((buyer, posted.leases.get_mut(at).filter(|one| one.open).ok_or(GONE)?))
     }
 
-    /// Who signs where the node key of the lease's provider should, and that key.
-    pub(super) fn by_node(&self, by: By, provider: usize) -> Result<(Pubkey, Pubkey), String> {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+    /// Who signs where the node key of a lease's offer should, and that key.
+    pub(super) fn by_node(&self, by: By, (provider, offer): (usize, usize)) -> Result<(Pubkey, Pubkey), String> {
+        let node = self.providers[provider].offers[offer].as_ref().ok_or(GONE)?.node;
         Ok((self.signer(by, node), node))
+    }
+
+    /// Is the machine of a lease's offer retired?
+    pub(super) fn is_retired(&self, (provider, offer): (usize, usize)) -> bool {
+        self.providers[provider].offers[offer].is_some_and(|offer| offer.retired)
     }
 
     pub(super) fn ready(&mut self, job: usize, lease: usize, by: By, image: bool) -> Answer {
         let now = self.now;
         let (mut posted, at) = self.let_with_job(job, lease)?;
         let current = &mut posted.leases[at];
-        let (signer, node) = self.by_node(by, current.provider)?;
+        let (signer, node) = self.by_node(by, current.at())?;
         require(signer == node, "market NotNodeKey")?;
         require(image, "market WrongImage")?;
         current.rules.ready(now).market()?;
@@ -78,19 +86,17 @@ impl Model {
 
     pub(super) fn extend(&mut self, job: usize, lease: usize, by: By, by_s: u32) -> Answer {
         let (now, named) = (self.now, self.staking.names_market());
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Extend)?;
         let current = &mut posted.leases[at];
         let before = current.rules.extend(Seconds(by_s.into()), now).market()?;
         let (price, most) = (current.rules.price, posted.rules.terms.max_price);
         let more = extension(price, most, before, current.rules.duration).market()?;
         current.stake = current.stake.add(more).market()?;
         current.reservation = current.reservation.add(more).market()?;
-        let provider = current.provider;
+        let (provider, at) = (current.provider, current.at());
         self.jobs[job] = Some(posted);
+        self.limit(at, |limit| limit.bind(more))?;
         if more.is_zero() {
             self.noted.push("a lease was extended that reserves the most already");
             return Ok(());
@@ -102,12 +108,9 @@ impl Model {
 
     pub(super) fn top_up(&mut self, job: usize, lease: usize, by: By, amount: u64) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let buyer = self.let_alone(job, lease)?.0;
-        self.purse(buyer)?;
+        self.spend_in_the_name_of(buyer, by, PurseStep::TopUp, Atoms(amount))?;
         let (_, current) = self.let_alone(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
         if current.rules.top_up(Atoms(amount), now).market()? {
             current.clear_challenge();
             self.noted.push("a top-up resolved a challenge");
@@ -150,17 +153,15 @@ impl Model {
 
     pub(super) fn stop(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Stop)?;
         self.end(posted, at, job, |lease| lease.stop(now))
     }
 
     pub(super) fn finish(&mut self, job: usize, lease: usize, by: By, reason: u8, exit: u8) -> Answer {
         let now = self.now;
         let (posted, at) = self.let_with_job(job, lease)?;
-        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
+        let (signer, node) = self.by_node(by, posted.leases[at].at())?;
         require(signer == node, "market NotNodeKey")?;
         let reason = EndReason::from_byte(reason).market()?;
         require(reason != EndReason::Abandoned, "market ReasonNotAllowed")?;
@@ -197,8 +198,13 @@ impl Model {
     pub(super) fn abandon(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
         let (posted, at) = self.let_with_job(job, lease)?;
-        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
-        require(signer == node, "market NotNodeKey")?;
+        let one = &posted.leases[at];
+        let (signer, node) = self.by_node(by, one.at())?;
+        let leaves = leaving(!one.rules.notice.is_zero()) == Leaving::Abandon;
+        require(signer == node || self.is_retired(one.at()) && leaves, "market NotNodeKey")?;
+        if signer != node {
+            self.noted.push("somebody abandoned a lease of a retired machine");
+        }
         self.end(posted, at, job, |lease| lease.finish(EndReason::Abandoned, said(now), Seconds::ZERO, now))?;
         self.slash(job, at, Fault::Abandoned)
     }
@@ -210,7 +216,7 @@ impl Model {
         if current.rules.state != LeaseState::Starting {
             return Ok(());
         }
-        let (signer, node) = self.by_node(by, current.provider)?;
+        let (signer, node) = self.by_node(by, current.at())?;
         let (given_up, due) = (signer == node, current.rules.due());
         self.end(posted, at, job, |lease| lease.fail_start(given_up, now))?;
         self.slash(job, at, Fault::NoStart)?;
@@ -241,7 +247,7 @@ impl Model {
             self.noted.push("a failed start took the bond of the sealed bid that won");
         }
         self.providers[provider].record.as_mut().ok_or(GONE)?.history.on_fault();
-        self.take_stake(job, at, &parts)
+        self.take_stake(job, at, &by_fault(&parts), Pubkey::default())
     }
 
     /// The operator's part of what is left of a lease's reservation.
@@ -252,14 +258,14 @@ impl Model {
     }
 
     /// Takes what a fault or downtime costs out of the stake behind a lease.
-    pub(super) fn take_stake(&mut self, job: usize, at: usize, parts: &SlashSplit) -> Answer {
+    pub(super) fn take_stake(&mut self, job: usize, at: usize, parts: &Taken, prover: Pubkey) -> Answer {
         let posted = self.jobs[job].as_ref().ok_or(GONE)?;
-        let (buyer, one) = (posted.buyer, &posted.leases[at]);
+        let (buyer, one) = (self.buyers[posted.buyer].key, &posted.leases[at]);
         let (provider, reservation, lease) = (one.provider, one.reservation, one.keys.lease);
-        if parts.total().market()?.is_zero() {
+        if *parts == Taken::default() {
             return Ok(());
         }
-        let left = self.slash_stake(provider, Some((lease, buyer)), reservation, parts)?;
+        let left = self.slash_stake(provider, Some(Behind { lease, buyer, prover }), reservation, parts)?;
         self.jobs[job].as_mut().ok_or(GONE)?.leases[at].reservation = left;
         Ok(())
     }
@@ -295,6 +301,7 @@ impl Model {
         let (buyer, over) = self.let_alone(job, lease)?;
         over.rules.check_release(now).market()?;
         let closes = over.rules.check_paid().is_ok();
+        let stood = over.rules.stake_until() != UnixTs::ZERO && !over.released;
         let (releases, frees) = (!over.released, !over.unit_free);
         if !closes && !releases {
             return Ok(());
@@ -306,6 +313,9 @@ impl Model {
         let over = over.clone();
         let at = self.lease_at(job, lease).ok_or(GONE)?;
         let lamports = self.tip_of_lease(job, at, over.rules.due());
+        if stood {
+            self.noted.push("the stake of a verified lease was free when its time was over");
+        }
         let buyer = self.buyers[buyer].key;
         let provider = &mut self.providers[over.provider];
         let record = provider.record.as_mut().ok_or(GONE)?;
@@ -314,9 +324,10 @@ impl Model {
             offer.free += 1;
         }
         if releases {
+            offer.limit = offer.limit.unbind(stake).market()?;
             match provider.holdings.claims.iter_mut().find(|claim| claim.lease == over.keys.lease) {
                 // It stays until the claim is paid; its rent is the authority's then.
-                Some(claim) if claim.shares > 0 => claim.released = true,
+                Some(claim) if claim.is_open() => claim.released = true,
                 claimed => {
                     offer.lamports += over.reservation_lamports;
                     if let Some(lease) = claimed.map(|claim| claim.lease) {
@@ -336,8 +347,9 @@ impl Model {
         offer.lamports += lamports;
         record.leases -= 1;
         record.earned += over.rules.paid.0;
-        if over.rules.ready_ts != UnixTs::ZERO {
-            let own = buyer == provider.authority || buyer == record.node;
+        // A verdict against it has lowered the standing already.
+        if over.rules.ready_ts != UnixTs::ZERO && !over.disproved {
+            let own = [provider.authority, record.node, offer.node].contains(&buyer);
             let closed = Closed {
                 reason: over.rules.reason,
                 fee: over.rules.fee,

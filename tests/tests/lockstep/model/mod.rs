@@ -4,22 +4,27 @@
 //! An error is told as the harness shows it: the program that refuses and the name of its reason.
 
 pub mod arrays;
+pub mod claims;
 pub mod governance;
 pub mod index;
 mod instant;
 mod jobs;
 mod leases;
+pub mod machines;
 mod parties;
 pub mod pools;
+mod purse_keys;
 pub mod sealed;
 mod settings;
 mod supervision;
 mod tips;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridlease_core::book::Book;
 use gridlease_core::exclusion::Reporter;
+use gridlease_core::machine::{self, StakeLimit};
 use gridlease_core::period_cap::PeriodCap;
 use gridlease_core::purse::Purse;
 use gridlease_core::reputation::{RecentBuyers, Reputation};
@@ -40,7 +45,9 @@ use sealed::SealedBid;
 /// Places for jobs, tasks of arrays among them; the buyer of each is its number modulo the buyers.
 pub const JOBS: usize = 14;
 /// Places for offers of each provider.
-pub const OFFERS: usize = 2;
+pub const OFFERS: usize = 3;
+/// Places for machines of each provider besides its first one.
+pub const MACHINES: usize = 2;
 
 /// What came of a command: nothing wrong, or the refusal.
 pub type Answer = Result<(), String>;
@@ -76,6 +83,9 @@ pub struct Pouch {
     /// Who else may post; the zero key: nobody.
     pub spender: Pubkey,
     pub spending: PeriodCap,
+    /// Who else may stop, correct and top up; the zero key: nobody.
+    pub guardian: Pubkey,
+    pub guarding: PeriodCap,
 }
 
 /// A provider.
@@ -89,6 +99,8 @@ pub struct Provider {
     pub bond: Option<Stake>,
     pub record: Option<Record>,
     pub offers: [Option<Offer>; OFFERS],
+    /// Those besides the first one, which the record is.
+    pub machines: [Option<Machine>; MACHINES],
     /// Who paid for each GPU claim of the offers, first to last.
     pub claims: [Vec<Pubkey>; OFFERS],
     pub holdings: Holdings,
@@ -103,11 +115,23 @@ pub struct Record {
     pub earned: u64,
     pub offers: u32,
     pub leases: u32,
+    /// Machines besides the first one.
+    pub machines: u32,
+    /// What the first machine allots to its offers.
+    pub own: machine::Machine,
     pub payout: Pubkey,
     /// The payout account that is proposed; the zero key: none.
     pub pending: Pubkey,
     /// When it was proposed.
     pub pending_since: u64,
+}
+
+/// A machine besides a provider's first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    pub node: Pubkey,
+    pub rules: machine::Machine,
+    pub payer: Pubkey,
 }
 
 /// An offer.
@@ -124,6 +148,15 @@ pub struct Offer {
     pub claimed: u16,
     pub payer: Pubkey,
     pub lamports: u64,
+    /// The place of its machine; `None` for the provider's first one.
+    pub machine: Option<usize>,
+    /// Node key of its machine.
+    pub node: Pubkey,
+    pub limit: StakeLimit,
+    /// Its machine is retired.
+    pub retired: bool,
+    /// Sealed bids that are not resolved.
+    pub sealed: u16,
     /// What was measured last: value, hash, slot.
     pub benchmark: (u64, [u8; 32], u64),
 }
@@ -160,6 +193,8 @@ pub struct Posted {
     pub spent: u64,
     /// Exit code that its last lease ended with.
     pub exit: Option<i32>,
+    /// Its verification class.
+    pub class: u8,
     /// Which task of an array it is.
     pub task: Option<TaskOf>,
 }
@@ -189,6 +224,8 @@ pub struct Let {
     pub nonce: [u8; 32],
     /// An index counted it.
     pub indexed: bool,
+    /// A verdict found its results wrong.
+    pub disproved: bool,
 }
 
 /// Lamports that accounts hold so that they may stand.
@@ -309,10 +346,13 @@ impl Model {
             Command::OpenBond { provider } => self.open_bond(provider),
             Command::AddStake { provider, by, amount } => self.add_stake(provider, by, amount),
             Command::Register { provider } => self.register(provider),
-            Command::UpdateNode { provider, by, node } => self.update_node(provider, by, node),
-            Command::PostOffer { provider, by, offer, terms } => self.post_offer(provider, by, offer, &terms),
+            Command::UpdateNode { provider, by, terms, missing } => self.update_node(provider, by, terms, missing),
+            Command::Machine { provider, machine, step } => self.machine(provider, machine, &step),
+            Command::PostOffer { provider, by, offer, allotment, terms } => {
+                self.post_offer(provider, by, offer, allotment, &terms)
+            }
             Command::RefreshOffer { provider, by, offer, terms } => self.refresh_offer(provider, by, offer, &terms),
-            Command::WithdrawOffer { provider, by, offer } => self.withdraw_offer(provider, by, offer),
+            Command::WithdrawOffer { provider, by, offer, wrong } => self.withdraw_offer(provider, by, offer, wrong),
             Command::ClaimGpus { provider, by, offer, count } => self.claim_gpus(provider, by, offer, count),
             Command::ReleaseGpus { provider, by, offer, count } => self.release_gpus(provider, by, offer, count),
             Command::PostJob { job, by, terms } => self.post_job(job, by, &terms),

@@ -3,12 +3,14 @@
 use gridlease_core::gpu_claim::{Claims, check_backing};
 use gridlease_core::job::check_price;
 use gridlease_core::limits::{INSURANCE_SHARE_OF_FEE, MAX_OFFER_LIFE, MAX_UNITS};
+use gridlease_core::machine::StakeLimit;
 use gridlease_core::reputation::Reputation;
 use gridlease_core::rounding::share_down;
 use gridlease_core::{Atoms, PricePerHour, UnixTs, job_number};
 use solana_pubkey::Pubkey;
 
 use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Offer, Pouch, Record, Stake, THERE_ALREADY, require};
+use crate::command::machines::Allotment;
 use crate::command::{By, OfferTerms};
 
 impl Offer {
@@ -97,8 +99,9 @@ impl Model {
         let stake = self.stake(provider)?;
         stake.totals.add(Atoms(amount), now).staking()?;
         let whole = stake.totals.amount().staking()?;
-        stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         self.staking.caps().check_stake(whole).staking()?;
+        let stake = self.stake(provider)?;
+        stake.added = Atoms(stake.added).add(Atoms(amount)).staking()?.0;
         let (from, to) = (self.providers[provider].payout, self.providers[provider].bond_vault);
         self.transfer(from, to, amount, true)
     }
@@ -116,6 +119,8 @@ impl Model {
             earned: 0,
             offers: 0,
             leases: 0,
+            machines: 0,
+            own: crate::scene::first_machine(),
             payout: provider.payout,
             pending: Pubkey::default(),
             pending_since: 0,
@@ -123,23 +128,24 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn update_node(&mut self, provider: usize, by: By, node: u8) -> Answer {
-        let authority = self.providers[provider].authority;
-        let signer = self.signer(by, authority);
-        let node = self.people[usize::from(node) % self.people.len()];
-        let record = self.providers[provider].record.as_mut().ok_or(GONE)?;
-        require(signer == authority, "market NotAuthority")?;
-        record.node = node;
-        Ok(())
-    }
-
-    pub(super) fn post_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
-        let signer = self.signer(by, node);
-        let (now, rents, slot, intake) = (self.now.ts.0, self.rents, self.now.slot, self.intake());
-        let provider = &mut self.providers[provider];
-        require(provider.offers[offer].is_none(), THERE_ALREADY)?;
-        intake?;
+    pub(super) fn post_offer(
+        &mut self,
+        provider: usize,
+        by: By,
+        offer: usize,
+        allotment: Allotment,
+        terms: &OfferTerms,
+    ) -> Answer {
+        let (now, rents, slot) = (self.now.ts.0, self.rents, self.now.slot);
+        let signer = self.signer(by, self.node_of_new(provider, allotment).ok_or(GONE)?);
+        let machine = self.allotted_by(provider, allotment);
+        if let Some((owner, at)) = machine {
+            require(self.providers[owner].machines[at].is_some(), GONE)?;
+        }
+        require(self.providers[provider].offers[offer].is_none(), THERE_ALREADY)?;
+        require(machine.is_none_or(|(owner, _)| owner == provider), "market Unrelated")?;
+        self.intake()?;
+        let node = self.allot(provider, allotment)?;
         require(signer == node, "market NotNodeKey")?;
         let mut new = Offer {
             live: true,
@@ -153,17 +159,23 @@ impl Model {
             claimed: 0,
             payer: signer,
             lamports: 0,
+            machine: machine.map(|(_, at)| at),
+            node,
+            limit: StakeLimit { limit: Atoms(allotment.limit), bound: Atoms::ZERO },
+            retired: false,
+            sealed: 0,
             benchmark: crate::scene::benchmark(slot),
         };
         new.set_terms(terms, now)?;
         new.lamports = rents.of_offer(new.free, 0);
+        let provider = &mut self.providers[provider];
         provider.offers[offer] = Some(new);
         provider.record.as_mut().ok_or(GONE)?.offers += 1;
         Ok(())
     }
 
     pub(super) fn refresh_offer(&mut self, provider: usize, by: By, offer: usize, terms: &OfferTerms) -> Answer {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let node = self.node_of(provider, offer).ok_or(GONE)?;
         let signer = self.signer(by, node);
         let (now, rents) = (self.now.ts.0, self.rents);
         let offer = self.providers[provider].offers[offer].as_mut().ok_or(GONE)?;
@@ -174,25 +186,33 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn withdraw_offer(&mut self, provider: usize, by: By, offer: usize) -> Answer {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+    pub(super) fn withdraw_offer(&mut self, provider: usize, by: By, offer: usize, wrong: bool) -> Answer {
+        let node = self.node_of(provider, offer).ok_or(GONE)?;
         let signer = self.signer(by, node);
-        let bids = self.jobs.iter().flatten().filter_map(|posted| posted.sealed_of(provider));
-        let sealed = bids.filter(|bid| bid.offer == offer).count();
-        let provider = &mut self.providers[provider];
-        let place = &mut provider.offers[offer];
+        let owner = &mut self.providers[provider];
+        let machine = owner.machines[0];
+        let place = &mut owner.offers[offer];
         let old = place.as_mut().ok_or(GONE)?;
-        require(signer == node || signer == provider.authority, "market NotNodeKey")?;
+        // Instead of the record the first machine is named, instead of a machine the record.
+        require(!wrong || old.machine.is_some() || machine.is_some(), GONE)?;
+        let own = signer == node || signer == owner.authority;
+        require(own || old.retired, "market NotNodeKey")?;
         (old.live, old.due) = (false, 0);
-        if old.free == old.units && old.unpaid == 0 && old.claimed == 0 && sealed == 0 {
+        if !own {
+            self.noted.push("somebody took an offer of a retired machine off the market");
+        }
+        if old.free == old.units && old.unpaid == 0 && old.claimed == 0 && old.sealed == 0 {
+            let closed = *old;
             *place = None;
-            provider.record.as_mut().ok_or(GONE)?.offers -= 1;
+            owner.record.as_mut().ok_or(GONE)?.offers -= 1;
+            require(!wrong, "market Unrelated")?;
+            self.take_back(provider, &closed)?;
         }
         Ok(())
     }
 
     pub(super) fn claim_gpus(&mut self, provider: usize, by: By, offer: usize, count: u8) -> Answer {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let node = self.node_of(provider, offer).ok_or(GONE)?;
         let signer = self.signer(by, node);
         let provider = &mut self.providers[provider];
         let place = provider.offers[offer].as_mut().ok_or(GONE)?;
@@ -208,7 +228,7 @@ impl Model {
     }
 
     pub(super) fn release_gpus(&mut self, provider: usize, by: By, offer: usize, count: u8) -> Answer {
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        let node = self.node_of(provider, offer).ok_or(GONE)?;
         let (signer, now) = (self.signer(by, node), self.now.ts);
         let provider = &mut self.providers[provider];
         let place = provider.offers[offer].as_mut().ok_or(GONE)?;

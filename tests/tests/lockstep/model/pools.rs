@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridlease_core::delegation::{self, Left, check_matured, check_minimum, check_place, matures};
 use gridlease_core::limits::MAX_REQUESTS;
 use gridlease_core::revenue::{Commission, Revenue};
-use gridlease_core::slash::SlashSplit;
 use gridlease_core::{Atoms, Bps, RuleError, RuleResult, UnixTs};
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
+use super::claims::Claim;
 use super::{Answer, GONE_IN_STAKING, InMarket, Model, THERE_ALREADY, require};
 use crate::command::By;
 use crate::command::pools::{PoolStep, PoolTerms, To};
@@ -18,7 +18,7 @@ use crate::scene::BUYERS;
 /// An instruction that makes an account at an address that follows from who signs, signed by another.
 const WRONG_SEEDS: &str = "staking ConstraintSeeds";
 /// A token account that an instruction reads and that is not there.
-const NO_ACCOUNT: &str = "staking AccountNotInitialized";
+pub(super) const NO_ACCOUNT: &str = "staking AccountNotInitialized";
 
 /// A bond that is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,16 +85,6 @@ impl Holdings {
         }
     }
 
-    /// What is claimed out of a lease's reservation.
-    pub fn claim(&self, lease: &Pubkey) -> Option<&Claim> {
-        self.claims.iter().find(|claim| claim.lease == *lease)
-    }
-
-    /// The place of claim number `at`.
-    pub fn claim_at(&self, at: u8) -> Option<usize> {
-        usize::from(at).checked_rem(self.claims.len())
-    }
-
     /// Request number `at` of those of an owner (`None`: the operator).
     pub fn request(&self, owner: Option<usize>, at: u8) -> Option<usize> {
         let own: Vec<_> = (0..self.requests.len()).filter(|place| self.requests[*place].owner == owner).collect();
@@ -121,20 +111,6 @@ impl Holding {
         self.entry = revenue.per_share;
         Ok(())
     }
-}
-
-/// What is claimed out of a lease's reservation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    pub lease: Pubkey,
-    pub buyer: usize,
-    /// Ever claimed out of it.
-    pub claimed: Atoms,
-    /// What of it was not paid, as shares.
-    pub shares: u64,
-    pub due: UnixTs,
-    /// The lease was closed: the reservation stays for this alone.
-    pub released: bool,
 }
 
 /// An open request to unbond.
@@ -176,9 +152,19 @@ impl Model {
         }
     }
 
+    /// How many can delegate.
+    pub fn holders(&self) -> usize {
+        BUYERS + self.providers.len()
+    }
+
+    /// The token account of a holder, by its key.
+    pub fn wallet_of(&self, key: Pubkey) -> Option<Pubkey> {
+        self.people[..self.holders()].iter().position(|holder| *holder == key).map(|holder| self.wallet(holder))
+    }
+
     /// The token account that a command names; `None` where there is none.
     pub fn account(&self, provider: usize, to: To, right: Pubkey) -> Option<Pubkey> {
-        let holders = BUYERS + self.providers.len();
+        let holders = self.holders();
         let account = match usize::from(to) {
             0 => right,
             to if to <= holders => self.wallet(to - 1),
@@ -189,7 +175,7 @@ impl Model {
     }
 
     /// Is it one of the bond's own vaults?
-    fn is_vault(&self, provider: usize, account: Pubkey) -> bool {
+    pub(super) fn is_vault(&self, provider: usize, account: Pubkey) -> bool {
         let owner = &self.providers[provider];
         let pool = owner.bond.is_some_and(|stake| stake.pool.is_some());
         account == owner.bond_vault || (pool && account == owner.holdings.revenue)
@@ -210,61 +196,6 @@ impl Model {
         Ok(())
     }
 
-    /// Slashes a reservation of stake, that of a lease of a buyer or of a sealed bid; returns what is left of it.
-    pub(super) fn slash_stake(
-        &mut self,
-        provider: usize,
-        lease: Option<(Pubkey, usize)>,
-        reservation: Atoms,
-        parts: &SlashSplit,
-    ) -> Result<Atoms, String> {
-        let (now, insurance) = (self.now.ts, self.staking.insurance);
-        let vault = self.providers[provider].bond_vault;
-        let held = self.frozen.contains(&vault);
-        let owed = if held || self.frozen.contains(&insurance) { parts.insurance } else { Atoms::ZERO };
-        let mut left = reservation;
-        if let (Some((lease, buyer)), false) = (lease, parts.victim.is_zero()) {
-            let owner = &mut self.providers[provider];
-            let stake = owner.bond.as_mut().ok_or(GONE_IN_STAKING)?;
-            let known = owner.holdings.claims.iter_mut().find(|claim| claim.lease == lease);
-            let before = known.as_ref().map_or(Atoms::ZERO, |claim| claim.claimed);
-            let got = stake.totals.claim(reservation, before, parts.victim).staking()?;
-            require(got.amount == parts.victim, "staking SlashAboveReservation")?;
-            left = got.left;
-            let due = matures(now).staking()?;
-            match known {
-                Some(claim) => {
-                    claim.claimed = claim.claimed.add(got.amount).staking()?;
-                    (claim.shares, claim.due) = (claim.shares + got.shares, due);
-                }
-                None => {
-                    let (claimed, shares) = (got.amount, got.shares);
-                    owner.holdings.claims.push(Claim { lease, buyer, claimed, shares, due, released: false });
-                }
-            }
-            self.noted.push("a buyer claims stake");
-        }
-        if parts.insurance.is_zero() {
-            return Ok(left);
-        }
-        let stake = self.stake(provider)?;
-        let borne = stake.totals.slash(left, parts.insurance).staking()?;
-        stake.slashed += parts.insurance.0;
-        stake.insurance_owed += owed.0;
-        let leaving = stake.totals.exit.shares > 0;
-        if !borne.delegators.is_zero() {
-            self.noted.push("a slash was borne by delegators");
-        } else if leaving {
-            self.noted.push("a slash was borne while stake was on its way out");
-        }
-        if held {
-            self.noted.push("a slash of a frozen bond is owed to insurance");
-        }
-        // What a frozen insurance account cannot take, or a frozen vault cannot give, stays in the bond's vault.
-        self.pay_out(vault, insurance, parts.insurance.sub(owed).staking()?)?;
-        Ok(borne.left)
-    }
-
     /// Notes whether a holder that has a place makes the bond kin to others.
     fn mark(&mut self, provider: usize, holder: usize) {
         let owner = &mut self.providers[provider];
@@ -277,33 +208,6 @@ impl Model {
         } else {
             holdings.kin.remove(&holder);
         }
-    }
-
-    /// Pays claim `at` of a bond's.
-    fn pay_claim(&mut self, provider: usize, at: u8, signed: bool, to: To) -> Answer {
-        let now = self.now.ts;
-        let place = self.providers[provider].holdings.claim_at(at).ok_or(GONE_IN_STAKING)?;
-        let mut stake = *self.stake(provider)?;
-        let claim = self.providers[provider].holdings.claims[place];
-        let wallet = self.buyers[claim.buyer].wallet;
-        let destination = self.account(provider, to, wallet).ok_or(NO_ACCOUNT)?;
-        let named = destination == wallet || signed;
-        require(named && !self.is_vault(provider, destination), "staking WrongDestination")?;
-        if claim.shares == 0 {
-            return Err(RuleError::NothingToClaim).staking();
-        }
-        check_matured(&stake.totals.claims, claim.shares, claim.due, now).staking()?;
-        let amount = stake.totals.pay_claim(claim.shares).staking()?;
-        stake.claimed += amount.0;
-        self.providers[provider].bond = Some(stake);
-        self.noted.push(if amount.is_zero() { "a claim was slashed to nothing" } else { "a claim was paid" });
-        if claim.released {
-            self.closed.push(address::reservation(&claim.lease));
-            self.providers[provider].holdings.claims.remove(place);
-        } else {
-            self.providers[provider].holdings.claims[place].shares = 0;
-        }
-        self.pay_out(self.providers[provider].bond_vault, destination, amount)
     }
 
     /// New stake becomes active: a holder's, or the operator's.
@@ -356,7 +260,7 @@ impl Model {
             PoolStep::Close { by, to, with_revenue } => self.close_bond(provider, by, to, with_revenue),
             PoolStep::PayInsurance { fund } => self.pay_insurance(provider, fund),
             PoolStep::Sweep { by, to } => self.sweep_stake(provider, by, to),
-            PoolStep::PayClaim { at, signed, to } => self.pay_claim(provider, at, signed, to),
+            PoolStep::PayClaim { at, to_prover, signed, to } => self.pay_claim(provider, at, to_prover, signed, to),
             PoolStep::Activate { holder } => self.activate(provider, holder),
         }
     }

@@ -5,6 +5,7 @@ use gridlease_core::sealed::{Fate, fate, forfeit};
 use gridlease_core::{Atoms, PricePerHour, UnixTs, tip};
 use solana_pubkey::Pubkey;
 
+use super::claims::by_fault;
 use super::{Answer, GONE, GONE_IN_STAKING, InMarket, Model, Posted, THERE_ALREADY, require};
 use crate::command::By;
 use crate::command::sealed::SealedStep;
@@ -44,9 +45,9 @@ impl Model {
     fn commit(&mut self, job: usize, provider: usize, by: By, bid: (usize, u64, u8)) -> Answer {
         let now = self.now;
         let mut posted = self.posted(job)?.clone();
-        let node = self.providers[provider].record.as_ref().ok_or(GONE)?.node;
+        require(self.providers[provider].record.is_some(), GONE)?;
+        let node = self.providers[provider].offers[bid.0].as_ref().ok_or(GONE)?.node;
         let signer = self.signer(by, node);
-        require(self.providers[provider].offers[bid.0].is_some(), GONE)?;
         require(posted.sealed_of(provider).is_none(), THERE_ALREADY)?;
         require(signer == node, "market NotNodeKey")?;
         self.intake()?;
@@ -55,6 +56,8 @@ impl Model {
         require(!posted.excludes(provider), "market Excluded")?;
         rules.on_commit(now).market()?;
         posted.set_rules(&rules, now);
+        self.limit((provider, bid.0), |limit| limit.bind(rules.sealed_bond))?;
+        self.providers[provider].offers[bid.0].as_mut().ok_or(GONE)?.sealed += 1;
         let (named, rent) = (self.staking.names_market(), self.rents.commitment);
         let bond = self.providers[provider].bond.as_mut().ok_or(GONE_IN_STAKING)?;
         require(named, "staking UnknownSlasher")?;
@@ -77,7 +80,9 @@ impl Model {
     }
 
     /// What is left of the stake behind a sealed bid goes free.
-    fn unbind(&mut self, provider: usize, left: Atoms) -> Answer {
+    fn unbind(&mut self, provider: usize, offer: usize, left: Atoms) -> Answer {
+        self.limit((provider, offer), |limit| limit.unbind(left))?;
+        self.providers[provider].offers[offer].as_mut().ok_or(GONE)?.sealed -= 1;
         let bond = self.providers[provider].bond.as_mut().ok_or(GONE_IN_STAKING)?;
         bond.totals.release(left).staking()?;
         bond.leases -= 1;
@@ -97,7 +102,7 @@ impl Model {
             Fate::Release | Fate::Reveal => {}
         }
         // What the bid bound counts as free when it is looked at.
-        self.unbind(provider, bid.amount)?;
+        self.unbind(provider, bid.offer, bid.amount)?;
         let price = PricePerHour(bid.price);
         let mut entered = Err("market WrongState".to_owned());
         if fate == Fate::Reveal {
@@ -144,9 +149,9 @@ impl Model {
         rules.on_unsealed(bid.round);
         posted.set_rules(&rules, now);
         self.jobs[job] = Some(posted);
-        let left = self.slash_stake(provider, None, bid.amount, &parts)?;
+        let left = self.slash_stake(provider, None, bid.amount, &by_fault(&parts))?;
         self.tip(bid.lamports, self.rents.commitment, bid.round);
-        self.unbind(provider, left)
+        self.unbind(provider, bid.offer, left)
     }
 
     fn release(&mut self, job: usize, provider: usize) -> Answer {
@@ -164,6 +169,6 @@ impl Model {
             "a bid was released of a gone job"
         });
         self.jobs[job] = Some(posted);
-        self.unbind(provider, bid.amount)
+        self.unbind(provider, bid.offer, bid.amount)
     }
 }

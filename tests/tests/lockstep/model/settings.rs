@@ -9,23 +9,6 @@ use crate::command::By;
 use crate::command::parties::{BuyerStep, SupplierStep};
 
 impl Model {
-    /// The purse's owner may post anything, its spender what is left of its cap.
-    pub(super) fn authorise_posting(&mut self, buyer: usize, signer: Pubkey, amount: Atoms) -> Answer {
-        let (owner, now) = (self.buyers[buyer].key, self.now.ts);
-        if signer == owner {
-            return Ok(());
-        }
-        let purse = self.purse(buyer)?;
-        require(signer == purse.spender, "market NotBuyer")?;
-        let (before, after) = (purse.spending, purse.spending.spend(amount, now).ok_or("market SpenderCap")?);
-        purse.spending = after;
-        self.noted.push(match before.period_start == after.period_start {
-            true => "a spender posted",
-            false => "a spender posted in a new period",
-        });
-        Ok(())
-    }
-
     pub(super) fn buyer(&mut self, buyer: usize, by: By, step: &BuyerStep) -> Answer {
         let (owner, now) = (self.buyers[buyer].key, self.now);
         let signer = self.signer(by, owner);
@@ -44,6 +27,7 @@ impl Model {
                 self.noted.push(if none { "a spender was removed" } else { "a spender was set" });
                 Ok(())
             }
+            BuyerStep::SetGuardian { guardian, cap, period_s } => self.set_guardian(buyer, guardian, cap, period_s),
             BuyerStep::SweepDonation => {
                 let donated = self.donated(buyer)?;
                 self.noted.push(if donated.is_zero() { "there was no donation" } else { "a donation was swept" });
@@ -146,7 +130,7 @@ impl Model {
     }
 
     fn benchmark(&mut self, provider: usize, by: By, offer: usize, value: u64, hash: bool) -> Answer {
-        let (signer, node) = self.by_node(by, provider)?;
+        let (signer, node) = self.by_node(by, (provider, offer))?;
         let slot = self.now.slot;
         let place = self.providers[provider].offers[offer].as_mut().ok_or(GONE)?;
         require(signer == node, "market NotNodeKey")?;
@@ -160,7 +144,7 @@ impl Model {
         self.by_authority(provider, by)?;
         let owner = &mut self.providers[provider];
         let record = owner.record.as_ref().ok_or(GONE)?;
-        require(record.offers == 0, "market NotEmpty")?;
+        require(record.offers == 0 && record.machines == 0, "market NotEmpty")?;
         require(record.leases == 0, "market StillLeased")?;
         owner.record = None;
         Ok(())

@@ -4,16 +4,23 @@ use gridlease_core::job::{JobState, minute};
 use gridlease_core::lease::{Challenge, LeaseState, Undone};
 use gridlease_core::limits::{CHALLENGE_BOND_LAMPORTS, MAX_REJECTS};
 use gridlease_core::payout::Recorded;
-use gridlease_core::slash::{Fault, SlashSplit};
+use gridlease_core::purse_key::PurseStep;
+use gridlease_core::slash::Fault;
 use gridlease_core::{Atoms, UnixTs, payout, tip};
 use gridlease_tests::terms::hash_of;
 use solana_pubkey::Pubkey;
 
+use super::claims::{Claim, Taken};
 use super::{Answer, GONE, InMarket, Let, Model, Posted, require};
 use crate::command::By;
 use crate::command::supervision::SupervisionStep;
 
 impl Let {
+    /// Provider and place of its offer.
+    pub fn at(&self) -> (usize, usize) {
+        (self.provider, self.offer)
+    }
+
     /// Takes the open challenge off, and its bond out of the account.
     pub(super) fn clear_challenge(&mut self) {
         self.challenger = Pubkey::default();
@@ -39,6 +46,7 @@ impl Model {
             SupervisionStep::Decline { by } => self.decline(job, lease, by),
             SupervisionStep::Want { by } => self.want(job, lease, by),
             SupervisionStep::BuyerError { by, code } => self.buyer_error(job, lease, by, code),
+            SupervisionStep::Verdict { by, slash, prover } => self.verdict(job, lease, by, slash, prover),
             SupervisionStep::Redirect { to } => self.redirect(job, lease, to),
         }
     }
@@ -61,8 +69,8 @@ impl Model {
 
     fn answer(&mut self, job: usize, lease: usize, by: By, right: bool) -> Answer {
         let now = self.now;
-        let provider = self.let_alone(job, lease)?.1.provider;
-        let (signer, node) = self.by_node(by, provider)?;
+        let (provider, at) = (self.let_alone(job, lease)?.1.provider, self.let_alone(job, lease)?.1.at());
+        let (signer, node) = self.by_node(by, at)?;
         require(signer == node, "market NotNodeKey")?;
         let (_, current) = self.let_alone(job, lease)?;
         current.rules.answer(now).market()?;
@@ -107,8 +115,8 @@ impl Model {
 
     fn resume(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let provider = self.let_alone(job, lease)?.1.provider;
-        let (signer, node) = self.by_node(by, provider)?;
+        let at = self.let_alone(job, lease)?.1.at();
+        let (signer, node) = self.by_node(by, at)?;
         require(signer == node, "market NotNodeKey")?;
         let (_, current) = self.let_alone(job, lease)?;
         if current.rules.state == LeaseState::Running && current.rules.challenge_end.is_zero() {
@@ -129,7 +137,7 @@ impl Model {
         let (released, provider, key, stake) =
             (current.released, current.provider, current.keys.lease, current.reservation);
         // Its reservation is gone where its stake is free, but for one that stays until what was claimed out of it is paid.
-        let waits = self.providers[provider].holdings.claim(&key).is_some_and(|claim| claim.shares > 0);
+        let waits = self.providers[provider].holdings.claim(&key).is_some_and(Claim::is_open);
         require(!released || waits, "market Unrelated")?;
         let part = self.operators_part(provider, &key, stake)?;
         let (_, current) = self.let_alone(job, lease)?;
@@ -142,7 +150,7 @@ impl Model {
             true => "a credit was claimed as far as the operator's part went",
             false => "a credit was claimed",
         });
-        self.take_stake(job, at, &SlashSplit { victim, insurance: Atoms::ZERO })
+        self.take_stake(job, at, &Taken { victim, ..Taken::default() }, Pubkey::default())
     }
 
     fn declare_unreachable(&mut self, job: usize, lease: usize) -> Answer {
@@ -162,7 +170,7 @@ impl Model {
     fn checkpoint(&mut self, job: usize, lease: usize, by: By, ahead: i8, bytes: u64) -> Answer {
         let now = self.now;
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
+        let (signer, node) = self.by_node(by, posted.leases[at].at())?;
         require(signer == node, "market NotNodeKey")?;
         let (seq, last) = (posted.next_checkpoint(ahead), posted.checkpoint.0);
         posted.leases[at].rules.checkpoint(seq, last, now).market()?;
@@ -173,23 +181,24 @@ impl Model {
 
     fn give_notice(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let provider = self.let_alone(job, lease)?.1.provider;
-        let (signer, node) = self.by_node(by, provider)?;
-        let authority = self.providers[provider].authority;
-        require(signer == node || signer == authority, "market NotNodeKey")?;
+        let (provider, at) = (self.let_alone(job, lease)?.1.provider, self.let_alone(job, lease)?.1.at());
+        let (signer, node) = self.by_node(by, at)?;
+        let own = signer == node || signer == self.providers[provider].authority;
+        require(own || self.is_retired(at), "market NotNodeKey")?;
         let (_, current) = self.let_alone(job, lease)?;
         let before = current.rules.notice_end;
         current.rules.give_notice(now).market()?;
         self.noted.push(if before == UnixTs::ZERO { "notice was given" } else { "notice was given again" });
+        if !own {
+            self.noted.push("somebody gave notice for a retired machine");
+        }
         Ok(())
     }
 
     fn reject(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (mut posted, at) = self.let_with_job(job, lease)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Reject)?;
         let mut tried = posted.leases[at].rules;
         let minute = the_minute(&posted, at)?;
         tried.reject(minute, now).market()?;
@@ -202,11 +211,8 @@ impl Model {
 
     fn accept(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner || signer == posted.payer, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Accept)?;
         if posted.leases[at].rules.state == LeaseState::Ended {
             return Ok(());
         }
@@ -217,11 +223,8 @@ impl Model {
 
     fn reopen(&mut self, job: usize, lease: usize, by: By) -> Answer {
         let now = self.now;
-        let owner = self.buyers[job % self.buyers.len()].key;
-        let signer = self.signer(by, owner);
         let (posted, at) = self.let_with_job(job, lease)?;
-        self.purse(posted.buyer)?;
-        require(signer == owner, "market NotBuyer")?;
+        self.in_the_name_of(posted.buyer, by, PurseStep::Reopen)?;
         self.end(posted, at, job, |lease| lease.reopen(now))?;
         self.note_end(job, "a job was reopened for nothing", "a job was reopened and went on");
         Ok(())
@@ -230,7 +233,7 @@ impl Model {
     /// A lease that is starting, where its node speaks; `None` where it is stale.
     fn starting(&mut self, job: usize, lease: usize, by: By) -> Result<Option<(Posted, usize)>, String> {
         let (posted, at) = self.let_with_job(job, lease)?;
-        let (signer, node) = self.by_node(by, posted.leases[at].provider)?;
+        let (signer, node) = self.by_node(by, posted.leases[at].at())?;
         require(signer == node, "market NotNodeKey")?;
         Ok((posted.leases[at].rules.state == LeaseState::Starting).then_some((posted, at)))
     }
@@ -269,8 +272,9 @@ impl Model {
         tried.buyer_error(code.into(), minute, now).market()?;
         let owner = &self.providers[posted.leases[at].provider];
         let record = owner.record.as_ref().ok_or(GONE)?;
+        let node = owner.offers[posted.leases[at].offer].as_ref().ok_or(GONE)?.node;
         let mark = |key: &Pubkey| -> [u8; 8] { key.as_ref()[..8].try_into().unwrap() };
-        let certain = posted.reporter.report([mark(&owner.authority), mark(&record.node), mark(&record.payout)]);
+        let certain = posted.reporter.report([mark(&owner.authority), mark(&node), mark(&record.payout)]);
         self.undo(posted, at, job, certain, |lease| lease.buyer_error(code.into(), minute, now))?;
         let posted = self.posted(job)?;
         posted.exit = certain.then_some(code.into());
@@ -298,7 +302,8 @@ impl Model {
             Ok(undone.back)
         })?;
         let left = self.jobs[job].as_ref().ok_or(GONE)?.leases[at].reservation;
-        self.take_stake(job, at, &SlashSplit { victim: Atoms::ZERO, insurance: owed.min(left) })
+        let taken = Taken { insurance: owed.min(left), ..Taken::default() };
+        self.take_stake(job, at, &taken, Pubkey::default())
     }
 
     fn redirect(&mut self, job: usize, lease: usize, to: Option<usize>) -> Answer {

@@ -12,7 +12,8 @@ use crate::model::arrays::{ARRAYS, terms_of};
 use crate::random::Random;
 use crate::scene::BUYERS;
 
-use super::{by, job_terms};
+use super::purse_keys::keeper_of;
+use super::{by, job_terms, running};
 
 fn shape(random: &mut Random, terms: &JobTerms) -> Shape {
     if random.once_in(12) {
@@ -62,9 +63,12 @@ pub fn choose(random: &mut Random, model: &Model, buyer: usize) -> Command {
         return Command::Array { array, step: if random.once_in(30) { ArrayStep::Close } else { post(random) } };
     };
     let over = series.rules.state == ArrayState::Over;
+    if !over && running::is_short(model, buyer, series) && !random.once_in(4) {
+        return running::relieve(random, array);
+    }
     let step = match random.below(24) {
-        0 if !over => ArrayStep::Cancel { by: by(random) },
-        1 => ArrayStep::Cancel { by: by(random) },
+        0 if !over => ArrayStep::Cancel { by: keeper_of(random, model, buyer % BUYERS) },
+        1 => ArrayStep::Cancel { by: keeper_of(random, model, buyer % BUYERS) },
         2 => ArrayStep::Close,
         3 => ArrayStep::Open { ahead: random.pick(&[-1, 0, 1, 2]) },
         _ if over => ArrayStep::Close,

@@ -8,17 +8,18 @@ use crate::command::governance::{Change, GovernanceStep};
 use crate::model::Model;
 use crate::model::governance::SLASHERS;
 use crate::random::Random;
+use crate::scene::{BUYERS, PROVIDERS};
 
-use super::by;
+use super::{by, person};
 
-fn change(random: &mut Random) -> Change {
+pub fn change(random: &mut Random) -> Change {
     let strange = random.once_in(8);
     Change {
         treasury: if random.once_in(3) { random.small(6) } else { 0 },
         fee: if strange { random.pick(&[500, 501, u16::MAX]) } else { random.below(501) as u16 },
         slot_ms: if strange { random.pick(&[49, 50, 1_000, 1_001]) } else { 200 + random.below(801) as u32 },
         caps: if strange { random.pick(&[(0, 1), (1, 0)]) } else { caps(random) },
-        verifier: random.small(20),
+        verifier: if random.once_in(8) { 0 } else { person(random.index(BUYERS + PROVIDERS)) },
     }
 }
 

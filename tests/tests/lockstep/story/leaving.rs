@@ -7,9 +7,10 @@ use gridlease_core::job_number;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::sealed::{Fate, fate};
 
-use super::by;
+use super::{by, serving, verifying};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
+use crate::command::machines::MachineStep;
 use crate::command::parties::{BuyerStep, SupplierStep};
 use crate::command::sealed::SealedStep;
 use crate::command::supervision::SupervisionStep;
@@ -127,6 +128,13 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
         if rules.held().is_ok_and(|held| !held.is_zero()) && payable {
             return Some(Command::Settle { job, lease });
         }
+        // Its stake stands for a verification.
+        if rules.stake_until() > model.now.ts && random.once_in(2) {
+            return Some(match random.below(3) {
+                0 => serving::wait(rules.stake_until().since(model.now.ts).0),
+                _ => Command::Supervision { job, lease, step: verifying::verdict(random, one) },
+            });
+        }
         if rules.check_close(model.now).is_ok() && random.once_in(2) {
             return Some(Command::CloseLease { job, lease });
         }
@@ -143,7 +151,7 @@ fn end(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Optio
         }
     }
     match posted.rules.state {
-        JobState::Open if posted.open => Some(Command::CancelJob { job, by: by(random) }),
+        JobState::Open | JobState::Waiting if posted.open => Some(Command::CancelJob { job, by: by(random) }),
         JobState::Ended if posted.open && posted.task.is_some() => Some(Command::Task { job, step: TaskStep::Close }),
         JobState::Ended if posted.open => Some(Command::CloseJob { job }),
         _ => None,
@@ -186,14 +194,14 @@ fn of_provider(random: &mut Random, model: &Model, provider: usize) -> Option<Co
     for (offer, place) in one.offers.iter().enumerate() {
         let Some(place) = place else { continue };
         if place.live {
-            return Some(Command::WithdrawOffer { provider, by: 0, offer });
+            return Some(Command::WithdrawOffer { provider, by: 0, offer, wrong: false });
         }
         if place.free == place.units && place.claimed > 0 {
             let count = u8::try_from(place.claimed.min(8)).unwrap();
             return Some(Command::ReleaseGpus { provider, by: 0, offer, count });
         }
         if place.free == place.units && place.unpaid == 0 {
-            return Some(Command::WithdrawOffer { provider, by: 0, offer });
+            return Some(Command::WithdrawOffer { provider, by: 0, offer, wrong: false });
         }
     }
     let mut all = (0..JOBS).flat_map(|job| leases_of(model, job));
@@ -206,12 +214,22 @@ fn of_provider(random: &mut Random, model: &Model, provider: usize) -> Option<Co
                 _ => Command::Finish { job, lease, by: 0, reason: 1, exit: 0 },
             });
         }
+        if rules.stake_until() > model.now.ts && random.once_in(2) {
+            return Some(Command::Supervision { job, lease, step: verifying::verdict(random, own) });
+        }
         return Some(match random.below(4) {
             0 => Command::Settle { job, lease },
             1 => Command::Supervision { job, lease, step: SupervisionStep::Collect },
             2 => Command::Supervision { job, lease, step: SupervisionStep::Resolve { to: 0 } },
             _ => Command::CloseLease { job, lease },
         });
+    }
+    for (machine, there) in one.machines.iter().enumerate() {
+        let Some(there) = there else { continue };
+        let step = if there.rules.retired { MachineStep::Close } else { MachineStep::Retire { by: 0, missing: false } };
+        if !random.once_in(10) {
+            return Some(Command::Machine { provider, machine, step });
+        }
     }
     Some(Command::Supplier { provider, by: by(random), step: SupplierStep::Close })
 }

@@ -3,7 +3,8 @@
 use crate::command::Command;
 use crate::command::pools::{PoolStep, PoolTerms, To};
 use crate::model::Model;
-use crate::model::pools::{Claim, Holdings, Stake};
+use crate::model::claims::Claim;
+use crate::model::pools::{Holdings, Stake};
 use crate::random::Random;
 use crate::scene::{BUYERS, PROVIDERS};
 use gridlease_core::delegation::Delegation;
@@ -87,9 +88,10 @@ fn of_bond(random: &mut Random, model: &Model, provider: usize, bond: &Stake, ho
             None => PoolStep::WithdrawStake { at, signed, to },
         };
     }
-    let due = |claim: &&Claim| claim.shares > 0 && claim.due <= now;
+    let due = |claim: &&Claim| claim.is_open() && claim.due <= now;
     if let Some(place) = holdings.claims.iter().position(|claim| due(&claim)).filter(|_| random.once_in(2)) {
-        return PoolStep::PayClaim { at: place as u8, signed: random.once_in(3), to: to(random) };
+        let to_prover = holdings.claims[place].shares == 0 || random.once_in(3);
+        return PoolStep::PayClaim { at: place as u8, to_prover, signed: random.once_in(3), to: to(random) };
     }
     let waits = |rules: &Delegation| rules.pending > 0 && rules.active_from <= now;
     let ripe = holdings.delegations.iter().find(|(_, holding)| waits(&holding.rules)).map(|(holder, _)| *holder);
@@ -100,7 +102,10 @@ fn of_bond(random: &mut Random, model: &Model, provider: usize, bond: &Stake, ho
         let holder = random.once_in(2).then(|| delegator(random, holdings));
         return match holdings.claims.is_empty() || random.once_in(2) {
             true => PoolStep::Activate { holder },
-            false => PoolStep::PayClaim { at: random.small(8), signed: random.once_in(2), to: to(random) },
+            false => {
+                let (at, to_prover, signed) = (random.small(8), random.once_in(2), random.once_in(2));
+                PoolStep::PayClaim { at, to_prover, signed, to: to(random) }
+            }
         };
     }
     if bond.insurance_owed > 0 && random.once_in(3) {

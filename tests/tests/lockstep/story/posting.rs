@@ -1,22 +1,13 @@
 //! Jobs of every kind that are posted.
 
 use gridlease_core::job::Mode;
-use solana_pubkey::Pubkey;
 
-use super::{an_offer, by, is_live, job_terms, person};
+use super::purse_keys::poster;
+use super::{an_offer, by, is_live, job_terms};
 use crate::command::{By, Command, JobTerms};
 use crate::model::{Model, OFFERS};
 use crate::random::Random;
 use crate::scene::{BUYERS, PROVIDERS};
-
-/// Who posts: the purse's spender, once in a while.
-fn poster(random: &mut Random, model: &Model, job: usize) -> By {
-    let spender = model.buyers[job % BUYERS].purse.map_or(Pubkey::default(), |purse| purse.spender);
-    match model.people.iter().position(|key| *key == spender) {
-        Some(at) if random.once_in(3) => person(at),
-        _ => by(random),
-    }
-}
 
 /// A job of any kind.
 pub fn choose(random: &mut Random, model: &Model, job: usize) -> Command {

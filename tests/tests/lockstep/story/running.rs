@@ -1,11 +1,12 @@
 //! An array that somebody sees through to its quorum, with what still runs of it then.
 
+use gridlease_core::RuleError;
 use gridlease_core::array::{ArrayEnd, ArrayState};
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::requirement::flags;
 
-use super::{an_offer, is_live};
+use super::{an_offer, is_live, serving, supply};
 use crate::command::Command;
 use crate::command::arrays::{ArrayStep, TaskStep};
 use crate::command::supervision::SupervisionStep;
@@ -46,7 +47,8 @@ pub fn next(random: &mut Random, model: &Model, array: usize) -> Option<Command>
         && series.rules.open < u16::from(shape.parallel)
         && model.task_places(array).is_some()
     {
-        return Some(open(random, array));
+        let short = is_short(model, array % BUYERS, series);
+        return Some(if short { relieve(random, array) } else { open(random, array) });
     }
     let_all(random, model, &jobs)
 }
@@ -57,6 +59,21 @@ fn open(random: &mut Random, array: usize) -> Command {
         return Command::Deposit { buyer: array % BUYERS, by: 0, amount: random.below(50_000_000) };
     }
     Command::Array { array, step: ArrayStep::Open { ahead: 0 } }
+}
+
+/// Can its next task not be paid out of what is left of its budget and of its purse?
+pub fn is_short(model: &Model, buyer: usize, series: &Series) -> bool {
+    let free = model.buyers[buyer].purse.and_then(|purse| purse.amounts.free().ok()).unwrap_or_default();
+    let mut next = series.rules;
+    next.open_task(series.task(0), free) == Err(RuleError::ArrayShort)
+}
+
+/// Its purse gets something, or it is cancelled.
+pub fn relieve(random: &mut Random, array: usize) -> Command {
+    match random.below(4) {
+        0 => Command::Array { array, step: ArrayStep::Cancel { by: 0 } },
+        _ => Command::Deposit { buyer: array % BUYERS, by: 0, amount: 1 + random.below(100_000_000) },
+    }
 }
 
 fn wait(seconds: u64) -> Command {
@@ -97,13 +114,17 @@ fn let_all(random: &mut Random, model: &Model, jobs: &[(usize, &Posted)]) -> Opt
 
 fn bid(random: &mut Random, model: &Model, job: usize, posted: &Posted) -> Command {
     let max = posted.rules.terms.max_price.0;
-    let (provider, offer) = an_offer(random, |provider, offer| {
+    let able = |provider: usize, offer: usize| {
         let place = model.providers[provider].offers[offer];
         let flags = posted.need.flags | !flags::SPOT;
         let fits = scene::unit_of(provider, offer).flags & !flags == 0;
         let free = place.is_some_and(|of| of.claimed >= of.units && of.free > 0 && of.floor <= max);
         fits && free && is_live(model, provider, offer) && !posted.excluded.contains(&provider)
-    });
+    };
+    let (provider, offer) = an_offer(random, able);
+    if !able(provider, offer) && !random.once_in(8) {
+        return serving::refresh(random, model, max).unwrap_or_else(|| supply(random, model));
+    }
     Command::PlaceBid { job, provider, by: 0, offer, price: max }
 }
 

@@ -5,6 +5,7 @@ use gridlease_core::job::{JobState, Mode};
 use gridlease_core::requirement::flags;
 use gridlease_core::sealed::{Fate, fate};
 
+use super::purse_keys::keeper_of;
 use super::{an_offer, by, is_live};
 use crate::command::Command;
 use crate::command::sealed::SealedStep;
@@ -23,7 +24,7 @@ pub fn of_job(random: &mut Random, model: &Model, job: usize) -> Option<Command>
             return Some(Command::Clock { slots: seconds * 2, seconds: seconds as i64 });
         }
         if random.once_in(25) {
-            return Some(Command::CancelJob { job, by: by(random) });
+            return Some(Command::CancelJob { job, by: keeper_of(random, model, posted.buyer) });
         }
         let max = posted.rules.terms.max_price.0;
         let (provider, offer) = an_offer(random, |provider, offer| {

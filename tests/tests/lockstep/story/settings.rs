@@ -3,39 +3,43 @@
 use gridlease_core::{UnixTs, payout};
 use solana_pubkey::Pubkey;
 
+use super::purse_keys::{cap, owner_of, set_guardian};
 use super::{by, somebody};
 use crate::command::Command;
 use crate::command::parties::{BuyerStep, SupplierStep};
-use crate::model::{Model, OFFERS, Record};
+use crate::model::{Model, OFFERS, Pouch, Record};
 use crate::random::Random;
 
 /// A step of a purse that is open.
 pub fn of_buyer(random: &mut Random, model: &Model, buyer: usize) -> Command {
-    let spends = model.buyers[buyer].purse.is_some_and(|purse| purse.spender != Pubkey::default());
-    let step = match random.below(12) {
+    let has =
+        |key: fn(&Pouch) -> Pubkey| model.buyers[buyer].purse.is_some_and(|purse| key(&purse) != Pubkey::default());
+    let (spends, guards) = (has(|purse| purse.spender), has(|purse| purse.guardian));
+    let step = match random.below(18) {
         0 => BuyerStep::SetSpender { spender: 0, cap: 0, period_s: 0 },
         1..=3 if !spends => set_spender(random),
         1 => set_spender(random),
         4..=6 => BuyerStep::SweepDonation,
         7 => BuyerStep::Close,
+        8 => BuyerStep::SetGuardian { guardian: 0, cap: random.below(2), period_s: 0 },
+        9..=13 if !guards => set_guardian(random),
+        9 => set_guardian(random),
         _ => return Command::Donate { buyer, amount: random.below(1_000) },
     };
-    Command::Buyer { buyer, by: by(random), step }
+    Command::Buyer { buyer, by: owner_of(random, model, buyer), step }
 }
 
-fn set_spender(random: &mut Random) -> BuyerStep {
-    let period_s = match random.below(12) {
-        0 => random.pick(&[0, 59, 60, 366 * 24 * 3_600, 366 * 24 * 3_600 + 1]),
-        _ => 60 + random.below(4_000) as u32,
-    };
-    let cap = if random.once_in(10) { random.amount(40) } else { 1_000_000 + random.below(40_000_000) };
+/// A spender is named.
+pub fn set_spender(random: &mut Random) -> BuyerStep {
+    let (cap, period_s) = cap(random);
     BuyerStep::SetSpender { spender: somebody(random), cap, period_s }
 }
 
 /// Any step of a purse.
 pub fn any_of_buyer(random: &mut Random) -> BuyerStep {
-    match random.below(3) {
+    match random.below(4) {
         0 => set_spender(random),
+        3 => set_guardian(random),
         1 => BuyerStep::SweepDonation,
         _ => BuyerStep::Close,
     }

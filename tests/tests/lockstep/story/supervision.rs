@@ -4,7 +4,8 @@ use gridlease_core::job::EndReason;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::check_trade;
 
-use super::{by, person, somebody};
+use super::purse_keys::keeper_of;
+use super::{by, person, somebody, verifying};
 use crate::command::Command;
 use crate::command::index::IndexStep;
 use crate::command::supervision::SupervisionStep;
@@ -28,6 +29,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         return Some(Command::Supervision { job, lease, step: SupervisionStep::Collect });
     }
     let now = model.now;
+    let buyer = posted.buyer;
     let step = match one.rules.state {
         LeaseState::Running if one.rules.challenge_end.is_zero() => {
             let over = one.rules.notice_end.0 != 0 && now.ts >= one.rules.notice_end;
@@ -35,7 +37,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
                 let reason = EndReason::Notice as u8;
                 return Some(Command::Finish { job, lease, by: by(random), reason, exit: 0 });
             }
-            of_running(random, model, one)?
+            of_running(random, model, buyer, one)?
         }
         LeaseState::Running | LeaseState::Paused if !one.rules.challenge_end.is_zero() => {
             let late = now.ts > one.rules.challenge_end;
@@ -65,6 +67,7 @@ pub fn of_lease(random: &mut Random, model: &Model, job: usize) -> Option<Comman
         {
             SupervisionStep::Resolve { to: by(random) }
         }
+        LeaseState::Ended if one.rules.stake_until() > now.ts && random.once_in(3) => verifying::verdict(random, one),
         LeaseState::Ended if check_trade(&one.rules).is_ok() && random.once_in(if one.indexed { 6 } else { 2 }) => {
             let unit = scene::unit_of(one.provider, one.offer);
             let (gpu_model, region) = (unit.gpu_model, unit.region);
@@ -98,10 +101,10 @@ fn wait(random: &mut Random, seconds: u64) -> Command {
 }
 
 /// While a lease runs and nobody asks it for a sign of life.
-fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<SupervisionStep> {
+fn of_running(random: &mut Random, model: &Model, buyer: usize, one: &Let) -> Option<SupervisionStep> {
     let rules = &one.rules;
     if rules.can_be_rejected(model.now) && random.once_in(20) {
-        return Some(SupervisionStep::Reject { by: by(random) });
+        return Some(SupervisionStep::Reject { by: keeper_of(random, model, buyer) });
     }
     if rules.is_durable() && random.once_in(5) {
         let (ahead, bytes) = (random.pick(&[1, 1, 1, 1, 2, 0, -1]), random.any());
@@ -120,7 +123,8 @@ fn of_running(random: &mut Random, model: &Model, one: &Let) -> Option<Supervisi
 /// Any step.
 pub fn anything(random: &mut Random, job: usize, lease: usize) -> Command {
     let by = if random.once_in(2) { 0 } else { somebody(random) };
-    let step = match random.below(16) {
+    let step = match random.below(17) {
+        16 => SupervisionStep::Verdict { by, slash: random.amount(30), prover: random.small(9) },
         11 => SupervisionStep::Accept { by },
         12 => SupervisionStep::Reopen { by },
         13 => SupervisionStep::Decline { by },

@@ -69,6 +69,7 @@ fn post(random: &mut Random, model: &Model, job: usize) -> Command {
         notice_s: 0,
         checkpoint_s: 0,
         spot: true,
+        verify: 0,
         ..job_terms(random)
     };
     Command::PostJob { job, by: 0, terms }
@@ -90,6 +91,7 @@ fn bid(random: &mut Random, model: &Model, job: usize) -> Command {
 fn lease(model: &Model, job: usize, posted: &Posted) -> Option<Command> {
     let rules = posted.leases.last()?.rules;
     Some(match rules.state {
+        LeaseState::Starting if model.now.ts > rules.start_deadline => Command::FailStart { job, lease: 0, by: 0 },
         LeaseState::Starting => Command::Ready { job, lease: 0, by: 0, image: true },
         LeaseState::Running if model.now.ts.since(rules.ready_ts) <= LEAST_TIME => wait(2_400),
         LeaseState::Running if !rules.challenge_end.is_zero() => {
