@@ -183,11 +183,15 @@ async fn r32_two_machines_run_two_jobs_at_once_and_one_that_is_retired_takes_the
 async fn r32_a_second_machine_serves_alone_and_leaves_with_the_notice_that_was_agreed() {
     let mut options = two_machines();
     options.providers[0].start = false;
+    // Nobody but the node takes a step that anybody can take.
+    options.keeper = false;
+    options.providers[1].node_args = ["--patience", "2"].map(str::to_owned).to_vec();
     let Some(mut world) = world(options).await else { return };
     let job = world.post("echo up; echo result > /out/file", "10m").await;
     let mut story = world.follow(job);
     let lease = running(&mut story).await;
-    story.until_the_end().await;
+    story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { .. })).await;
+    story.until("its end on chain", |event| matches!(event, JobEvent::LeaseClosed { .. })).await;
     assert!(
         world.market.client.find::<Lease>(&lease).await.unwrap().is_none(),
         "nothing on chain names its machine now"
@@ -209,7 +213,7 @@ async fn r32_a_second_machine_serves_alone_and_leaves_with_the_notice_that_was_a
     story.until("the end", |event| matches!(event, JobEvent::Finished { reason: EndReason::Notice, .. })).await;
     let bond = world.bond().await;
     assert_eq!((bond.amount, bond.slashed_total, bond.claims_assets), (50 * USDC, 0, 0), "no fault");
-    story.until_the_end().await;
+    story.until("its end on chain", |event| matches!(event, JobEvent::LeaseClosed { .. })).await;
     assert_eq!(world.books().await.held_atoms, 0);
     world.stop().await;
 }
