@@ -184,7 +184,15 @@ pub(super) async fn run(context: &Context, command: Machine) -> Result<(), CliEr
             };
             let Add { number, node_key, endpoint, stake_limit, sealing_key, .. } = add;
             let new = NewMachine { number, node_key, endpoint, fingerprint, stake_limit, sealing_key };
-            machine::add(&chain, &*context.key()?, &new).await
+            let key = context.key()?;
+            let added = machine::add(&chain, &key, &new).await;
+            spinner.finish_and_clear();
+            context.out.report(&added?)?;
+            context.out.note(&format!(
+                "\nsend its node key some SOL; then, on the machine, `gridlease node run --keypair node.json --authority {} --ask …`",
+                key.pubkey()
+            ));
+            return Ok(());
         }
         Machine::Update { machine, changes } => {
             machine::update(&chain, &*context.key()?, machine, &changes.read()?).await
@@ -210,9 +218,9 @@ async fn retire(context: &Context, number: MachineNumber, dry_run: bool, yes: bo
         }
     } else if !yes && plan.slash.0 > 0 {
         // Money that is lost by it is lost with the owner's word only.
+        context.out.note(&plan.human());
         return Err(CliError::Usage(format!(
-            "{}\n\n{} USDC of stake would be lost: add --yes to do it, or run `gridlease provider machine drain {number}` and retire it when its leases are over",
-            plan.human(),
+            "{} USDC of stake would be lost: add --yes to do it, or run `gridlease provider machine drain {number}` and retire it when its leases are over",
             plan.slash
         )));
     }

@@ -1,6 +1,7 @@
 //! R32: one provider, one bond, two machines, each with a hot key and a node of its own.
 
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gridlease_cli::buyer::JobEvent;
@@ -11,6 +12,8 @@ use gridlease_demo::process::{Process, free_port, gridlease_binary};
 use gridlease_demo::wallet::write_key;
 use gridlease_sdk::account::{Bond, Kind, Lease, Machine, Offer};
 use gridlease_sdk::address;
+use gridlease_sdk::node_api::client::{NodeApi, NodeError};
+use gridlease_sdk::node_api::codes;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
@@ -270,9 +273,22 @@ async fn r32_a_machine_that_is_drained_offers_again_when_it_may_and_one_that_is_
     world.market.await_offers().await.unwrap();
     assert_eq!(world.read::<Offer>(&own).await.stake_limit, 30 * USDC);
 
+    // What a buyer signed for one machine, a thief on it cannot use at its sister.
+    let account: Machine = world.read(&machine).await;
+    let endpoint = account.endpoint_url().unwrap().to_owned();
+    let status = async |signed_for| {
+        let buyer = Arc::new(Keypair::new());
+        let node = NodeApi::new(&endpoint, account.cert_fingerprint, signed_for, buyer).unwrap();
+        match node.status(&Pubkey::new_unique()).await.unwrap_err() {
+            NodeError::Refused { detail, .. } => detail.code,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(status(record).await, codes::BAD_SIGNATURE);
+    assert_ne!(status(machine).await, codes::BAD_SIGNATURE);
+
     // Started with its sister's number, and once it is retired.
     world.market.stop_node(1).await;
-    let endpoint = world.read::<Machine>(&machine).await.endpoint_url().unwrap().to_owned();
     let start = ["node", "run", "--cpu", "--authority", &authority, "--ask", "0.30", "--listen", "127.0.0.1:0"];
     let start = [&start[..], &["--state-dir", state.to_str().unwrap(), "--public-url", &endpoint]].concat();
     let refused = async |more: &[&str], part: &str| {
