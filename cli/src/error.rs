@@ -278,7 +278,13 @@ fn own_node_kind(error: &gridlease_node::agent::NodeError) -> Kind {
         NodeError::Offer(_) => Kind::Usage,
         NodeError::NotRegistered(_)
         | NodeError::OtherNodeKey { .. }
+        | NodeError::NoMachine { .. }
+        | NodeError::SeveralMachines { .. }
+        | NodeError::NoSuchMachine { .. }
+        | NodeError::Retired(_)
+        | NodeError::OtherOffer { .. }
         | NodeError::OtherCertificate { .. }
+        | NodeError::OtherUrl { .. }
         | NodeError::NoSol { .. } => Kind::Refused,
         _ => Kind::General,
     }

@@ -1,5 +1,5 @@
 //! The Gridlease command line, and the code behind it that other programs use too: a buyer's whole job in [`buyer`], a
-//! provider's record and stake in [`provider`], single steps that anybody may take in [`steps`], a market's
+//! provider's record and stake in [`provider`], its machines in [`machine`], single steps that anybody may take in [`steps`], a market's
 //! configuration in [`admin`].
 //!
 //! Nothing here prints but [`cmd`] and [`output`].
@@ -15,6 +15,7 @@ pub mod error;
 pub mod history;
 pub mod key;
 pub mod logging;
+pub mod machine;
 pub mod output;
 pub mod provider;
 pub mod purse;

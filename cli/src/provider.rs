@@ -9,6 +9,7 @@ use gridlease_sdk::account::{Bond, Offer, Provider, size};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::provider::{self as build, NodeArgs};
 use gridlease_sdk::instruction::{create_token_account, stake};
+use gridlease_sdk::machine::MachineNumber;
 use gridlease_sdk::node_api::tls;
 use serde::Serialize;
 use solana_keypair::Keypair;
@@ -20,6 +21,7 @@ use crate::amount::Usdc;
 use crate::buyer::event::as_text;
 use crate::chain::{Chain, Sent, TOKEN_ACCOUNT_BYTES};
 use crate::error::CliError;
+use crate::machine::{self, MachineView, NO_LIMIT};
 
 /// Largest certificate file that is read.
 const MAX_CERTIFICATE: u64 = 64 * 1024;
@@ -37,8 +39,8 @@ pub struct Registration {
     pub fingerprint: [u8; 32],
 }
 
-/// What to change; none for what stays.
-#[derive(Clone, Debug, Default)]
+/// What to change of a machine; none for what stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Hot key of the node.
     pub node_key: Option<Pubkey>,
@@ -46,6 +48,10 @@ pub struct Change {
     pub endpoint: Option<String>,
     /// SHA-256 of the node's certificate (DER).
     pub fingerprint: Option<[u8; 32]>,
+    /// The most stake that the machine's leases may bind, in atoms.
+    pub stake_limit: Option<u64>,
+    /// X25519 key for sealed secrets.
+    pub sealing_key: Option<[u8; 32]>,
 }
 
 /// A provider, for people and programs.
@@ -57,15 +63,15 @@ pub struct ProviderView {
     /// The record.
     #[serde(serialize_with = "as_text")]
     pub provider: Pubkey,
-    /// The node's hot key.
+    /// Hot key of the first machine's node.
     #[serde(serialize_with = "as_text")]
     pub node_key: Pubkey,
     /// The token account that is paid.
     #[serde(serialize_with = "as_text")]
     pub payout: Pubkey,
-    /// URL of the node's API.
+    /// URL of the first machine's node.
     pub endpoint: String,
-    /// SHA-256 of the node's certificate, hex.
+    /// SHA-256 of that node's certificate, hex.
     pub fingerprint: String,
     /// Reputation in basis points.
     pub reputation_bps: u16,
@@ -85,6 +91,8 @@ pub struct ProviderView {
     pub stake: Option<Usdc>,
     /// Stake that new leases can reserve.
     pub stake_free: Option<Usdc>,
+    /// Its machines, the first one first.
+    pub machines: Vec<MachineView>,
     /// Its offers.
     pub offers: Vec<OfferView>,
 }
@@ -170,6 +178,7 @@ pub async fn register(
         node_key: registration.node_key,
         cert_fingerprint: registration.fingerprint,
         x25519: [0; 32],
+        // A first machine may bind all of the stake: an owner of one machine loses nothing by that.
         stake_limit: NO_LIMIT,
         endpoint: registration.endpoint.clone(),
     };
@@ -178,35 +187,13 @@ pub async fn register(
     Ok(ProviderDone { done: "registered".to_owned(), transaction, provider: view(chain, &key).await? })
 }
 
-/// A first machine may bind all of the stake: an owner of one machine loses nothing by that.
-const NO_LIMIT: u64 = u64::MAX;
-
-/// Changes what the record says of the node.
+/// Changes what the record says of the first machine's node.
 ///
 /// # Errors
 /// [`CliError`].
 pub async fn update(chain: &Chain, authority: &Keypair, change: &Change) -> Result<ProviderDone, CliError> {
-    let key = authority.pubkey();
-    let record = address::provider(&key);
-    let now: Provider = chain.get(&record, "register it with `gridlease provider register`").await?;
-    let endpoint = match &change.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => gridlease_sdk::account::endpoint_url(&record, &now)?.to_owned(),
-    };
-    check_endpoint(&endpoint)?;
-    let args = NodeArgs {
-        node_key: change.node_key.unwrap_or(now.node_key),
-        cert_fingerprint: change.fingerprint.unwrap_or(now.cert_fingerprint),
-        x25519: now.x25519,
-        stake_limit: now.stake_limit,
-        endpoint,
-    };
-    // No offer keeps an old hot key.
-    let offers = chain.client().offers_of(&record).await?;
-    let own: Vec<Pubkey> = offers.iter().filter(|(_, offer)| offer.machine == record).map(|(key, _)| *key).collect();
-    let update = build::update_node(&key, args, &own);
-    let transaction = chain.send("updating the provider", &[update], authority).await?;
-    Ok(ProviderDone { done: "updated".to_owned(), transaction, provider: view(chain, &key).await? })
+    let transaction = machine::send_update(chain, authority, MachineNumber::First, change).await?;
+    Ok(ProviderDone { done: "updated".to_owned(), transaction, provider: view(chain, &authority.pubkey()).await? })
 }
 
 /// Adds stake out of the authority's own token account; opens the bond where there is none.
@@ -246,8 +233,10 @@ pub async fn view(chain: &Chain, authority: &Pubkey) -> Result<ProviderView, Cli
         chain.get(&address, "register it with `gridlease provider register`, or check the authority's address").await?;
     let bond = chain.client().bond_of(authority).await?;
     let now = chain.client().now().await?;
-    let mut offers: Vec<OfferView> =
-        chain.client().offers_of(&address).await?.iter().map(|(key, offer)| offer_view(*key, offer, now.ts)).collect();
+    let found = chain.client().offers_of(&address).await?;
+    let machines = chain.client().machines_of(&address).await?;
+    let machines = machines.iter().map(|one| machine::view(one, &found)).collect();
+    let mut offers: Vec<OfferView> = found.iter().map(|(key, offer)| offer_view(*key, offer, now.ts)).collect();
     offers.sort_by_key(|offer| offer.number);
     Ok(ProviderView {
         authority: *authority,
@@ -265,6 +254,7 @@ pub async fn view(chain: &Chain, authority: &Pubkey) -> Result<ProviderView, Cli
         earned: Usdc(record.earned),
         stake: bond.map(|bond| Usdc(bond.amount)),
         stake_free: bond.map(|bond| Usdc(bond.amount.saturating_sub(bond.reserved).saturating_sub(bond.unbonding))),
+        machines,
         offers,
     })
 }
@@ -306,7 +296,7 @@ fn offer_view(key: Pubkey, offer: &Offer, now: UnixTs) -> OfferView {
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), CliError> {
+pub(crate) fn check_endpoint(endpoint: &str) -> Result<(), CliError> {
     let wrong = |reason: &str| {
         Err(CliError::Usage(format!("endpoint {endpoint:?} {reason}; give a URL such as https://gpu.example:8443")))
     };

@@ -55,7 +55,8 @@ impl Books {
             Holding { holder: "treasury".to_owned(), atoms: balance(market.treasury).await? },
             Holding { holder: "insurance fund".to_owned(), atoms: balance(market.insurance).await? },
         ];
-        for provider in &market.providers {
+        // A further machine has its provider's bond and payout account.
+        for provider in market.providers.iter().filter(|provider| provider.options.machine_of.is_none()) {
             let name = &provider.options.name;
             let bond = address::bond_vault(&address::bond(&provider.authority.pubkey()));
             holdings.push(Holding { holder: format!("{name}: payout"), atoms: balance(provider.payout).await? });

@@ -109,11 +109,11 @@ pub async fn remove_images(docker: &Docker, host: &str) {
     }
 }
 
-/// Removes every container that a node of `providers` started.
-pub async fn remove_containers(docker: &Docker, providers: &[String]) {
+/// Removes every container that a node of `machines` started.
+pub async fn remove_containers(docker: &Docker, machines: &[String]) {
     use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
-    for provider in providers {
-        let label = format!("gridlease.node={provider}");
+    for machine in machines {
+        let label = format!("gridlease.node={machine}");
         let filters = std::collections::HashMap::from([("label", vec![label.as_str()])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         for container in docker.list_containers(Some(options)).await.unwrap_or_default() {

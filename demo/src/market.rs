@@ -41,12 +41,15 @@ pub struct ProviderOptions {
     pub floor: u64,
     /// May keepers enter its offer into auctions? Otherwise its node bids itself.
     pub auto_bid: bool,
-    /// Stake in atoms.
+    /// Stake in atoms; of a further machine, its limit of stake.
     pub stake: u64,
     /// Starts its node at once.
     pub start: bool,
     /// More arguments for its node.
     pub node_args: Vec<String>,
+    /// It is a further machine of the provider at this place in [`Market::providers`], on that one's bond; none for a provider of its
+    /// own.
+    pub machine_of: Option<usize>,
     /// How far its machine's clock is off, as the program `faketime` takes it (`+1d`).
     pub clock_offset: Option<String>,
 }
@@ -62,6 +65,7 @@ impl ProviderOptions {
             stake: 50 * USDC,
             start: true,
             node_args: Vec::new(),
+            machine_of: None,
             clock_offset: None,
         }
     }
@@ -97,7 +101,7 @@ impl Default for MarketOptions {
     }
 }
 
-/// A provider and its node.
+/// A provider, or a further machine of one, and its node.
 pub struct Provider {
     /// Its options.
     pub options: ProviderOptions,
@@ -107,6 +111,8 @@ pub struct Provider {
     pub node_key: Keypair,
     /// The record's address.
     pub record: Pubkey,
+    /// The machine's address: the record's for a provider's first one.
+    pub machine: Pubkey,
     /// The token account that is paid.
     pub payout: Pubkey,
     /// Where its node keeps its state.
@@ -255,10 +261,17 @@ impl Market {
     /// # Errors
     /// The chain refuses, or the node does not start.
     pub async fn add_provider(&mut self, options: ProviderOptions, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
-        let (authority, node_key) = (Keypair::new(), Keypair::new());
-        self.localnet.airdrop(&authority.pubkey(), 10 * SOL).await?;
+        let first = options.machine_of.and_then(|at| self.providers.get(at));
+        let authority = first.map_or_else(Keypair::new, |first| first.authority.insecure_clone());
+        let payout = match first {
+            Some(first) => first.payout,
+            None => {
+                self.localnet.airdrop(&authority.pubkey(), 10 * SOL).await?;
+                self.localnet.mint_usdc(&authority.pubkey(), options.stake).await?
+            }
+        };
+        let node_key = Keypair::new();
         self.localnet.airdrop(&node_key.pubkey(), 10 * SOL).await?;
-        let payout = self.localnet.mint_usdc(&authority.pubkey(), options.stake).await?;
         let state_dir = self.dir.0.path().join(format!("node-{}", options.name));
         let identity = Identity::load_or_create(&StateDir::open(&state_dir)?)?;
         let port = free_port()?;
@@ -270,17 +283,38 @@ impl Market {
             endpoint: format!("https://127.0.0.1:{port}"),
         };
         let key = authority.pubkey();
-        let setup = [
-            stake::open_bond(&key, &self.mint),
-            stake::add_stake(&key, &payout, options.stake),
-            provider::register(&key, &payout, node),
-        ];
+        let record = address::provider(&key);
+        let (machine, setup) = match options.machine_of {
+            Some(_) => {
+                let further = self.providers.iter().filter(|one| one.record == record).count();
+                let number = u32::try_from(further).context("too many machines")?;
+                let node = NodeArgs { stake_limit: options.stake, ..node };
+                (address::machine(&record, number), vec![provider::register_machine(&key, number, node)])
+            }
+            None => {
+                let setup = vec![
+                    stake::open_bond(&key, &self.mint),
+                    stake::add_stake(&key, &payout, options.stake),
+                    provider::register(&key, &payout, node),
+                ];
+                (record, setup)
+            }
+        };
         self.send(&setup, &authority, &[]).await.with_context(|| format!("registering provider {}", options.name))?;
         write_key(&self.dir.0.path().join(format!("node-{}.json", options.name)), &node_key)?;
         say(&format!("provider {} registered with {} USDC of stake", options.name, options.stake / USDC));
         let start = options.start;
-        let record = address::provider(&key);
-        self.providers.push(Provider { options, authority, node_key, record, payout, state_dir, port, node: None });
+        self.providers.push(Provider {
+            options,
+            authority,
+            node_key,
+            record,
+            machine,
+            payout,
+            state_dir,
+            port,
+            node: None,
+        });
         if start {
             self.start_node(self.providers.len() - 1)?;
         }
@@ -412,7 +446,8 @@ impl Market {
             self.check()?;
             let mut waiting = Vec::new();
             for provider in self.providers.iter().filter(|provider| provider.node.is_some()) {
-                if self.client.offers_of(&provider.record).await?.is_empty() {
+                let offers = self.client.offers_of(&provider.record).await?;
+                if !offers.iter().any(|(_, offer)| offer.machine == provider.machine) {
                     waiting.push(provider.options.name.clone());
                 }
             }
@@ -433,9 +468,9 @@ impl Market {
             keeper.stop(Duration::from_secs(5)).await;
         }
         self.stop_registry().await;
-        let records: Vec<String> = self.providers.iter().map(|provider| provider.record.to_string()).collect();
+        let machines: Vec<String> = self.providers.iter().map(|provider| provider.machine.to_string()).collect();
         if let Ok(docker) = crate::image::docker().await {
-            crate::image::remove_containers(&docker, &records).await;
+            crate::image::remove_containers(&docker, &machines).await;
             crate::image::remove_images(&docker, &self.host).await;
         }
         if let Err(error) = self.localnet.shutdown().await {

@@ -3,6 +3,7 @@
 pub mod artifact;
 mod clock;
 pub mod image;
+pub mod machine;
 pub mod manifest;
 pub mod market;
 pub mod node_api;

@@ -101,6 +101,10 @@ fn provider_sol(idls: &Idls) -> Result<Table> {
             format!("{}, until the record is closed", lamports(idls.rent("market", "Provider")?)),
         ),
         row(
+            "each further machine (cold key)",
+            format!("{}, until the machine is closed", lamports(idls.rent("market", "Machine")?)),
+        ),
+        row(
             "the bond and its vault (cold key)",
             format!(
                 "{}, until the bond is closed, and what the bond lends to its reservations",

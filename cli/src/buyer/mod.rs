@@ -26,6 +26,7 @@ mod results;
 pub mod show;
 pub mod store;
 pub mod track;
+mod winner;
 
 use std::path::Path;
 use std::sync::Arc;

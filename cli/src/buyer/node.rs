@@ -99,7 +99,7 @@ impl Talk {
         let mut told = false;
         let mut tries = 0;
         loop {
-            match self.buyer.node_of(&self.provider).await {
+            match self.buyer.node_of(&self.provider, &self.lease).await {
                 Ok(node) => return Ok(node),
                 Err(error) => {
                     let last = matches!(error, CliError::Node(_) | CliError::Missing { .. });

@@ -1,12 +1,10 @@
 //! The winner's node: finding it, handing it what it needs, fetching what it made. Each from a fresh process.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use gridlease_sdk::account::{Job, Lease, Provider};
+use gridlease_sdk::account::{Job, Lease};
 use gridlease_sdk::address;
 use gridlease_sdk::artifact::{LeftOut, Limits};
-use gridlease_sdk::node_api::client::NodeApi;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -110,21 +108,6 @@ impl Buyer {
         }
     }
 
-    /// The client for the node of a provider record, with the certificate that the record names.
-    ///
-    /// # Errors
-    /// [`CliError::Missing`], [`CliError::Node`].
-    pub async fn node_of(&self, provider: &Pubkey) -> Result<NodeApi, CliError> {
-        let record: Provider = self.chain().get(provider, "its provider is gone").await?;
-        let key = Arc::clone(&self.key);
-        Ok(NodeApi::new(
-            gridlease_sdk::account::endpoint_url(provider, &record)?,
-            record.cert_fingerprint,
-            *provider,
-            key,
-        )?)
-    }
-
     /// Hands manifest and inputs to the node of a job's present lease, again where it has them.
     ///
     /// # Errors
@@ -135,7 +118,7 @@ impl Buyer {
         if lease.over {
             return Err(CliError::State(format!("the lease of job {job} is over; nothing can be pushed any more")));
         }
-        let node = self.node_of(&lease.provider).await?;
+        let node = self.node_of(&lease.provider, &lease.lease).await?;
         node.push_manifest(job, record.manifest.as_bytes()).await?;
         let mut inputs = Vec::new();
         for input in &record.inputs {
@@ -173,7 +156,7 @@ impl Buyer {
                 "no outputs of job {job} stand on chain: it was stopped, or ended before it had any"
             )));
         }
-        let node = self.node_of(&lease.provider).await?;
+        let node = self.node_of(&lease.provider, &lease.lease).await?;
         let listing = node.fetch_outputs(&lease.lease, dest, lease.result_hash, Limits::default()).await?;
         Ok(OutputsDone {
             lease: lease.lease,

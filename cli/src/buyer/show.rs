@@ -209,7 +209,7 @@ impl Buyer {
     /// What the node has to say about a lease. It keeps that for a while after the end; one that does not answer soon, or not
     /// to this key, says nothing.
     async fn word_of(&self, provider: &Pubkey, lease: &Pubkey) -> Option<String> {
-        let ask = async { self.node_of(provider).await.ok()?.status(lease).await.ok() };
+        let ask = async { self.node_of(provider, lease).await.ok()?.status(lease).await.ok() };
         let status = tokio::time::timeout(ANSWER, ask).await.ok().flatten()?;
         (!status.message.is_empty()).then_some(status.message)
     }

@@ -372,7 +372,7 @@ async fn follow(
 
 async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, follow: bool, from: u64) -> Result<(), CliError> {
     let lease = buyer.lease_of(job).await?;
-    let node = buyer.node_of(&lease.provider).await?;
+    let node = buyer.node_of(&lease.provider, &lease.lease).await?;
     let start = if from == 0 { LogStart::Beginning } else { LogStart::At(from) };
     let mut lines = std::pin::pin!(node.logs(lease.lease, start, follow));
     let mut last = None;

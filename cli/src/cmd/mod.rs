@@ -8,6 +8,7 @@ pub mod job;
 pub mod keeper;
 pub mod key;
 pub mod lease;
+pub mod machine;
 pub mod migrate;
 pub mod node;
 pub mod offer;

@@ -12,8 +12,7 @@ use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
-use gridlease_sdk::account::Provider;
-use gridlease_sdk::address;
+use gridlease_sdk::machine::MachineNumber;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
@@ -21,7 +20,6 @@ use super::keeper::shutdown_on_signal;
 use super::report::NodeIdentity;
 use super::{Context, address as parse_address};
 use crate::amount::Usdc;
-use crate::chain::Chain;
 use crate::error::CliError;
 use crate::logging::LogFormat;
 
@@ -43,13 +41,16 @@ pub enum Node {
 /// How the node runs.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Address of the provider's cold key, whose record names this node.
+    /// Address of the provider's cold key, one of whose machines this is.
     #[arg(long, visible_alias = "provider", value_name = "ADDRESS", value_parser = parse_address)]
     authority: Pubkey,
+    /// Which of the provider's machines this is: its number, or first [default: the one that names the node's hot key].
+    #[arg(long, value_name = "MACHINE")]
+    machine: Option<MachineNumber>,
     /// Address on which to answer buyers.
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
-    /// URL at which buyers reach this node; where given, the provider record must say the same.
+    /// URL at which buyers reach this node; where given, its machine must be registered with the same.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 
@@ -75,9 +76,9 @@ pub struct Run {
     /// Let this node place its bids itself.
     #[arg(long)]
     bid: bool,
-    /// Number of the offer among the provider's.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    offer: u32,
+    /// Number of the offer among all of the provider's [default: the machine's number, 0 for the first].
+    #[arg(long, value_name = "N")]
+    offer: Option<u32>,
     /// Jobs at the same time; GPUs, CPU, memory and disk are divided among them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     units: u16,
@@ -184,9 +185,6 @@ fn init(context: &Context) -> Result<(), CliError> {
 
 async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
     let client = context.client()?;
-    if let Some(url) = &run.public_url {
-        check_public_url(&Chain::new(client.clone()), &run.authority, url).await?;
-    }
     let floor = run.floor.unwrap_or(run.ask);
     if floor > run.ask {
         return Err(CliError::Usage(format!(
@@ -200,8 +198,8 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         authority: run.authority,
         state_dir: state_dir(context),
         listen: run.listen,
-        // It was compared with the record above.
-        forwarded: run.public_url.is_some(),
+        machine: run.machine,
+        public_url: run.public_url.clone(),
         gpu: if run.cpu { GpuSource::Cpu } else { GpuSource::Nvml { lib_path: run.nvml.clone() } },
         docker_socket: run.docker_host.clone(),
         offer: OfferPolicy {
@@ -226,23 +224,11 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
     let out = context.out;
     let started = move |started: &agent::Started| {
         out.note(&format!(
-            "node of provider {} with offer {}: answering at {}, {} leases resumed",
-            started.provider, started.offer, started.api, started.resumed
+            "node of provider {}, machine {}, with offer {}: answering at {}, {} leases resumed",
+            started.provider, started.machine, started.offer, started.api, started.resumed
         ));
     };
     Ok(agent::run(config, shutdown_on_signal(), started).await?)
-}
-
-async fn check_public_url(chain: &Chain, authority: &Pubkey, url: &str) -> Result<(), CliError> {
-    let record = address::provider(authority);
-    let provider: Provider = chain.get(&record, "register it with `gridlease provider register`").await?;
-    let recorded = gridlease_sdk::account::endpoint_url(&record, &provider)?;
-    if recorded.trim_end_matches('/') == url.trim_end_matches('/') {
-        return Ok(());
-    }
-    Err(CliError::State(format!(
-        "the provider record says {recorded}, not {url}: buyers would look in the wrong place; run `gridlease provider update --endpoint {url}` with the authority's key"
-    )))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
+use super::machine::{Changes, Machine};
 use super::{Context, address};
 use crate::amount::Usdc;
 use crate::error::CliError;
-use crate::provider::{self, Change, Registration, fingerprint_of_file, parse_fingerprint};
+use crate::provider::{self, Registration, fingerprint_of_file, parse_fingerprint};
 
 /// The node's certificate, in one of two ways.
 #[derive(Clone, Debug, Args)]
@@ -24,7 +25,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    fn read(&self) -> Result<Option<[u8; 32]>, CliError> {
+    pub(super) fn read(&self) -> Result<Option<[u8; 32]>, CliError> {
         match (&self.cert, &self.fingerprint) {
             (Some(file), _) => fingerprint_of_file(file).map(Some),
             (None, Some(text)) => parse_fingerprint(text).map(Some),
@@ -54,19 +55,12 @@ pub enum Provider {
         #[command(flatten)]
         certificate: Certificate,
     },
-    /// Change node key, endpoint or certificate.
+    /// Change node key, endpoint, certificate or limit of stake of the first machine.
     #[command(after_help = "Example:\n  gridlease provider update --endpoint https://gpu2.example:8443")]
-    Update {
-        /// Address of the node's hot key.
-        #[arg(long, value_name = "ADDRESS", value_parser = address)]
-        node_key: Option<Pubkey>,
-        /// URL at which buyers reach the node: https://host[:port].
-        #[arg(long, value_name = "URL")]
-        endpoint: Option<String>,
-        /// The node's certificate.
-        #[command(flatten)]
-        certificate: Certificate,
-    },
+    Update(Changes),
+    /// Further machines behind the same bond: each with its own hot key, endpoint and limit of stake.
+    #[command(subcommand)]
+    Machine(Machine),
     /// Add stake, out of the keypair's own token account; opens the bond where there is none.
     #[command(after_help = "Example:\n  gridlease provider stake 25")]
     Stake {
@@ -74,7 +68,7 @@ pub enum Provider {
         #[arg(value_name = "USDC")]
         amount: Usdc,
     },
-    /// Show a provider with its stake and offers.
+    /// Show a provider with its stake, machines and offers.
     #[command(after_help = "Examples:\n  gridlease provider show\n  gridlease provider show 9qR… --json")]
     Show {
         /// Address of its cold key [default: the keypair's].
@@ -87,6 +81,10 @@ pub(super) async fn run(context: &Context, command: Provider) -> Result<(), CliE
     let chain = context.chain()?;
     let spinner = context.out.spinner("asking the chain");
     let done = match command {
+        Provider::Machine(command) => {
+            spinner.finish_and_clear();
+            return super::machine::run(context, command).await;
+        }
         Provider::Show { authority } => {
             let authority = match authority {
                 Some(authority) => authority,
@@ -105,15 +103,7 @@ pub(super) async fn run(context: &Context, command: Provider) -> Result<(), CliE
             provider::register(&chain, &*context.key()?, &Registration { payout, node_key, endpoint, fingerprint })
                 .await
         }
-        Provider::Update { node_key, endpoint, certificate } => {
-            let change = Change { node_key, endpoint, fingerprint: certificate.read()? };
-            if change.node_key.is_none() && change.endpoint.is_none() && change.fingerprint.is_none() {
-                return Err(CliError::Usage(
-                    "nothing to change; give --node-key, --endpoint, --cert or --fingerprint".to_owned(),
-                ));
-            }
-            provider::update(&chain, &*context.key()?, &change).await
-        }
+        Provider::Update(changes) => provider::update(&chain, &*context.key()?, &changes.read()?).await,
         Provider::Stake { amount } => provider::add_stake(&chain, &*context.key()?, amount).await,
     };
     spinner.finish_and_clear();

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::describe::{missing, outputs, score, short};
+use super::machine::machines;
 use super::watch::printable;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
@@ -20,7 +21,7 @@ pub(super) fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-fn sent(transaction: Option<&Sent>) -> String {
+pub(super) fn sent(transaction: Option<&Sent>) -> String {
     match transaction {
         None => "no transaction was needed".to_owned(),
         Some(sent) => {
@@ -305,6 +306,10 @@ impl Report for ProviderView {
             ("earned", &format!("{} USDC", self.earned)),
             ("stake", &stake),
         ]);
+        if self.machines.len() > 1 {
+            text.push_str("\n\n");
+            text.push_str(&machines(&self.machines));
+        }
         if !self.offers.is_empty() {
             text.push_str("\n\n");
             text.push_str(&offers(&self.offers));
@@ -367,8 +372,9 @@ impl Report for NodeIdentity {
             ("fingerprint", &self.fingerprint),
         ]);
         format!(
-            "{table}\n\nregister it with the provider's cold key:\n  gridlease provider register --node-key {} --fingerprint {} --endpoint https://HOST:PORT",
-            self.node_key, self.fingerprint
+            "{table}\n\nregister it with the provider's cold key:\n  gridlease provider register --node-key {key} --fingerprint {print} --endpoint https://HOST:PORT\nor as a further machine of a provider that is registered:\n  gridlease provider machine add --node-key {key} --fingerprint {print} --endpoint https://HOST:PORT --stake-limit USDC",
+            key = self.node_key,
+            print = self.fingerprint
         )
     }
 }

@@ -130,7 +130,19 @@ pub fn withdraw_offer_and_gpus(
     payer: &Pubkey,
     claims: &[Claimed],
 ) -> Instruction {
-    let mut instruction = withdraw_offer(signer, provider, number, payer);
+    withdraw_offer_and_gpus_of(signer, provider, None, number, payer, claims)
+}
+
+/// As [`withdraw_offer_and_gpus`], for the machine `of` of the provider; `None` for its first one.
+pub fn withdraw_offer_and_gpus_of(
+    signer: &Pubkey,
+    provider: &Pubkey,
+    of: Option<Pubkey>,
+    number: u32,
+    payer: &Pubkey,
+    claims: &[Claimed],
+) -> Instruction {
+    let mut instruction = withdraw_offer_of(signer, provider, of, number, payer);
     instruction.accounts.extend(claim_accounts(claims));
     instruction
 }

@@ -3,7 +3,7 @@
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_sdk::account::{GpuClaim, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::instruction::provider::{Claimed, claim_gpus, release_gpus, withdraw_offer_and_gpus};
+use gridlease_sdk::instruction::provider::{Claimed, claim_gpus, release_gpus, withdraw_offer_and_gpus_of};
 use gridlease_sdk::market::CLAIM_OFFER_AT;
 use gridlease_sdk::market::ReadError;
 use sha2::Digest as _;
@@ -25,7 +25,7 @@ impl MarketTask {
         if offer.claims().check().is_ok() {
             return Ok(true);
         }
-        let offer_key = address::offer(&self.provider, self.policy.number);
+        let offer_key = address::offer(&self.provider, self.number);
         let mut missing = Vec::new();
         for uuid in self.unit.gpus.iter().flatten() {
             let hash = hash_of(uuid);
@@ -48,7 +48,7 @@ impl MarketTask {
         }
         let bond = self.chain.client().provider_at(&self.provider).await?.bond;
         for hashes in missing.chunks(MAX_CLAIMS) {
-            let claim = claim_gpus(&self.chain.node_key(), &self.provider, &bond, self.policy.number, hashes);
+            let claim = claim_gpus(&self.chain.node_key(), &self.provider, &bond, self.number, hashes);
             match self.chain.submit(&[claim]).await {
                 Submitted::Landed(signature) => tracing::info!(%signature, gpus = hashes.len(), "GPUs are claimed"),
                 Submitted::Refused { reason, .. } => tracing::error!("the claim of GPUs was refused: {reason}"),
@@ -61,7 +61,7 @@ impl MarketTask {
     /// The withdrawal of this node's offer with all of its claims, where no lease is open: a transaction holds eight, so
     /// what is beyond is released first. With open leases it is the bare withdrawal.
     pub(super) async fn withdrawal(&self, offer: &Offer) -> Instruction {
-        let (node_key, number) = (self.chain.node_key(), self.policy.number);
+        let (node_key, number) = (self.chain.node_key(), self.number);
         let mut claims: Vec<Claimed> = Vec::new();
         if offer.units_free == offer.units && offer.claimed > 0 {
             let key = address::offer(&self.provider, number);
@@ -78,7 +78,7 @@ impl MarketTask {
                 tracing::warn!("claims of GPUs were not released: {reason}");
             }
         }
-        withdraw_offer_and_gpus(&node_key, &self.provider, number, &offer.payer, &claims)
+        withdraw_offer_and_gpus_of(&node_key, &self.provider, self.machine.account(), number, &offer.payer, &claims)
     }
 
     async fn claims_of(&self, offer: &Pubkey) -> Result<Vec<Claimed>, ReadError> {

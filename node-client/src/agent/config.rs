@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridlease_core::requirement::OfferSpec;
+use gridlease_sdk::machine::MachineNumber;
 use gridlease_sdk::rpc::Client;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -26,8 +27,11 @@ pub struct NodeConfig {
     pub state_dir: PathBuf,
     /// Where the API listens; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// Buyers reach the node at the recorded address although it names another port than `listen`.
-    pub forwarded: bool,
+    /// Which machine of the provider the node is; `None`: the one that names its hot key.
+    pub machine: Option<MachineNumber>,
+    /// Where buyers reach the node, which its machine must say, although it may name another port than `listen`; `None`: what the
+    /// machine says, on the port of `listen`.
+    pub public_url: Option<String>,
     /// Where the GPU part of the inventory comes from.
     pub gpu: GpuSource,
     /// The container engine's socket; `None` for the usual one.
@@ -47,8 +51,8 @@ pub struct NodeConfig {
 /// What the operator offers.
 #[derive(Clone, Debug)]
 pub struct OfferPolicy {
-    /// Number of the offer among the provider's.
-    pub number: u32,
+    /// Number of the offer among the provider's; `None`: that of its machine, 0 for the first one.
+    pub number: Option<u32>,
     /// Price per hour at which it stands, in atoms.
     pub ask: u64,
     /// Lowest price per hour of a bid, in atoms.
@@ -76,7 +80,7 @@ pub struct OfferPolicy {
 impl Default for OfferPolicy {
     fn default() -> Self {
         Self {
-            number: 0,
+            number: None,
             ask: 1_000_000,
             floor: 500_000,
             auto_bid: true,
@@ -138,6 +142,15 @@ pub struct Unit {
 }
 
 impl OfferPolicy {
+    /// Number of the offer of `machine`: numbers are the provider's, so that each machine has its own by default.
+    #[must_use]
+    pub fn number_for(&self, machine: MachineNumber) -> u32 {
+        self.number.unwrap_or(match machine {
+            MachineNumber::First => 0,
+            MachineNumber::Further(number) => number,
+        })
+    }
+
     /// Divides the machine into units.
     ///
     /// # Errors

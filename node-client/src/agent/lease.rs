@@ -150,6 +150,7 @@ impl LeaseTask {
         if matches!(container, ContainerState::Running { .. }) {
             self.show_life(&record, seen).await;
         }
+        self.end_notice(&record, seen).await;
         if matches!(container, ContainerState::Running { .. }) {
             beside.keep_up(&self.worker, &record);
         }
@@ -255,6 +256,20 @@ impl LeaseTask {
         match self.chain.submit(&instructions).await {
             Submitted::Landed(signature) => tracing::info!(lease = %record.lease, %signature, "{what}"),
             other => self.chain.note(what, &record.lease, &other).await,
+        }
+    }
+
+    /// Says that a notice is over, where nobody else does: from its end on the lease is paid nothing, and nothing else ends it.
+    async fn end_notice(&self, record: &LeaseRecord, seen: &Seen) {
+        let Some(account) = &seen.account else { return };
+        let open = matches!(account.state(), Some(LeaseState::Running | LeaseState::Paused | LeaseState::Grace));
+        let due = account.notice_end.saturating_add(self.patience.as_secs());
+        if !open || account.notice_end == 0 || self.clock.now() < to_i64(due) {
+            return;
+        }
+        match self.chain.submit(&[instruction::expire(&LeaseKeys::new(record.lease, account))]).await {
+            Submitted::Landed(signature) => tracing::info!(lease = %record.lease, %signature, "the notice is over"),
+            other => self.chain.note("the end of the notice", &record.lease, &other).await,
         }
     }
 

@@ -1,42 +1,41 @@
 //! The node's side of the market: its offer, its bids, and the leases that it has won.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::{Job, Lease, Offer, Provider, Purse, offer_state};
+use gridlease_sdk::account::{BookEntry, Job, Lease, Offer, Provider, Purse, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{BidderKeys, award, bid, enter_offer};
-use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer, refresh_offer};
+use gridlease_sdk::machine::ProviderMachine;
 use gridlease_sdk::market::JOB_STATE_AT;
 use solana_pubkey::Pubkey;
 use tokio_util::sync::CancellationToken;
 
 use super::Leases;
 use super::chain::{Chain, Submitted};
-use super::config::{OfferPolicy, Unit, gpu_root};
+use super::config::{OfferPolicy, Unit};
 use super::health::Health;
+use super::offer::Kept;
 use crate::bid_choice::{Decision, Reason, Side, decide};
 use crate::dangling::Orphans;
 use crate::sold::Sold;
 use crate::store::NewLease;
 use crate::worker::Worker;
 
-/// The most that one offer asks of its machine's limit of stake: a million USDC.
-const STAKE_OF_OFFER: u64 = 1_000_000_000_000;
 /// How often the market is looked at.
 const LOOK: Duration = Duration::from_millis(700);
 /// How long an `auto_bid` offer is left to keepers before the node enters it itself.
 const ENTER_AFTER: Duration = Duration::from_millis(2_500);
 /// Between two prunings of old leases.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// How long an offer that cannot be made now is left alone.
+const SHUT_PAUSE: Duration = Duration::from_secs(5);
 /// After a refused or failed submission for one job, it is left alone this long.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// Life that is left to an offer with open leases when it is taken back; one that has passed would be refused.
-const LAST_SECONDS: u64 = 10;
 /// Most jobs remembered.
 const MAX_JOBS: usize = 4_096;
 
@@ -45,11 +44,25 @@ pub(crate) struct MarketTask {
     pub(crate) chain: Chain,
     pub(crate) health: Health,
     pub(crate) provider: Pubkey,
+    /// The machine that this node is, as it was when the node started.
+    pub(crate) machine: ProviderMachine,
+    /// Number of the offer among the provider's.
+    pub(crate) number: u32,
     pub(crate) unit: Unit,
     pub(crate) policy: OfferPolicy,
     pub(crate) orphans: Orphans,
     pub(crate) patience: Duration,
     pub(crate) shutdown: CancellationToken,
+}
+
+/// What is remembered between two looks.
+#[derive(Default)]
+struct Memory {
+    jobs: HashMap<Pubkey, Followed>,
+    /// Leases of the provider's other machines: their own nodes see to them.
+    sisters: HashSet<Pubkey>,
+    /// When the offer was looked after, and what came of it.
+    offer: Option<(tokio::time::Instant, Kept)>,
 }
 
 /// What is remembered of a job between two looks.
@@ -62,13 +75,12 @@ struct Followed {
 impl MarketTask {
     /// Runs until shutdown.
     pub(crate) async fn run(&self, leases: &mut Leases, worker: &Worker) {
-        let mut followed = HashMap::new();
-        let mut last_refresh: Option<tokio::time::Instant> = None;
+        let mut memory = Memory::default();
         let mut last_prune = tokio::time::Instant::now();
         while !self.shutdown.is_cancelled() {
             let looked = tokio::select! {
                 () = self.shutdown.cancelled() => break,
-                looked = self.look(leases, worker, &mut followed, &mut last_refresh) => looked,
+                looked = self.look(leases, worker, &mut memory) => looked,
             };
             if let Err(error) = looked {
                 tracing::warn!("the market cannot be looked at: {error:#}");
@@ -91,35 +103,37 @@ impl MarketTask {
         }
     }
 
-    async fn look(
-        &self,
-        leases: &mut Leases,
-        worker: &Worker,
-        followed: &mut HashMap<Pubkey, Followed>,
-        last_refresh: &mut Option<tokio::time::Instant>,
-    ) -> anyhow::Result<()> {
+    async fn look(&self, leases: &mut Leases, worker: &Worker, memory: &mut Memory) -> anyhow::Result<()> {
         leases.reap();
         let client = self.chain.client();
-        for (key, lease) in client.leases_of(&self.provider).await.context("reading this provider's leases")? {
-            self.take_on(&key, &lease, leases, worker).await;
+        let all = client.leases_of(&self.provider).await.context("reading this provider's leases")?;
+        memory.sisters.retain(|sister| all.iter().any(|(key, _)| key == sister));
+        for (key, lease) in all {
+            if leases.running.contains_key(&key) || self.is_ours(&key, &lease, memory).await? {
+                self.take_on(&key, &lease, leases, worker).await;
+            }
         }
-        let offer_key = address::offer(&self.provider, self.policy.number);
+        let offer_key = address::offer(&self.provider, self.number);
         let offer: Option<Offer> = client.find(&offer_key).await.context("reading the offer")?;
+        if let Some(offer) = offer.as_ref().filter(|offer| !self.machine.has(offer)) {
+            self.tell_foreign(offer, memory);
+            return Ok(());
+        }
         let now = self.chain.now().await.context("reading the chain's clock")?;
         if let Some(problem) = self.health.problem().await {
             if offer.as_ref().is_some_and(|offer| offer.is_live(now.ts) && offer.units_free > 0) {
                 tracing::error!("the machine is not well, its offer is taken back: {problem}");
                 self.suspend().await;
             }
-            *last_refresh = None; // the offer is made anew once the machine is well
+            memory.offer = None; // the offer is made anew once the machine is well
             return Ok(());
         }
-        if last_refresh.is_none_or(|at| at.elapsed() > self.policy.life / 3) || offer.is_none() {
+        if self.is_due(offer.as_ref(), memory) {
             let open = leases.running.keys().copied().collect();
             let room_mib = worker.disk_room(open).await?.map_or(u64::MAX, |bytes| bytes / (1024 * 1024));
-            if self.keep_offer(offer.as_ref(), now, room_mib).await {
-                *last_refresh = Some(tokio::time::Instant::now());
-            }
+            let before = memory.offer.map(|(_, kept)| kept);
+            let kept = self.keep_offer(offer.as_ref(), now, room_mib, before).await;
+            memory.offer = Some((tokio::time::Instant::now(), kept));
             return Ok(());
         }
         let Some(offer) = offer else { return Ok(()) };
@@ -133,7 +147,7 @@ impl MarketTask {
             let filter = [state as u8];
             jobs.extend(client.all::<Job>(&[(JOB_STATE_AT, &filter)]).await.context("reading the open jobs")?);
         }
-        followed.retain(|key, _| jobs.iter().any(|(job, _)| job == key));
+        memory.jobs.retain(|key, _| jobs.iter().any(|(job, _)| job == key));
         if jobs.is_empty() {
             return Ok(());
         }
@@ -149,7 +163,7 @@ impl MarketTask {
                 .saturating_sub(u32::try_from(leases.running.len()).unwrap_or(u32::MAX)),
         };
         for (key, job) in jobs.into_iter().take(MAX_JOBS) {
-            let seen = followed.entry(key).or_insert_with(|| {
+            let seen = memory.jobs.entry(key).or_insert_with(|| {
                 let now = tokio::time::Instant::now();
                 Followed { first_seen: now, not_before: now }
             });
@@ -174,7 +188,7 @@ impl MarketTask {
                 return;
             }
         };
-        let bidder = BidderKeys { provider: self.provider, offer: self.policy.number, bond: side.provider.bond };
+        let bidder = BidderKeys { provider: self.provider, offer: self.number, bond: side.provider.bond };
         let (what, instruction) = if self.policy.auto_bid {
             // Entering it is keepers' work; where there is none, the node does it itself in time.
             let left = job.close_ts.saturating_sub(now.ts.0);
@@ -199,13 +213,15 @@ impl MarketTask {
 
     /// Awards a job that this node leads, where nobody else did it for a while.
     async fn award_own(&self, key: &Pubkey, job: &Job, now: Now, seen: &mut Followed) {
-        let leads = job.bids().first().is_some_and(|best| best.provider == self.provider);
+        // A bid of another machine of this provider is that one's to award.
+        let own = |bid: &BookEntry| bid.provider == self.provider && bid.offer == self.number;
+        let leads = job.bids().first().is_some_and(own);
         if !leads || now.ts < UnixTs(job.close_ts.saturating_add(self.patience.as_secs())) {
             return;
         }
         seen.not_before = tokio::time::Instant::now() + RETRY_AFTER;
         let bidder = match self.chain.client().provider_at(&self.provider).await {
-            Ok(provider) => BidderKeys { provider: self.provider, offer: self.policy.number, bond: provider.bond },
+            Ok(provider) => BidderKeys { provider: self.provider, offer: self.number, bond: provider.bond },
             Err(error) => {
                 tracing::warn!(job = %key, %error, "the award waits for the chain");
                 return;
@@ -218,7 +234,47 @@ impl MarketTask {
         }
     }
 
-    /// Takes a lease of this provider on, once. One that is over is taken on only if it is remembered.
+    /// Is a lease of this provider one of this machine? An offer stays as long as it has leases, and each is asked about once.
+    async fn is_ours(&self, key: &Pubkey, lease: &Lease, memory: &mut Memory) -> anyhow::Result<bool> {
+        if memory.sisters.contains(key) {
+            return Ok(false);
+        }
+        let offer: Option<Offer> =
+            self.chain.client().find(&lease.offer).await.context("reading the offer of a lease")?;
+        let Some(offer) = offer else { return Ok(false) };
+        let ours = self.machine.has(&offer);
+        if !ours {
+            memory.sisters.insert(*key);
+        }
+        Ok(ours)
+    }
+
+    /// Is it time to look after the offer?
+    fn is_due(&self, offer: Option<&Offer>, memory: &Memory) -> bool {
+        let Some((at, kept)) = memory.offer else { return true };
+        let pause = match kept {
+            Kept::Stands => self.policy.life / 3,
+            Kept::Later => Duration::ZERO,
+            Kept::Waits | Kept::Shut => SHUT_PAUSE,
+        };
+        // Its owner may take it back at any time.
+        let live = offer.is_some_and(|offer| offer.header.state == offer_state::LIVE);
+        kept == Kept::Stands && !live || at.elapsed() > pause
+    }
+
+    /// Another machine of the provider took the offer's number: that offer is left alone.
+    fn tell_foreign(&self, offer: &Offer, memory: &mut Memory) {
+        let known = memory.offer.replace((tokio::time::Instant::now(), Kept::Shut));
+        if known.is_none_or(|(_, kept)| kept != Kept::Shut) {
+            tracing::error!(
+                number = self.number,
+                machine = %offer.machine,
+                "the offer's number is taken by another machine of this provider; restart the node with another --offer"
+            );
+        }
+    }
+
+    /// Takes a lease of this machine on, once. One that is over is taken on only if it is remembered.
     async fn take_on(&self, key: &Pubkey, lease: &Lease, leases: &mut Leases, worker: &Worker) {
         if leases.running.contains_key(key) {
             return;
@@ -237,7 +293,7 @@ impl MarketTask {
             return;
         }
         if lease.state() != Some(LeaseState::Starting) && !self.was_forgotten(key, lease, worker).await {
-            return; // over, or another node of this provider runs it: the deadlines decide
+            return; // over, or another node of this machine runs it: the deadlines decide
         }
         let in_use = leases.gpus_in_use();
         let free = self.unit.gpus.iter().find(|unit| unit.iter().all(|gpu| !in_use.contains(&gpu)));
@@ -298,132 +354,6 @@ impl MarketTask {
             Err(error) => {
                 tracing::warn!(lease = %key, %error, "a lease that the store does not know cannot be looked at yet");
                 false
-            }
-        }
-    }
-
-    fn terms(&self, now: Now) -> OfferTerms {
-        OfferTerms {
-            ask: self.policy.ask,
-            floor: self.policy.floor,
-            expires_ts: now.ts.0.saturating_add(self.policy.life.as_secs()),
-            units: self.policy.units,
-            auto_bid: self.policy.auto_bid,
-        }
-    }
-
-    /// Posts, refreshes or revives the offer; `true` where it stands. `room_mib`: what the disk has for all units.
-    async fn keep_offer(&self, offer: Option<&Offer>, now: Now, room_mib: u64) -> bool {
-        let (node_key, number) = (self.chain.node_key(), self.policy.number);
-        let instructions = match offer {
-            // After a change of the machine or of its units' size, what the chain says must not be sold any longer.
-            Some(offer) if offer.header.state == offer_state::LIVE && !self.is_of_this_machine(offer, room_mib) => {
-                let mut anew = vec![self.withdrawal(offer).await];
-                if offer.units_free == offer.units {
-                    anew.push(self.post(now, room_mib).await);
-                }
-                anew
-            }
-            Some(offer) if offer.header.state == offer_state::LIVE => {
-                vec![refresh_offer(&node_key, &self.provider, number, self.terms(now))]
-            }
-            // Withdrawn earlier: it has to be closed before it can be posted again.
-            Some(offer) if offer.units_free < offer.units => {
-                tracing::info!("the withdrawn offer waits for its open leases");
-                return false;
-            }
-            Some(offer) => vec![self.withdrawal(offer).await, self.post(now, room_mib).await],
-            None => vec![self.post(now, room_mib).await],
-        };
-        match self.chain.submit(&instructions).await {
-            Submitted::Landed(signature) => {
-                tracing::info!(%signature, ask = self.policy.ask, floor = self.policy.floor, "the offer stands");
-                true
-            }
-            Submitted::Refused { reason, .. } => {
-                tracing::error!("the offer was refused: {reason}");
-                false
-            }
-            Submitted::Later(reason) => {
-                tracing::warn!("the offer did not go through: {reason}");
-                false
-            }
-        }
-    }
-
-    /// Does the offer on chain promise what this machine has? Free disk varies, so less than there is will do, but never more
-    /// than there is room for beside the results that are kept.
-    fn is_of_this_machine(&self, offer: &Offer, room_mib: u64) -> bool {
-        let (promised, own) = (offer.unit(), self.unit.spec);
-        let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
-        let disk_fits = promised.disk_mib <= own.disk_mib || self.policy.disk_mib.is_none();
-        let same = gridlease_core::requirement::OfferSpec { disk_mib: own.disk_mib, ..promised } == own;
-        same && disk_fits && !self.policy.oversells(&promised, room_mib) && offer.gpu_root == gpu_root(&uuids)
-    }
-
-    async fn post(&self, now: Now, room_mib: u64) -> solana_instruction::Instruction {
-        let spec = &self.policy.within(self.unit.spec, room_mib);
-        let uuids: Vec<String> = self.unit.gpus.iter().flatten().cloned().collect();
-        let machine = OfferMachine {
-            spec: SpecArgs {
-                vram_mib: spec.vram_mib,
-                cpu_milli: spec.cpu_milli,
-                memory_mib: spec.memory_mib,
-                disk_mib: spec.disk_mib,
-                down_mbit: spec.down_mbit,
-                up_mbit: spec.up_mbit,
-                flags: spec.flags,
-                compute_capability: spec.compute_capability,
-                cuda: spec.cuda,
-                gpu_model: spec.gpu_model,
-                gpu_count: spec.gpu_count,
-                region: spec.region,
-            },
-            gpu_root: gpu_root(&uuids),
-            benchmark_hash: [0; 32],
-            benchmark: 0,
-            stake_limit: self.stake_limit().await,
-        };
-        post_offer(&self.chain.node_key(), &self.provider, self.policy.number, machine, self.terms(now))
-    }
-
-    /// What the offer may bind of the bond: what the machine has left, at most [`STAKE_OF_OFFER`], so that other offers of the same
-    /// machine have theirs. Where it cannot be read, the chain has the last word.
-    async fn stake_limit(&self) -> u64 {
-        match self.chain.client().provider_at(&self.provider).await {
-            Ok(record) => record.stake_limit.saturating_sub(record.allotted).min(STAKE_OF_OFFER),
-            Err(error) => {
-                tracing::warn!(%error, "the machine's limit of stake cannot be read");
-                STAKE_OF_OFFER
-            }
-        }
-    }
-
-    /// Takes the offer off the market: withdrawn where no lease is open, else left without a free unit and soon to
-    /// expire, because a withdrawn offer could not be revived while its leases run. What fails here, its expiry does.
-    async fn suspend(&self) {
-        let key = address::offer(&self.provider, self.policy.number);
-        let client = self.chain.client();
-        let Ok(Some(offer)) = client.find::<Offer>(&key).await else { return };
-        let (node_key, number) = (self.chain.node_key(), self.policy.number);
-        let open = offer.units.saturating_sub(offer.units_free);
-        let instruction = if open == 0 {
-            self.withdrawal(&offer).await
-        } else {
-            let Ok(now) = self.chain.now().await else { return };
-            let expires_ts = now.ts.0.saturating_add(LAST_SECONDS);
-            let terms = OfferTerms { units: open, auto_bid: false, expires_ts, ..self.terms(now) };
-            refresh_offer(&node_key, &self.provider, number, terms)
-        };
-        match self.chain.submit(&[instruction]).await {
-            Submitted::Landed(signature) if open == 0 => {
-                tracing::info!(%signature, "the offer is withdrawn, its rent returned");
-            }
-            Submitted::Landed(signature) => {
-                tracing::info!(%signature, open, "the offer takes no more leases; the open ones run on");
-            }
-            Submitted::Refused { reason, .. } | Submitted::Later(reason) => {
-                tracing::warn!("the offer could not be taken back ({reason}); it expires by itself");
             }
         }
     }

@@ -5,15 +5,18 @@ mod claims;
 pub mod config;
 mod health;
 pub mod lease;
+mod machine;
 pub mod market;
+mod offer;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridlease_sdk::account::Provider;
+use gridlease_sdk::account::Offer;
 use gridlease_sdk::address;
+use gridlease_sdk::machine::{MachineNumber, ProviderMachine};
 use gridlease_sdk::market::ReadError;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
@@ -42,6 +45,7 @@ use chain::Chain;
 pub use config::{NodeConfig, OfferError, OfferPolicy, Unit};
 use health::Health;
 use lease::LeaseTask;
+pub use machine::Named;
 use market::MarketTask;
 
 /// How long open requests are given when the node shuts down.
@@ -83,35 +87,96 @@ pub enum NodeError {
     /// The provider is not registered.
     #[error("there is no provider record of authority {0}; register it with `gridlease provider register`")]
     NotRegistered(Pubkey),
-    /// The record names another node key.
+    /// The machine names another node key.
     #[error(
-        "the provider record names node key {recorded}, this node signs with {own}; run `gridlease provider update` with the authority's key, or use the right --keypair"
+        "{machine} names node key {recorded}, this node signs with {own}; run `{} --node-key {own}` with the authority's key, or use the right --keypair", machine.update()
     )]
     OtherNodeKey {
-        /// In the record.
+        /// The machine.
+        machine: Named,
+        /// What it names.
         recorded: Pubkey,
         /// This node's.
         own: Pubkey,
     },
-    /// The record names another certificate.
+    /// No machine names this node's key.
     #[error(
-        "the provider record names certificate {recorded}, this node's is {own}; buyers would refuse it: run `gridlease provider update --fingerprint {own}` with the authority's key"
+        "no machine of the provider names node key {own} ({machines}); run `gridlease provider machine add --node-key {own} …` or `gridlease provider machine update NUMBER --node-key {own}` with the authority's key, or use the right --keypair"
+    )]
+    NoMachine {
+        /// This node's.
+        own: Pubkey,
+        /// The machines with their keys.
+        machines: String,
+    },
+    /// More than one machine names this node's key.
+    #[error(
+        "several machines of the provider name node key {own} ({machines}); say which one this is with --machine, and better give each a key of its own"
+    )]
+    SeveralMachines {
+        /// This node's.
+        own: Pubkey,
+        /// The machines with their keys.
+        machines: String,
+    },
+    /// There is no machine of the number that was stated.
+    #[error(
+        "the provider has no machine {number} ({machines}); `gridlease provider machine add --number {number}` with the authority's key registers it"
+    )]
+    NoSuchMachine {
+        /// What was stated.
+        number: MachineNumber,
+        /// The machines with their keys.
+        machines: String,
+    },
+    /// The machine is retired, and nothing of it is left to be done.
+    #[error(
+        "{0} is retired and has nothing left to do; run `gridlease provider machine add` with the authority's key for a new one, and start the node with that"
+    )]
+    Retired(Named),
+    /// The offer's number is another machine's.
+    #[error("offer {number} is that of another machine of the provider ({machine}); choose a free number with --offer")]
+    OtherOffer {
+        /// The offer's number.
+        number: u32,
+        /// Whose it is.
+        machine: Pubkey,
+    },
+    /// The machine names another certificate.
+    #[error(
+        "{machine} names certificate {recorded}, this node's is {own}; buyers would refuse it: run `{} --fingerprint {own}` with the authority's key", machine.update()
     )]
     OtherCertificate {
-        /// In the record.
+        /// The machine.
+        machine: Named,
+        /// What it names.
         recorded: String,
         /// This node's.
         own: String,
     },
-    /// The record sends buyers elsewhere.
+    /// The machine sends buyers elsewhere.
     #[error(
-        "the provider record says {recorded}, this node listens on port {port}: buyers would not find it; run `gridlease provider update --endpoint …` with the authority's key, or pass --public-url {recorded} where that address is forwarded to this port"
+        "{machine} says {recorded}, this node listens on port {port}: buyers would not find it; run `{} --endpoint …` with the authority's key, or pass --public-url {recorded} where that address is forwarded to this port", machine.update()
     )]
     OtherEndpoint {
-        /// In the record.
+        /// The machine.
+        machine: Named,
+        /// What it says.
         recorded: String,
         /// Where the node listens.
         port: u16,
+    },
+    /// The machine names another address than the operator.
+    #[error(
+        "{machine} says {recorded}, not {url}: buyers would look in the wrong place; run `{} --endpoint {url}` with the authority's key", machine.update()
+    )]
+    OtherUrl {
+        /// The machine.
+        machine: Named,
+        /// What it says.
+        recorded: String,
+        /// What the operator says.
+        url: String,
     },
     /// The node key has nothing to pay with.
     #[error(
@@ -132,6 +197,8 @@ pub enum NodeError {
 pub struct Started {
     /// The provider record.
     pub provider: Pubkey,
+    /// Which of its machines this is.
+    pub machine: MachineNumber,
     /// The offer.
     pub offer: Pubkey,
     /// Where the API listens.
@@ -166,13 +233,16 @@ pub async fn run(
     // Before anything is decided or any signature is checked by the node's clock.
     chain.now().await?;
     let provider = address::provider(&config.authority);
-    check_record(&config, &identity, &provider).await?;
-    check_sol(&config, &chain).await?;
+    let own = machine::find(&config, &provider).await?;
+    machine::check(&config, &identity, &own)?;
+    let number = config.offer.number_for(own.number);
+    check_retired(&config, &own, &store).await?;
+    check_offer(&config, &own, number).await?;
 
     let logs = LogHub::new(state.clone(), LogLimits::default());
     let policy = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
-    let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(provider) };
-    let dangling = Dangling::new(Arc::clone(&driver), store.clone(), provider, GRACE);
+    let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(own.address) };
+    let dangling = Dangling::new(Arc::clone(&driver), store.clone(), own.address, GRACE);
     let worker = Worker::new(
         worker_config,
         driver,
@@ -190,7 +260,7 @@ pub async fn run(
         config.listen,
         &state,
         &identity,
-        provider,
+        own.address,
         Arc::clone(&board) as Arc<dyn crate::api::LeaseDirectory>,
         ApiLimits::within(files),
         clock.clone(),
@@ -214,7 +284,8 @@ pub async fn run(
     let dangling = tokio::spawn(dangling.run(shutdown.clone()));
     started(&Started {
         provider,
-        offer: address::offer(&provider, config.offer.number),
+        machine: own.number,
+        offer: address::offer(&provider, number),
         api: api.address(),
         resumed: leases.running.len(),
     });
@@ -223,6 +294,8 @@ pub async fn run(
         chain,
         health,
         provider,
+        machine: own,
+        number,
         unit,
         policy: config.offer.clone(),
         orphans,
@@ -238,34 +311,30 @@ pub async fn run(
     Ok(())
 }
 
-async fn check_record(config: &NodeConfig, identity: &Identity, provider: &Pubkey) -> Result<(), NodeError> {
-    let record: Provider = config.client.find(provider).await?.ok_or(NodeError::NotRegistered(config.authority))?;
-    let own = config.node_key.pubkey();
-    if record.node_key != own {
-        return Err(NodeError::OtherNodeKey { recorded: record.node_key, own });
-    }
-    if record.cert_fingerprint != identity.fingerprint() {
-        let (recorded, own) = (hex::encode(record.cert_fingerprint), hex::encode(identity.fingerprint()));
-        return Err(NodeError::OtherCertificate { recorded, own });
-    }
-    let recorded = gridlease_sdk::account::endpoint_url(provider, &record).map_err(ReadError::Decode)?.to_owned();
-    let recorded_port = url::Url::parse(&recorded).ok().and_then(|url| url.port_or_known_default());
-    let port = config.listen.port();
-    if !config.forwarded && recorded_port != Some(port) {
-        return Err(NodeError::OtherEndpoint { recorded, port });
-    }
-    Ok(())
-}
-
 /// Roughly what one unit's rent and a day of transactions cost.
 const SOL_FLOOR: u64 = 12_000_000;
 
-async fn check_sol(config: &NodeConfig, chain: &Chain) -> Result<(), NodeError> {
+/// A retired machine is taken up again as long as it has offers or leases, or keeps results for buyers.
+async fn check_retired(config: &NodeConfig, own: &ProviderMachine, store: &Store) -> Result<(), NodeError> {
+    if !own.rules.retired {
+        return Ok(());
+    }
+    if own.rules.offers == 0 && store.all()?.is_empty() {
+        return Err(NodeError::Retired(Named(own.number)));
+    }
+    tracing::warn!(machine = %own.number, authority = %config.authority, "the machine is retired: it takes no lease any more");
+    Ok(())
+}
+
+/// The offer's number is free or this machine's, and the key can pay for the offer.
+async fn check_offer(config: &NodeConfig, own: &ProviderMachine, number: u32) -> Result<(), NodeError> {
     let key = config.node_key.pubkey();
-    let lamports = chain.client().lamports(&key).await.map_err(ReadError::Rpc)?;
-    let offer = address::offer(&address::provider(&config.authority), config.offer.number);
-    let posted = chain.client().account(&offer).await.map_err(ReadError::Rpc)?.is_some();
-    let needed = if posted { SOL_FLOOR / 100 } else { SOL_FLOOR };
+    let offer: Option<Offer> = config.client.find(&address::offer(&own.provider, number)).await?;
+    if let Some(offer) = offer.as_ref().filter(|offer| !own.has(offer)) {
+        return Err(NodeError::OtherOffer { number, machine: offer.machine });
+    }
+    let lamports = config.client.lamports(&key).await.map_err(ReadError::Rpc)?;
+    let needed = if offer.is_some() || own.rules.retired { SOL_FLOOR / 100 } else { SOL_FLOOR };
     if lamports < needed {
         return Err(NodeError::NoSol { key, lamports, needed });
     }

@@ -187,8 +187,8 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Begins to serve at `address` (port 0: any free one). `provider` is the provider record's address, to which
-    /// requests must be signed. What must survive a restart is kept in `state`.
+    /// Begins to serve at `address` (port 0: any free one). `provider` is the machine's address (the
+    /// provider record's for a first one), to which requests must be signed. What must survive a restart is kept in `state`.
     ///
     /// # Errors
     /// [`ServeError`].

@@ -142,6 +142,6 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Removes the container, killing it where it runs.
     fn remove<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), DriverError>>;
 
-    /// Every container, in whatever state, that carries the label of this node (its provider record).
+    /// Every container, in whatever state, that carries the label of this node (its machine).
     fn list_labelled<'a>(&'a self, node: &'a Pubkey) -> BoxFuture<'a, Result<Vec<Listed>, DriverError>>;
 }

@@ -8,7 +8,7 @@ use solana_pubkey::Pubkey;
 
 use super::{DriverError, ImageRef};
 
-/// Label with the provider record whose node made the container.
+/// Label with the machine whose node made the container: the provider record for a provider's first one.
 pub const LABEL_NODE: &str = "gridlease.node";
 /// Label with the lease for which it was made.
 pub const LABEL_LEASE: &str = "gridlease.lease";

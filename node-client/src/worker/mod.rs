@@ -41,7 +41,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(60);
 /// What the operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerConfig {
-    /// The provider record that this node serves; labels its containers.
+    /// The machine whose node this is (the provider record for a first one); labels its containers.
     pub node: Pubkey,
     /// Largest image in bytes, unpacked.
     pub max_image_bytes: u64,

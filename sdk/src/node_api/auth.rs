@@ -1,9 +1,9 @@
 //! How a request proves who sent it.
 //!
 //! The client signs one line-separated text that binds the request to its method, its path and query,
-//! the hash of its body, a moment, a nonce and the provider that it is meant for, and sends the parts
+//! the hash of its body, a moment, a nonce and the machine that it is meant for, and sends the parts
 //! that the server cannot know in five headers. So a captured request can be neither altered, nor sent
-//! to another provider, nor, as long as the server keeps a [`NonceWindow`], sent again; and a server
+//! to another machine, of the same provider neither, nor, as long as the server keeps a [`NonceWindow`], sent again; and a server
 //! knows who asks before it reads a byte of the body, which it then holds to the hash that was signed.
 //!
 //! Both functions are pure: time and nonce come from the caller.
@@ -40,7 +40,7 @@ pub struct SignedRequest<'a> {
     /// SHA-256 of the body; of nothing where there is none ([`empty_body_hash`]). A server takes it from
     /// the header, and compares it with the body when that is complete.
     pub body_sha256: [u8; 32],
-    /// Address of the provider record for which the request is meant.
+    /// Address of the machine for whose node the request is meant: of the provider record for a provider's first one.
     pub provider: &'a Pubkey,
 }
 

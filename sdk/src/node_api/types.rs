@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Answer of `GET /v1/health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// Address of the provider record that this node serves, base58.
+    /// Address of the machine whose node this is, base58: of the provider record for a provider's first one.
     pub provider: String,
     /// Version of the node client.
     pub version: String,

@@ -7,6 +7,7 @@ mod demo_walk;
 mod endings;
 mod faults;
 mod issue9;
+mod machines;
 mod newcomer;
 mod required;
 mod world;

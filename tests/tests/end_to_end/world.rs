@@ -10,6 +10,7 @@ use gridlease_demo::account::Books;
 use gridlease_demo::image::{build_and_push, docker};
 use gridlease_demo::market::{Market, MarketOptions, USDC};
 use gridlease_demo::process::program;
+use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_testkit::needed;
 use solana_pubkey::Pubkey;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -44,6 +45,11 @@ pub async fn world(options: MarketOptions) -> Option<World> {
 impl World {
     /// Posts a job that runs `script` in a shell, for at most `duration`.
     pub async fn post(&self, script: &str, duration: &str) -> Pubkey {
+        self.post_with(script, duration, |_| {}).await
+    }
+
+    /// As [`World::post`], with changes of what stands on chain that no manifest can ask for.
+    pub async fn post_with(&self, script: &str, duration: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {
         let text = format!(
             "version: 1\nname: test\nimage: {}\ncommand: [\"/busybox\", \"sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
              resources: {{ cpu: 0.5, memory: 64MiB, disk: 100MiB }}\nprice: {{ max: 0.60, mode: auction, window: 6s }}\n\
@@ -52,7 +58,8 @@ impl World {
         );
         let path = self.market.dir().join("test-job.yaml");
         std::fs::write(&path, text).unwrap();
-        let prepared = self.buyer.prepare(&path).await.unwrap();
+        let mut prepared = self.buyer.prepare(&path).await.unwrap();
+        change(&mut prepared.args);
         self.buyer.post(&prepared, &PostOptions::default()).await.unwrap().job
     }
 

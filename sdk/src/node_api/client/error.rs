@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Why a call to a node failed.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The endpoint in the provider record is not usable.
+    /// The endpoint that the provider registered is not usable.
     #[error("the node's endpoint {endpoint:?} {reason}; the provider must register a correct one")]
     BadEndpoint {
         /// As recorded.
@@ -19,7 +19,7 @@ pub enum NodeError {
     /// TLS cannot be set up on this machine.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// Whoever answers does not hold the certificate of the provider record.
+    /// Whoever answers does not hold the certificate that the provider registered.
     #[error(
         "{endpoint} does not show the certificate that the provider registered: this is not the provider's node, or its certificate was renewed without updating the record; nothing was sent"
     )]

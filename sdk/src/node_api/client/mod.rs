@@ -36,7 +36,7 @@ const LISTING_ANSWER: usize = 32 * 1024 * 1024;
 /// A key that signs requests, shared between calls.
 pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
 
-/// Calls one provider's node over TLS with a pinned certificate; every call but `health` is signed.
+/// Calls the node of one machine over TLS with a pinned certificate; every call but `health` is signed.
 ///
 /// All calls are idempotent, so each is tried again, with a growing, jittered pause, when the node cannot be
 /// reached or is at fault. Cloning is cheap and shares the connections.
@@ -64,8 +64,8 @@ impl std::fmt::Debug for NodeApi {
 }
 
 impl NodeApi {
-    /// A client for the node at `endpoint` (`https://host[:port]`, from the provider record), which must show
-    /// the certificate with the given fingerprint. `provider` is the address of the provider record.
+    /// A client for the node at `endpoint` (`https://host[:port]`, from its machine's account), which must show the certificate
+    /// with the given fingerprint. `provider` is the machine's address: of the provider record for a provider's first one.
     ///
     /// # Errors
     /// [`NodeError::BadEndpoint`] or [`NodeError::Tls`]; nothing is sent yet.
@@ -137,7 +137,7 @@ impl NodeApi {
     /// Which node answers, and what time it has.
     ///
     /// # Errors
-    /// [`NodeError`]; a node that serves another provider is [`NodeError::BadAnswer`].
+    /// [`NodeError`]; a node of another machine is [`NodeError::BadAnswer`].
     pub async fn health(&self) -> Result<Health, NodeError> {
         self.repeated(|| async {
             let request = self.http.get(format!("{}{}", self.endpoint, paths::HEALTH)).timeout(ANSWER_TIMEOUT);
@@ -146,7 +146,7 @@ impl NodeApi {
             if health.provider == self.provider.to_string() {
                 Ok(health)
             } else {
-                Err(NodeError::BadAnswer { request: name, reason: format!("it serves provider {}", health.provider) })
+                Err(NodeError::BadAnswer { request: name, reason: format!("it is the node of {}", health.provider) })
             }
         })
         .await
@@ -210,7 +210,7 @@ impl NodeApi {
         }
     }
 
-    /// Takes the time from the node; `true` where it told it. Such a signature serves for this provider only, so a node
+    /// Takes the time from the node; `true` where it told it. Such a signature serves for this machine only, so a node
     /// that lies about the time gains nothing by it.
     async fn correct_clock(&self) -> bool {
         let Ok(health) = self.health().await else { return false };

@@ -1,0 +1,48 @@
+//! The node that has a lease: that of the machine behind its offer.
+
+use std::sync::Arc;
+
+use gridlease_sdk::account::{Lease, Offer};
+use gridlease_sdk::machine::ProviderMachine;
+use gridlease_sdk::node_api::client::NodeApi;
+use solana_pubkey::Pubkey;
+
+use super::Buyer;
+use crate::error::CliError;
+
+impl Buyer {
+    /// The client for the node that has `lease`, which `provider` won, with the certificate that its machine registered.
+    ///
+    /// As long as the lease has an account, that names its offer, and that its machine. Later only the nodes of the provider know
+    /// which of them it was, and are asked: each request is signed for the machine that gets it, and serves at no other.
+    ///
+    /// # Errors
+    /// [`CliError::Missing`], [`CliError::State`] where no node knows the lease, [`CliError::Node`].
+    pub async fn node_of(&self, provider: &Pubkey, lease: &Pubkey) -> Result<NodeApi, CliError> {
+        let client = self.chain().client();
+        if let Some(account) = client.find::<Lease>(lease).await?
+            && let Some(offer) = client.find::<Offer>(&account.offer).await?
+        {
+            return self.node_at(&client.machine_of(&offer).await?);
+        }
+        let _: gridlease_sdk::account::Provider = self.chain().get(provider, "its provider is gone").await?;
+        let machines = client.machines_of(provider).await?;
+        if let [only] = machines.as_slice() {
+            return self.node_at(only);
+        }
+        for machine in &machines {
+            let node = self.node_at(machine)?;
+            if node.status(lease).await.is_ok() {
+                return Ok(node);
+            }
+        }
+        Err(CliError::State(format!(
+            "none of the {} nodes of provider {provider} answers for lease {lease}: its machine may be closed or not reachable now; try again",
+            machines.len()
+        )))
+    }
+
+    fn node_at(&self, machine: &ProviderMachine) -> Result<NodeApi, CliError> {
+        Ok(NodeApi::new(&machine.endpoint, machine.cert_fingerprint, machine.address, Arc::clone(&self.key) as _)?)
+    }
+}
