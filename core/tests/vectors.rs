@@ -148,19 +148,20 @@ struct Bidding {
 fn books_agree_with_their_vectors() {
     for row in rows::<Bidding>(include_str!("vectors/book.json")) {
         let mut book = Book::new();
-        let outcomes: Vec<String> = row.bids.iter().map(|bid| enter(&mut book, bid)).collect();
+        let outcomes: Vec<String> = row.bids.iter().map(|bid| enter(&mut book, bid, &row.bids)).collect();
         assert_eq!(outcomes, row.outcomes, "{}", row.why);
         let order: Vec<String> = book.entries().iter().map(|entry| hex::encode(entry.provider)).collect();
         assert_eq!(order, row.order, "{}", row.why);
     }
 }
 
-fn enter(book: &mut Book, bid: &Bid) -> String {
+/// Enters a bid; the ties are those of the row's bids.
+fn enter(book: &mut Book, bid: &Bid, all: &[Bid]) -> String {
     let mut provider = [0; 32];
     hex::decode_to_slice(&bid.provider, &mut provider).unwrap();
-    let entry =
-        Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), automatic: false, tie: bid.tie };
-    match book.insert(entry) {
+    let entry = Entry { provider, offer: 0, score: bid.score, price: PricePerHour(bid.price), automatic: false };
+    let tie = |provider: &[u8; 32]| all.iter().find(|bid| bid.provider == hex::encode(provider)).unwrap().tie;
+    match book.insert(entry, tie) {
         Ok(inserted) => match inserted.displaced {
             Some(worst) => format!("displaced {}", hex::encode(worst.provider)),
             None => "entered".to_owned(),

@@ -270,7 +270,8 @@ mod tests {
         let (job, purse) = ("names!(lease: Lease, job) @ E", "names!(lease: Lease, purse) @ E");
         let both = format!("constraint = {job}, constraint = {purse}");
         assert_eq!(one(path, &field("has_one = job, has_one = purse", &both)), []);
-        for told in ["has_one = job", "has_one = job, has_one = bond", "has_one = job, has_one = purse, has_one = bond"] {
+        for told in ["has_one = job", "has_one = job, has_one = bond", "has_one = job, has_one = purse, has_one = bond"]
+        {
             assert_eq!(one(path, &field(told, &both)), [(4, "relations")], "{told}");
         }
         let of_another = both.replace("(lease: Lease, job", "(job: Lease, job");

@@ -247,7 +247,7 @@ impl Market {
         let score = score(&Weights::new(DEFAULT_WEIGHTS)?, &merit, price, max)?;
         let address = [u8::try_from(provider).unwrap(); 32];
         let inserted =
-            posted.book.insert(Entry { provider: address, offer: 0, score, price, automatic: false, tie: 0 })?;
+            posted.book.insert(Entry { provider: address, offer: 0, score, price, automatic: false }, |_| 0)?;
         posted.job.on_bid(inserted.leads, posted.book.len(), now)
     }
 

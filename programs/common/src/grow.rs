@@ -3,6 +3,8 @@
 use anchor_lang::prelude::*;
 use anchor_lang::{Discriminator, Owner, ZeroCopy, system_program};
 
+use crate::lamports::rent_of;
+
 /// Where the version stands: behind the discriminator.
 pub const VERSION_AT: usize = 8;
 
@@ -43,7 +45,7 @@ impl Growing<'_, '_> {
             }
         };
         let rent = Rent::get()?;
-        let missing = rent.minimum_balance(len + added).saturating_sub(rent.minimum_balance(len));
+        let missing = rent_of(&rent, len + added).saturating_sub(rent_of(&rent, len));
         let accounts = system_program::Transfer { from: self.payer.to_account_info(), to: self.account.clone() };
         system_program::transfer(CpiContext::new(self.system.key(), accounts), missing)?;
         self.account.resize(len + added)?;

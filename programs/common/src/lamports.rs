@@ -8,6 +8,22 @@ use gridlease_core::RuleError;
 
 use crate::error::rule;
 
+/// Bytes that the runtime counts for each account beside its data.
+const OVERHEAD: u64 = 128;
+
+/// The rent of an account of `bytes` bytes: [`Rent::minimum_balance`], which counts in floating point and so costs a program
+/// hundreds of CU each time, in whole numbers where its factor is one that it has had: two years, and one since rent is told by the byte
+/// (SIMD-0194).
+#[allow(deprecated, reason = "the sysvar has these fields, whatever they will mean one day")]
+pub fn rent_of(rent: &Rent, bytes: usize) -> u64 {
+    let factor = match rent.exemption_threshold.to_bits() {
+        bits if bits == 1f64.to_bits() => 1,
+        bits if bits == 2f64.to_bits() => 2,
+        _ => return rent.minimum_balance(bytes),
+    };
+    (OVERHEAD + bytes as u64).saturating_mul(rent.lamports_per_byte_year).saturating_mul(factor)
+}
+
 /// Moves lamports between two accounts; `from` belongs to the calling program.
 ///
 /// # Errors
@@ -55,4 +71,22 @@ pub fn open_unfunded(program: &Pubkey, account: &AccountInfo, space: usize, seed
     invoke_signed_unchecked(&assign, core::slice::from_ref(account), &[seeds])?;
     account.resize(space)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(deprecated)]
+    fn the_rent_is_the_one_of_the_sysvar() {
+        for bytes in [0, 1, 165, 192, 288, 624, 960, 10_240, 10_485_760] {
+            for lamports_per_byte_year in [0, 1, 3_480, 6_960, 1 << 30] {
+                for exemption_threshold in [2.0, 1.0, 0.5, 3.25] {
+                    let rent = Rent { lamports_per_byte_year, exemption_threshold, burn_percent: 50 };
+                    assert_eq!(rent_of(&rent, bytes), rent.minimum_balance(bytes), "{bytes} {rent:?}");
+                }
+            }
+        }
+    }
 }

@@ -4,25 +4,10 @@
 use anchor_lang::prelude::*;
 use anchor_lang::system_program;
 use gridlease_core::{UnixTs, tip};
-pub use program_common::lamports::{close, shift};
+pub use program_common::lamports::{close, rent_of, shift};
 
 use crate::emit::tell;
 use crate::event::TipPaid;
-
-/// Bytes that the runtime counts for each account beside its data.
-const OVERHEAD: u64 = 128;
-/// The factor of the rent, in years.
-const YEARS: u64 = 2;
-
-/// The rent of an account of `bytes` bytes: [`Rent::minimum_balance`], which counts in floating point and so costs a program
-/// hundreds of CU each time, in whole numbers where its factor is the one that it has always been.
-#[allow(deprecated, reason = "the sysvar has these fields, whatever they will mean one day")]
-pub fn rent_of(rent: &Rent, bytes: usize) -> u64 {
-    if rent.exemption_threshold.to_bits() != (YEARS as f64).to_bits() {
-        return rent.minimum_balance(bytes);
-    }
-    (OVERHEAD + bytes as u64).saturating_mul(rent.lamports_per_byte_year).saturating_mul(YEARS)
-}
 
 /// Makes `account` one of this program; see [`program_common::lamports::open_unfunded`].
 pub fn open_unfunded(account: &AccountInfo, space: usize, seeds: &[&[u8]]) -> Result<()> {
@@ -140,19 +125,6 @@ mod tests {
         assert_eq!(tipped(10_999, 7), (9_999, 1_000, 10_006));
         assert_eq!(tipped(1_000, 7), (0, 1_000, 7));
         assert_eq!(tipped(999, 7), (0, 999, 7), "an account below its rent keeps all");
-    }
-
-    #[test]
-    #[allow(deprecated)]
-    fn the_rent_is_the_one_of_the_sysvar() {
-        for bytes in [0, 1, 165, 192, 288, 624, 960, 10_240, 10_485_760] {
-            for lamports_per_byte_year in [0, 1, 3_480, 6_960, 1 << 30] {
-                for exemption_threshold in [2.0, 1.0, 0.5, 3.25] {
-                    let rent = Rent { lamports_per_byte_year, exemption_threshold, burn_percent: 50 };
-                    assert_eq!(rent_of(&rent, bytes), rent.minimum_balance(bytes), "{bytes} {rent:?}");
-                }
-            }
-        }
     }
 
     #[test]

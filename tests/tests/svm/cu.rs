@@ -728,6 +728,7 @@ fn document(m: &Meter, of_buyer: u64, of_provider: u64) -> String {
     for name in ["market", "staking"] {
         let _ = writeln!(doc, "| {name}.so | {} |", thousands(program(name).len() as u64));
     }
+    doc.push_str(include_str!("size.md"));
     let job = w.rent(size::<Job>() + 35);
     let (lease, reservation) = (w.rent(size::<Lease>()), w.rent(size::<Reservation>()));
     let (of_job, of_lease) = (tip::prepaid_job(job_args().attempts), tip::prepaid_lease());

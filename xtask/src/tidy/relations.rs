@@ -26,7 +26,8 @@ pub fn check(source: &Source, findings: &mut Vec<Finding>) {
             let field = rest.split_once(", ").map_or("", |(_, field)| word(field));
             asked.insert((account.to_owned(), field.to_owned()));
         }
-        let Some(field) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(':')).map(|(field, _)| field) else {
+        let Some(field) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(':')).map(|(field, _)| field)
+        else {
             continue;
         };
         let expected: BTreeSet<_> = told.iter().map(|other| (field.to_owned(), other.clone())).collect();

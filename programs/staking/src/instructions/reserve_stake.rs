@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 use anchor_lang::system_program;
 use gridlease_core::Atoms;
-use program_common::lamports::{open_unfunded, shift};
+use program_common::lamports::{open_unfunded, rent_of, shift};
 use program_common::{require, require_keys_eq, require_keys_neq};
 
 use crate::checks::{Checked as _, check_slasher};
@@ -105,7 +105,7 @@ impl Reserve<'_> {
     fn lend(&self, lent: u64) -> Result<()> {
         if lent > 0 && u64::from(self.bond.load()?.leases) > SPARE_LAMPORTS {
             let keeps = self.bond.as_ref().lamports().saturating_sub(lent);
-            require!(keeps >= Rent::get()?.minimum_balance(Bond::SPACE), StakingError::NoSpareLamport);
+            require!(keeps >= rent_of(&Rent::get()?, Bond::SPACE), StakingError::NoSpareLamport);
         }
         shift(self.bond.as_ref(), &self.reservation, lent)
     }
