@@ -70,7 +70,7 @@ const FOR_TESTS: (&str, [&str; 2]) = ("gridlease-testkit", ["gridlease-tests", "
 /// Crates whose dependencies from outside are limited too, with the ones they may have.
 const OUTSIDE: [(&str, &[&str]); 6] = [
     ("gridlease-core", &[]),
-    ("gridlease-market-interface", &["anchor-lang", "bytemuck"]),
+    ("gridlease-market-interface", &["anchor-lang", "bytemuck", "solana-sha256-hasher"]),
     (
         "gridlease-program-common",
         // System calls that Anchor does not pass on: SHA-256, and whether a point is on the curve.
