@@ -56,6 +56,8 @@ pub enum Reason {
         /// What is free.
         free: Atoms,
     },
+    /// The offer's limit of stake leaves too little for it.
+    StakeLimit,
     /// The standing bid leads, or cannot go lower.
     Standing,
     /// The account holds something that this version does not know.
@@ -101,7 +103,10 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
     let bidder = job.bidder(side.provider_key, side.provider, side.offer, side.bond);
     let end = rules.auction_end(now).map_err(|_| Reason::Unknown)?;
     let until = Bidder::lives_until(end, false, now);
-    let check = |price| bidder.check(&job.wanted(), price, until).map(drop).map_err(Reason::from);
+    let check = |price| {
+        let stake = bidder.check(&job.wanted(), price, until).map_err(Reason::from)?;
+        side.offer.limit().bind(stake).map(drop).map_err(|_| Reason::StakeLimit)
+    };
     // What hangs on no price first: the cheapest bid that there is asks for the least stake.
     check(PricePerHour(1))?;
     let weights = Weights::new(job.weights).map_err(|_| Reason::Unknown)?;

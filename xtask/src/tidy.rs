@@ -263,7 +263,7 @@ mod tests {
         let field = |told: &str, asked: &str| {
             format!(
                 "//! Doc.\n/// Of it.\npub struct A {{\n    #[cfg_attr(feature = \"idl-build\", account({told}))]\n    #[account(mut, {asked})]\n    \
-                 pub lease: Lease,\n}}\n"
+                 pub lease: AccountLoader<'info, Lease>,\n}}\n"
             )
         };
         let path = "programs/market/src/a.rs";
@@ -274,6 +274,8 @@ mod tests {
         {
             assert_eq!(one(path, &field(told, &both)), [(4, "relations")], "{told}");
         }
+        let as_another = both.replace("lease: Lease, job", "lease: Job, job");
+        assert_eq!(one(path, &field("has_one = job, has_one = purse", &as_another)), [(4, "relations")]);
         let of_another = both.replace("(lease: Lease, job", "(job: Lease, job");
         assert_eq!(one(path, &field("has_one = job, has_one = purse", &of_another)), [(4, "relations")]);
     }

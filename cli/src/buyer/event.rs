@@ -16,6 +16,10 @@ pub(crate) fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, serializer
     serializer.collect_str(value)
 }
 
+pub(crate) fn as_texts<T: std::fmt::Display, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
 pub(crate) fn as_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex::encode(bytes))
 }

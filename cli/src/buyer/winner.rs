@@ -1,7 +1,9 @@
 //! The node that has a lease: that of the machine behind its offer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use gridlease_sdk::account::{Lease, Offer};
 use gridlease_sdk::machine::ProviderMachine;
 use gridlease_sdk::node_api::client::NodeApi;
@@ -9,6 +11,9 @@ use solana_pubkey::Pubkey;
 
 use super::Buyer;
 use crate::error::CliError;
+
+/// How long a node is given to say whether it knows a lease.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Buyer {
     /// The client for the node that has `lease`, which `provider` won, with the certificate that its machine registered.
@@ -30,11 +35,14 @@ impl Buyer {
         if let [only] = machines.as_slice() {
             return self.node_at(only);
         }
-        for machine in &machines {
-            let node = self.node_at(machine)?;
-            if node.status(lease).await.is_ok() {
-                return Ok(node);
-            }
+        // All at once: one that is off, or says nothing, holds up no other.
+        let asked = machines.iter().map(|machine| async {
+            let node = self.node_at(machine).ok()?;
+            let answer = tokio::time::timeout(PATIENCE, node.status(lease)).await;
+            answer.is_ok_and(|status| status.is_ok()).then_some(node)
+        });
+        if let Some(node) = join_all(asked).await.into_iter().flatten().next() {
+            return Ok(node);
         }
         Err(CliError::State(format!(
             "none of the {} nodes of provider {provider} answers for lease {lease}: its machine may be closed or not reachable now; try again",

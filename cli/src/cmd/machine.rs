@@ -20,11 +20,12 @@ const RETIRE_HELP: &str = "\
 Examples:
   gridlease provider machine retire 2 --dry-run
   gridlease provider machine retire 2
-  gridlease provider machine drain 2    # costs nothing: retire it when its leases are over
+  gridlease provider machine drain 2    # leases run on: retire it when they are over
 
 Retiring is for good. The offers are withdrawn. A lease for which a notice was agreed goes on until that is over, and ends \
 without a fault. One for which none was agreed is abandoned at once: that costs a tenth of the stake behind it and counts as \
-a fault. Run it again for leases that were starting.";
+a fault. Run it again for leases that were starting. An offer that stands in the book of an open job costs a fault where it \
+would have won.";
 
 /// Further machines.
 #[derive(Debug, Subcommand)]
@@ -57,12 +58,16 @@ pub enum Machine {
     },
     /// Have a machine take no new lease; those that run go on to their end. Its limit of stake becomes 0.
     #[command(
-        after_help = "Example:\n  gridlease provider machine drain 2\n\n`gridlease provider machine update 2 --stake-limit 25` lets it offer again."
+        after_help = "Example:\n  gridlease provider machine drain 2\n\nAn offer that stands in the book of an open job costs a fault where it would have won: it says so first, and does it with --yes \\
+only. Without a bid in a book it costs nothing. `gridlease provider machine update 2 --stake-limit 25` lets it offer again once its leases are over."
     )]
     Drain {
         /// Number of the machine, or first.
         #[arg(value_name = "MACHINE")]
         machine: MachineNumber,
+        /// Also where offers of it stand in books of open jobs.
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Retire a machine for good: gives notice for its leases, and abandons those for which none was agreed.
     #[command(after_help = RETIRE_HELP)]
@@ -197,7 +202,21 @@ pub(super) async fn run(context: &Context, command: Machine) -> Result<(), CliEr
         Machine::Update { machine, changes } => {
             machine::update(&chain, &*context.key()?, machine, &changes.read()?).await
         }
-        Machine::Drain { machine } => machine::drain(&chain, &*context.key()?, machine).await,
+        Machine::Drain { machine, yes } => {
+            let key = context.key()?;
+            let books = if yes { Vec::new() } else { machine::books_of(&chain, &key.pubkey(), machine).await? };
+            if !books.is_empty() {
+                spinner.finish_and_clear();
+                let jobs: Vec<String> = books.iter().map(Pubkey::to_string).collect();
+                return Err(CliError::Usage(format!(
+                    "offers of machine {machine} stand in the books of {} ({}): where one would have won, taking it back is a fault, which takes a third \
+                     of the provider's standing. Add --yes to do it, or wait until they are awarded",
+                    count(jobs.len(), "open job"),
+                    jobs.join(", ")
+                )));
+            }
+            machine::drain(&chain, &key, machine).await
+        }
         Machine::Close { machine } => machine::close(&chain, &*context.key()?, machine).await,
     };
     spinner.finish_and_clear();
@@ -216,18 +235,25 @@ async fn retire(context: &Context, number: MachineNumber, dry_run: bool, yes: bo
             context.out.note("nothing was done");
             return Ok(());
         }
-    } else if !yes && plan.slash.0 > 0 {
-        // Money that is lost by it is lost with the owner's word only.
+    } else if !yes && plan.costs() {
+        // Stake and standing that are lost by it are lost with the owner's word only.
         context.out.note(&plan.human());
         return Err(CliError::Usage(format!(
-            "{} USDC of stake would be lost: add --yes to do it, or run `gridlease provider machine drain {number}` and retire it when its leases are over",
-            plan.slash
+            "{} USDC of stake would be lost, and its offers stand in the books of {}: add --yes to do it, or run `gridlease provider machine drain {number}` when \
+             they are awarded, and retire it when its leases are over",
+            plan.slash,
+            count(plan.books.len(), "open job")
         )));
     }
     let spinner = context.out.spinner("retiring the machine");
     let done = machine::retire(&chain, &key, &plan).await;
     spinner.finish_and_clear();
-    context.out.report(&done?)
+    let done = done?;
+    context.out.report(&done)?;
+    match &done.problem {
+        Some(problem) => Err(CliError::State(format!("{problem}; run it again for what is left"))),
+        None => Ok(()),
+    }
 }
 
 /// A list of machines.
@@ -298,6 +324,13 @@ impl Report for RetirePlan {
             ("machine", self.machine.to_string()),
             ("state", if self.retired { "retired; its leases are what is left" } else { "live" }.to_owned()),
             ("offers", if self.offers.is_empty() { offers } else { format!("{offers}, withdrawn for good") }),
+            (
+                "books",
+                match self.books.len() {
+                    0 => "-".to_owned(),
+                    open => format!("{}: a fault where one of its offers would have won", count(open, "open job")),
+                },
+            ),
             ("costs", format!("{} USDC of stake", self.slash)),
         ]);
         if self.leases.is_empty() {
@@ -310,6 +343,9 @@ impl Report for RetirePlan {
                 let then = match lease.ends {
                     "notice" => format!("ends with a notice of {}, no fault", span(lease.notice_s.into())),
                     "abandoned" => "no notice was agreed: abandoned at once, a fault".to_owned(),
+                    _ if lease.notice_s == 0 => {
+                        "goes on starting; once it runs anybody may abandon it: run this again".to_owned()
+                    }
                     _ => "goes on starting; run this again".to_owned(),
                 };
                 vec![

@@ -2,17 +2,18 @@
 
 use gridlease_core::Atoms;
 use gridlease_core::PricePerHour;
+use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::MAX_CLAIMS;
 use gridlease_core::machine::{Leaving, leaving};
 use gridlease_core::slash::{Case, Fault, slash_for};
-use gridlease_sdk::account::{GpuClaim, Lease, Offer, offer_state};
+use gridlease_sdk::account::{BookEntry, GpuClaim, Job, Lease, Offer, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome, abandon};
 use gridlease_sdk::instruction::provider::{self as build, Claimed};
 use gridlease_sdk::instruction::supervision::give_notice;
 use gridlease_sdk::machine::{MachineNumber, ProviderMachine};
-use gridlease_sdk::market::{At, CLAIM_OFFER_AT};
+use gridlease_sdk::market::{At, CLAIM_OFFER_AT, JOB_STATE_AT};
 use gridlease_sdk::rpc::SendError;
 use serde::Serialize;
 use solana_keypair::Keypair;
@@ -21,7 +22,7 @@ use solana_signer::Signer as _;
 
 use super::{Change, MachineDone, change_of, done, machines, own_offers, pick};
 use crate::amount::Usdc;
-use crate::buyer::event::{as_text, lease_state_name};
+use crate::buyer::event::{as_text, as_texts, lease_state_name};
 use crate::chain::{Chain, Sent};
 use crate::error::CliError;
 
@@ -43,7 +44,8 @@ pub struct LeavingLease {
     pub ends: &'static str,
     /// The notice that was agreed, in seconds; 0 for none.
     pub notice_s: u32,
-    /// What leaving it costs of the stake.
+    /// What leaving it costs of the stake; of one that is starting without a notice agreed, what it costs once it runs, when anybody
+    /// may abandon it.
     pub slash: Usdc,
 }
 
@@ -60,10 +62,20 @@ pub struct RetirePlan {
     pub retired: bool,
     /// Its offers, which are withdrawn.
     pub offers: Vec<u32>,
+    /// Open jobs in whose books its offers stand: where one of them would have won, its withdrawal is a fault.
+    #[serde(serialize_with = "as_texts")]
+    pub books: Vec<Pubkey>,
     /// Its open leases.
     pub leases: Vec<LeavingLease>,
     /// What that costs of the stake in all.
     pub slash: Usdc,
+}
+
+impl RetirePlan {
+    /// May it cost stake or standing?
+    pub fn costs(&self) -> bool {
+        self.slash.0 > 0 || !self.books.is_empty()
+    }
 }
 
 /// What retiring a machine did.
@@ -78,8 +90,10 @@ pub struct RetireDone {
     pub abandoned: Vec<LeavingLease>,
     /// What those cost of the stake in all.
     pub slash: Usdc,
-    /// Leases for which this has to be run again: they were starting, or were won in that moment.
+    /// Leases for which this has to be run again: they were starting, were won in that moment, or come behind what went wrong.
     pub again: Vec<LeavingLease>,
+    /// What went wrong on the way; all that is listed before it is done.
+    pub problem: Option<String>,
     /// The transactions.
     pub transactions: Vec<Sent>,
 }
@@ -93,8 +107,10 @@ pub async fn plan(chain: &Chain, authority: &Pubkey, number: MachineNumber) -> R
     let leases = leases_of(chain, &machine, &offers).await?;
     let leases = leases.iter().map(|(key, lease)| leaving_lease(*key, lease)).collect::<Result<Vec<_>, _>>()?;
     let slash = total(&leases);
+    let books = books_with(chain, &machine, &offers).await?;
     let offers = offers.iter().map(|(_, offer)| offer.number).collect();
-    Ok(RetirePlan { machine: number, address: machine.address, retired: machine.rules.retired, offers, leases, slash })
+    let (address, retired) = (machine.address, machine.rules.retired);
+    Ok(RetirePlan { machine: number, address, retired, offers, books, leases, slash })
 }
 
 /// Retires the machine of `plan`, which its owner has seen, gives notice for its leases, and abandons those of the plan for which none was agreed. What was
@@ -112,7 +128,7 @@ pub async fn retire(chain: &Chain, authority: &Keypair, plan: &RetirePlan) -> Re
         transactions.push(chain.send("retiring the machine", &[retire], authority).await?);
     }
     let insurance = chain.client().staking_config().await?.insurance;
-    let (mut notice, mut abandoned, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut notice, mut abandoned, mut again, mut problem) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (lease, account) in leases_of(chain, &machine, &offers).await? {
         let keys = LeaseKeys::new(lease, &account);
         let agreed = plan.leases.iter().any(|planned| planned.lease == lease && planned.ends == ABANDONED);
@@ -122,9 +138,11 @@ pub async fn retire(chain: &Chain, authority: &Keypair, plan: &RetirePlan) -> Re
                 notice.push(leaving);
                 continue;
             }
-            NOTICE => ("giving notice for a lease", give_notice(&key, &keys), &mut notice),
-            // What the owner was not shown is not ended at a cost.
-            ABANDONED if agreed => ("abandoning a lease", abandon(&key, &keys, &insurance, RAN), &mut abandoned),
+            NOTICE if problem.is_none() => ("giving notice for a lease", give_notice(&key, &keys), &mut notice),
+            // What the owner was not shown is not ended at a cost; and nothing behind what went wrong is ended at all.
+            ABANDONED if agreed && problem.is_none() => {
+                ("abandoning a lease", abandon(&key, &keys, &insurance, RAN), &mut abandoned)
+            }
             _ => {
                 again.push(leaving);
                 continue;
@@ -136,11 +154,25 @@ pub async fn retire(chain: &Chain, authority: &Keypair, plan: &RetirePlan) -> Re
                 transactions.push(sent);
             }
             Err(error) if is_refusal(&error) && is_over(chain, &lease).await? => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                again.push(leaving);
+                problem.get_or_insert_with(|| format!("{doing} {lease}: {error}"));
+            }
         }
     }
     let slash = total(&abandoned);
-    Ok(RetireDone { machine: plan.machine, notice, abandoned, slash, again, transactions })
+    Ok(RetireDone { machine: plan.machine, notice, abandoned, slash, again, problem, transactions })
+}
+
+/// Open jobs in whose books live offers of machine `number` stand. Where one of them would have won, its withdrawal is a fault.
+///
+/// # Errors
+/// [`CliError`].
+pub async fn books_of(chain: &Chain, authority: &Pubkey, number: MachineNumber) -> Result<Vec<Pubkey>, CliError> {
+    let machines = machines(chain, &address::provider(authority)).await?;
+    let machine = pick(&machines, number)?;
+    let offers = own_offers(chain, machine).await?;
+    books_with(chain, machine, &offers).await
 }
 
 /// Takes the offers of a machine back and leaves no stake for new ones: it takes no lease any more, and those that run go on.
@@ -153,16 +185,38 @@ pub async fn drain(chain: &Chain, authority: &Keypair, number: MachineNumber) ->
     let machine = pick(&machines, number)?;
     let offers = own_offers(chain, machine).await?;
     let nothing = Change { stake_limit: Some(0), ..Change::default() };
-    let mut instructions = vec![change_of(&key, machine, &nothing, &offers)?];
-    let live = offers.iter().filter(|(_, offer)| offer.header.state == offer_state::LIVE);
-    instructions.extend(live.map(|(_, offer)| {
-        build::withdraw_offer_of(&key, &machine.provider, machine.account(), offer.number, &offer.payer)
-    }));
-    let sent = chain.send("draining the machine", &instructions, authority).await?;
+    // First and by itself: it names no offer, so that who has the hot key cannot get in its way.
+    let limit = change_of(&key, machine, &nothing, &offers)?;
+    let mut transactions = vec![chain.send("taking the machine's limit of stake away", &[limit], authority).await?];
+    for (_, offer) in own_offers(chain, machine).await?.iter().filter(|(_, offer)| is_live(offer)) {
+        let back = build::withdraw_offer_of(&key, &machine.provider, machine.account(), offer.number, &offer.payer);
+        transactions.push(chain.send("taking an offer back", &[back], authority).await?);
+    }
+    let before = match machine.rules.limit.0 {
+        u64::MAX => "none".to_owned(),
+        limit => Usdc(limit).to_string(),
+    };
     let words = format!(
-        "machine {number} takes no new lease; those that run go on. `gridlease provider machine update {number} --stake-limit …` lets it offer again"
+        "machine {number} takes no new lease; those that run go on. `gridlease provider machine update {number} --stake-limit {before}`, as it was, lets it offer again once they are over"
     );
-    done(chain, &key, number, words, vec![sent]).await
+    done(chain, &key, number, words, transactions).await
+}
+
+/// Is an offer open for leases?
+fn is_live(offer: &Offer) -> bool {
+    offer.header.state == offer_state::LIVE
+}
+
+/// Open jobs in whose books live ones of `offers`, which are the machine's, stand.
+async fn books_with(chain: &Chain, machine: &ProviderMachine, offers: &[At<Offer>]) -> Result<Vec<Pubkey>, CliError> {
+    if !offers.iter().any(|(_, offer)| is_live(offer)) {
+        return Ok(Vec::new());
+    }
+    let open = chain.client().all::<Job>(&[(JOB_STATE_AT, &[JobState::Open as u8])]).await?;
+    let is_there = |bid: &BookEntry| {
+        bid.provider == machine.provider && offers.iter().any(|(_, offer)| offer.number == bid.offer && is_live(offer))
+    };
+    Ok(open.into_iter().filter(|(_, job)| job.bids().iter().any(is_there)).map(|(key, _)| key).collect())
 }
 
 /// Closes what is left of a retired machine: its offers, their claims of GPUs, and its account.
@@ -231,10 +285,12 @@ fn leaving_lease(key: Pubkey, lease: &Lease) -> Result<LeavingLease, CliError> {
         sealed_bond: Atoms::ZERO,
     };
     let split = slash_for(&case).map_err(CliError::rule("the slash of a lease"))?;
+    let cost = Atoms(split.victim.0.saturating_add(split.insurance.0));
     let (ends, slash) = match (state, leaving(lease.notice_s != 0)) {
-        (Some(LeaseState::Starting), _) => (LATER, Atoms::ZERO),
+        (Some(LeaseState::Starting), Leaving::Notice) => (LATER, Atoms::ZERO),
+        (Some(LeaseState::Starting), Leaving::Abandon) => (LATER, cost),
         (_, Leaving::Notice) => (NOTICE, Atoms::ZERO),
-        (_, Leaving::Abandon) => (ABANDONED, Atoms(split.victim.0.saturating_add(split.insurance.0))),
+        (_, Leaving::Abandon) => (ABANDONED, cost),
     };
     Ok(LeavingLease {
         lease: key,
@@ -298,7 +354,8 @@ mod tests {
         assert_eq!(lease(LeaseState::Running, 0), (ABANDONED, 500_000));
         assert_eq!(lease(LeaseState::Grace, 0), (ABANDONED, 500_000));
         assert_eq!(lease(LeaseState::Running, 120), (NOTICE, 0));
-        assert_eq!(lease(LeaseState::Starting, 0), (LATER, 0));
+        assert_eq!(lease(LeaseState::Starting, 0), (LATER, 500_000), "once it runs, anybody may abandon it");
+        assert_eq!(lease(LeaseState::Starting, 120), (LATER, 0));
         let finished = Lease { header: header(LeaseState::Finished), ..Lease::zeroed() };
         assert!(!is_open(&finished), "the buyer has the word");
     }

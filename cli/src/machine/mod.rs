@@ -20,7 +20,7 @@ use crate::buyer::event::as_text;
 use crate::chain::{Chain, Sent};
 use crate::error::CliError;
 use crate::provider::{Change, check_endpoint};
-pub use leave::{LeavingLease, RetireDone, RetirePlan, close, drain, plan, retire};
+pub use leave::{LeavingLease, RetireDone, RetirePlan, books_of, close, drain, plan, retire};
 
 /// A limit that is none: a machine's leases may bind all of the stake.
 pub(crate) const NO_LIMIT: u64 = u64::MAX;

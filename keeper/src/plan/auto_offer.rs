@@ -31,7 +31,8 @@ impl AutoOffer<'_> {
     /// Can it take `job` at `price`? The question that the market asks.
     pub(super) fn check(&self, job: &Job, price: PricePerHour, now: UnixTs) -> RuleResult<()> {
         let bidder = job.bidder(&self.provider_key, self.provider, self.offer, self.bond);
-        bidder.check(&job.wanted(), price, job.rules()?.auction_end(now)?)?;
+        let stake = bidder.check(&job.wanted(), price, job.rules()?.auction_end(now)?)?;
+        self.offer.limit().bind(stake)?;
         Ok(())
     }
 

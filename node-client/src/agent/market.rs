@@ -1,6 +1,6 @@
 //! The node's side of the market: its offer, its bids, and the leases that it has won.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -59,8 +59,8 @@ pub(crate) struct MarketTask {
 #[derive(Default)]
 struct Memory {
     jobs: HashMap<Pubkey, Followed>,
-    /// Leases of the provider's other machines: their own nodes see to them.
-    sisters: HashSet<Pubkey>,
+    /// Leases of the provider, with whether they are this machine's: those of others their own nodes see to.
+    known: HashMap<Pubkey, bool>,
     /// When the offer was looked after, and what came of it.
     offer: Option<(tokio::time::Instant, Kept)>,
 }
@@ -107,7 +107,7 @@ impl MarketTask {
         leases.reap();
         let client = self.chain.client();
         let all = client.leases_of(&self.provider).await.context("reading this provider's leases")?;
-        memory.sisters.retain(|sister| all.iter().any(|(key, _)| key == sister));
+        memory.known.retain(|lease, _| all.iter().any(|(key, _)| key == lease));
         for (key, lease) in all {
             if leases.running.contains_key(&key) || self.is_ours(&key, &lease, memory).await? {
                 self.take_on(&key, &lease, leases, worker).await;
@@ -236,16 +236,14 @@ impl MarketTask {
 
     /// Is a lease of this provider one of this machine? An offer stays as long as it has leases, and each is asked about once.
     async fn is_ours(&self, key: &Pubkey, lease: &Lease, memory: &mut Memory) -> anyhow::Result<bool> {
-        if memory.sisters.contains(key) {
-            return Ok(false);
+        if let Some(ours) = memory.known.get(key) {
+            return Ok(*ours);
         }
         let offer: Option<Offer> =
             self.chain.client().find(&lease.offer).await.context("reading the offer of a lease")?;
         let Some(offer) = offer else { return Ok(false) };
         let ours = self.machine.has(&offer);
-        if !ours {
-            memory.sisters.insert(*key);
-        }
+        memory.known.insert(*key, ours);
         Ok(ours)
     }
 

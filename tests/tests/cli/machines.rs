@@ -1,11 +1,14 @@
 //! R32: an owner's commands for several machines behind one bond.
 
 use gridlease_cli::amount::Usdc;
+use gridlease_cli::buyer::PostOptions;
 use gridlease_cli::error::Kind;
 use gridlease_cli::machine::{self, NewMachine};
 use gridlease_cli::provider::{self, Change, Registration};
-use gridlease_sdk::account::{Offer, Provider};
+use gridlease_demo::registry::Registry;
+use gridlease_sdk::account::{Offer, Provider, offer_state};
 use gridlease_sdk::address;
+use gridlease_sdk::instruction::job::{BidderKeys, enter_offer};
 use gridlease_sdk::instruction::provider::{OfferMachine, OfferTerms, SpecArgs, post_offer_of};
 use gridlease_sdk::machine::MachineNumber;
 use solana_instruction::Instruction;
@@ -13,7 +16,9 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use crate::world::{SOL, USDC, World, failed};
+use crate::world::{SOL, USDC, World, failed, push_image, write_manifest};
+
+const ONCE: PostOptions = PostOptions { again: false };
 
 const ONE: MachineNumber = MachineNumber::Further(1);
 
@@ -160,5 +165,67 @@ async fn r32_the_command_line_shows_every_machine_and_asks_for_what_is_missing()
     assert!(code == Some(0) && out.contains("machine 1 is retired"), "{out}");
     let (code, out, _) = run(&["provider", "machine", "close", "1"]);
     assert!(code == Some(0) && out.contains("its rent is back"), "{out}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r32_a_machine_whose_offer_stands_in_a_book_leaves_with_the_owner_s_word_only() {
+    let world = World::new().await;
+    let registry = Registry::start(world.dir.path(), None).await.unwrap();
+    let image = push_image(&registry).await;
+    let manifest = write_manifest(world.dir.path(), &image);
+    let buyer = world.buyer(10 * USDC).await;
+    let prepared = buyer.prepare(&manifest).await.unwrap();
+    let owner = world.user(30 * USDC).await;
+    let (chain, key) = (&world.chain, owner.pubkey());
+    let [hot, second] = [0; 2].map(|_| Keypair::new());
+    world.net.airdrop(&second.pubkey(), SOL).await.unwrap();
+    let registration = Registration {
+        payout: None,
+        node_key: hot.pubkey(),
+        endpoint: "https://127.0.0.1:8443".to_owned(),
+        fingerprint: [7; 32],
+    };
+    provider::register(chain, &owner, &registration).await.unwrap();
+    provider::add_stake(chain, &owner, Usdc(20 * USDC)).await.unwrap();
+    machine::add(chain, &owner, &new(&second)).await.unwrap();
+    let post = offer(&world, &key, &second, 1, 9 * USDC).await;
+    chain.send("posting", &[post], &second).await.unwrap();
+    assert!(machine::books_of(chain, &key, ONE).await.unwrap().is_empty());
+
+    let job = buyer.post(&prepared, &ONCE).await.unwrap().job;
+    let bidder = BidderKeys { provider: address::provider(&key), offer: 1, bond: address::bond(&key) };
+    chain.send("entering", &[enter_offer(&job, &bidder)], &second).await.unwrap();
+    assert_eq!(machine::books_of(chain, &key, ONE).await.unwrap(), [job]);
+    assert!(
+        machine::books_of(chain, &key, MachineNumber::First).await.unwrap().is_empty(),
+        "the sister's is no concern"
+    );
+    let said = |args: &[&str]| {
+        let output = world.run(&owner, &[&["provider", "machine"], args].concat());
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code(), text)
+    };
+    for args in [["drain", "1"], ["retire", "1"]] {
+        let (code, text) = said(&args);
+        assert!(code == Some(2) && text.contains("1 open job") && text.contains("--yes"), "{args:?}: {text}");
+    }
+    let (_, text) = said(&["retire", "1", "--dry-run", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(plan["books"], serde_json::json!([job.to_string()]));
+    let offer_key = address::offer(&address::provider(&key), 1);
+    let live: Offer = chain.client().get(&offer_key).await.unwrap();
+    assert_eq!(live.header.state, offer_state::LIVE, "nothing was done");
+    let (code, text) = said(&["drain", "1", "--yes"]);
+    assert!(code == Some(0) && text.contains("--stake-limit 9.000000"), "{text}");
+    assert!(
+        chain
+            .client()
+            .find::<Offer>(&offer_key)
+            .await
+            .unwrap()
+            .is_none_or(|offer| offer.header.state != offer_state::LIVE)
+    );
+    registry.stop().await;
     world.stop().await;
 }

@@ -11,7 +11,7 @@ pub fn check(source: &Source, findings: &mut Vec<Finding>) {
     if !source.path.starts_with("programs/") {
         return;
     }
-    let (mut told, mut asked, mut first) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let (mut told, mut asked, mut kinds, mut first) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), 0);
     for (index, line) in lines.iter().enumerate() {
         let line = line.trim();
         if line.starts_with("#[") && told.is_empty() && asked.is_empty() {
@@ -25,18 +25,21 @@ pub fn check(source: &Source, findings: &mut Vec<Finding>) {
             let (account, rest) = call.split_once(':').unwrap_or_default();
             let field = rest.split_once(", ").map_or("", |(_, field)| word(field));
             asked.insert((account.to_owned(), field.to_owned()));
+            kinds.insert(word(rest.trim_start()).to_owned());
         }
         let Some(field) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(':')).map(|(field, _)| field)
         else {
             continue;
         };
         let expected: BTreeSet<_> = told.iter().map(|other| (field.to_owned(), other.clone())).collect();
-        if asked != expected {
+        // The places of fields are those of the type that is named: it has to be the account's.
+        if asked != expected || kinds.iter().any(|kind| !line.contains(&format!(", {kind}>"))) {
             let message = format!("`{field}`: the `has_one` for the IDL and the `names!` beside it differ");
             source.report(findings, first, "relations", message);
         }
         told.clear();
         asked.clear();
+        kinds.clear();
     }
 }
 
