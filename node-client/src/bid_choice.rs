@@ -146,7 +146,8 @@ mod tests {
     }
 
     fn offer() -> Offer {
-        let mut offer = Offer { ask: 400_000, floor: 100_000, units: 1, units_free: 1, ..Offer::zeroed() };
+        let mut offer =
+            Offer { ask: 400_000, floor: 100_000, units: 1, units_free: 1, stake_limit: u64::MAX, ..Offer::zeroed() };
         offer.header.state = offer_state::LIVE;
         offer.header.due_ts = 2_000;
         offer.spec.cpu_milli = 4_000;
@@ -205,6 +206,14 @@ mod tests {
             Decision::Bid(PricePerHour(400_000)),
             "the second place is taken at the ask"
         );
+    }
+
+    #[test]
+    fn r32_no_bid_is_made_that_the_offer_s_limit_of_stake_does_not_cover() {
+        let with = |stake_limit, bound| decision(&Offer { stake_limit, bound, ..offer() }, &job());
+        assert!(matches!(with(u64::MAX, 0), Decision::Bid(_)));
+        assert_eq!(with(0, 0), Decision::Leave(Reason::StakeLimit));
+        assert_eq!(with(10_000_000, 9_999_999), Decision::Leave(Reason::StakeLimit), "what is bound is taken off");
     }
 
     #[test]

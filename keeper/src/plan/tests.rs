@@ -45,7 +45,7 @@ fn an_automatic_offer_is_entered_while_the_window_is_open_and_the_job_awarded_wh
 
 #[test]
 fn no_offer_is_entered_that_would_be_refused_or_would_change_nothing() {
-    let refuses: [(&str, Change); 8] = [
+    let refuses: [(&str, Change); 9] = [
         ("takes no automatic bids", |market| market.offer_of(1).auto_bid = 0),
         ("has no free unit", |market| market.offer_of(1).units_free = 0),
         ("was withdrawn", |market| market.offer_of(1).header.state = gridlease_sdk::account::offer_state::WITHDRAWN),
@@ -53,6 +53,7 @@ fn no_offer_is_entered_that_would_be_refused_or_would_change_nothing() {
         ("has a floor above the job's price", |market| market.offer_of(1).floor = MAX + 1),
         ("is too small", |market| market.job_of(1).requirement.memory_mib = 1 << 20),
         ("has too little stake", |market| market.bond_of(1).reserved = market::STAKE - 1),
+        ("has no limit of stake left", |market| market.offer_of(1).stake_limit = 0),
         ("failed the job before", |market| market.exclude(1, 1)),
     ];
     for (name, change) in refuses {

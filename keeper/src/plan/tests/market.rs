@@ -123,7 +123,7 @@ impl Market {
     }
 
     fn add_offer(&mut self, provider: u8, number: u32, ask: u64, floor: u64) {
-        let mut offer = Offer::zeroed();
+        let mut offer = Offer { stake_limit: u64::MAX, ..Offer::zeroed() };
         (offer.header.version, offer.header.state) = (VERSION, offer_state::LIVE);
         offer.header.due_ts = START + 3_600;
         offer.provider = key("provider", provider);
