@@ -250,7 +250,7 @@ mod tests {
     fn issue9_22_what_is_locked_is_rent_and_tips_together() {
         let parts = parts(&idls()).unwrap();
         let part = |name| &parts.iter().find(|(known, _)| *known == name).unwrap().1;
-        assert!(part("buyer-sol").contains("| a job with 3 attempts (the default) | 8,187,920 lamports"));
+        assert!(part("buyer-sol").contains("| a job with 3 attempts (the default) | 7,742,480 lamports"));
         assert!(part("buyer-sol").contains("| a purse and its vault | 5,491,440 lamports"));
         assert!(part("provider-sol").contains("| an offer of one unit (hot key) | 12,252,560 lamports"));
         assert!(part("provider").contains("| unbonding takes | 7 days |"));
