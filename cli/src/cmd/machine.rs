@@ -7,7 +7,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use super::describe::short;
-use super::provider::Certificate;
+use super::provider::{Certificate, Node};
 use super::report::{count, sent};
 use super::{Context, address};
 use crate::amount::Usdc;
@@ -99,15 +99,9 @@ pub struct Add {
     /// Its number [default: the lowest that is free, from 1].
     #[arg(long, value_name = "N")]
     number: Option<u32>,
-    /// Address of its node's hot key: it bids, starts and finishes leases of this machine alone, and can never withdraw.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    node_key: Pubkey,
-    /// URL at which buyers reach its node: https://host[:port].
-    #[arg(long, value_name = "URL")]
-    endpoint: String,
-    /// Its node's certificate.
+    /// Its node.
     #[command(flatten)]
-    certificate: Certificate,
+    node: Node,
     /// The most stake that its leases may bind, in USDC, or none: what a stolen hot key can burn.
     #[arg(long, value_name = "USDC", value_parser = stake_limit)]
     stake_limit: u64,
@@ -182,12 +176,8 @@ pub(super) async fn run(context: &Context, command: Machine) -> Result<(), CliEr
             return retire(context, machine, dry_run, yes).await;
         }
         Machine::Add(add) => {
-            let Some(fingerprint) = add.certificate.read()? else {
-                return Err(CliError::Usage(
-                    "buyers trust the node by its certificate: give it with --cert or --fingerprint".to_owned(),
-                ));
-            };
-            let Add { number, node_key, endpoint, stake_limit, sealing_key, .. } = add;
+            let fingerprint = add.node.fingerprint()?;
+            let Add { number, node: Node { node_key, endpoint, .. }, stake_limit, sealing_key } = add;
             let new = NewMachine { number, node_key, endpoint, fingerprint, stake_limit, sealing_key };
             let key = context.key()?;
             let added = machine::add(&chain, &key, &new).await;

@@ -34,6 +34,29 @@ impl Certificate {
     }
 }
 
+/// The node of a machine that is registered.
+#[derive(Clone, Debug, Args)]
+pub struct Node {
+    /// Address of the node's hot key: it bids, starts and finishes leases of its machine, and can never withdraw.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(super) node_key: Pubkey,
+    /// URL at which buyers reach the node: https://host[:port].
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: String,
+    /// The node's certificate.
+    #[command(flatten)]
+    certificate: Certificate,
+}
+
+impl Node {
+    /// Of its certificate, which has to be given.
+    pub(super) fn fingerprint(&self) -> Result<[u8; 32], CliError> {
+        self.certificate.read()?.ok_or_else(|| {
+            CliError::Usage("buyers trust the node by its certificate: give it with --cert or --fingerprint".to_owned())
+        })
+    }
+}
+
 /// A provider's record and stake.
 #[derive(Debug, Subcommand)]
 pub enum Provider {
@@ -45,15 +68,9 @@ pub enum Provider {
         /// Token account that is paid [default: the keypair's own, created where it does not exist].
         #[arg(long, value_name = "ADDRESS", value_parser = address)]
         payout: Option<Pubkey>,
-        /// Address of the node's hot key: it bids, starts and finishes leases, and can never withdraw.
-        #[arg(long, value_name = "ADDRESS", value_parser = address)]
-        node_key: Pubkey,
-        /// URL at which buyers reach the node: https://host[:port].
-        #[arg(long, value_name = "URL")]
-        endpoint: String,
-        /// The node's certificate.
+        /// The first machine's node.
         #[command(flatten)]
-        certificate: Certificate,
+        node: Node,
     },
     /// Change node key, endpoint, certificate or limit of stake of the first machine.
     #[command(after_help = "Example:\n  gridlease provider update --endpoint https://gpu2.example:8443")]
@@ -94,12 +111,9 @@ pub(super) async fn run(context: &Context, command: Provider) -> Result<(), CliE
             spinner.finish_and_clear();
             return context.out.report(&view?);
         }
-        Provider::Register { payout, node_key, endpoint, certificate } => {
-            let Some(fingerprint) = certificate.read()? else {
-                return Err(CliError::Usage(
-                    "buyers trust the node by its certificate: give it with --cert or --fingerprint".to_owned(),
-                ));
-            };
+        Provider::Register { payout, node } => {
+            let fingerprint = node.fingerprint()?;
+            let Node { node_key, endpoint, .. } = node;
             provider::register(&chain, &*context.key()?, &Registration { payout, node_key, endpoint, fingerprint })
                 .await
         }

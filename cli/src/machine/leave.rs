@@ -183,10 +183,9 @@ pub async fn drain(chain: &Chain, authority: &Keypair, number: MachineNumber) ->
     let key = authority.pubkey();
     let machines = machines(chain, &address::provider(&key)).await?;
     let machine = pick(&machines, number)?;
-    let offers = own_offers(chain, machine).await?;
     let nothing = Change { stake_limit: Some(0), ..Change::default() };
     // First and by itself: it names no offer, so that who has the hot key cannot get in its way.
-    let limit = change_of(&key, machine, &nothing, &offers)?;
+    let limit = change_of(&key, machine, &nothing, &[])?;
     let mut transactions = vec![chain.send("taking the machine's limit of stake away", &[limit], authority).await?];
     for (_, offer) in own_offers(chain, machine).await?.iter().filter(|(_, offer)| is_live(offer)) {
         let back = build::withdraw_offer_of(&key, &machine.provider, machine.account(), offer.number, &offer.payer);

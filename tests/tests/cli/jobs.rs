@@ -9,25 +9,11 @@ use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, PostOptions, Prepared
 use gridlease_cli::error::{CliError, Kind};
 use gridlease_cli::{purse, steps};
 use gridlease_core::job::EndReason;
-use gridlease_demo::registry::Registry;
 use gridlease_sdk::account::{Job, Purse};
 use gridlease_sdk::address;
 use solana_pubkey::Pubkey;
 
-use crate::world::{USDC, World, failed, push_image, write_manifest};
-
-const ONCE: PostOptions = PostOptions { again: false };
-
-/// A market, a buyer with 10 USDC, and a job that can be posted.
-async fn ready() -> (World, Registry, Buyer, PreparedJob) {
-    let world = World::new().await;
-    let registry = Registry::start(world.dir.path(), None).await.unwrap();
-    let image = push_image(&registry).await;
-    let manifest = write_manifest(world.dir.path(), &image);
-    let buyer = world.buyer(10 * USDC).await;
-    let prepared = buyer.prepare(&manifest).await.unwrap();
-    (world, registry, buyer, prepared)
-}
+use crate::world::{ONCE, USDC, World, failed, ready, write_manifest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn issue9_22_the_rent_that_a_quote_names_is_what_posting_locks() {

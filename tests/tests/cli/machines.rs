@@ -1,11 +1,10 @@
 //! R32: an owner's commands for several machines behind one bond.
 
 use gridlease_cli::amount::Usdc;
-use gridlease_cli::buyer::PostOptions;
+use gridlease_cli::chain::Chain;
 use gridlease_cli::error::Kind;
 use gridlease_cli::machine::{self, NewMachine};
 use gridlease_cli::provider::{self, Change, Registration};
-use gridlease_demo::registry::Registry;
 use gridlease_sdk::account::{Offer, Provider, offer_state};
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::job::{BidderKeys, enter_offer};
@@ -16,9 +15,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use crate::world::{SOL, USDC, World, failed, push_image, write_manifest};
-
-const ONCE: PostOptions = PostOptions { again: false };
+use crate::world::{ONCE, SOL, USDC, World, failed, ready};
 
 const ONE: MachineNumber = MachineNumber::Further(1);
 
@@ -31,6 +28,17 @@ fn new(node_key: &Keypair) -> NewMachine {
         stake_limit: 9 * USDC,
         sealing_key: None,
     }
+}
+
+/// Registers the provider of `owner`, whose first machine has the key `hot`.
+async fn register(chain: &Chain, owner: &Keypair, hot: &Keypair) {
+    let registration = Registration {
+        payout: None,
+        node_key: hot.pubkey(),
+        endpoint: "https://127.0.0.1:8443".to_owned(),
+        fingerprint: [7; 32],
+    };
+    provider::register(chain, owner, &registration).await.unwrap();
 }
 
 /// The posting of an offer of machine 1 with all that is left of its limit.
@@ -64,13 +72,7 @@ async fn r32_an_owner_adds_changes_drains_retires_and_closes_a_machine() {
     let [hot, second, third] = [0; 3].map(|_| Keypair::new());
     world.net.airdrop(&second.pubkey(), SOL).await.unwrap();
     failed(machine::add(chain, &owner, &new(&second)).await, Kind::Usage, &["no provider", "provider register"]);
-    let registration = Registration {
-        payout: None,
-        node_key: hot.pubkey(),
-        endpoint: "https://127.0.0.1:8443".to_owned(),
-        fingerprint: [7; 32],
-    };
-    provider::register(chain, &owner, &registration).await.unwrap();
+    register(chain, &owner, &hot).await;
 
     // Each machine has a key of its own, which is not the cold one.
     failed(machine::add(chain, &owner, &new(&owner)).await, Kind::Usage, &["the cold key itself", "gridlease key new"]);
@@ -170,23 +172,12 @@ async fn r32_the_command_line_shows_every_machine_and_asks_for_what_is_missing()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r32_a_machine_whose_offer_stands_in_a_book_leaves_with_the_owner_s_word_only() {
-    let world = World::new().await;
-    let registry = Registry::start(world.dir.path(), None).await.unwrap();
-    let image = push_image(&registry).await;
-    let manifest = write_manifest(world.dir.path(), &image);
-    let buyer = world.buyer(10 * USDC).await;
-    let prepared = buyer.prepare(&manifest).await.unwrap();
+    let (world, registry, buyer, prepared) = ready().await;
     let owner = world.user(30 * USDC).await;
     let (chain, key) = (&world.chain, owner.pubkey());
     let [hot, second] = [0; 2].map(|_| Keypair::new());
     world.net.airdrop(&second.pubkey(), SOL).await.unwrap();
-    let registration = Registration {
-        payout: None,
-        node_key: hot.pubkey(),
-        endpoint: "https://127.0.0.1:8443".to_owned(),
-        fingerprint: [7; 32],
-    };
-    provider::register(chain, &owner, &registration).await.unwrap();
+    register(chain, &owner, &hot).await;
     provider::add_stake(chain, &owner, Usdc(20 * USDC)).await.unwrap();
     machine::add(chain, &owner, &new(&second)).await.unwrap();
     let post = offer(&world, &key, &second, 1, 9 * USDC).await;

@@ -5,7 +5,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use gridlease_cli::amount::Usdc;
-use gridlease_cli::buyer::Buyer;
+use gridlease_cli::buyer::{Buyer, PostOptions, PreparedJob};
 use gridlease_cli::chain::Chain;
 use gridlease_cli::error::{CliError, Kind};
 use gridlease_demo::process::gridlease_binary;
@@ -148,4 +148,18 @@ pub fn write_manifest(folder: &Path, image: &str) -> PathBuf {
     );
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// Posts a job once.
+pub const ONCE: PostOptions = PostOptions { again: false };
+
+/// A market, a buyer with 10 USDC, and a job that can be posted.
+pub async fn ready() -> (World, Registry, Buyer, PreparedJob) {
+    let world = World::new().await;
+    let registry = Registry::start(world.dir.path(), None).await.unwrap();
+    let image = push_image(&registry).await;
+    let manifest = write_manifest(world.dir.path(), &image);
+    let buyer = world.buyer(10 * USDC).await;
+    let prepared = buyer.prepare(&manifest).await.unwrap();
+    (world, registry, buyer, prepared)
 }

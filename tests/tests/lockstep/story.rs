@@ -65,6 +65,31 @@ fn offer_terms(random: &mut Random) -> OfferTerms {
     }
 }
 
+/// What a buyer does first that wants to post and cannot: it opens its purse, or puts `amount` into it.
+fn funds(model: &Model, buyer: usize, amount: u64) -> Option<Command> {
+    let Some(purse) = model.buyers[buyer].purse else { return Some(Command::OpenPurse { buyer }) };
+    purse.amounts.free().is_ok_and(|free| free.0 < 60_000_000).then_some(Command::Deposit { buyer, by: 0, amount })
+}
+
+/// Of a job in which nothing is strange: what is not said here is as in any other.
+fn plain_terms(random: &mut Random) -> JobTerms {
+    JobTerms {
+        window_s: 6,
+        image_mb: 1,
+        attempts: 3,
+        min_stake: 0,
+        min_reputation: 0,
+        gpu_count: 1,
+        number_off: 0,
+        mode: 0,
+        reveal_s: 0,
+        wait_s: 86_400,
+        checkpoint_s: 0,
+        spot: true,
+        ..job_terms(random)
+    }
+}
+
 fn job_terms(random: &mut Random) -> JobTerms {
     let strange = random.once_in(20);
     JobTerms {

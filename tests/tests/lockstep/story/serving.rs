@@ -5,7 +5,8 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 
 use super::{
-    OWN_JOBS, an_offer, governance, guarding, is_live, is_small, job_terms, offer_terms, retiring, supply, verifying,
+    OWN_JOBS, an_offer, funds, governance, guarding, is_live, is_small, offer_terms, plain_terms, retiring, supply,
+    verifying,
 };
 use crate::command::governance::GovernanceStep;
 use crate::command::{Command, JobTerms};
@@ -101,29 +102,15 @@ pub fn next(random: &mut Random, model: &Model, Served { job, what }: Served) ->
 }
 
 fn post(random: &mut Random, model: &Model, job: usize, what: What) -> Command {
-    let buyer = job % BUYERS;
-    let Some(purse) = model.buyers[buyer].purse else { return Command::OpenPurse { buyer } };
-    if purse.amounts.free().is_ok_and(|free| free.0 < 60_000_000) {
-        return Command::Deposit { buyer, by: 0, amount: 200_000_000 };
+    if let Some(command) = funds(model, job % BUYERS, 200_000_000) {
+        return command;
     }
     let terms = JobTerms {
         max_price: 1_000_000 + random.below(8_000_000),
         max_duration_s: 600 + random.below(6_000) as u32,
-        window_s: 6,
-        image_mb: 1,
-        attempts: 3,
-        min_stake: 0,
-        min_reputation: 0,
-        gpu_count: 1,
-        number_off: 0,
-        mode: 0,
-        reveal_s: 0,
-        wait_s: 86_400,
         notice_s: if random.once_in(2) { 30 + random.below(300) as u32 } else { 0 },
-        checkpoint_s: 0,
-        spot: true,
         verify: if matches!(what, What::Verified) { 1 + random.small(5) } else { 0 },
-        ..job_terms(random)
+        ..plain_terms(random)
     };
     Command::PostJob { job, by: 0, terms }
 }

@@ -4,7 +4,7 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::price_index::{LEAST_TIME, check_trade};
 
-use super::{OWN_JOBS, an_offer, is_live, is_small, job_terms, supply};
+use super::{OWN_JOBS, an_offer, funds, is_live, is_small, plain_terms, supply};
 use crate::command::index::IndexStep;
 use crate::command::supervision::SupervisionStep;
 use crate::command::{Command, JobTerms};
@@ -47,30 +47,16 @@ fn wait(seconds: u64) -> Command {
 }
 
 fn post(random: &mut Random, model: &Model, job: usize) -> Command {
-    let buyer = job % BUYERS;
-    let Some(purse) = model.buyers[buyer].purse else { return Command::OpenPurse { buyer } };
-    if purse.amounts.free().is_ok_and(|free| free.0 < 60_000_000) {
-        return Command::Deposit { buyer, by: 0, amount: 100_000_000 };
+    if let Some(command) = funds(model, job % BUYERS, 100_000_000) {
+        return command;
     }
     let terms = JobTerms {
         max_price: 4 * DEAR,
         max_duration_s: 3_600,
-        window_s: 6,
-        image_mb: 1,
-        attempts: 3,
-        min_stake: 0,
-        min_reputation: 0,
-        gpu_count: 1,
-        number_off: 0,
-        mode: 0,
-        reveal_s: 0,
-        wait_s: 86_400,
         review_s: 0,
         notice_s: 0,
-        checkpoint_s: 0,
-        spot: true,
         verify: 0,
-        ..job_terms(random)
+        ..plain_terms(random)
     };
     Command::PostJob { job, by: 0, terms }
 }
