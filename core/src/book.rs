@@ -59,12 +59,16 @@ impl Book {
     /// The book with `entries`, which are in order already.
     ///
     /// # Errors
-    /// [`RuleError::InvariantBroken`] where there are too many, or a worse score stands before a better one.
+    /// [`RuleError::InvariantBroken`] where there are too many, a worse score stands before a better one, or a provider behind
+    /// itself.
     pub fn from_sorted(entries: &[Entry]) -> RuleResult<Self> {
         let mut book = Self::new();
         let slots = book.entries.get_mut(..entries.len()).ok_or(RuleError::InvariantBroken)?;
         slots.copy_from_slice(entries);
-        if entries.windows(2).any(|pair| matches!(pair, [a, b] if a.score < b.score)) {
+        if entries
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.score < b.score || a.score == b.score && a.provider == b.provider))
+        {
             return Err(RuleError::InvariantBroken);
         }
         book.len = entries.len();
@@ -108,7 +112,8 @@ impl Book {
             }
             next.remove(at);
         }
-        let rank = next.entries().iter().position(|other| entry.beats(other, &tie)).unwrap_or(next.len);
+        // They are in order, so that three or four are compared, and as many ties asked for.
+        let rank = next.entries().partition_point(|other| !entry.beats(other, &tie));
         let mut displaced = None;
         if next.len == BOOK_SIZE {
             if rank == BOOK_SIZE {

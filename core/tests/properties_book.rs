@@ -144,6 +144,7 @@ fn a_list_that_is_out_of_order_or_too_long_is_no_book() {
     let (better, worse) = (entry(1, 9, 1), entry(2, 8, 1));
     assert!(Book::from_sorted(&[better, worse]).is_ok());
     assert_eq!(Book::from_sorted(&[worse, better]), Err(RuleError::InvariantBroken));
+    assert_eq!(Book::from_sorted(&[better, better]), Err(RuleError::InvariantBroken));
     let nine: Vec<Entry> = (0..9).map(|at| entry(at, 100 - u32::from(at), 1)).collect();
     assert_eq!(Book::from_sorted(&nine), Err(RuleError::InvariantBroken));
     assert!(Book::from_sorted(&nine[..8]).is_ok());

@@ -12,7 +12,7 @@ use gridlease_core::limits::{
 };
 use gridlease_core::tip;
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Config, Delegation, Job, Lease, Offer, Provider as Record, Purse, Reservation, size,
+    Array, Bond, Commitment, Config, Delegation, Job, Lease, Offer, Provider as Record, Purse, Reservation, size, tie,
 };
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::array::{self, ArrayShape};
@@ -642,6 +642,20 @@ fn second_edition(m: &mut Meter) {
 }
 
 /// Everything measured: the rows, and the rent that one job locked for buyer and provider.
+/// Eight bids of one score, of which the last entered has the largest tie: as many ties as there can be are asked for.
+fn draw(m: &mut Meter) {
+    let buyer = m.world.buyer(20 * USDC);
+    let mut owners: Vec<_> = (0..8).map(|_| m.world.provider(|_| {})).collect();
+    let even = m.world.job(&buyer, |_| {});
+    owners.sort_by_key(|owner| tie(&even, owner.record.as_array()));
+    let (last, others) = owners.split_last().unwrap();
+    for owner in others {
+        m.world.bid(owner, &even, 1_000_000);
+    }
+    let bid = m.world.bid_of(last, &even, 1_000_000);
+    m.run("place_bid", "eighth of one score, behind all others", goal(10), &[bid], &last.node);
+}
+
 fn measure() -> (Meter, u64, u64) {
     let mut m = Meter { world: World::bare(), rows: Vec::new() };
     configuration(&mut m);
@@ -658,6 +672,7 @@ fn measure() -> (Meter, u64, u64) {
     arrays(&mut m);
     care_of_leases(&mut m, &buyer);
     second_edition(&mut m);
+    draw(&mut m);
     (m, of_buyer, of_provider)
 }
 
