@@ -128,6 +128,24 @@ fn r27_a_lease_that_waits_for_money_is_migrated_and_paid_when_its_job_is_closed_
     assert!(w.find::<Offer>(&owner.offer).is_none());
 }
 
+#[test]
+fn r27_a_bond_of_32_delegators_is_migrated_and_one_that_claims_more_than_there_can_be_is_refused() {
+    let mut w = World::new();
+    let (owner, stranger) = (w.provider(|_| {}), w.person());
+    w.stop_auditing(); // no transaction makes an account older
+    w.to_first_edition::<Bond>(&owner.bond);
+    let migrate = migrate::bond(&stranger.pubkey(), &owner.bond);
+    // 64 and more ended the program in a shift, which a fuzzer found.
+    for delegators in [33, 63, 64, 255] {
+        w.edit(&owner.bond, |data| data[8 + offset_of!(Bond, delegators_len)] = delegators);
+        assert_eq!(w.refuse(migrate.clone(), &[&stranger]), "staking WrongVersion", "{delegators}");
+    }
+    w.edit(&owner.bond, |data| data[8 + offset_of!(Bond, delegators_len)] = 32);
+    assert_eq!(w.ok(&[migrate], &[&stranger]).told(), ["Migrated"]);
+    let bond: Bond = w.read(&owner.bond);
+    assert_eq!((bond.places, bond.delegations), (u32::MAX, 32));
+}
+
 /// Every byte of the accounts of a kind, whose fixed part had `old` bytes with `spare` zeros at its end, is where it was, but the version
 /// and the bytes `but`.
 fn keeps_every_byte<T: gridlease_sdk::account::Kind>(

@@ -35,7 +35,8 @@ impl Migrate<'_> {
         ctx.accounts.grow::<Bond>(first::BOND, |bond| {
             // Its delegators stood one behind the other, and each had a place until its delegation was closed.
             let taken = u32::from(bond.delegators_len);
-            bond.places = u32::try_from((1u64 << taken) - 1).map_err(|_| StakingError::WrongVersion)?;
+            let places = 1u64.checked_shl(taken).and_then(|end| u32::try_from(end - 1).ok());
+            bond.places = places.ok_or(StakingError::WrongVersion)?;
             bond.delegations = taken;
             Ok(())
         })
