@@ -5,8 +5,8 @@ use std::time::Duration;
 use gridlease_sdk::rpc::{ClientConfig, ClusterUrl, SendOptions, WatchConfig};
 
 use crate::error::KeeperError;
-use crate::plan::Policy;
-use crate::view::DEFAULT_LIMIT;
+use gridlease_sdk::crank::Policy;
+use gridlease_sdk::view::DEFAULT_LIMIT;
 
 /// When a keeper ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

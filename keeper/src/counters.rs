@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::execute::{Cause, OutcomeKind};
-use crate::plan::Verb;
+use gridlease_sdk::crank::Verb;
 
 /// Counters; shared, and only ever growing.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 use crate::audit::Violation;
 use crate::execute::Outcome;
-use crate::plan::{Action, Step};
-use crate::view::Sizes;
+use gridlease_sdk::crank::{Action, Step};
+use gridlease_sdk::view::Sizes;
 
 /// Events that wait for a slow watcher; it is told how many it missed.
 pub const EVENT_QUEUE: usize = 1_024;

@@ -2,11 +2,11 @@
 //! can be taken by anybody, and the market itself decides what it does.
 //!
 //! ```text
-//! observe ──► view ──► plan (pure) ──► execute ──► audit
+//! observe ──► view ──► crank (pure) ──► execute ──► audit
 //! ```
 //!
-//! * [`view`]: the market's accounts, followed by subscription and read again from time to time.
-//! * [`plan`]: view and time → what is due. Pure; every rule is `gridlease_core`'s.
+//! * [`view`](gridlease_sdk::view): the market's accounts, followed by subscription and read again from time to time.
+//! * [`crank`](gridlease_sdk::crank): view and time → what is due. Pure; every rule is `gridlease_core`'s.
 //! * [`execute`]: bounded in number and in fees; a step that fails holds up no other.
 //! * [`audit`]: do the books balance?
 //!
@@ -35,16 +35,14 @@ mod counters;
 mod error;
 mod event;
 pub mod execute;
-mod observe;
-pub mod plan;
+mod readings;
 mod run;
-pub mod view;
 
 pub use config::{KeeperConfig, Mode};
 pub use counters::{Counters, StepCount, Summary, Undone};
 pub use error::KeeperError;
 pub use event::{EVENT_QUEUE, KeeperEvent};
 pub use execute::{Cause, Outcome, OutcomeKind};
-pub use plan::{Policy, Shard, ShardError, Verb};
+pub use gridlease_sdk::crank::{Policy, Shard, ShardError, Verb};
 pub use run::{Keeper, KeeperSigner, run};
 pub use tokio_util::sync::CancellationToken;

@@ -15,16 +15,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Violation;
 use crate::audit::live::{Subject, audit};
-use crate::clock::{MarketTime, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::config::{KeeperConfig, Mode};
 use crate::counters::{Counters, Summary, Undone};
 use crate::error::KeeperError;
 use crate::event::{Events, KeeperEvent};
 pub use crate::execute::KeeperSigner;
-use crate::execute::{Executor, ExecutorParts, Seen};
-use crate::observe::{self, Observed, Observer, Reading, Readings};
-use crate::plan::{Action, StepKey, plan};
-use crate::view::{Applied, View};
+use crate::execute::{Executor, ExecutorParts};
+use crate::readings::{Reading, Readings};
+use gridlease_sdk::crank::{Action, StepKey, plan};
+use gridlease_sdk::view::observe::{self, Observed, Observer, Seen, Target};
+use gridlease_sdk::view::{Applied, MarketTime, View};
 
 /// Most rounds of one pass; a market in which something is due at once after each round does not hold it for ever.
 const MAX_ROUNDS: usize = 1_000;
@@ -161,7 +162,8 @@ impl Keeper {
                 result => result?,
             },
         }
-        let mut observer = Observer::new(&self.client, self.config.watch)?;
+        let queries = [observe::market(), observe::bonds(), observe::staking_config()];
+        let mut observer = Observer::new(&self.client, queries.map(Target::Query).to_vec(), self.config.watch)?;
         let (clock_every, balance_every) = (self.config.clock_every, self.config.balance_every);
         let mut readings = Readings::start(&self.client, self.payer, clock_every, balance_every);
         let mut tick = interval(self.config.tick);
@@ -174,7 +176,7 @@ impl Keeper {
                 reading = readings.next() => self.reading(work, reading.ok_or(KeeperError::Runtime)?),
                 finished = work.executor.next_finished(), if work.executor.is_busy() => {
                     for seen in work.executor.absorb(finished) {
-                        observer.saw(seen);
+                        observer.saw(&seen);
                     }
                     work.dirty = true;
                 }

@@ -2,11 +2,13 @@
 
 pub mod artifact;
 mod clock;
+pub mod crank;
 pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod market;
 pub mod node_api;
 pub mod rpc;
+pub mod view;
 
 pub use gridlease_interface::{account, address, error, event, instruction, program};

@@ -50,6 +50,11 @@ pub const LEASE_PURSE_AT: usize = offset(offset_of!(Lease, purse));
 /// Byte offset of the purse in an array.
 pub const ARRAY_PURSE_AT: usize = offset(offset_of!(Array, purse));
 
+/// A query for all accounts of kind `T`, of any version.
+pub fn all_of<T: Kind>() -> ProgramQuery {
+    ProgramQuery::new(T::owner()).bytes_at(0, T::DISCRIMINATOR)
+}
+
 impl Client {
     /// The account at `address`, or `None` where there is none.
     ///
@@ -77,7 +82,7 @@ impl Client {
     /// # Errors
     /// [`ReadError::Rpc`].
     pub async fn all<T: Kind>(&self, filters: &[(usize, &[u8])]) -> Result<Vec<At<T>>, ReadError> {
-        let mut query = ProgramQuery::new(T::owner()).bytes_at(0, T::DISCRIMINATOR);
+        let mut query = all_of::<T>();
         for (offset, bytes) in filters {
             query = query.bytes_at(*offset, bytes);
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gridlease_core::{Atoms, Seconds};
-use gridlease_keeper::view::DEFAULT_LIMIT;
 use gridlease_keeper::{Keeper as Work, KeeperConfig, KeeperSigner, Mode, Policy, Shard, Summary};
+use gridlease_sdk::view::DEFAULT_LIMIT;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;

@@ -18,7 +18,7 @@ use solana_pubkey::Pubkey;
 use spl_token_interface::state::Account as TokenAccount;
 
 use super::{Holdings, Violation, check_bond, check_purse, check_vault};
-use crate::view::View;
+use gridlease_sdk::view::View;
 
 /// How often what does not balance is read in one audit; the last two readings have to agree.
 const ATTEMPTS: u32 = 4;

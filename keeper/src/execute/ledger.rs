@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::plan::StepKey;
+use gridlease_sdk::crank::StepKey;
 
 /// First pause, doubled each time.
 const FIRST: Duration = Duration::from_secs(1);
@@ -138,7 +138,7 @@ pub(super) fn pause(first: Duration, longest: Duration, times: u32, chance: f64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Verb;
+    use gridlease_sdk::crank::Verb;
     use solana_pubkey::Pubkey;
 
     fn key(entity: u8) -> StepKey {

@@ -24,13 +24,13 @@ pub use self::gate::{Cause, Gate};
 pub use self::ledger::{Admission, Ledger};
 pub use self::outcome::{Outcome, OutcomeKind};
 use self::units::units;
-pub(crate) use self::worker::Seen;
 use self::worker::{Performed, Worker};
 use crate::clock::Stopwatch;
 use crate::counters::{Counters, Undone};
 use crate::event::{Events, KeeperEvent};
-use crate::plan::{Action, Step, StepKey};
-use crate::view::View;
+use gridlease_sdk::crank::{Action, Step, StepKey};
+use gridlease_sdk::view::View;
+use gridlease_sdk::view::observe::Seen;
 
 /// The key that pays the keeper's fees.
 pub type KeeperSigner = dyn Signer + Send + Sync;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use solana_pubkey::Pubkey;
 
 use super::Admission;
-use crate::plan::{Action, Step, StepKey};
+use gridlease_sdk::crank::{Action, Step, StepKey};
 
 /// The transactions to send for `action`, in their order: all steps in one while nothing speaks against it; one by one
 /// where a step has failed before; without a step that waits, and without those that need it.
@@ -30,8 +30,8 @@ pub(super) fn units(action: &Action, admission: impl Fn(&StepKey) -> Admission) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Verb;
     use gridlease_core::UnixTs;
+    use gridlease_sdk::crank::Verb;
     use gridlease_sdk::instruction::lease::LeaseKeys;
 
     fn ended_lease() -> Action {

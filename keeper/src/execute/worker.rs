@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gridlease_sdk::rpc::fetch::AtSlot;
 use gridlease_sdk::rpc::{Client, Fresh, Prepared, SendError, SendOptions};
-use solana_account::Account;
 use solana_pubkey::Pubkey;
 
 use super::budget::Budget;
@@ -13,7 +12,8 @@ use super::effect::effects;
 use super::{KeeperSigner, Outcome};
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
-use crate::plan::Step;
+use gridlease_sdk::crank::Step;
+use gridlease_sdk::view::observe::Seen;
 
 /// What the network takes for each signature, in lamports.
 const SIGNATURE_FEE: u64 = 5_000;
@@ -27,15 +27,6 @@ pub(super) struct Worker {
     pub(super) budget: Mutex<Budget>,
     pub(super) clock: Stopwatch,
     pub(super) counters: Arc<Counters>,
-}
-
-/// How an account was read after a step that is about it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) slot: u64,
-    pub(crate) address: Pubkey,
-    /// `None`: there is none.
-    pub(crate) account: Option<Account>,
 }
 
 /// What an action has brought.

@@ -69,6 +69,16 @@ impl ProgramQuery {
         self
     }
 
+    /// Is `account`, whole, one of those that it chooses?
+    pub fn covers(&self, account: &Account) -> bool {
+        let has = |(offset, bytes): &(usize, Vec<u8>)| {
+            account.data.get(*offset..).is_some_and(|data| data.starts_with(bytes))
+        };
+        account.owner == self.program
+            && self.data_size.is_none_or(|size| account.data.len() as u64 == size)
+            && self.compared.iter().all(has)
+    }
+
     /// The request's configuration.
     pub(super) fn config(
         &self,

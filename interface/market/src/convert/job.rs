@@ -81,8 +81,7 @@ impl Job {
         self.mark_ts = next.mark.ts.0;
         self.expires_at = next.expires_at.0;
         if next.bids == 0 && self.book_len != 0 {
-            self.book = Default::default();
-            self.automatic = 0;
+            self.empty_book();
         }
         self.book_len = next.bids;
         self.extensions = next.extensions;
@@ -150,9 +149,16 @@ impl Job {
         at < BOOK_SIZE && self.automatic >> at & 1 == 1
     }
 
-    /// Takes the first `count` bids out of the book, without reading the others.
+    /// Frees whoever stands in the book, whatever it claims to hold.
+    pub fn empty_book(&mut self) {
+        self.book = Default::default();
+        (self.book_len, self.automatic) = (0, 0);
+    }
+
+    /// Takes the first `count` bids out of the book, without reading the others; all that there are where it is more.
     pub fn drop_bids(&mut self, count: u8) {
-        let count = count.min(self.book_len);
+        // No book is longer than its place, but an account that says so must not end the program.
+        let count = count.min(self.book_len).min(self.book.len() as u8);
         self.book.rotate_left(usize::from(count));
         self.book_len -= count;
         self.automatic = self.automatic.checked_shr(count.into()).unwrap_or(0);

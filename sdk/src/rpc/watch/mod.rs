@@ -49,6 +49,8 @@ pub struct WatchConfig {
     pub poll: Duration,
     /// How often a program's accounts are read anyway. Default 15 s, at least 50 ms.
     pub rescan: Duration,
+    /// How often either is read at least while there is no subscription. Default 15 s, at least 50 ms.
+    pub unsubscribed: Duration,
     /// How long after a subscription was answered the state is read: some servers answer a moment before the
     /// subscription is in force. Default 200 ms.
     pub settle: Duration,
@@ -63,6 +65,7 @@ impl Default for WatchConfig {
         Self {
             poll: Duration::from_secs(2),
             rescan: Duration::from_secs(15),
+            unsubscribed: Duration::from_secs(15),
             settle: Duration::from_millis(200),
             reconnect: Duration::from_millis(250),
             max_reconnect: Duration::from_secs(15),
@@ -186,6 +189,7 @@ impl Client {
         let config = WatchConfig {
             poll: config.poll.max(MIN_INTERVAL),
             rescan: config.rescan.max(MIN_INTERVAL),
+            unsubscribed: config.unsubscribed.max(MIN_INTERVAL),
             reconnect: config.reconnect.max(MIN_INTERVAL),
             max_reconnect: config.max_reconnect.max(config.reconnect),
             ..config

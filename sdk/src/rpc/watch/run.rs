@@ -38,6 +38,7 @@ enum Answer {
 struct Running {
     book: Book,
     interval: Duration,
+    unsubscribed: Duration,
     settle: Duration,
     next_read: Instant,
     failures: u32,
@@ -81,6 +82,7 @@ pub(super) async fn run(
     let mut running = Running {
         book: Book::default(),
         interval: if only.is_some() { config.poll } else { config.rescan },
+        unsubscribed: config.unsubscribed,
         settle: config.settle,
         next_read: Instant::now(),
         failures: 0,
@@ -155,6 +157,7 @@ impl Running {
             }
             Signal::Down(reason) => {
                 self.covered_from = None;
+                self.next_read = self.next_read.min(Instant::now() + jittered(self.interval()));
                 self.disconnected(reason);
             }
             Signal::Change { slot, key, account } => {
@@ -202,6 +205,11 @@ impl Running {
         Next::Nothing
     }
 
+    /// Between two reads, as things are.
+    fn interval(&self) -> Duration {
+        if self.covered_from.is_some() { self.interval } else { self.interval.min(self.unsubscribed) }
+    }
+
     /// Says it, once, where accounts that are there were missing from a list.
     fn short(&mut self, looked: &[(Pubkey, Option<Account>)]) {
         let there = looked.iter().filter(|(_, account)| account.is_some()).count();
@@ -218,7 +226,7 @@ impl Running {
     /// Everything was read that began at `begun`.
     fn complete(&mut self, begun: Instant, now: Instant, changed: bool) -> Next {
         self.failures = 0;
-        self.next_read = now + jittered(self.interval);
+        self.next_read = now + jittered(self.interval());
         match self.covered_from {
             Some(covered) if begun >= covered => {
                 if self.told != Some(true) {

@@ -1,8 +1,8 @@
 //! Offers that take automatic bids, and whether one can take a job.
 
+use crate::account::{Job, Offer, Provider};
+use crate::instruction;
 use gridlease_core::{PricePerHour, RuleResult, UnixTs, bond};
-use gridlease_sdk::account::{Job, Offer, Provider};
-use gridlease_sdk::instruction;
 use solana_pubkey::Pubkey;
 
 use crate::view::View;

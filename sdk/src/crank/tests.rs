@@ -48,7 +48,7 @@ fn no_offer_is_entered_that_would_be_refused_or_would_change_nothing() {
     let refuses: [(&str, Change); 9] = [
         ("takes no automatic bids", |market| market.offer_of(1).auto_bid = 0),
         ("has no free unit", |market| market.offer_of(1).units_free = 0),
-        ("was withdrawn", |market| market.offer_of(1).header.state = gridlease_sdk::account::offer_state::WITHDRAWN),
+        ("was withdrawn", |market| market.offer_of(1).header.state = crate::account::offer_state::WITHDRAWN),
         ("has expired", |market| market.offer_of(1).header.due_ts = START),
         ("has a floor above the job's price", |market| market.offer_of(1).floor = MAX + 1),
         ("is too small", |market| market.job_of(1).requirement.memory_mib = 1 << 20),

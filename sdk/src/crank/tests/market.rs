@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::account::{
+    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, VERSION, offer_state, tie,
+};
+use crate::address;
 use bytemuck::Zeroable as _;
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::job::{self, EndReason, JobState};
@@ -9,10 +13,6 @@ use gridlease_core::lease::{LeaseState, Ran};
 use gridlease_core::limits::{FEE_BPS, SLOT_MS};
 use gridlease_core::score::{auto_bid_price, score};
 use gridlease_core::{Atoms, Now, PricePerHour, Seconds, UnixTs, bond, invariant, lease as lease_rules};
-use gridlease_sdk::account::{
-    Bond, Config, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, VERSION, offer_state, tie,
-};
-use gridlease_sdk::address;
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 

@@ -1,10 +1,10 @@
 //! What a plan consists of: steps, and the actions that bundle them.
 
+use crate::instruction::job::BidderKeys;
+use crate::instruction::lease::LeaseKeys;
+use crate::instruction::tip::tipped;
+use crate::instruction::{job, lease, purse};
 use gridlease_core::UnixTs;
-use gridlease_sdk::instruction::job::BidderKeys;
-use gridlease_sdk::instruction::lease::LeaseKeys;
-use gridlease_sdk::instruction::tip::tipped;
-use gridlease_sdk::instruction::{job, lease, purse};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
@@ -185,9 +185,9 @@ impl Step {
         match self {
             Self::EnterOffer { job, .. } => vec![*job],
             Self::Award { job, purse, number, bidders } => {
-                let mut keys = vec![*job, *purse, gridlease_sdk::address::lease(job, *number)];
+                let mut keys = vec![*job, *purse, crate::address::lease(job, *number)];
                 for bidder in bidders {
-                    let offer = gridlease_sdk::address::offer(&bidder.provider, bidder.offer);
+                    let offer = crate::address::offer(&bidder.provider, bidder.offer);
                     keys.extend([bidder.provider, offer, bidder.bond]);
                 }
                 keys

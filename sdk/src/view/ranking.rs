@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gridlease_sdk::account::{Bond, Job, Lease, Offer, Provider, Purse};
+use crate::account::{Bond, Job, Lease, Offer, Provider, Purse};
 use solana_pubkey::Pubkey;
 
-use crate::plan::Shard;
+use crate::crank::Shard;
 
 /// How much an account matters: the least value the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

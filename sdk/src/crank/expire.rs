@@ -1,8 +1,8 @@
 //! Moves leases on whose runway, grace period, notice or time to reopen has ended.
 
+use crate::instruction::lease::LeaseKeys;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::{Now, job as job_rules, lease as rules};
-use gridlease_sdk::instruction::lease::LeaseKeys;
 
 use super::Step;
 

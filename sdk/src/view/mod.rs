@@ -1,24 +1,25 @@
-//! The keeper's picture of the market: every account that its duties hang on, decoded, and bounded in number.
+//! A picture of the market, or of a part of it: the accounts that somebody's duties hang on, decoded, and bounded in number.
 //!
 //! A view is fed with lists ([`View::take_in`]) and single changes ([`View::apply`]) in the order in which they arrive. It
 //! may lag behind the chain; that costs an attempt, never a wrong outcome, because every step is checked again by the
 //! program. Where the market has more accounts than it may hold, it holds those that matter most, and remembers the
 //! addresses of the others.
 
+pub mod observe;
 mod ranking;
+mod time;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::account::{Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, decode};
+use crate::address::{MARKET, STAKING, market_config, staking_config};
 use anchor_lang::Discriminator as _;
-use gridlease_sdk::account::{
-    Bond, Config, DecodeError, Job, Kind, Lease, Offer, Provider, Purse, StakingConfig, decode,
-};
-use gridlease_sdk::address::{MARKET, STAKING, market_config, staking_config};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
 use self::ranking::{Ranked, Ranking};
-use crate::plan::Shard;
+pub use self::time::MarketTime;
+use crate::crank::Shard;
 
 /// Most accounts that a view holds unless it is told otherwise: some 150 MB of jobs.
 pub const DEFAULT_LIMIT: usize = 200_000;
@@ -325,6 +326,11 @@ impl View {
     /// The lease at `address`.
     pub fn lease(&self, address: &Pubkey) -> Option<&Lease> {
         self.leases.get(address)
+    }
+
+    /// The offer at `address`.
+    pub fn offer(&self, address: &Pubkey) -> Option<&Offer> {
+        self.offers.get(address)
     }
 
     /// The provider record at `address`.

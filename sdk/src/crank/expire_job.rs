@@ -1,7 +1,7 @@
 //! Ends jobs that waited for a bid until their wait was over.
 
+use crate::account::Job;
 use gridlease_core::Now;
-use gridlease_sdk::account::Job;
 use solana_pubkey::Pubkey;
 
 use super::{Action, Step};

@@ -19,9 +19,9 @@ mod sweep_fees;
 
 use std::collections::BTreeSet;
 
+use crate::account::Lease;
+use crate::instruction::lease::LeaseKeys;
 use gridlease_core::{Now, UnixTs};
-use gridlease_sdk::account::Lease;
-use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
 pub use self::action::{Action, Step, StepKey, Verb};
@@ -33,7 +33,7 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut closed_with_lease = BTreeSet::new();
     for (address, lease) in view.leases().filter(|(_, lease)| policy.shard.owns(lease.header.shard)) {
-        if let Some(action) = lease_chain(view, address, lease, now, policy) {
+        if let Some(action) = of_lease(view, address, lease, now, policy) {
             closed_with_lease.extend(action.steps.iter().filter_map(|step| match step {
                 Step::CloseJob { job, .. } => Some(*job),
                 _ => None,
@@ -60,7 +60,7 @@ pub fn plan(view: &View, now: Now, policy: &Policy) -> Vec<Action> {
 }
 
 /// What is due for one lease, as far as it can go at once.
-fn lease_chain(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: &Policy) -> Option<Action> {
+pub fn of_lease(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: &Policy) -> Option<Action> {
     let keys = LeaseKeys::new(*address, lease);
     let mut next = lease.rules().ok()?;
     let due = next.due();

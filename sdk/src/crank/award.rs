@@ -1,8 +1,8 @@
 //! Awards jobs whose bidding window is over.
 
+use crate::account::Job;
+use crate::instruction::job::{AWARD_BIDDERS, BidderKeys};
 use gridlease_core::Now;
-use gridlease_sdk::account::Job;
-use gridlease_sdk::instruction::job::{AWARD_BIDDERS, BidderKeys};
 use solana_pubkey::Pubkey;
 
 use super::{Action, Step};

@@ -1,7 +1,7 @@
 //! Closes leases that are over and paid.
 
+use crate::instruction::lease::LeaseKeys;
 use gridlease_core::{Now, lease as rules};
-use gridlease_sdk::instruction::lease::LeaseKeys;
 
 use super::Step;
 

@@ -1,7 +1,7 @@
 //! Moves the fees that purses owe to treasury and insurance fund.
 
+use crate::account::Purse;
 use gridlease_core::{Atoms, Now};
-use gridlease_sdk::account::Purse;
 use solana_pubkey::Pubkey;
 
 use super::{Action, Policy, Step};

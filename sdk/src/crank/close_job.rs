@@ -1,7 +1,7 @@
 //! Closes jobs that are over.
 
+use crate::account::Job;
 use gridlease_core::job as rules;
-use gridlease_sdk::account::Job;
 use solana_pubkey::Pubkey;
 
 use super::Step;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::account::{Job, tie};
 use gridlease_core::book::{Book, Entry};
 use gridlease_core::limits::BOOK_SIZE;
 use gridlease_core::score::{Weights, auto_bid_price, score};
 use gridlease_core::{Now, PricePerHour, job as rules};
-use gridlease_sdk::account::{Job, tie};
 use solana_pubkey::Pubkey;
 
 use super::auto_offer::AutoOffer;

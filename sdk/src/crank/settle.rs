@@ -1,9 +1,9 @@
 //! Pays providers what has accrued.
 
+use crate::instruction::lease::LeaseKeys;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::rounding::cost_down;
 use gridlease_core::{Now, RuleResult, lease as rules};
-use gridlease_sdk::instruction::lease::LeaseKeys;
 
 use super::{Policy, Step};
 

@@ -1,8 +1,8 @@
 //! The picture of the market follows snapshots and changes.
 
 use super::*;
+use crate::account::VERSION;
 use bytemuck::Zeroable as _;
-use gridlease_sdk::account::VERSION;
 
 const JOB: Pubkey = Pubkey::new_from_array([1; 32]);
 const LEASE: Pubkey = Pubkey::new_from_array([2; 32]);

@@ -1,7 +1,7 @@
 //! Fails leases that were not ready at their deadline.
 
+use crate::instruction::lease::LeaseKeys;
 use gridlease_core::{Now, job as job_rules, lease as rules};
-use gridlease_sdk::instruction::lease::LeaseKeys;
 use solana_pubkey::Pubkey;
 
 use super::Step;
