@@ -6,10 +6,10 @@ mod support;
 use std::time::Duration;
 
 use gridlease_node::driver::docker::DockerDriver;
-use gridlease_node::driver::{ContainerState, Driver as _, DriverError, Mount};
+use gridlease_node::driver::{ContainerSpec, ContainerState, Driver as _, DriverError, Mount};
 use gridlease_node::logs::{LeaseLog, LogLimits, collect};
 use std::sync::Arc;
-use support::{Registry, with_bench};
+use support::{Registry, with_bench, with_bench_of};
 use tokio::sync::watch;
 
 /// Prints one line for everything that a container must not be able to do.
@@ -59,6 +59,30 @@ async fn a_container_has_no_privilege_no_network_and_one_place_to_write() {
         }
         assert!(!lines.iter().any(|l| l.starts_with("eth")), "{lines:?}");
         assert_eq!(std::fs::read_to_string(bench.lease_dir(&spec).output(0).join("result")).unwrap(), "done\n");
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn command_takes_the_place_of_entry_point_and_command_and_args_that_of_the_command_alone() {
+    let entry = ["/bin/sh", "-c", "echo entry \"$@\"", "sh"];
+    let mine = ["/bin/sh", "-c", "echo mine \"$@\"", "sh"];
+    let image = serde_json::json!({ "Entrypoint": entry, "Cmd": ["cmd"], "Env": ["PATH=/bin"] });
+    with_bench_of(image, |bench| async move {
+        let cases: [(&[&str], &[&str], &str); 4] = [
+            (&[], &[], "entry cmd"),
+            (&[], &["a", "b c"], "entry a b c"),
+            (&mine, &[], "mine"),
+            (&mine, &["a", "b c"], "mine a b c"),
+        ];
+        for (n, (command, args, said)) in (1..).zip(cases) {
+            let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+            let spec = ContainerSpec { command: words(command), args: words(args), ..bench.spec(n, "") };
+            let id = bench.launch(&spec).await;
+            assert_eq!(bench.driver.wait(&id).await.unwrap().code, 0);
+            assert_eq!(bench.output(&id).await, [said], "{command:?} {args:?}");
+        }
         bench
     })
     .await;

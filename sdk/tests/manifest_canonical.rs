@@ -45,11 +45,21 @@ fn only_the_canonical_spelling_is_accepted_back() {
         canonical.clone() + "\n",
         canonical.replace("r.io/a@", "r.io/a:1@"),
         canonical.replace("\"window_s\":12", "\"wait_s\":86400,\"window_s\":12"), // the default has no spelling
+        canonical.replace("{\"array\":null,", "{\"args\":[],\"array\":null,"),    // nor have no arguments
     ];
     for variant in variants {
         assert_ne!(variant, canonical);
         assert!(read(&variant).is_err(), "{variant}");
     }
+}
+
+#[test]
+fn arguments_stand_in_the_canonical_form_where_there_are_any() {
+    let with = manifest("args: [\"--frames\", \"24\"]\n");
+    let canonical = with.canonical().unwrap();
+    assert!(String::from_utf8_lossy(&canonical).starts_with("{\"args\":[\"--frames\",\"24\"],\"array\":null,"));
+    assert_eq!(Manifest::from_canonical(&canonical).unwrap(), with);
+    assert_ne!(with.hash(), manifest("").hash());
 }
 
 #[test]
@@ -173,7 +183,8 @@ fn yaml() -> impl Strategy<Value = String> {
             // JSON is YAML: quoting is not this test's subject.
             serde_json::json!({
                 "version": 1, "name": name, "image": format!("r.io/a@sha256:{DIGEST}"),
-                "env": env, "command": command, "resources": resources,
+                "env": env, "args": if attempts % 2 == 0 { command.clone() } else { Vec::new() }, "command": command,
+                "resources": resources,
                 "inputs": inputs, "outputs": outputs,
                 "price": {"max": format!("{}.{:06}", price / 1_000_000, price % 1_000_000), "mode": mode},
                 "duration": {"max": format!("{duration}s")},

@@ -108,6 +108,8 @@ pub struct ContainerSpec {
     pub image: ImageRef,
     /// Program and arguments, in place of the image's entry point and command; empty keeps those.
     pub command: Vec<String>,
+    /// Arguments of `command` or, where that is empty, of the image's entry point, in place of the image's command; empty keeps that.
+    pub args: Vec<String>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
     /// Directory of the lease, below which every mount's source lies.

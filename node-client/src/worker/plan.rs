@@ -65,6 +65,7 @@ pub fn container_spec(
         job: record.job,
         image: ImageRef::parse(&manifest.image)?,
         command: manifest.command.clone(),
+        args: manifest.args.clone(),
         env: manifest.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         lease_dir: dir.root().to_owned(),
         mounts,

@@ -178,6 +178,7 @@ impl Bench {
             job: Pubkey::new_from_array([9; 32]),
             image: self.registry.image.clone(),
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
+            args: Vec::new(),
             env: vec![("GREETING".to_owned(), "hello".to_owned())],
             lease_dir: dir.root().to_owned(),
             mounts: vec![

@@ -109,9 +109,11 @@ fn identity(check: &mut Check, manifest: &Manifest) {
 }
 
 fn process(check: &mut Check, manifest: &Manifest) {
-    check.at_most("command", manifest.command.len(), 64, "parts");
-    for (index, argument) in manifest.command.iter().enumerate() {
-        text(check, &format!("command[{index}]"), argument);
+    for (key, parts) in [("command", &manifest.command), ("args", &manifest.args)] {
+        check.at_most(key, parts.len(), 64, "parts");
+        for (index, part) in parts.iter().enumerate() {
+            text(check, &format!("{key}[{index}]"), part);
+        }
     }
     check.at_most("env", manifest.env.len(), 64, "entries");
     for (name, value) in &manifest.env {

@@ -15,8 +15,13 @@ pub struct Manifest {
     pub name: String,
     /// Image reference; in the canonical form always `registry/repository@sha256:…`.
     pub image: String,
-    /// Command with its arguments, at most 64; empty for the image's own.
+    /// Program, and arguments that are always its, in place of the image's entry point and command, at most 64 (Kubernetes'
+    /// meaning); empty for the image's own.
     pub command: Vec<String>,
+    /// Arguments, at most 64: of `command`, or else of the image's entry point, in place of the image's command. Left out of the
+    /// canonical form where it is empty, which it was for every manifest before there was the key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
     /// Environment, at most 64 entries.
     pub env: BTreeMap<String, String>,
     /// Secrets by the name under which the container sees them, at most 16.

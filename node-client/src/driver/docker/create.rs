@@ -76,7 +76,9 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         image: Some(spec.image.to_string()),
         hostname: Some(spec.name()),
         user: Some(format!("{}:{}", spec.run_as.uid, spec.run_as.gid)),
+        // An engine drops the image's command where an entry point is given, and keeps its entry point where only arguments are.
         entrypoint: list(&spec.command),
+        cmd: list(&spec.args),
         env: Some(image.environment(spec)),
         labels: Some(image.labels(spec)),
         // An image's check would run in the container for as long as it lives, and its signal could be one that ends nothing.

@@ -14,11 +14,12 @@ use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "version",
     "name",
     "image",
     "command",
+    "args",
     "env",
     "secrets",
     "inputs",
@@ -77,6 +78,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         name: string(reader, fields, "", "name", "write a short name for the job").unwrap_or_else(|| "x".to_owned()),
         image: image(reader, fields),
         command: words(reader, fields, "", "command", "write a list such as [\"python\", \"render.py\"]"),
+        args: words(reader, fields, "", "args", "write a list such as [\"--frames\", \"24\"]"),
         env: env(reader, fields),
         secrets: secrets(reader, fields),
         inputs: files::inputs(reader, fields),
