@@ -180,7 +180,7 @@ pub fn past(job: &Pubkey, events: &[Event]) -> Past {
             _ => {}
         }
         let touched = lease_of(event).and_then(|lease| leases.iter_mut().find(|(address, _)| *address == lease));
-        let Some((address, gone)) = touched else { continue };
+        let Some((_, gone)) = touched else { continue };
         let [reserved, accrued, paid, fee, refunded] = &mut gone.amounts;
         match event {
             MarketEvent::LeaseReady(event) => gone.runway_end = event.runway_end,
@@ -204,11 +204,7 @@ pub fn past(job: &Pubkey, events: &[Event]) -> Past {
                 // What a finished lease returned was told when it was finished.
                 (*accrued, *refunded) = (event.gross, refunded.saturating_add(event.refunded));
             }
-            MarketEvent::BatchSettled(event) => {
-                for moved in event.leases.iter().filter(|moved| moved.lease == *address) {
-                    (*paid, *fee) = (paid.saturating_add(moved.net), fee.saturating_add(moved.fee));
-                }
-            }
+            // The sums, of what was settled in a batch too.
             MarketEvent::LeaseClosed(event) => (*paid, *fee, *refunded) = (event.paid, event.fee, event.refunded),
             _ => {}
         }

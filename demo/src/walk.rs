@@ -154,10 +154,12 @@ impl Walk {
             }
             JobEvent::Grace { .. } => self.say("── the reservation is used up; a top-up would resume it"),
             JobEvent::ToppedUp { amount, .. } => self.say(&format!("   topped up by {amount} USDC")),
-            JobEvent::StartFailed { provider, attempts_left, .. } => {
+            JobEvent::StartFailed { provider, reason, node_message, attempts_left, .. } => {
+                let why = node_message.as_ref().map_or(String::new(), |said| format!(" ({said})"));
                 self.say(&format!(
-                    "── {} did not start and was slashed; {attempts_left} attempts left",
-                    self.name(provider)
+                    "── {} did not start: {}{why}; {attempts_left} attempts left",
+                    self.name(provider),
+                    reason.name()
                 ));
             }
             JobEvent::Finished { reason, exit_code, money, .. } => {

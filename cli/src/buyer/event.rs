@@ -45,7 +45,7 @@ pub fn lease_state_name(state: LeaseState) -> &'static str {
     }
 }
 
-/// The money of one lease at one moment. `paid + fee + refunded + held = reserved`.
+/// The money of one lease at one moment. `paid + fee + refunded + forfeited + held = reserved`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Money {
     /// Ever handed to the lease.
@@ -58,6 +58,9 @@ pub struct Money {
     pub fee: Usdc,
     /// Gone back to the purse.
     pub refunded: Usdc,
+    /// Gone to the insurance fund: what the buyer pays for a start that failed through nobody's provable fault, or that it
+    /// rejected.
+    pub forfeited: Usdc,
     /// When the reservation is used up, Unix seconds; 0 before the start.
     pub runway_end: u64,
 }
@@ -199,7 +202,7 @@ pub enum JobEvent {
         /// When the reservation is used up now.
         runway_end: u64,
     },
-    /// The provider did not start in time, or gave up; its stake was slashed.
+    /// The lease ended before its container ran. Stake is slashed where the provider is to blame: it did not start in time.
     StartFailed {
         /// The lease.
         #[serde(serialize_with = "as_text")]
@@ -207,6 +210,14 @@ pub enum JobEvent {
         /// The provider record.
         #[serde(serialize_with = "as_text")]
         provider: Pubkey,
+        /// Whose doing it was: no start in time, declined, not given what it needs, or an error of the buyer's.
+        #[serde(serialize_with = "as_reason")]
+        reason: EndReason,
+        /// Why, in the node's words; none where it says nothing or cannot be asked.
+        node_message: Option<String>,
+        /// The amounts.
+        #[serde(flatten)]
+        money: Money,
         /// Attempts left.
         attempts_left: u8,
     },

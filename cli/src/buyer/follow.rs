@@ -163,8 +163,9 @@ impl Follower {
                 Ok(Some((snapshot, past))) => {
                     (pause, silent, blind) = (LOOK_PAUSE, false, 0);
                     known = true;
-                    for event in self.tracker.observe(&snapshot, past.as_ref()) {
+                    for mut event in self.tracker.observe(&snapshot, past.as_ref()) {
                         self.react(&event)?;
+                        self.ask_why(&mut event).await;
                         self.tell(event).await?;
                     }
                     if self.is_done().await? {
@@ -324,6 +325,13 @@ impl Follower {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Why nothing started is what the buyer can do something about, and only the node can say it.
+    async fn ask_why(&self, event: &mut JobEvent) {
+        if let JobEvent::StartFailed { lease, provider, node_message, .. } = event {
+            *node_message = self.buyer.word_of(provider, lease).await;
+        }
     }
 
     fn talk_about(&self, lease: Pubkey, provider: Pubkey) -> Result<Running, Stop> {

@@ -83,8 +83,10 @@ pub struct JobView {
     pub reserved: Usdc,
     /// When it was posted, Unix seconds.
     pub posted_ts: Option<u64>,
-    /// End of the bidding, Unix seconds.
+    /// End of the bidding, Unix seconds; none where it is not open.
     pub close_ts: Option<u64>,
+    /// Until when a job that waits for bids does so, Unix seconds; none for others.
+    pub expires_ts: Option<u64>,
     /// Attempts left.
     pub attempts_left: Option<u8>,
     /// SHA-256 of the canonical manifest, hex.
@@ -143,9 +145,12 @@ impl Buyer {
         if let Some(key) = found.current_lease(job) {
             lease = client.find::<Lease>(&key).await?.map(|lease| view_of(key, &lease, now));
         }
+        // Of a job that waits again, what became of its leases is what its owner wants to know.
+        let past =
+            if found.leases > 0 && lease.is_none() { history::of_job(client, job).await?.leases } else { Vec::new() };
         let node_message = match &lease {
             Some(lease) => self.word_of(&lease.provider, &lease.lease).await,
-            None => None,
+            None => self.last_word(job, &past).await,
         };
         let bids = (1..).zip(found.bids()).map(|(rank, bid)| BidView {
             rank,
@@ -166,11 +171,12 @@ impl Buyer {
             reserved: Usdc(found.reserved),
             posted_ts: Some(found.posted_ts),
             close_ts: (found.state() == Some(JobState::Open)).then_some(found.close_ts),
+            expires_ts: (found.state() == Some(JobState::Waiting)).then_some(found.expires_at),
             attempts_left: Some(found.attempts_left),
             manifest_hash: Some(hex::encode(found.manifest_hash)),
             bids: bids.collect(),
             lease,
-            past_leases: Vec::new(),
+            past_leases: past_leases(job, &past),
         })
     }
 
@@ -181,10 +187,7 @@ impl Buyer {
         }
         let last = past.leases.last();
         let reason = past.reason.or(last.map(|gone| gone.reason)).unwrap_or(EndReason::None);
-        let node_message = match (0u8..).zip(&past.leases).last() {
-            Some((number, gone)) => self.word_of(&gone.provider, &address::lease(job, number)).await,
-            None => None,
-        };
+        let node_message = self.last_word(job, &past.leases).await;
         Ok(JobView {
             job: *job,
             name,
@@ -198,17 +201,24 @@ impl Buyer {
             reserved: Usdc(0),
             posted_ts: None,
             close_ts: None,
+            expires_ts: None,
             attempts_left: None,
             manifest_hash: None,
             bids: Vec::new(),
             lease: None,
-            past_leases: (0u8..).zip(&past.leases).map(|(number, gone)| past_lease(job, number, gone)).collect(),
+            past_leases: past_leases(job, &past.leases),
         })
+    }
+
+    /// What the node that had the last of a job's leases has to say about it.
+    async fn last_word(&self, job: &Pubkey, past: &[Gone]) -> Option<String> {
+        let (number, gone) = (0u8..).zip(past).last()?;
+        self.word_of(&gone.provider, &address::lease(job, number)).await
     }
 
     /// What the node has to say about a lease. It keeps that for a while after the end; one that does not answer soon, or not
     /// to this key, says nothing.
-    async fn word_of(&self, provider: &Pubkey, lease: &Pubkey) -> Option<String> {
+    pub(super) async fn word_of(&self, provider: &Pubkey, lease: &Pubkey) -> Option<String> {
         let ask = async { self.node_of(provider, lease).await.ok()?.status(lease).await.ok() };
         let status = tokio::time::timeout(ANSWER, ask).await.ok().flatten()?;
         (!status.message.is_empty()).then_some(status.message)
@@ -247,8 +257,8 @@ impl Buyer {
     }
 }
 
-fn past_lease(job: &Pubkey, number: u8, gone: &Gone) -> PastLease {
-    PastLease {
+fn past_leases(job: &Pubkey, past: &[Gone]) -> Vec<PastLease> {
+    let view = |(number, gone): (u8, &Gone)| PastLease {
         lease: address::lease(job, number),
         provider: gone.provider,
         price: gone.price.into(),
@@ -256,7 +266,8 @@ fn past_lease(job: &Pubkey, number: u8, gone: &Gone) -> PastLease {
         exit_code: gone.exit_code,
         money: gone.money(),
         result_hash: hex::encode(gone.result_hash),
-    }
+    };
+    (0u8..).zip(past).map(view).collect()
 }
 
 fn remembered(record: &JobRecord) -> JobLine {

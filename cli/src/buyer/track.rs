@@ -175,6 +175,9 @@ impl Tracker {
                 }
             }
         }
+        if let Some(job) = &snapshot.job {
+            self.waiting(job, &mut events);
+        }
         match (&snapshot.job, past) {
             (Some(job), _) if job.state() == Some(JobState::Ended) => {
                 self.end(job.end_reason(), job.exit(), &mut events)
@@ -200,14 +203,18 @@ impl Tracker {
         }
     }
 
-    fn window(&mut self, job: &Job, events: &mut Vec<JobEvent>) {
-        let open = job.state() == Some(JobState::Open);
+    /// A job waits because of what became of its leases, so that is told after them.
+    fn waiting(&mut self, job: &Job, events: &mut Vec<JobEvent>) {
         let waits = job.state() == Some(JobState::Waiting);
         if waits && !self.waits {
             self.bids.clear();
             events.push(JobEvent::Waiting { expires_at: job.expires_at, attempts_left: job.attempts_left });
         }
         self.waits = waits;
+    }
+
+    fn window(&mut self, job: &Job, events: &mut Vec<JobEvent>) {
+        let open = job.state() == Some(JobState::Open);
         for (at, bid) in job.bids().iter().enumerate() {
             let before = self.bids.iter_mut().find(|(provider, _)| *provider == bid.provider);
             let improved = before.is_some();
@@ -283,7 +290,7 @@ impl Tracker {
             // A start that the buyer rejected ran: it is told as an end like any other.
             if is_start_failed(lease.end_reason()) {
                 thread.told = Told::Settled;
-                events.push(JobEvent::StartFailed { lease: address, provider: lease.provider, attempts_left });
+                events.push(start_failed(address, lease.provider, lease.end_reason(), money, attempts_left));
             } else {
                 events.push(finished(address, lease, money));
             }
@@ -318,13 +325,13 @@ impl Tracker {
                     runner_up: number > 0,
                 });
             }
-            let failed = gone.reason == EndReason::NoStart;
+            let failed = is_start_failed(gone.reason);
             if thread.told == Told::Awarded && gone.runway_end != 0 {
                 thread.told = Told::Ready;
                 events.push(JobEvent::Ready { lease: address, ready_ts: 0, runway_end: gone.runway_end });
             }
             if failed && !matches!(thread.told, Told::Settled) {
-                events.push(JobEvent::StartFailed { lease: address, provider, attempts_left });
+                events.push(start_failed(address, provider, gone.reason, money, attempts_left));
             } else if !failed && !matches!(thread.told, Told::Finished | Told::Settled) {
                 events.push(JobEvent::Finished {
                     lease: address,
@@ -363,8 +370,15 @@ impl Gone {
     /// The amounts at its end.
     pub fn money(&self) -> Money {
         let [reserved, accrued, paid, fee, refunded] = self.amounts.map(Usdc);
-        Money { reserved, accrued, paid, fee, refunded, runway_end: self.runway_end }
+        // Nothing is held any longer, so this is all that is left.
+        let forfeited = [paid, fee, refunded].iter().fold(reserved.0, |left, amount| left.saturating_sub(amount.0));
+        Money { reserved, accrued, paid, fee, refunded, forfeited: Usdc(forfeited), runway_end: self.runway_end }
     }
+}
+
+/// Nobody has asked the node yet what it has to say.
+fn start_failed(lease: Pubkey, provider: Pubkey, reason: EndReason, money: Money, attempts_left: u8) -> JobEvent {
+    JobEvent::StartFailed { lease, provider, reason, node_message: None, money, attempts_left }
 }
 
 fn finished(address: Pubkey, lease: &Lease, money: Money) -> JobEvent {
@@ -397,6 +411,7 @@ pub fn money_of(lease: &Lease, now: Now) -> Money {
         paid: Usdc(lease.paid),
         fee: Usdc(lease.fee),
         refunded: Usdc(lease.refunded),
+        forfeited: Usdc(lease.forfeited),
         runway_end: lease.runway_end,
     }
 }

@@ -73,8 +73,17 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
         JobEvent::ToppedUp { amount, runway_end, .. } => {
             format!("top-up    {amount} USDC; the money lasts {}", left(*runway_end))
         }
-        JobEvent::StartFailed { provider, attempts_left, .. } => {
-            format!("failed    provider {} did not start; {attempts_left} attempts left", short(provider))
+        JobEvent::StartFailed { provider, reason, node_message, money, attempts_left, .. } => {
+            let why = node_message.as_ref().map_or(String::new(), |said| format!(": {said}"));
+            let cost = match money.forfeited {
+                Usdc(0) => String::new(),
+                forfeited => format!("it cost {forfeited} USDC; "),
+            };
+            format!(
+                "failed    provider {}, {}{why}; {cost}{attempts_left} attempts left",
+                short(provider),
+                reason.name()
+            )
         }
         JobEvent::Finished { reason, exit_code, money, .. } => {
             let exit = exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
@@ -155,6 +164,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buyer::Money;
     use gridlease_core::job::EndReason;
     use solana_pubkey::Pubkey;
 
@@ -196,6 +206,27 @@ mod tests {
         let line = |event: &JobEvent| describe(event, 100).unwrap();
         assert!(line(&JobEvent::WindowExtended { close_ts: 103, extensions: 1 }).contains("3s left"));
         assert!(line(&JobEvent::Ready { lease, ready_ts: 100, runway_end: 160 }).contains("1m 0s"));
+        let none = Usdc(0);
+        let money = Money {
+            reserved: Usdc(9),
+            accrued: none,
+            paid: none,
+            fee: none,
+            refunded: Usdc(7),
+            forfeited: Usdc(2),
+            runway_end: 0,
+        };
+        let failed = |reason, node_message: Option<&str>, money| {
+            let node_message = node_message.map(str::to_owned);
+            line(&JobEvent::StartFailed { lease, provider: lease, reason, node_message, money, attempts_left: 3 })
+        };
+        let told = failed(EndReason::BuyerError, Some("no such program: /rendr"), money);
+        assert!(
+            told.contains("the container can never start: no such program: /rendr; it cost 0.000002 USDC; 3"),
+            "{told}"
+        );
+        let told = failed(EndReason::NoStart, None, Money { forfeited: none, ..money });
+        assert!(told.ends_with("did not start; 3 attempts left"), "{told}");
         let ended = JobEvent::JobEnded { reason: EndReason::Completed, exit_code: Some(3) };
         assert!(line(&ended).contains("completed, exit code 3"));
         assert_eq!(money_line(Usdc(1), Usdc(2_000_000), 160, 100), "0.000001 of 2.000000 USDC, lasts 1m 0s");

@@ -1,5 +1,6 @@
 //! The tables of the commands.
 
+use gridlease_core::job::EndReason;
 use serde::Serialize;
 
 use super::describe::{missing, outputs, score, short};
@@ -128,6 +129,11 @@ impl Report for StepDone {
     }
 }
 
+/// How it ended, for people; what has not ended has no outcome.
+fn outcome(reason: &str) -> String {
+    if reason == EndReason::None.name() { "-".to_owned() } else { reason.to_owned() }
+}
+
 /// A list of jobs.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -146,7 +152,7 @@ impl Report for Jobs {
                     line.job.clone(),
                     line.name.clone().unwrap_or_else(|| "-".to_owned()),
                     line.state.to_owned(),
-                    line.reason.to_owned(),
+                    outcome(line.reason),
                     line.exit_code.map_or("-".to_owned(), |code| code.to_string()),
                     line.max_price.map_or("-".to_owned(), |price| price.to_string()),
                     relative(line.posted_ts, now),
@@ -164,7 +170,7 @@ impl Report for JobView {
             ("job", self.job.to_string()),
             ("name", name),
             ("state", self.state.to_owned()),
-            ("outcome", self.reason.to_owned()),
+            ("outcome", outcome(self.reason)),
         ];
         if let Some(code) = self.exit_code {
             lines.push(("exit code", code.to_string()));
@@ -179,6 +185,10 @@ impl Report for JobView {
                 ("held", format!("{} USDC by the job itself", self.reserved)),
                 ("posted", relative(self.posted_ts.unwrap_or(0), now)),
                 ("bidding ends", self.close_ts.map_or_else(|| "–".to_owned(), |ts| relative(ts, now))),
+                (
+                    "waits for bids",
+                    self.expires_ts.map_or_else(|| "–".to_owned(), |ts| format!("until {}", relative(ts, now))),
+                ),
                 ("attempts", format!("{} left", self.attempts_left.unwrap_or(0))),
                 ("manifest", self.manifest_hash.clone().unwrap_or_default()),
             ]);
@@ -226,7 +236,7 @@ impl Report for LeaseView {
             ("job", &self.job),
             ("provider", &self.provider),
             ("state", &self.state),
-            ("outcome", &self.reason),
+            ("outcome", &outcome(self.reason)),
             ("exit code", &exit),
             ("price", &format!("{} USDC per hour", self.price)),
             ("reserved", &usdc(self.money.reserved)),

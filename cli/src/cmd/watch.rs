@@ -31,7 +31,12 @@ pub(super) struct Summary {
     pub paid: Usdc,
     pub fee: Usdc,
     pub refunded: Usdc,
+    pub forfeited: Usdc,
     pub settled: bool,
+    /// What each of its leases came to. What the job cost is the sum over them; what one returned, the next took again, so
+    /// the refund is that of the last.
+    #[serde(skip)]
+    leases: Vec<(Pubkey, Money, bool)>,
     pub outputs: Option<String>,
     pub output_sha256: Option<String>,
     pub left_out: LeftOut,
@@ -46,7 +51,7 @@ impl Report for Summary {
             outputs = format!("{outputs}, INCOMPLETE: {}", self.left_out.summary());
         }
         let paid = if self.settled { self.paid.to_string() } else { format!("{} (not settled yet)", self.paid) };
-        fields(&[
+        let mut lines: Vec<(&str, &dyn std::fmt::Display)> = vec![
             ("job", &self.job),
             ("ended", &self.reason),
             ("exit code", &exit),
@@ -54,8 +59,12 @@ impl Report for Summary {
             ("paid", &paid),
             ("fee", &self.fee),
             ("refunded", &self.refunded),
-            ("outputs", &outputs),
-        ])
+        ];
+        if self.forfeited.0 > 0 {
+            lines.push(("forfeited", &self.forfeited));
+        }
+        lines.push(("outputs", &outputs));
+        fields(&lines)
     }
 }
 
@@ -68,20 +77,7 @@ pub(super) async fn watch(
 ) -> Result<Summary, CliError> {
     let out = context.out;
     let bar = out.money_bar();
-    let mut summary = Summary {
-        job,
-        reason: EndReason::None.name().to_owned(),
-        end: EndReason::None,
-        exit_code: None,
-        node_message: None,
-        paid: Usdc(0),
-        fee: Usdc(0),
-        refunded: Usdc(0),
-        settled: false,
-        outputs: None,
-        output_sha256: None,
-        left_out: LeftOut::default(),
-    };
+    let mut summary = Summary::new(job);
     let (mut unverified, mut in_the_way) = (None, None);
     let wants_outputs = options.outputs.is_some();
     let mut events = buyer.follow(job, options);
@@ -129,22 +125,43 @@ pub(super) async fn watch(
 }
 
 impl Summary {
+    /// Of a job of which nothing was told yet.
+    fn new(job: Pubkey) -> Self {
+        Self {
+            job,
+            reason: EndReason::None.name().to_owned(),
+            end: EndReason::None,
+            exit_code: None,
+            node_message: None,
+            paid: Usdc(0),
+            fee: Usdc(0),
+            refunded: Usdc(0),
+            forfeited: Usdc(0),
+            settled: false,
+            leases: Vec::new(),
+            outputs: None,
+            output_sha256: None,
+            left_out: LeftOut::default(),
+        }
+    }
+
     fn take(&mut self, event: &JobEvent) {
         match event {
-            JobEvent::Finished { reason, exit_code, money, .. } => {
+            JobEvent::Finished { lease, reason, exit_code, money, .. } => {
                 self.reason = reason.name().to_owned();
                 self.exit_code = *exit_code;
-                self.money(money);
+                self.money(lease, money, false);
+            }
+            JobEvent::StartFailed { lease, node_message, money, .. } => {
+                self.node_message.clone_from(node_message);
+                self.money(lease, money, true);
             }
             // Of the lease told of last; the words of an earlier attempt went with it.
             JobEvent::Awarded { .. } => self.node_message = None,
             JobEvent::NodeStatus { message, .. } => {
                 self.node_message = (!message.is_empty()).then(|| message.clone());
             }
-            JobEvent::Settled { money, .. } => {
-                self.settled = true;
-                self.money(money);
-            }
+            JobEvent::Settled { lease, money } => self.money(lease, money, true),
             JobEvent::OutputsVerified { root, folder, left_out, .. } => {
                 self.left_out.clone_from(left_out);
                 self.outputs = Some(folder.display().to_string());
@@ -164,12 +181,68 @@ impl Summary {
         Ending { job: self.job, reason: self.end, container: self.exit_code }
     }
 
-    fn money(&mut self, money: &Money) {
-        (self.paid, self.fee, self.refunded) = (money.paid, money.fee, money.refunded);
+    /// What one of its leases came to. One whose provider failed has several.
+    fn money(&mut self, lease: &Pubkey, money: &Money, settled: bool) {
+        match self.leases.iter_mut().find(|(known, ..)| known == lease) {
+            Some((_, amounts, over)) => (*amounts, *over) = (*money, settled),
+            None => self.leases.push((*lease, *money, settled)),
+        }
+        let sum = |amount: fn(&Money) -> Usdc| {
+            let amounts = self.leases.iter().map(|(_, money, _)| amount(money).0);
+            Usdc(amounts.fold(0, u64::saturating_add))
+        };
+        (self.paid, self.fee, self.forfeited) = (sum(|it| it.paid), sum(|it| it.fee), sum(|it| it.forfeited));
+        self.refunded = money.refunded;
+        self.settled = self.leases.iter().all(|(.., settled)| *settled);
     }
 }
 
 /// What a container writes could steer the terminal; control characters are replaced, all but tabs.
 pub(super) fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_job_cost_is_summed_over_all_its_leases() {
+        let [first, second, third] = [1, 2, 3].map(|n| Pubkey::new_from_array([n; 32]));
+        let money = |amounts: [u64; 5]| {
+            let [reserved, paid, fee, refunded, forfeited] = amounts.map(Usdc);
+            Money { reserved, accrued: Usdc(0), paid, fee, refunded, forfeited, runway_end: 0 }
+        };
+        let mut summary = Summary::new(first);
+        let node_message = Some("no such program: /rendr".to_owned());
+        let (reason, attempts_left) = (EndReason::NotGiven, 2);
+        let declined = money([100, 0, 0, 90, 10]);
+        summary.take(&JobEvent::StartFailed {
+            lease: first,
+            provider: first,
+            reason,
+            node_message: node_message.clone(),
+            money: declined,
+            attempts_left,
+        });
+        assert_eq!((summary.forfeited, summary.refunded, summary.settled), (Usdc(10), Usdc(90), true));
+        assert_eq!(summary.node_message, node_message);
+        let finished = |lease, money| JobEvent::Finished {
+            lease,
+            provider: lease,
+            reason: EndReason::Abandoned,
+            exit_code: None,
+            result_hash: [0; 32],
+            log_hash: [0; 32],
+            money,
+        };
+        summary.take(&finished(second, money([100, 0, 0, 40, 0])));
+        assert_eq!((summary.paid, summary.settled), (Usdc(0), false));
+        summary.take(&JobEvent::Settled { lease: second, money: money([100, 58, 2, 40, 0]) });
+        summary.take(&finished(third, money([50, 0, 0, 20, 0])));
+        assert_eq!((summary.paid, summary.refunded, summary.settled), (Usdc(58), Usdc(20), false));
+        summary.take(&JobEvent::Settled { lease: third, money: money([50, 29, 1, 20, 0]) });
+        let sums = (summary.paid, summary.fee, summary.refunded, summary.forfeited, summary.settled);
+        assert_eq!(sums, (Usdc(87), Usdc(3), Usdc(20), Usdc(10), true));
+    }
 }

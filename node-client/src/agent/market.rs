@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(700);
 const ENTER_AFTER: Duration = Duration::from_millis(2_500);
 /// Between two prunings of old leases.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
-/// How long an offer that cannot be made now is left alone.
+/// How long an offer that cannot be made now, or that the market put to sleep, is left alone.
 const SHUT_PAUSE: Duration = Duration::from_secs(5);
 /// After a refused or failed submission for one job, it is left alone this long.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -128,7 +128,7 @@ impl MarketTask {
             memory.offer = None; // the offer is made anew once the machine is well
             return Ok(());
         }
-        if self.is_due(offer.as_ref(), memory) {
+        if self.is_due(offer.as_ref(), now.ts, memory) {
             let open = leases.running.keys().copied().collect();
             let room_mib = worker.disk_room(open).await?.map_or(u64::MAX, |bytes| bytes / (1024 * 1024));
             let before = memory.offer.map(|(_, kept)| kept);
@@ -248,9 +248,12 @@ impl MarketTask {
     }
 
     /// Is it time to look after the offer?
-    fn is_due(&self, offer: Option<&Offer>, memory: &Memory) -> bool {
+    fn is_due(&self, offer: Option<&Offer>, now: UnixTs, memory: &Memory) -> bool {
         let Some((at, kept)) = memory.offer else { return true };
+        // An award by its automatic bid that came to nothing takes it off the market until it is refreshed.
+        let asleep = offer.is_some_and(|offer| !offer.is_live(now));
         let pause = match kept {
+            Kept::Stands if asleep => SHUT_PAUSE,
             Kept::Stands => self.policy.life / 3,
             Kept::Later => Duration::ZERO,
             Kept::Waits | Kept::Shut => SHUT_PAUSE,

@@ -11,7 +11,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 
-use super::Quota;
+use super::{Quota, usage};
 use crate::state_dir::LeaseDir;
 
 const MIB: u64 = 1024 * 1024;
@@ -117,9 +117,13 @@ fn make_at(path: &Path, quota: Quota) -> Result<(), ImageError> {
     run("mkfs.ext4", mkfs.arg(path))
 }
 
-/// Takes the room from the disk at once, so that nobody else can; not from memory, and not where the file system cannot.
+/// Takes the room from the disk at once, so that nobody else can; not from memory, and not where the file system cannot. More than
+/// there is is not even tried: until it has failed, a file system gives it all that is left, and others find the disk full.
 fn set_aside(file: &File, path: &Path, size: u64) -> Result<(), ImageError> {
     let in_memory = statfs(path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+    if !in_memory && usage::free(path).is_some_and(|free| size > free) {
+        return Err(ImageError::NoRoom { path: path.to_owned(), bytes: size });
+    }
     let length = i64::try_from(size).unwrap_or(i64::MAX);
     let taken = if in_memory { Err(Errno::EOPNOTSUPP) } else { fallocate(file, FallocateFlags::empty(), 0, length) };
     match taken {

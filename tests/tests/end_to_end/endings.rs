@@ -5,13 +5,9 @@ use std::time::Duration;
 use gridlease_cli::buyer::JobEvent;
 use gridlease_cli::steps;
 use gridlease_core::job::EndReason;
-use gridlease_demo::market::{MarketOptions, ProviderOptions, USDC};
+use gridlease_demo::market::{MarketOptions, USDC};
 
-use crate::world::world;
-
-fn one_provider() -> MarketOptions {
-    MarketOptions { providers: vec![ProviderOptions::new("solo", 300_000, 200_000, true)], ..MarketOptions::default() }
-}
+use crate::world::{alone, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_nobody_bids_for_is_refunded_to_the_last_atom() {
@@ -36,7 +32,7 @@ async fn a_job_that_nobody_bids_for_is_refunded_to_the_last_atom() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
-    let Some(world) = world(one_provider()).await else { return };
+    let Some(world) = world(alone("solo")).await else { return };
     let script = "echo one; echo two >&2; echo result > /out/file; exit 3";
     let job = world.post(script, "10m").await;
     let mut story = world.follow(job);
@@ -60,7 +56,7 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_who_stops_early_pays_for_what_ran_and_gets_the_rest_back() {
-    let Some(world) = world(one_provider()).await else { return };
+    let Some(world) = world(alone("solo")).await else { return };
     let job = world.post("echo up; sleep 600", "10m").await;
     let mut story = world.follow(job);
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
@@ -75,7 +71,7 @@ async fn a_buyer_who_stops_early_pays_for_what_ran_and_gets_the_rest_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_escrow_runs_out_is_stopped_and_paid_to_the_last_second() {
-    let Some(world) = world(one_provider()).await else { return };
+    let Some(world) = world(alone("solo")).await else { return };
     let job = world.post("echo up; sleep 600", "60s").await;
     let mut story = world.follow(job);
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
@@ -90,7 +86,7 @@ async fn a_job_whose_escrow_runs_out_is_stopped_and_paid_to_the_last_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_keeper_the_parties_take_every_step_themselves() {
-    let options = MarketOptions { keeper: false, ..one_provider() };
+    let options = MarketOptions { keeper: false, ..alone("solo") };
     let Some(world) = world(options).await else { return };
     let job = world.post("echo alone", "10m").await;
     let mut story = world.follow(job);

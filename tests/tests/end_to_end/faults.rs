@@ -8,7 +8,7 @@ use gridlease_demo::market::{MarketOptions, ProviderOptions};
 use gridlease_sdk::address;
 use solana_signer::Signer as _;
 
-use crate::world::world;
+use crate::world::{alone, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
@@ -48,11 +48,7 @@ async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_is_paid_once() {
-    let options = MarketOptions {
-        providers: vec![ProviderOptions::new("phoenix", 300_000, 200_000, true)],
-        ..MarketOptions::default()
-    };
-    let Some(mut world) = world(options).await else { return };
+    let Some(mut world) = world(alone("phoenix")).await else { return };
     let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done; echo done > /out/file";
     let job = world.post(script, "10m").await;
     let mut story = world.follow(job);
@@ -88,11 +84,7 @@ async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_is_down_costs_the_buyer_nothing_and_the_job_is_refunded() {
-    let options = MarketOptions {
-        providers: vec![ProviderOptions::new("thirsty", 300_000, 200_000, true)],
-        ..MarketOptions::default()
-    };
-    let Some(mut world) = world(options).await else { return };
+    let Some(mut world) = world(alone("thirsty")).await else { return };
     let job = world.post("echo never", "10m").await;
     world.market.stop_registry().await;
     let engine = gridlease_demo::image::docker().await.unwrap();
@@ -106,6 +98,40 @@ async fn a_registry_that_is_down_costs_the_buyer_nothing_and_the_job_is_refunded
     story.until("the end", |event| matches!(event, JobEvent::JobEnded { .. })).await;
     let books = world.books().await;
     assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (0, 0, 0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_is_told_why_its_job_was_declined_and_the_automatic_offer_is_soon_back_on_the_market() {
+    let Some(mut world) = world(alone("strict")).await else { return };
+    // The same registry under a name that the node was not told to trust.
+    let allowed = std::mem::take(&mut world.image);
+    world.image = allowed.replace("localhost:", "127.0.0.1:");
+    assert_ne!(world.image, allowed);
+    let job = world.post("echo never", "10m").await;
+    let mut story = world.follow(job);
+    let failed = story.until("the decline", |event| matches!(event, JobEvent::StartFailed { .. })).await;
+    let JobEvent::StartFailed { reason, node_message, money, attempts_left, .. } = failed else { unreachable!() };
+    assert_eq!((reason, money.forfeited.0, attempts_left), (EndReason::Declined, 0, 3));
+    let why = node_message.expect("the node says why");
+    assert!(why.contains("127.0.0.1") && why.contains("is not on the public internet"), "{why}");
+    let last = |kind: fn(&JobEvent) -> bool| story.told.iter().rposition(kind);
+    let waiting = last(|event| matches!(event, JobEvent::Waiting { .. }));
+    assert!(waiting.is_none_or(|at| Some(at) < last(|event| matches!(event, JobEvent::StartFailed { .. }))));
+    // Who comes later sees the same.
+    let shown = world.buyer.show(&job).await.unwrap();
+    assert_eq!((shown.state, shown.node_message.as_deref()), ("waiting", Some(why.as_str())));
+    assert!(shown.expires_ts.is_some_and(|ts| ts > shown.posted_ts.unwrap()) && shown.close_ts.is_none());
+    // A keeper may have closed the lease by now, or not.
+    let reasons = shown.past_leases.iter().map(|lease| lease.reason).chain(shown.lease.map(|lease| lease.reason));
+    assert_eq!(reasons.collect::<Vec<_>>(), ["declined by the node"]);
+    // A third of the offer's life would be five minutes; the next job is not made to wait for that.
+    world.image = allowed;
+    let job = world.post("echo here", "10m").await;
+    let mut story = world.follow(job);
+    story.until_a_line().await;
+    story.until("the end of the job", |event| matches!(event, JobEvent::JobEnded { .. })).await;
+    world.books().await;
     world.stop().await;
 }
 

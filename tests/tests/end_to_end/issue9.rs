@@ -4,19 +4,17 @@ use std::time::{Duration, Instant};
 
 use gridlease_cli::buyer::JobEvent;
 use gridlease_core::job::EndReason;
-use gridlease_demo::market::{MarketOptions, ProviderOptions};
 use gridlease_node::driver::container_name;
 use gridlease_sdk::node_api::LogStream;
 use solana_pubkey::Pubkey;
 
-use crate::world::{Story, World, world};
+use crate::world::{Story, World, alone, world};
 
 /// Atoms in a second at 0.30 USDC an hour, rounded up.
 const SECOND: u64 = 84;
 
 async fn one() -> Option<World> {
-    let providers = vec![ProviderOptions::new("solo", 300_000, 200_000, true)];
-    world(MarketOptions { providers, ..MarketOptions::default() }).await
+    world(alone("solo")).await
 }
 
 async fn started(story: &mut Story) -> Pubkey {

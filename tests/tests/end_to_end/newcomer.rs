@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use gridlease_demo::market::{MarketOptions, ProviderOptions, USDC};
+use gridlease_demo::market::USDC;
 use gridlease_demo::process::gridlease_binary;
 use solana_pubkey::Pubkey;
 
-use crate::world::{World, world};
+use crate::world::{World, alone, world};
 
 /// A user with nothing but a home folder and the network's address.
 struct User<'a> {
@@ -55,8 +55,7 @@ fn edit(manifest: &Path, changes: &[(&str, &str)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn issue9_20_a_newcomers_first_job_runs_as_the_template_stands_and_the_command_ends_as_the_container_did() {
-    let providers = vec![ProviderOptions::new("solo", 300_000, 200_000, true)];
-    let Some(world) = world(MarketOptions { providers, ..MarketOptions::default() }).await else { return };
+    let Some(world) = world(alone("solo")).await else { return };
     let home = world.market.dir().join("newcomer");
     std::fs::create_dir(&home).unwrap();
     let manifest = home.join("job.yaml");

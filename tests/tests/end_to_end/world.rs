@@ -8,7 +8,7 @@ use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, JobEvents, PostOption
 use gridlease_cli::{chain::Chain, purse};
 use gridlease_demo::account::Books;
 use gridlease_demo::image::{build_and_push, docker};
-use gridlease_demo::market::{Market, MarketOptions, USDC};
+use gridlease_demo::market::{Market, MarketOptions, ProviderOptions, USDC};
 use gridlease_demo::process::program;
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_testkit::needed;
@@ -26,6 +26,11 @@ pub struct World {
     pub buyer: Buyer,
     pub image: String,
     _place: SemaphorePermit<'static>,
+}
+
+/// A market with one provider of this name, whose offer takes automatic bids.
+pub fn alone(name: &str) -> MarketOptions {
+    MarketOptions { providers: vec![ProviderOptions::new(name, 300_000, 200_000, true)], ..MarketOptions::default() }
 }
 
 /// Starts a world, where there are a container engine and a shell for its images ([`needed`]).

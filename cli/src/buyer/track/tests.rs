@@ -141,7 +141,7 @@ fn what_the_node_finished_is_told_at_once_and_a_job_reopened_waits_again() {
     (reopened.reason, reopened.paid, reopened.fee) = (EndReason::Reopened as u8, 98_000, 2_000);
     let mut waits = job(JobState::Waiting, 1);
     waits.expires_at = 86_400;
-    assert_eq!(tell(&mut tracker, &look(Some(waits), &[reopened])), ["waiting", "settled"]);
+    assert_eq!(tell(&mut tracker, &look(Some(waits), &[reopened])), ["settled", "waiting"]);
 }
 
 #[test]
@@ -157,6 +157,33 @@ fn a_runner_up_takes_over_from_a_provider_that_failed() {
         "{events:?}"
     );
     assert_eq!((tracker.provider(0), tracker.provider(1)), (Some(ALPHA), Some(BETA)));
+}
+
+#[test]
+fn a_declined_start_is_no_end_whether_its_account_is_seen_or_gone_and_says_what_it_cost() {
+    let seen = |events: &[JobEvent]| {
+        events.iter().find_map(|event| match event {
+            JobEvent::StartFailed { reason, money, attempts_left, .. } => {
+                Some((*reason, money.forfeited, money.refunded, *attempts_left))
+            }
+            _ => None,
+        })
+    };
+    let (mut here, mut waits) = (lease(LeaseState::Failed, ALPHA), job(JobState::Waiting, 1));
+    (here.reason, here.refunded, here.forfeited) = (EndReason::NotGiven as u8, 540_000, 60_000);
+    waits.expires_at = 86_400;
+    let told = Some((EndReason::NotGiven, Usdc(60_000), Usdc(540_000), 3));
+    let mut tracker = Tracker::new(JOB);
+    let events = tracker.observe(&look(Some(waits), &[here]), None);
+    assert_eq!(kinds(&events), ["awarded", "start_failed", "waiting"], "first what happened, then what is waited for");
+    assert_eq!(seen(&events), told);
+    let mut tracker = Tracker::new(JOB);
+    let mut vanished = gone(EndReason::NotGiven, [600_000, 0, 0, 0, 540_000]);
+    vanished.runway_end = 0;
+    let past = Past { leases: vec![vanished], posted: true, ..Past::default() };
+    let events = tracker.observe(&look(Some(waits), &[]), Some(&past));
+    assert_eq!(kinds(&events), ["awarded", "start_failed", "lease_closed", "waiting"]);
+    assert_eq!(seen(&events), told);
 }
 
 #[test]
