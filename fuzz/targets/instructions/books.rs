@@ -45,7 +45,7 @@ pub fn check(scene: &Scene, after: &[Given]) {
         assert!(!less, "what {key} records grew by more than its vault, or its vault lost more than it records");
     }
     let (true, Some(was)) = (linked, before.gaps(&scene.program)) else { return };
-    let is = after.gaps(&scene.program).expect("a lease or a job contradicts itself and did not before");
+    let is = after.gaps(&scene.program).expect("a lease, a job or a reservation contradicts itself and did not before");
     for (what, key) in was.keys().chain(is.keys()) {
         let gap = |gaps: &Gaps| gaps.get(&(*what, *key)).copied().unwrap_or(0);
         // Who counts less than can be seen of what is counted contradicts itself, too.
@@ -225,8 +225,14 @@ impl<'a> Books<'a> {
             add("the delegators' shares", key, bond.delegated_shares.into());
             add("the delegators' shares", key, -i128::from(bond.leaving_shares));
         }
-        // One that was released stays for its claims, and nothing stands behind its lease any more.
-        for (_, reservation) in self.all::<Reservation>().filter(|(_, one)| one.header.state != RELEASED) {
+        for (_, reservation) in self.all::<Reservation>() {
+            // One that was released stays for its claims, and nothing stands behind its lease any more.
+            if reservation.header.state == RELEASED {
+                if reservation.amount != 0 {
+                    return None; // it contradicts itself
+                }
+                continue;
+            }
             add("stake that is reserved", reservation.bond, -i128::from(reservation.amount));
             add("reservations", reservation.bond, -1);
             // The staking program does not see what the stake is reserved for.

@@ -641,7 +641,6 @@ fn second_edition(m: &mut Meter) {
     m.run("migrate_array", "of the first edition", None, &[migrate::array(&me, &array)], &keeper);
 }
 
-/// Everything measured: the rows, and the rent that one job locked for buyer and provider.
 /// Eight bids of one score, of which the last entered has the largest tie: as many ties as there can be are asked for.
 fn draw(m: &mut Meter) {
     let buyer = m.world.buyer(20 * USDC);
@@ -656,6 +655,7 @@ fn draw(m: &mut Meter) {
     m.run("place_bid", "eighth of one score, behind all others", goal(10), &[bid], &last.node);
 }
 
+/// Everything measured: the rows, and the rent that one job locked for buyer and provider.
 fn measure() -> (Meter, u64, u64) {
     let mut m = Meter { world: World::bare(), rows: Vec::new() };
     configuration(&mut m);

@@ -8,8 +8,8 @@ use gridlease_core::job::JobState;
 use gridlease_core::lease::LeaseState;
 use gridlease_core::limits::{DEFAULT_WAIT, UNBONDING_TIME};
 use gridlease_sdk::account::{
-    Array, Bond, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse, Reservation,
-    Unbonding, first, staking_first,
+    Array, Bond, BookEntry, Commitment, Delegation, GpuClaim, Job, Lease, Offer, Provider as Record, Purse,
+    Reservation, Unbonding, first, staking_first,
 };
 use gridlease_sdk::address;
 use gridlease_sdk::instruction::lease::LeaseKeys;
@@ -348,6 +348,24 @@ fn r27_a_lease_is_migrated_with_its_own_job_and_offer_and_after_them() {
     assert_eq!(w.refuse(without, &[&stranger]), "market Unrelated", "its reservation is left out");
     w.ok(&[step.clone()], &[&stranger]);
     w.changes_nothing_by(step, &[&stranger]);
+}
+
+#[test]
+fn r27_a_leases_migration_empties_the_book_of_its_job_whatever_that_claims_to_hold() {
+    // A book that claims more than the eight bids that it has room for ended the program in a rotation, which a fuzzer found.
+    for claimed in [1, 8, 9, 255] {
+        let (mut w, named) = migrated_but(false);
+        let stranger = w.person();
+        let lease = named.at("lease: running, settled");
+        let data = bytes_of(&w, &lease);
+        let (job, offer) = (key_in(&data, offset_of!(Lease, job)), key_in(&data, offset_of!(Lease, offer)));
+        w.edit(&job, |data| data[8 + offset_of!(Job, book_len)] = claimed);
+        let step = migrate::lease(&stranger.pubkey(), &job, &offer, &lease);
+        assert_eq!(w.ok(&[step], &[&stranger]).told(), ["Migrated"], "{claimed}");
+        let job: Job = w.read(&job);
+        assert_eq!((job.book_len, job.automatic), (0, 0), "{claimed}");
+        assert!(job.book.iter().all(|bid| *bid == BookEntry::default()), "{claimed}");
+    }
 }
 
 #[test]

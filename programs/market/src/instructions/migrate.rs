@@ -170,7 +170,7 @@ pub fn migrate_lease(ctx: Context<MigrateLease>) -> Result<()> {
         if let Some(job) = job.as_mut().filter(|job| job.leases == lease.number.saturating_add(1))
             && lease.ready_ts > 0
         {
-            job.drop_bids(u8::MAX);
+            job.empty_book();
         }
         Ok(())
     })?;
