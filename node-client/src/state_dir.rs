@@ -7,7 +7,7 @@
 //! Directories are 0700: other users of the machine see nothing of a buyer's data.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use solana_pubkey::Pubkey;
@@ -148,6 +148,19 @@ impl LeaseDir {
         self.outputs().join(index.to_string())
     }
 
+    /// The directory of folders that the job may write to and nobody keeps. They lie beside the outputs, in the room that is
+    /// set aside for those.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.outputs().join("scratch")
+    }
+
+    /// The `/etc/passwd` that the container sees where its image has no line for its user.
+    #[must_use]
+    pub fn passwd(&self) -> PathBuf {
+        self.root.join("passwd")
+    }
+
     /// Creates the directory with its parts for inputs and `outputs` outputs, the latter writable for `run_as`.
     ///
     /// # Errors
@@ -159,9 +172,7 @@ impl LeaseDir {
         for index in 0..outputs {
             let dir = self.output(index);
             make_dir(&dir)?;
-            if nix::unistd::geteuid().is_root() {
-                chown(&dir, Some(run_as.uid), Some(run_as.gid)).map_err(at("change the owner of", &dir))?;
-            }
+            give(&dir, run_as)?;
         }
         Ok(())
     }
@@ -177,8 +188,33 @@ impl LeaseDir {
     }
 }
 
+/// Gives a file or folder, and everything below it, to the container's user. A node that is not root has the same one. Links
+/// are given, never followed.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn give_all(path: &Path, run_as: RunAs) -> Result<(), StateDirError> {
+    let mut open = vec![path.to_owned()];
+    while let Some(path) = open.pop() {
+        give(&path, run_as)?;
+        if std::fs::symlink_metadata(&path).map_err(at("read", &path))?.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(at("read", &path))? {
+                open.push(entry.map_err(at("read", &path))?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn give(path: &Path, run_as: RunAs) -> Result<(), StateDirError> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    lchown(path, Some(run_as.uid), Some(run_as.gid)).map_err(at("change the owner of", path))
+}
+
 /// Creates a directory with mode 0700; one that exists is left as it is.
-fn make_dir(path: &Path) -> Result<(), StateDirError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), StateDirError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create directory", path))
 }
 

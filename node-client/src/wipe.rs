@@ -8,13 +8,19 @@ use solana_pubkey::Pubkey;
 use crate::disk::{DiskError, DiskKeeper};
 use crate::state_dir::{StateDir, StateDirError, at, open_up};
 
-/// Removes what nobody will ask for any more once the container is gone: the inputs. Log, outputs and manifest
-/// stay for the buyer. Blocks on the file system. Succeeds where it is gone already.
+/// Removes what nobody will ask for any more once the container is gone: the inputs, and the folders that it wrote to and nobody
+/// keeps. Log, outputs and manifest stay for the buyer. Blocks on the file system. Succeeds where it is gone already.
 ///
 /// # Errors
 /// [`StateDirError`] with the path that could not be removed.
 pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> {
-    remove_dir(&state.lease(lease).inputs())
+    let dir = state.lease(lease);
+    remove_dir(&dir.inputs())?;
+    if remove_dir(&dir.scratch()).is_ok() {
+        return Ok(());
+    }
+    open_up(&dir.scratch());
+    remove_dir(&dir.scratch())
 }
 
 /// Removes everything of the lease from the disk. Links are removed, never followed, so that nothing that a

@@ -44,7 +44,7 @@ async fn issue9_07_what_an_image_brings_along_steers_neither_engine_nor_hook() {
         let script = "tr '\\0' '\\n' < /proc/1/environ; echo files=$(ulimit -n); \
                       touch /vol/x /deep/in/it/x && echo volumes are writable; \
                       dd if=/dev/zero of=/vol/big bs=1M count=200 2>/dev/null && echo unbounded || echo bounded; \
-                      trap 'echo asked to end; exit 0' TERM; while true; do sleep 0.05; done";
+                      trap 'echo asked to end; exit 0' USR1; while true; do sleep 0.05; done";
         let spec = bench.spec(1, script);
         let id = bench.launch(&spec).await;
         let made = inspect(&id).await;
@@ -77,7 +77,7 @@ async fn issue9_07_what_an_image_brings_along_steers_neither_engine_nor_hook() {
 
         let config = made.config.unwrap();
         assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["NONE"]);
-        assert_eq!(config.stop_signal.as_deref(), Some("SIGTERM"));
+        assert_eq!(config.stop_signal.as_deref(), Some("SIGUSR1"), "how an image wants to be asked is its own");
         let labels = config.labels.unwrap();
         assert_eq!(labels["gridlease.node"], bench.node.to_string());
         assert_eq!(labels["example.act-on-me"], "", "nobody on the host acts on an image's label");

@@ -5,152 +5,15 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::Duration;
 
-use gridlease_node::clock::Clock;
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::driver::ContainerState;
-use gridlease_node::for_buyer::ForBuyer as _;
-use gridlease_node::inputs::{FetchPolicy, Fetcher};
-use gridlease_node::logs::{LogHub, LogLimits};
-use gridlease_node::outputs;
-use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
-use gridlease_node::sold::Sold;
+use gridlease_node::reconcile::Action;
 use gridlease_node::state_dir::StateDir;
-use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
-use gridlease_node::worker::{Worker, WorkerConfig};
+use gridlease_node::store::StopReason;
 use gridlease_sdk::artifact::LeftOutReason;
-use gridlease_sdk::manifest::Manifest;
-use sha2::{Digest as _, Sha256};
-use solana_pubkey::Pubkey;
-use support::{Bench, with_bench};
-
-/// Most turns of the main loop until a lease has to be over.
-const TURNS: usize = 600;
-
-/// A node that was given one lease, and the chain as it sees it.
-struct Node {
-    store: Store,
-    worker: Worker,
-    state: StateDir,
-    chain: ChainLease,
-    lease: Pubkey,
-    finishes: u32,
-    /// What a buyer was told of failures.
-    told: Vec<String>,
-}
-
-impl Node {
-    async fn with_job(bench: &Bench, state: &StateDir, disk: DiskKeeper, size: &str, script: &str) -> Self {
-        let store = Store::open(&state.database()).unwrap();
-        let logs = LogHub::new(state.clone(), LogLimits::default());
-        let fetcher = Fetcher::new(FetchPolicy::default()).unwrap();
-        let config = WorkerConfig { stop_grace: Duration::from_secs(1), ..WorkerConfig::new(bench.node) };
-        let driver = Arc::new(bench.driver.clone());
-        let clock = Clock::system();
-        let worker = Worker::new(config, driver, store.clone(), state.clone(), logs, fetcher, clock).with_disk(disk);
-        let (manifest, lease) = job(&bench.registry.image.to_string(), size, script);
-        let record = worker.adopt(lease).await.unwrap();
-        worker.put_manifest(&record, manifest).await.unwrap();
-        let now = Clock::system().now();
-        let chain = ChainLease {
-            state: ChainState::Starting,
-            start_deadline: now + 120,
-            want_deadline: now + 60,
-            runway_end: now + 3600,
-            seen_at: now,
-        };
-        Self { store, worker, state: state.clone(), chain, lease: record.lease, finishes: 0, told: Vec::new() }
-    }
-
-    /// One turn of the main loop. What fails is tried again, as there.
-    async fn turn(&mut self) -> Action {
-        let record = self.record();
-        let container = self.worker.observe(&record).await.unwrap();
-        let local = self.worker.local(&record, false, false).await.unwrap();
-        self.chain.seen_at = Clock::system().now();
-        let action = next(&record, &container, &self.chain, &local, self.chain.seen_at);
-        match &action {
-            Action::PostReady => self.chain.state = ChainState::Running,
-            Action::PostFinish => {
-                self.chain.state = ChainState::Ended;
-                self.finishes += 1;
-            }
-            Action::PostFailed => self.chain.state = ChainState::Failed,
-            Action::Watch { .. } | Action::AwaitChain => tokio::time::sleep(Duration::from_millis(50)).await,
-            Action::Nothing | Action::RefreshChain | Action::AwaitBuyer { .. } => {}
-            local => {
-                if let Err(error) = self.worker.take(&record, local).await {
-                    self.told.push(error.for_buyer());
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-        }
-        action
-    }
-
-    async fn until(&mut self, stop: impl Fn(&Action) -> bool) {
-        for _ in 0..TURNS {
-            if stop(&self.turn().await) {
-                return;
-            }
-        }
-        panic!("no end in sight: {:?} {:?}", self.record(), self.told);
-    }
-
-    /// Runs the lease to its end and returns what is remembered of it.
-    async fn finish(&mut self) -> LeaseRecord {
-        self.until(|action| *action == Action::Nothing).await;
-        let record = self.record();
-        assert_eq!((record.phase.clone(), self.finishes), (Phase::Done, 1), "{record:?} {:?}", self.told);
-        for told in self.told.iter().chain([&record.message]) {
-            assert!(!told.contains(&self.state.root().display().to_string()), "a path of the host: {told}");
-        }
-        record
-    }
-
-    fn record(&self) -> LeaseRecord {
-        self.store.get(&self.lease).unwrap().unwrap()
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.state.lease(&self.lease).log()).unwrap()
-    }
-
-    fn collected(&self) -> outputs::Collected {
-        outputs::load(&self.state.lease(&self.lease)).unwrap().unwrap()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Also after a failed test nothing stays mounted.
-        let _ = DiskKeeper::detach(&self.state.lease(&self.lease));
-    }
-}
-
-fn job(image: &str, disk: &str, script: &str) -> (Vec<u8>, NewLease) {
-    let yaml = format!(
-        "version: 1\nname: test\nimage: {image}\ncommand: [\"/bin/sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
-         resources: {{ cpu: 1, memory: 64MiB, disk: {disk} }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n"
-    );
-    let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
-    let bytes = manifest.canonical().unwrap();
-    let key = || Pubkey::new_from_array(rand::random());
-    let lease = NewLease {
-        lease: key(),
-        job: key(),
-        attempt: 1,
-        buyer: key(),
-        poster: key(),
-        guardian: key(),
-        manifest_hash: Sha256::digest(&bytes).into(),
-        gpus: vec![],
-        sold: Sold::as_written(&manifest).unwrap(),
-    };
-    (bytes, lease)
-}
+use support::played::Node;
+use support::with_bench;
 
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();

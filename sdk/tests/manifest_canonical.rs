@@ -63,6 +63,26 @@ fn arguments_stand_in_the_canonical_form_where_there_are_any() {
 }
 
 #[test]
+fn what_a_manifest_could_not_say_before_stands_in_the_canonical_form_only_where_it_is_said() {
+    let plain = String::from_utf8(manifest("").canonical().unwrap()).unwrap();
+    for absent in ["scratch", "shm_mib"] {
+        assert!(!plain.contains(absent), "{plain}");
+    }
+    for (text, part) in [
+        ("scratch: [ { path: /root/.cache } ]\n", "\"scratch\":[{\"path\":\"/root/.cache\"}]"),
+        ("resources: { memory: 1GiB, shm: 512MiB }\n", "\"shm_mib\":512"),
+        ("secrets: { T: { from: env } }\n", "\"secrets\":{\"T\":{\"from\":\"env\"}}"),
+        ("secrets: { T: { from: env, as: file } }\n", "\"secrets\":{\"T\":{\"from\":\"env\"}}"),
+        ("secrets: { T: { from: env, as: env } }\n", "\"secrets\":{\"T\":{\"as\":\"env\",\"from\":\"env\"}}"),
+    ] {
+        let with = manifest(text);
+        let canonical = with.canonical().unwrap();
+        assert!(String::from_utf8_lossy(&canonical).contains(part), "{text}");
+        assert_eq!(Manifest::from_canonical(&canonical).unwrap(), with);
+    }
+}
+
+#[test]
 fn a_wait_that_is_not_the_default_stands_in_the_canonical_form() {
     let mut patient = manifest("");
     patient.price.wait_s = 3_600;

@@ -33,7 +33,7 @@ fn a_text_that_is_no_manifest_is_refused_at_the_place_where_reading_stops() {
             ("", "job.yaml:1:1: the manifest is empty; start from `gridlease job init`"),
             (
                 "- 1\n",
-                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, command, args, env, secrets, inputs, outputs, resources, placement, price, duration, attempts, ports, array, verify, network",
+                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, array, verify, network",
             ),
             (
                 "version: 1\n",
@@ -57,7 +57,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
         &[
             (
                 "imagee: x\n",
-                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, command, args, env, secrets, inputs, outputs, resources, placement, price, duration, attempts, ports, array, verify, network",
+                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, array, verify, network",
             ),
             (
                 "resources: { gpu: { vrm: 24GiB } }\n",
@@ -73,7 +73,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "resources:\n",
-                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk",
+                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk, shm",
             ),
             ("name: b\n", "job.yaml:6:1: name: is given twice; keep one of them"),
             ("env: { A: 1, A: 2 }\n", "job.yaml:6:14: env.A: is given twice; keep one of them"),
@@ -138,6 +138,18 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
                 "job.yaml:6:11: inputs[0].uri: is missing; write an https:// address, a path on this machine, or push\njob.yaml:6:11: inputs[0].mount: is missing; write where the file shall be in the container, such as /in/scene.json\njob.yaml:6:13: inputs[0].url: unknown key; did you mean `uri`? known here: uri, sha256, mount",
             ),
             (
+                "scratch: [ { path: /dev/shm }, { path: /w }, { path: /w/x } ]\noutputs: [ { path: /w/out }, { path: /o } ]\n",
+                "job.yaml:6:20: scratch[0].path: \"/dev/shm\" is under /dev, which belongs to the system; choose another folder\njob.yaml:6:54: scratch[2].path: \"/w/x\" and \"/w\" (scratch[1].path) lie within each other; give each its own place",
+            ),
+            (
+                "scratch: [ { path: /o/x } ]\noutputs: [ { path: /o } ]\n",
+                "job.yaml:6:20: scratch[0].path: \"/o/x\" and \"/o\" (outputs[0].path) lie within each other; give each its own place",
+            ),
+            (
+                "resources: { memory: 1GiB, shm: 2GiB }\n",
+                "job.yaml:6:33: resources.shm: is 2GiB; allowed: 1MiB to 1GiB",
+            ),
+            (
                 "placement: { min_reputation: 80 }\n",
                 "job.yaml:6:30: placement.min_reputation: \"80\" is not between 0 and 1; write a number with at most 4 decimals, such as 0.8",
             ),
@@ -183,6 +195,10 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             (
                 "secrets: { T: { from: env } }\nenv: { T: x }\n",
                 "job.yaml:6:15: secrets.T: is in env, too; a secret must not stand in env; remove it there",
+            ),
+            (
+                "secrets: { T: { from: env, as: variable } }\n",
+                "job.yaml:6:32: secrets.T.as: \"variable\" is not known; allowed: file, env",
             ),
         ],
         job,

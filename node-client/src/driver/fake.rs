@@ -14,7 +14,8 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, Listed, LogPiece,
+    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageFacts, ImageRef, Listed,
+    LogPiece, Unpacked, Wanted,
 };
 
 /// What the engine and its containers do.
@@ -225,6 +226,18 @@ impl Driver for FakeDriver {
             }
         }
         .boxed()
+    }
+
+    fn look<'a>(&'a self, _image: &'a ImageRef) -> BoxFuture<'a, Result<ImageFacts, DriverError>> {
+        async { Ok(ImageFacts::default()) }.boxed()
+    }
+
+    fn unpack<'a>(
+        &'a self,
+        _image: &'a ImageRef,
+        wanted: &'a [Wanted],
+    ) -> BoxFuture<'a, Result<Vec<Unpacked>, DriverError>> {
+        async { Ok(vec![Unpacked::Nothing; wanted.len()]) }.boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<ContainerId, DriverError>> {

@@ -6,11 +6,13 @@
 
 pub mod docker;
 mod error;
+pub(crate) mod facts;
 pub mod fake;
 mod image;
 mod registry;
 mod spec;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +22,7 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 pub use error::DriverError;
+pub use facts::{ImageFacts, NoSuchUser};
 pub use image::{BadImage, ImageRef};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, container_name};
@@ -100,6 +103,32 @@ pub struct LogPiece {
     pub ends_line: bool,
 }
 
+/// A folder of an image that is wanted on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where the image has it: an absolute path.
+    pub path: String,
+    /// As what it is to be copied; must not exist, the folder around it must.
+    pub into: PathBuf,
+    /// Most bytes of it.
+    pub most_bytes: u64,
+    /// Most files, folders and links.
+    pub most_files: u64,
+}
+
+/// What came of a folder that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpacked {
+    /// It is there, with its files, folders and links.
+    Copied,
+    /// The image has nothing at that path, or a link.
+    Nothing,
+    /// The image has something else than a folder there.
+    NotAFolder,
+    /// It is more than was allowed, or than the disk holds; nothing of it was kept.
+    TooMuch,
+}
+
 /// What is needed of a container engine.
 pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
@@ -114,6 +143,16 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
         max_bytes: u64,
         progress: &'a watch::Sender<PullProgress>,
     ) -> BoxFuture<'a, Result<u64, DriverError>>;
+
+    /// What an image that is here says of how it wants to be run.
+    fn look<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<ImageFacts, DriverError>>;
+
+    /// Copies folders of an image that is here to the host, and says of each what came of it. Nothing of the image runs.
+    fn unpack<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        wanted: &'a [Wanted],
+    ) -> BoxFuture<'a, Result<Vec<Unpacked>, DriverError>>;
 
     /// Creates the container. One that exists under this lease's name and label is returned as it is.
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<ContainerId, DriverError>>;

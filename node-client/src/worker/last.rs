@@ -100,6 +100,8 @@ impl Worker {
         let log = self.logs.get(&record.lease);
         let cleared = blocking(move || {
             let dir = state.lease(&lease);
+            // What it wrote lies in it.
+            disk.attach(&dir)?;
             wipe_work(&state, &lease)?;
             if let Some(log) = log {
                 log.close()?;

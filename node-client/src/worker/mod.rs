@@ -4,6 +4,7 @@
 //! The main loop asks [`crate::reconcile::next`] what to do, hands local actions to [`Worker::take`] and deals with the
 //! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
+mod fit;
 mod last;
 mod pauses;
 mod plan;

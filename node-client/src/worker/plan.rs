@@ -1,6 +1,6 @@
 //! From a manifest to a container.
 
-use gridlease_sdk::manifest::Manifest;
+use gridlease_sdk::manifest::{Manifest, Resources};
 use solana_pubkey::Pubkey;
 
 use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs};
@@ -69,11 +69,17 @@ pub fn container_spec(
         env: manifest.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         lease_dir: dir.root().to_owned(),
         mounts,
-        limits: Limits {
-            log_bytes: resources.disk_parts().engine_log,
-            ..Limits::new(resources.memory_mib.saturating_mul(MIB), resources.cpu_milli)
-        },
+        limits: limits(resources),
         gpus: gpus.to_vec(),
         run_as,
     })
+}
+
+fn limits(resources: &Resources) -> Limits {
+    let usual = Limits::new(resources.memory_mib.saturating_mul(MIB), resources.cpu_milli);
+    Limits {
+        log_bytes: resources.disk_parts().engine_log,
+        shm_bytes: resources.shm_mib.map_or(usual.shm_bytes, |mib| mib.saturating_mul(MIB)),
+        ..usual
+    }
 }

@@ -1,13 +1,17 @@
 //! The steps themselves: intent, effect, record.
 
+use std::path::Path;
+
 use tokio::sync::watch;
 
+use super::fit::{Asked, Fitted, Place, fit};
 use super::{WorkError, Worker, blocking, container_id, container_spec};
 use crate::disk::Quota;
-use crate::driver::{ContainerSpec, ContainerState, DriverError};
+use crate::driver::{ContainerId, ContainerSpec, ContainerState, DriverError, RunAs, Unpacked, Wanted};
 use crate::inputs::{InputError, present_bytes};
 use crate::outputs::OutputsError;
 use crate::reconcile::Note;
+use crate::state_dir::{LeaseDir, StateDirError, at, give_all, make_dir, write_atomically};
 use crate::store::{LeaseRecord, Phase, Step, StopReason};
 use gridlease_sdk::node_api::PullProgress;
 
@@ -91,13 +95,12 @@ impl Worker {
 
     pub(super) async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         let spec = self.spec(record).await?;
-        self.make_outputs(record, spec.mounts.iter().filter(|m| !m.read_only).count()).await?;
         self.intend(record, Step::Create).await?;
-        let created = match self.driver.create(&spec).await {
+        let created = match self.prepare(record, &spec).await {
             // The image was removed since it was pulled.
-            Err(DriverError::ImageNotFound { .. }) => {
+            Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
                 self.have_image(record, &spec).await?;
-                self.driver.create(&spec).await
+                self.prepare(record, &spec).await
             }
             created => created,
         };
@@ -109,20 +112,73 @@ impl Worker {
         .await
     }
 
-    /// The folders of the outputs, in room that is set aside for them.
-    async fn make_outputs(&self, record: &LeaseRecord, count: usize) -> Result<(), WorkError> {
-        let Some(manifest) = self.manifest(&record.lease).await? else { return Ok(()) };
-        let (dir, run_as, disk) = (self.state.lease(&record.lease), self.run_as, self.disk.clone());
-        blocking(move || {
-            let inputs = present_bytes(&dir);
-            let quota = Quota::of(&manifest.resources, inputs)
-                .ok_or_else(|| InputError::NoRoom { bytes: inputs, room: manifest.resources.disk_parts().files })?;
-            if count > 0 {
-                disk.prepare(&dir, quota)?;
+    /// Makes the container, as its image wants it, with the folders that it writes to.
+    async fn prepare(&self, record: &LeaseRecord, spec: &ContainerSpec) -> Result<ContainerId, WorkError> {
+        let Some(manifest) = self.manifest(&record.lease).await? else { return Ok(self.driver.create(spec).await?) };
+        let facts = self.driver.look(&spec.image).await?;
+        let dir = self.state.lease(&record.lease);
+        let inputs = {
+            let dir = dir.clone();
+            blocking(move || Ok(present_bytes(&dir))).await?
+        };
+        let quota = Quota::of(&manifest.resources, inputs)
+            .ok_or_else(|| InputError::NoRoom { bytes: inputs, room: manifest.resources.disk_parts().files })?;
+        let scratch: Vec<String> = manifest.scratch.iter().map(|scratch| scratch.path.clone()).collect();
+        let free_user = nix::unistd::geteuid().is_root();
+        let mut plain_home = false;
+        loop {
+            let asked = Asked { scratch: &scratch, quota, free_user, plain_home };
+            let fitted = fit(spec.clone(), &facts, &dir, asked)?;
+            self.make_room(&dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
+            if self.fill(&dir, &fitted).await? {
+                return Ok(self.driver.create(&fitted.spec).await?);
             }
-            Ok(dir.create(count, run_as)?)
+            // Without what the image has in its home, which is not asked a second time.
+            plain_home = true;
+        }
+    }
+
+    /// The folders of the outputs, in room that is set aside for all that the container writes.
+    async fn make_room(&self, dir: &LeaseDir, quota: Quota, outputs: usize, run_as: RunAs) -> Result<(), WorkError> {
+        let (dir, disk) = (dir.clone(), self.disk.clone());
+        blocking(move || {
+            disk.prepare(&dir, quota)?;
+            Ok(dir.create(outputs, run_as)?)
         })
         .await
+    }
+
+    /// The folders that the container writes to and nobody keeps, each with what its image has there. False where the home that
+    /// the image asks for holds too much, or is no folder.
+    async fn fill(&self, dir: &LeaseDir, fitted: &Fitted) -> Result<bool, WorkError> {
+        let missing: Vec<_> = fitted.places.iter().filter(|place| !place.wanted.into.exists()).collect();
+        let around = dir.scratch();
+        blocking(move || Ok(clear_unfinished(&around)?)).await?;
+        let unfinished =
+            |place: &&Place| Wanted { into: place.wanted.into.with_extension(UNFINISHED), ..place.wanted.clone() };
+        let wanted: Vec<_> = missing.iter().map(unfinished).collect();
+        let unpacked = self.driver.unpack(&fitted.spec.image, &wanted).await?;
+        for (place, unpacked) in missing.into_iter().zip(unpacked) {
+            let Wanted { path, into, .. } = &place.wanted;
+            let reason = match unpacked {
+                Unpacked::Copied | Unpacked::Nothing => {
+                    let (into, run_as) = (into.clone(), fitted.spec.run_as);
+                    blocking(move || Ok(finish_place(&into, run_as)?)).await?;
+                    continue;
+                }
+                Unpacked::TooMuch | Unpacked::NotAFolder if place.spare => return Ok(false),
+                Unpacked::TooMuch => {
+                    format!("what it has at {path} does not fit into the job's disk; raise resources.disk")
+                }
+                Unpacked::NotAFolder => format!("{path} is a file in it, and not a folder"),
+            };
+            return Err(DriverError::ImageUnfit { image: fitted.spec.image.to_string(), reason }.into());
+        }
+        if let Some(text) = fitted.passwd.clone() {
+            let path = dir.passwd();
+            blocking(move || Ok(write_atomically(&path, text.as_bytes(), 0o444)?)).await?;
+        }
+        Ok(true)
     }
 
     pub(super) async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
@@ -224,4 +280,27 @@ impl Worker {
         })
         .await
     }
+}
+
+/// Ending of the name of a folder that is not filled yet.
+const UNFINISHED: &str = "new";
+
+/// Makes the folder of the places, and removes from it what a node that died was filling.
+fn clear_unfinished(around: &Path) -> Result<(), StateDirError> {
+    make_dir(around)?;
+    for entry in std::fs::read_dir(around).map_err(at("read", around))? {
+        let entry = entry.map_err(at("read", around))?;
+        if entry.file_name().as_encoded_bytes().iter().any(|byte| !byte.is_ascii_digit()) {
+            std::fs::remove_dir_all(entry.path()).map_err(at("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a folder that was unpacked, or an empty one, to the container's user. It has its name only when it is complete.
+fn finish_place(into: &Path, run_as: RunAs) -> Result<(), StateDirError> {
+    let unfinished = into.with_extension(UNFINISHED);
+    make_dir(&unfinished)?;
+    give_all(&unfinished, run_as)?;
+    std::fs::rename(&unfinished, into).map_err(at("rename", &unfinished))
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 pub mod node;
+pub mod played;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -43,21 +44,21 @@ pub struct Registry {
 
 impl Registry {
     pub async fn start() -> Self {
-        Self::serving(plain_config(), false).await
+        Self::serving(plain_config(), &[], false).await
     }
 
-    /// One whose image has this configuration.
-    pub async fn with_config(config: serde_json::Value) -> Self {
-        Self::serving(config, false).await
+    /// One whose image has this configuration, and these files beside busybox.
+    pub async fn with_image(config: serde_json::Value, files: &[(&str, &str)]) -> Self {
+        Self::serving(config, files, false).await
     }
 
     /// One that sends another manifest than it was asked for.
     pub async fn lying() -> Self {
-        Self::serving(plain_config(), true).await
+        Self::serving(plain_config(), &[], true).await
     }
 
-    async fn serving(config: serde_json::Value, lie: bool) -> Self {
-        let (blobs, manifest) = busybox_image(config);
+    async fn serving(config: serde_json::Value, files: &[(&str, &str)], lie: bool) -> Self {
+        let (blobs, manifest) = busybox_image(config, files);
         let mut blobs = blobs;
         if lie && let Some((_, bytes)) = blobs.get_mut(&manifest) {
             bytes.push(b'\n');
@@ -99,7 +100,7 @@ fn plain_config() -> serde_json::Value {
 }
 
 /// An image from scratch: one layer with busybox and a shell, a configuration, and the manifest's digest.
-fn busybox_image(config: serde_json::Value) -> (HashMap<String, (String, Vec<u8>)>, String) {
+fn busybox_image(config: serde_json::Value, files: &[(&str, &str)]) -> (HashMap<String, (String, Vec<u8>)>, String) {
     let mut layer = tar::Builder::new(Vec::new());
     for dir in ["bin/", "proc/", "sys/", "dev/", "tmp/"] {
         let mut header = tar::Header::new_gnu();
@@ -115,12 +116,18 @@ fn busybox_image(config: serde_json::Value) -> (HashMap<String, (String, Vec<u8>
     layer.append_data(&mut header, "bin/busybox", program.as_slice()).unwrap();
     for applet in [
         "sh", "env", "tr", "touch", "dd", "sleep", "ls", "grep", "seq", "id", "cat", "true", "mount", "ping", "df",
-        "tail", "head", "yes", "printf",
+        "tail", "head", "yes", "printf", "stat", "mkdir",
     ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
         layer.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
+    }
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(if path.starts_with("etc/") { 0o644 } else { 0o600 });
+        header.set_size(content.len() as u64);
+        layer.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
     // Engines remember contents, not names: an image of its own for every test.
     let unique: [u8; 16] = rand::random();
@@ -222,6 +229,15 @@ pub async fn with_bench<F: Future<Output = Bench>>(test: impl FnOnce(Bench) -> F
 
 /// The same with an image of this configuration.
 pub async fn with_bench_of<F: Future<Output = Bench>>(config: serde_json::Value, test: impl FnOnce(Bench) -> F) {
+    with_bench_from(config, &[], test).await;
+}
+
+/// The same with these files in the image; but for those in /etc, only their owner, root, can read them.
+pub async fn with_bench_from<F: Future<Output = Bench>>(
+    config: serde_json::Value,
+    files: &[(&str, &str)],
+    test: impl FnOnce(Bench) -> F,
+) {
     let shell = std::fs::metadata(BUSYBOX).map_err(|error| {
         format!("{BUSYBOX} cannot be read ({error}); install it with `apt-get install busybox-static`")
     });
@@ -231,7 +247,7 @@ pub async fn with_bench_of<F: Future<Output = Bench>>(config: serde_json::Value,
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(&dir.path().join("state")).unwrap();
     let node = Pubkey::new_from_array(rand::random());
-    let registry = Registry::with_config(config).await;
+    let registry = Registry::with_image(config, files).await;
     let (cleaner, image) = (driver.clone(), registry.image.clone());
     let bench = Bench { driver, registry, state, node, dir };
     let outcome = AssertUnwindSafe(test(bench)).catch_unwind().await;

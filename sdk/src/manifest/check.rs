@@ -167,6 +167,7 @@ fn variable(check: &mut Check, key: &str, name: &str) {
 fn files(check: &mut Check, manifest: &Manifest) {
     check.at_most("inputs", manifest.inputs.len(), 32, "files");
     check.at_most("outputs", manifest.outputs.len(), 8, "folders");
+    check.at_most("scratch", manifest.scratch.len(), 16, "folders");
     let mut mounts: Vec<(String, &str)> = Vec::new();
     for (index, input) in manifest.inputs.iter().enumerate() {
         source(check, index, &input.uri, input.sha256.as_deref());
@@ -175,13 +176,21 @@ fn files(check: &mut Check, manifest: &Manifest) {
     for (index, output) in manifest.outputs.iter().enumerate() {
         mounts.push((format!("outputs[{index}].path"), &output.path));
     }
+    let kept = mounts.len();
+    for (index, scratch) in manifest.scratch.iter().enumerate() {
+        mounts.push((format!("scratch[{index}].path"), &scratch.path));
+    }
     for (index, (key, path)) in mounts.iter().enumerate() {
         if let Some((problem, advice)) = paths::fault(path) {
             check.fail(key, format!("{} {problem}", quoted(path)), advice);
             continue;
         }
-        let clash =
-            mounts[..index].iter().find(|(_, other)| paths::contains(other, path) || paths::contains(path, other));
+        // What comes and goes with a file may lie in a scratch folder, and not the other way round.
+        let clash = mounts[..index].iter().enumerate().find(|(at, (_, other))| {
+            paths::contains(other, path)
+                || (paths::contains(path, other) && !(index >= kept && *at < kept && other != path))
+        });
+        let clash = clash.map(|(_, found)| found);
         if let Some((other_key, other)) = clash {
             let problem = if other == path {
                 format!("{} is also {other_key}", quoted(path))
@@ -244,6 +253,10 @@ fn resources(check: &mut Check, manifest: &Manifest, vocabulary: &Vocabulary) {
     check.within_as("resources.cpu", resources.cpu_milli, 50..=1_024_000, show_cores);
     check.within_as("resources.memory", resources.memory_mib, 16..=16 << 20, show_mib);
     check.within_as("resources.disk", resources.disk_mib, 16..=64 << 20, show_mib);
+    if let Some(shm) = resources.shm_mib {
+        // It is memory, and a job that fills it is ended like one that fills its memory.
+        check.within_as("resources.shm", shm, 1..=resources.memory_mib.max(1), show_mib);
+    }
     let Some(Gpu { models, count, vram_mib, cuda_min }) = &resources.gpu else {
         return;
     };

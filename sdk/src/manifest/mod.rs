@@ -32,7 +32,7 @@ pub use inputs::{LocalInput, PinError};
 pub use reserved::is_reserved_variable;
 pub use types::{
     Array, Duration, Gpu, Input, InputSource, Manifest, Network, Output, Placement, Port, Price, PriceMode, Probe,
-    Resources, Secret, SecretSource, Verify, VerifyClass,
+    Resources, Scratch, Secret, SecretForm, SecretSource, Verify, VerifyClass,
 };
 pub use unsupported::Unsupported;
 pub use vocabulary::Vocabulary;

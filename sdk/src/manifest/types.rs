@@ -30,6 +30,10 @@ pub struct Manifest {
     pub inputs: Vec<Input>,
     /// Folders whose content is the result, at most 8.
     pub outputs: Vec<Output>,
+    /// Folders that are writable while the job runs and thrown away after it, at most 16. Left out of the canonical form where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scratch: Vec<Scratch>,
     /// What the container gets.
     pub resources: Resources,
     /// Where it may run.
@@ -56,6 +60,27 @@ pub struct Manifest {
 pub struct Secret {
     /// Where the buyer's program takes the value from; never the value itself.
     pub from: SecretSource,
+    /// How the container is given it. The canonical form leaves the default out.
+    #[serde(default, rename = "as", skip_serializing_if = "SecretForm::is_file")]
+    pub form: SecretForm,
+}
+
+/// How a container is given a secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretForm {
+    /// The file `/run/secrets/NAME`, in memory, for the container's user only.
+    #[default]
+    File,
+    /// That file, and the variable `NAME` in the environment of the container's program.
+    Env,
+}
+
+impl SecretForm {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
 }
 
 /// Where a secret's value comes from.
@@ -98,6 +123,15 @@ pub struct Output {
     pub path: String,
 }
 
+/// A folder that the job may write to and that nobody keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scratch {
+    /// Absolute path of the folder in the container. It begins with what the image has there, and lies on disk: it counts as
+    /// `resources.disk`.
+    pub path: String,
+}
+
 /// What the container gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,8 +142,11 @@ pub struct Resources {
     pub cpu_milli: u32,
     /// Memory, MiB.
     pub memory_mib: u64,
-    /// Disk for inputs, log and outputs, MiB; see [`Resources::disk_parts`].
+    /// Disk for inputs, log, outputs and every other folder that can be written to, MiB; see [`Resources::disk_parts`].
     pub disk_mib: u64,
+    /// Size of `/dev/shm`, MiB, of the job's memory; none for half of that. Left out of the canonical form where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shm_mib: Option<u64>,
 }
 
 /// GPUs of one kind.

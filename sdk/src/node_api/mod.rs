@@ -8,6 +8,8 @@
 //! | `GET /v1/health` (unsigned) | [`Health`] |
 //! | `PUT /v1/jobs/{job}/manifest` | the canonical manifest, whose hash must be the job's |
 //! | `PUT /v1/jobs/{job}/inputs/{sha256}` | raw bytes of an input that the manifest names |
+//! | `GET /v1/leases/{lease}/key` | [`LeaseKey`](secrets::LeaseKey), to which the lease's secrets are sealed |
+//! | `PUT /v1/leases/{lease}/secrets` | all of the manifest's secrets, sealed |
 //! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
 //! | `GET /v1/leases/{lease}/logs?follow=&from=` | one [`LogLine`] per line of text, hash-chained |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
@@ -20,6 +22,7 @@ pub mod client;
 mod log_chain;
 mod nonces;
 pub mod paths;
+pub mod secrets;
 pub mod tls;
 mod types;
 

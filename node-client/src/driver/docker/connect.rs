@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
@@ -27,7 +28,7 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         .negotiate_version()
         .await
         .map_err(|e| not_running(&e))?;
-    Ok(DockerDriver { docker, socket, registries: RegistryPolicy::default() })
+    Ok(DockerDriver { docker, socket, registries: RegistryPolicy::default(), facts: Arc::default() })
 }
 
 /// A node mounts directories of its own machine, so an engine elsewhere is of no use.

@@ -10,7 +10,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 
 use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, ContainerSpec, DriverError, LABEL_LEASE, LABEL_NODE};
+use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE};
 
 /// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
 /// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
@@ -29,7 +29,7 @@ impl DockerDriver {
         match self.docker.create_container(Some(options), body).await {
             Ok(created) => Ok(ContainerId(created.id)),
             Err(e) if is_conflict(&e) => self.existing(spec, name).await,
-            Err(e) if is_missing(&e) => Err(not_here(spec)),
+            Err(e) if is_missing(&e) => Err(not_here(&spec.image)),
             Err(e @ bollard::errors::Error::DockerResponseServerError { status_code: 400, .. }) => {
                 Err(DriverError::BadSpec { reason: reason(&e) })
             }
@@ -40,7 +40,7 @@ impl DockerDriver {
     async fn inherited(&self, spec: &ContainerSpec) -> Result<Inherited, DriverError> {
         match self.docker.inspect_image(&spec.image.to_string()).await {
             Ok(image) => Ok(image.into()),
-            Err(e) if is_missing(&e) => Err(not_here(spec)),
+            Err(e) if is_missing(&e) => Err(not_here(&spec.image)),
             Err(e) => Err(engine("look at an image", &e)),
         }
     }
@@ -62,8 +62,8 @@ impl DockerDriver {
     }
 }
 
-fn not_here(spec: &ContainerSpec) -> DriverError {
-    DriverError::ImageNotFound { image: spec.image.to_string(), reason: "it is not on this machine".to_owned() }
+pub(super) fn not_here(image: &ImageRef) -> DriverError {
+    DriverError::ImageNotFound { image: image.to_string(), reason: "it is not on this machine".to_owned() }
 }
 
 fn signed(n: u64) -> Option<i64> {
@@ -81,9 +81,9 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         cmd: list(&spec.args),
         env: Some(image.environment(spec)),
         labels: Some(image.labels(spec)),
-        // An image's check would run in the container for as long as it lives, and its signal could be one that ends nothing.
+        // An image's check would run in the container for as long as it lives. Its stop signal stays: a signal that ends nothing
+        // is followed by a kill.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
-        stop_signal: Some("SIGTERM".to_owned()),
         network_disabled: Some(true),
         attach_stdin: Some(false),
         open_stdin: Some(false),

@@ -5,11 +5,11 @@
 //! where the container is made.
 
 use std::collections::HashMap;
-use std::path::{Component, Path};
 
 use bollard::models::ImageInspect;
 use gridlease_sdk::manifest::is_reserved_variable;
 
+use crate::driver::facts::shortest;
 use crate::driver::{ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
 
 /// Most volumes of one image; each is a mount, and no image has so many.
@@ -117,23 +117,6 @@ fn libraries(path: &str) -> String {
     path.split([':', ';']).filter(stays).collect::<Vec<_>>().join(":")
 }
 
-/// An absolute path in its shortest form; `None` where it climbs, is the root, or lies where the system's parts are.
-fn shortest(path: &str) -> Option<String> {
-    if !path.starts_with('/') || path.contains(['\0', ':', ',']) {
-        return None;
-    }
-    let mut parts = Vec::new();
-    for part in Path::new(path).components() {
-        match part {
-            Component::RootDir => {}
-            Component::Normal(name) => parts.push(name.to_str()?),
-            _ => return None,
-        }
-    }
-    let reserved = parts.first().is_none_or(|first| ["proc", "sys", "dev"].contains(first));
-    (!reserved).then(|| format!("/{}", parts.join("/")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,15 +128,6 @@ mod tests {
         for evil in ["/proc/self/cwd", "/out", ".", "", "/usr/../proc/self/cwd", "/var/lib/x", "relative"] {
             assert_eq!(libraries(&format!("{evil}:/opt/x/lib")), "/opt/x/lib", "{evil}");
             assert_eq!(libraries(evil), "", "{evil}");
-        }
-    }
-
-    #[test]
-    fn a_volume_is_a_folder_and_never_the_systems() {
-        assert_eq!(shortest("/vol"), Some("/vol".to_owned()));
-        assert_eq!(shortest("//var/./lib//x/"), Some("/var/lib/x".to_owned()));
-        for bad in ["/", "vol", "", "/proc", "/dev/shm", "/a/../b", "/a:b", "/a,b", "/sys/fs"] {
-            assert_eq!(shortest(bad), None, "{bad}");
         }
     }
 }

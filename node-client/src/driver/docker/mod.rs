@@ -4,10 +4,12 @@ mod connect;
 mod create;
 mod inherited;
 mod logs;
+mod look;
 mod pull;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -25,8 +27,8 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,
-    LABEL_NODE, Listed, LogPiece, RegistryPolicy,
+    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageFacts, ImageRef,
+    LABEL_LEASE, LABEL_NODE, Listed, LogPiece, RegistryPolicy, Unpacked, Wanted,
 };
 use crate::for_buyer::plain;
 
@@ -41,6 +43,7 @@ pub struct DockerDriver {
     docker: Docker,
     socket: PathBuf,
     registries: RegistryPolicy,
+    facts: Arc<Mutex<HashMap<String, ImageFacts>>>,
 }
 
 impl DockerDriver {
@@ -56,6 +59,11 @@ impl DockerDriver {
     #[must_use]
     pub fn with_registries(self, registries: RegistryPolicy) -> Self {
         Self { registries, ..self }
+    }
+
+    /// What is known of images, by their digests.
+    fn facts(&self) -> MutexGuard<'_, HashMap<String, ImageFacts>> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -211,6 +219,18 @@ impl Driver for DockerDriver {
         progress: &'a watch::Sender<PullProgress>,
     ) -> BoxFuture<'a, Result<u64, DriverError>> {
         self.pull_image(image, max_bytes, progress).boxed()
+    }
+
+    fn look<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<ImageFacts, DriverError>> {
+        self.look_at(image).boxed()
+    }
+
+    fn unpack<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        wanted: &'a [Wanted],
+    ) -> BoxFuture<'a, Result<Vec<Unpacked>, DriverError>> {
+        self.unpack_from(image, wanted).boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<ContainerId, DriverError>> {

@@ -1,8 +1,8 @@
-//! `inputs` and `outputs`.
+//! `inputs`, `outputs` and `scratch`.
 
 use super::{required, string};
 use crate::manifest::read::{Fields, Reader, join, quoted};
-use crate::manifest::types::{Input, InputSource, Output};
+use crate::manifest::types::{Input, InputSource, Output, Scratch};
 
 pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
     let Some(node) = fields.get("inputs") else {
@@ -74,19 +74,27 @@ fn file_name(source: &InputSource) -> Option<&str> {
 }
 
 pub(super) fn outputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Output> {
-    let Some(node) = fields.get("outputs") else {
+    let folders = folders(reader, fields, "outputs", "write the folder that the job writes to, such as /out");
+    folders.into_iter().map(|path| Output { path }).collect()
+}
+
+pub(super) fn scratch(reader: &mut Reader, fields: Fields<'_>) -> Vec<Scratch> {
+    let advice = "write a folder that the job needs to write to, such as /root/.cache";
+    folders(reader, fields, "scratch", advice).into_iter().map(|path| Scratch { path }).collect()
+}
+
+/// The paths of a list of folders, each written as `{ path: … }`.
+fn folders(reader: &mut Reader, fields: Fields<'_>, key: &str, advice: &str) -> Vec<String> {
+    let Some(node) = fields.get(key) else {
         return Vec::new();
     };
-    let advice = "write a list such as [ { path: /out } ]";
-    let mut outputs = Vec::new();
-    for (index, item) in reader.items("outputs", node, advice).iter().enumerate() {
-        let path = format!("outputs[{index}]");
-        let read = reader.fields(&path, item, &["path"]).and_then(|fields| {
-            let advice = "write the folder that the job writes to, such as /out";
-            string(reader, fields, &path, "path", advice)
-        });
-        let folder = read.unwrap_or_else(|| format!("/unread-output-{index}"));
-        outputs.push(Output { path: folder });
+    let mut folders = Vec::new();
+    for (index, item) in reader.items(key, node, "write a list such as [ { path: /out } ]").iter().enumerate() {
+        let path = format!("{key}[{index}]");
+        let read =
+            reader.fields(&path, item, &["path"]).and_then(|fields| string(reader, fields, &path, "path", advice));
+        // A harmless one in its place keeps the numbers of the others right.
+        folders.push(read.unwrap_or_else(|| format!("/unread-{key}-{index}")));
     }
-    outputs
+    folders
 }

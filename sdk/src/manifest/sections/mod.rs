@@ -7,14 +7,14 @@ mod terms;
 
 use super::error::{ManifestError, ManifestErrors};
 use super::read::{Fields, Reader, join};
-use super::types::{Manifest, Network, Secret, SecretSource};
+use super::types::{Manifest, Network, Secret, SecretForm, SecretSource};
 use super::yaml::{self, Node, Value};
 use super::{MAX_YAML_BYTES, Vocabulary, check, units};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "version",
     "name",
     "image",
@@ -24,6 +24,7 @@ const KEYS: [&str; 18] = [
     "secrets",
     "inputs",
     "outputs",
+    "scratch",
     "resources",
     "placement",
     "price",
@@ -83,6 +84,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         secrets: secrets(reader, fields),
         inputs: files::inputs(reader, fields),
         outputs: files::outputs(reader, fields),
+        scratch: files::scratch(reader, fields),
         resources: resources::resources(reader, fields),
         placement: terms::placement(reader, fields),
         price: terms::price(reader, fields),
@@ -146,14 +148,16 @@ fn secrets(reader: &mut Reader, fields: Fields<'_>) -> BTreeMap<String, Secret> 
             );
             continue;
         }
-        let Some(secret) = reader.fields(&key, &entry.value, &["from"]) else {
+        let Some(secret) = reader.fields(&key, &entry.value, &["from", "as"]) else {
             continue;
         };
+        let forms = [("file", SecretForm::File), ("env", SecretForm::Env)];
+        let form = secret.get("as").and_then(|node| reader.choice(&join(&key, "as"), node, &forms));
         let advice = "write { from: env }";
         if let Some(node) = required(reader, secret, &key, "from", advice) {
             let choices = [("env", SecretSource::Env)];
             if let Some(from) = reader.choice(&join(&key, "from"), node, &choices) {
-                secrets.insert(entry.key.clone(), Secret { from });
+                secrets.insert(entry.key.clone(), Secret { from, form: form.unwrap_or_default() });
             }
         }
     }

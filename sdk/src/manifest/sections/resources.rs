@@ -12,9 +12,10 @@ use crate::manifest::yaml::Value;
 const SIZE_ADVICE: &str = "write a size with a unit, such as 24GiB";
 
 pub(super) fn resources(reader: &mut Reader, fields: Fields<'_>) -> Resources {
-    let mut resources = Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib: 1024 };
-    let Some(fields) =
-        fields.get("resources").and_then(|node| reader.fields("resources", node, &["gpu", "cpu", "memory", "disk"]))
+    let mut resources = Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib: 1024, shm_mib: None };
+    let Some(fields) = fields
+        .get("resources")
+        .and_then(|node| reader.fields("resources", node, &["gpu", "cpu", "memory", "disk", "shm"]))
     else {
         return resources;
     };
@@ -25,6 +26,7 @@ pub(super) fn resources(reader: &mut Reader, fields: Fields<'_>) -> Resources {
     }
     resources.memory_mib = size(reader, fields, "resources", "memory", 512);
     resources.disk_mib = size(reader, fields, "resources", "disk", 1024);
+    resources.shm_mib = fields.get("shm").map(|_| size(reader, fields, "resources", "shm", 1));
     resources.gpu = gpu_of(reader, fields);
     resources
 }
