@@ -123,6 +123,9 @@ impl Walk {
             JobEvent::InputPushed { path, bytes, .. } => {
                 self.say(&format!("   input pushed: {} ({bytes} bytes)", path.display()));
             }
+            JobEvent::SecretsPushed { names, .. } => {
+                self.say(&format!("   secrets sealed to the node's key: {}", names.join(", ")));
+            }
             JobEvent::NodeStatus { phase, pull, message, .. } => {
                 let pull = pull.map(|pull| {
                     format!(", {}/{} layers, {} kB", pull.layers_done, pull.layers_total, pull.bytes_done / 1_000)

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use gridlease_sdk::manifest::Manifest;
 use gridlease_sdk::node_api::LeaseStatus;
+use gridlease_sdk::node_api::secrets::LeaseKey;
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
@@ -14,6 +16,7 @@ use crate::for_buyer::plain;
 use crate::logs::LogHub;
 use crate::outputs;
 use crate::reconcile::ChainLease;
+use crate::secrets::{self, Keyring, NotTaken};
 use crate::state_dir::StateDir;
 use crate::store::{LeaseRecord, Phase};
 use crate::worker::Worker;
@@ -26,8 +29,25 @@ struct Entry {
     record: LeaseRecord,
     container: ContainerState,
     chain: ChainLease,
-    inputs: Option<Vec<[u8; 32]>>,
-    outputs: usize,
+    manifest: Option<Arc<Named>>,
+}
+
+/// What a manifest names.
+#[derive(Debug)]
+struct Named {
+    manifest: Manifest,
+    inputs: Vec<[u8; 32]>,
+}
+
+impl From<Manifest> for Named {
+    fn from(manifest: Manifest) -> Self {
+        let hash = |text: &String| {
+            let mut hash = [0; 32];
+            hex::decode_to_slice(text, &mut hash).ok().map(|()| hash)
+        };
+        let inputs = manifest.inputs.iter().filter_map(|i| i.sha256.as_ref().and_then(hash)).collect();
+        Self { manifest, inputs }
+    }
 }
 
 /// The leases of this node as they are at the moment.
@@ -38,13 +58,15 @@ pub struct LeaseBoard {
     worker: Worker,
     entries: RwLock<HashMap<Pubkey, Entry>>,
     arrivals: Arc<Notify>,
+    keyring: Keyring,
 }
 
 impl LeaseBoard {
-    /// An empty board. `arrivals` is woken whenever a buyer brought something, so that the main loop looks again.
+    /// An empty board. `arrivals` is woken whenever a buyer brought something, so that the main loop looks again. `keyring` has
+    /// the keys to which buyers seal secrets.
     #[must_use]
-    pub fn new(state: StateDir, logs: LogHub, worker: Worker, arrivals: Arc<Notify>) -> Self {
-        Self { state, logs, worker, entries: RwLock::default(), arrivals }
+    pub fn new(state: StateDir, logs: LogHub, worker: Worker, arrivals: Arc<Notify>, keyring: Keyring) -> Self {
+        Self { state, logs, worker, entries: RwLock::default(), arrivals, keyring }
     }
 
     fn entries(&self) -> RwLockReadGuard<'_, HashMap<Pubkey, Entry>> {
@@ -53,21 +75,16 @@ impl LeaseBoard {
 
     /// Shows a lease as it now is. To be called after every step, and for every lease in the store at the start.
     pub async fn show(&self, record: &LeaseRecord, container: &ContainerState, chain: &ChainLease) {
-        let known = self.entries().get(&record.lease).and_then(|e| e.inputs.clone().map(|inputs| (inputs, e.outputs)));
-        let from_manifest = match known {
+        let known = self.entries().get(&record.lease).and_then(|e| e.manifest.clone());
+        let manifest = match known {
             Some(known) => Some(known),
             // A damaged manifest is the worker's to report; here it is simply not there.
-            None => self.worker.manifest(&record.lease).await.ok().flatten().map(|manifest| {
-                let hash = |text: &String| {
-                    let mut hash = [0; 32];
-                    hex::decode_to_slice(text, &mut hash).ok().map(|()| hash)
-                };
-                let inputs = manifest.inputs.iter().filter_map(|i| i.sha256.as_ref().and_then(hash)).collect();
-                (inputs, manifest.outputs.len())
-            }),
+            None => self.worker.manifest(&record.lease).await.ok().flatten().map(|manifest| Arc::new(manifest.into())),
         };
-        let (inputs, outputs) = from_manifest.map_or((None, 0), |(inputs, outputs)| (Some(inputs), outputs));
-        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs };
+        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, manifest };
+        if !entry.is_open() {
+            self.keyring.forget(&record.lease);
+        }
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(record.lease, entry);
     }
 
@@ -78,8 +95,19 @@ impl LeaseBoard {
 
     fn missing(&self, entry: &Entry) -> Vec<[u8; 32]> {
         let dir = self.state.lease(&entry.record.lease);
-        let inputs = entry.inputs.iter().flatten();
+        let inputs = entry.manifest.iter().flat_map(|named| &named.inputs);
         inputs.filter(|sha256| entry.is_open() && !dir.input(sha256).exists()).copied().collect()
+    }
+
+    fn missing_secrets(&self, entry: &Entry) -> Vec<String> {
+        let dir = self.state.lease(&entry.record.lease);
+        let named = entry.manifest.as_ref().filter(|_| entry.is_open());
+        named.map_or_else(Vec::new, |named| secrets::missing(&named.manifest, &dir))
+    }
+
+    fn open_entry(&self, lease: &Pubkey) -> Result<Entry, NotTaken> {
+        let entry = self.entries().get(lease).filter(|entry| entry.is_open()).cloned();
+        entry.ok_or(NotTaken::WrongState("the lease has started or is over; nothing can be brought any more"))
     }
 }
 
@@ -99,10 +127,11 @@ impl Entry {
     }
 
     /// The step at which the node is, as a buyer sees it.
-    fn step(&self, missing: bool) -> &'static str {
+    fn step(&self, missing_inputs: bool, missing_secrets: bool) -> &'static str {
         match (&self.record.phase, &self.container) {
-            (Phase::Won | Phase::InputsReady, _) if self.inputs.is_none() => "awaiting_manifest",
-            (Phase::Won | Phase::InputsReady, _) if missing => "awaiting_inputs",
+            (Phase::Won | Phase::InputsReady, _) if self.manifest.is_none() => "awaiting_manifest",
+            (Phase::Won | Phase::InputsReady, _) if missing_inputs => "awaiting_inputs",
+            (Phase::Won | Phase::InputsReady, _) if missing_secrets => "awaiting_secrets",
             (Phase::Started | Phase::ReadyPosted, ContainerState::Running { .. }) => "running",
             (phase, _) => phase.name(),
         }
@@ -119,7 +148,7 @@ impl LeaseDirectory for LeaseBoard {
             owners: entry.owners(),
             manifest_hash: entry.record.manifest_hash,
             sold: entry.record.sold.clone(),
-            inputs: entry.inputs.clone(),
+            inputs: entry.manifest.as_ref().map(|named| named.inputs.clone()),
             open: entry.is_open(),
             dir: self.state.lease(&entry.record.lease),
         })
@@ -131,11 +160,11 @@ impl LeaseDirectory for LeaseBoard {
 
     fn status(&self, lease: &Pubkey) -> Option<LeaseStatus> {
         let entry = self.entries().get(lease)?.clone();
-        let missing = self.missing(&entry);
+        let (missing, missing_secrets) = (self.missing(&entry), self.missing_secrets(&entry));
         let record = &entry.record;
         Some(LeaseStatus {
             lease: lease.to_string(),
-            phase: entry.step(!missing.is_empty()).to_owned(),
+            phase: entry.step(!missing.is_empty(), !missing_secrets.is_empty()).to_owned(),
             container_state: match &entry.container {
                 ContainerState::Missing => None,
                 ContainerState::Created => Some("created".to_owned()),
@@ -150,6 +179,7 @@ impl LeaseDirectory for LeaseBoard {
             exit_code: record.ended.as_ref().map(|e| e.code),
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
+            missing_secrets,
             message: plain(&record.words(), MAX_MESSAGE),
             pull: self.worker.pull_progress(lease),
         })
@@ -171,7 +201,8 @@ impl LeaseDirectory for LeaseBoard {
     }
 
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess> {
-        let count = self.entries().get(lease).filter(|e| e.record.output_root.is_some())?.outputs;
+        let entry = self.entries().get(lease).filter(|e| e.record.output_root.is_some())?.clone();
+        let count = entry.manifest.map_or(0, |named| named.manifest.outputs.len());
         let dir = self.state.lease(lease);
         let collected = outputs::load(&dir).inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()??;
         Some(OutputsAccess { listing: collected.listing, dirs: outputs::dirs(&dir, count) })
@@ -179,6 +210,25 @@ impl LeaseDirectory for LeaseBoard {
 
     fn open_outputs(&self, lease: &Pubkey) -> Result<Reading, DiskError> {
         self.worker.disk().read(&self.state.lease(lease))
+    }
+
+    fn lease_key(&self, lease: &Pubkey) -> Result<LeaseKey, NotTaken> {
+        self.open_entry(lease)?;
+        Ok(self.keyring.announce(lease)?)
+    }
+
+    fn take_secrets(&self, lease: &Pubkey, sealed: &[u8]) -> Result<(), NotTaken> {
+        let entry = self.open_entry(lease)?;
+        let Some(named) = &entry.manifest else {
+            return Err(NotTaken::WrongState("the manifest is not here yet; send it first"));
+        };
+        let dir = self.state.lease(lease);
+        if secrets::missing(&named.manifest, &dir).is_empty() {
+            return Ok(()); // sent a second time, or none are named
+        }
+        secrets::keep(&named.manifest, &dir, &self.keyring.open(lease, sealed)?)?;
+        self.arrived(&entry.record.job, Arrival::Secrets);
+        Ok(())
     }
 
     fn arrived(&self, job: &Pubkey, what: Arrival) {

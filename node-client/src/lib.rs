@@ -7,6 +7,7 @@
 //! | [`disk`] | what a lease may write to the disk, and what holds it to that |
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
+//! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`runnable`] | which manifests the node runs |
 //! | [`reconcile`] | what to do next, as a pure function |
@@ -32,6 +33,7 @@ pub mod logs;
 pub mod outputs;
 pub mod reconcile;
 pub mod runnable;
+pub mod secrets;
 pub mod sold;
 pub mod state_dir;
 pub mod store;

@@ -6,6 +6,7 @@ use gridlease_sdk::manifest::requirement::{Unfit, refusals};
 use gridlease_sdk::manifest::{CanonicalError, Manifest};
 
 use crate::driver::ImageRef;
+use crate::secrets;
 use crate::sold::{self, Sold, Unsold};
 
 /// Why a node does not run a manifest.
@@ -55,6 +56,11 @@ pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
     let mut found = refusals(manifest);
     if let Err(error) = ImageRef::parse(&manifest.image) {
         found.push(Unfit { key: "image", problem: error.to_string() });
+    }
+    if !manifest.secrets.is_empty()
+        && let Err(reason) = secrets::usable()
+    {
+        found.push(Unfit { key: "secrets", problem: reason.to_owned() });
     }
     if found.is_empty() { Ok(()) } else { Err(NotRunnable::Unfit(found)) }
 }

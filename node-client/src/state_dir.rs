@@ -35,6 +35,7 @@ pub(crate) fn at<'p>(what: &'static str, path: &'p Path) -> impl FnOnce(io::Erro
 #[derive(Clone, Debug)]
 pub struct StateDir {
     root: PathBuf,
+    secrets: PathBuf,
 }
 
 impl StateDir {
@@ -47,7 +48,7 @@ impl StateDir {
         // Docker wants absolute sources, and a node that is started elsewhere must still mean the same place.
         let root = root.canonicalize().map_err(at("find", root))?;
         make_dir(&root.join("leases"))?;
-        Ok(Self { root })
+        Ok(Self { secrets: crate::secrets::folder_of(&root), root })
     }
 
     /// The directory itself, absolute.
@@ -89,7 +90,14 @@ impl StateDir {
     /// The directory of one lease. It may not exist.
     #[must_use]
     pub fn lease(&self, lease: &Pubkey) -> LeaseDir {
-        LeaseDir { root: self.leases().join(lease.to_string()) }
+        let name = lease.to_string();
+        LeaseDir { root: self.leases().join(&name), secrets: self.secrets.join(name) }
+    }
+
+    /// The folder in memory that holds the leases' secrets. It may not exist.
+    #[must_use]
+    pub fn secrets(&self) -> &Path {
+        &self.secrets
     }
 }
 
@@ -97,6 +105,7 @@ impl StateDir {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseDir {
     root: PathBuf,
+    secrets: PathBuf,
 }
 
 impl LeaseDir {
@@ -159,6 +168,18 @@ impl LeaseDir {
     #[must_use]
     pub fn passwd(&self) -> PathBuf {
         self.root.join("passwd")
+    }
+
+    /// Its secrets, in memory. There only while they are.
+    #[must_use]
+    pub fn secrets(&self) -> &Path {
+        &self.secrets
+    }
+
+    /// The program that gives the job's program its secrets as variables.
+    #[must_use]
+    pub fn init(&self) -> PathBuf {
+        self.root.join("init")
     }
 
     /// Creates the directory with its parts for inputs and `outputs` outputs, the latter writable for `run_as`.

@@ -6,15 +6,17 @@ use std::path::Path;
 use solana_pubkey::Pubkey;
 
 use crate::disk::{DiskError, DiskKeeper};
+use crate::secrets;
 use crate::state_dir::{StateDir, StateDirError, at, open_up};
 
-/// Removes what nobody will ask for any more once the container is gone: the inputs, and the folders that it wrote to and nobody
+/// Removes what nobody will ask for any more once the container is gone: the secrets, the inputs, and the folders that it wrote to and nobody
 /// keeps. Log, outputs and manifest stay for the buyer. Blocks on the file system. Succeeds where it is gone already.
 ///
 /// # Errors
 /// [`StateDirError`] with the path that could not be removed.
 pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> {
     let dir = state.lease(lease);
+    secrets::remove(&dir)?;
     remove_dir(&dir.inputs())?;
     if remove_dir(&dir.scratch()).is_ok() {
         return Ok(());
@@ -30,6 +32,7 @@ pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> 
 /// [`DiskError`] with the path that could not be removed.
 pub fn wipe_lease(state: &StateDir, lease: &Pubkey) -> Result<(), DiskError> {
     let dir = state.lease(lease);
+    secrets::remove(&dir)?;
     DiskKeeper::detach(&dir)?;
     if remove_dir(dir.root()).is_ok() {
         return Ok(());

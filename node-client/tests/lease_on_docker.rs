@@ -16,6 +16,7 @@ use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
@@ -85,7 +86,13 @@ impl Node {
         let fetcher = Fetcher::new(FetchPolicy::default()).unwrap();
         let config = WorkerConfig { stop_grace: Duration::from_secs(1), ..WorkerConfig::new(node) };
         let worker = Worker::new(config, driver, store.clone(), state.clone(), logs.clone(), fetcher, Clock::system());
-        let board = LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::default());
+        let board = LeaseBoard::new(
+            state.clone(),
+            logs,
+            worker.clone(),
+            Arc::default(),
+            Keyring::new(Arc::new(solana_keypair::Keypair::new())),
+        );
         Self { store, worker, board }
     }
 

@@ -136,6 +136,14 @@ pub enum JobEvent {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// The node has the secrets, sealed to its key for this lease.
+    SecretsPushed {
+        /// The lease.
+        #[serde(serialize_with = "as_text")]
+        lease: Pubkey,
+        /// Their names; never their values.
+        names: Vec<String>,
+    },
     /// The node went a step further, or the image pull did.
     NodeStatus {
         /// The lease.

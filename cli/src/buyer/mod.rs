@@ -23,6 +23,7 @@ mod node;
 mod post;
 mod prepare;
 mod results;
+mod secrets;
 pub mod show;
 pub mod store;
 pub mod track;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gridlease_core::lease::LeaseState;
-use gridlease_sdk::account::Lease;
+use gridlease_sdk::account::{Lease, Offer};
 use gridlease_sdk::artifact::{ArtifactError, Limits};
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::node_api::LogChain;
@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::Buyer;
 use super::event::JobEvent;
 use super::results::hash;
+use super::secrets::{secrets_of, values};
 use super::store::JobRecord;
 use crate::error::CliError;
 
@@ -147,7 +148,40 @@ impl Talk {
             let (path, sha256, bytes) = (input.path.clone(), input.sha256.clone(), input.size);
             self.tell(JobEvent::InputPushed { lease, path, sha256, bytes }).await?;
         }
-        Ok(())
+        self.push_secrets(node, record).await
+    }
+
+    /// The secrets, sealed to the lease's key. Their values are looked up now, and kept nowhere.
+    async fn push_secrets(&self, node: &NodeApi, record: &JobRecord) -> Outcome {
+        let read = secrets_of(record).and_then(|secrets| secrets.map(|secrets| values(&secrets)).transpose());
+        let secrets = match read {
+            Ok(None) => return Ok(()),
+            Ok(Some(secrets)) => secrets,
+            Err(error) => return self.trouble(&mut false, &error, true).await,
+        };
+        let mut told = false;
+        let node_key = loop {
+            match self.node_key().await {
+                Ok(found) => break found,
+                Err(error) => self.trouble(&mut told, &error, false).await?,
+            }
+            if !self.pause(LONG_PAUSE).await {
+                return Ok(());
+            }
+        };
+        // A lease whose account is closed waits for nothing.
+        let Some(node_key) = node_key else { return Ok(()) };
+        if !self.deliver(|| node.push_secrets(&self.lease, &node_key, &secrets)).await? {
+            return Ok(());
+        }
+        self.tell(JobEvent::SecretsPushed { lease: self.lease, names: secrets.keys().cloned().collect() }).await
+    }
+
+    /// The key of the node that has the lease, as the chain knows it.
+    async fn node_key(&self) -> Result<Option<Pubkey>, CliError> {
+        let client = self.buyer.chain().client();
+        let Some(lease) = client.find::<Lease>(&self.lease).await? else { return Ok(None) };
+        Ok(client.find::<Offer>(&lease.offer).await?.map(|offer| offer.node_key))
     }
 
     /// Repeats `call` until the node took it (`true`), or it is no longer of use (`false`).

@@ -12,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Buyer;
+use super::secrets;
 use super::store::InputFile;
 use crate::amount::{Sol, Usdc};
 use crate::error::CliError;
@@ -77,7 +78,8 @@ impl Buyer {
         if !parts.is_empty() {
             return Err(CliError::Unsupported { file: name, parts });
         }
-        // Cheap checks first: the files are here, the registry is not.
+        // Cheap checks first: the files and secrets are here, the registry is not.
+        secrets::values(&manifest.secrets)?;
         let base = file.parent().unwrap_or(Path::new(".")).to_owned();
         let (manifest, inputs) = tokio::task::spawn_blocking(move || {
             let inputs = manifest.pin_local_inputs(&base)?;

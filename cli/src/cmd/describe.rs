@@ -54,6 +54,9 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
         JobEvent::InputPushed { path, bytes, .. } => {
             format!("node      has input {} ({})", path.display(), size(*bytes))
         }
+        JobEvent::SecretsPushed { names, .. } => {
+            format!("node      has the secrets {}, sealed to it", names.join(", "))
+        }
         JobEvent::NodeStatus { phase, pull, message, .. } => {
             let mut line = format!("node      {}", phase.replace('_', " "));
             if let Some(pull) = pull {

@@ -36,6 +36,7 @@ use crate::inputs::{FetchPolicy, Fetcher, InputError};
 use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
 use crate::reconcile::{ChainLease, ChainState};
+use crate::secrets::Keyring;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{LeaseRecord, Store, StoreError};
 use crate::tls::{Identity, TlsError};
@@ -255,7 +256,8 @@ pub async fn run(
     .with_disk(DiskKeeper::detect(&state));
     worker.tidy_disks().await?;
     let arrivals = Arc::new(Notify::new());
-    let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals)));
+    let keyring = Keyring::new(Arc::clone(&config.node_key) as _);
+    let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals), keyring));
     let api = ApiServer::start(
         config.listen,
         &state,

@@ -140,7 +140,7 @@ fn announced_length(parts: &Parts) -> Option<u64> {
 }
 
 /// Refuses a body that says itself that it is too long.
-fn check_length(parts: &Parts, limit: u64) -> Result<(), ApiError> {
+pub(super) fn check_length(parts: &Parts, limit: u64) -> Result<(), ApiError> {
     if announced_length(parts).is_some_and(|length| length > limit) { Err(ApiError::too_large(limit)) } else { Ok(()) }
 }
 

@@ -13,6 +13,7 @@ mod leases;
 mod limits;
 mod nonces;
 mod places;
+mod secrets;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use axum::routing::{get, put};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use gridlease_sdk::artifact::OutputListing;
+use gridlease_sdk::node_api::secrets::LeaseKey;
 use gridlease_sdk::node_api::{Health, LeaseStatus, paths};
 use hyper_util::rt::TokioTimer;
 use solana_pubkey::Pubkey;
@@ -36,6 +38,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
 use crate::logs::LeaseLog;
+use crate::secrets::NotTaken;
 use crate::sold::Sold;
 use crate::state_dir::{LeaseDir, StateDir};
 use crate::tls::{Identity, TlsError};
@@ -120,6 +123,8 @@ pub enum Arrival {
     Manifest,
     /// The input with this SHA-256.
     Input([u8; 32]),
+    /// All secrets.
+    Secrets,
 }
 
 /// What the interface needs to know. Every call answers at once, from memory or from a short look at the disk.
@@ -141,6 +146,16 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn open_outputs(&self, _lease: &Pubkey) -> Result<Reading, DiskError> {
         Ok(Reading::default())
     }
+    /// The key to which a lease's secrets are sealed.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    fn lease_key(&self, lease: &Pubkey) -> Result<LeaseKey, NotTaken>;
+    /// Opens and keeps a lease's secrets. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    fn take_secrets(&self, lease: &Pubkey, sealed: &[u8]) -> Result<(), NotTaken>;
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);
 }
@@ -264,6 +279,8 @@ fn router(context: Arc<Context>) -> Router {
         .route(paths::HEALTH, get(health))
         .route("/v1/jobs/{job}/manifest", put(jobs::put_manifest))
         .route("/v1/jobs/{job}/inputs/{sha256}", put(jobs::put_input))
+        .route("/v1/leases/{lease}/key", get(secrets::key))
+        .route("/v1/leases/{lease}/secrets", put(secrets::put))
         .route("/v1/leases/{lease}/status", get(leases::status))
         .route("/v1/leases/{lease}/logs", get(leases::logs))
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))

@@ -95,6 +95,36 @@ impl RunAs {
     }
 }
 
+/// Where a container's secrets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFiles {
+    /// The folder with a file for each, in the host's memory; appears as `/run/secrets`, read-only.
+    pub dir: PathBuf,
+    /// Those that are to be in the environment of the container's program as well. `init` then runs it.
+    pub variables: Vec<String>,
+    /// The node's own program for that, below the lease's directory.
+    pub init: PathBuf,
+}
+
+impl SecretFiles {
+    /// Where the container sees the files.
+    pub const FOLDER: &str = "/run/secrets";
+    /// Where it sees the program.
+    pub const INIT: &str = "/.gridlease/init";
+
+    /// What the container sees of them. Nothing of it is the buyer's to say, so it is not checked as the lease's mounts are.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<Mount> {
+        let mount = |source: &Path, target: &str| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only: true,
+        };
+        let init = (!self.variables.is_empty()).then(|| mount(&self.init, Self::INIT));
+        std::iter::once(mount(&self.dir, Self::FOLDER)).chain(init).collect()
+    }
+}
+
 /// Everything about a lease's container. Network: none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSpec {
@@ -116,6 +146,8 @@ pub struct ContainerSpec {
     pub lease_dir: PathBuf,
     /// Inputs and outputs.
     pub mounts: Vec<Mount>,
+    /// Its secrets.
+    pub secrets: Option<SecretFiles>,
     /// What it may use.
     pub limits: Limits,
     /// UUIDs of the GPUs it gets; none: no GPU.
@@ -161,10 +193,11 @@ impl ContainerSpec {
         if self.mounts.len() > MAX_MOUNTS {
             return bad(format!("{} mounts; {MAX_MOUNTS} are allowed", self.mounts.len()));
         }
-        let mut targets = BTreeSet::new();
+        let own = self.secrets.iter().flat_map(SecretFiles::mounts).map(|mount| mount.target);
+        let mut targets: BTreeSet<String> = own.collect();
         for mount in &self.mounts {
             validate_target(&mount.target)?;
-            if !targets.insert(mount.target.trim_end_matches('/')) {
+            if !targets.insert(mount.target.trim_end_matches('/').to_owned()) {
                 return bad(format!("two mounts at `{}`", mount.target));
             }
             validate_source(&self.lease_dir, &mount.source)?;

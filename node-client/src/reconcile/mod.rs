@@ -91,6 +91,8 @@ pub struct Local {
     pub manifest: Need,
     /// The inputs: `Fetch` as long as one can be fetched, then `Await` as long as one is missing. `Here` without a manifest.
     pub inputs: Need,
+    /// The secrets: `Await` as long as they are missing. `Here` without a manifest.
+    pub secrets: Need,
     /// The operator ended the lease.
     pub operator_stop: bool,
     /// The outputs are larger than the job's disk.
@@ -260,21 +262,24 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
         };
     }
     let until = chain.want_deadline.saturating_sub(WANT_MARGIN_S);
-    let awaits = matches!((local.manifest, local.inputs), (Need::Await, _) | (Need::Here, Need::Await));
-    if awaits && now >= until && chain.state != ChainState::Unknown {
-        let what = if local.manifest == Need::Await { "the manifest" } else { "an input" };
-        return Action::Record(Note::Failed(
-            format!("{what} was not pushed in half of the time to start"),
-            Blame::Buyer,
-        ));
+    let awaited = match (local.manifest, local.inputs, local.secrets) {
+        (Need::Await, _, _) => Some("the manifest was"),
+        (Need::Here, Need::Await, _) => Some("an input was"),
+        (Need::Here, Need::Here, Need::Await) => Some("the secrets were"),
+        _ => None,
+    };
+    if let Some(what) = awaited.filter(|_| now >= until && chain.state != ChainState::Unknown) {
+        return Action::Record(Note::Failed(format!("{what} not pushed in half of the time to start"), Blame::Buyer));
     }
-    match (local.manifest, local.inputs) {
-        (Need::Fetch, _) => Action::FetchManifest,
-        (Need::Await, _) => Action::AwaitBuyer { until },
-        (Need::Here, Need::Fetch) => Action::FetchInputs,
-        (Need::Here, Need::Await) => Action::AwaitBuyer { until },
-        (Need::Here, Need::Here) if created => Action::Start,
-        (Need::Here, Need::Here) => match record.phase {
+    match (local.manifest, local.inputs, local.secrets) {
+        (Need::Fetch, _, _) => Action::FetchManifest,
+        (Need::Await, _, _) => Action::AwaitBuyer { until },
+        (Need::Here, Need::Fetch, _) => Action::FetchInputs,
+        (Need::Here, Need::Await, _) | (Need::Here, Need::Here, Need::Await | Need::Fetch) => {
+            Action::AwaitBuyer { until }
+        }
+        (Need::Here, Need::Here, Need::Here) if created => Action::Start,
+        (Need::Here, Need::Here, Need::Here) => match record.phase {
             Phase::Won | Phase::InputsReady | Phase::Pulling => Action::Pull,
             _ => Action::Create,
         },

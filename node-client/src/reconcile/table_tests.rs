@@ -4,7 +4,8 @@ use super::*;
 
 const DEADLINE: i64 = 1_000;
 const RUNWAY: i64 = 5_000;
-const READY: Local = Local { manifest: Need::Here, inputs: Need::Here, operator_stop: false, disk_full: false };
+const READY: Local =
+    Local { manifest: Need::Here, inputs: Need::Here, secrets: Need::Here, operator_stop: false, disk_full: false };
 
 fn record(phase: Phase) -> LeaseRecord {
     let mut record = LeaseRecord::some();

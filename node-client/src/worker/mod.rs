@@ -29,10 +29,10 @@ use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
 use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
-use crate::sold;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{Blame, LeaseRecord, NewLease, Store, StoreError};
 use crate::wipe::wipe_lease;
+use crate::{secrets, sold};
 
 pub use plan::{PlanError, container_spec};
 
@@ -303,7 +303,9 @@ impl Worker {
         manifest_fetchable: bool,
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
-        let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
+        let all_here =
+            Local { manifest: Need::Here, inputs: Need::Here, secrets: Need::Here, operator_stop, disk_full: false };
+        let here = all_here;
         if record.started_at_ms.is_some() || record.ended.is_some() {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
             let disk_full = match self.manifest(&record.lease).await {
@@ -331,7 +333,9 @@ impl Worker {
             (false, true) => Need::Fetch,
             (false, false) => Need::Await,
         };
-        Ok(Local { inputs, ..here })
+        let dir = self.state.lease(&record.lease);
+        let lacks = blocking(move || Ok(!secrets::missing(&manifest, &dir).is_empty())).await?;
+        Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, ..here })
     }
 
     /// Whether the container has to be stopped because it wrote more than it may, or wanted to where the kernel held it back.
@@ -364,14 +368,16 @@ impl Worker {
         .await
     }
 
-    /// Unmounts what a node that was killed left mounted although its lease is over.
+    /// Unmounts what a node that was killed left mounted although its lease is over, and removes the secrets of such leases.
     ///
     /// # Errors
     /// [`WorkError::Store`].
     pub async fn tidy_disks(&self) -> Result<(), WorkError> {
         let this = self.clone();
         blocking(move || {
-            for record in this.store.all()?.iter().filter(|record| record.is_cleared()) {
+            let records = this.store.all()?;
+            secrets::tidy(&this.state, |lease| records.iter().any(|of| of.lease == *lease && !of.is_cleared()))?;
+            for record in records.iter().filter(|record| record.is_cleared()) {
                 if let Err(error) = this.disk.release(&this.state.lease(&record.lease)) {
                     tracing::warn!(lease = %record.lease, %error, "outputs stay mounted");
                 }

@@ -3,8 +3,9 @@
 use gridlease_sdk::manifest::{Manifest, Resources};
 use solana_pubkey::Pubkey;
 
-use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs};
+use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs, SecretFiles};
 use crate::runnable::{self, NotRunnable};
+use crate::secrets;
 use crate::state_dir::LeaseDir;
 use crate::store::LeaseRecord;
 
@@ -69,6 +70,11 @@ pub fn container_spec(
         env: manifest.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         lease_dir: dir.root().to_owned(),
         mounts,
+        secrets: (!manifest.secrets.is_empty()).then(|| SecretFiles {
+            dir: dir.secrets().to_owned(),
+            variables: secrets::variables(manifest),
+            init: dir.init(),
+        }),
         limits: limits(resources),
         gpus: gpus.to_vec(),
         run_as,

@@ -11,6 +11,7 @@ use crate::driver::{ContainerId, ContainerSpec, ContainerState, DriverError, Run
 use crate::inputs::{InputError, present_bytes};
 use crate::outputs::OutputsError;
 use crate::reconcile::Note;
+use crate::secrets::INIT;
 use crate::state_dir::{LeaseDir, StateDirError, at, give_all, make_dir, write_atomically};
 use crate::store::{LeaseRecord, Phase, Step, StopReason};
 use gridlease_sdk::node_api::PullProgress;
@@ -131,6 +132,7 @@ impl Worker {
             let fitted = fit(spec.clone(), &facts, &dir, asked)?;
             self.make_room(&dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
             if self.fill(&dir, &fitted).await? {
+                give_secrets(&fitted.spec).await?;
                 return Ok(self.driver.create(&fitted.spec).await?);
             }
             // Without what the image has in its home, which is not asked a second time.
@@ -280,6 +282,19 @@ impl Worker {
         })
         .await
     }
+}
+
+/// Gives the secrets to the container's user, and puts the program there that makes variables of them.
+async fn give_secrets(spec: &ContainerSpec) -> Result<(), WorkError> {
+    let (Some(secrets), run_as) = (spec.secrets.clone(), spec.run_as) else { return Ok(()) };
+    blocking(move || {
+        give_all(&secrets.dir, run_as)?;
+        if !secrets.variables.is_empty() {
+            write_atomically(&secrets.init, INIT, 0o555)?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Ending of the name of a folder that is not filled yet.

@@ -12,9 +12,11 @@ use gridlease_node::clock::Clock;
 use gridlease_node::driver::{LogPiece, RunAs};
 use gridlease_node::logs::LeaseLog;
 use gridlease_node::outputs;
+use gridlease_node::secrets::NotTaken;
 use gridlease_node::state_dir::{LeaseDir, StateDir};
 use gridlease_node::tls::Identity;
 use gridlease_sdk::node_api::auth::{SignedRequest, empty_body_hash, sign};
+use gridlease_sdk::node_api::secrets::LeaseKey;
 use gridlease_sdk::node_api::tls::pinned_client_config;
 use gridlease_sdk::node_api::{ErrorBody, LeaseStatus, LogStream};
 use reqwest::{Method, Response, StatusCode};
@@ -69,9 +71,16 @@ impl LeaseDirectory for Directory {
             exit_code: None,
             runway_end: 7,
             missing_inputs: vec![],
+            missing_secrets: vec![],
             message: String::new(),
             pull: None,
         })
+    }
+    fn lease_key(&self, _: &Pubkey) -> Result<LeaseKey, NotTaken> {
+        Err(NotTaken::NoKey)
+    }
+    fn take_secrets(&self, _: &Pubkey, _: &[u8]) -> Result<(), NotTaken> {
+        Err(NotTaken::NoKey)
     }
     fn log(&self, _: &Pubkey) -> Option<LogAccess> {
         let log = self.log.lock().unwrap().clone()?;

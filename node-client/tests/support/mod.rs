@@ -192,6 +192,7 @@ impl Bench {
                 Mount { source: input, target: "/in/data".to_owned(), read_only: true },
                 Mount { source: dir.output(0), target: "/out".to_owned(), read_only: false },
             ],
+            secrets: None,
             limits: Limits { pids: 40, ..Limits::new(64 * 1024 * 1024, 1_000) },
             gpus: Vec::new(),
             run_as: RunAs::for_this_process(),

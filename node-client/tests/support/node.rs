@@ -9,6 +9,7 @@ use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, Note};
+use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
@@ -37,7 +38,13 @@ impl Node {
         let config = WorkerConfig::new(bench.node);
         let worker =
             Worker::new(config, driver, store.clone(), bench.state.clone(), logs.clone(), fetcher, Clock::system());
-        let board = LeaseBoard::new(bench.state.clone(), logs, worker.clone(), Arc::default());
+        let board = LeaseBoard::new(
+            bench.state.clone(),
+            logs,
+            worker.clone(),
+            Arc::default(),
+            Keyring::new(Arc::new(solana_keypair::Keypair::new())),
+        );
         Self { store, worker, board }
     }
 

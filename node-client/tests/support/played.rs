@@ -7,15 +7,18 @@ use gridlease_node::clock::Clock;
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::outputs;
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
+use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 
 use super::Bench;
@@ -27,6 +30,8 @@ const TURNS: usize = 600;
 pub struct Node {
     pub store: Store,
     pub worker: Worker,
+    pub board: LeaseBoard,
+    pub key: Arc<Keypair>,
     pub state: StateDir,
     pub chain: ChainLease,
     pub lease: Pubkey,
@@ -51,7 +56,11 @@ impl Node {
         let config = WorkerConfig { stop_grace: Duration::from_secs(1), ..WorkerConfig::new(bench.node) };
         let driver = Arc::new(bench.driver.clone());
         let clock = Clock::system();
-        let worker = Worker::new(config, driver, store.clone(), state.clone(), logs, fetcher, clock).with_disk(disk);
+        let worker =
+            Worker::new(config, driver, store.clone(), state.clone(), logs.clone(), fetcher, clock).with_disk(disk);
+        let key = Arc::new(Keypair::new());
+        let board =
+            LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::default(), Keyring::new(Arc::clone(&key) as _));
         let (manifest, lease) = job(&bench.registry.image.to_string(), yaml);
         let record = worker.adopt(lease).await.unwrap();
         worker.put_manifest(&record, manifest).await.unwrap();
@@ -63,7 +72,17 @@ impl Node {
             runway_end: now + 3600,
             seen_at: now,
         };
-        Self { store, worker, state: state.clone(), chain, lease: record.lease, finishes: 0, told: Vec::new() }
+        Self {
+            store,
+            worker,
+            board,
+            key,
+            state: state.clone(),
+            chain,
+            lease: record.lease,
+            finishes: 0,
+            told: Vec::new(),
+        }
     }
 
     /// One turn of the main loop. What fails is tried again, as there.
@@ -72,6 +91,7 @@ impl Node {
         let container = self.worker.observe(&record).await.unwrap();
         let local = self.worker.local(&record, false, false).await.unwrap();
         self.chain.seen_at = Clock::system().now();
+        self.board.show(&record, &container, &self.chain).await;
         let action = next(&record, &container, &self.chain, &local, self.chain.seen_at);
         match &action {
             Action::PostReady => self.chain.state = ChainState::Running,

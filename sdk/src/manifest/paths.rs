@@ -1,8 +1,8 @@
 //! Paths inside the container.
 
 const MAX_PATH_BYTES: usize = 256;
-/// Where the system of every container lives; mounting over it breaks the container or its walls.
-const RESERVED: [&str; 3] = ["/proc", "/sys", "/dev"];
+/// Where the system of every container lives, and what the node puts there; mounting over it breaks the container or its walls.
+const RESERVED: [&str; 5] = ["/proc", "/sys", "/dev", "/.gridlease", "/run/secrets"];
 
 /// What is wrong with a path inside the container, and what to write instead; none if nothing is.
 pub(super) fn fault(path: &str) -> Option<(String, String)> {

@@ -18,11 +18,6 @@ impl Manifest {
         let cases = [
             (self.array.is_some(), "array", "arrays are not run by the market yet; post one job for each task"),
             (
-                !self.secrets.is_empty(),
-                "secrets",
-                "secrets are not sealed to nodes yet; do not put them into env, which the provider can read, but use an image that needs none",
-            ),
-            (
                 self.verify.class != VerifyClass::None,
                 "verify.class",
                 "results are not verified by the market yet; write class: none and check them yourself",

@@ -15,6 +15,16 @@ pub fn input(job: &Pubkey, sha256: &[u8; 32]) -> String {
     format!("/v1/jobs/{job}/inputs/{}", hex::encode(sha256))
 }
 
+/// Path of the key to which a lease's secrets are sealed.
+pub fn key(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/key")
+}
+
+/// Path to which a lease's secrets are pushed.
+pub fn secrets(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/secrets")
+}
+
 /// Path of a lease's status.
 pub fn status(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/status")

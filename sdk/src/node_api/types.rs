@@ -32,6 +32,9 @@ pub struct LeaseStatus {
     pub runway_end: u64,
     /// SHA-256 (hex) of every input that the node still waits for.
     pub missing_inputs: Vec<String>,
+    /// Names of the secrets that the node still waits for.
+    #[serde(default)]
+    pub missing_secrets: Vec<String>,
     /// What a person should know, in one sentence; empty when there is nothing to say.
     pub message: String,
     /// How far the image pull is, while there is one.

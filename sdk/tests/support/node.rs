@@ -260,6 +260,7 @@ async fn status(Path(lease): Path<String>) -> Json<LeaseStatus> {
         exit_code: None,
         runway_end: 100,
         missing_inputs: Vec::new(),
+        missing_secrets: Vec::new(),
         message: String::new(),
         pull: None,
     })

@@ -10,7 +10,7 @@ use bollard::models::ImageInspect;
 use gridlease_sdk::manifest::is_reserved_variable;
 
 use crate::driver::facts::shortest;
-use crate::driver::{ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
+use crate::driver::{ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE, SecretFiles};
 
 /// Most volumes of one image; each is a mount, and no image has so many.
 const MAX_VOLUMES: usize = 32;
@@ -24,6 +24,8 @@ pub(super) struct Inherited {
     env: Vec<String>,
     volumes: Vec<String>,
     labels: Vec<String>,
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
 }
 
 impl From<ImageInspect> for Inherited {
@@ -33,6 +35,8 @@ impl From<ImageInspect> for Inherited {
             env: config.env.unwrap_or_default(),
             volumes: config.volumes.unwrap_or_default(),
             labels: config.labels.unwrap_or_default().into_keys().collect(),
+            entrypoint: config.entrypoint.unwrap_or_default(),
+            cmd: config.cmd.unwrap_or_default(),
         }
     }
 }
@@ -61,6 +65,26 @@ impl Inherited {
         }
         env.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
         env
+    }
+
+    /// The node's own program with the container's as its arguments, where that is to have secrets in its environment.
+    pub(super) fn with_secrets(&self, spec: &ContainerSpec) -> Result<Option<Vec<String>>, DriverError> {
+        let Some(secrets) = spec.secrets.as_ref().filter(|secrets| !secrets.variables.is_empty()) else {
+            return Ok(None);
+        };
+        // As an engine puts it together.
+        let (program, own) = match spec.command.is_empty() {
+            true => (&self.entrypoint, true),
+            false => (&spec.command, false),
+        };
+        let arguments = if spec.args.is_empty() && own { &self.cmd } else { &spec.args };
+        let whole: Vec<String> = program.iter().chain(arguments).cloned().collect();
+        if whole.is_empty() {
+            let reason = "it names no program, and the job names none either".to_owned();
+            return Err(DriverError::ImageUnfit { image: spec.image.to_string(), reason });
+        }
+        let init = [SecretFiles::INIT.to_owned(), secrets.variables.join(",")];
+        Ok(Some(init.into_iter().chain(whole).collect()))
     }
 
     /// A sized place in memory for each of the image's volumes: an anonymous volume of the engine would lie on the

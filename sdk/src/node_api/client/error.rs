@@ -2,6 +2,7 @@
 
 use crate::artifact::ArtifactError;
 use crate::node_api::auth::AuthError;
+use crate::node_api::secrets::SecretsError;
 use crate::node_api::{ErrorDetail, LogChainError, codes};
 use std::path::PathBuf;
 
@@ -102,6 +103,9 @@ pub enum NodeError {
         /// The destination.
         path: PathBuf,
     },
+    /// Secrets cannot be sealed.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// A task of the client was cancelled.
     #[error("the work was interrupted")]
     Interrupted,

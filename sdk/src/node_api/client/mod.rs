@@ -4,6 +4,7 @@ mod error;
 mod inputs;
 mod logs;
 mod outputs;
+mod secrets;
 
 pub use error::NodeError;
 pub(crate) use error::root_cause;

@@ -1,0 +1,288 @@
+//! A lease's secrets on this machine: in memory only, for its container's user only, gone with the container.
+//!
+//! They come sealed to a key that this process made for the lease ([`Keyring`]) and lie as files in a file system in memory,
+//! which the container sees at `/run/secrets`. After a restart of the node the files are still there; what was not brought
+//! before it is sealed anew, to a new key. After one of the machine nothing is.
+
+use std::collections::HashMap;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gridlease_sdk::manifest::{Manifest, SecretForm};
+use gridlease_sdk::node_api::secrets::{LeaseKey, OpeningKey, Secrets, SecretsError};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+
+use crate::state_dir::{LeaseDir, StateDir, StateDirError, at};
+
+/// The program that gives a job's program its environment, for this kind of machine, statically linked.
+pub(crate) const INIT: &[u8] = include_bytes!(env!("GRIDLEASE_INIT"));
+/// Where the file systems in memory of this machine are.
+const MEMORY: &str = "/dev/shm";
+/// Most keys at a time: more than there are leases that have not started yet.
+const MAX_KEYS: usize = 4_096;
+
+/// Why secrets are not taken. None of these names a value.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// They cannot be opened.
+    #[error(transparent)]
+    Sealed(#[from] SecretsError),
+    /// No key was asked for, or by an earlier run of the node.
+    #[error("no key was made for this lease; ask for it, and seal the secrets to it")]
+    NoKey,
+    /// Nothing waits for them.
+    #[error("{0}")]
+    WrongState(&'static str),
+    /// They are others than the manifest's.
+    #[error("the manifest names the secrets {wanted:?}, these are {found:?}")]
+    Names {
+        /// Of the manifest.
+        wanted: Vec<String>,
+        /// That came.
+        found: Vec<String>,
+    },
+    /// One that is to be a variable holds a zero byte.
+    #[error("secret {0} holds a zero byte, which no variable can; write `as: file` in the manifest")]
+    ZeroByte(String),
+    /// They cannot be kept.
+    #[error(transparent)]
+    Files(#[from] StateDirError),
+}
+
+/// The keys of leases that wait for their secrets.
+pub struct Keyring {
+    node: Arc<dyn Signer + Send + Sync>,
+    keys: Mutex<HashMap<Pubkey, Arc<OpeningKey>>>,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyring")
+    }
+}
+
+impl Keyring {
+    /// An empty one; `node` is the hot key, with which buyers know the keys.
+    #[must_use]
+    pub fn new(node: Arc<dyn Signer + Send + Sync>) -> Self {
+        Self { node, keys: Mutex::default() }
+    }
+
+    /// The lease's key, made when it is first asked for.
+    ///
+    /// # Errors
+    /// [`SecretsError::Signer`].
+    pub fn announce(&self, lease: &Pubkey) -> Result<LeaseKey, SecretsError> {
+        let key = {
+            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            if keys.len() >= MAX_KEYS && !keys.contains_key(lease) {
+                keys.clear(); // whoever has one of these asks again
+            }
+            Arc::clone(keys.entry(*lease).or_insert_with(|| Arc::new(OpeningKey::generate())))
+        };
+        key.announce(lease, &*self.node)
+    }
+
+    /// Opens what was sealed to the lease's key.
+    ///
+    /// # Errors
+    /// [`NotTaken::NoKey`] or [`NotTaken::Sealed`].
+    pub fn open(&self, lease: &Pubkey, sealed: &[u8]) -> Result<Secrets, NotTaken> {
+        let key = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(lease).map(Arc::clone);
+        Ok(key.ok_or(NotTaken::NoKey)?.open(lease, sealed)?)
+    }
+
+    /// The lease waits for nothing any more.
+    pub fn forget(&self, lease: &Pubkey) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(lease);
+    }
+}
+
+/// Whether this machine can keep secrets in memory.
+///
+/// # Errors
+/// Why not, in words for the buyer.
+pub fn usable() -> Result<(), &'static str> {
+    match statfs(MEMORY) {
+        Ok(found) if found.filesystem_type() == TMPFS_MAGIC => Ok(()),
+        _ => Err("this node's machine has no file system in memory, where alone secrets may lie"),
+    }
+}
+
+/// Names of the manifest's secrets that are not here; all or none of them are.
+pub(crate) fn missing(manifest: &Manifest, dir: &LeaseDir) -> Vec<String> {
+    let here = dir.secrets().is_dir();
+    manifest.secrets.keys().filter(|_| !here).cloned().collect()
+}
+
+/// Names of those that the container's program has in its environment.
+pub(crate) fn variables(manifest: &Manifest) -> Vec<String> {
+    let asked = manifest.secrets.iter().filter(|(_, secret)| secret.form == SecretForm::Env);
+    asked.map(|(name, _)| name.clone()).collect()
+}
+
+/// Keeps a lease's secrets, all at once. Blocks on the file system.
+///
+/// # Errors
+/// [`NotTaken`]: other ones than the manifest's, or a file system that refuses.
+pub(crate) fn keep(manifest: &Manifest, dir: &LeaseDir, secrets: &Secrets) -> Result<(), NotTaken> {
+    if !manifest.secrets.keys().eq(secrets.keys()) {
+        let (wanted, found) = (manifest.secrets.keys().cloned().collect(), secrets.keys().cloned().collect());
+        return Err(NotTaken::Names { wanted, found });
+    }
+    for name in variables(manifest) {
+        if secrets.get(&name).is_some_and(|value| value.contains(&0)) {
+            return Err(NotTaken::ZeroByte(name));
+        }
+    }
+    let whole = dir.secrets();
+    if whole.is_dir() {
+        return Ok(());
+    }
+    // Complete or not there: the container must not find a half of them.
+    let unfinished = unfinished(dir);
+    scrub(&unfinished)?;
+    let builder = |recursive| {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.mode(0o700).recursive(recursive);
+        builder
+    };
+    if let Some(around) = whole.parent() {
+        builder(true).create(around).map_err(at("create directory", around))?;
+    }
+    builder(false).create(&unfinished).map_err(at("create directory", &unfinished))?;
+    for (name, value) in secrets {
+        let path = unfinished.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o400).open(&path).map_err(at("create", &path))?;
+        std::io::Write::write_all(&mut file, value).map_err(at("write", &path))?;
+    }
+    Ok(std::fs::rename(&unfinished, whole).map_err(at("rename", &unfinished))?)
+}
+
+/// Removes a lease's secrets from memory. Succeeds where there are none.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn remove(dir: &LeaseDir) -> Result<(), StateDirError> {
+    scrub(&unfinished(dir))?;
+    scrub(dir.secrets())
+}
+
+/// Where they are until they are complete: no lease's name.
+fn unfinished(dir: &LeaseDir) -> std::path::PathBuf {
+    dir.secrets().with_extension("new")
+}
+
+/// Overwrites the files of a folder, and removes it.
+fn scrub(folder: &Path) -> Result<(), StateDirError> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        // The container sees them read-only, so they are what the node wrote: plain files.
+        if let Ok(found) = entry.metadata()
+            && found.is_file()
+        {
+            let zeros = vec![0; usize::try_from(found.len()).unwrap_or(0)];
+            // Best effort: the file is removed either way.
+            let _ = std::fs::OpenOptions::new()
+                .write(true)
+                .open(entry.path())
+                .and_then(|mut file| std::io::Write::write_all(&mut file, &zeros));
+        }
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what no lease needs any more, as after a node that was killed. `needed`: does this lease still?
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn tidy(state: &StateDir, needed: impl Fn(&Pubkey) -> bool) -> Result<(), StateDirError> {
+    for entry in std::fs::read_dir(state.secrets()).into_iter().flatten().flatten() {
+        let lease = entry.file_name().to_str().and_then(|name| name.parse::<Pubkey>().ok());
+        if !lease.is_some_and(|lease| needed(&lease)) {
+            scrub(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder in memory that belongs to a state directory.
+pub(crate) fn folder_of(state: &Path) -> std::path::PathBuf {
+    use sha2::Digest as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let hash = hex::encode(sha2::Sha256::digest(state.as_os_str().as_bytes()));
+    Path::new(MEMORY).join(format!("gridlease-{}", hash.get(..16).unwrap_or(&hash)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use zeroize::Zeroizing;
+
+    fn manifest(secrets: &str) -> Manifest {
+        let digest = "ab".repeat(32);
+        let yaml = format!(
+            "version: 1\nname: j\nimage: a.example/b@sha256:{digest}\nprice: {{ max: 1 }}\nduration: {{ max: 1h }}\nsecrets: {secrets}\n"
+        );
+        Manifest::from_yaml(&yaml, "job.yaml").unwrap()
+    }
+
+    fn values(pairs: &[(&str, &[u8])]) -> Secrets {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new(value.to_vec()))).collect()
+    }
+
+    #[test]
+    fn threat_20_secrets_are_kept_in_memory_whole_and_scrubbed() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let (lease, other) = (Pubkey::new_unique(), Pubkey::new_unique());
+        let at = state.lease(&lease);
+        let wanted = manifest("{ A: { from: env }, B: { from: env, as: env } }");
+        assert_eq!(missing(&wanted, &at), ["A", "B"]);
+        assert_eq!(variables(&wanted), ["B"]);
+        for wrong in [values(&[("A", b"x")]), values(&[("A", b"x"), ("B", b"y"), ("C", b"z")])] {
+            assert!(matches!(keep(&wanted, &at, &wrong), Err(NotTaken::Names { .. })));
+        }
+        let zero = values(&[("A", b"\0"), ("B", b"a\0b")]);
+        assert!(matches!(keep(&wanted, &at, &zero), Err(NotTaken::ZeroByte(name)) if name == "B"));
+        assert_eq!(missing(&wanted, &at), ["A", "B"], "nothing was kept of what was refused");
+
+        keep(&wanted, &at, &values(&[("A", b"\0x"), ("B", b"y")])).unwrap();
+        keep(&wanted, &at, &values(&[("A", b"again"), ("B", b"y")])).unwrap();
+        assert_eq!(missing(&wanted, &at), [""; 0]);
+        assert_eq!(std::fs::read(at.secrets().join("A")).unwrap(), b"\0x", "the first ones stay");
+        assert_eq!(statfs(at.secrets()).unwrap().filesystem_type(), TMPFS_MAGIC);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(at.secrets()), mode(&at.secrets().join("A"))), (0o700, 0o400));
+
+        keep(&wanted, &state.lease(&other), &values(&[("A", b"1"), ("B", b"2")])).unwrap();
+        tidy(&state, |needed| *needed == lease).unwrap();
+        assert!(at.secrets().exists() && !state.lease(&other).secrets().exists());
+        remove(&at).unwrap();
+        remove(&at).unwrap();
+        assert!(!at.secrets().exists());
+        std::fs::remove_dir(state.secrets()).unwrap();
+    }
+
+    #[test]
+    fn threat_20_a_key_is_made_once_for_a_lease_and_forgotten() {
+        let node = Arc::new(solana_keypair::Keypair::new());
+        let keyring = Keyring::new(Arc::clone(&node) as _);
+        let (lease, secrets) = (Pubkey::new_unique(), values(&[("A", b"x")]));
+        assert!(matches!(keyring.open(&lease, b""), Err(NotTaken::NoKey)));
+        let key = keyring.announce(&lease).unwrap();
+        assert_eq!(keyring.announce(&lease).unwrap(), key);
+        let sealed = key.seal(&lease, &node.pubkey(), &secrets).unwrap();
+        assert_eq!(keyring.open(&lease, &sealed).unwrap(), secrets);
+        keyring.forget(&lease);
+        assert!(matches!(keyring.open(&lease, &sealed), Err(NotTaken::NoKey)));
+        assert!(!format!("{keyring:?}").contains(&key.public));
+    }
+}

@@ -1,0 +1,32 @@
+//! Handing over secrets.
+
+use super::{ANSWER_TIMEOUT, NodeApi, NodeError, SMALL_ANSWER};
+use crate::node_api::paths;
+use crate::node_api::secrets::{LeaseKey, Secrets};
+use bytes::Bytes;
+use reqwest::Method;
+use sha2::{Digest as _, Sha256};
+use solana_pubkey::Pubkey;
+
+impl NodeApi {
+    /// Seals `secrets` to the lease's key and hands them over. `node` is the node key that stands in the account of the lease's
+    /// offer: nothing is sent to whoever does not have it. A node that has them already says so.
+    ///
+    /// # Errors
+    /// [`NodeError::Secrets`] where the key is not that node's, or the call's.
+    pub async fn push_secrets(&self, lease: &Pubkey, node: &Pubkey, secrets: &Secrets) -> Result<(), NodeError> {
+        let key: LeaseKey = self.get(&paths::key(lease), SMALL_ANSWER).await?;
+        let sealed = Bytes::from(key.seal(lease, node, secrets)?);
+        let path = paths::secrets(lease);
+        let hash = Sha256::digest(&sealed).into();
+        self.retrying(|| async {
+            let request = self
+                .signed(Method::PUT, &path, hash)?
+                .header("content-type", "application/octet-stream")
+                .timeout(ANSWER_TIMEOUT)
+                .body(sealed.clone());
+            self.dispatch(request).await.map(drop)
+        })
+        .await
+    }
+}
