@@ -10,13 +10,27 @@ use solana_pubkey::Pubkey;
 use crate::world::{World, alone, world};
 
 /// A user with nothing but a home folder and the network's address.
-struct User<'a> {
+pub struct User<'a> {
     world: &'a World,
-    home: PathBuf,
+    pub home: PathBuf,
+    /// More variables of its shell.
+    pub env: Vec<(&'static str, String)>,
 }
 
-impl User<'_> {
-    async fn run(&self, args: &[&str]) -> Output {
+impl<'a> User<'a> {
+    /// One with a key, 10 USDC and a purse of half of it.
+    pub async fn funded(world: &'a World) -> Self {
+        let home = world.market.dir().join("user");
+        std::fs::create_dir(&home).unwrap();
+        let user = Self { world, home, env: Vec::new() };
+        let address: Pubkey = user.done(&["key", "new"]).await.trim().parse().unwrap();
+        world.market.localnet.airdrop(&address, 1_000_000_000).await.unwrap();
+        world.market.localnet.mint_usdc(&address, 10 * USDC).await.unwrap();
+        user.done(&["purse", "deposit", "5"]).await;
+        user
+    }
+
+    pub async fn run(&self, args: &[&str]) -> Output {
         let localnet = &self.world.market.localnet;
         let command = tokio::process::Command::new(gridlease_binary().unwrap())
             .args(args)
@@ -24,13 +38,14 @@ impl User<'_> {
             .env("HOME", &self.home)
             .env("GRIDLEASE_URL", localnet.rpc_url())
             .env("GRIDLEASE_WS", localnet.ws_url())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.home)
             .kill_on_drop(true)
             .output();
         tokio::time::timeout(std::time::Duration::from_secs(180), command).await.expect("the command hangs").unwrap()
     }
 
-    async fn done(&self, args: &[&str]) -> String {
+    pub async fn done(&self, args: &[&str]) -> String {
         let output = self.run(args).await;
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -56,15 +71,8 @@ fn edit(manifest: &Path, changes: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn issue9_20_a_newcomers_first_job_runs_as_the_template_stands_and_the_command_ends_as_the_container_did() {
     let Some(world) = world(alone("solo")).await else { return };
-    let home = world.market.dir().join("newcomer");
-    std::fs::create_dir(&home).unwrap();
-    let manifest = home.join("job.yaml");
-    let user = User { world: &world, home };
-
-    let address: Pubkey = user.done(&["key", "new"]).await.trim().parse().unwrap();
-    world.market.localnet.airdrop(&address, 1_000_000_000).await.unwrap();
-    world.market.localnet.mint_usdc(&address, 10 * USDC).await.unwrap();
-    user.done(&["purse", "deposit", "5"]).await;
+    let user = User::funded(&world).await;
+    let manifest = user.home.join("job.yaml");
     user.done(&["job", "init", "--image", &world.image]).await;
     let told = user.done(&["job", "post", "job.yaml", "--watch", "--output", "out"]).await;
     assert!(told.contains("BusyBox"), "the image's own command wrote its log: {told}");
