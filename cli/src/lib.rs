@@ -17,6 +17,7 @@ pub mod key;
 pub mod logging;
 pub mod machine;
 pub mod output;
+mod printable;
 pub mod provider;
 pub mod purse;
 pub mod settings;

@@ -6,10 +6,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use gridlease_sdk::node_api::LogStream;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::printable::shown;
 
 /// Something that a command reports.
 pub trait Report: Serialize {
@@ -22,12 +24,17 @@ pub trait Report: Serialize {
 pub struct Output {
     json: bool,
     terminal: bool,
+    /// Whether styles of text are shown on standard output, and on standard error.
+    styles: (bool, bool),
 }
 
 impl Output {
     /// For this process; with `json` for programs.
     pub fn new(json: bool) -> Self {
-        Self { json, terminal: io::stderr().is_terminal() }
+        // https://no-color.org
+        let styles = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let terminal = io::stderr().is_terminal();
+        Self { json, terminal, styles: (styles && io::stdout().is_terminal(), styles && terminal) }
     }
 
     /// For programs?
@@ -76,6 +83,21 @@ impl Output {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(CliError::Local(format!("standard output cannot be written: {error}"))),
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Prints a line that a container wrote to its standard output, or to its standard error, to the same of this process. Colours
+    /// are kept where that is a terminal; nothing else in it steers one.
+    ///
+    /// # Errors
+    /// [`CliError::Local`] where standard output does not take it.
+    pub fn container_line(&self, stream: LogStream, line: &str) -> Result<(), CliError> {
+        match stream {
+            LogStream::Stdout => self.line(&shown(line, self.styles.0)),
+            LogStream::Stderr => {
+                self.note(&shown(line, self.styles.1));
+                Ok(())
+            }
         }
     }
 

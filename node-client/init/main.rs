@@ -1,7 +1,7 @@
-//! Runs a job's program with secrets in its environment that nothing outside the container's memory ever shows: neither the
-//! engine's description of the container nor its arguments hold them.
+//! Runs a job's program, and says in words where it cannot. Secrets come into its environment that nothing outside the
+//! container's memory ever shows: neither the engine's description of the container nor its arguments hold them.
 //!
-//! `init NAME[,NAME…] PROGRAM [ARGUMENT…]` reads `/run/secrets/NAME` for each name, and becomes the program. Built statically,
+//! `init NAMES PROGRAM [ARGUMENT…]`, with the names separated by commas, reads `/run/secrets/NAME` for each name, and becomes the program. Built statically,
 //! because it runs in images of every kind. Exit codes as a shell's: 127 no such program, 126 one that cannot be run; 125 for
 //! a secret that cannot be read.
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     };
     let mut command = Command::new(&program);
     command.args(arguments);
-    for name in names.to_string_lossy().split(',') {
+    for name in names.to_string_lossy().split(',').filter(|name| !name.is_empty()) {
         match std::fs::read(format!("{FOLDER}/{name}")) {
             Ok(value) => command.env(name, OsString::from_vec(value)),
             Err(error) => return fail(125, &format!("secret {name} cannot be read: {error}")),

@@ -181,6 +181,7 @@ impl LeaseDirectory for LeaseBoard {
             missing_inputs: missing.iter().map(hex::encode).collect(),
             missing_secrets,
             message: plain(&record.words(), MAX_MESSAGE),
+            log_lines: self.logs.get(lease).map_or(record.log_lines, |log| log.head().lines),
             pull: self.worker.pull_progress(lease),
         })
     }

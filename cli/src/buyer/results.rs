@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
 use gridlease_sdk::artifact::{LeftOut, Limits};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use solana_pubkey::Pubkey;
 
 use super::Buyer;
 use super::event::{as_hex, as_text};
+use super::secrets::{secrets_of, values};
 use super::store::{Ending, JobRecord};
 use crate::error::CliError;
 use crate::history;
@@ -58,6 +59,8 @@ pub struct PushDone {
     pub manifest_hash: String,
     /// SHA-256 of each input, hex.
     pub inputs: Vec<String>,
+    /// Names of the secrets.
+    pub secrets: Vec<String>,
 }
 
 impl Buyer {
@@ -125,7 +128,15 @@ impl Buyer {
             node.push_input(job, &input.path, hash(&input.sha256)?).await?;
             inputs.push(input.sha256.clone());
         }
-        Ok(PushDone { lease: lease.lease, manifest_hash: record.manifest_hash, inputs })
+        let mut secrets = Vec::new();
+        if let Some(wanted) = secrets_of(&record)? {
+            let values = values(&wanted)?;
+            let account: Lease = self.chain().get(&lease.lease, "its account is closed").await?;
+            let offer: Offer = self.chain().get(&account.offer, "its offer is gone").await?;
+            node.push_secrets(&lease.lease, &offer.node_key, &values).await?;
+            secrets.extend(wanted.into_keys());
+        }
+        Ok(PushDone { lease: lease.lease, manifest_hash: record.manifest_hash, inputs, secrets })
     }
 
     /// What this machine remembers of a job.

@@ -7,15 +7,15 @@ use clap::Subcommand;
 use futures_util::StreamExt as _;
 use gridlease_sdk::image::ImageReference;
 use gridlease_sdk::manifest::Manifest;
-use gridlease_sdk::node_api::LogStream;
 use gridlease_sdk::node_api::client::LogStart;
 use solana_pubkey::Pubkey;
 
-use super::watch::{printable, watch};
+use super::watch::watch;
 use super::{Context, address, report};
 use crate::amount::Usdc;
 use crate::buyer::{Buyer, FollowOptions, PostOptions};
 use crate::chain::Chain;
+use crate::clock::now_s;
 use crate::error::CliError;
 use crate::output::Report as _;
 use crate::steps;
@@ -110,7 +110,9 @@ pub enum Job {
         ignore_exit_code: bool,
     },
     /// Print the container's log, its hash chain verified.
-    #[command(after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow")]
+    #[command(
+        after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow --tail 20\n  gridlease job logs last --since 10m --timestamps"
+    )]
     Logs {
         /// The job's address, or last.
         #[arg(value_name = "JOB", value_parser = which)]
@@ -119,8 +121,17 @@ pub enum Job {
         #[arg(short, long)]
         follow: bool,
         /// Start at this line, counted from 0.
-        #[arg(long, default_value_t = 0, value_name = "LINE")]
+        #[arg(long, default_value_t = 0, value_name = "LINE", conflicts_with = "tail")]
         from: u64,
+        /// Start so many lines before the end.
+        #[arg(short = 'n', long, value_name = "LINES")]
+        tail: Option<u64>,
+        /// Show only what was written within this time, such as 90s or 2h.
+        #[arg(long, value_name = "TIME")]
+        since: Option<humantime::Duration>,
+        /// Show when each line was written.
+        #[arg(short = 't', long)]
+        timestamps: bool,
     },
     /// Fetch a job's outputs and verify them against the hash on chain.
     #[command(after_help = "Examples:\n  gridlease job get last\n  gridlease job get 3Jk… --output frames")]
@@ -227,7 +238,10 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             let options = FollowOptions { logs: !no_logs, outputs: output, ..FollowOptions::default() };
             return follow(context, &buyer, job(&which)?, options, ignore_exit_code).await;
         }
-        Job::Logs { job: which, follow, from } => logs(context, &buyer, &job(&which)?, follow, from).await,
+        Job::Logs { job: which, follow, from, tail, since, timestamps } => {
+            let view = LogView { follow, from, tail, since: since.map(Into::into), timestamps };
+            logs(context, &buyer, &job(&which)?, view).await
+        }
         Job::Get { job: which, output } => {
             let job = job(&which)?;
             let folder = output.unwrap_or_else(|| PathBuf::from(format!("outputs-{job}")));
@@ -370,20 +384,39 @@ async fn follow(
     summary.ending().exit_code(ignore_exit_code)
 }
 
-async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, follow: bool, from: u64) -> Result<(), CliError> {
+/// What of a log is shown, and how.
+struct LogView {
+    follow: bool,
+    from: u64,
+    tail: Option<u64>,
+    since: Option<std::time::Duration>,
+    timestamps: bool,
+}
+
+async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, view: LogView) -> Result<(), CliError> {
     let lease = buyer.lease_of(job).await?;
     let node = buyer.node_of(&lease.provider, &lease.lease).await?;
+    let from = match view.tail {
+        Some(tail) => node.status(&lease.lease).await?.log_lines.saturating_sub(tail),
+        None => view.from,
+    };
+    // The chain's time, by which the node stamps lines, is this machine's within a minute, or no request would be taken.
+    let since = view.since.map_or(0, |since| now_s().saturating_sub(since.as_secs()).saturating_mul(1_000));
     let start = if from == 0 { LogStart::Beginning } else { LogStart::At(from) };
-    let mut lines = std::pin::pin!(node.logs(lease.lease, start, follow));
+    let mut lines = std::pin::pin!(node.logs(lease.lease, start, view.follow));
     let mut last = None;
     while let Some(line) = lines.next().await {
         let line = line?;
-        if context.out.is_json() {
+        if line.ts_ms < since {
+            // Read all the same: what is shown is verified from the first line on.
+        } else if context.out.is_json() {
             context.out.json_line(&line)?;
-        } else if line.stream == LogStream::Stdout {
-            context.out.line(&printable(&line.line))?;
+        } else if view.timestamps {
+            let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(line.ts_ms);
+            let text = format!("{} {}", humantime::format_rfc3339_millis(at), line.line);
+            context.out.container_line(line.stream, &text)?;
         } else {
-            context.out.note(&printable(&line.line));
+            context.out.container_line(line.stream, &line.line)?;
         }
         last = Some(line);
     }

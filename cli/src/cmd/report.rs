@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::describe::{missing, outputs, score, short};
 use super::machine::machines;
-use super::watch::printable;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
 use crate::buyer::show::{JobLine, JobView};
@@ -13,6 +12,7 @@ use crate::buyer::{OutputsDone, PostedJob, PushDone, Quote};
 use crate::chain::Sent;
 use crate::clock::now_s;
 use crate::output::{Report, fields, mib, pairs, relative, rows, span};
+use crate::printable::printable;
 use crate::provider::{OfferView, ProviderDone, ProviderView};
 use crate::purse::{PurseDone, PurseView};
 use crate::steps::{LeaseView, StepDone};
@@ -118,7 +118,9 @@ impl Report for OutputsDone {
 
 impl Report for PushDone {
     fn human(&self) -> String {
-        format!("the node has the manifest ({}) and {}", self.manifest_hash, count(self.inputs.len(), "input"))
+        let secrets =
+            if self.secrets.is_empty() { String::new() } else { format!(", and {}", self.secrets.join(", ")) };
+        format!("the node has the manifest ({}) and {}{secrets}", self.manifest_hash, count(self.inputs.len(), "input"))
     }
 }
 

@@ -3,7 +3,6 @@
 use futures_util::StreamExt as _;
 use gridlease_core::job::EndReason;
 use gridlease_sdk::artifact::LeftOut;
-use gridlease_sdk::node_api::LogStream;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -16,6 +15,7 @@ use crate::buyer::{Buyer, FollowOptions, JobEvent, Money};
 use crate::clock::now_s;
 use crate::error::CliError;
 use crate::output::{Report, fields};
+use crate::printable::printable;
 
 /// How a job that was watched ended.
 #[derive(Debug, Serialize)]
@@ -100,13 +100,7 @@ pub(super) async fn watch(
             continue;
         }
         match &event {
-            JobEvent::LogLine { stream, line, .. } => bar.suspend(|| match stream {
-                LogStream::Stdout => out.line(&printable(line)),
-                LogStream::Stderr => {
-                    out.note(&printable(line));
-                    Ok(())
-                }
-            })?,
+            JobEvent::LogLine { stream, line, .. } => bar.suspend(|| out.container_line(*stream, line))?,
             JobEvent::Money { money, .. } => {
                 bar.set_length(money.reserved.0.max(1));
                 bar.set_position(money.accrued.0);
@@ -195,11 +189,6 @@ impl Summary {
         self.refunded = money.refunded;
         self.settled = self.leases.iter().all(|(.., settled)| *settled);
     }
-}
-
-/// What a container writes could steer the terminal; control characters are replaced, all but tabs.
-pub(super) fn printable(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ pub use error::DriverError;
 pub use facts::{ImageFacts, NoSuchUser};
 pub use image::{BadImage, ImageRef};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
-pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, SecretFiles, container_name};
+pub use spec::{
+    ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, SecretFiles, container_name,
+};
 
 /// The engine's identifier of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

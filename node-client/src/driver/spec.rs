@@ -100,30 +100,14 @@ impl RunAs {
 pub struct SecretFiles {
     /// The folder with a file for each, in the host's memory; appears as `/run/secrets`, read-only.
     pub dir: PathBuf,
-    /// Those that are to be in the environment of the container's program as well. `init` then runs it.
+    /// Those that are to be in the environment of the container's program as well, which takes [`ContainerSpec::init`].
     pub variables: Vec<String>,
-    /// The node's own program for that, below the lease's directory.
-    pub init: PathBuf,
 }
 
-impl SecretFiles {
-    /// Where the container sees the files.
-    pub const FOLDER: &str = "/run/secrets";
-    /// Where it sees the program.
-    pub const INIT: &str = "/.gridlease/init";
-
-    /// What the container sees of them. Nothing of it is the buyer's to say, so it is not checked as the lease's mounts are.
-    #[must_use]
-    pub fn mounts(&self) -> Vec<Mount> {
-        let mount = |source: &Path, target: &str| Mount {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            read_only: true,
-        };
-        let init = (!self.variables.is_empty()).then(|| mount(&self.init, Self::INIT));
-        std::iter::once(mount(&self.dir, Self::FOLDER)).chain(init).collect()
-    }
-}
+/// Where the container sees its secrets.
+const SECRETS: &str = "/run/secrets";
+/// Where it sees the node's own program.
+pub const INIT: &str = "/.gridlease/init";
 
 /// Everything about a lease's container. Network: none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +132,9 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// Its secrets.
     pub secrets: Option<SecretFiles>,
+    /// The node's own program, below the lease's directory, that becomes the container's: it says in words where that cannot be
+    /// run, and gives it its secrets. None: the engine runs the container's itself.
+    pub init: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
     /// UUIDs of the GPUs it gets; none: no GPU.
@@ -161,6 +148,19 @@ impl ContainerSpec {
     #[must_use]
     pub fn name(&self) -> String {
         container_name(&self.lease)
+    }
+
+    /// What the node itself puts into the container. Nothing of it is the buyer's to say, so it is not checked as
+    /// [`ContainerSpec::mounts`] are.
+    #[must_use]
+    pub fn own_mounts(&self) -> Vec<Mount> {
+        let mount = |source: &Path, target: &str| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only: true,
+        };
+        let secrets = self.secrets.iter().map(|secrets| mount(&secrets.dir, SECRETS));
+        secrets.chain(self.init.iter().map(|init| mount(init, INIT))).collect()
     }
 
     /// Checks everything that does not need the engine. Looks at the mounts' sources, which have to exist.
@@ -193,8 +193,10 @@ impl ContainerSpec {
         if self.mounts.len() > MAX_MOUNTS {
             return bad(format!("{} mounts; {MAX_MOUNTS} are allowed", self.mounts.len()));
         }
-        let own = self.secrets.iter().flat_map(SecretFiles::mounts).map(|mount| mount.target);
-        let mut targets: BTreeSet<String> = own.collect();
+        if self.init.is_none() && self.secrets.as_ref().is_some_and(|secrets| !secrets.variables.is_empty()) {
+            return bad("secrets that are variables take the node's own program".to_owned());
+        }
+        let mut targets: BTreeSet<String> = self.own_mounts().into_iter().map(|mount| mount.target).collect();
         for mount in &self.mounts {
             validate_target(&mount.target)?;
             if !targets.insert(mount.target.trim_end_matches('/').to_owned()) {

@@ -2,6 +2,8 @@
 
 use gridlease_core::job::EndReason;
 
+use nix::sys::signal::Signal;
+
 use super::{Ended, LeaseRecord, StopReason};
 
 /// What a process ends with that was killed by signal 9, as the memory limit kills.
@@ -41,7 +43,10 @@ impl LeaseRecord {
     pub fn ending(&self) -> Option<String> {
         let mut words: Vec<String> = self.stop.iter().map(|why| why.words().to_owned()).collect();
         if let Some(ended) = &self.ended {
-            words.extend(ended.words());
+            // Whose signal it was that ended a container that the node stopped needs no guess.
+            if self.stop.is_none() || ended.lost || ended.oom_killed {
+                words.extend(ended.words());
+            }
             if self.stop.is_some() && !ended.lost {
                 words.push(format!("it ended with code {}", ended.code));
             }
@@ -62,6 +67,13 @@ impl LeaseRecord {
     }
 }
 
+/// The signal that an exit code stands for, in a shell's way of counting, with its name; none for those that a program would
+/// rather choose itself.
+fn signal(code: i64) -> Option<(i32, &'static str)> {
+    let number = i32::try_from(code.checked_sub(128)?).ok()?;
+    Signal::try_from(number).ok().map(|signal| (number, signal.as_str()))
+}
+
 impl Ended {
     fn words(&self) -> Option<String> {
         if self.lost {
@@ -69,7 +81,13 @@ impl Ended {
         }
         // The engine says that the limit killed a process, not which: only the first one's death ends the container.
         match (self.oom_killed, self.code) {
-            (false, _) => None,
+            (false, KILLED) => Some(
+                "its program was killed by signal 9 (SIGKILL); where nothing in the job sent it, that was the memory limit (`resources.memory`, of which `/tmp` and `/dev/shm` are)"
+                    .to_owned(),
+            ),
+            (false, code) => signal(code).map(|(number, name)| {
+                format!("its program was ended by signal {number} ({name}), or returned {code} because one of its own was")
+            }),
             (true, KILLED) => Some("the container was killed by its memory limit (`resources.memory`)".to_owned()),
             (true, code) => Some(format!(
                 "a process in the container was killed by the memory limit (`resources.memory`); the container itself ended with {code}"
@@ -96,6 +114,17 @@ mod tests {
         assert_eq!(ending(137), "the container was killed by its memory limit (`resources.memory`)");
         assert!(ending(0).starts_with("a process in the container was killed by the memory limit"), "{}", ending(0));
         assert!(ending(0).ends_with("the container itself ended with 0"), "{}", ending(0));
+    }
+
+    #[test]
+    fn report12_an_end_by_a_signal_is_told_by_its_name_and_a_kill_without_the_engine_s_flag_as_perhaps_memory() {
+        let ending = |code| record(None, exit(code, false)).ending();
+        assert!(ending(137).unwrap().contains("signal 9 (SIGKILL)") && ending(137).unwrap().contains("memory"));
+        assert!(ending(139).unwrap().contains("signal 11 (SIGSEGV)"));
+        assert!(ending(134).unwrap().contains("signal 6 (SIGABRT)"));
+        for own in [0, 1, 2, 126, 127, 128, 200, 255, -1, i64::MIN] {
+            assert_eq!(ending(own), None, "{own}");
+        }
     }
 
     #[test]

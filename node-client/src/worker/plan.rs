@@ -70,11 +70,9 @@ pub fn container_spec(
         env: manifest.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         lease_dir: dir.root().to_owned(),
         mounts,
-        secrets: (!manifest.secrets.is_empty()).then(|| SecretFiles {
-            dir: dir.secrets().to_owned(),
-            variables: secrets::variables(manifest),
-            init: dir.init(),
-        }),
+        secrets: (!manifest.secrets.is_empty())
+            .then(|| SecretFiles { dir: dir.secrets().to_owned(), variables: secrets::variables(manifest) }),
+        init: Some(dir.init()),
         limits: limits(resources),
         gpus: gpus.to_vec(),
         run_as,

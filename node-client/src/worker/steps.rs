@@ -132,7 +132,7 @@ impl Worker {
             let fitted = fit(spec.clone(), &facts, &dir, asked)?;
             self.make_room(&dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
             if self.fill(&dir, &fitted).await? {
-                give_secrets(&fitted.spec).await?;
+                give_own(&fitted.spec).await?;
                 return Ok(self.driver.create(&fitted.spec).await?);
             }
             // Without what the image has in its home, which is not asked a second time.
@@ -284,13 +284,15 @@ impl Worker {
     }
 }
 
-/// Gives the secrets to the container's user, and puts the program there that makes variables of them.
-async fn give_secrets(spec: &ContainerSpec) -> Result<(), WorkError> {
-    let (Some(secrets), run_as) = (spec.secrets.clone(), spec.run_as) else { return Ok(()) };
+/// Gives the secrets to the container's user, and puts the node's own program there.
+async fn give_own(spec: &ContainerSpec) -> Result<(), WorkError> {
+    let spec = spec.clone();
     blocking(move || {
-        give_all(&secrets.dir, run_as)?;
-        if !secrets.variables.is_empty() {
-            write_atomically(&secrets.init, INIT, 0o555)?;
+        if let Some(secrets) = &spec.secrets {
+            give_all(&secrets.dir, spec.run_as)?;
+        }
+        if let Some(init) = &spec.init {
+            write_atomically(init, INIT, 0o555)?;
         }
         Ok(())
     })

@@ -73,6 +73,7 @@ impl LeaseDirectory for Directory {
             missing_inputs: vec![],
             missing_secrets: vec![],
             message: String::new(),
+            log_lines: 0,
             pull: None,
         })
     }

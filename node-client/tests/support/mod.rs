@@ -193,6 +193,7 @@ impl Bench {
                 Mount { source: dir.output(0), target: "/out".to_owned(), read_only: false },
             ],
             secrets: None,
+            init: None,
             limits: Limits { pids: 40, ..Limits::new(64 * 1024 * 1024, 1_000) },
             gpus: Vec::new(),
             run_as: RunAs::for_this_process(),

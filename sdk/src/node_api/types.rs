@@ -37,6 +37,9 @@ pub struct LeaseStatus {
     pub missing_secrets: Vec<String>,
     /// What a person should know, in one sentence; empty when there is nothing to say.
     pub message: String,
+    /// Lines of its log until now.
+    #[serde(default)]
+    pub log_lines: u64,
     /// How far the image pull is, while there is one.
     pub pull: Option<PullProgress>,
 }

@@ -262,6 +262,7 @@ async fn status(Path(lease): Path<String>) -> Json<LeaseStatus> {
         missing_inputs: Vec::new(),
         missing_secrets: Vec::new(),
         message: String::new(),
+        log_lines: 0,
         pull: None,
     })
 }

@@ -36,6 +36,11 @@ async fn report15_a_job_has_a_home_and_the_secrets_that_its_buyer_s_shell_has() 
         assert!(told.contains(line), "{line:?} is missing in {told}");
     }
     assert!(!told.contains(marker), "{told}");
+    assert_eq!(user.done(&["job", "logs", "last", "--tail", "1"]).await, "all written\n");
+    let stamped = user.done(&["job", "logs", "last", "--tail", "2", "--timestamps", "--since", "1h"]).await;
+    let stamps: Vec<_> = stamped.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    assert_eq!(stamps.iter().map(|(_, line)| *line).collect::<Vec<_>>(), ["home is /home/gridlease", "all written"]);
+    assert!(stamps.iter().all(|(at, _)| at.len() == 24 && at.starts_with("20") && at.ends_with('Z')), "{stamped}");
     // Nor is it in anything that buyer, node or network keep.
     let kept = std::process::Command::new("grep").args(["-rlF", marker]).arg(world.market.dir()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&kept.stdout), "");

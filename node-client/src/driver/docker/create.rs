@@ -10,7 +10,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 
 use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE, SecretFiles};
+use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE};
 
 /// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
 /// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
@@ -77,8 +77,8 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         hostname: Some(spec.name()),
         user: Some(format!("{}:{}", spec.run_as.uid, spec.run_as.gid)),
         // An engine drops the image's command where an entry point is given, and keeps its entry point where only arguments are.
-        entrypoint: image.with_secrets(spec)?.or_else(|| list(&spec.command)),
-        cmd: if asks_init(spec) { None } else { list(&spec.args) },
+        entrypoint: image.through_init(spec)?.or_else(|| list(&spec.command)),
+        cmd: if spec.init.is_some() { None } else { list(&spec.args) },
         env: Some(image.environment(spec)),
         labels: Some(image.labels(spec)),
         // An image's check would run in the container for as long as it lives. Its stop signal stays: a signal that ends nothing
@@ -91,11 +91,6 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         host_config: Some(HostConfig { runtime, tmpfs: Some(tmpfs(spec, image)?), ..host_config(spec) }),
         ..ContainerCreateBody::default()
     })
-}
-
-/// Whether the node's own program begins, and becomes the job's.
-fn asks_init(spec: &ContainerSpec) -> bool {
-    spec.secrets.as_ref().is_some_and(|secrets| !secrets.variables.is_empty())
 }
 
 /// The places in memory: `/tmp`, and whatever the image declares as a volume.
@@ -124,7 +119,6 @@ fn ulimit(name: &str, most: i64) -> ResourcesUlimits {
 
 fn host_config(spec: &ContainerSpec) -> HostConfig {
     let limits = &spec.limits;
-    let secrets = spec.secrets.iter().flat_map(SecretFiles::mounts);
     HostConfig {
         memory: signed(limits.memory_bytes),
         memory_swap: signed(limits.memory_bytes),
@@ -144,7 +138,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         network_mode: Some("none".to_owned()),
         ipc_mode: Some("private".to_owned()),
         readonly_rootfs: Some(true),
-        mounts: Some(spec.mounts.iter().cloned().chain(secrets).map(|one| mount(&one)).collect()),
+        mounts: Some(spec.mounts.iter().chain(&spec.own_mounts()).map(mount).collect()),
         cap_drop: Some(vec!["ALL".to_owned()]),
         // The engine's default seccomp profile stays in force because nothing here replaces it.
         security_opt: Some(vec!["no-new-privileges:true".to_owned()]),

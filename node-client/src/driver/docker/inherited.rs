@@ -10,7 +10,7 @@ use bollard::models::ImageInspect;
 use gridlease_sdk::manifest::is_reserved_variable;
 
 use crate::driver::facts::shortest;
-use crate::driver::{ContainerSpec, DriverError, LABEL_JOB, LABEL_LEASE, LABEL_NODE, SecretFiles};
+use crate::driver::{ContainerSpec, DriverError, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
 
 /// Most volumes of one image; each is a mount, and no image has so many.
 const MAX_VOLUMES: usize = 32;
@@ -67,11 +67,11 @@ impl Inherited {
         env
     }
 
-    /// The node's own program with the container's as its arguments, where that is to have secrets in its environment.
-    pub(super) fn with_secrets(&self, spec: &ContainerSpec) -> Result<Option<Vec<String>>, DriverError> {
-        let Some(secrets) = spec.secrets.as_ref().filter(|secrets| !secrets.variables.is_empty()) else {
+    /// The node's own program with the container's as its arguments, where the container has it.
+    pub(super) fn through_init(&self, spec: &ContainerSpec) -> Result<Option<Vec<String>>, DriverError> {
+        if spec.init.is_none() {
             return Ok(None);
-        };
+        }
         // As an engine puts it together.
         let (program, own) = match spec.command.is_empty() {
             true => (&self.entrypoint, true),
@@ -83,7 +83,8 @@ impl Inherited {
             let reason = "it names no program, and the job names none either".to_owned();
             return Err(DriverError::ImageUnfit { image: spec.image.to_string(), reason });
         }
-        let init = [SecretFiles::INIT.to_owned(), secrets.variables.join(",")];
+        let variables = spec.secrets.as_ref().map_or_else(String::new, |secrets| secrets.variables.join(","));
+        let init = [INIT.to_owned(), variables];
         Ok(Some(init.into_iter().chain(whole).collect()))
     }
 
