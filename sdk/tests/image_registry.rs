@@ -55,6 +55,16 @@ async fn an_index_is_pinned_as_a_whole_and_measured_for_linux_amd64() {
 }
 
 #[tokio::test]
+async fn an_image_that_stands_alone_and_is_built_for_other_machines_is_refused_before_anything_is_posted() {
+    let registry = Registry::start().await;
+    let (digest, ..) = registry.push_image_for("arm64", "app", "arm", DOCKER_MANIFEST, b"a layer").await;
+    for wanted in ["app:arm".to_owned(), format!("app@{digest}")] {
+        let told = resolve(&format!("{}/{wanted}", registry.host())).await.unwrap_err().to_string();
+        assert!(told.starts_with(&format!("{wanted} is not built for linux/amd64 (it is for: linux/arm64)")), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn an_image_that_is_not_there_is_told_as_such() {
     let registry = Registry::start().await;
     let host = registry.host();

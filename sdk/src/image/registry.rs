@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Registries accept manifests up to this size.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// What the machines of the market are.
+const PLATFORM: &str = "linux/amd64";
 const MAX_TOKEN: usize = 64 * 1024;
 /// Largest image whose size is believed: 4 TiB.
 const MAX_IMAGE_BYTES: u64 = 1 << 42;
@@ -59,7 +61,10 @@ pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result
     let (body, media_type) = session.manifest(&reference.wanted()).await?;
     let digest = sha256(&body);
     let size_bytes = match session.parse(&body, media_type)? {
-        Document::Image(image) => session.size(&image, body.len())?,
+        Document::Image(image) => {
+            session.check_platform(&image).await?;
+            session.size(&image, body.len())?
+        }
         Document::Index(index) => {
             let child = session.pick(&index)?;
             let (child_body, child_type) = session.manifest(&child).await?;
@@ -89,7 +94,7 @@ pub async fn probe(
     may_ask: fn(&url::Url) -> bool,
 ) -> Result<(), ImageError> {
     let mut session = Session { reference, http, may_ask, token: None };
-    let response = session.ask(Method::HEAD, &reference.wanted()).await?;
+    let response = session.ask(Method::HEAD, "manifests", &reference.wanted()).await?;
     match response.status() {
         // One that does not know the question is there, all the same.
         StatusCode::METHOD_NOT_ALLOWED => Ok(()),
@@ -118,7 +123,7 @@ struct Session<'a> {
 impl Session<'_> {
     /// Body and media type of a manifest by tag or digest; a digest is verified.
     async fn manifest(&mut self, wanted: &str) -> Result<(Vec<u8>, Option<String>), ImageError> {
-        let response = self.ask(Method::GET, wanted).await?;
+        let response = self.ask(Method::GET, "manifests", wanted).await?;
         self.admitted(response.status())?;
         let header = |name: &str| {
             let value = response.headers().get(name)?;
@@ -142,11 +147,10 @@ impl Session<'_> {
         Ok((body, media_type))
     }
 
-    /// The answer to a question about a manifest, with a token where the registry wants one.
-    async fn ask(&mut self, method: Method, wanted: &str) -> Result<Response, ImageError> {
+    /// The answer to a question about one of the `manifests` or `blobs`, with a token where the registry wants one.
+    async fn ask(&mut self, method: Method, kind: &str, wanted: &str) -> Result<Response, ImageError> {
         let scheme = if loopback_registry(self.reference) { "http" } else { "https" };
-        let url =
-            format!("{scheme}://{}/v2/{}/manifests/{wanted}", self.reference.api_host(), self.reference.repository);
+        let url = format!("{scheme}://{}/v2/{}/{kind}/{wanted}", self.reference.api_host(), self.reference.repository);
         let response = self.try_to(method.clone(), &url).await?;
         if response.status() != StatusCode::UNAUTHORIZED || self.token.is_some() {
             return Ok(response);
@@ -266,7 +270,7 @@ impl Session<'_> {
             let platform = entry.platform.as_ref()?;
             Some(format!("{}/{}", platform.os, platform.architecture))
         };
-        let chosen = index.manifests.iter().find(|entry| platform_of(entry).as_deref() == Some("linux/amd64"));
+        let chosen = index.manifests.iter().find(|entry| platform_of(entry).as_deref() == Some(PLATFORM));
         let Some(chosen) = chosen else {
             let mut found: Vec<_> = index.manifests.iter().filter_map(platform_of).collect();
             found.sort();
@@ -280,6 +284,26 @@ impl Session<'_> {
         } else {
             Err(self.not_an_image("its index holds something that is not a SHA-256 digest"))
         }
+    }
+
+    /// An image that stands alone says only in its configuration what it is built for.
+    async fn check_platform(&mut self, image: &Image) -> Result<(), ImageError> {
+        let digest = &image.config.digest;
+        let plain = digest
+            .strip_prefix("sha256:")
+            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        if !plain {
+            return Err(self.not_an_image("its configuration has no SHA-256 digest"));
+        }
+        let response = self.ask(Method::GET, "blobs", digest).await?;
+        self.admitted(response.status())?;
+        let body = self.body(response, MAX_MANIFEST).await?;
+        if !digest.eq_ignore_ascii_case(&format!("sha256:{}", hex::encode(sha256(&body)))) {
+            return Err(self.not_an_image("its configuration has another digest than its manifest says"));
+        }
+        let built: Platform = serde_json::from_slice(&body).map_err(|error| self.not_an_image(&error.to_string()))?;
+        let found = format!("{}/{}", built.os, built.architecture);
+        if found == PLATFORM { Ok(()) } else { Err(ImageError::NoPlatform { wanted: self.wanted(), found }) }
     }
 
     fn size(&self, image: &Image, manifest_bytes: usize) -> Result<u64, ImageError> {

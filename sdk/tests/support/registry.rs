@@ -93,8 +93,20 @@ impl Registry {
     /// Pushes an image of one layer, under a tag or (empty) its digest only; returns digest, size of what is pulled and
     /// size of the manifest.
     pub async fn push_image(&self, repository: &str, tag: &str, kind: &str, layer: &[u8]) -> (String, u64, u64) {
+        self.push_image_for("amd64", repository, tag, kind, layer).await
+    }
+
+    /// The same for another kind of machine.
+    pub async fn push_image_for(
+        &self,
+        architecture: &str,
+        repository: &str,
+        tag: &str,
+        kind: &str,
+        layer: &[u8],
+    ) -> (String, u64, u64) {
         let config = serde_json::to_vec(
-            &json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}),
+            &json!({"os": "linux", "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": []}}),
         )
         .unwrap();
         let layer_kind = "application/vnd.oci.image.layer.v1.tar";

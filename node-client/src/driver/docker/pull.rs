@@ -66,6 +66,11 @@ impl DockerDriver {
         if !digests.iter().any(|d| d.rsplit('@').next() == Some(image.digest())) {
             return Err(DriverError::DigestMismatch { image: name, found: digests.join(", ") });
         }
+        let built = format!("{}/{}", found.os.unwrap_or_default(), found.architecture.unwrap_or_default());
+        if built != platform() {
+            let reason = format!("it is built for {built}, and this machine is {}", platform());
+            return Err(DriverError::ImageUnfit { image: name, reason });
+        }
         let bytes = u64::try_from(found.size.unwrap_or(0)).unwrap_or(0);
         if bytes > max_bytes {
             // It was pulled for this lease only, if no container uses it; one in use stays, which is no error here.
@@ -74,6 +79,16 @@ impl DockerDriver {
         }
         Ok(Some(bytes))
     }
+}
+
+/// What this machine is, as images say it.
+fn platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("linux/{architecture}")
 }
 
 fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
