@@ -7,7 +7,7 @@ use gridlease_sdk::node_api::LeaseStatus;
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
-use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners};
+use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners, ReachAccess, Reachable};
 use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
@@ -28,6 +28,15 @@ struct Entry {
     chain: ChainLease,
     inputs: Option<Vec<[u8; 32]>>,
     outputs: usize,
+    ports: Vec<u16>,
+}
+
+/// What of a manifest is shown.
+#[derive(Clone, Debug)]
+struct FromManifest {
+    inputs: Vec<[u8; 32]>,
+    outputs: usize,
+    ports: Vec<u16>,
 }
 
 /// The leases of this node as they are at the moment.
@@ -53,7 +62,7 @@ impl LeaseBoard {
 
     /// Shows a lease as it now is. To be called after every step, and for every lease in the store at the start.
     pub async fn show(&self, record: &LeaseRecord, container: &ContainerState, chain: &ChainLease) {
-        let known = self.entries().get(&record.lease).and_then(|e| e.inputs.clone().map(|inputs| (inputs, e.outputs)));
+        let known = self.entries().get(&record.lease).and_then(Entry::from_manifest);
         let from_manifest = match known {
             Some(known) => Some(known),
             // A damaged manifest is the worker's to report; here it is simply not there.
@@ -62,12 +71,16 @@ impl LeaseBoard {
                     let mut hash = [0; 32];
                     hex::decode_to_slice(text, &mut hash).ok().map(|()| hash)
                 };
-                let inputs = manifest.inputs.iter().filter_map(|i| i.sha256.as_ref().and_then(hash)).collect();
-                (inputs, manifest.outputs.len())
+                FromManifest {
+                    inputs: manifest.inputs.iter().filter_map(|i| i.sha256.as_ref().and_then(hash)).collect(),
+                    outputs: manifest.outputs.len(),
+                    ports: manifest.ports.iter().map(|port| port.container).collect(),
+                }
             }),
         };
-        let (inputs, outputs) = from_manifest.map_or((None, 0), |(inputs, outputs)| (Some(inputs), outputs));
-        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs };
+        let (inputs, outputs, ports) = from_manifest
+            .map_or((None, 0, Vec::new()), |shown| (Some(shown.inputs), shown.outputs, shown.ports));
+        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs, ports };
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(record.lease, entry);
     }
 
@@ -84,6 +97,12 @@ impl LeaseBoard {
 }
 
 impl Entry {
+    /// What was read of its manifest; `None` before that is here.
+    fn from_manifest(&self) -> Option<FromManifest> {
+        let (outputs, ports) = (self.outputs, self.ports.clone());
+        self.inputs.clone().map(|inputs| FromManifest { inputs, outputs, ports })
+    }
+
     /// Whether the buyer can still bring something.
     fn is_open(&self) -> bool {
         let record = &self.record;
@@ -179,6 +198,23 @@ impl LeaseDirectory for LeaseBoard {
 
     fn open_outputs(&self, lease: &Pubkey) -> Result<Reading, DiskError> {
         self.worker.disk().read(&self.state.lease(lease))
+    }
+
+    fn reach(&self, lease: &Pubkey) -> Reachable {
+        let entries = self.entries();
+        let Some(Entry { record, container, ports, .. }) = entries.get(lease) else { return Reachable::NotYet };
+        if record.ended.is_some() || record.is_cleared() || matches!(container, ContainerState::Exited(_)) {
+            return Reachable::Ended;
+        }
+        // Before the meter runs nothing is paid, and so nothing can be had of the container but its log.
+        if record.ready_missing() || !matches!(container, ContainerState::Running { .. }) {
+            return Reachable::NotYet;
+        }
+        Reachable::Now(ReachAccess {
+            driver: self.worker.driver(),
+            container: self.worker.container(record),
+            ports: ports.clone(),
+        })
     }
 
     fn arrived(&self, job: &Pubkey, what: Arrival) {

@@ -8,6 +8,7 @@ pub mod docker;
 mod error;
 pub mod fake;
 mod image;
+mod reach;
 mod registry;
 mod spec;
 
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 pub use error::DriverError;
 pub use image::{BadImage, ImageRef};
+pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, container_name};
 
@@ -101,7 +103,7 @@ pub struct LogPiece {
 }
 
 /// What is needed of a container engine.
-pub trait Driver: Send + Sync + std::fmt::Debug {
+pub trait Driver: Reach + Send + Sync + std::fmt::Debug {
     /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
     fn check(&self, gpu: bool) -> BoxFuture<'_, Result<EngineInfo, DriverError>>;
 

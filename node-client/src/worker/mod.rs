@@ -198,6 +198,16 @@ impl Worker {
         &self.clock
     }
 
+    /// The container engine.
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
+        Arc::clone(&self.driver)
+    }
+
+    /// The container of a lease, as the engine is asked for it.
+    pub(crate) fn container(&self, record: &LeaseRecord) -> ContainerId {
+        container_id(record)
+    }
+
     /// The same worker with this keeper of the leases' disks.
     #[must_use]
     pub fn with_disk(mut self, disk: DiskKeeper) -> Self {
