@@ -78,9 +78,10 @@ impl LeaseBoard {
                 }
             }),
         };
-        let (inputs, outputs, ports) = from_manifest
-            .map_or((None, 0, Vec::new()), |shown| (Some(shown.inputs), shown.outputs, shown.ports));
-        let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs, ports };
+        let (inputs, outputs, ports) =
+            from_manifest.map_or((None, 0, Vec::new()), |shown| (Some(shown.inputs), shown.outputs, shown.ports));
+        let entry =
+            Entry { record: record.clone(), container: container.clone(), chain: *chain, inputs, outputs, ports };
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(record.lease, entry);
     }
 

@@ -57,7 +57,8 @@ pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
         found.push(Unfit { key: "image", problem: error.to_string() });
     }
     if !manifest.ports.is_empty() && !can_enter_networks() {
-        let problem = "this node does not run as root, and so cannot reach a container's ports; post the job to another provider";
+        let problem =
+            "this node does not run as root, and so cannot reach a container's ports; post the job to another provider";
         found.push(Unfit { key: "ports", problem: problem.to_owned() });
     }
     if found.is_empty() { Ok(()) } else { Err(NotRunnable::Unfit(found)) }
@@ -83,9 +84,8 @@ mod tests {
 
     #[test]
     fn issue9_14_everything_that_would_not_be_honoured_is_named_by_its_key() {
-        let all = canonical(
-            "network: egress\narray: { count: 2 }\nattempts: 2\nverify: { class: none, replicas: 2 }\n",
-        );
+        let all =
+            canonical("network: egress\narray: { count: 2 }\nattempts: 2\nverify: { class: none, replicas: 2 }\n");
         let told = read(&all, None).unwrap_err().to_string();
         for key in ["network: ", "array: ", "verify.replicas: "] {
             assert!(told.contains(key), "{told}");

@@ -17,7 +17,7 @@ use solana_pubkey::Pubkey;
 use super::access::{Caller, address, authorise};
 use super::sessions::{Kind, Session};
 use super::socket::{Handshake, handshake};
-use super::{ApiError, Context, Reachable, ReachAccess, exec};
+use super::{ApiError, Context, ReachAccess, Reachable, exec};
 use crate::driver::DriverError;
 use crate::for_buyer::ForBuyer as _;
 
@@ -68,7 +68,10 @@ pub(super) async fn port(
     let Asked { lease, caller, access, handshake } = asked(&context, &lease, request).await?;
     let named = port.parse::<u16>().ok().filter(|number| access.ports.contains(number) && number.to_string() == port);
     let Some(port) = named else {
-        return Err(ApiError::not_found("the manifest names no such port", "name it under ports and post the job anew"));
+        return Err(ApiError::not_found(
+            "the manifest names no such port",
+            "name it under ports and post the job anew",
+        ));
     };
     let session = context.sessions.open(lease, Kind::Port, &access)?;
     let connection = access.driver.connect(&access.container, port).await.map_err(|error| refused(&lease, &error))?;

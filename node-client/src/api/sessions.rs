@@ -67,20 +67,19 @@ impl Sessions {
     }
 
     /// Opens a session into a lease's container. The first one begins to watch for the container's end.
-    pub(super) fn open(
-        self: &Arc<Self>,
-        lease: Pubkey,
-        kind: Kind,
-        access: &ReachAccess,
-    ) -> Result<Session, ApiError> {
+    pub(super) fn open(self: &Arc<Self>, lease: Pubkey, kind: Kind, access: &ReachAccess) -> Result<Session, ApiError> {
         let mut leases = self.leases();
         let (ports, execs) = leases.get(&lease).map_or((0, 0), |open| (open.ports, open.execs));
         match kind {
             Kind::Port if ports >= self.ports => {
-                return Err(ApiError::busy(&format!("{ports} connections to this lease's ports are open, as many as may be")));
+                return Err(ApiError::busy(&format!(
+                    "{ports} connections to this lease's ports are open, as many as may be"
+                )));
             }
             Kind::Exec if execs >= self.execs => {
-                return Err(ApiError::busy(&format!("{execs} programs of exec run in this lease's container, as many as may be")));
+                return Err(ApiError::busy(&format!(
+                    "{execs} programs of exec run in this lease's container, as many as may be"
+                )));
             }
             _ => {}
         }

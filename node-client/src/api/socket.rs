@@ -14,7 +14,10 @@ use gridlease_sdk::node_api::reach::{Closing, Frame, MAX_FRAME_BYTES};
 use super::ApiError;
 
 /// What carries frames to a client and from it.
-pub(super) trait Socket: Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send {}
+pub(super) trait Socket:
+    Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send
+{
+}
 
 impl<S> Socket for S where S: Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send {}
 
@@ -62,8 +65,8 @@ fn frame(message: Message) -> Frame {
         Message::Binary(bytes) => Frame::Data(bytes),
         Message::Text(text) => Frame::Text(text.as_str().to_owned()),
         Message::Ping(_) | Message::Pong(_) => Frame::Alive,
-        Message::Close(frame) => Frame::Close(
-            frame.map_or_else(Closing::done, |frame| Closing::new(frame.code, frame.reason.as_str())),
-        ),
+        Message::Close(frame) => {
+            Frame::Close(frame.map_or_else(Closing::done, |frame| Closing::new(frame.code, frame.reason.as_str())))
+        }
     }
 }

@@ -21,7 +21,7 @@ use super::Bench;
 pub struct Node {
     pub store: Store,
     pub worker: Worker,
-    pub board: LeaseBoard,
+    pub board: Arc<LeaseBoard>,
 }
 
 impl Node {
@@ -37,7 +37,7 @@ impl Node {
         let config = WorkerConfig::new(bench.node);
         let worker =
             Worker::new(config, driver, store.clone(), bench.state.clone(), logs.clone(), fetcher, Clock::system());
-        let board = LeaseBoard::new(bench.state.clone(), logs, worker.clone(), Arc::default());
+        let board = Arc::new(LeaseBoard::new(bench.state.clone(), logs, worker.clone(), Arc::default()));
         Self { store, worker, board }
     }
 

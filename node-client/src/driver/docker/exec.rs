@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a size is offered to a program that is about to start.
 const SIZE_TRIES: u32 = 20;
 
+/// Keys at which an engine would let go of a terminal: there have to be some, and nobody types these.
+const DETACH_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^,ctrl-_";
+
 /// A program that the engine knows.
 #[derive(Debug)]
 struct Program {
@@ -53,6 +56,8 @@ impl DockerDriver {
             attach_stderr: Some(true),
             tty: Some(spec.tty),
             privileged: Some(false),
+            // The usual ones would keep back what a person types at a shell, and leave a program without its client.
+            detach_keys: Some(DETACH_KEYS.to_owned()),
             cmd: Some(spec.command.clone()),
             ..ExecConfig::default()
         };
