@@ -204,7 +204,8 @@ impl LeaseDirectory for LeaseBoard {
     fn reach(&self, lease: &Pubkey) -> Reachable {
         let entries = self.entries();
         let Some(Entry { record, container, ports, .. }) = entries.get(lease) else { return Reachable::NotYet };
-        if record.ended.is_some() || record.is_cleared() || matches!(container, ContainerState::Exited(_)) {
+        let given_up = matches!(record.phase, Phase::Failed { .. });
+        if record.ended.is_some() || record.is_cleared() || given_up || matches!(container, ContainerState::Exited(_)) {
             return Reachable::Ended;
         }
         // Before the meter runs nothing is paid, and so nothing can be had of the container but its log.

@@ -55,7 +55,8 @@ impl World {
     fn action(&mut self) -> Action {
         let need = |here| if here { Need::Here } else { Need::Fetch };
         let inputs = if self.manifest { need(self.inputs) } else { Need::Here };
-        let local = Local { manifest: need(self.manifest), inputs, operator_stop: false, disk_full: false };
+        let local =
+            Local { manifest: need(self.manifest), inputs, operator_stop: false, disk_full: false, silent: false };
         let mut view = self.chain;
         if self.outages > 0 {
             self.outages -= 1;
