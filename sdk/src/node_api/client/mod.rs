@@ -6,7 +6,7 @@ mod inputs;
 mod logs;
 mod outputs;
 mod ports;
-mod socket;
+pub(super) mod socket;
 
 pub use error::NodeError;
 pub(crate) use error::root_cause;

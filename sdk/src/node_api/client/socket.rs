@@ -9,6 +9,7 @@ use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use reqwest::{Method, StatusCode, header};
 use std::future::ready;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -18,7 +19,10 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What carries frames to a node and from it.
-pub(super) trait Socket: Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send {}
+pub(in crate::node_api) trait Socket:
+    Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send
+{
+}
 
 impl<S> Socket for S where S: Stream<Item = Result<Frame, SocketError>> + Sink<Frame, Error = SocketError> + Send {}
 
@@ -31,7 +35,7 @@ impl NodeApi {
             outcome => outcome?,
         };
         let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(limits())).await;
-        Ok(socket.with(|frame: Frame| ready(Ok::<_, SocketError>(message(frame)))).map(|got| got.map(frame)))
+        Ok(framed(socket))
     }
 
     async fn upgraded(&self, path: &str) -> Result<reqwest::Upgraded, NodeError> {
@@ -50,15 +54,26 @@ impl NodeApi {
         {
             return Err(NodeError::BadAnswer {
                 request: format!("GET {path}"),
-                reason: format!("it is {} and no websocket's; the node may be older than this program", answer.status()),
+                reason: format!(
+                    "it is {} and no websocket's; the node may be older than this program",
+                    answer.status()
+                ),
             });
         }
         answer.upgrade().await.map_err(|error| self.failed(&error))
     }
 }
 
+/// A websocket as frames.
+pub(in crate::node_api) fn framed<T>(socket: WebSocketStream<T>) -> impl Socket
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    socket.with(|frame: Frame| ready(Ok::<_, SocketError>(message(frame)))).map(|got| got.map(frame))
+}
+
 /// Bounds of what is held in memory for one websocket.
-fn limits() -> WebSocketConfig {
+pub(in crate::node_api) fn limits() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(MAX_FRAME_BYTES)
         .write_buffer_size(0)
