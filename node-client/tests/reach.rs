@@ -360,6 +360,36 @@ async fn nothing_is_reached_before_the_meter_runs() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_its_probe_and_its_buyer_is_told_what_came_instead_of_an_answer() {
+    with_bench(|bench| async {
+        let script = "cd /tmp; sleep 2; /bin/busybox httpd -p 127.0.0.1:80 -h /tmp; sleep 2; echo up > ready; \
+             while true; do sleep 1; done";
+        let ports = "ports: [{ container: 80, probe: { http: /ready } }, { container: 9000 }]\n";
+        let stage = Stage::at(bench, ports, script, Phase::Started).await;
+        let (mut told, begun) = (Vec::new(), Instant::now());
+        while stage.node.worker.local(&stage.record, false, false).await.unwrap().silent {
+            let message = stage.node.store.get(&stage.lease()).unwrap().unwrap().message;
+            if told.last() != Some(&message) {
+                told.push(message);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{told:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(
+            told,
+            [
+                "waiting for the job to become ready: port 80 of the container cannot be reached: nothing listens there",
+                "waiting for the job to become ready: GET /ready on port 80 was answered with status 404",
+            ]
+        );
+        let message = stage.node.store.get(&stage.lease()).unwrap().unwrap().message;
+        assert!(message.is_empty(), "{message}");
+        stage.stop().await
+    })
+    .await;
+}
+
 fn program(words: &[&str]) -> ExecStart {
     ExecStart { command: words.iter().map(|&word| word.to_owned()).collect(), tty: false, stdin: false, size: None }
 }

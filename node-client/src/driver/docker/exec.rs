@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixStream;
 
 use super::network::is_inside;
-use super::{DockerDriver, engine, is_conflict, is_missing};
+use super::{DockerDriver, engine, is_conflict, is_missing, reason};
 use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState};
 
 /// Bytes of output read at a time.
@@ -35,8 +35,8 @@ const BEGIN: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(3);
 /// Between two looks at a program that is to end or to start.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long a size is offered to a program that is about to start.
-const SIZE_TRIES: u32 = 20;
+/// How often a program that is about to start is waited for.
+const START_TRIES: u32 = 50;
 
 /// Keys at which an engine would let go of a terminal: there have to be some, and nobody types these.
 const DETACH_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^,ctrl-_";
@@ -64,7 +64,9 @@ impl DockerDriver {
         let exec = match self.docker.create_exec(&id.0, config).await {
             Ok(created) => created.id,
             Err(e) if is_missing(&e) => return Err(DriverError::NoSuchContainer { id: id.0.clone() }),
-            Err(e) if is_conflict(&e) => return Err(DriverError::NotRunningContainer { id: id.0.clone() }),
+            Err(e) if is_conflict(&e) && !reason(&e).contains("paused") => {
+                return Err(DriverError::NotRunningContainer { id: id.0.clone() });
+            }
             Err(e) => return Err(engine("prepare a program in a container", &e)),
         };
         let began = tokio::time::timeout(BEGIN, self.hijack(&exec, spec.tty)).await;
@@ -176,7 +178,7 @@ impl Program {
             let options = bollard::exec::ResizeExecOptions { height: size.rows, width: size.columns };
             match self.driver.docker.resize_exec(&self.exec, options).await {
                 Ok(()) => return Ok(()),
-                Err(_) if tries < SIZE_TRIES && self.now().await? == ExecState::Starting => {
+                Err(_) if tries < START_TRIES && self.now().await? == ExecState::Starting => {
                     tries += 1;
                     tokio::time::sleep(LOOK).await;
                 }
@@ -186,6 +188,12 @@ impl Program {
     }
 
     async fn stop(&self) -> Result<(), DriverError> {
+        let mut tries = 0;
+        while tries < START_TRIES && self.now().await? == ExecState::Starting {
+            // What is about to start is not missed.
+            tries += 1;
+            tokio::time::sleep(LOOK).await;
+        }
         for (signal, wait) in [(Signal::SIGHUP, GRACE), (Signal::SIGKILL, GRACE)] {
             let found = self.look().await?;
             let (Some(true), Some(pid)) = (found.running, found.pid.filter(|pid| *pid > 1)) else { return Ok(()) };
