@@ -21,8 +21,10 @@ use crate::error::CliError;
 const MOST: usize = 64;
 /// How often the node is asked whether the container still runs.
 const LOOK: Duration = Duration::from_secs(3);
-/// Pause after this machine could not take a connection, for want of files for instance.
+/// Pause after this machine could not take a connection, for want of files for instance, or the node cannot reach the container yet.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a job that does not run yet is waited for.
+const NOT_YET: Duration = Duration::from_secs(10);
 /// Trouble that waits to be told.
 const QUEUE: usize = 16;
 
@@ -217,7 +219,25 @@ async fn accept(
 async fn carry(node: &NodeApi, lease: &Pubkey, port: u16, stream: TcpStream) -> Result<(), NodeError> {
     // What a person types is not to be kept back for more of it.
     let _ = stream.set_nodelay(true);
-    node.open_port(lease, port).await?.carry(stream).await
+    patiently(|| node.open_port(lease, port)).await?.carry(stream).await
+}
+
+/// Asks again for a while where a node cannot reach the container yet: it hears last that its own word has landed on chain.
+pub(crate) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, NodeError>
+where
+    F: Future<Output = Result<T, NodeError>>,
+{
+    let since = tokio::time::Instant::now();
+    loop {
+        match call().await {
+            Err(NodeError::Refused { detail, .. })
+                if detail.code == codes::WRONG_STATE && since.elapsed() < NOT_YET =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 #[cfg(test)]

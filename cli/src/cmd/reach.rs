@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use crate::buyer::Buyer;
-use crate::buyer::forward::PortPair;
+use crate::buyer::forward::{PortPair, patiently};
 use crate::error::CliError;
 use crate::terminal::{RawTerminal, Resizes, terminated};
 
@@ -63,7 +63,7 @@ pub(super) async fn exec(
         error if error.is_container_ended() => CliError::ContainerEnded { job, exit_code: None },
         error => error.into(),
     };
-    let (input, output) = node.exec(&lease.lease, &start).await.map_err(ended)?;
+    let (input, output) = patiently(|| node.exec(&lease.lease, &start)).await.map_err(ended)?;
     // From here on every key belongs to the program, until this is dropped.
     let raw = if tty { Some(RawTerminal::enter()?) } else { None };
     let done = tokio::select! {

@@ -1,5 +1,6 @@
 //! Asks the ports of a container that has just started whether their services are up.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -90,10 +91,13 @@ impl Worker {
             .body(Body::empty())
             .map_err(|_| No::Http)?;
         // The connection ends with this: nothing of the answer's body is read.
-        tokio::select! {
-            answer = sender.send_request(request) => answer.map(|answer| answer.status().as_u16()).map_err(|_| No::Http),
-            _ = connection => Err(No::Http),
-        }
+        let mut answer = pin!(sender.send_request(request));
+        let answer = tokio::select! {
+            answer = &mut answer => answer,
+            // It may have brought the answer with its end.
+            _ = connection => answer.await,
+        };
+        answer.map(|answer| answer.status().as_u16()).map_err(|_| No::Http)
     }
 
     async fn tell(&self, record: &LeaseRecord, message: String) -> Result<(), WorkError> {
