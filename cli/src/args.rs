@@ -20,9 +20,9 @@ GRIDLEASE_STATE_DIR), ~/.config/gridlease/config.toml, Solana's own configuratio
 Data goes to standard output, everything else to standard error. GRIDLEASE_LOG sets what is logged (such as debug).
 
 Exit codes: 0 done, 1 failure on this machine, 2 wrong usage or bad input, 3 refused by the chain, 4 network or RPC, \
-5 node or verification, 6 the job ended before its container did, 130 interrupted. \
+5 node or verification, 6 the job ended before its container did, or while something in it was reached, 130 interrupted. \
 A command that follows a job (job post --watch, job watch) ends with the container's own exit code once that has ended, \
-unless --ignore-exit-code is given. With --json the last line on standard output then tells how the job ended; where the \
+unless --ignore-exit-code is given; job exec ends with that of the program it ran. With --json the last line on standard output then tells how the job ended; where the \
 command itself failed there is an \"error\" on standard error instead.
 
 A first job:

@@ -33,7 +33,7 @@ pub enum Kind {
     Network = 4,
     /// The node, or something that does not verify.
     Node = 5,
-    /// A job that was followed ended before its work was done.
+    /// A job that was followed ended before its work was done, or one that was reached into ended.
     NotCompleted = 6,
     /// Ctrl-C.
     Interrupted = 130,
@@ -166,6 +166,14 @@ pub enum CliError {
         /// Why it ended.
         reason: &'static str,
     },
+    /// A lease that was reached into ended.
+    #[error("the container of job {job} has ended{}: nothing in it can be reached any more; `gridlease job show {job}` shows what became of it", exit(*.exit_code))]
+    ContainerEnded {
+        /// The job.
+        job: Pubkey,
+        /// The container's exit code, where the node told it.
+        exit_code: Option<i64>,
+    },
     /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -190,6 +198,10 @@ pub enum CliError {
     /// Ctrl-C.
     #[error("interrupted; {0}")]
     Interrupted(&'static str),
+}
+
+fn exit(code: Option<i64>) -> String {
+    code.map_or_else(String::new, |code| format!(" with exit code {code}"))
 }
 
 fn list(file: &str, parts: &[Unfit]) -> String {
@@ -241,7 +253,7 @@ impl CliError {
             Self::Send { error, .. } => send_kind(error),
             Self::ShortOfUsdc { .. } | Self::ShortOfSol { .. } | Self::State(_) => Kind::Refused,
             Self::Node(_) | Self::Unverified(_) => Kind::Node,
-            Self::NotCompleted { .. } => Kind::NotCompleted,
+            Self::NotCompleted { .. } | Self::ContainerEnded { .. } => Kind::NotCompleted,
             Self::Keeper(error) => keeper_kind(error),
             Self::Undone(undone) => undone_kind(undone),
             Self::OwnNode(error) => own_node_kind(error),

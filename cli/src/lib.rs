@@ -22,5 +22,6 @@ pub mod provider;
 pub mod purse;
 pub mod settings;
 pub mod steps;
+pub mod terminal;
 
 pub use error::CliError;

@@ -130,6 +130,9 @@ impl ForBuyer for DriverError {
             | Self::NoSuchContainer { .. }
             | Self::NotStarted { .. }
             | Self::Engine { .. } => ENGINE.to_owned(),
+            Self::NotRunningContainer { .. } => "the lease's container does not run".to_owned(),
+            Self::NotListening { .. } => sentence(&self.to_string()),
+            Self::Unreachable { .. } => "the node cannot enter the container's network".to_owned(),
             Self::NoGpuRuntime { .. } => "the node could not give its GPU to the container".to_owned(),
             Self::ImageNotFound { image, .. } => sentence(&format!(
                 "the registry does not show image {image} to everyone; check its name and digest, and that it needs no login"
@@ -202,6 +205,8 @@ mod tests {
             DriverError::NameTaken { name: text() },
             DriverError::NoSuchContainer { id: text() },
             DriverError::NotStarted { id: text() },
+            DriverError::NotRunningContainer { id: text() },
+            DriverError::Unreachable { reason: text() },
             DriverError::Engine { what: "start", reason: text() },
         ];
         let mut errors: Vec<WorkError> = driver.iter().cloned().map(WorkError::from).collect();

@@ -9,7 +9,7 @@ use gridlease_sdk::node_api::secrets::LeaseKey;
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
-use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners};
+use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners, ReachAccess, Reachable};
 use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
@@ -110,7 +110,6 @@ impl LeaseBoard {
         entry.ok_or(NotTaken::WrongState("the lease has started or is over; nothing can be brought any more"))
     }
 }
-
 impl Entry {
     /// Whether the buyer can still bring something.
     fn is_open(&self) -> bool {
@@ -230,6 +229,24 @@ impl LeaseDirectory for LeaseBoard {
         secrets::keep(&named.manifest, &dir, &self.keyring.open(lease, sealed)?)?;
         self.arrived(&entry.record.job, Arrival::Secrets);
         Ok(())
+    }
+
+    fn reach(&self, lease: &Pubkey) -> Reachable {
+        let entries = self.entries();
+        let Some(Entry { record, container, manifest, .. }) = entries.get(lease) else { return Reachable::NotYet };
+        let given_up = matches!(record.phase, Phase::Failed { .. });
+        if record.ended.is_some() || record.is_cleared() || given_up || matches!(container, ContainerState::Exited(_)) {
+            return Reachable::Ended;
+        }
+        // Before the meter runs nothing is paid, and so nothing can be had of the container but its log.
+        if record.ready_missing() || !matches!(container, ContainerState::Running { .. }) {
+            return Reachable::NotYet;
+        }
+        Reachable::Now(ReachAccess {
+            driver: self.worker.driver(),
+            container: self.worker.container(record),
+            ports: manifest.iter().flat_map(|named| &named.manifest.ports).map(|port| port.container).collect(),
+        })
     }
 
     fn arrived(&self, job: &Pubkey, what: Arrival) {

@@ -5,7 +5,7 @@ use std::fmt;
 use gridlease_sdk::manifest::requirement::{Unfit, refusals};
 use gridlease_sdk::manifest::{CanonicalError, Manifest};
 
-use crate::driver::ImageRef;
+use crate::driver::{ImageRef, can_enter_networks};
 use crate::secrets;
 use crate::sold::{self, Sold, Unsold};
 
@@ -62,6 +62,11 @@ pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
     {
         found.push(Unfit { key: "secrets", problem: reason.to_owned() });
     }
+    if !manifest.ports.is_empty() && !can_enter_networks() {
+        let problem =
+            "this node does not run as root, and so cannot reach a container's ports; post the job to another provider";
+        found.push(Unfit { key: "ports", problem: problem.to_owned() });
+    }
     if found.is_empty() { Ok(()) } else { Err(NotRunnable::Unfit(found)) }
 }
 
@@ -85,11 +90,10 @@ mod tests {
 
     #[test]
     fn issue9_14_everything_that_would_not_be_honoured_is_named_by_its_key() {
-        let all = canonical(
-            "network: egress\nports: [{ container: 80 }]\nattempts: 2\nverify: { class: none, replicas: 2 }\n",
-        );
+        let all =
+            canonical("network: egress\narray: { count: 2 }\nattempts: 2\nverify: { class: none, replicas: 2 }\n");
         let told = read(&all, None).unwrap_err().to_string();
-        for key in ["network: ", "ports: ", "verify.replicas: "] {
+        for key in ["network: ", "array: ", "verify.replicas: "] {
             assert!(told.contains(key), "{told}");
         }
     }

@@ -395,7 +395,7 @@ fn every_key_of_the_protocol_is_read() {
 fn what_the_market_cannot_do_yet_is_named_so_that_posting_can_refuse_it() {
     let manifest = Manifest::from_yaml(&full(), "job.yaml").unwrap();
     let keys: Vec<_> = manifest.unsupported().iter().map(|u| u.key).collect();
-    assert_eq!(keys, ["array", "verify.class", "ports", "network"]);
+    assert_eq!(keys, ["array", "verify.class", "network"]);
     assert_eq!(
         manifest.unsupported()[0].to_string(),
         "array: arrays are not run by the market yet; post one job for each task"

@@ -19,6 +19,7 @@
 
 pub mod event;
 mod follow;
+pub mod forward;
 mod node;
 mod post;
 mod prepare;

@@ -1,5 +1,6 @@
 //! `gridlease job`
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,8 +12,9 @@ use gridlease_sdk::node_api::client::LogStart;
 use solana_pubkey::Pubkey;
 
 use super::watch::watch;
-use super::{Context, address, report};
+use super::{Context, address, reach, report};
 use crate::amount::Usdc;
+use crate::buyer::forward::PortPair;
 use crate::buyer::{Buyer, FollowOptions, PostOptions};
 use crate::chain::Chain;
 use crate::clock::now_s;
@@ -143,6 +145,45 @@ pub enum Job {
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// Reach ports of a running job from this machine: listens here, and carries every connection to the container. Only ports
+    /// that the manifest names are reached. Runs until the job's container ends, or Ctrl-C.
+    #[command(
+        name = "port-forward",
+        after_help = "Examples:\n  gridlease job port-forward last 8888\n  gridlease job port-forward 3Jk… 0:8080 5433:5432\n\n\
+            Ends with exit code 6 when the container has ended."
+    )]
+    PortForward {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Which ports: here and in the container; one number for both; 0 here for any that is free.
+        #[arg(value_name = "[LOCAL:]REMOTE", required = true)]
+        ports: Vec<PortPair>,
+        /// Where to listen. Whoever reaches this address reaches the job.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        address: IpAddr,
+    },
+    /// Run a program in a running job's container, as its user, and end with its exit code. No shell is added.
+    #[command(
+        after_help = "Examples:\n  gridlease job exec last -- nvidia-smi\n  gridlease job exec last -t -- sh\n  \
+            gridlease job exec last -i -- sh -c 'cat > /out/notes' < notes\n\n\
+            Exit codes: the program's own, 128 + N after signal N; 126 where it may not be executed or is not there, 127 where \
+            there is none of that name; 6 when the container has ended. When the connection breaks, the node ends the program."
+    )]
+    Exec {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Hand standard input on.
+        #[arg(short, long)]
+        interactive: bool,
+        /// With a terminal: this one, to which Ctrl-C belongs until the program ends. Includes --interactive.
+        #[arg(short, long)]
+        tty: bool,
+        /// The program and its arguments, after --.
+        #[arg(value_name = "COMMAND", last = true, required = true)]
+        command: Vec<String>,
+    },
     /// Hand manifest and inputs to the winner again.
     #[command(after_help = "Example:\n  gridlease job push last")]
     Push {
@@ -249,6 +290,12 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             let done = buyer.outputs(&job, &folder).await;
             spinner.finish_and_clear();
             context.out.report(&done?)
+        }
+        Job::PortForward { job: which, ports, address } => {
+            return reach::forward(context, &buyer, job(&which)?, &ports, address).await;
+        }
+        Job::Exec { job: which, interactive, tty, command } => {
+            return reach::exec(context, &buyer, job(&which)?, command, interactive, tty).await;
         }
         Job::Push { job: which } => {
             let spinner = context.out.spinner("handing manifest and inputs to the node");

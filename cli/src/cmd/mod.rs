@@ -14,6 +14,7 @@ pub mod node;
 pub mod offer;
 pub mod provider;
 pub mod purse;
+mod reach;
 mod report;
 mod watch;
 

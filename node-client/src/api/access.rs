@@ -21,7 +21,16 @@ pub(super) struct Caller {
     /// SHA-256 that the body is to have, as it was signed.
     pub body_sha256: [u8; 32],
     /// Keeps the connection from giving way: a caller is to be held until its answer is complete.
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
+}
+
+impl Caller {
+    /// What is sent on this connection may from now on wait long for the client to take it: its user may be reading.
+    pub fn be_patient(&self) {
+        if let Some(busy) = &self.busy {
+            busy.be_patient();
+        }
+    }
 }
 
 /// Accepts a request if it is signed by one of `owners` (`None`: there is no such thing here, which only a signed
@@ -57,7 +66,7 @@ pub(super) fn authorise(
     context.nonces.lock().unwrap_or_else(PoisonError::into_inner).record(&headers, now)?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let connection = peer.and_then(|ConnectInfo(peer)| context.connections.of(*peer));
-    Ok(Caller { key, body_sha256: headers.body_sha256, _busy: connection.map(super::connections::Connection::busy) })
+    Ok(Caller { key, body_sha256: headers.body_sha256, busy: connection.map(super::connections::Connection::busy) })
 }
 
 /// An address out of a path.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) struct Connection {
     id: u64,
     peer: SocketAddr,
     busy: AtomicUsize,
+    /// Whether what is sent may wait long for the client to take it.
+    patient: AtomicBool,
     quiet_since: Mutex<Instant>,
     /// Ends when the connection has to give way.
     pub(super) displaced: CancellationToken,
@@ -78,6 +80,7 @@ impl Connections {
             id,
             peer,
             busy: AtomicUsize::new(0),
+            patient: AtomicBool::new(false),
             quiet_since: Mutex::new(Instant::now()),
             displaced: CancellationToken::new(),
         });
@@ -153,9 +156,21 @@ impl Connection {
         Busy(self)
     }
 
+    /// Whether what is sent may wait long for the client to take it.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patient.load(Ordering::SeqCst)
+    }
+
     /// When the connection has been without a request for `idle`; `None` while something is done on it.
     pub(super) fn expires(&self, idle: Duration) -> Option<Instant> {
         self.is_idle().then(|| *self.quiet_since.lock().unwrap_or_else(PoisonError::into_inner) + idle)
+    }
+}
+
+impl Busy {
+    /// What is sent may from now on wait long for the client to take it.
+    pub(super) fn be_patient(&self) {
+        self.0.patient.store(true, Ordering::SeqCst);
     }
 }
 

@@ -35,6 +35,21 @@ impl ApiError {
         )
     }
 
+    /// The lease's container has ended.
+    pub(super) fn container_ended() -> Self {
+        Self::new(StatusCode::CONFLICT, codes::CONTAINER_ENDED, "the lease's container has ended", "")
+    }
+
+    /// The path takes a websocket only.
+    pub(super) fn upgrade_required() -> Self {
+        Self::new(
+            StatusCode::UPGRADE_REQUIRED,
+            codes::UPGRADE_REQUIRED,
+            "this path takes a websocket's handshake over HTTP/1.1 only",
+            "use `gridlease job port-forward` or `gridlease job exec`",
+        )
+    }
+
     pub(super) fn wrong_state(what: impl Into<String>, hint: &str) -> Self {
         Self::new(StatusCode::CONFLICT, codes::WRONG_STATE, what, hint)
     }

@@ -6,12 +6,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::connections::{Connection, Connections};
+
+/// How long a connection into a container waits for its client, whose user may be reading what came before.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// The stream.
 pub(super) struct Guarded<S> {
@@ -66,7 +70,8 @@ impl<S> Guarded<S> {
         }
         if !self.stalled {
             self.stalled = true;
-            let at = Instant::now() + self.connections.idle();
+            let most = if self.connection.is_patient() { PATIENCE } else { self.connections.idle() };
+            let at = Instant::now() + most;
             self.writing.as_mut().reset(at);
         }
         ready!(self.writing.as_mut().poll(cx));

@@ -19,6 +19,12 @@ pub struct ApiLimits {
     pub places: usize,
     /// Of these, for one key.
     pub places_per_key: usize,
+    /// Connections into the containers of all leases: to their ports, and programs that are run in them.
+    pub sessions: usize,
+    /// Of these, connections to the ports of one lease. A browser opens some twenty at once.
+    pub tunnels_per_lease: usize,
+    /// Of these, programs in the container of one lease.
+    pub execs_per_lease: usize,
     /// Signed requests remembered against replay (for two minutes each).
     pub nonces: usize,
     /// Of these, of one key.
@@ -37,6 +43,9 @@ impl Default for ApiLimits {
             idle: Duration::from_secs(30),
             places: 64,
             places_per_key: 16,
+            sessions: 512,
+            tunnels_per_lease: 64,
+            execs_per_lease: 8,
             nonces: 100_000,
             nonces_per_key: 4_000,
             body_grace: Duration::from_secs(20),

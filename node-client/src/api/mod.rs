@@ -7,13 +7,17 @@ mod access;
 mod body;
 mod connections;
 mod error;
+mod exec;
 mod guarded;
 mod jobs;
 mod leases;
 mod limits;
 mod nonces;
 mod places;
+mod reach;
 mod secrets;
+mod sessions;
+mod socket;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -37,6 +41,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
+use crate::driver::{ContainerId, Driver};
 use crate::logs::LeaseLog;
 use crate::secrets::NotTaken;
 use crate::sold::Sold;
@@ -48,6 +53,7 @@ pub use error::ApiError;
 pub use limits::ApiLimits;
 use nonces::Nonces;
 use places::Places;
+use sessions::Sessions;
 
 /// For a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,6 +84,12 @@ impl Owners {
     #[must_use]
     pub fn include(&self, key: &Pubkey) -> bool {
         *key != Pubkey::default() && [self.buyer, self.poster, self.guardian].contains(key)
+    }
+
+    /// May this key reach into the container? A guardian watches; a port or a shell would let it take what the job knows.
+    #[must_use]
+    pub fn may_reach_in(&self, key: &Pubkey) -> bool {
+        *key != Pubkey::default() && [self.buyer, self.poster].contains(key)
     }
 }
 
@@ -114,6 +126,28 @@ pub struct OutputsAccess {
     pub listing: OutputListing,
     /// The output directories, in the order of the manifest.
     pub dirs: Vec<PathBuf>,
+}
+
+/// A lease's container that runs and can be reached into.
+#[derive(Clone, Debug)]
+pub struct ReachAccess {
+    /// The engine.
+    pub driver: Arc<dyn Driver>,
+    /// The container.
+    pub container: ContainerId,
+    /// Its ports that the manifest names; no other is ever connected to.
+    pub ports: Vec<u16>,
+}
+
+/// Whether a lease's container can be reached into.
+#[derive(Clone, Debug)]
+pub enum Reachable {
+    /// It has not started, or the meter does not run yet: before that nothing is paid.
+    NotYet,
+    /// It runs.
+    Now(ReachAccess),
+    /// It has ended.
+    Ended,
 }
 
 /// Something that a buyer brought.
@@ -156,6 +190,10 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     /// # Errors
     /// [`NotTaken`].
     fn take_secrets(&self, lease: &Pubkey, sealed: &[u8]) -> Result<(), NotTaken>;
+    /// Whether a lease's container can be reached into.
+    fn reach(&self, _lease: &Pubkey) -> Reachable {
+        Reachable::NotYet
+    }
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);
 }
@@ -191,6 +229,7 @@ struct Context {
     nonces: Mutex<Nonces>,
     connections: Connections,
     places: Arc<Places>,
+    sessions: Arc<Sessions>,
 }
 
 /// A running interface.
@@ -233,6 +272,7 @@ impl ApiServer {
             nonces: Mutex::new(Nonces::open(&state.nonces(), limits.nonces, limits.nonces_per_key)),
             connections: connections.clone(),
             places: Places::new(limits.places, limits.places_per_key),
+            sessions: Sessions::new(limits.sessions, limits.tunnels_per_lease, limits.execs_per_lease),
         });
         let handle = Handle::new();
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(identity.server_config()?))
@@ -285,6 +325,8 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/logs", get(leases::logs))
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
+        .route("/v1/leases/{lease}/ports/{port}", get(reach::port))
+        .route("/v1/leases/{lease}/exec", get(reach::run))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&context), touch))

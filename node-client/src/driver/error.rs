@@ -143,6 +143,26 @@ pub enum DriverError {
         /// The container.
         id: String,
     },
+    /// The container does not run, so nothing in it can be reached.
+    #[error("container {id} does not run")]
+    NotRunningContainer {
+        /// The container.
+        id: String,
+    },
+    /// Nothing in the container takes a connection.
+    #[error("port {port} of the container cannot be reached: {reason}")]
+    NotListening {
+        /// The port.
+        port: u16,
+        /// In words of this crate or of the system about a socket.
+        reason: String,
+    },
+    /// The container's network cannot be entered.
+    #[error("the container's network cannot be reached: {reason}")]
+    Unreachable {
+        /// What was in the way.
+        reason: String,
+    },
     /// Anything else the engine said.
     #[error("Docker could not {what}: {reason}")]
     Engine {

@@ -2,6 +2,7 @@
 //! delays, failures, floods and exit codes, never for running a lease.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use gridlease_sdk::node_api::{LogStream, PullProgress};
 use solana_pubkey::Pubkey;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageFacts, ImageRef, Listed,
-    LogPiece, Unpacked, Wanted,
+    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
+    ImageRef, Listed, LogPiece, Reach, Unpacked, Wanted,
 };
 
 /// What the engine and its containers do.
@@ -39,6 +41,8 @@ pub struct Script {
     pub runs_for: Option<Duration>,
     /// Its exit code when it ends by itself; one that is stopped ends with 137.
     pub exit_code: i64,
+    /// Where its ports really are; nothing listens on any other.
+    pub ports: HashMap<u16, SocketAddr>,
 }
 
 impl Default for Script {
@@ -53,6 +57,7 @@ impl Default for Script {
             drop_log_every: 0,
             runs_for: Some(Duration::ZERO),
             exit_code: 0,
+            ports: HashMap::new(),
         }
     }
 }
@@ -335,6 +340,29 @@ impl Driver for FakeDriver {
                     Some(Listed { id: id.clone(), name: spec.name(), lease: Some(spec.lease) })
                 })
                 .collect())
+        }
+        .boxed()
+    }
+}
+
+impl Reach for FakeDriver {
+    fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>> {
+        async move {
+            if !matches!(self.state_of(id), ContainerState::Running { .. }) {
+                return Err(DriverError::NotRunningContainer { id: id.0.clone() });
+            }
+            let refused = |reason: String| DriverError::NotListening { port, reason };
+            let address = self.script.ports.get(&port).ok_or_else(|| refused("nothing listens there".to_owned()))?;
+            TcpStream::connect(address).await.map_err(|e| refused(e.to_string()))
+        }
+        .boxed()
+    }
+
+    fn exec<'a>(&'a self, id: &'a ContainerId, _spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>> {
+        async move {
+            // It runs nothing.
+            let what = "run a program in a container";
+            Err(DriverError::Engine { what, reason: format!("{id} is not a real container") })
         }
         .boxed()
     }

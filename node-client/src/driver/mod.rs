@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod facts;
 pub mod fake;
 mod image;
+mod reach;
 mod registry;
 mod spec;
 
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 pub use error::DriverError;
 pub use facts::{ImageFacts, NoSuchUser};
 pub use image::{BadImage, ImageRef};
+pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{
     ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, SecretFiles, container_name,
@@ -132,7 +134,7 @@ pub enum Unpacked {
 }
 
 /// What is needed of a container engine.
-pub trait Driver: Send + Sync + std::fmt::Debug {
+pub trait Driver: Reach + Send + Sync + std::fmt::Debug {
     /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
     fn check(&self, gpu: bool) -> BoxFuture<'_, Result<EngineInfo, DriverError>>;
 

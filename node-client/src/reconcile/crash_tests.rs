@@ -61,6 +61,7 @@ impl World {
             secrets: Need::Here,
             operator_stop: false,
             disk_full: false,
+            silent: false,
         };
         let mut view = self.chain;
         if self.outages > 0 {

@@ -22,6 +22,8 @@ use crate::store::{Blame, Ended, LeaseRecord, Phase, StopReason};
 pub const DEADLINE_SLACK_S: i64 = 30;
 /// How long before its last moment the node says that it was not given what it needs, in seconds: its word has to land in time.
 pub const WANT_MARGIN_S: i64 = 10;
+/// How long before the start deadline the node gives up on a probe that does not answer, in seconds: its word has to land in time.
+pub const PROBE_MARGIN_S: i64 = 15;
 /// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
 pub const FINISH_SETTLE_MS: i64 = 30_000;
 
@@ -97,6 +99,8 @@ pub struct Local {
     pub operator_stop: bool,
     /// The outputs are larger than the job's disk.
     pub disk_full: bool,
+    /// The container runs, its start is not reported, and a probe of its ports does not answer.
+    pub silent: bool,
 }
 
 /// Something that is seen and not yet written down.
@@ -108,6 +112,8 @@ pub enum Note {
     Ready,
     /// The container ended ([`Phase::Exited`]).
     Ended(Ended),
+    /// The start is given up because a probe did not answer ([`Phase::Failed`]), in the words of its last answer.
+    Unready,
     /// The start is given up ([`Phase::Failed`]), in these words, and by whose doing.
     Failed(String, Blame),
 }
@@ -132,6 +138,8 @@ pub enum Action {
     Create,
     /// Start it.
     Start,
+    /// The container runs, and a probe does not answer yet. Ask it again.
+    AwaitProbe,
     /// Post `ready`.
     PostReady,
     /// The container runs as it should. Look again at this time (Unix seconds), if any.
@@ -198,7 +206,13 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
         return Action::Stop(StopReason::DiskFull);
     }
     match chain.state {
+        // The chain is told first and the container stopped after it: there is little time left.
+        ChainState::Starting if given_up(record) => post_failed(record, now),
         ChainState::Starting if too_late(chain, now) => Action::Stop(StopReason::TooLate),
+        ChainState::Starting if local.silent && now >= chain.start_deadline.saturating_sub(PROBE_MARGIN_S) => {
+            Action::Record(Note::Unready)
+        }
+        ChainState::Starting if local.silent => Action::AwaitProbe,
         ChainState::Starting => Action::PostReady,
         state if state.is_metered() && record.ready_missing() => Action::Record(Note::Ready),
         ChainState::Grace => Action::Stop(StopReason::OutOfFunds),

@@ -4,8 +4,14 @@ use super::*;
 
 const DEADLINE: i64 = 1_000;
 const RUNWAY: i64 = 5_000;
-const READY: Local =
-    Local { manifest: Need::Here, inputs: Need::Here, secrets: Need::Here, operator_stop: false, disk_full: false };
+const READY: Local = Local {
+    manifest: Need::Here,
+    inputs: Need::Here,
+    secrets: Need::Here,
+    operator_stop: false,
+    disk_full: false,
+    silent: false,
+};
 
 fn record(phase: Phase) -> LeaseRecord {
     let mut record = LeaseRecord::some();
@@ -115,6 +121,35 @@ fn a_running_container_is_reported_watched_and_left_alone() {
     for state in [ChainState::Running, ChainState::Paused] {
         assert_eq!(at(&ready(), state, RUNWAY - 1), Action::Watch { until: Some(RUNWAY) });
     }
+}
+
+#[test]
+fn a_start_is_reported_when_the_probes_answer_and_given_up_shortly_before_its_deadline_where_they_do_not() {
+    let silent = Local { silent: true, ..READY };
+    let at = |record: &LeaseRecord, state, local: &Local, now| next(record, &RUNNING, &chain(state), local, now);
+    let last = DEADLINE - PROBE_MARGIN_S;
+    assert_eq!(at(&started(), ChainState::Starting, &silent, last - 1), Action::AwaitProbe);
+    assert_eq!(at(&started(), ChainState::Starting, &silent, last), Action::Record(Note::Unready));
+    assert_eq!(at(&started(), ChainState::Starting, &READY, last), Action::PostReady, "it answered in the last moment");
+    for now in [last - 1, last, DEADLINE + 100] {
+        assert_eq!(at(&started(), ChainState::Unknown, &silent, now), Action::Watch { until: None });
+    }
+    // A probe counts until the start is reported, and never after it.
+    assert_eq!(at(&ready(), ChainState::Running, &silent, 2_000), Action::Watch { until: Some(RUNWAY) });
+    // Given up, the chain is told while the container still runs; then it is stopped and cleared.
+    let mut failed = started();
+    failed.reach(Phase::Failed { reason: "port 80 did not answer".to_owned() });
+    assert_eq!(at(&failed, ChainState::Starting, &silent, last), Action::PostFailed);
+    failed.finished_at_ms = Some(last * 1_000);
+    assert_eq!(at(&failed, ChainState::Starting, &silent, last + 1), Action::AwaitChain);
+    assert_eq!(at(&failed, ChainState::Failed, &silent, last + 5), Action::Stop(StopReason::LeaseOver));
+    failed.ended = Some(Ended { code: 143, oom_killed: false, at_ms: 1, lost: false });
+    assert_eq!(next(&failed, &exited(), &chain(ChainState::Failed), &READY, last + 6), Action::Wipe);
+    // One that ends before its probe answered is reported as any that ends at once.
+    let mut short = started();
+    short.reach(Phase::Exited);
+    short.ended = Some(Ended { code: 0, oom_killed: false, at_ms: 1, lost: false });
+    assert_eq!(next(&short, &exited(), &chain(ChainState::Starting), &silent, last), Action::PostReady);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fit;
 mod last;
 mod pauses;
 mod plan;
+mod probe;
 mod steps;
 
 use std::collections::HashMap;
@@ -162,6 +163,8 @@ pub struct Worker {
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
+    /// What the probes of each lease that is about to start answered last.
+    answers: Arc<Mutex<HashMap<Pubkey, String>>>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
 }
@@ -190,6 +193,7 @@ impl Worker {
             disk: DiskKeeper::measuring(),
             pulls: Arc::default(),
             failures: Arc::default(),
+            answers: Arc::default(),
             seen_running: Arc::default(),
         }
     }
@@ -197,6 +201,16 @@ impl Worker {
     /// The node's clock.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The container engine.
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
+        Arc::clone(&self.driver)
+    }
+
+    /// The container of a lease, as the engine is asked for it.
+    pub(crate) fn container(&self, record: &LeaseRecord) -> ContainerId {
+        container_id(record)
     }
 
     /// The same worker with this keeper of the leases' disks.
@@ -303,16 +317,23 @@ impl Worker {
         manifest_fetchable: bool,
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
-        let all_here =
-            Local { manifest: Need::Here, inputs: Need::Here, secrets: Need::Here, operator_stop, disk_full: false };
-        let here = all_here;
+        let here = Local {
+            manifest: Need::Here,
+            inputs: Need::Here,
+            secrets: Need::Here,
+            operator_stop,
+            disk_full: false,
+            silent: false,
+        };
         if record.started_at_ms.is_some() || record.ended.is_some() {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
-            let disk_full = match self.manifest(&record.lease).await {
-                Ok(Some(manifest)) if record.ended.is_none() => self.is_disk_full(record, &manifest).await?,
-                _ => false,
-            };
-            return Ok(Local { disk_full, ..here });
+            let Ok(Some(manifest)) = self.manifest(&record.lease).await else { return Ok(here) };
+            if record.ended.is_some() {
+                return Ok(here);
+            }
+            let disk_full = self.is_disk_full(record, &manifest).await?;
+            let silent = record.ready_missing() && !self.answers(record, &manifest).await?;
+            return Ok(Local { disk_full, silent, ..here });
         }
         let manifest = match self.manifest(&record.lease).await {
             Ok(Some(manifest)) => manifest,
@@ -478,6 +499,7 @@ impl Worker {
     pub async fn take(&self, record: &LeaseRecord, action: &Action) -> Result<LeaseRecord, WorkError> {
         let outcome = match action {
             Action::Record(note) => return self.note(record, note.clone()).await,
+            Action::AwaitProbe => return Ok(self.await_probe(record).await),
             Action::FetchInputs => self.fetch_inputs(record).await,
             Action::Pull => self.pull(record).await,
             Action::Create => self.create(record).await,

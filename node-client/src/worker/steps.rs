@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use super::fit::{Asked, Fitted, Place, fit};
+use super::probe::UNREADY_EXIT_CODE;
 use super::{WorkError, Worker, blocking, container_id, container_spec};
 use crate::disk::Quota;
 use crate::driver::{ContainerId, ContainerSpec, ContainerState, DriverError, RunAs, Unpacked, Wanted};
@@ -13,7 +14,7 @@ use crate::outputs::OutputsError;
 use crate::reconcile::Note;
 use crate::secrets::INIT;
 use crate::state_dir::{LeaseDir, StateDirError, at, give_all, make_dir, write_atomically};
-use crate::store::{LeaseRecord, Phase, Step, StopReason};
+use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason};
 use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
@@ -27,6 +28,7 @@ impl Worker {
             }
             _ => now_ms,
         };
+        let unready = self.unready_words(&record.lease);
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
@@ -34,6 +36,12 @@ impl Worker {
             }
             Note::Ready => r.meter_started(now_ms),
             Note::Ended(ended) => r.container_ended(ended, ended_ms),
+            Note::Unready => {
+                r.message.clone_from(&unready);
+                // As for a program that is not there: what the buyer asks for cannot be run.
+                r.blame = Blame::Engine { exit_code: UNREADY_EXIT_CODE };
+                r.reach(Phase::Failed { reason: unready });
+            }
             Note::Failed(reason, blame) => {
                 r.message.clone_from(&reason);
                 r.blame = blame;

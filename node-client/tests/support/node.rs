@@ -22,7 +22,7 @@ use super::Bench;
 pub struct Node {
     pub store: Store,
     pub worker: Worker,
-    pub board: LeaseBoard,
+    pub board: Arc<LeaseBoard>,
 }
 
 impl Node {
@@ -38,13 +38,13 @@ impl Node {
         let config = WorkerConfig::new(bench.node);
         let worker =
             Worker::new(config, driver, store.clone(), bench.state.clone(), logs.clone(), fetcher, Clock::system());
-        let board = LeaseBoard::new(
+        let board = Arc::new(LeaseBoard::new(
             bench.state.clone(),
             logs,
             worker.clone(),
             Arc::default(),
             Keyring::new(Arc::new(solana_keypair::Keypair::new())),
-        );
+        ));
         Self { store, worker, board }
     }
 

@@ -237,7 +237,7 @@ pub struct Port {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Probe {
-    /// This path answers with status 200.
+    /// A GET of this path is answered with a status of 200 to 399 within two seconds.
     Http(String),
 }
 

@@ -28,11 +28,6 @@ impl Manifest {
                 "replicas are not run by the market yet; write replicas: 1",
             ),
             (
-                !self.ports.is_empty(),
-                "ports",
-                "ports are not reachable through nodes yet; let the job write its results to outputs",
-            ),
-            (
                 self.network == Network::Egress,
                 "network",
                 "containers run without network yet; give the files that the job needs as inputs",

@@ -14,6 +14,8 @@
 //! | `GET /v1/leases/{lease}/logs?follow=&from=` | one [`LogLine`] per line of text, hash-chained |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
+//! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |
+//! | `GET /v1/leases/{lease}/exec` | a websocket: one program in the container ([`reach`]) |
 //!
 //! Anything that is refused is answered with an [`ErrorBody`].
 
@@ -22,6 +24,8 @@ pub mod client;
 mod log_chain;
 mod nonces;
 pub mod paths;
+pub mod pump;
+pub mod reach;
 pub mod secrets;
 pub mod tls;
 mod types;

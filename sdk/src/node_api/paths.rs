@@ -44,3 +44,13 @@ pub fn outputs(lease: &Pubkey) -> String {
 pub fn outputs_tar(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/outputs.tar")
 }
+
+/// Path of a connection to a port of a lease's container.
+pub fn port(lease: &Pubkey, port: u16) -> String {
+    format!("/v1/leases/{lease}/ports/{port}")
+}
+
+/// Path of a program in a lease's container.
+pub fn exec(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/exec")
+}

@@ -129,7 +129,9 @@ pub mod codes {
     pub const REPLAYED: &str = "replayed";
     /// 403: the key is neither the buyer nor the spender or guardian of its purse.
     pub const NOT_YOUR_LEASE: &str = "not_your_lease";
-    /// 404: there is no such path, or the manifest names no such input.
+    /// 403: the key may look, but not reach into the container: only the buyer and its spender may.
+    pub const NOT_YOURS_TO_REACH: &str = "not_yours_to_reach";
+    /// 404: there is no such path, or the manifest names no such input or port.
     pub const NOT_FOUND: &str = "not_found";
     /// 404: the node has no job or lease of that address. It hears of its awards a moment after everybody else, so ask
     /// again for some seconds after an award; later the address is wrong.
@@ -146,6 +148,12 @@ pub mod codes {
     pub const NOT_RUNNABLE: &str = "not_runnable";
     /// 429: too many requests, of everybody or of this key.
     pub const BUSY: &str = "busy";
+    /// 409: the lease's container has ended.
+    pub const CONTAINER_ENDED: &str = "container_ended";
+    /// 426: this path takes a websocket's handshake over HTTP/1.1 only.
+    pub const UPGRADE_REQUIRED: &str = "upgrade_required";
+    /// 502: nothing in the container listens on that port.
+    pub const NOT_LISTENING: &str = "not_listening";
     /// 500: the node failed.
     pub const INTERNAL: &str = "internal";
 }

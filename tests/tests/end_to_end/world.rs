@@ -55,10 +55,19 @@ impl World {
 
     /// As [`World::post`], with changes of what stands on chain that no manifest can ask for.
     pub async fn post_with(&self, script: &str, duration: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {
+        self.post_as(script, duration, "", change).await
+    }
+
+    /// A job of ten minutes whose manifest also says `more`.
+    pub async fn post_reachable(&self, script: &str, more: &str) -> Pubkey {
+        self.post_as(script, "10m", more, |_| {}).await
+    }
+
+    async fn post_as(&self, script: &str, duration: &str, more: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {
         let text = format!(
             "version: 1\nname: test\nimage: {}\ncommand: [\"/busybox\", \"sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
              resources: {{ cpu: 0.5, memory: 64MiB, disk: 100MiB }}\nprice: {{ max: 0.60, mode: auction, window: 6s }}\n\
-             duration: {{ max: {duration} }}\nattempts: 3\n",
+             duration: {{ max: {duration} }}\nattempts: 3\n{more}",
             self.image
         );
         let path = self.market.dir().join("test-job.yaml");
@@ -100,6 +109,13 @@ impl Story {
         let is_line = |event: &JobEvent| matches!(event, JobEvent::LogLine { .. });
         if !self.told.iter().any(is_line) {
             self.until("the line", is_line).await;
+        }
+    }
+
+    /// Reads on until `found` has said yes to something that was told, now or before.
+    pub async fn until_told(&mut self, what: &str, found: impl Fn(&JobEvent) -> bool) {
+        if !self.told.iter().any(&found) {
+            self.until(what, found).await;
         }
     }
 

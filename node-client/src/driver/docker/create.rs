@@ -144,6 +144,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
         privileged: Some(false),
         init: Some(true),
+        // Of its own network: a plain user may listen on any port of it.
+        sysctls: Some(HashMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())])),
         device_requests: (!spec.gpus.is_empty()).then(|| {
             vec![DeviceRequest {
                 driver: Some("nvidia".to_owned()),

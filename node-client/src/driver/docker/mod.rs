@@ -2,9 +2,11 @@
 
 mod connect;
 mod create;
+mod exec;
 mod inherited;
 mod logs;
 mod look;
+mod network;
 mod pull;
 
 use std::collections::HashMap;
@@ -24,11 +26,12 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use gridlease_sdk::node_api::PullProgress;
 use solana_pubkey::Pubkey;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageFacts, ImageRef,
-    LABEL_LEASE, LABEL_NODE, Listed, LogPiece, RegistryPolicy, Unpacked, Wanted,
+    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
+    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Reach, RegistryPolicy, Unpacked, Wanted,
 };
 use crate::for_buyer::plain;
 
@@ -268,5 +271,15 @@ impl Driver for DockerDriver {
 
     fn list_labelled<'a>(&'a self, node: &'a Pubkey) -> BoxFuture<'a, Result<Vec<Listed>, DriverError>> {
         self.labelled(node).boxed()
+    }
+}
+
+impl Reach for DockerDriver {
+    fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>> {
+        self.connect_inside(id, port).boxed()
+    }
+
+    fn exec<'a>(&'a self, id: &'a ContainerId, spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>> {
+        self.start_exec(id, spec).boxed()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::artifact::ArtifactError;
 use crate::node_api::auth::AuthError;
+use crate::node_api::reach::{Closing, close_codes};
 use crate::node_api::secrets::SecretsError;
 use crate::node_api::{ErrorDetail, LogChainError, codes};
 use std::path::PathBuf;
@@ -106,9 +107,24 @@ pub enum NodeError {
     /// Secrets cannot be sealed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The node ended a connection into the container.
+    #[error("the node ended the connection: {}", closed(.0))]
+    Closed(Closing),
+    /// The program was not started in the container.
+    #[error("{reason}")]
+    NotStarted {
+        /// With which exit code a shell tells of it: 126 or 127.
+        exit_code: i64,
+        /// Why.
+        reason: String,
+    },
     /// A task of the client was cancelled.
     #[error("the work was interrupted")]
     Interrupted,
+}
+
+fn closed(closing: &Closing) -> String {
+    if closing.reason.is_empty() { format!("code {}", closing.code) } else { closing.reason.clone() }
 }
 
 fn hint(detail: &ErrorDetail) -> String {
@@ -121,6 +137,15 @@ impl NodeError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// Whether it says that the lease's container has ended, so that nothing can be reached in it any more.
+    pub fn is_container_ended(&self) -> bool {
+        match self {
+            Self::Closed(closing) => closing.code == close_codes::CONTAINER_ENDED,
+            Self::Refused { detail, .. } => detail.code == codes::CONTAINER_ENDED,
             _ => false,
         }
     }

@@ -1,21 +1,26 @@
 //! The buyer's side of the node's interface.
 
 mod error;
+mod exec;
 mod inputs;
 mod logs;
 mod outputs;
+mod ports;
 mod secrets;
+pub(super) mod socket;
 
 pub use error::NodeError;
 pub(crate) use error::root_cause;
+pub use exec::{ExecEvent, ExecInput, ExecOutput};
 pub use logs::LogStart;
+pub use ports::PortTunnel;
 
 use super::auth::{SignedRequest, empty_body_hash, sign};
 use super::{ErrorBody, ErrorDetail, Health, LeaseStatus, OutputListing, paths, tls};
 use crate::clock::unix_now;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
@@ -44,6 +49,8 @@ pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
 #[derive(Clone)]
 pub struct NodeApi {
     http: reqwest::Client,
+    /// For websockets, which this interface has over HTTP/1.1 only.
+    http1: reqwest::Client,
     endpoint: Arc<str>,
     provider: Pubkey,
     signer: SharedSigner,
@@ -89,18 +96,23 @@ impl NodeApi {
         }
         let host = url.host().ok_or_else(|| bad("has no host"))?;
         let config = tls::pinned_client_config(fingerprint).map_err(|e| NodeError::Tls(e.to_string()))?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_keepalive(Duration::from_secs(15))
-            .pool_idle_timeout(Duration::from_secs(30));
-        if crate::image::is_loopback(&host) {
-            builder = builder.no_proxy();
-        }
+        let loopback = crate::image::is_loopback(&host);
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .tls_backend_preconfigured(config.clone())
+                .https_only(true)
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_keepalive(Duration::from_secs(15))
+                .pool_idle_timeout(Duration::from_secs(30));
+            if loopback { builder.no_proxy() } else { builder }
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error: reqwest::Error| NodeError::Tls(root_cause(&error)))
+        };
         Ok(Self {
-            http: builder.build().map_err(|error| NodeError::Tls(root_cause(&error)))?,
+            http: built(builder())?,
+            http1: built(builder().http1_only())?,
             endpoint: url.as_str().trim_end_matches('/').into(),
             provider,
             signer,
@@ -241,11 +253,21 @@ impl NodeApi {
 
     /// A request with its signature; the nonce is fresh, so every attempt needs its own.
     fn signed(&self, method: Method, path: &str, body_sha256: [u8; 32]) -> Result<RequestBuilder, NodeError> {
+        self.signed_by(&self.http, method, path, body_sha256)
+    }
+
+    fn signed_by(
+        &self,
+        http: &reqwest::Client,
+        method: Method,
+        path: &str,
+        body_sha256: [u8; 32],
+    ) -> Result<RequestBuilder, NodeError> {
         let request =
             SignedRequest { method: method.as_str(), path_and_query: path, body_sha256, provider: &self.provider };
         let now = (self.clock)().saturating_add_signed(self.correction.load(Ordering::Relaxed));
         let headers = sign(&*self.signer, &request, now, rand::random()).map_err(NodeError::Sign)?;
-        let mut builder = self.http.request(method, format!("{}{path}", self.endpoint));
+        let mut builder = http.request(method, format!("{}{path}", self.endpoint));
         for (name, value) in headers.pairs() {
             builder = builder.header(name, value);
         }
@@ -256,7 +278,7 @@ impl NodeApi {
     async fn dispatch(&self, request: RequestBuilder) -> Result<Response, NodeError> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
         let status = response.status();
-        if status.is_success() {
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
         let body = self.body("", response, SMALL_ANSWER).await.ok();

@@ -1,0 +1,84 @@
+//! What is needed of a container engine to reach into a container that runs.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use gridlease_sdk::node_api::LogStream;
+use gridlease_sdk::node_api::reach::TerminalSize;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use super::{ContainerId, DriverError};
+
+/// A program to be run in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecSpec {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Whether it gets a terminal.
+    pub tty: bool,
+    /// Whether it gets a standard input.
+    pub stdin: bool,
+}
+
+/// A program that was started in a container.
+pub struct Exec {
+    /// Its standard input, or its terminal. Shut down, it is at its end.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+    /// What it writes, in pieces of at most 32 KiB, until it has ended. A terminal's output comes on standard output.
+    pub output: BoxStream<'static, Result<(LogStream, Bytes), DriverError>>,
+    /// What else can be done with it.
+    pub control: Box<dyn ExecControl>,
+}
+
+impl std::fmt::Debug for Exec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exec").field("control", &self.control).finish_non_exhaustive()
+    }
+}
+
+/// How a program in a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecState {
+    /// It has not been started yet.
+    Starting,
+    /// It runs.
+    Running,
+    /// It could not be started; with this exit code shells tell of that.
+    NotStarted(i64),
+    /// It ended with this exit code; 128 + n after signal n.
+    Exited(i64),
+}
+
+/// A handle on a program in a container.
+pub trait ExecControl: Send + Sync + std::fmt::Debug {
+    /// How it is doing.
+    fn state(&self) -> BoxFuture<'_, Result<ExecState, DriverError>>;
+
+    /// Gives its terminal another size.
+    fn resize(&self, size: TerminalSize) -> BoxFuture<'_, Result<(), DriverError>>;
+
+    /// Ends it and its process group: a hangup, and some seconds later a kill. What has left the group runs on until the container ends.
+    fn end(&self) -> BoxFuture<'_, Result<(), DriverError>>;
+}
+
+/// Reaching into a container.
+pub trait Reach {
+    /// A connection to a TCP port of a running container, made from inside its own network: to 127.0.0.1, else to ::1.
+    fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>>;
+
+    /// Starts a program in a running container, as the container's user, with its environment and its working directory.
+    fn exec<'a>(&'a self, id: &'a ContainerId, spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>>;
+}
+
+/// Whether this process may enter the network of a container: it needs two capabilities, which root has.
+#[must_use]
+pub fn can_enter_networks() -> bool {
+    /// Bits of CAP_SYS_PTRACE, which opens another user's /proc/PID/ns, and CAP_SYS_ADMIN, which enters what is opened.
+    const NEEDED: u64 = 1 << 19 | 1 << 21;
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|caps| caps & NEEDED == NEEDED)
+}
