@@ -62,7 +62,7 @@ impl LeaseBoard {
 
     /// Shows a lease as it now is. To be called after every step, and for every lease in the store at the start.
     pub async fn show(&self, record: &LeaseRecord, container: &ContainerState, chain: &ChainLease) {
-        let known = self.entries().get(&record.lease).and_then(Entry::from_manifest);
+        let known = self.entries().get(&record.lease).and_then(Entry::shown);
         let from_manifest = match known {
             Some(known) => Some(known),
             // A damaged manifest is the worker's to report; here it is simply not there.
@@ -99,7 +99,7 @@ impl LeaseBoard {
 
 impl Entry {
     /// What was read of its manifest; `None` before that is here.
-    fn from_manifest(&self) -> Option<FromManifest> {
+    fn shown(&self) -> Option<FromManifest> {
         let (outputs, ports) = (self.outputs, self.ports.clone());
         self.inputs.clone().map(|inputs| FromManifest { inputs, outputs, ports })
     }
