@@ -110,6 +110,7 @@ impl LeaseBoard {
         entry.ok_or(NotTaken::WrongState("the lease has started or is over; nothing can be brought any more"))
     }
 }
+
 impl Entry {
     /// Whether the buyer can still bring something.
     fn is_open(&self) -> bool {

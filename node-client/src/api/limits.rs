@@ -59,7 +59,27 @@ impl ApiLimits {
     #[must_use]
     pub fn within(files: u64) -> Self {
         let usual = Self::default();
-        let connections = usual.connections.min(for_connections(files)).max(1);
-        Self { connections, connections_per_address: usual.connections_per_address.min(connections), ..usual }
+        let spare = for_connections(files).max(2);
+        // One into a container has a second end there.
+        let sessions = usual.sessions.min(spare / 4).max(1);
+        let connections = usual.connections.min(spare - sessions);
+        let connections_per_address = usual.connections_per_address.min(connections);
+        Self { connections, connections_per_address, sessions, ..usual }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_and_what_they_lead_to_fit_into_the_files_that_may_be_open() {
+        let usual = ApiLimits::default();
+        assert_eq!(ApiLimits::within(100_000), usual);
+        for files in [0, 1, 10, 600, 1_024, 2_000] {
+            let ApiLimits { connections, sessions, connections_per_address, .. } = ApiLimits::within(files);
+            assert!(connections > 0 && sessions > 0 && connections_per_address > 0, "{files}");
+            assert!(connections + sessions <= for_connections(files).max(2), "{files}");
+        }
     }
 }
