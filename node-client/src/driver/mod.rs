@@ -22,7 +22,7 @@ use tokio::sync::watch;
 pub use error::DriverError;
 pub use image::{BadImage, ImageRef};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
-pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, container_name};
+pub use spec::{ContainerSpec, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, RunAs, container_name};
 
 /// The engine's identifier of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

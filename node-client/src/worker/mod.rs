@@ -5,6 +5,7 @@
 //! chain itself. A failure that would come again is recorded as [`crate::store::Phase::Failed`]; others are returned, to be tried again.
 
 mod last;
+mod network;
 mod pauses;
 mod plan;
 mod steps;
@@ -26,6 +27,7 @@ use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, con
 use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
+use crate::net::{NetError, Networks};
 use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::sold;
@@ -83,6 +85,9 @@ pub enum WorkError {
     /// The room that is set aside for a lease's outputs.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The lease's network.
+    #[error("the lease's network: {0}")]
+    Net(#[from] NetError),
     /// The manifest on disk cannot be used.
     #[error("the manifest in {} cannot be used: {reason}", path.display())]
     Manifest {
@@ -123,6 +128,7 @@ impl WorkError {
         match self {
             Self::Driver(e) => !e.is_transient(),
             Self::Input(e) => !e.is_transient(),
+            Self::Net(e) => !e.is_transient(),
             Self::Manifest { .. } => true,
             _ => false,
         }
@@ -158,6 +164,7 @@ pub struct Worker {
     clock: Clock,
     run_as: RunAs,
     disk: DiskKeeper,
+    net: Option<Networks>,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
@@ -187,6 +194,7 @@ impl Worker {
             clock,
             run_as: RunAs::for_this_process(),
             disk: DiskKeeper::measuring(),
+            net: None,
             pulls: Arc::default(),
             failures: Arc::default(),
             seen_running: Arc::default(),
@@ -302,11 +310,14 @@ impl Worker {
         manifest_fetchable: bool,
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
-        let here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
+        let mut here = Local { manifest: Need::Here, inputs: Need::Here, operator_stop, disk_full: false };
         if record.started_at_ms.is_some() || record.ended.is_some() {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
             let disk_full = match self.manifest(&record.lease).await {
-                Ok(Some(manifest)) if record.ended.is_none() => self.is_disk_full(record, &manifest).await?,
+                Ok(Some(manifest)) if record.ended.is_none() => {
+                    here.operator_stop |= self.is_open(&manifest);
+                    self.is_disk_full(record, &manifest).await?
+                }
                 _ => false,
             };
             return Ok(Local { disk_full, ..here });

@@ -3,7 +3,7 @@
 use gridlease_sdk::manifest::Manifest;
 use solana_pubkey::Pubkey;
 
-use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs};
+use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, Net, RunAs};
 use crate::runnable::{self, NotRunnable};
 use crate::state_dir::LeaseDir;
 use crate::store::LeaseRecord;
@@ -32,7 +32,7 @@ pub enum PlanError {
     },
 }
 
-/// The container for a lease. A job that asks for what this node cannot do is refused, never run otherwise than written.
+/// The container for a lease, as yet without a network. A job that asks for what this node cannot do is refused, never run otherwise than written.
 ///
 /// # Errors
 /// [`PlanError`].
@@ -75,5 +75,6 @@ pub fn container_spec(
         },
         gpus: gpus.to_vec(),
         run_as,
+        net: Net::None,
     })
 }

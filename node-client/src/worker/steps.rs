@@ -65,6 +65,7 @@ impl Worker {
         let manifest = self.manifest(&record.lease).await?.ok_or_else(|| unusable("it is gone".to_owned()))?;
         let sold = record.sold.as_ref().ok_or(WorkError::SoldUnknown)?;
         crate::sold::check(&manifest, sold).map_err(|e| unusable(e.to_string()))?;
+        self.can_connect(&manifest)?;
         container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
     }
 
@@ -90,9 +91,10 @@ impl Worker {
     }
 
     pub(super) async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let spec = self.spec(record).await?;
+        let mut spec = self.spec(record).await?;
         self.make_outputs(record, spec.mounts.iter().filter(|m| !m.read_only).count()).await?;
         self.intend(record, Step::Create).await?;
+        spec.net = self.connect(record).await?;
         let created = match self.driver.create(&spec).await {
             // The image was removed since it was pulled.
             Err(DriverError::ImageNotFound { .. }) => {
@@ -130,6 +132,7 @@ impl Worker {
         // The machine may have been started again since the container was created.
         let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
         blocking(move || Ok(disk.attach(&dir)?)).await?;
+        self.connect(record).await?;
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
@@ -185,6 +188,7 @@ impl Worker {
     pub(super) async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Wipe).await?;
         self.driver.remove(&container_id(record)).await?;
+        self.disconnect(record).await?;
         self.last_files(record).await?;
         self.passed(&record.lease);
         let now_ms = self.clock.now_ms();

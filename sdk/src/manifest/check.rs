@@ -5,7 +5,7 @@ use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{Vocabulary, is_reserved_variable, paths};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, paths};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::fmt::Display;
@@ -25,6 +25,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     terms(&mut check, manifest);
     ports(&mut check, &manifest.ports);
     verification(&mut check, manifest);
+    network(&mut check, &manifest.network);
     check.0
 }
 
@@ -313,6 +314,15 @@ fn terms(check: &mut Check, manifest: &Manifest) {
     }
     let attempts = u32::from(limits::MAX_ATTEMPTS);
     check.within("attempts", manifest.attempts, 1..=attempts);
+}
+
+fn network(check: &mut Check, network: &Network) {
+    let Network::Allow(hosts) = network else { return };
+    if hosts.is_empty() {
+        check.fail("network.allow", "is empty", "name the hosts that the job needs, or write network: none");
+    }
+    check.at_most("network.allow", hosts.len(), MAX_ALLOWED_HOSTS, "hosts");
+    check.unique("network.allow", &hosts.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
 
 fn ports(check: &mut Check, ports: &[Port]) {

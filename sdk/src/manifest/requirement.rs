@@ -8,7 +8,7 @@ use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds};
 
-use super::{Manifest, Network, PriceMode};
+use super::{Manifest, PriceMode};
 use crate::image::ResolvedImage;
 use crate::instruction::job::{JobArgs, RequirementArgs};
 
@@ -74,7 +74,7 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
         regions: 0,
         down_mbit: 0,
         up_mbit: 0,
-        flags: if manifest.network == Network::Egress { flags::EGRESS } else { 0 },
+        flags: if manifest.network.is_some() { flags::EGRESS } else { 0 },
         compute_capability: 0,
         cuda: 0,
         min_reputation: u16::try_from(manifest.placement.min_reputation_bps)
@@ -212,10 +212,18 @@ mod tests {
         assert_eq!(refusals(&manifest), []);
         manifest.price.mode = PriceMode::Instant;
         manifest.duration.checkpoint_s = Some(60);
-        manifest.network = Network::Egress;
         let mut keys: Vec<_> = refusals(&manifest).iter().map(|unfit| unfit.key).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["duration.checkpoint", "network", "price.mode"]);
+        assert_eq!(keys, ["duration.checkpoint", "price.mode"]);
+    }
+
+    #[test]
+    fn a_job_that_wants_a_network_asks_for_a_machine_that_gives_one() {
+        for (network, flags) in [("none", 0), ("egress", flags::EGRESS), ("{ allow: [pypi.org] }", flags::EGRESS)] {
+            let manifest = manifest(&format!(" }}\nnetwork: {network}"));
+            assert_eq!(requirement(&manifest).unwrap().flags, flags, "{network}");
+            assert_eq!(refusals(&manifest), []);
+        }
     }
 
     #[test]

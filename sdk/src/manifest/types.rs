@@ -1,6 +1,7 @@
 //! The manifest, typed. The fields, with their names and units, are those of the canonical form; serialising goes
 //! through [`Manifest::canonical`] only, which checks everything first.
 
+use super::network::Network;
 use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -238,16 +239,6 @@ pub enum VerifyClass {
     Attested,
     /// Probes of a service.
     Service,
-}
-
-/// What the container may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// Nothing.
-    None,
-    /// The public internet.
-    Egress,
 }
 
 impl From<InputSource> for String {

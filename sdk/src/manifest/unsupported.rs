@@ -1,6 +1,6 @@
 //! What the format can say and the market cannot do yet. Posting refuses it: a job must not run other than written.
 
-use super::types::{Manifest, Network, PriceMode, VerifyClass};
+use super::types::{Manifest, PriceMode, VerifyClass};
 
 /// A part of a manifest that the market cannot honour yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +36,6 @@ impl Manifest {
                 !self.ports.is_empty(),
                 "ports",
                 "ports are not reachable through nodes yet; let the job write its results to outputs",
-            ),
-            (
-                self.network == Network::Egress,
-                "network",
-                "containers run without network yet; give the files that the job needs as inputs",
             ),
             (
                 self.price.mode == PriceMode::Sealed,

@@ -4,6 +4,7 @@ mod connect;
 mod create;
 mod inherited;
 mod logs;
+mod network;
 mod pull;
 
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gridlease_sdk::node_api::PullProgress;
 use solana_pubkey::Pubkey;
 use tokio::sync::watch;
+
+pub(crate) use network::Subnet;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exit, ImageRef, LABEL_LEASE,

@@ -1,0 +1,383 @@
+//! What a lease reaches and what it does not: NODE-THREATS row 5, on a real engine and the kernel's own firewall.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
+
+mod net_bench;
+mod support;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use gridlease_node::clock::Clock;
+use gridlease_node::driver::{ContainerId, ContainerSpec, ContainerState, Driver as _, Net};
+use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::logs::{LogHub, LogLimits};
+use gridlease_node::net::{NetError, Networks};
+use gridlease_node::reconcile::{Action, Note};
+use gridlease_node::sold::Sold;
+use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
+use gridlease_node::worker::{Worker, WorkerConfig};
+use gridlease_sdk::manifest::{Manifest, Network};
+use gridlease_testkit::needed;
+use net_bench::{World, execute, gateway, reached, reaches, run};
+use sha2::{Digest as _, Sha256};
+use solana_pubkey::Pubkey;
+use support::{Bench, with_bench};
+
+/// Runs a test in a world, where this machine can make one; the node's networks and its table are gone afterwards also after a panic.
+async fn with_world<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>, Arc<Bench>, Networks) -> F) {
+    with_bench(|bench| async {
+        let probe = needed(bench_networks(&bench).probe().await.map_err(|error| error.to_string()));
+        if probe.is_none() {
+            return bench;
+        }
+        let (world, bench) = (Arc::new(World::new().await), Arc::new(bench));
+        let networks = world.networks(&bench);
+        let outcome = AssertUnwindSafe(test(world, Arc::clone(&bench), networks)).catch_unwind().await;
+        for left in bench.driver.list_labelled(&bench.node).await.unwrap() {
+            bench.driver.remove(&left.id).await.unwrap();
+        }
+        let tidy = bench_networks(&bench);
+        tidy.recover(&[]).await.unwrap();
+        tidy.dismantle().await.unwrap();
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+        Arc::into_inner(bench).expect("the test has let go of its bench")
+    })
+    .await;
+}
+
+fn bench_networks(bench: &Bench) -> Networks {
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    Networks::new(bench.driver.clone(), bench.node, gridlease_node::net::Upstream::new(&[nobody]).unwrap())
+}
+
+fn allow(hosts: &[&str]) -> Network {
+    Network::Allow(hosts.iter().map(|host| host.parse().unwrap()).collect())
+}
+
+/// A running container of lease number `n` with this network.
+async fn launch(bench: &Bench, networks: &Networks, n: u8, network: &Network) -> (ContainerSpec, ContainerId) {
+    let mut spec = bench.spec(n, "while true; do sleep 1; done");
+    spec.net = networks.connect(&spec.lease, network).await.unwrap();
+    let id = bench.launch(&spec).await;
+    (spec, id)
+}
+
+fn table(bench: &Bench) -> String {
+    format!("gridlease_{}", &bench.node.to_string()[..8])
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_with_egress_reaches_the_internet_and_nothing_of_the_owner_s() {
+    with_world(|world, bench, networks| async move {
+        let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let (_, other) = launch(&bench, &networks, 2, &Network::Egress).await;
+        execute(&other, "echo hello | busybox nc -l -p 8080 >/dev/null 2>&1 &").await;
+        let address = execute(&other, "busybox hostname -i").await.1.trim().to_owned();
+        let at = |address: &dyn std::fmt::Display| address.to_string();
+        let gateway = gateway(&id).await;
+        let places = [
+            ("internet", at(&world.internet), 80),
+            ("internet by name", "www.example.com".to_owned(), 443),
+            ("the public one of two addresses", "both.example.com".to_owned(), 8080),
+            ("mail", at(&world.internet), 25),
+            ("another resolver", at(&world.internet), 53),
+            ("lan", at(&world.lan), 80),
+            ("metadata", at(&world.metadata), 80),
+            ("host by its public address", at(&world.public_of_host), 8080),
+            ("host by its address in the lan", at(&world.lan).replace(".2", ".1"), 8080),
+            ("host by the bridge", at(&gateway), 22),
+            ("rebinding", "rebind.example.com".to_owned(), 80),
+            ("another lease", address.clone(), 8080),
+        ];
+        assert_eq!(
+            reached(&id, &places).await,
+            ["internet", "internet by name", "the public one of two addresses"],
+            "{address}"
+        );
+        let resolv = execute(&id, "cat /etc/resolv.conf").await.1;
+        assert!(
+            !resolv.contains("search") || resolv.contains("search ."),
+            "the owner's domain stays its own: {resolv}"
+        );
+        // The other one listens: from itself it is reached.
+        assert!(reaches(&other, &address, 8080).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_without_a_network_has_none() {
+    with_world(|world, bench, networks| async move {
+        let (spec, id) = launch(&bench, &networks, 1, &Network::None).await;
+        assert_eq!(spec.net, Net::None);
+        assert!(!reaches(&id, world.internet, 80).await);
+        let links = execute(&id, "ls /sys/class/net 2>/dev/null || busybox ip link").await.1;
+        assert!(links.contains("lo") && !links.contains("eth"), "{links}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_an_allow_list_lets_its_names_and_ports_through_and_nothing_else() {
+    with_world(|world, bench, networks| async move {
+        let literal = format!("{}:8080", world.internet);
+        let list = allow(&["www.example.com:80", "*.cdn.example.com", literal.as_str(), "rebind.example.com"]);
+        let (_, id) = launch(&bench, &networks, 1, &list).await;
+        let at = world.internet.to_string();
+        let name = |name: &str| name.to_owned();
+        let before = [("by address before its name is asked", at.clone(), 80), ("by address", at.clone(), 8080)];
+        assert_eq!(reached(&id, &before).await, ["by address"]);
+        let places = [
+            ("by name", name("www.example.com"), 80),
+            ("at another port", name("www.example.com"), 53),
+            ("another name", name("evil.example.com"), 80),
+            ("the name above", name("cdn.example.com"), 443),
+            ("rebinding", name("rebind.example.com"), 80),
+            ("lan", world.lan.to_string(), 80),
+        ];
+        assert_eq!(reached(&id, &places).await, ["by name"]);
+        assert!(!reaches(&id, &at, 443).await, "nobody asked for a name with this port yet");
+        assert!(reaches(&id, "a.b.cdn.example.com", 443).await);
+        // What names led to survives the making anew of the table for another lease.
+        let (_, _) = launch(&bench, &networks, 2, &Network::Egress).await;
+        assert!(reaches(&id, &at, 443).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_firewall_that_somebody_flushed_is_noticed_and_restored() {
+    with_world(|world, bench, networks| async move {
+        let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let table = table(&bench);
+        assert!(!reaches(&id, world.lan, 80).await);
+        // Without masquerading the answers come back all the same: the world's places have the host for their gateway.
+        run("nft", &["flush", "table", "inet", &table]);
+        assert!(reaches(&id, world.lan, 80).await, "it is the fence that kept it from there");
+        networks.check().await.unwrap();
+        assert!(!networks.is_open() && !reaches(&id, world.lan, 80).await && reaches(&id, world.internet, 80).await);
+        run("nft", &["delete", "table", "inet", &table]);
+        networks.check().await.unwrap();
+        assert!(!reaches(&id, world.lan, 80).await && reaches(&id, world.internet, 80).await);
+        // One rule too many is enough.
+        run("nft", &["insert", "rule", "inet", &table, "from_lease", "accept"]);
+        assert!(reaches(&id, world.lan, 80).await);
+        networks.check().await.unwrap();
+        assert!(!reaches(&id, world.lan, 80).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_connection_that_was_made_while_the_firewall_was_gone_ends_with_its_return() {
+    with_world(|world, bench, networks| async move {
+        let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        run("nft", &["delete", "table", "inet", &table(&bench)]);
+        let listener = format!("ip netns exec {} busybox nc -l -p 9999", world.lan_space());
+        let mut heard = tokio::process::Command::new("sh")
+            .args(["-c", &listener])
+            .kill_on_drop(true)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let script =
+            format!("(echo early; sleep 4; echo late; sleep 1) | busybox nc {} 9999 >/dev/null 2>&1", world.lan);
+        let talk = tokio::spawn({
+            let id = id.clone();
+            async move { execute(&id, &script).await }
+        });
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        networks.check().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        heard.start_kill().unwrap();
+        let told = String::from_utf8(heard.wait_with_output().await.unwrap().stdout).unwrap();
+        assert_eq!(told, "early\n", "what comes after the fence stands again does not arrive");
+        talk.abort();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothing_left() {
+    with_world(|world, bench, networks| async move {
+        let (spec, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let again = networks.connect(&spec.lease, &Network::Egress).await.unwrap();
+        assert_eq!(again, spec.net, "the same one");
+        let gone = bench.spec(2, "true").lease;
+        networks.connect(&gone, &Network::Egress).await.unwrap();
+        drop(networks);
+        // Another node's, on the same engine.
+        let stranger = Networks::new(
+            bench.driver.clone(),
+            Pubkey::new_from_array(rand::random()),
+            gridlease_node::net::Upstream::new(&[world.upstream]).unwrap(),
+        );
+        let theirs = Pubkey::new_from_array(rand::random());
+        stranger.connect(&theirs, &Network::Egress).await.unwrap();
+
+        // The node starts anew, and knows of the first lease only.
+        let networks = world.networks(&bench);
+        networks.recover(&[(spec.lease, Network::Egress)]).await.unwrap();
+        let all = || run("docker", &["network", "ls", "--format", "{{.Name}}"]);
+        let name = |lease: &Pubkey| gridlease_node::driver::container_name(lease);
+        assert!(all().contains(&name(&spec.lease)) && !all().contains(&name(&gone)));
+        assert!(all().contains(&name(&theirs)), "what is another node's is left alone");
+        assert!(reaches(&id, "www.example.com", 80).await && !reaches(&id, world.lan, 80).await);
+        stranger.disconnect(&theirs).await.unwrap();
+        stranger.dismantle().await.unwrap();
+
+        assert!(networks.disconnect(&spec.lease).await.is_err(), "not under a running container");
+        bench.driver.remove(&id).await.unwrap();
+        networks.disconnect(&spec.lease).await.unwrap();
+        networks.disconnect(&spec.lease).await.unwrap();
+        assert!(!all().contains(&name(&spec.lease)));
+        let bridge = format!("gl{}", &bench.node.to_string()[..3]);
+        assert!(!run("ip", &["-o", "link"]).contains(&bridge));
+        let rules = run("nft", &["list", "table", "inet", &table(&bench)]);
+        assert!(!rules.contains("chain lease_"), "{rules}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_questions_come_back_over_tcp_too_and_are_limited() {
+    with_world(|_world, bench, networks| async move {
+        let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let resolver = gateway(&id).await;
+        // A question by hand, with its length before it as TCP wants it: www.example.com, type A.
+        let question =
+            r"\000\041\000\007\001\000\000\001\000\000\000\000\000\000\003www\007example\003com\000\000\001\000\001";
+        let script = format!("(printf '{question}'; sleep 1) | busybox nc -w 3 {resolver} 53 | busybox od -An -tx1");
+        let (_, answer) = execute(&id, &script).await;
+        assert!(answer.split_whitespace().collect::<String>().contains("0007"), "{answer}");
+        assert!(answer.lines().count() >= 3, "an answer with an address: {answer}");
+    })
+    .await;
+}
+
+/// A worker, as a node has it.
+fn worker(bench: &Bench, networks: Option<Networks>) -> (Worker, Store) {
+    let store = Store::open(&bench.state.database()).unwrap();
+    let worker = Worker::new(
+        WorkerConfig::new(bench.node),
+        Arc::new(bench.driver.clone()),
+        store.clone(),
+        bench.state.clone(),
+        LogHub::new(bench.state.clone(), LogLimits::default()),
+        Fetcher::new(FetchPolicy::default()).unwrap(),
+        Clock::system(),
+    );
+    (networks.into_iter().fold(worker, Worker::with_networks), store)
+}
+
+/// A lease that was won, with its manifest in place.
+async fn won(bench: &Bench, worker: &Worker, network: &str, script: &str) -> LeaseRecord {
+    let yaml = format!(
+        "version: 1\nname: test\nimage: {}\ncommand: [\"/bin/sh\", \"-c\", \"{script}\"]\noutputs: [{{ path: /out }}]\n\
+         resources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\nnetwork: {network}\n",
+        bench.registry.image
+    );
+    let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
+    let bytes = manifest.canonical().unwrap();
+    let key = || Pubkey::new_from_array(rand::random());
+    let new = NewLease {
+        lease: key(),
+        job: key(),
+        attempt: 1,
+        buyer: key(),
+        poster: key(),
+        guardian: key(),
+        manifest_hash: Sha256::digest(&bytes).into(),
+        gpus: vec![],
+        sold: Sold::as_written(&manifest).unwrap(),
+    };
+    let record = worker.adopt(new).await.unwrap();
+    worker.put_manifest(&record, bytes).await.unwrap();
+    record
+}
+
+async fn take(worker: &Worker, mut record: LeaseRecord, actions: &[Action]) -> LeaseRecord {
+    for action in actions {
+        record = worker.take(&record, action).await.unwrap();
+    }
+    record
+}
+
+#[tokio::test]
+async fn threat_05_a_job_with_egress_goes_from_award_to_wipe_and_reaches_the_internet() {
+    with_world(|world, bench, networks| async move {
+        let (worker, _) = worker(&bench, Some(networks));
+        let script = format!(
+            "busybox nc -w 2 www.example.com 80 </dev/null > /out/internet; busybox nc -w 2 {} 80 </dev/null > /out/lan; true",
+            world.lan
+        );
+        let record = won(&bench, &worker, "egress", &script).await;
+        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        worker.wait(&record).await.unwrap();
+        let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
+        let note = Action::Record(Note::Ended(Ended::from(&exit)));
+        let record = take(&worker, record, &[note, Action::Collect]).await;
+        let out = bench.state.lease(&record.lease).output(0);
+        assert_eq!(std::fs::read(out.join("internet")).unwrap(), b"hello\n");
+        assert_eq!(std::fs::read(out.join("lan")).unwrap(), b"");
+        let record = take(&worker, record, &[Action::Wipe, Action::Wipe]).await;
+        assert_eq!(record.phase, Phase::Done);
+        let networks = run("docker", &["network", "ls", "--format", "{{.Name}}"]);
+        assert!(!networks.contains(&gridlease_node::driver::container_name(&record.lease)), "{networks}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_fence_that_cannot_be_put_back_stops_the_leases_behind_it_and_no_others() {
+    with_world(|_world, bench, networks| async move {
+        let (worker, store) = worker(&bench, Some(networks.clone()));
+        let forever = "while true; do sleep 1; done";
+        let open = won(&bench, &worker, "egress", forever).await;
+        let open = take(&worker, open, &[Action::Pull, Action::Create, Action::Start]).await;
+        let shut = won(&bench, &worker, "none", forever).await;
+        let shut = take(&worker, shut, &[Action::Pull, Action::Create, Action::Start]).await;
+        let is_stopped = async |record: &LeaseRecord| worker.local(record, false, false).await.unwrap().operator_stop;
+        assert!(!is_stopped(&open).await);
+        // Another program takes the table for itself: the kernel lets nobody else touch it.
+        let table = table(&bench);
+        run("nft", &["delete", "table", "inet", &table]);
+        let mut taker = std::process::Command::new("nft")
+            .arg("-i")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = taker.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, format!("add table inet {table} {{ flags owner; }}\n").as_bytes())
+            .unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert!(matches!(networks.check().await, Err(NetError::Firewall { .. })));
+        assert!(networks.is_open() && is_stopped(&open).await && !is_stopped(&shut).await);
+        // It lets go, and the next look makes it whole.
+        drop(stdin);
+        taker.wait().unwrap();
+        networks.check().await.unwrap();
+        assert!(!networks.is_open() && !is_stopped(&open).await);
+        drop(store);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_node_that_gives_no_network_refuses_a_job_that_wants_one_before_anything_is_pulled() {
+    with_bench(|bench| async {
+        let (worker, _) = worker(&bench, None);
+        let record = won(&bench, &worker, "{ allow: [pypi.org] }", "true").await;
+        let record = take(&worker, record, &[Action::Pull]).await;
+        assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains("network")), "{record:?}");
+        bench
+    })
+    .await;
+}
