@@ -87,6 +87,19 @@ mod tests {
     }
 
     #[test]
+    fn threat_05_a_network_that_was_not_sold_is_refused_at_the_push_by_its_key() {
+        let without = Sold::as_written(&Manifest::from_canonical(&canonical("")).unwrap()).unwrap();
+        for network in ["egress", "{ allow: [pypi.org] }"] {
+            let bytes = canonical(&format!("network: {network}\n"));
+            let told = read(&bytes, Some(&without)).unwrap_err().to_string();
+            assert!(told.contains("network and other flags: the manifest says egress"), "{told}");
+            let with = Sold::as_written(&Manifest::from_canonical(&bytes).unwrap()).unwrap();
+            read(&bytes, Some(&with)).unwrap();
+            read(&canonical(""), Some(&with)).unwrap();
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_canonical_manifest_are_told_so() {
         for bytes in [&b"{}"[..], b"", b"\xff", &[canonical("").as_slice(), b" "].concat()] {
             assert!(matches!(read(bytes, None), Err(NotRunnable::Unreadable(_))));

@@ -20,6 +20,7 @@ use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::{Manifest, Network};
 use gridlease_testkit::needed;
+use net_bench::ranges::{HOST, PRIVATE, PUBLIC, PUBLIC_V6, Row};
 use net_bench::{World, execute, gateway, reached, reaches, run};
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
@@ -105,6 +106,46 @@ async fn threat_05_a_lease_with_egress_reaches_the_internet_and_nothing_of_the_o
         );
         // The other one listens: from itself it is reached.
         assert!(reaches(&other, &address, 8080).await);
+    })
+    .await;
+}
+
+/// The fence of one lease with a network, and where it is: bridge, gateway, bits.
+async fn fence(bench: &Bench, networks: &Networks, network: &Network) -> (String, Row) {
+    let lease = bench.spec(1, "true").lease;
+    networks.connect(&lease, network).await.unwrap();
+    let rules = run("nft", &["list", "table", "inet", &table(bench)]);
+    let name = gridlease_node::driver::container_name(&lease);
+    let of = |format: &str| run("docker", &["network", "inspect", "-f", format, &name]).trim().to_owned();
+    let bridge = of("{{index .Options \"com.docker.network.bridge.name\"}}");
+    let gateway = of("{{(index .IPAM.Config 0).Gateway}}").parse().unwrap();
+    let subnet = of("{{(index .IPAM.Config 0).Subnet}}");
+    let bits = subnet.rsplit_once('/').unwrap().1.parse().unwrap();
+    (rules, Row::new(&bridge, gateway, bits))
+}
+
+#[tokio::test]
+async fn threat_05_every_private_range_of_both_families_is_shut_and_so_is_the_host() {
+    with_world(|_world, bench, networks| async move {
+        let (rules, row) = fence(&bench, &networks, &Network::Egress).await;
+        let all = || PRIVATE.into_iter().chain(HOST).chain(PUBLIC).chain([PUBLIC_V6]);
+        // Without the fence every one of them answers: what does not afterwards is shut by it and by nothing else.
+        assert_eq!(row.reached(all()), all().collect::<Vec<_>>());
+        row.fence(&rules);
+        assert_eq!(row.reached(all()), PUBLIC);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_begins_so_many_connections_in_a_second_and_no_more() {
+    with_world(|_world, bench, networks| async move {
+        let (rules, row) = fence(&bench, &networks, &Network::Egress).await;
+        assert!(row.burst(2_000).0 > 1_900, "without the fence all of them arrive");
+        row.fence(&rules);
+        let (arrived, took) = row.burst(2_000);
+        let allowed = 400.0 + 200.0 * (took.as_secs_f64() + 0.5);
+        assert!(arrived >= 300 && (arrived as f64) < allowed, "{arrived} in {took:?}, {allowed} are allowed");
     })
     .await;
 }

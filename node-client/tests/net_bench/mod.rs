@@ -2,6 +2,8 @@
 //! machine, so that nothing that is sent leaves it.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod ranges;
+
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};

@@ -85,7 +85,9 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_test_that_the_document_names_is_in_the_sources() {
     let mut there = BTreeSet::new();
-    for folder in ["core/tests", "core/src", "tests/tests", "programs", "keeper/src", "node-client/src"] {
+    for folder in
+        ["core/tests", "core/src", "tests/tests", "programs", "keeper/src", "node-client/src", "node-client/tests"]
+    {
         tests_below(&root().join(folder), &mut there);
     }
     let named = named(&document());
