@@ -214,6 +214,28 @@ async fn threat_05_a_firewall_that_somebody_flushed_is_noticed_and_restored() {
 }
 
 #[tokio::test]
+async fn threat_05_the_node_looks_by_itself_and_the_fence_stands_on_when_it_ends() {
+    with_world(|world, bench, networks| async move {
+        let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let guard = tokio::spawn(networks.clone().guard(shutdown.clone()));
+        let table = table(&bench);
+        run("nft", &["delete", "table", "inet", &table]);
+        let stands = || run("nft", &["list", "tables"]).contains(&table);
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !stands() {
+            assert!(std::time::Instant::now() < patience, "nobody noticed");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        shutdown.cancel();
+        guard.await.unwrap();
+        drop(networks);
+        assert!(stands() && !reaches(&id, world.lan, 80).await && reaches(&id, world.internet, 80).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn threat_05_a_connection_that_was_made_while_the_firewall_was_gone_ends_with_its_return() {
     with_world(|world, bench, networks| async move {
         let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
@@ -288,7 +310,7 @@ async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothin
 
 #[tokio::test]
 async fn threat_05_questions_come_back_over_tcp_too_and_are_limited() {
-    with_world(|_world, bench, networks| async move {
+    with_world(|world, bench, networks| async move {
         let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
         let resolver = gateway(&id).await;
         // A question by hand, with its length before it as TCP wants it: www.example.com, type A.
@@ -296,8 +318,34 @@ async fn threat_05_questions_come_back_over_tcp_too_and_are_limited() {
             r"\000\041\000\007\001\000\000\001\000\000\000\000\000\000\003www\007example\003com\000\000\001\000\001";
         let script = format!("(printf '{question}'; sleep 1) | busybox nc -w 3 {resolver} 53 | busybox od -An -tx1");
         let (_, answer) = execute(&id, &script).await;
-        assert!(answer.split_whitespace().collect::<String>().contains("0007"), "{answer}");
-        assert!(answer.lines().count() >= 3, "an answer with an address: {answer}");
+        // od begins each line with its offset.
+        let bytes: String =
+            answer.lines().flat_map(|line| line.split_whitespace().filter(|word| word.len() == 2)).collect();
+        assert!(bytes.contains(&hex::encode(world.internet.octets())), "an answer with the address: {answer}");
+
+        let socket = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+        socket.connect((resolver, 53)).await.unwrap();
+        let name = simple_dns::Name::new_unchecked("www.example.com");
+        let kind = simple_dns::QTYPE::TYPE(simple_dns::TYPE::A);
+        let class = simple_dns::QCLASS::CLASS(simple_dns::CLASS::IN);
+        let start = std::time::Instant::now();
+        for id in 0..2_000 {
+            let mut query = simple_dns::Packet::new_query(id);
+            query.questions.push(simple_dns::Question::new(name.clone(), kind, class, false));
+            socket.send(&query.build_bytes_vec().unwrap()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut answers = 0;
+        let mut buffer = [0; 1_500];
+        let patience = std::time::Duration::from_secs(1);
+        while let Ok(Ok(_)) = tokio::time::timeout(patience, socket.recv(&mut buffer)).await {
+            answers += 1;
+        }
+        let allowed = 200.0 + 100.0 * start.elapsed().as_secs_f64();
+        assert!(answers >= 20 && f64::from(answers) <= allowed, "{answers} of 2000, {allowed} are allowed");
+        // The flood over, names are answered again.
+        tokio::time::sleep(patience).await;
+        assert!(reaches(&id, "www.example.com", 80).await);
     })
     .await;
 }

@@ -197,8 +197,9 @@ impl Networks {
             if connected.resolver.as_ref().is_some_and(|resolver| !resolver.has_ended()) {
                 continue;
             }
-            let (gateway, names) = (connected.lane.gateway, connected.names.clone());
-            let resolver = Resolver::start(gateway, names, self.0.upstream.clone(), self.on_grant(*lease)).await?;
+            let (lane, names) = (&connected.lane, connected.names.clone());
+            let (upstream, on_grant) = (self.0.upstream.clone(), self.on_grant(*lease));
+            let resolver = Resolver::start(lane.gateway, lane.subnet, names, upstream, on_grant).await?;
             connected.resolver = Some(resolver);
         }
         Ok(())

@@ -85,10 +85,12 @@ pub(super) fn ruleset(node: &Pubkey, lanes: &[Lane]) -> String {
             format!("\n        iifname vmap {{ {} }}", sorted.join(", "))
         }
     };
-    let masquerade: String = lanes
-        .iter()
-        .map(|lane| format!("\n        ip saddr {} oifname != \"{prefix}*\" masquerade", lane.subnet))
-        .collect();
+    // What the host sends to itself by its address on the bridge stays as it is.
+    let out = |lane: &Lane| {
+        let Lane { subnet, gateway, .. } = lane;
+        format!("\n        ip saddr {subnet} ip saddr != {gateway} oifname != \"{prefix}*\" masquerade")
+    };
+    let masquerade: String = lanes.iter().map(out).collect();
     // Writing to a string does not fail.
     let _ = write!(
         text,

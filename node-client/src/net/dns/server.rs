@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use ipnet::Ipv4Net;
 use simple_dns::{CLASS, OPCODE, Packet, PacketFlag, QCLASS, RCODE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -47,6 +48,7 @@ impl Drop for Resolver {
 }
 
 struct Shared {
+    range: Ipv4Net,
     names: Names,
     upstream: Upstream,
     on_grant: OnGrant,
@@ -55,9 +57,10 @@ struct Shared {
 }
 
 impl Resolver {
-    /// Listens at `gateway`, port 53, UDP and TCP.
+    /// Listens at `gateway`, port 53, UDP and TCP, for those of `range` and nobody else.
     pub(in crate::net) async fn start(
         gateway: Ipv4Addr,
+        range: Ipv4Net,
         names: Names,
         upstream: Upstream,
         on_grant: OnGrant,
@@ -67,6 +70,7 @@ impl Resolver {
         let udp = UdpSocket::bind(address).await.map_err(cannot)?;
         let tcp = TcpListener::bind(address).await.map_err(cannot)?;
         let shared = Arc::new(Shared {
+            range,
             names,
             upstream,
             on_grant,
@@ -98,7 +102,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
             continue;
         };
         // Over the budget nothing is said: whoever asks will ask again.
-        if tasks.len() >= AT_ONCE || !shared.budget.take(Instant::now()) {
+        if !shared.serves(from) || tasks.len() >= AT_ONCE || !shared.budget.take(Instant::now()) {
             continue;
         }
         let question = buffer.get(..length).unwrap_or_default().to_vec();
@@ -127,11 +131,11 @@ async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        if tasks.len() >= CONNECTIONS {
+        if !shared.serves(from) || tasks.len() >= CONNECTIONS {
             continue;
         }
         let shared = Arc::clone(&shared);
@@ -157,6 +161,11 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 impl Shared {
+    /// The owner's network has resolvers of its own, and a host answers it at every address.
+    fn serves(&self, from: SocketAddr) -> bool {
+        matches!(from, SocketAddr::V4(from) if self.range.contains(from.ip()))
+    }
+
     /// The answer to a message; nothing to what is no question.
     async fn answer(&self, bytes: &[u8], over_udp: bool) -> Option<Vec<u8>> {
         let message = parse(bytes)?;
