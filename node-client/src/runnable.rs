@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn threat_05_a_network_that_was_not_sold_is_refused_at_the_push_by_its_key() {
         let without = Sold::as_written(&Manifest::from_canonical(&canonical("")).unwrap()).unwrap();
-        for network in ["egress", "{ allow: [pypi.org] }"] {
+        for network in ["egress", "{ allow: [hub.example] }"] {
             let bytes = canonical(&format!("network: {network}\n"));
             let told = read(&bytes, Some(&without)).unwrap_err().to_string();
             assert!(told.contains("network and other flags: the manifest says egress"), "{told}");

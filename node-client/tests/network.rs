@@ -463,7 +463,7 @@ async fn threat_05_a_fence_that_cannot_be_put_back_stops_the_leases_behind_it_an
 async fn threat_05_a_node_that_gives_no_network_refuses_a_job_that_wants_one_before_anything_is_pulled() {
     with_bench(|bench| async {
         let (worker, _) = worker(&bench, None);
-        let record = won(&bench, &worker, "{ allow: [pypi.org] }", "true").await;
+        let record = won(&bench, &worker, "{ allow: [hub.example] }", "true").await;
         let record = take(&worker, record, &[Action::Pull]).await;
         assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains("network")), "{record:?}");
         bench

@@ -68,14 +68,14 @@ fn the_network_has_the_spelling_it_always_had_and_an_allow_list_has_one() {
         |network: &str| String::from_utf8(manifest(&format!("network: {network}\n")).canonical().unwrap()).unwrap();
     assert!(canonical("none").contains("\"network\":\"none\""));
     assert!(canonical("egress").contains("\"network\":\"egress\""));
-    let allow = canonical("{ allow: [PyPI.org, \"*.hf.co:443\"] }");
-    assert!(allow.contains("\"network\":{\"allow\":[\"pypi.org\",\"*.hf.co:443\"]}"), "{allow}");
+    let allow = canonical("{ allow: [Hub.example, \"*.hf.co:443\"] }");
+    assert!(allow.contains("\"network\":{\"allow\":[\"hub.example\",\"*.hf.co:443\"]}"), "{allow}");
     let read = |text: &str| Manifest::from_canonical(text.as_bytes());
     assert_eq!(read(&allow).unwrap().canonical().unwrap(), allow.as_bytes());
-    for other in ["PyPI.org", "pypi.org.", "pypi.org:0443", "localhost", "10.0.0.1", "pypi.org:25"] {
-        assert!(read(&allow.replace("pypi.org", other)).is_err(), "{other}");
+    for other in ["Hub.example", "hub.example.", "hub.example:0443", "localhost", "10.0.0.1", "hub.example:25"] {
+        assert!(read(&allow.replace("hub.example", other)).is_err(), "{other}");
     }
-    assert!(read(&allow.replace("\"pypi.org\",\"*.hf.co:443\"", "")).is_err(), "an empty list is none");
+    assert!(read(&allow.replace("\"hub.example\",\"*.hf.co:443\"", "")).is_err(), "an empty list is none");
 }
 
 #[test]

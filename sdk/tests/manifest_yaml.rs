@@ -174,7 +174,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "network: eggress\n",
-                "job.yaml:6:10: network: \"eggress\" is not known; did you mean `egress`? allowed: none, egress, or { allow: [pypi.org, \"*.pypi.org:443\"] }",
+                "job.yaml:6:10: network: \"eggress\" is not known; did you mean `egress`? allowed: none, egress, or { allow: [hub.example, \"*.hub.example:443\"] }",
             ),
             (
                 "secrets: { HF_TOKEN: abc }\nenv: { T: x }\n",
@@ -389,13 +389,13 @@ fn what_the_market_cannot_do_yet_is_named_so_that_posting_can_refuse_it() {
 #[test]
 fn the_hosts_that_a_job_may_reach_are_read_or_refused_each_with_its_place() {
     let manifest =
-        Manifest::from_yaml(&job("network: { allow: [PyPI.org, \"*.hf.co:443\", 9.9.9.9] }\n"), "job.yaml").unwrap();
+        Manifest::from_yaml(&job("network: { allow: [Hub.example, \"*.hf.co:443\", 9.9.9.9] }\n"), "job.yaml").unwrap();
     let Network::Allow(hosts) = &manifest.network else { panic!("{:?}", manifest.network) };
-    assert_eq!(hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["pypi.org", "*.hf.co:443", "9.9.9.9"]);
+    assert_eq!(hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["hub.example", "*.hf.co:443", "9.9.9.9"]);
     let told = |network: &str| {
         Manifest::from_yaml(&job(&format!("network: {network}\n")), "job.yaml").unwrap_err().to_string()
     };
-    let both = told("{ allow: [localhost, pypi.org, 10.0.0.1] }");
+    let both = told("{ allow: [localhost, hub.example, 10.0.0.1] }");
     assert!(both.contains("job.yaml:6:20: network.allow[0]: \"localhost\" is not the name of a host"), "{both}");
     assert!(both.contains("network.allow[2]: \"10.0.0.1\" is not on the public internet"), "{both}");
     assert!(told("{ allow: [] }").contains("network.allow: is empty"));

@@ -65,7 +65,7 @@ pub struct BadHost {
 }
 
 const ADVICE: &str =
-    "write a name such as pypi.org, pypi.org:443 or *.pypi.org, or a public IPv4 address such as 9.9.9.9:443";
+    "write a name such as hub.example, hub.example:443 or *.hub.example, or a public IPv4 address such as 9.9.9.9:443";
 
 impl AllowedHost {
     /// The host or hosts.
@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_name_a_name_with_a_star_or_a_public_address_with_or_without_a_port() {
-        assert_eq!(host("PyPI.org").to_string(), "pypi.org");
-        assert_eq!(host("pypi.org").ports(), [80, 443]);
-        assert_eq!(host("pypi.org:8443").ports(), [8443]);
+        assert_eq!(host("Hub.example").to_string(), "hub.example");
+        assert_eq!(host("hub.example").ports(), [80, 443]);
+        assert_eq!(host("hub.example:8443").ports(), [8443]);
         assert_eq!(host("9.9.9.9:853").host(), &HostPattern::Address(Ipv4Addr::new(9, 9, 9, 9)));
         assert_eq!(host("*.hf.co:443").to_string(), "*.hf.co:443");
         assert_eq!(host("_a.xn--bcher-kva.example").to_string(), "_a.xn--bcher-kva.example");
@@ -227,11 +227,13 @@ mod tests {
 
     #[test]
     fn a_star_means_every_name_below_and_not_the_name_itself() {
-        let below = host("*.pypi.org");
-        assert!(below.names("files.pypi.org") && below.names("a.b.PYPI.org"));
-        assert!(!below.names("pypi.org") && !below.names("notpypi.org") && !below.names(".pypi.org"));
-        let exact = host("pypi.org");
-        assert!(exact.names("PyPI.org") && !exact.names("files.pypi.org") && !exact.names("pypi.org.evil.example"));
+        let below = host("*.hub.example");
+        assert!(below.names("files.hub.example") && below.names("a.b.HUB.example"));
+        assert!(!below.names("hub.example") && !below.names("nothub.example") && !below.names(".hub.example"));
+        let exact = host("hub.example");
+        assert!(
+            exact.names("Hub.example") && !exact.names("files.hub.example") && !exact.names("hub.example.evil.example")
+        );
         assert!(!host("9.9.9.9").names("9.9.9.9"));
     }
 }

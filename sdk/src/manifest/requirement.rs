@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_job_that_wants_a_network_asks_for_a_machine_that_gives_one() {
-        for (network, flags) in [("none", 0), ("egress", flags::EGRESS), ("{ allow: [pypi.org] }", flags::EGRESS)] {
+        for (network, flags) in [("none", 0), ("egress", flags::EGRESS), ("{ allow: [hub.example] }", flags::EGRESS)] {
             let manifest = manifest(&format!(" }}\nnetwork: {network}"));
             assert_eq!(requirement(&manifest).unwrap().flags, flags, "{network}");
             assert_eq!(refusals(&manifest), []);

@@ -115,17 +115,17 @@ mod tests {
         ] {
             assert_eq!(Names::Public.judge(name, A), Verdict::Refuse, "{name}");
         }
-        assert_eq!(Names::Public.judge("PyPI.org", A), Verdict::Ask(None));
+        assert_eq!(Names::Public.judge("Hub.example", A), Verdict::Ask(None));
     }
 
     #[test]
     fn threat_05_with_an_allow_list_only_its_names_are_asked_for_and_lead_to_its_ports() {
-        let names = only(&["pypi.org", "*.pypi.org:8443", "files.pypi.org:22", "9.9.9.9"]);
+        let names = only(&["hub.example", "*.hub.example:8443", "files.hub.example:22", "9.9.9.9"]);
         let ask = |name: &str| names.judge(name, A);
-        assert_eq!(ask("pypi.org"), Verdict::Ask(Some(vec![80, 443])));
-        assert_eq!(ask("files.PyPI.org"), Verdict::Ask(Some(vec![22, 8443])));
+        assert_eq!(ask("hub.example"), Verdict::Ask(Some(vec![80, 443])));
+        assert_eq!(ask("files.Hub.example"), Verdict::Ask(Some(vec![22, 8443])));
         assert_eq!(ask("evil.example"), Verdict::Refuse);
-        assert_eq!(ask("pypi.org.evil.example"), Verdict::Refuse);
+        assert_eq!(ask("hub.example.evil.example"), Verdict::Refuse);
         assert_eq!(names.places().unwrap(), [("9.9.9.9".parse().unwrap(), 80), ("9.9.9.9".parse().unwrap(), 443)]);
     }
 
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn threat_05_a_dot_within_a_label_makes_no_other_name() {
-        assert_eq!(text(&Name::new_unchecked("Files.pypi.org")).as_deref(), Some("Files.pypi.org"));
+        assert_eq!(text(&Name::new_unchecked("Files.hub.example")).as_deref(), Some("Files.hub.example"));
         let label = |text: &'static str| simple_dns::Label::new_unchecked(text.as_bytes());
-        assert_eq!(text(&Name::new_with_labels(&[label("evil.pypi"), label("org")])), None);
+        assert_eq!(text(&Name::new_with_labels(&[label("evil.hub"), label("example")])), None);
     }
 }

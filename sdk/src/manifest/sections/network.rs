@@ -5,7 +5,7 @@ use crate::manifest::network::{AllowedHost, Network};
 use crate::manifest::read::{Fields, Reader, nearest, quoted};
 use crate::manifest::yaml::Value;
 
-const ADVICE: &str = "allowed: none, egress, or { allow: [pypi.org, \"*.pypi.org:443\"] }";
+const ADVICE: &str = "allowed: none, egress, or { allow: [hub.example, \"*.hub.example:443\"] }";
 
 pub(super) fn network(reader: &mut Reader, fields: Fields<'_>) -> Network {
     let Some(node) = fields.get("network") else { return Network::None };
@@ -24,7 +24,7 @@ pub(super) fn network(reader: &mut Reader, fields: Fields<'_>) -> Network {
 }
 
 fn allow(reader: &mut Reader, fields: Fields<'_>) -> Network {
-    let advice = "write a list such as [pypi.org, \"*.pypi.org:443\"]";
+    let advice = "write a list such as [hub.example, \"*.hub.example:443\"]";
     let Some(node) = required(reader, fields, "network", "allow", advice) else { return Network::None };
     let key = "network.allow";
     let mut hosts = Vec::new();
