@@ -18,7 +18,7 @@ use gridlease_node::reconcile::{Action, Note};
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
-use gridlease_sdk::manifest::{Manifest, Network};
+use gridlease_sdk::manifest::{Bandwidth, Manifest, Network};
 use gridlease_testkit::needed;
 use net_bench::ranges::{HOST, PRIVATE, PUBLIC, PUBLIC_V6, Row};
 use net_bench::{World, execute, gateway, reached, reaches, run};
@@ -62,7 +62,7 @@ fn allow(hosts: &[&str]) -> Network {
 /// A running container of lease number `n` with this network.
 async fn launch(bench: &Bench, networks: &Networks, n: u8, network: &Network) -> (ContainerSpec, ContainerId) {
     let mut spec = bench.spec(n, "while true; do sleep 1; done");
-    spec.net = networks.connect(&spec.lease, network).await.unwrap();
+    spec.net = networks.connect(&spec.lease, network, None).await.unwrap();
     let id = bench.launch(&spec).await;
     (spec, id)
 }
@@ -113,7 +113,7 @@ async fn threat_05_a_lease_with_egress_reaches_the_internet_and_nothing_of_the_o
 /// The fence of one lease with a network, and where it is: bridge, gateway, bits.
 async fn fence(bench: &Bench, networks: &Networks, network: &Network) -> (String, Row) {
     let lease = bench.spec(1, "true").lease;
-    networks.connect(&lease, network).await.unwrap();
+    networks.connect(&lease, network, None).await.unwrap();
     let rules = run("nft", &["list", "table", "inet", &table(bench)]);
     let name = gridlease_node::driver::container_name(&lease);
     let of = |format: &str| run("docker", &["network", "inspect", "-f", format, &name]).trim().to_owned();
@@ -146,6 +146,38 @@ async fn threat_05_a_lease_begins_so_many_connections_in_a_second_and_no_more() 
         let (arrived, took) = row.burst(2_000);
         let allowed = 400.0 + 200.0 * (took.as_secs_f64() + 0.5);
         assert!(arrived >= 300 && (arrived as f64) < allowed, "{arrived} in {took:?}, {allowed} are allowed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_gets_the_bandwidth_that_was_leased_and_not_more() {
+    with_world(|world, bench, networks| async move {
+        let (slow, fast) = (bench.spec(1, "").lease, bench.spec(2, "").lease);
+        let bandwidth = Bandwidth { down_mbit: 16, up_mbit: 16 };
+        networks.connect(&slow, &Network::Egress, Some(bandwidth)).await.unwrap();
+        networks.connect(&fast, &Network::Egress, None).await.unwrap();
+        let (_source, sink) = world.bulk();
+        for (n, bandwidth) in [(1, Some(bandwidth)), (2, None)] {
+            let mut spec = bench.spec(n, "while true; do sleep 1; done");
+            spec.net = networks.connect(&spec.lease, &Network::Egress, bandwidth).await.unwrap();
+            let id = bench.launch(&spec).await;
+            let at = world.internet;
+            let start = std::time::Instant::now();
+            let (_, told) =
+                execute(&id, &format!("busybox timeout 3 busybox nc {at} 9001 </dev/null | busybox wc -c")).await;
+            let down: Option<f64> = told.lines().find_map(|line| line.trim().parse().ok());
+            let down = (down.unwrap_or_else(|| panic!("{told}")), start.elapsed().as_secs_f64());
+            let start = std::time::Instant::now();
+            execute(&id, &format!("busybox timeout 3 busybox nc {at} 9002 </dev/zero >/dev/null")).await;
+            let up = (sink.take() as f64, start.elapsed().as_secs_f64());
+            // 16 Mbit/s are 2 MB a second, and more than a second's worth may come at once after a pause.
+            let fits = |(bytes, seconds): (f64, f64)| match bandwidth {
+                Some(_) => bytes > 0.8e6 * seconds && bytes < 2e6 * (seconds + 1.3),
+                None => bytes > 6e6 * seconds,
+            };
+            assert!(fits(down) && fits(up), "lease {n}: {down:?} and {up:?} bytes in seconds");
+        }
     })
     .await;
 }
@@ -270,10 +302,10 @@ async fn threat_05_a_connection_that_was_made_while_the_firewall_was_gone_ends_w
 async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothing_left() {
     with_world(|world, bench, networks| async move {
         let (spec, id) = launch(&bench, &networks, 1, &Network::Egress).await;
-        let again = networks.connect(&spec.lease, &Network::Egress).await.unwrap();
+        let again = networks.connect(&spec.lease, &Network::Egress, None).await.unwrap();
         assert_eq!(again, spec.net, "the same one");
         let gone = bench.spec(2, "true").lease;
-        networks.connect(&gone, &Network::Egress).await.unwrap();
+        networks.connect(&gone, &Network::Egress, None).await.unwrap();
         drop(networks);
         // Another node's, on the same engine.
         let stranger = Networks::new(
@@ -282,11 +314,11 @@ async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothin
             gridlease_node::net::Upstream::new(&[world.upstream]).unwrap(),
         );
         let theirs = Pubkey::new_from_array(rand::random());
-        stranger.connect(&theirs, &Network::Egress).await.unwrap();
+        stranger.connect(&theirs, &Network::Egress, None).await.unwrap();
 
         // The node starts anew, and knows of the first lease only.
         let networks = world.networks(&bench);
-        networks.recover(&[(spec.lease, Network::Egress)]).await.unwrap();
+        networks.recover(&[(spec.lease, Network::Egress, None)]).await.unwrap();
         let all = || run("docker", &["network", "ls", "--format", "{{.Name}}"]);
         let name = |lease: &Pubkey| gridlease_node::driver::container_name(lease);
         assert!(all().contains(&name(&spec.lease)) && !all().contains(&name(&gone)));
@@ -419,6 +451,37 @@ async fn threat_05_a_job_with_egress_goes_from_award_to_wipe_and_reaches_the_int
         assert_eq!(record.phase, Phase::Done);
         let networks = run("docker", &["network", "ls", "--format", "{{.Name}}"]);
         assert!(!networks.contains(&gridlease_node::driver::container_name(&record.lease)), "{networks}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_that_the_node_had_forgotten_is_fenced_before_it_goes_on() {
+    with_world(|world, bench, networks| async move {
+        let (worker, store) = worker(&bench, Some(networks));
+        let won = won(&bench, &worker, "egress", "while true; do sleep 1; done").await;
+        let record = take(&worker, won.clone(), &[Action::Pull, Action::Create, Action::Start]).await;
+        let id = record.container.clone().unwrap();
+        drop((worker, store));
+        std::fs::remove_file(bench.state.database()).unwrap();
+        // It starts anew without its memory: the lease has no way out, and then it is found on the chain again.
+        let (worker, _) = self::worker(&bench, Some(world.networks(&bench)));
+        worker.recover_networks().await.unwrap();
+        assert!(!reaches(&id, world.internet, 80).await);
+        let new = NewLease {
+            lease: won.lease,
+            job: won.job,
+            attempt: 1,
+            buyer: won.buyer,
+            poster: won.poster,
+            guardian: won.guardian,
+            manifest_hash: won.manifest_hash,
+            gpus: vec![],
+            sold: won.sold.clone().unwrap(),
+        };
+        let record = worker.adopt(new).await.unwrap();
+        take(&worker, record, &[Action::Record(Note::Started(1))]).await;
+        assert!(reaches(&id, "www.example.com", 80).await && !reaches(&id, world.lan, 80).await);
     })
     .await;
 }

@@ -68,6 +68,9 @@ fn the_network_has_the_spelling_it_always_had_and_an_allow_list_has_one() {
         |network: &str| String::from_utf8(manifest(&format!("network: {network}\n")).canonical().unwrap()).unwrap();
     assert!(canonical("none").contains("\"network\":\"none\""));
     assert!(canonical("egress").contains("\"network\":\"egress\""));
+    let fast = canonical("egress\nresources: { network: { down: 100 } }");
+    assert!(fast.contains("\"network\":{\"down_mbit\":100,\"up_mbit\":0}"), "{fast}");
+    assert!(!canonical("egress").contains("down_mbit"));
     let allow = canonical("{ allow: [Hub.example, \"*.hf.co:443\"] }");
     assert!(allow.contains("\"network\":{\"allow\":[\"hub.example\",\"*.hf.co:443\"]}"), "{allow}");
     let read = |text: &str| Manifest::from_canonical(text.as_bytes());

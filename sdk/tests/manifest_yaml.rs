@@ -73,7 +73,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "resources:\n",
-                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk",
+                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk, network",
             ),
             ("name: b\n", "job.yaml:6:1: name: is given twice; keep one of them"),
             ("env: { A: 1, A: 2 }\n", "job.yaml:6:14: env.A: is given twice; keep one of them"),
@@ -407,6 +407,19 @@ fn the_hosts_that_a_job_may_reach_are_read_or_refused_each_with_its_place() {
 }
 
 #[test]
+fn bandwidth_is_for_a_job_with_a_network_and_within_bounds() {
+    let told = |text: &str| Manifest::from_yaml(&job(text), "job.yaml").unwrap_err().to_string();
+    assert!(
+        told("resources: { network: { down: 9 } }\n")
+            .contains("resources.network: is bandwidth for a job without a network")
+    );
+    assert!(told("resources: { network: {} }\nnetwork: egress\n").contains("resources.network: names no bandwidth"));
+    let wide = told("resources: { network: { up: 100001 } }\nnetwork: egress\n");
+    assert!(wide.contains("resources.network.up: is 100001; allowed: 0 to 100000"), "{wide}");
+    assert!(told("resources: { network: { upp: 1 } }\nnetwork: egress\n").contains("did you mean `up`?"));
+}
+
+#[test]
 fn words_that_the_market_does_not_know_are_refused_where_it_says_which_it_knows() {
     let vocabulary = Vocabulary { gpu_models: Some(&["a100", "h100", "rtx4090"]), regions: Some(&["eu", "us"]) };
     let text = job("resources: { gpu: { model: rtx-4090 } }\nplacement: { regions: [mars] }\n");
@@ -461,10 +474,14 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
     let text: String = Manifest::template()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if ["env:", "inputs:", "  - {", "placement:", "network:"].iter().any(|k| key.starts_with(k)) => {
+            Some(key)
+                if ["env:", "inputs:", "  - {", "placement:", "network: { allow"]
+                    .iter()
+                    .any(|k| key.starts_with(k)) =>
+            {
                 format!("{}\n", key.replace("<64 hex digits>", DIGEST))
             }
-            Some(key) if key.starts_with("gpu:") => format!("  {key}\n"),
+            Some(key) if key.starts_with("gpu:") || key.starts_with("network: { down") => format!("  {key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -473,6 +490,7 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
     assert_eq!(manifest.inputs.len(), 2);
     assert_eq!(manifest.placement.regions, ["eu", "us"]);
     assert!(matches!(manifest.network, Network::Allow(hosts) if hosts.len() == 3));
+    assert!(manifest.resources.network.is_some());
 }
 
 #[test]

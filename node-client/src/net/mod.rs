@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use gridlease_sdk::manifest::Network;
+use gridlease_sdk::manifest::{Bandwidth, Network};
 use solana_pubkey::Pubkey;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -31,7 +31,7 @@ pub use dns::Upstream;
 pub use error::NetError;
 pub use rules::{DENIED, DENIED_PORTS};
 
-use crate::driver::docker::DockerDriver;
+use crate::driver::docker::{DockerDriver, Subnet};
 use crate::driver::{DriverError, Net, container_name};
 use dns::{Grant, Names, OnGrant, Resolver};
 use rules::{Lane, MAX_REACHABLE, Only, Place};
@@ -74,11 +74,16 @@ impl Networks {
         Self(Arc::new(Shared { docker, node, upstream, state: Mutex::default(), open: AtomicBool::new(false) }))
     }
 
-    /// Makes a lease's network, where it is not there, and fences it. Nothing for a lease that asks for none. Safe to call again.
+    /// Makes a lease's network, where it is not there, fences it, and holds it to its bandwidth. Nothing for a lease that asks for none. Safe to call again.
     ///
     /// # Errors
     /// [`NetError`]; what was begun is taken up by the next call.
-    pub async fn connect(&self, lease: &Pubkey, network: &Network) -> Result<Net, NetError> {
+    pub async fn connect(
+        &self,
+        lease: &Pubkey,
+        network: &Network,
+        bandwidth: Option<Bandwidth>,
+    ) -> Result<Net, NetError> {
         let Some(names) = names_of(network) else { return Ok(Net::None) };
         let this = &self.0;
         let mut state = this.state.lock().await;
@@ -88,7 +93,7 @@ impl Networks {
         }
         let bridge = names::bridge(&this.node, lease);
         let subnet = this.docker.make_network(&this.node, lease, &bridge).await?;
-        self.add(&mut state, lease, bridge, subnet, names);
+        self.add(&mut state, lease, (bridge, subnet, bandwidth), names);
         self.keep(&mut state).await?;
         Ok(Net::Bridge { name: container_name(lease), gateway: subnet.gateway })
     }
@@ -97,20 +102,20 @@ impl Networks {
     ///
     /// # Errors
     /// [`NetError`]. A network that is still in use stays, behind its fence.
-    pub async fn recover(&self, wanted: &[(Pubkey, Network)]) -> Result<(), NetError> {
+    pub async fn recover(&self, wanted: &[(Pubkey, Network, Option<Bandwidth>)]) -> Result<(), NetError> {
         let this = &self.0;
         let mut state = this.state.lock().await;
-        for (lease, network) in wanted {
+        for (lease, network, bandwidth) in wanted {
             let Some(names) = names_of(network) else { continue };
             if let Some(subnet) = this.docker.find_network(&this.node, lease).await? {
-                self.add(&mut state, lease, names::bridge(&this.node, lease), subnet, names);
+                self.add(&mut state, lease, (names::bridge(&this.node, lease), subnet, *bandwidth), names);
             }
         }
         let left: Vec<_> = this.docker.networked(&this.node).await?;
         if !state.leases.is_empty() || !left.is_empty() {
             self.keep(&mut state).await?;
         }
-        for lease in left.into_iter().filter(|lease| !wanted.iter().any(|(wanted, _)| wanted == lease)) {
+        for lease in left.into_iter().filter(|lease| !wanted.iter().any(|(wanted, ..)| wanted == lease)) {
             match this.docker.remove_network(&this.node, &lease).await {
                 Ok(()) => tracing::info!(%lease, "the network of a lease that is over is removed"),
                 Err(error) => {
@@ -169,16 +174,10 @@ impl Networks {
         self.0.open.load(Ordering::SeqCst)
     }
 
-    fn add(
-        &self,
-        state: &mut State,
-        lease: &Pubkey,
-        bridge: String,
-        subnet: crate::driver::docker::Subnet,
-        names: Names,
-    ) {
+    fn add(&self, state: &mut State, lease: &Pubkey, lane: (String, Subnet, Option<Bandwidth>), names: Names) {
+        let (bridge, Subnet { range, gateway }, bandwidth) = lane;
         let only = names.places().map(|always| Only { always, learned: Vec::new() });
-        let lane = Lane { mark: names::mark(lease), bridge, subnet: subnet.range, gateway: subnet.gateway, only };
+        let lane = Lane { mark: names::mark(lease), bridge, subnet: range, gateway, only, bandwidth };
         // One that is known keeps what it has learned, and its resolver.
         if state.leases.get(lease).is_none_or(|known| known.lane != lane || known.names != names) {
             let connected = Connected { lane, names, learned: BTreeMap::new(), resolver: None };

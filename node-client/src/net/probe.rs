@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use gridlease_sdk::manifest::Bandwidth;
 use solana_pubkey::Pubkey;
 
 use super::rules::{Lane, Only, ruleset};
@@ -26,6 +27,7 @@ impl Networks {
             subnet: ipnet::Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
             gateway: Ipv4Addr::new(192, 168, 0, 1),
             only,
+            bandwidth: Some(Bandwidth { down_mbit: 1, up_mbit: 1 }),
         };
         let place = (Ipv4Addr::new(9, 9, 9, 9), 443);
         for only in [None, Some(Only { always: vec![place], learned: vec![(place, 60)] })] {

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::names;
+use gridlease_sdk::manifest::Bandwidth;
 use solana_pubkey::Pubkey;
 
 /// Ranges that no lease reaches: private, local, shared, of documentation and tests, multicast, reserved. Containers have no IPv6
@@ -57,6 +58,8 @@ pub(super) struct Lane {
     pub gateway: Ipv4Addr,
     /// Which places it may reach; `None`: all.
     pub only: Option<Only>,
+    /// What it is held to; `None`: whatever there is.
+    pub bandwidth: Option<Bandwidth>,
 }
 
 /// The places that an allow list leads to.
@@ -77,12 +80,12 @@ pub(super) fn ruleset(node: &Pubkey, lanes: &[Lane]) -> String {
     }
     let denied = DENIED.join(", ");
     let ports = DENIED_PORTS.map(|port| port.to_string()).join(", ");
-    let sorted = |kind: &str| match lanes {
+    let sorted = |end: &str, kind: &str| match lanes {
         [] => String::new(),
         lanes => {
             let sorted: Vec<_> =
                 lanes.iter().map(|lane| format!("\"{}\" : goto {kind}_{}", lane.bridge, lane.mark)).collect();
-            format!("\n        iifname vmap {{ {} }}", sorted.join(", "))
+            format!("\n        {end} vmap {{ {} }}", sorted.join(", "))
         }
     };
     // What the host sends to itself by its address on the bridge stays as it is.
@@ -102,8 +105,7 @@ pub(super) fn ruleset(node: &Pubkey, lanes: &[Lane]) -> String {
         meta l4proto {{ tcp, udp }} th dport {{ {ports} }} drop{leases}
         drop
     }}
-    chain to_lease {{
-        ct state established,related ct direction reply accept
+    chain to_lease {{{replies}
         drop
     }}
     chain to_host {{
@@ -126,8 +128,9 @@ pub(super) fn ruleset(node: &Pubkey, lanes: &[Lane]) -> String {
     }}
 }}
 ",
-        leases = sorted("lease"),
-        hosts = sorted("host"),
+        leases = sorted("iifname", "lease"),
+        hosts = sorted("iifname", "host"),
+        replies = sorted("oifname", "reply"),
     );
     text
 }
@@ -139,11 +142,17 @@ impl Lane {
             None => (String::new(), "        accept\n".to_owned()),
             Some(only) => (only.set(mark), only.rules(mark)),
         };
+        let (down, up) = self.bandwidth.map_or((0, 0), |bandwidth| (bandwidth.down_mbit, bandwidth.up_mbit));
+        let (down, up) = (within(down), within(up));
         format!(
-            "{set}    chain lease_{mark} {{
+            "{set}    chain reply_{mark} {{
+{down}        ct state established,related ct direction reply accept
+        drop
+    }}
+    chain lease_{mark} {{
         ip saddr != {subnet} drop
         ip saddr {gateway} drop
-        meta l4proto != {{ tcp, udp, icmp }} drop
+{up}        meta l4proto != {{ tcp, udp, icmp }} drop
         ct state established,related accept
         ct state new limit rate over {NEW_PER_SECOND}/second burst {NEW_AT_ONCE} packets drop
         ct count over {OPEN} drop
@@ -155,6 +164,17 @@ impl Lane {
     }}
 "
         )
+    }
+}
+
+/// Drops what is more than so many Mbit/s, but for a second's worth after a pause: that much the kernel's bucket holds, besides the
+/// burst, which lets through what programs hand the kernel at a time. Nothing for 0.
+fn within(mbit: u32) -> String {
+    let bytes = u64::from(mbit) * 125_000;
+    if mbit == 0 {
+        String::new()
+    } else {
+        format!("        limit rate over {bytes} bytes/second burst 262144 bytes drop\n")
     }
 }
 
@@ -206,6 +226,7 @@ mod tests {
             subnet: format!("172.{n}.0.0/16").parse().unwrap(),
             gateway: Ipv4Addr::new(172, n, 0, 1),
             only,
+            bandwidth: None,
         }
     }
 
@@ -243,6 +264,12 @@ mod tests {
         let from = of("from_lease");
         assert!(from.find("10.0.0.0/8").unwrap() < from.find("vmap").unwrap() && !from.contains("accept"), "{from}");
         assert!(from.trim_end().ends_with("drop") && of("to_host").trim_end().ends_with("drop"));
+        let slow = Lane { bandwidth: Some(Bandwidth { down_mbit: 8, up_mbit: 0 }), ..lane(20, None) }.rules();
+        assert!(
+            slow.contains("chain reply_m20 {\n        limit rate over 1000000 bytes/second burst 262144 bytes drop\n"),
+            "{slow}"
+        );
+        assert_eq!(slow.matches("bytes/second").count(), 1, "{slow}");
         let none = ruleset(&node, &[]);
         assert!(!none.contains("vmap") && none.contains("iifname \"gl"), "bridges nobody knows are shut: {none}");
     }

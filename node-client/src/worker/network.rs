@@ -25,7 +25,7 @@ impl Worker {
         for record in self.store.all()?.into_iter().filter(|record| !record.is_cleared()) {
             // One whose manifest is damaged keeps its network, with no way out of it, until it is wiped.
             if let Ok(Some(manifest)) = self.manifest(&record.lease).await {
-                wanted.push((record.lease, manifest.network));
+                wanted.push((record.lease, manifest.network, manifest.resources.network));
             }
         }
         Ok(net.recover(&wanted).await?)
@@ -33,10 +33,10 @@ impl Worker {
 
     /// The lease's network, made and fenced if it wants one.
     pub(super) async fn connect(&self, record: &LeaseRecord) -> Result<Net, WorkError> {
-        let network = self.manifest(&record.lease).await?.map(|manifest| manifest.network);
-        match (&self.net, network.filter(gridlease_sdk::manifest::Network::is_some)) {
+        let manifest = self.manifest(&record.lease).await?.filter(|manifest| manifest.network.is_some());
+        match (&self.net, manifest) {
             (_, None) => Ok(Net::None),
-            (Some(net), Some(network)) => Ok(net.connect(&record.lease, &network).await?),
+            (Some(net), Some(job)) => Ok(net.connect(&record.lease, &job.network, job.resources.network).await?),
             (None, Some(_)) => Err(NetError::NotOffered.into()),
         }
     }

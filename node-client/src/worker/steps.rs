@@ -13,6 +13,10 @@ use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        if matches!(note, Note::Started(_)) {
+            // It runs, and this machine's memory of it was lost: with it, what it may reach.
+            self.connect(record).await?;
+        }
         let now_ms = self.clock.now_ms();
         let ended_ms = match &note {
             Note::Ended(ended) => {

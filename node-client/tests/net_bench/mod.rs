@@ -94,6 +94,7 @@ impl Place {
                     "hello",
                 ])
                 .stdin(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn();
             place.greeters.push(greeter.unwrap());
         }
@@ -108,6 +109,32 @@ impl Drop for Place {
             let _ = greeter.wait();
         }
         let _ = Command::new("ip").args(["netns", "del", &self.space]).stderr(Stdio::null()).status();
+    }
+}
+
+/// A program that ends, with all that it started, when it is dropped.
+pub struct Helper(Child);
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let group = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// What was sent to a host of the internet.
+pub struct Sink {
+    file: tempfile::NamedTempFile,
+    _helper: Helper,
+}
+
+impl Sink {
+    /// How many bytes there were since the last time.
+    pub fn take(&self) -> u64 {
+        let bytes = self.file.as_file().metadata().unwrap().len();
+        self.file.as_file().set_len(0).unwrap();
+        bytes
     }
 }
 
@@ -157,6 +184,23 @@ impl World {
             }
         }
         world
+    }
+
+    /// A host of the internet that sends as much as is taken, at port 9001, and one that takes as much as is sent, at port 9002.
+    pub fn bulk(&self) -> (Helper, Sink) {
+        let space = self.places[0].space.as_str();
+        let nc = |rest: &str, out: Stdio| {
+            let script = format!("exec ip netns exec {space} busybox nc {rest}");
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
+            // A group of its own: whoever serves a connection that nobody ends has to go with it.
+            let child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn();
+            Helper(child.unwrap())
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = nc("-ll -p 9001 -e /bin/cat /dev/zero", Stdio::null());
+        let cat = format!("-ll -p 9002 -e /bin/sh -c 'cat >> {}'", file.path().display());
+        (source, Sink { file, _helper: nc(&cat, Stdio::null()) })
     }
 
     /// The namespace of the owner's network.

@@ -103,6 +103,7 @@ ip -n {o} -6 route add default via 2a00:88::1
             let greeter = Command::new("ip")
                 .args(["netns", "exec", &space, "busybox", "nc", "-ll", "-p", "80", "-e", "/bin/echo", "hello"])
                 .stdin(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn();
             row.greeters.push(greeter.unwrap());
         }

@@ -3,7 +3,7 @@
 
 use super::error::Problem;
 use super::read::{nearest, quoted};
-use super::types::{Array, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
+use super::types::{Array, Bandwidth, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
 use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, paths};
 use crate::image::ImageReference;
@@ -13,6 +13,8 @@ use std::ops::RangeInclusive;
 
 const MAX_ARGUMENT_BYTES: usize = 4096;
 const MAX_URI_BYTES: usize = 2048;
+/// The most bandwidth that can be asked for, Mbit/s.
+const MAX_MBIT: u32 = 100_000;
 
 /// Everything that is wrong.
 pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Problem> {
@@ -245,6 +247,22 @@ fn resources(check: &mut Check, manifest: &Manifest, vocabulary: &Vocabulary) {
     check.within_as("resources.cpu", resources.cpu_milli, 50..=1_024_000, show_cores);
     check.within_as("resources.memory", resources.memory_mib, 16..=16 << 20, show_mib);
     check.within_as("resources.disk", resources.disk_mib, 16..=64 << 20, show_mib);
+    if let Some(Bandwidth { down_mbit, up_mbit }) = resources.network {
+        check.within("resources.network.down", down_mbit, 0..=MAX_MBIT);
+        check.within("resources.network.up", up_mbit, 0..=MAX_MBIT);
+        let fault = match (down_mbit, up_mbit) {
+            (0, 0) => Some("names no bandwidth"),
+            _ if !manifest.network.is_some() => Some("is bandwidth for a job without a network"),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            check.fail(
+                "resources.network",
+                fault,
+                "write { down: 100, up: 20 } in Mbit/s, and network: egress; or leave it out",
+            );
+        }
+    }
     let Some(Gpu { models, count, vram_mib, cuda_min }) = &resources.gpu else {
         return;
     };

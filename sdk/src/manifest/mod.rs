@@ -33,8 +33,8 @@ pub use inputs::{LocalInput, PinError};
 pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network, USUAL_PORTS};
 pub use reserved::is_reserved_variable;
 pub use types::{
-    Array, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe, Resources,
-    Secret, SecretSource, Verify, VerifyClass,
+    Array, Bandwidth, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe,
+    Resources, Secret, SecretSource, Verify, VerifyClass,
 };
 pub use unsupported::Unsupported;
 pub use vocabulary::Vocabulary;

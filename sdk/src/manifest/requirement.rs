@@ -72,8 +72,8 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
         memory_mib: mib("resources.memory", resources.memory_mib)?,
         disk_mib: mib("resources.disk", resources.disk_mib)?,
         regions: 0,
-        down_mbit: 0,
-        up_mbit: 0,
+        down_mbit: resources.network.map_or(0, |network| network.down_mbit),
+        up_mbit: resources.network.map_or(0, |network| network.up_mbit),
         flags: if manifest.network.is_some() { flags::EGRESS } else { 0 },
         compute_capability: 0,
         cuda: 0,
@@ -224,6 +224,14 @@ mod tests {
             assert_eq!(requirement(&manifest).unwrap().flags, flags, "{network}");
             assert_eq!(refusals(&manifest), []);
         }
+    }
+
+    #[test]
+    fn bandwidth_is_asked_for_in_megabits() {
+        let need = requirement(&manifest(", network: { down: 100, up: 20 } }\nnetwork: egress")).unwrap();
+        assert_eq!((need.down_mbit, need.up_mbit), (100, 20));
+        let need = requirement(&manifest(", network: { up: 20 } }\nnetwork: egress")).unwrap();
+        assert_eq!((need.down_mbit, need.up_mbit), (0, 20));
     }
 
     #[test]

@@ -111,6 +111,20 @@ pub struct Resources {
     pub memory_mib: u64,
     /// Disk for inputs, log and outputs, MiB; see [`Resources::disk_parts`].
     pub disk_mib: u64,
+    /// Bandwidth, with a network only; none for whatever the machine has. Left out of the canonical form then, so that a manifest from
+    /// before there was the key keeps its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Bandwidth>,
+}
+
+/// Bandwidth that the machine has to offer, and that the container is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// To the container, Mbit/s (10⁶ bits); 0 for whatever there is.
+    pub down_mbit: u32,
+    /// From the container, Mbit/s; 0 for whatever there is.
+    pub up_mbit: u32,
 }
 
 /// GPUs of one kind.
