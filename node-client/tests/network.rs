@@ -39,9 +39,9 @@ async fn with_world<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>, Arc<Be
         for left in bench.driver.list_labelled(&bench.node).await.unwrap() {
             bench.driver.remove(&left.id).await.unwrap();
         }
-        let tidy = bench_networks(&bench);
-        tidy.recover(&[]).await.unwrap();
-        tidy.dismantle().await.unwrap();
+        bench_networks(&bench).recover(&[]).await.unwrap();
+        let table = table(&bench);
+        run("nft", &[&format!("table inet {table}; delete table inet {table}")]);
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
@@ -327,6 +327,8 @@ async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothin
         stranger.disconnect(&theirs).await.unwrap();
         stranger.dismantle().await.unwrap();
 
+        networks.dismantle().await.unwrap();
+        assert!(!reaches(&id, world.lan, 80).await, "the fence stays where somebody is behind it");
         assert!(networks.disconnect(&spec.lease).await.is_err(), "not under a running container");
         bench.driver.remove(&id).await.unwrap();
         networks.disconnect(&spec.lease).await.unwrap();
@@ -336,6 +338,8 @@ async fn threat_05_networks_are_made_once_taken_up_again_and_removed_with_nothin
         assert!(!run("ip", &["-o", "link"]).contains(&bridge));
         let rules = run("nft", &["list", "table", "inet", &table(&bench)]);
         assert!(!rules.contains("chain lease_"), "{rules}");
+        networks.dismantle().await.unwrap();
+        assert!(!run("nft", &["list", "tables"]).contains(&table(&bench)));
     })
     .await;
 }

@@ -36,6 +36,7 @@ use crate::gpu::{GpuError, GpuSource, inventory};
 use crate::inputs::{FetchPolicy, Fetcher, InputError};
 use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
+use crate::net::Networks;
 use crate::reconcile::{ChainLease, ChainState};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{LeaseRecord, Store, StoreError};
@@ -292,7 +293,7 @@ pub async fn run(
     }
     let orphans = dangling.orphans();
     let dangling = tokio::spawn(dangling.run(shutdown.clone()));
-    let guard = networks.usable.map(|networks| tokio::spawn(networks.guard(shutdown.clone())));
+    let guard = networks.usable.clone().map(|networks| tokio::spawn(networks.guard(shutdown.clone())));
     started(&Started {
         provider,
         machine: own.number,
@@ -319,6 +320,11 @@ pub async fn run(
     // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
     dangling.abort();
     guard.iter().for_each(tokio::task::JoinHandle::abort);
+    if let Some(Err(error)) =
+        futures_util::future::OptionFuture::from(networks.usable.as_ref().map(Networks::dismantle)).await
+    {
+        tracing::warn!(%error, "the firewall table stays");
+    }
     api.shutdown(API_GRACE).await;
     Ok(())
 }

@@ -74,7 +74,8 @@ impl Networks {
         Self(Arc::new(Shared { docker, node, upstream, state: Mutex::default(), open: AtomicBool::new(false) }))
     }
 
-    /// Makes a lease's network, where it is not there, fences it, and holds it to its bandwidth. Nothing for a lease that asks for none. Safe to call again.
+    /// Makes a lease's network, where it is not there, fences it, and holds it to its bandwidth. Nothing for a lease that asks
+    /// for none. Safe to call again.
     ///
     /// # Errors
     /// [`NetError`]; what was begun is taken up by the next call.
@@ -138,17 +139,18 @@ impl Networks {
         if state.outdated { this.set(&mut state).await } else { Ok(()) }
     }
 
-    /// Removes the node's table. For a node that gives up its leases, and for tests; while a lease has a network it is kept.
+    /// Removes the node's table when the node ends; kept where there is a network behind it, known or not.
     ///
     /// # Errors
-    /// [`NetError::Firewall`].
+    /// [`NetError`].
     pub async fn dismantle(&self) -> Result<(), NetError> {
-        let mut state = self.0.state.lock().await;
-        if !state.leases.is_empty() {
+        let this = &self.0;
+        let mut state = this.state.lock().await;
+        if state.stands.is_none() || !state.leases.is_empty() || !this.docker.networked(&this.node).await?.is_empty() {
             return Ok(());
         }
         state.stands = None;
-        let table = names::table(&self.0.node);
+        let table = names::table(&this.node);
         nft::load(&format!("table inet {table}\ndelete table inet {table}\n")).await
     }
 

@@ -54,8 +54,8 @@ impl Worker {
         }
     }
 
-    /// Whether the job's container has a network whose fence is gone and cannot be put back.
+    /// Whether the job's container has a network whose fence is gone and cannot be put back, or that nobody here can look after.
     pub(super) fn is_open(&self, manifest: &Manifest) -> bool {
-        manifest.network.is_some() && self.net.as_ref().is_some_and(Networks::is_open)
+        manifest.network.is_some() && self.net.as_ref().is_none_or(Networks::is_open)
     }
 }

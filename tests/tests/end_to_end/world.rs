@@ -55,10 +55,19 @@ impl World {
 
     /// As [`World::post`], with changes of what stands on chain that no manifest can ask for.
     pub async fn post_with(&self, script: &str, duration: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {
+        self.post_more(script, duration, "", change).await
+    }
+
+    /// As [`World::post`], with more lines of the manifest.
+    pub async fn post_asking(&self, script: &str, duration: &str, more: &str) -> Pubkey {
+        self.post_more(script, duration, more, |_| {}).await
+    }
+
+    async fn post_more(&self, script: &str, duration: &str, more: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {
         let text = format!(
             "version: 1\nname: test\nimage: {}\ncommand: [\"/busybox\", \"sh\", \"-c\", {script:?}]\noutputs: [{{ path: /out }}]\n\
              resources: {{ cpu: 0.5, memory: 64MiB, disk: 100MiB }}\nprice: {{ max: 0.60, mode: auction, window: 6s }}\n\
-             duration: {{ max: {duration} }}\nattempts: 3\n",
+             duration: {{ max: {duration} }}\nattempts: 3\n{more}",
             self.image
         );
         let path = self.market.dir().join("test-job.yaml");
