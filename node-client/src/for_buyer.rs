@@ -7,6 +7,7 @@ use crate::disk::{DiskError, ImageError};
 use crate::driver::DriverError;
 use crate::inputs::InputError;
 use crate::logs::LogError;
+use crate::net::NetError;
 use crate::outputs::OutputsError;
 use crate::state_dir::StateDirError;
 use crate::store::StoreError;
@@ -57,6 +58,8 @@ impl ForBuyer for WorkError {
             Self::Log(e) => e.for_buyer(),
             Self::Outputs(e) => e.for_buyer(),
             Self::Disk(e) => e.for_buyer(),
+            Self::Net(NetError::NotOffered) => "network: this node gives containers none".to_owned(),
+            Self::Net(_) => "the node could not set up the network that the job asks for".to_owned(),
             Self::Manifest { reason, .. } => sentence(&format!("the manifest cannot be used: {reason}")),
             Self::SoldUnknown => self.to_string(),
             Self::NotLocal(_) => "the node took a step that is not its own".to_owned(),
@@ -225,6 +228,8 @@ mod tests {
             StoreError::Broken { path: SECRET.into(), reason: text() }.into(),
             StoreError::InUse { path: SECRET.into() }.into(),
             WorkError::Manifest { path: SECRET.into(), reason: "it is gone".to_owned() },
+            NetError::Firewall { what: "set its rules", reason: text() }.into(),
+            NetError::NotOffered.into(),
             WorkError::NotLocal(text()),
         ]);
         for error in errors {

@@ -5,6 +5,7 @@
 //! | [`gpu`] | what the machine offers, and whether it is healthy |
 //! | [`driver`] | the container engine behind a trait |
 //! | [`disk`] | what a lease may write to the disk, and what holds it to that |
+//! | [`net`] | the network of a lease: bridge, firewall, resolver |
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
@@ -30,6 +31,7 @@ pub mod gpu;
 pub mod inputs;
 pub mod lease_board;
 pub mod logs;
+pub mod net;
 pub mod outputs;
 pub mod reconcile;
 pub mod runnable;

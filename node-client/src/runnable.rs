@@ -90,11 +90,23 @@ mod tests {
 
     #[test]
     fn issue9_14_everything_that_would_not_be_honoured_is_named_by_its_key() {
-        let all =
-            canonical("network: egress\narray: { count: 2 }\nattempts: 2\nverify: { class: none, replicas: 2 }\n");
+        let all = canonical("array: { count: 2 }\nattempts: 2\nverify: { class: none, replicas: 2 }\n");
         let told = read(&all, None).unwrap_err().to_string();
-        for key in ["network: ", "array: ", "verify.replicas: "] {
+        for key in ["array: ", "verify.replicas: "] {
             assert!(told.contains(key), "{told}");
+        }
+    }
+
+    #[test]
+    fn threat_05_a_network_that_was_not_sold_is_refused_at_the_push_by_its_key() {
+        let without = Sold::as_written(&Manifest::from_canonical(&canonical("")).unwrap()).unwrap();
+        for network in ["egress", "{ allow: [hub.example] }"] {
+            let bytes = canonical(&format!("network: {network}\n"));
+            let told = read(&bytes, Some(&without)).unwrap_err().to_string();
+            assert!(told.contains("network and other flags: the manifest says egress"), "{told}");
+            let with = Sold::as_written(&Manifest::from_canonical(&bytes).unwrap()).unwrap();
+            read(&bytes, Some(&with)).unwrap();
+            read(&canonical(""), Some(&with)).unwrap();
         }
     }
 

@@ -8,6 +8,7 @@ pub mod machine;
 pub mod manifest;
 pub mod market;
 pub mod node_api;
+pub mod public_address;
 pub mod rpc;
 pub mod view;
 

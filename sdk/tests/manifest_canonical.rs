@@ -83,6 +83,25 @@ fn what_a_manifest_could_not_say_before_stands_in_the_canonical_form_only_where_
 }
 
 #[test]
+fn the_network_has_the_spelling_it_always_had_and_an_allow_list_has_one() {
+    let canonical =
+        |network: &str| String::from_utf8(manifest(&format!("network: {network}\n")).canonical().unwrap()).unwrap();
+    assert!(canonical("none").contains("\"network\":\"none\""));
+    assert!(canonical("egress").contains("\"network\":\"egress\""));
+    let fast = canonical("egress\nresources: { network: { down: 100 } }");
+    assert!(fast.contains("\"network\":{\"down_mbit\":100,\"up_mbit\":0}"), "{fast}");
+    assert!(!canonical("egress").contains("down_mbit"));
+    let allow = canonical("{ allow: [Hub.example, \"*.hf.co:443\"] }");
+    assert!(allow.contains("\"network\":{\"allow\":[\"hub.example\",\"*.hf.co:443\"]}"), "{allow}");
+    let read = |text: &str| Manifest::from_canonical(text.as_bytes());
+    assert_eq!(read(&allow).unwrap().canonical().unwrap(), allow.as_bytes());
+    for other in ["Hub.example", "hub.example.", "hub.example:0443", "localhost", "10.0.0.1", "hub.example:25"] {
+        assert!(read(&allow.replace("hub.example", other)).is_err(), "{other}");
+    }
+    assert!(read(&allow.replace("\"hub.example\",\"*.hf.co:443\"", "")).is_err(), "an empty list is none");
+}
+
+#[test]
 fn a_wait_that_is_not_the_default_stands_in_the_canonical_form() {
     let mut patient = manifest("");
     patient.price.wait_s = 3_600;

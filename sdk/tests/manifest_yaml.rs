@@ -73,7 +73,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "resources:\n",
-                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk, shm",
+                "job.yaml:6:10: resources: is empty; write a mapping such as { gpu: … }; known here: gpu, cpu, memory, disk, shm, network",
             ),
             ("name: b\n", "job.yaml:6:1: name: is given twice; keep one of them"),
             ("env: { A: 1, A: 2 }\n", "job.yaml:6:14: env.A: is given twice; keep one of them"),
@@ -186,7 +186,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "network: eggress\n",
-                "job.yaml:6:10: network: \"eggress\" is not known; did you mean `egress`? allowed: none, egress",
+                "job.yaml:6:10: network: \"eggress\" is not known; did you mean `egress`? allowed: none, egress, or { allow: [hub.example, \"*.hub.example:443\"] }",
             ),
             (
                 "secrets: { HF_TOKEN: abc }\nenv: { T: x }\n",
@@ -395,11 +395,44 @@ fn every_key_of_the_protocol_is_read() {
 fn what_the_market_cannot_do_yet_is_named_so_that_posting_can_refuse_it() {
     let manifest = Manifest::from_yaml(&full(), "job.yaml").unwrap();
     let keys: Vec<_> = manifest.unsupported().iter().map(|u| u.key).collect();
-    assert_eq!(keys, ["array", "verify.class", "network"]);
+    assert_eq!(keys, ["array", "verify.class"]);
     assert_eq!(
         manifest.unsupported()[0].to_string(),
         "array: arrays are not run by the market yet; post one job for each task"
     );
+}
+
+#[test]
+fn the_hosts_that_a_job_may_reach_are_read_or_refused_each_with_its_place() {
+    let manifest =
+        Manifest::from_yaml(&job("network: { allow: [Hub.example, \"*.hf.co:443\", 9.9.9.9] }\n"), "job.yaml").unwrap();
+    let Network::Allow(hosts) = &manifest.network else { panic!("{:?}", manifest.network) };
+    assert_eq!(hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["hub.example", "*.hf.co:443", "9.9.9.9"]);
+    let told = |network: &str| {
+        Manifest::from_yaml(&job(&format!("network: {network}\n")), "job.yaml").unwrap_err().to_string()
+    };
+    let both = told("{ allow: [localhost, hub.example, 10.0.0.1] }");
+    assert!(both.contains("job.yaml:6:20: network.allow[0]: \"localhost\" is not the name of a host"), "{both}");
+    assert!(both.contains("network.allow[2]: \"10.0.0.1\" is not on the public internet"), "{both}");
+    assert!(told("{ allow: [] }").contains("network.allow: is empty"));
+    assert!(told("{ allow: [a.b, A.b] }").contains("network.allow[1]: \"a.b\" is given twice"));
+    assert!(told("{ allows: [a.b] }").contains("did you mean `allow`?"));
+    assert!(told("[a.b]").contains("network: is a list; allowed: none, egress, or {"));
+    let many: Vec<String> = (0..33).map(|n| format!("h{n}.example")).collect();
+    assert!(told(&format!("{{ allow: [{}] }}", many.join(", "))).contains("network.allow: has 33 hosts; at most 32"));
+}
+
+#[test]
+fn bandwidth_is_for_a_job_with_a_network_and_within_bounds() {
+    let told = |text: &str| Manifest::from_yaml(&job(text), "job.yaml").unwrap_err().to_string();
+    assert!(
+        told("resources: { network: { down: 9 } }\n")
+            .contains("resources.network: is bandwidth for a job without a network")
+    );
+    assert!(told("resources: { network: {} }\nnetwork: egress\n").contains("resources.network: names no bandwidth"));
+    let wide = told("resources: { network: { up: 100001 } }\nnetwork: egress\n");
+    assert!(wide.contains("resources.network.up: is 100001; allowed: 0 to 100000"), "{wide}");
+    assert!(told("resources: { network: { upp: 1 } }\nnetwork: egress\n").contains("did you mean `up`?"));
 }
 
 #[test]
@@ -457,10 +490,14 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
     let text: String = Manifest::template()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if ["env:", "inputs:", "  - {", "placement:"].iter().any(|k| key.starts_with(k)) => {
+            Some(key)
+                if ["env:", "inputs:", "  - {", "placement:", "network: { allow"]
+                    .iter()
+                    .any(|k| key.starts_with(k)) =>
+            {
                 format!("{}\n", key.replace("<64 hex digits>", DIGEST))
             }
-            Some(key) if key.starts_with("gpu:") => format!("  {key}\n"),
+            Some(key) if key.starts_with("gpu:") || key.starts_with("network: { down") => format!("  {key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -468,6 +505,8 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
     assert!(manifest.resources.gpu.is_some());
     assert_eq!(manifest.inputs.len(), 2);
     assert_eq!(manifest.placement.regions, ["eu", "us"]);
+    assert!(matches!(manifest.network, Network::Allow(hosts) if hosts.len() == 3));
+    assert!(manifest.resources.network.is_some());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `setup`: what the market needs on a machine besides Rust: a Docker engine that answers, a registry, and OpenSSL to link;
+//! `setup`: what the market needs on a machine besides Rust: a Docker engine that answers, what fences leases, a registry, and OpenSSL to link;
 //! and what its tests need beyond that.
 
 mod docker;
@@ -86,6 +86,7 @@ pub fn run() -> Result<()> {
     if std::env::var_os("OPENSSL_NO_VENDOR").is_none_or(|value| value != "0") {
         packages::ensure_openssl(&host)?;
     }
+    packages::ensure_network(&host)?;
     packages::ensure_registry(&host)
 }
 

@@ -1,6 +1,6 @@
 //! `gridlease node`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -101,6 +101,13 @@ pub struct Run {
     #[arg(long, value_name = "MBIT", default_value_t = 0)]
     up: u32,
 
+    /// Give leases no network. Otherwise those that ask for it reach the public internet, fenced off from this machine and its network,
+    /// where that can be done: as root, with nftables and Docker.
+    #[arg(long)]
+    no_egress: bool,
+    /// Resolver of which leases' names are asked, as IP or IP:PORT. Can be given several times [default: /etc/resolv.conf].
+    #[arg(long, value_name = "IP", value_parser = resolver)]
+    egress_dns: Vec<SocketAddr>,
     /// The container engine's socket, as a path or unix:// [default: DOCKER_HOST, else /var/run/docker.sock].
     #[arg(long, value_name = "SOCKET", value_parser = socket)]
     docker_host: Option<PathBuf>,
@@ -145,6 +152,11 @@ fn size_mib(text: &str) -> Result<u32, String> {
 
 fn region(text: &str) -> Result<u8, String> {
     region_id(text).ok_or_else(|| format!("known regions: {}", REGIONS.join(", ")))
+}
+
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse::<SocketAddr>());
+    address.map_err(|_| "write an address such as 9.9.9.9 or 127.0.0.1:5353".to_owned())
 }
 
 fn socket(text: &str) -> Result<PathBuf, String> {
@@ -214,11 +226,13 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
             region: run.region,
             down_mbit: run.down,
             up_mbit: run.up,
+            egress: !run.no_egress,
             ..OfferPolicy::default()
         },
         max_image_bytes: run.max_image_size.as_u64(),
         registries: RegistryPolicy::new(run.allow_registry.clone()),
         allow_private_inputs: run.allow_private_inputs,
+        egress_dns: run.egress_dns,
         patience: Duration::from_secs(run.patience),
     };
     let out = context.out;
@@ -245,5 +259,8 @@ mod tests {
         assert!(region("moon").unwrap_err().contains("asia"));
         assert_eq!(socket("unix:///run/d.sock"), Ok(PathBuf::from("/run/d.sock")));
         assert!(socket("tcp://1.2.3.4:2375").is_err());
+        assert_eq!(resolver("9.9.9.9"), Ok("9.9.9.9:53".parse().unwrap()));
+        assert_eq!(resolver("[::1]:5353"), Ok("[::1]:5353".parse().unwrap()));
+        assert!(resolver("dns.example").is_err());
     }
 }

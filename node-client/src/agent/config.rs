@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridlease_core::requirement::OfferSpec;
+use gridlease_core::requirement::{OfferSpec, flags};
 use gridlease_sdk::machine::MachineNumber;
 use gridlease_sdk::rpc::Client;
 use solana_keypair::Keypair;
@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub registries: RegistryPolicy,
     /// May inputs be fetched from private addresses? Only for a market on one machine.
     pub allow_private_inputs: bool,
+    /// The resolvers that leases' names are asked of; empty: the host's own.
+    pub egress_dns: Vec<SocketAddr>,
     /// How long others (keepers, buyers) are given to do what anybody may do before the node does it itself.
     pub patience: Duration,
 }
@@ -73,6 +75,8 @@ pub struct OfferPolicy {
     pub down_mbit: u32,
     /// Upstream bandwidth in Mbit/s.
     pub up_mbit: u32,
+    /// May leases reach the public internet? Where the machine cannot fence them, it is not offered whatever this says.
+    pub egress: bool,
     /// Life of the offer without a refresh; it is refreshed after a third of it.
     pub life: Duration,
 }
@@ -91,6 +95,7 @@ impl Default for OfferPolicy {
             region: 0,
             down_mbit: 0,
             up_mbit: 0,
+            egress: false,
             life: Duration::from_secs(900),
         }
     }
@@ -184,7 +189,8 @@ impl OfferPolicy {
             (gridlease_core::gpu::model_id(&gpu.model).unwrap_or(0), gpu.vram_mib, gpu.compute_capability)
         });
         let cuda = machine.cuda.unwrap_or((0, 0));
-        let flags = if gpus == 0 { gridlease_core::requirement::flags::CPU_CLASS } else { 0 };
+        let class = if gpus == 0 { flags::CPU_CLASS } else { 0 };
+        let flags = class | if self.egress { flags::EGRESS } else { 0 };
         let spec = OfferSpec {
             gpu_model: model,
             gpu_count: u8::try_from(each).unwrap_or(u8::MAX),
@@ -254,5 +260,13 @@ mod tests {
         assert_eq!(policy.within(unit, 799).disk_mib, 316);
         assert_eq!(policy.within(unit, 100_000).disk_mib, 400, "never more than the unit has");
         assert_eq!(policy.within(unit, 0).disk_mib, 0);
+    }
+
+    #[test]
+    fn egress_stands_in_the_offer_where_the_owner_gives_it_and_nowhere_else() {
+        let host = Host { cpu_cores: 4, memory_mib: 8_000, disk_mib: 1_000, arch: "x86_64".to_owned() };
+        let machine = Inventory { gpus: Vec::new(), driver: None, cuda: None, host };
+        let offered = |egress| OfferPolicy { egress, ..OfferPolicy::default() }.unit(&machine).unwrap().spec.flags;
+        assert_eq!((offered(false), offered(true)), (flags::CPU_CLASS, flags::CPU_CLASS | flags::EGRESS));
     }
 }

@@ -7,6 +7,7 @@ mod health;
 pub mod lease;
 mod machine;
 pub mod market;
+mod networks;
 mod offer;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use crate::gpu::{GpuError, GpuSource, inventory};
 use crate::inputs::{FetchPolicy, Fetcher, InputError};
 use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
+use crate::net::Networks;
 use crate::reconcile::{ChainLease, ChainState};
 use crate::secrets::Keyring;
 use crate::state_dir::{StateDir, StateDirError};
@@ -224,10 +226,11 @@ pub async fn run(
     let store = Store::open(&state.database())?;
     let identity = Identity::load_or_create(&state)?;
     let docker = DockerDriver::connect(config.docker_socket.clone()).await?;
-    let driver: Arc<dyn Driver> = Arc::new(docker.with_registries(config.registries.clone()));
+    let docker = docker.with_registries(config.registries.clone());
+    let driver: Arc<dyn Driver> = Arc::new(docker.clone());
     let engine = driver.check(config.gpu != GpuSource::Cpu).await?;
     let machine = inventory(&config.gpu, &config.state_dir)?;
-    let unit = config.offer.unit(&machine)?;
+    config.offer.unit(&machine)?; // what cannot be offered is said before anything else is done
     tracing::info!(engine = engine.name, gpus = machine.gpus.len(), cores = machine.host.cpu_cores, "machine");
 
     let chain = Chain::new(config.client.clone(), Arc::clone(&config.node_key), clock.clone());
@@ -240,20 +243,28 @@ pub async fn run(
     check_retired(&config, &own, &store).await?;
     check_offer(&config, &own, number).await?;
 
+    let networks = networks::open(docker, &engine, own.address, &config).await;
+    let policy = OfferPolicy { egress: networks.offered, ..config.offer.clone() };
+    let unit = policy.unit(&machine)?;
+
     let logs = LogHub::new(state.clone(), LogLimits::default());
-    let policy = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
+    let fetching = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
     let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(own.address) };
     let dangling = Dangling::new(Arc::clone(&driver), store.clone(), own.address, GRACE);
-    let worker = Worker::new(
+    let mut worker = Worker::new(
         worker_config,
         driver,
         store.clone(),
         state.clone(),
         logs.clone(),
-        Fetcher::new(policy)?,
+        Fetcher::new(fetching)?,
         clock.clone(),
     )
     .with_disk(DiskKeeper::detect(&state));
+    if let Some(networks) = networks.usable.clone() {
+        worker = worker.with_networks(networks);
+        worker.recover_networks().await?;
+    }
     worker.tidy_disks().await?;
     let arrivals = Arc::new(Notify::new());
     let keyring = Keyring::new(Arc::clone(&config.node_key) as _);
@@ -284,6 +295,7 @@ pub async fn run(
     }
     let orphans = dangling.orphans();
     let dangling = tokio::spawn(dangling.run(shutdown.clone()));
+    let guard = networks.usable.clone().map(|networks| tokio::spawn(networks.guard(shutdown.clone())));
     started(&Started {
         provider,
         machine: own.number,
@@ -299,7 +311,7 @@ pub async fn run(
         machine: own,
         number,
         unit,
-        policy: config.offer.clone(),
+        policy,
         orphans,
         patience: config.patience,
         shutdown: shutdown.clone(),
@@ -309,6 +321,12 @@ pub async fn run(
     leases.stop().await;
     // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
     dangling.abort();
+    guard.iter().for_each(tokio::task::JoinHandle::abort);
+    if let Some(Err(error)) =
+        futures_util::future::OptionFuture::from(networks.usable.as_ref().map(Networks::dismantle)).await
+    {
+        tracing::warn!(%error, "the firewall table stays");
+    }
     api.shutdown(API_GRACE).await;
     Ok(())
 }

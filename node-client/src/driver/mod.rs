@@ -28,7 +28,7 @@ pub use image::{BadImage, ImageRef};
 pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{
-    ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, RunAs, SecretFiles, container_name,
+    ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, RunAs, SecretFiles, container_name,
 };
 
 /// The engine's identifier of a container.

@@ -1,6 +1,7 @@
 //! What a lease's container is made of. There is no field for a privilege: none can be asked for.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Component, Path, PathBuf};
 
 use gridlease_sdk::manifest::is_reserved_variable;
@@ -109,7 +110,22 @@ const SECRETS: &str = "/run/secrets";
 /// Where it sees the node's own program.
 pub const INIT: &str = "/.gridlease/init";
 
-/// Everything about a lease's container. Network: none.
+/// The container's network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Net {
+    /// None but loopback.
+    #[default]
+    None,
+    /// A network of the lease's own, which [`crate::net::Networks`] made and fences.
+    Bridge {
+        /// Its name on the engine.
+        name: String,
+        /// The host's address on it, where the node's resolver answers.
+        gateway: Ipv4Addr,
+    },
+}
+
+/// Everything about a lease's container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSpec {
     /// Provider record of this node.
@@ -141,6 +157,8 @@ pub struct ContainerSpec {
     pub gpus: Vec<String>,
     /// Who it runs as.
     pub run_as: RunAs,
+    /// What it is connected to.
+    pub net: Net,
 }
 
 impl ContainerSpec {

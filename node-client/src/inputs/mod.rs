@@ -3,7 +3,6 @@
 //! A file is written to a temporary name and hashed on the way; it gets its final name (its hash) when the hash is
 //! right. So what has the name has the content, however often the node was killed.
 
-mod address;
 mod fetch;
 
 use std::collections::BTreeSet;
@@ -18,9 +17,9 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::state_dir::{LeaseDir, StateDirError, at, persist};
 
-pub use address::is_public;
 pub use fetch::{FetchPolicy, Fetcher};
 pub(crate) use fetch::{chain, leads_outside, public_client};
+pub use gridlease_sdk::public_address::is_public;
 
 /// A transfer in which no byte comes for so long is given up.
 const STALL: Duration = Duration::from_secs(30);

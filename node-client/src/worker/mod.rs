@@ -6,6 +6,7 @@
 
 mod fit;
 mod last;
+mod network;
 mod pauses;
 mod plan;
 mod probe;
@@ -28,6 +29,7 @@ use crate::driver::{ContainerId, ContainerState, Driver, DriverError, RunAs, con
 use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::{Fetcher, InputError, Missing, missing, present_bytes};
 use crate::logs::{LeaseLog, LogError, LogHub, collect};
+use crate::net::{NetError, Networks};
 use crate::outputs::OutputsError;
 use crate::reconcile::{Action, Local, Need, Note};
 use crate::state_dir::{StateDir, StateDirError};
@@ -85,6 +87,9 @@ pub enum WorkError {
     /// The room that is set aside for a lease's outputs.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The lease's network.
+    #[error("the lease's network: {0}")]
+    Net(#[from] NetError),
     /// The manifest on disk cannot be used.
     #[error("the manifest in {} cannot be used: {reason}", path.display())]
     Manifest {
@@ -125,6 +130,7 @@ impl WorkError {
         match self {
             Self::Driver(e) => !e.is_transient(),
             Self::Input(e) => !e.is_transient(),
+            Self::Net(e) => !e.is_transient(),
             Self::Manifest { .. } => true,
             _ => false,
         }
@@ -160,6 +166,7 @@ pub struct Worker {
     clock: Clock,
     run_as: RunAs,
     disk: DiskKeeper,
+    net: Option<Networks>,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
@@ -191,6 +198,7 @@ impl Worker {
             clock,
             run_as: RunAs::for_this_process(),
             disk: DiskKeeper::measuring(),
+            net: None,
             pulls: Arc::default(),
             failures: Arc::default(),
             answers: Arc::default(),
@@ -317,7 +325,7 @@ impl Worker {
         manifest_fetchable: bool,
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
-        let here = Local {
+        let mut here = Local {
             manifest: Need::Here,
             inputs: Need::Here,
             secrets: Need::Here,
@@ -331,6 +339,7 @@ impl Worker {
             if record.ended.is_some() {
                 return Ok(here);
             }
+            here.operator_stop |= self.is_open(&manifest);
             let disk_full = self.is_disk_full(record, &manifest).await?;
             let silent = record.ready_missing() && !self.answers(record, &manifest).await?;
             return Ok(Local { disk_full, silent, ..here });

@@ -3,7 +3,7 @@
 use gridlease_sdk::manifest::{Manifest, Resources};
 use solana_pubkey::Pubkey;
 
-use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, RunAs, SecretFiles};
+use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, Net, RunAs, SecretFiles};
 use crate::runnable::{self, NotRunnable};
 use crate::secrets;
 use crate::state_dir::LeaseDir;
@@ -33,7 +33,7 @@ pub enum PlanError {
     },
 }
 
-/// The container for a lease. A job that asks for what this node cannot do is refused, never run otherwise than written.
+/// The container for a lease, as yet without a network. A job that asks for what this node cannot do is refused, never run otherwise than written.
 ///
 /// # Errors
 /// [`PlanError`].
@@ -76,6 +76,7 @@ pub fn container_spec(
         limits: limits(resources),
         gpus: gpus.to_vec(),
         run_as,
+        net: Net::None,
     })
 }
 

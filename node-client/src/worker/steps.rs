@@ -19,6 +19,10 @@ use gridlease_sdk::node_api::PullProgress;
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        if matches!(note, Note::Started(_)) {
+            // It runs, and this machine's memory of it was lost: with it, what it may reach.
+            self.connect(record).await?;
+        }
         let now_ms = self.clock.now_ms();
         let ended_ms = match &note {
             Note::Ended(ended) => {
@@ -78,6 +82,7 @@ impl Worker {
         let manifest = self.manifest(&record.lease).await?.ok_or_else(|| unusable("it is gone".to_owned()))?;
         let sold = record.sold.as_ref().ok_or(WorkError::SoldUnknown)?;
         crate::sold::check(&manifest, sold).map_err(|e| unusable(e.to_string()))?;
+        self.can_connect(&manifest)?;
         container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
     }
 
@@ -103,8 +108,9 @@ impl Worker {
     }
 
     pub(super) async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let spec = self.spec(record).await?;
+        let mut spec = self.spec(record).await?;
         self.intend(record, Step::Create).await?;
+        spec.net = self.connect(record).await?;
         let created = match self.prepare(record, &spec).await {
             // The image was removed since it was pulled.
             Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
@@ -196,6 +202,7 @@ impl Worker {
         // The machine may have been started again since the container was created.
         let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
         blocking(move || Ok(disk.attach(&dir)?)).await?;
+        self.connect(record).await?;
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
@@ -251,6 +258,7 @@ impl Worker {
     pub(super) async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Wipe).await?;
         self.driver.remove(&container_id(record)).await?;
+        self.disconnect(record).await?;
         self.last_files(record).await?;
         self.passed(&record.lease);
         let now_ms = self.clock.now_ms();

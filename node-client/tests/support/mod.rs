@@ -17,7 +17,7 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{
-    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, RegistryPolicy, RunAs,
+    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, RegistryPolicy, RunAs,
 };
 use gridlease_node::state_dir::{LeaseDir, StateDir};
 use gridlease_testkit::needed;
@@ -197,6 +197,7 @@ impl Bench {
             limits: Limits { pids: 40, ..Limits::new(64 * 1024 * 1024, 1_000) },
             gpus: Vec::new(),
             run_as: RunAs::for_this_process(),
+            net: Net::None,
         }
     }
 

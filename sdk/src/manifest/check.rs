@@ -3,9 +3,9 @@
 
 use super::error::Problem;
 use super::read::{nearest, quoted};
-use super::types::{Array, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
+use super::types::{Array, Bandwidth, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{Vocabulary, is_reserved_variable, paths};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, paths};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::fmt::Display;
@@ -13,6 +13,8 @@ use std::ops::RangeInclusive;
 
 const MAX_ARGUMENT_BYTES: usize = 4096;
 const MAX_URI_BYTES: usize = 2048;
+/// The most bandwidth that can be asked for, Mbit/s.
+const MAX_MBIT: u32 = 100_000;
 
 /// Everything that is wrong.
 pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Problem> {
@@ -25,6 +27,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     terms(&mut check, manifest);
     ports(&mut check, &manifest.ports);
     verification(&mut check, manifest);
+    network(&mut check, &manifest.network);
     check.0
 }
 
@@ -257,6 +260,22 @@ fn resources(check: &mut Check, manifest: &Manifest, vocabulary: &Vocabulary) {
         // It is memory, and a job that fills it is ended like one that fills its memory.
         check.within_as("resources.shm", shm, 1..=resources.memory_mib.max(1), show_mib);
     }
+    if let Some(Bandwidth { down_mbit, up_mbit }) = resources.network {
+        check.within("resources.network.down", down_mbit, 0..=MAX_MBIT);
+        check.within("resources.network.up", up_mbit, 0..=MAX_MBIT);
+        let fault = match (down_mbit, up_mbit) {
+            (0, 0) => Some("names no bandwidth"),
+            _ if !manifest.network.is_some() => Some("is bandwidth for a job without a network"),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            check.fail(
+                "resources.network",
+                fault,
+                "write { down: 100, up: 20 } in Mbit/s, and network: egress; or leave it out",
+            );
+        }
+    }
     let Some(Gpu { models, count, vram_mib, cuda_min }) = &resources.gpu else {
         return;
     };
@@ -326,6 +345,15 @@ fn terms(check: &mut Check, manifest: &Manifest) {
     }
     let attempts = u32::from(limits::MAX_ATTEMPTS);
     check.within("attempts", manifest.attempts, 1..=attempts);
+}
+
+fn network(check: &mut Check, network: &Network) {
+    let Network::Allow(hosts) = network else { return };
+    if hosts.is_empty() {
+        check.fail("network.allow", "is empty", "name the hosts that the job needs, or write network: none");
+    }
+    check.at_most("network.allow", hosts.len(), MAX_ALLOWED_HOSTS, "hosts");
+    check.unique("network.allow", &hosts.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
 
 fn ports(check: &mut Check, ports: &[Port]) {

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn resources(disk_mib: u64) -> Resources {
-        Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib, shm_mib: None }
+        Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib, shm_mib: None, network: None }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod check;
 mod disk;
 mod error;
 mod inputs;
+mod network;
 mod paths;
 mod read;
 pub mod requirement;
@@ -29,9 +30,10 @@ pub use canonical::CanonicalError;
 pub use disk::DiskParts;
 pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
+pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network, USUAL_PORTS};
 pub use reserved::is_reserved_variable;
 pub use types::{
-    Array, Duration, Gpu, Input, InputSource, Manifest, Network, Output, Placement, Port, Price, PriceMode, Probe,
+    Array, Bandwidth, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe,
     Resources, Scratch, Secret, SecretForm, SecretSource, Verify, VerifyClass,
 };
 pub use unsupported::Unsupported;

@@ -8,7 +8,7 @@ use gridlease_core::limits::DEFAULT_WEIGHTS;
 use gridlease_core::requirement::flags;
 use gridlease_core::{Atoms, PricePerHour, RuleError, Seconds};
 
-use super::{Manifest, Network, PriceMode};
+use super::{Manifest, PriceMode};
 use crate::image::ResolvedImage;
 use crate::instruction::job::{JobArgs, RequirementArgs};
 
@@ -72,9 +72,9 @@ pub fn requirement(manifest: &Manifest) -> Result<RequirementArgs, Unfit> {
         memory_mib: mib("resources.memory", resources.memory_mib)?,
         disk_mib: mib("resources.disk", resources.disk_mib)?,
         regions: 0,
-        down_mbit: 0,
-        up_mbit: 0,
-        flags: if manifest.network == Network::Egress { flags::EGRESS } else { 0 },
+        down_mbit: resources.network.map_or(0, |network| network.down_mbit),
+        up_mbit: resources.network.map_or(0, |network| network.up_mbit),
+        flags: if manifest.network.is_some() { flags::EGRESS } else { 0 },
         compute_capability: 0,
         cuda: 0,
         min_reputation: u16::try_from(manifest.placement.min_reputation_bps)
@@ -212,10 +212,26 @@ mod tests {
         assert_eq!(refusals(&manifest), []);
         manifest.price.mode = PriceMode::Instant;
         manifest.duration.checkpoint_s = Some(60);
-        manifest.network = Network::Egress;
         let mut keys: Vec<_> = refusals(&manifest).iter().map(|unfit| unfit.key).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["duration.checkpoint", "network", "price.mode"]);
+        assert_eq!(keys, ["duration.checkpoint", "price.mode"]);
+    }
+
+    #[test]
+    fn a_job_that_wants_a_network_asks_for_a_machine_that_gives_one() {
+        for (network, flags) in [("none", 0), ("egress", flags::EGRESS), ("{ allow: [hub.example] }", flags::EGRESS)] {
+            let manifest = manifest(&format!(" }}\nnetwork: {network}"));
+            assert_eq!(requirement(&manifest).unwrap().flags, flags, "{network}");
+            assert_eq!(refusals(&manifest), []);
+        }
+    }
+
+    #[test]
+    fn bandwidth_is_asked_for_in_megabits() {
+        let need = requirement(&manifest(", network: { down: 100, up: 20 } }\nnetwork: egress")).unwrap();
+        assert_eq!((need.down_mbit, need.up_mbit), (100, 20));
+        let need = requirement(&manifest(", network: { up: 20 } }\nnetwork: egress")).unwrap();
+        assert_eq!((need.down_mbit, need.up_mbit), (0, 20));
     }
 
     #[test]

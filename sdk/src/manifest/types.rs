@@ -1,6 +1,7 @@
 //! The manifest, typed. The fields, with their names and units, are those of the canonical form; serialising goes
 //! through [`Manifest::canonical`] only, which checks everything first.
 
+use super::network::Network;
 use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -147,6 +148,20 @@ pub struct Resources {
     /// Size of `/dev/shm`, MiB, of the job's memory; none for half of that. Left out of the canonical form where it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shm_mib: Option<u64>,
+    /// Bandwidth, with a network only; none for whatever the machine has. Left out of the canonical form then, so that a manifest from
+    /// before there was the key keeps its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Bandwidth>,
+}
+
+/// Bandwidth that the machine has to offer, and that the container is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// To the container, Mbit/s (10⁶ bits); 0 for whatever there is.
+    pub down_mbit: u32,
+    /// From the container, Mbit/s; 0 for whatever there is.
+    pub up_mbit: u32,
 }
 
 /// GPUs of one kind.
@@ -275,16 +290,6 @@ pub enum VerifyClass {
     Attested,
     /// Probes of a service.
     Service,
-}
-
-/// What the container may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// Nothing.
-    None,
-    /// The public internet.
-    Egress,
 }
 
 impl From<InputSource> for String {

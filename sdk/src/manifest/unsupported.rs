@@ -1,6 +1,6 @@
 //! What the format can say and the market cannot do yet. Posting refuses it: a job must not run other than written.
 
-use super::types::{Manifest, Network, PriceMode, VerifyClass};
+use super::types::{Manifest, PriceMode, VerifyClass};
 
 /// A part of a manifest that the market cannot honour yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +26,6 @@ impl Manifest {
                 self.verify.replicas != 1 && self.verify.class == VerifyClass::None,
                 "verify.replicas",
                 "replicas are not run by the market yet; write replicas: 1",
-            ),
-            (
-                self.network == Network::Egress,
-                "network",
-                "containers run without network yet; give the files that the job needs as inputs",
             ),
             (
                 self.price.mode == PriceMode::Sealed,

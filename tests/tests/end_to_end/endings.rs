@@ -6,6 +6,7 @@ use gridlease_cli::buyer::JobEvent;
 use gridlease_cli::steps;
 use gridlease_core::job::EndReason;
 use gridlease_demo::market::{MarketOptions, USDC};
+use gridlease_testkit::needed;
 
 use crate::world::{alone, world};
 
@@ -51,6 +52,27 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
     let gross = books.paid_atoms + books.fee_atoms;
     assert_eq!((gross, books.fee_atoms, books.held_atoms), (story.accrued(), gross.div_ceil(50), 0));
     assert!(gross < 5_000, "{gross}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_05_a_job_with_egress_finds_a_machine_that_gives_it_and_has_a_network_until_it_ends() {
+    let root = nix::unistd::geteuid().is_root().then_some(()).ok_or("only root can fence a lease's network");
+    if needed(root).is_none() {
+        return;
+    }
+    let Some(world) = world(alone("solo")).await else { return };
+    let routes = "/busybox grep -qv -e Iface /proc/net/route";
+    for (network, code) in [("network: egress\n", 0), ("network: { allow: [hub.example] }\n", 0), ("", 1)] {
+        let job = world.post_asking(&format!("{routes}; exit $?"), "10m", network).await;
+        let mut story = world.follow(job);
+        story.until_the_end().await;
+        let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
+        assert!(
+            matches!(finished, JobEvent::Finished { exit_code: Some(ended), .. } if *ended == code),
+            "{network}: {finished:?}"
+        );
+    }
     world.stop().await;
 }
 

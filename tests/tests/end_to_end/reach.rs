@@ -65,7 +65,7 @@ async fn get(port: u16) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     let Some(world) = world(alone("solo")).await else { return };
-    let job = world.post_reachable(SERVICE, PORTS).await;
+    let job = world.post_asking(SERVICE, "10m", PORTS).await;
     let mut story = world.follow(job);
     let begun = Instant::now();
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
@@ -162,7 +162,7 @@ async fn failed(world: &World, job: Pubkey) -> String {
 async fn a_service_that_never_becomes_ready_ends_with_its_probes_last_answer_and_costs_the_provider_no_fault() {
     let Some(world) = world(alone("solo")).await else { return };
     let script = "mkdir /tmp/www; httpd -p 127.0.0.1:80 -h /tmp/www; echo listening; while true; do sleep 1; done";
-    let job = world.post_reachable(script, PORTS).await;
+    let job = world.post_asking(script, "10m", PORTS).await;
     let mut story = world.follow(job);
     story.until_a_line().await;
     let waiting =

@@ -58,9 +58,9 @@ impl World {
         self.post_as(script, duration, "", change).await
     }
 
-    /// A job of ten minutes whose manifest also says `more`.
-    pub async fn post_reachable(&self, script: &str, more: &str) -> Pubkey {
-        self.post_as(script, "10m", more, |_| {}).await
+    /// As [`World::post`], with more lines of the manifest.
+    pub async fn post_asking(&self, script: &str, duration: &str, more: &str) -> Pubkey {
+        self.post_as(script, duration, more, |_| {}).await
     }
 
     async fn post_as(&self, script: &str, duration: &str, more: &str, change: impl FnOnce(&mut JobArgs)) -> Pubkey {

@@ -69,6 +69,22 @@ pub fn ensure_shell(host: &Host) -> Result<()> {
     install(host, &["busybox-static"])
 }
 
+/// Makes sure that leases can be given a network and fenced: `nft` and `ip`. Only Linux has them; elsewhere nodes offer none.
+///
+/// # Errors
+/// One is missing and cannot be installed here.
+pub fn ensure_network(host: &Host) -> Result<()> {
+    if !host.linux {
+        eprintln!("network: not on this system; nodes here give their leases none");
+        return Ok(());
+    }
+    for (name, package) in [("nft", "nftables"), ("ip", "iproute2")] {
+        ensure_program(host, name, package, &format!("install {package} with your distribution's package manager"))?;
+    }
+    eprintln!("network: nft and ip are installed");
+    Ok(())
+}
+
 /// Makes sure that a program is there, which comes with a package of its own; returns its path.
 ///
 /// # Errors
@@ -194,6 +210,31 @@ mod tests {
         assert_eq!(ensure_program(&host, "llvm-cov-22", "llvm-22", "do this").unwrap(), made);
         let error = ensure_program(&host, "llvm-cov-23", "llvm-22", "do this").unwrap_err().to_string();
         assert!(error.contains("brought no `llvm-cov-23`; do this"), "{error}");
+    }
+
+    #[test]
+    fn what_fences_leases_is_installed_where_it_is_missing_and_not_looked_for_on_another_system() {
+        let (_directory, mut host) = machine();
+        let bin = host.path[0].clone();
+        let made = |name: &str| bin.join(name);
+        script(&host, "ip", "exit 0");
+        script(
+            &host,
+            "apt-get",
+            &format!(
+                "echo \"$*\" >> {}; case \"$*\" in *nftables) touch {};; esac",
+                made("log").display(),
+                made("nft").display()
+            ),
+        );
+        ensure_network(&host).unwrap();
+        let log = std::fs::read_to_string(made("log")).unwrap();
+        assert!(log.contains("nftables") && !log.contains("iproute2"), "{log}");
+        std::fs::remove_file(made("nft")).unwrap();
+        host.os_release = "ID=fedora\n".to_owned();
+        assert!(ensure_network(&host).unwrap_err().to_string().contains("`nft`"));
+        host.linux = false;
+        ensure_network(&host).unwrap();
     }
 
     #[test]

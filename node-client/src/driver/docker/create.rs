@@ -10,7 +10,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 
 use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE};
+use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE, Net};
 
 /// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
 /// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
@@ -84,7 +84,7 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         // An image's check would run in the container for as long as it lives. Its stop signal stays: a signal that ends nothing
         // is followed by a kill.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
-        network_disabled: Some(true),
+        network_disabled: Some(spec.net == Net::None),
         attach_stdin: Some(false),
         open_stdin: Some(false),
         tty: Some(false),
@@ -135,7 +135,16 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
                 ("max-file".to_owned(), "2".to_owned()),
             ])),
         }),
-        network_mode: Some("none".to_owned()),
+        network_mode: Some(match &spec.net {
+            Net::None => "none".to_owned(),
+            Net::Bridge { name, .. } => name.clone(),
+        }),
+        dns: match &spec.net {
+            Net::None => None,
+            Net::Bridge { gateway, .. } => Some(vec![gateway.to_string()]),
+        },
+        // The host's own would tell the name of the owner's network.
+        dns_search: (spec.net != Net::None).then(|| vec![".".to_owned()]),
         ipc_mode: Some("private".to_owned()),
         readonly_rootfs: Some(true),
         mounts: Some(spec.mounts.iter().chain(&spec.own_mounts()).map(mount).collect()),

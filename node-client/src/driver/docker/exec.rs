@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixStream;
 
-use super::network::is_inside;
+use super::inside::is_inside;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
 use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState};
 

@@ -4,6 +4,7 @@ mod connect;
 mod create;
 mod exec;
 mod inherited;
+mod inside;
 mod logs;
 mod look;
 mod network;
@@ -28,6 +29,8 @@ use gridlease_sdk::node_api::PullProgress;
 use solana_pubkey::Pubkey;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+
+pub(crate) use network::Subnet;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,

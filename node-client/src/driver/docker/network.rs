@@ -1,115 +1,102 @@
-//! Connections to a container's ports, made from inside its network, as Kubernetes forwards them: they work without any network
-//! of the container's, with bridges, and with servers that listen on localhost only.
+//! A lease's network: a bridge of its own, labelled as containers are.
 
-use std::fs::File;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
-use std::os::linux::fs::MetadataExt as _;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
-use bollard::query_parameters::InspectContainerOptions;
-use nix::sched::{CloneFlags, setns};
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use bollard::models::{Ipam, NetworkCreateRequest};
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use ipnet::Ipv4Net;
+use solana_pubkey::Pubkey;
 
-use super::{DockerDriver, engine, is_missing};
-use crate::driver::{ContainerId, DriverError};
+use super::{DockerDriver, engine, is_conflict, is_missing};
+use crate::driver::{DriverError, LABEL_LEASE, LABEL_NODE, container_name};
 
-/// For a connection over a loopback interface; longer only where the server takes none.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The bridge's name.
+const BRIDGE: &str = "com.docker.network.bridge.name";
+/// The node's own table masquerades, where Docker's firewall is on and where it is off.
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
-/// A running container's first process, as the engine names it.
-#[derive(PartialEq, Eq)]
-struct Process {
-    container: String,
-    pid: i64,
+/// The addresses of a lease's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    /// All of them.
+    pub(crate) range: Ipv4Net,
+    /// The host's.
+    pub(crate) gateway: Ipv4Addr,
 }
 
 impl DockerDriver {
-    pub(super) async fn connect_inside(&self, id: &ContainerId, port: u16) -> Result<TcpStream, DriverError> {
-        let process = self.process(id).await?;
-        let network = network_of(&process)?;
-        // What was opened is the container's if its process still runs now: a number is not given to another before that.
-        if self.process(id).await? != process {
-            return Err(DriverError::NotRunningContainer { id: id.0.clone() });
+    /// Makes a lease's network with the bridge of that name, if it is not there.
+    pub(crate) async fn make_network(
+        &self,
+        node: &Pubkey,
+        lease: &Pubkey,
+        bridge: &str,
+    ) -> Result<Subnet, DriverError> {
+        if let Some(found) = self.find_network(node, lease).await? {
+            return Ok(found);
         }
-        let (sender, receiver) = oneshot::channel();
-        // A thread of its own, which ends with this: one of the runtime's would stay in the container's network. Sockets stay
-        // in the one that they were made in.
-        std::thread::Builder::new()
-            .name("reach".to_owned())
-            .spawn(move || {
-                // Nobody waits any more where the request was given up.
-                let _ = sender.send(connect_in(&network, port));
-            })
-            .map_err(|e| unreachable(format!("no thread could be started: {e}")))?;
-        let stream = receiver.await.map_err(|_| unreachable("its thread broke off"))??;
-        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).map_err(|e| unreachable(e.to_string()))
-    }
-
-    async fn process(&self, id: &ContainerId) -> Result<Process, DriverError> {
-        let found = match self.docker.inspect_container(&id.0, None::<InspectContainerOptions>).await {
-            Ok(found) => found,
-            Err(e) if is_missing(&e) => return Err(DriverError::NoSuchContainer { id: id.0.clone() }),
-            Err(e) => return Err(engine("look at a container", &e)),
+        let labels = [(LABEL_NODE, node.to_string()), (LABEL_LEASE, lease.to_string())];
+        let options = [(BRIDGE, bridge), (MASQUERADE, "false")];
+        let request = NetworkCreateRequest {
+            name: container_name(lease),
+            driver: Some("bridge".to_owned()),
+            enable_ipv6: Some(false),
+            labels: Some(labels.map(|(label, value)| (label.to_owned(), value)).into()),
+            options: Some(options.map(|(option, value)| (option.to_owned(), value.to_owned())).into()),
+            ..NetworkCreateRequest::default()
         };
-        let running = found.state.filter(|state| state.running == Some(true)).and_then(|state| state.pid);
-        match (found.id, running) {
-            (Some(container), Some(pid)) if pid > 1 => Ok(Process { container, pid }),
-            _ => Err(DriverError::NotRunningContainer { id: id.0.clone() }),
+        match self.docker.create_network(request).await {
+            Ok(_) => {}
+            Err(e) if is_conflict(&e) => {}
+            Err(e) => return Err(engine("make a network", &e)),
+        }
+        let missing =
+            || DriverError::Engine { what: "make a network", reason: "it is not there afterwards".to_owned() };
+        self.find_network(node, lease).await?.ok_or_else(missing)
+    }
+
+    /// A lease's network, if it is there.
+    pub(crate) async fn find_network(&self, node: &Pubkey, lease: &Pubkey) -> Result<Option<Subnet>, DriverError> {
+        let name = container_name(lease);
+        let found = match self.docker.inspect_network(&name, None::<InspectNetworkOptions>).await {
+            Ok(found) => found,
+            Err(e) if is_missing(&e) => return Ok(None),
+            Err(e) => return Err(engine("look at a network", &e)),
+        };
+        let labels = found.labels.unwrap_or_default();
+        let is = |label: &str, value: &Pubkey| labels.get(label) == Some(&value.to_string());
+        if !is(LABEL_NODE, node) || !is(LABEL_LEASE, lease) {
+            return Err(DriverError::NameTaken { name });
+        }
+        let odd = || DriverError::Engine { what: "look at a network", reason: "it has no IPv4 addresses".to_owned() };
+        subnet(found.ipam.unwrap_or_default()).map(Some).ok_or_else(odd)
+    }
+
+    /// Removes a lease's network. One that is in use stays, with an error.
+    pub(crate) async fn remove_network(&self, node: &Pubkey, lease: &Pubkey) -> Result<(), DriverError> {
+        if self.find_network(node, lease).await?.is_none() {
+            return Ok(());
+        }
+        match self.docker.remove_network(&container_name(lease)).await {
+            Ok(()) => Ok(()),
+            Err(e) if is_missing(&e) => Ok(()),
+            Err(e) => Err(engine("remove a network", &e)),
         }
     }
-}
 
-fn unreachable(reason: impl Into<String>) -> DriverError {
-    DriverError::Unreachable { reason: reason.into() }
-}
-
-/// Whether a process of this machine is in a container's control group: the engine's numbers mean nothing to a node that lives in
-/// another namespace of processes.
-pub(super) fn is_inside(pid: i64, container: &str) -> bool {
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    !container.is_empty() && groups.contains(container)
-}
-
-/// The network of a container's process.
-fn network_of(process: &Process) -> Result<File, DriverError> {
-    let open = |path: String| {
-        let failed = |e: io::Error| unreachable(format!("{path}: {e}; the node has to be root"));
-        let file = File::open(&path).map_err(failed)?;
-        let number = file.metadata().map_err(failed)?.st_ino();
-        Ok::<_, DriverError>((file, number))
-    };
-    let (network, number) = open(format!("/proc/{}/ns/net", process.pid))?;
-    if !is_inside(process.pid, &process.container) {
-        return Err(unreachable(format!("process {} is not in the container's control group", process.pid)));
+    /// The leases that have a network of this node's.
+    pub(crate) async fn networked(&self, node: &Pubkey) -> Result<Vec<Pubkey>, DriverError> {
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL_NODE}={node}")])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let found = self.docker.list_networks(Some(options)).await.map_err(|e| engine("list networks", &e))?;
+        Ok(found.into_iter().filter_map(|network| network.labels?.get(LABEL_LEASE)?.parse().ok()).collect())
     }
-    if number == open("/proc/self/ns/net".to_owned())?.1 {
-        return Err(unreachable("its network is this machine's own"));
-    }
-    Ok(network)
 }
 
-fn connect_in(network: &File, port: u16) -> Result<StdStream, DriverError> {
-    setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| unreachable(format!("its network cannot be entered: {e}")))?;
-    let mut refused = None;
-    for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        match StdStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {
-            Ok(stream) => {
-                // What a person types is not to be kept back for more of it.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            // Where a server is there and slow, the other address helps nobody.
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                return Err(DriverError::NotListening { port, reason: "it takes no connection".to_owned() });
-            }
-            Err(e) => refused = refused.or(Some(e)),
-        }
-    }
-    let reason = match refused {
-        Some(e) if e.kind() != io::ErrorKind::ConnectionRefused => e.kind().to_string(),
-        _ => "nothing listens there".to_owned(),
-    };
-    Err(DriverError::NotListening { port, reason })
+fn subnet(ipam: Ipam) -> Option<Subnet> {
+    ipam.config
+        .unwrap_or_default()
+        .into_iter()
+        .find_map(|config| Some(Subnet { range: config.subnet?.parse().ok()?, gateway: config.gateway?.parse().ok()? }))
 }

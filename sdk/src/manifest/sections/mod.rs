@@ -2,12 +2,13 @@
 //! harmless one, so that everything else is still looked at.
 
 mod files;
+mod network;
 mod resources;
 mod terms;
 
 use super::error::{ManifestError, ManifestErrors};
 use super::read::{Fields, Reader, join};
-use super::types::{Manifest, Network, Secret, SecretForm, SecretSource};
+use super::types::{Manifest, Secret, SecretForm, SecretSource};
 use super::yaml::{self, Node, Value};
 use super::{MAX_YAML_BYTES, Vocabulary, check, units};
 use crate::image::ImageReference;
@@ -93,13 +94,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         ports: terms::ports(reader, fields),
         array: terms::array(reader, fields),
         verify: terms::verify(reader, fields),
-        network: terms::choice(
-            reader,
-            fields,
-            "network",
-            &[("none", Network::None), ("egress", Network::Egress)],
-            Network::None,
-        ),
+        network: network::network(reader, fields),
     })
 }
 

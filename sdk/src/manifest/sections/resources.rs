@@ -5,17 +5,18 @@ use gridlease_core::gpu::spelling::spelled;
 
 use super::{number, words};
 use crate::manifest::read::{Fields, Reader, join};
-use crate::manifest::types::{Gpu, Resources};
+use crate::manifest::types::{Bandwidth, Gpu, Resources};
 use crate::manifest::units;
 use crate::manifest::yaml::Value;
 
 const SIZE_ADVICE: &str = "write a size with a unit, such as 24GiB";
 
 pub(super) fn resources(reader: &mut Reader, fields: Fields<'_>) -> Resources {
-    let mut resources = Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib: 1024, shm_mib: None };
+    let mut resources =
+        Resources { gpu: None, cpu_milli: 1000, memory_mib: 512, disk_mib: 1024, shm_mib: None, network: None };
     let Some(fields) = fields
         .get("resources")
-        .and_then(|node| reader.fields("resources", node, &["gpu", "cpu", "memory", "disk", "shm"]))
+        .and_then(|node| reader.fields("resources", node, &["gpu", "cpu", "memory", "disk", "shm", "network"]))
     else {
         return resources;
     };
@@ -28,7 +29,17 @@ pub(super) fn resources(reader: &mut Reader, fields: Fields<'_>) -> Resources {
     resources.disk_mib = size(reader, fields, "resources", "disk", 1024);
     resources.shm_mib = fields.get("shm").map(|_| size(reader, fields, "resources", "shm", 1));
     resources.gpu = gpu_of(reader, fields);
+    resources.network = bandwidth(reader, fields);
     resources
+}
+
+fn bandwidth(reader: &mut Reader, fields: Fields<'_>) -> Option<Bandwidth> {
+    let path = "resources.network";
+    let fields = reader.fields(path, fields.get("network")?, &["down", "up"])?;
+    Some(Bandwidth {
+        down_mbit: number(reader, fields, path, "down", Some(0), 1),
+        up_mbit: number(reader, fields, path, "up", Some(0), 1),
+    })
 }
 
 fn gpu_of(reader: &mut Reader, fields: Fields<'_>) -> Option<Gpu> {

@@ -160,14 +160,3 @@ pub(super) fn verify(reader: &mut Reader, fields: Fields<'_>) -> Verify {
     verify.replicas = number(reader, fields, "verify", "replicas", Some(usual), usual);
     verify
 }
-
-/// One word of a fixed set at the top level; `default` where the key is not there.
-pub(super) fn choice<T: Copy>(
-    reader: &mut Reader,
-    fields: Fields<'_>,
-    key: &str,
-    choices: &[(&str, T)],
-    default: T,
-) -> T {
-    fields.get(key).and_then(|node| reader.choice(key, node, choices)).unwrap_or(default)
-}

@@ -1,4 +1,4 @@
-//! Which addresses a buyer's URL may lead to: the public internet, and nothing of the provider's own network.
+//! Which addresses lead to the public internet, and to nothing of a provider's own network: where a buyer's URL or an allowed host may lead.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

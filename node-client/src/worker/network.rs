@@ -1,0 +1,61 @@
+//! The worker's part in a lease's network.
+
+use gridlease_sdk::manifest::Manifest;
+
+use super::{WorkError, Worker};
+use crate::driver::Net;
+use crate::net::{NetError, Networks};
+use crate::store::LeaseRecord;
+
+impl Worker {
+    /// The same worker, which can give leases a network. Without it, it refuses those that want one.
+    #[must_use]
+    pub fn with_networks(mut self, net: Networks) -> Self {
+        self.net = Some(net);
+        self
+    }
+
+    /// Takes up the networks of leases that are open, and removes those of leases that are over. To be called once, at the start.
+    ///
+    /// # Errors
+    /// [`WorkError::Store`] or [`WorkError::Net`].
+    pub async fn recover_networks(&self) -> Result<(), WorkError> {
+        let Some(net) = &self.net else { return Ok(()) };
+        let mut wanted = Vec::new();
+        for record in self.store.all()?.into_iter().filter(|record| !record.is_cleared()) {
+            // One whose manifest is damaged keeps its network, with no way out of it, until it is wiped.
+            if let Ok(Some(manifest)) = self.manifest(&record.lease).await {
+                wanted.push((record.lease, manifest.network, manifest.resources.network));
+            }
+        }
+        Ok(net.recover(&wanted).await?)
+    }
+
+    /// The lease's network, made and fenced if it wants one.
+    pub(super) async fn connect(&self, record: &LeaseRecord) -> Result<Net, WorkError> {
+        let manifest = self.manifest(&record.lease).await?.filter(|manifest| manifest.network.is_some());
+        match (&self.net, manifest) {
+            (_, None) => Ok(Net::None),
+            (Some(net), Some(job)) => Ok(net.connect(&record.lease, &job.network, job.resources.network).await?),
+            (None, Some(_)) => Err(NetError::NotOffered.into()),
+        }
+    }
+
+    /// Refuses a job that wants a network where there is none to give.
+    pub(super) fn can_connect(&self, manifest: &Manifest) -> Result<(), NetError> {
+        if manifest.network.is_some() && self.net.is_none() { Err(NetError::NotOffered) } else { Ok(()) }
+    }
+
+    /// Removes the lease's network.
+    pub(super) async fn disconnect(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        match &self.net {
+            Some(net) => Ok(net.disconnect(&record.lease).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the job's container has a network whose fence is gone and cannot be put back, or that nobody here can look after.
+    pub(super) fn is_open(&self, manifest: &Manifest) -> bool {
+        manifest.network.is_some() && self.net.as_ref().is_none_or(Networks::is_open)
+    }
+}
