@@ -189,6 +189,19 @@ async fn a_server_on_localhost_without_any_network_is_reached_by_forty_connectio
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_listens_on_the_other_localhost_only_is_reached_too() {
+    with_bench(|bench| async {
+        let script = "cd /tmp; echo six > index.html; /bin/busybox httpd -f -p '[::1]:80' -h /tmp";
+        let stage = Stage::start(bench, PORTS, script).await;
+        let (mut near, _carried) = stage.port(&stage.client(&stage.buyer), 80).await;
+        let answer = get(&mut near, "/index.html").await;
+        assert!(answer.ends_with("six\n"), "{answer}");
+        stage.stop().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megabytes_go_through_a_port_and_come_back_as_they_were() {
     with_bench(|bench| async {
         let stage = Stage::start(bench, PORTS, SERVER).await;
