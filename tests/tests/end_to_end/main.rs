@@ -9,5 +9,6 @@ mod faults;
 mod issue9;
 mod machines;
 mod newcomer;
+mod quiet;
 mod required;
 mod world;
