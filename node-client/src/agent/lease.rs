@@ -389,10 +389,16 @@ impl LeaseTask {
                     record.reach(Phase::FinishPosted);
                     Ok(())
                 })?;
+                self.tell_what_is_free_again(&keys).await;
             }
             other => self.chain.note("finish", &record.lease, &other).await,
         }
         Ok(())
+    }
+
+    /// The end of a lease changes offer, bond and record of its provider; the market task need not wait until that is heard.
+    async fn tell_what_is_free_again(&self, keys: &LeaseKeys) {
+        self.following.read_again(&[keys.offer, keys.bond, keys.provider]).await;
     }
 
     fn has_money_again(&self, chain: &ChainLease) -> bool {
@@ -429,6 +435,7 @@ impl LeaseTask {
                     record.finished_at_ms = Some(now_ms);
                     Ok(())
                 })?;
+                self.tell_what_is_free_again(&keys).await;
             }
             other => self.chain.note("fail_start", &record.lease, &other).await,
         }

@@ -30,6 +30,8 @@ struct Traffic {
     requests: AtomicUsize,
     /// Nothing that the server says after the handshake is passed on; no connection ends.
     mute: AtomicBool,
+    /// No connection is accepted, and those that there are end with the next word.
+    cut: AtomicBool,
 }
 
 /// Bytes passed on between a port of its own and another, and the requests in them counted. Ends when dropped.
@@ -50,6 +52,9 @@ impl Wire {
             let traffic = Arc::clone(&traffic);
             async move {
                 while let Ok((near, _)) = listener.accept().await {
+                    if traffic.cut.load(Ordering::SeqCst) {
+                        continue;
+                    }
                     let Ok(far) = TcpStream::connect(&target).await else { continue };
                     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
                     tokio::spawn(ask(near_in, far_out, Arc::clone(&traffic)));
@@ -58,6 +63,10 @@ impl Wire {
             }
         });
         Self { port, traffic, server }
+    }
+
+    fn cut(&self, cut: bool) {
+        self.traffic.cut.store(cut, Ordering::SeqCst);
     }
 
     fn requests(&self) -> usize {
@@ -74,6 +83,9 @@ impl Drop for Wire {
 async fn ask(mut near: OwnedReadHalf, mut far: OwnedWriteHalf, traffic: Arc<Traffic>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = near.read(&mut buffer).await {
+        if traffic.cut.load(Ordering::SeqCst) {
+            return;
+        }
         // A head begins a piece: a client waits for the answer before it asks again on the same connection.
         if buffer[..count].starts_with(b"POST ") {
             traffic.requests.fetch_add(1, Ordering::SeqCst);
@@ -89,6 +101,9 @@ async fn answer(mut far: OwnedReadHalf, mut near: OwnedWriteHalf, traffic: Arc<T
     let mut first = true;
     while let Ok(count @ 1..) = far.read(&mut buffer).await {
         let handshake = std::mem::take(&mut first);
+        if traffic.cut.load(Ordering::SeqCst) {
+            return;
+        }
         let mute = !handshake && traffic.mute.load(Ordering::SeqCst);
         if !mute && near.write_all(&buffer[..count]).await.is_err() {
             return;
@@ -186,5 +201,30 @@ async fn a_job_runs_without_any_websocket() {
     story.until("the end of the job", |event| matches!(event, JobEvent::JobEnded { .. })).await;
     let log = std::fs::read_to_string(world.market.dir().join(format!("node-{name}.log"))).unwrap();
     assert_eq!(log.matches("not everything is followed by subscription").count(), 1, "it is said once");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ends_while_the_network_cannot_be_asked_is_told_afterwards_and_billed_for_what_it_ran() {
+    let Some((world, rpc, ws)) = watched("away").await else { return };
+    let job = world.post("echo up; sleep 8; echo down; echo kept > /out/file", "10m").await;
+    let mut story = world.follow(job);
+    story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
+    story.until_a_line().await;
+    tokio::time::sleep(Duration::from_secs(2)).await; // the node has heard of its `ready`, too
+    let cut = |cut| [&rpc, &ws].into_iter().for_each(|wire| wire.cut(cut));
+    cut(true);
+    // The container ends in the dark, and its end is held to the chain's word of long ago.
+    story.until("the last line", |event| matches!(event, JobEvent::LogLine { seq: 1, .. })).await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { .. })), 0);
+    cut(false);
+    story.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { files: 1, .. })).await;
+    let finished = story.told.iter().find(|event| matches!(event, JobEvent::Finished { .. })).unwrap();
+    assert!(matches!(finished, JobEvent::Finished { exit_code: Some(0), .. }), "{finished:?}");
+    story.until("the end of the job", |event| matches!(event, JobEvent::JobEnded { .. })).await;
+    let books = world.books().await;
+    let seconds = (books.paid_atoms + books.fee_atoms) / 83; // atoms a second at 0.30 USDC an hour
+    assert!((5..16).contains(&seconds), "{seconds} s billed of a job of eight");
     world.stop().await;
 }
