@@ -67,6 +67,8 @@ struct State {
     /// Accounts that were told, there or not, of those that are targets themselves.
     told: HashSet<Pubkey>,
     unreadable: HashMap<Pubkey, DecodeError>,
+    /// Of which slot an account is shown, where that is known.
+    slots: HashMap<Pubkey, u64>,
     up: Vec<bool>,
     /// That not everything is followed was said.
     told_down: bool,
@@ -102,6 +104,7 @@ impl LiveView {
             view,
             told: HashSet::new(),
             unreadable: HashMap::new(),
+            slots: HashMap::new(),
             up: vec![false; kinds.len()],
             told_down: false,
             told_left_out: 0,
@@ -155,15 +158,16 @@ impl LiveView {
         addresses.iter().map(|address| (*address, state.view.revision(address))).collect()
     }
 
-    /// Takes in a reading of the accounts of `before`, in the same order. Where the view has not changed meanwhile it shows them at
-    /// once; where it has, the newer of the two wins.
+    /// Takes in a reading of the accounts of `before`, in the same order. Where the view has not changed meanwhile, and shows nothing
+    /// newer, it shows them at once; else whoever follows the account decides which of the two is newer.
     pub fn saw(&self, slot: Option<u64>, before: Vec<(Pubkey, Option<u64>)>, accounts: &[Option<Account>]) {
         let mut changed = false;
         for ((address, revision), account) in before.into_iter().zip(accounts) {
             let chosen = account.as_ref().filter(|account| self.shared.chooses(&address, account));
             let mut state = self.shared.state();
-            if state.view.revision(&address) == revision {
-                changed |= state.take(address, chosen);
+            let newer = state.slots.get(&address).is_some_and(|shown| slot.is_none_or(|slot| slot < *shown));
+            if state.view.revision(&address) == revision && !newer {
+                changed |= state.take(address, chosen, slot);
                 if self.shared.is_target(&address) {
                     state.told.insert(address);
                 }
@@ -215,9 +219,9 @@ impl Shared {
 
     fn told(&self, Told { target, news }: Told) {
         match news {
-            WatchEvent::Account(AccountUpdate { key, account }) => {
+            WatchEvent::Account(AccountUpdate { key, account, slot }) => {
                 let mut state = self.state();
-                let mut changed = state.take(key, account.as_ref());
+                let mut changed = state.take(key, account.as_ref(), slot);
                 if self.is_target(&key) {
                     changed |= state.told.insert(key);
                 }
@@ -268,9 +272,13 @@ impl Shared {
 
 impl State {
     /// Returns whether the view is another one now.
-    fn take(&mut self, address: Pubkey, account: Option<&Account>) -> bool {
+    fn take(&mut self, address: Pubkey, account: Option<&Account>, slot: Option<u64>) -> bool {
         let applied = self.view.apply(&address, account);
         let was_unreadable = self.unreadable.remove(&address).is_some();
+        match slot.filter(|_| self.view.revision(&address).is_some()) {
+            Some(slot) => self.slots.insert(address, slot),
+            None => self.slots.remove(&address),
+        };
         match applied {
             Applied::Changed | Applied::Removed => true,
             Applied::Unreadable(error) => {

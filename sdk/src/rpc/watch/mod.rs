@@ -85,6 +85,8 @@ pub struct AccountUpdate {
     /// The account, its data cut where the query says so. `None` if it does not exist (any more), or no longer
     /// matches the query.
     pub account: Option<Account>,
+    /// The newest slot at which it was known to be so, where that was told; of a node that may have been another one before.
+    pub slot: Option<u64>,
 }
 
 /// What a [`Watch`] yields.

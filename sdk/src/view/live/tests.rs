@@ -1,4 +1,4 @@
-//! What is told, read and asked meets in one view. (Its connection to a network is tried in `tests/tests/sdk_rpc`.)
+//! What is told, read and asked meets in one view. (A node on one, on a network: `tests/tests/end_to_end/quiet.rs`.)
 
 use bytemuck::Zeroable as _;
 
@@ -36,6 +36,7 @@ fn live() -> (LiveView, mpsc::Receiver<Seen>) {
         view: View::new(10, Shard::WHOLE),
         told: HashSet::new(),
         unreadable: HashMap::new(),
+        slots: HashMap::new(),
         up: vec![false; 2],
         told_down: false,
         told_left_out: 0,
@@ -45,7 +46,7 @@ fn live() -> (LiveView, mpsc::Receiver<Seen>) {
 }
 
 fn tell(live: &LiveView, key: Pubkey, account: Option<Account>) {
-    live.shared.told(Told { target: 0, news: WatchEvent::Account(AccountUpdate { key, account }) });
+    live.shared.told(Told { target: 0, news: WatchEvent::Account(AccountUpdate { key, account, slot: Some(5) }) });
 }
 
 fn number(live: &LiveView) -> Option<u64> {
@@ -108,6 +109,19 @@ async fn a_reading_does_not_overrule_what_was_told_while_it_was_under_way() {
     tell(&live, JOB, Some(job(OPEN, 3)));
     live.saw(Some(7), before, &[Some(job(OPEN, 2))]);
     assert_eq!(number(&live), Some(3));
+}
+
+#[tokio::test]
+async fn a_reading_at_a_node_that_lags_does_not_overrule_what_was_told_before_it() {
+    let (live, mut words) = live();
+    tell(&live, JOB, Some(job(OPEN, 3)));
+    live.saw(Some(4), live.before(&[JOB]), &[Some(job(OPEN, 2))]);
+    assert_eq!(number(&live), Some(3));
+    live.saw(Some(4), live.before(&[JOB]), &[None]);
+    assert_eq!(number(&live), Some(3));
+    assert_eq!(words.try_recv().unwrap().slot, 4, "who follows it hears of it and decides");
+    live.saw(Some(5), live.before(&[JOB]), &[Some(job(OPEN, 4))]);
+    assert_eq!(number(&live), Some(4));
 }
 
 #[tokio::test]
