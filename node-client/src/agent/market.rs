@@ -185,31 +185,23 @@ impl MarketTask {
     /// Takes on what was won, and remembers which leases of the provider are this machine's.
     async fn take_on_all(&self, leases: &mut Leases, worker: &Worker, memory: &mut Memory) {
         let all = self.following.leases();
+        memory.known.extend(leases.running.keys().map(|lease| (*lease, true)));
         memory.known.retain(|lease, _| all.iter().any(|(key, _)| key == lease) || leases.running.contains_key(lease));
         memory.later.retain(|lease, after| all.iter().any(|(key, _)| key == lease) && Instant::now() < *after);
         for (key, lease) in all {
             if memory.later.contains_key(&key) {
                 continue;
             }
-            let ours = leases.running.contains_key(&key)
-                || match self.is_ours(&key, &lease, memory).await {
-                    Ok(Some(ours)) => ours,
-                    Ok(None) => false,
-                    Err(error) => {
-                        tracing::warn!(lease = %key, %error, "the offer of a lease cannot be read");
-                        false
-                    }
-                };
-            if !ours {
-                if !memory.known.contains_key(&key) {
-                    memory.later.insert(key, Instant::now() + LOOK_AGAIN);
+            let pause = match self.is_ours(&key, &lease, memory).await {
+                Ok(Some(true)) if !self.take_on(&key, &lease, leases, worker).await => RETRY_AFTER,
+                Ok(Some(_)) => continue,
+                Ok(None) => LOOK_AGAIN,
+                Err(error) => {
+                    tracing::warn!(lease = %key, %error, "the offer of a lease cannot be read");
+                    RETRY_AFTER
                 }
-            } else if !self.take_on(&key, &lease, leases, worker).await {
-                memory.later.insert(key, Instant::now() + RETRY_AFTER);
-            }
-        }
-        for lease in leases.running.keys() {
-            memory.known.insert(*lease, true);
+            };
+            memory.later.insert(key, Instant::now() + pause);
         }
     }
 
@@ -237,6 +229,10 @@ impl MarketTask {
             let keys = BidderKeys { provider: self.provider, offer: self.number, bond: provider.bond };
             if !self.bid(&job, &keys, price, memory).await {
                 break; // what concerns the network as a whole will not be better for the next one
+            }
+            let is_new = |lease: &Pubkey| !memory.known.contains_key(lease) && !memory.later.contains_key(lease);
+            if self.following.ask(|view| view.leases().any(|(lease, _)| is_new(lease))) {
+                break; // it is taken on first
             }
         }
         Ok(())
@@ -296,6 +292,7 @@ impl MarketTask {
     /// Is a lease of this provider one of this machine? An offer stays as long as it has leases, and each is asked about once. `None`
     /// where there is no such offer, so the lease is closed, although the view may still show it.
     async fn is_ours(&self, key: &Pubkey, lease: &Lease, memory: &mut Memory) -> Result<Option<bool>, ReadError> {
+        // Those that run were inserted when they were taken on, or up again.
         if let Some(ours) = memory.known.get(key) {
             return Ok(Some(*ours));
         }
@@ -323,7 +320,7 @@ impl MarketTask {
         };
         // Its owner may take it back at any time.
         let live = offer.is_some_and(|offer| offer.header.state == offer_state::LIVE);
-        kept == Kept::Stands && !live || at.elapsed() > pause
+        kept == Kept::Stands && !live && at.elapsed() > RETRY_AFTER || at.elapsed() > pause
     }
 
     /// Another machine of the provider took the offer's number: that offer is left alone.
