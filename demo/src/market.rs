@@ -52,6 +52,10 @@ pub struct ProviderOptions {
     pub machine_of: Option<usize>,
     /// How far its machine's clock is off, as the program `faketime` takes it (`+1d`).
     pub clock_offset: Option<String>,
+    /// Where its node finds the JSON-RPC, instead of the network itself.
+    pub rpc: Option<String>,
+    /// The same for the websocket.
+    pub ws: Option<String>,
 }
 
 impl ProviderOptions {
@@ -67,6 +71,8 @@ impl ProviderOptions {
             node_args: Vec::new(),
             machine_of: None,
             clock_offset: None,
+            rpc: None,
+            ws: None,
         }
     }
 }
@@ -326,10 +332,11 @@ impl Market {
     /// # Errors
     /// It cannot be started.
     pub fn start_node(&mut self, at: usize) -> Result<()> {
-        let (url, ws) = (self.localnet.rpc_url().to_owned(), self.localnet.ws_url().to_owned());
+        let (rpc_url, ws_url) = (self.localnet.rpc_url().to_owned(), self.localnet.ws_url().to_owned());
         let dir = self.dir.0.path().to_owned();
         let provider = self.providers.get_mut(at).context("no such provider")?;
         let options = &provider.options;
+        let (url, ws) = (options.rpc.clone().unwrap_or(rpc_url), options.ws.clone().unwrap_or(ws_url));
         let mut args: Vec<String> = [
             "node",
             "run",

@@ -163,7 +163,8 @@ impl Keeper {
             },
         }
         let queries = [observe::market(), observe::bonds(), observe::staking_config()];
-        let mut observer = Observer::new(&self.client, queries.map(Target::Query).to_vec(), self.config.watch)?;
+        let targets = queries.map(|query| (Target::Query(query), self.config.watch));
+        let mut observer = Observer::new(&self.client, targets.to_vec())?;
         let (clock_every, balance_every) = (self.config.clock_every, self.config.balance_every);
         let mut readings = Readings::start(&self.client, self.payer, clock_every, balance_every);
         let mut tick = interval(self.config.tick);

@@ -1,11 +1,12 @@
 //! Whether to bid on a job, and how much: a pure function of what the chain shows and what the operator wants.
 
 use gridlease_core::bond::Bond;
+use gridlease_core::book::Entry;
 use gridlease_core::eligibility::{Bidder, Refusal};
 use gridlease_core::job::Mode;
-use gridlease_core::score::{Weights, auto_bid_price};
+use gridlease_core::score::{Weights, auto_bid_price, score};
 use gridlease_core::{Atoms, PricePerHour, RuleError, UnixTs};
-use gridlease_sdk::account::{Job, Offer, Provider};
+use gridlease_sdk::account::{Job, Offer, Provider, tie};
 use solana_pubkey::Pubkey;
 
 /// What the bidder knows of its own side.
@@ -58,6 +59,8 @@ pub enum Reason {
     },
     /// The offer's limit of stake leaves too little for it.
     StakeLimit,
+    /// The book is full of better bids.
+    BookFull,
     /// The standing bid leads, or cannot go lower.
     Standing,
     /// The account holds something that this version does not know.
@@ -78,16 +81,16 @@ impl From<Refusal> for Reason {
     }
 }
 
-/// Decides about `job` at `now`.
+/// Decides about `job`, whose address is `key`, at `now`.
 #[must_use]
-pub fn decide(side: &Side<'_>, job: &Job, now: UnixTs) -> Decision {
-    match price(side, job, now) {
+pub fn decide(side: &Side<'_>, key: &Pubkey, job: &Job, now: UnixTs) -> Decision {
+    match price(side, key, job, now) {
         Ok(price) => Decision::Bid(price),
         Err(reason) => Decision::Leave(reason),
     }
 }
 
-fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason> {
+fn price(side: &Side<'_>, key: &Pubkey, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason> {
     if job.mode == Mode::Sealed as u8 {
         return Err(Reason::Sealed);
     }
@@ -128,7 +131,21 @@ fn price(side: &Side<'_>, job: &Job, now: UnixTs) -> Result<PricePerHour, Reason
         return Err(Reason::Standing);
     }
     check(price)?;
+    enters(side, key, job, &weights, price)?;
     Ok(price)
+}
+
+/// Would the market take this bid into the book? A refusal costs a fee where the market asks for one.
+fn enters(side: &Side<'_>, key: &Pubkey, job: &Job, weights: &Weights, price: PricePerHour) -> Result<(), Reason> {
+    let score = score(weights, &side.provider.merit(), price, PricePerHour(job.max_price));
+    let (Ok(score), Ok(mut book)) = (score, job.book()) else { return Err(Reason::Unknown) };
+    let provider = side.provider_key.to_bytes();
+    let entry = Entry { provider, offer: side.offer.number, score, price, automatic: side.offer.auto_bid == 1 };
+    match book.insert(entry, |provider| tie(key, provider)) {
+        Ok(_) => Ok(()),
+        Err(RuleError::BookFull) => Err(Reason::BookFull),
+        Err(_) => Err(Reason::Standing),
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +199,7 @@ mod tests {
         let key = Pubkey::new_from_array([7; 32]);
         let bond = Bond { amount: Atoms(stake), ..Bond::default() };
         let side = Side { provider_key: &key, provider, offer, bond, free_units: 1 };
-        decide(&side, job, now)
+        decide(&side, &Pubkey::new_from_array([5; 32]), job, now)
     }
 
     fn decision(offer: &Offer, job: &Job) -> Decision {
@@ -214,6 +231,25 @@ mod tests {
         assert!(matches!(with(u64::MAX, 0), Decision::Bid(_)));
         assert_eq!(with(0, 0), Decision::Leave(Reason::StakeLimit));
         assert_eq!(with(10_000_000, 9_999_999), Decision::Leave(Reason::StakeLimit), "what is bound is taken off");
+    }
+
+    #[test]
+    fn a_book_that_is_full_of_better_bids_is_left_alone_and_one_that_is_beaten_is_not() {
+        let mut job = job();
+        rival(&mut job, 90_000); // below the floor, so that it is not outbid
+        for at in 1..job.book.len() {
+            job.book[at] = BookEntry { provider: Pubkey::new_from_array([10 + at as u8; 32]), ..job.book[0] };
+            job.book_len = at as u8;
+            assert!(matches!(decision(&offer(), &job), Decision::Bid(_)), "{at} bids leave room");
+        }
+        job.book_len = job.book.len() as u8;
+        assert_eq!(decision(&offer(), &job), Decision::Leave(Reason::BookFull));
+        let last = job.book.len() - 1;
+        let mut dear = job;
+        rival(&mut dear, 500_000);
+        job.book[last] = BookEntry { provider: Pubkey::new_from_array([99; 32]), ..dear.book[0] };
+        let decided = decision(&offer(), &job);
+        assert!(matches!(decided, Decision::Bid(_)), "the last one is beaten: {decided:?}");
     }
 
     #[test]

@@ -149,8 +149,8 @@ async fn report02_a_folder_over_a_file_of_the_image_and_content_that_does_not_fi
 #[tokio::test]
 async fn a_home_that_holds_too_much_is_left_to_the_image_and_the_job_has_another() {
     let big = "x".repeat(20 << 20);
-    let files = [("home/app/baked", big.as_str())];
-    let config = json!({ "Env": ["PATH=/bin", "HOME=/home/app"] });
+    let files = [("srv/app/baked", big.as_str())];
+    let config = json!({ "Env": ["PATH=/bin", "HOME=/srv/app"] });
     with_bench_from(config, &files, |bench| async {
         let state = bench.state.clone();
         let yaml = "command: [\"/bin/sh\", \"-c\", \"echo home=$HOME; touch ~/x && echo writable\"]\n\

@@ -1,19 +1,24 @@
 //! The chain as the node sees it: a few reads, and one way to submit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gridlease_core::Now;
-use gridlease_sdk::account::{Job, Lease};
+use gridlease_sdk::account::Job;
 use gridlease_sdk::market::ReadError;
 use gridlease_sdk::rpc::{Client, SendError, SendOptions};
+use gridlease_sdk::view::MarketTime;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
+use tokio::time::Instant;
 
 use crate::clock::{Clock, HostClock};
 use crate::sold::Sold;
+
+/// How long the market's own work waits for one transaction. One that lands later is found by the next look.
+const BRIEFLY: Duration = Duration::from_secs(10);
 
 /// What became of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +42,15 @@ pub struct Chain {
     client: Client,
     node_key: Arc<Keypair>,
     clock: Clock,
+    started: Instant,
+    time: Arc<Mutex<MarketTime>>,
 }
 
 impl Chain {
     /// The chain behind `client`, signed for by `node_key`. Every reading of its clock sets `clock`.
     #[must_use]
     pub fn new(client: Client, node_key: Arc<Keypair>, clock: Clock) -> Self {
-        Self { client, node_key, clock }
+        Self { client, node_key, clock, started: Instant::now(), time: Arc::default() }
     }
 
     /// The RPC client.
@@ -58,20 +65,25 @@ impl Chain {
         self.node_key.pubkey()
     }
 
-    /// The lease, or `None` once it is closed.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn lease(&self, lease: &Pubkey) -> Result<Option<Lease>, ReadError> {
-        self.client.find(lease).await
-    }
-
     /// The chain's clock. Sets the node's by it, and tells the operator where this machine's is off.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn now(&self) -> Result<Now, ReadError> {
         let now = self.client.now().await?;
+        self.observe(now);
+        Ok(now)
+    }
+
+    /// The chain's clock as it was read last, carried on by this machine's for half a minute at most. `None` before the first reading.
+    #[must_use]
+    pub fn time(&self) -> Option<Now> {
+        self.time.lock().unwrap_or_else(PoisonError::into_inner).now(self.started.elapsed())
+    }
+
+    /// Takes in a reading of the chain's clock.
+    pub fn observe(&self, now: Now) {
+        self.time.lock().unwrap_or_else(PoisonError::into_inner).set(now, self.started.elapsed());
         match self.clock.observe(now) {
             Some(HostClock::Off { ahead_s }) => tracing::warn!(
                 "this machine's clock is {} s {} the chain's; the node goes on by the chain's, but certificates of \
@@ -82,16 +94,6 @@ impl Chain {
             Some(HostClock::Right) => tracing::info!("this machine's clock agrees with the chain's again"),
             None => {}
         }
-        Ok(now)
-    }
-
-    /// The lease, or `None` once it is closed, and the chain's clock as it was read before.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn lease_and_now(&self, lease: &Pubkey) -> Result<(Option<Lease>, Now), ReadError> {
-        let now = self.now().await?;
-        Ok((self.client.find(lease).await?, now))
     }
 
     /// Where the job's manifest is; `None` where the buyer pushes it.
@@ -125,6 +127,15 @@ impl Chain {
             Ok(landed) => Submitted::Landed(landed.signature.to_string()),
             Err(SendError::Failed(failure)) => Submitted::Refused { code: failure.code, reason: failure.to_string() },
             Err(other) => Submitted::Later(other.to_string()),
+        }
+    }
+
+    /// As [`Chain::submit`], but after ten seconds without an outcome nobody waits for it any more. It may still land: for steps that can
+    /// be looked at and taken again.
+    pub async fn submit_briefly(&self, instructions: &[Instruction]) -> Submitted {
+        match tokio::time::timeout(BRIEFLY, self.submit(instructions)).await {
+            Ok(submitted) => submitted,
+            Err(_) => Submitted::Later(format!("no outcome within {} s; it may still land", BRIEFLY.as_secs())),
         }
     }
 

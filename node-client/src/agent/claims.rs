@@ -19,12 +19,9 @@ fn hash_of(uuid: &str) -> [u8; 32] {
 }
 
 impl MarketTask {
-    /// Claims this machine's GPUs for its offer, as far as they are not; `true` where all are. Without that the offer takes
-    /// no lease.
-    pub(super) async fn keep_claims(&self, offer: &Offer) -> Result<bool, ReadError> {
-        if offer.claims().check().is_ok() {
-            return Ok(true);
-        }
+    /// Claims this machine's GPUs for its offer, as far as they are not. Without all of them the offer takes no lease. `false` where there
+    /// is nothing to claim: what is missing is claimed for another offer.
+    pub(super) async fn claim(&self) -> Result<bool, ReadError> {
         let offer_key = address::offer(&self.provider, self.number);
         let mut missing = Vec::new();
         for uuid in self.unit.gpus.iter().flatten() {
@@ -49,13 +46,13 @@ impl MarketTask {
         let bond = self.chain.client().provider_at(&self.provider).await?.bond;
         for hashes in missing.chunks(MAX_CLAIMS) {
             let claim = claim_gpus(&self.chain.node_key(), &self.provider, &bond, self.number, hashes);
-            match self.chain.submit(&[claim]).await {
+            match self.chain.submit_briefly(&[claim]).await {
                 Submitted::Landed(signature) => tracing::info!(%signature, gpus = hashes.len(), "GPUs are claimed"),
                 Submitted::Refused { reason, .. } => tracing::error!("the claim of GPUs was refused: {reason}"),
                 Submitted::Later(reason) => tracing::warn!("the claim of GPUs did not go through: {reason}"),
             }
         }
-        Ok(false) // the next look sees what came of it
+        Ok(true) // the next look sees what came of it
     }
 
     /// The withdrawal of this node's offer with all of its claims, where no lease is open: a transaction holds eight, so
@@ -74,7 +71,9 @@ impl MarketTask {
             let more = claims.split_off(claims.len() - MAX_CLAIMS);
             let Some((first, rest)) = more.split_first() else { break };
             let release = release_gpus(&node_key, &self.provider, number, first, rest);
-            if let Submitted::Refused { reason, .. } | Submitted::Later(reason) = self.chain.submit(&[release]).await {
+            if let Submitted::Refused { reason, .. } | Submitted::Later(reason) =
+                self.chain.submit_briefly(&[release]).await
+            {
                 tracing::warn!("claims of GPUs were not released: {reason}");
             }
         }

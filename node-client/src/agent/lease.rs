@@ -1,5 +1,8 @@
 //! One lease from its award to its end: ask what to do, do it, look again. What was done is found on disk, in the engine
 //! and on the chain, so that the task can be begun again at any point.
+//!
+//! How the chain stands is asked of the view that the node keeps up by subscription, which may lag behind; before anything that cannot
+//! be undone, the chain itself is asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +13,40 @@ use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::Lease;
 use gridlease_sdk::instruction::lease::{LeaseKeys, Outcome};
 use gridlease_sdk::instruction::{lease as instruction, supervision};
+use gridlease_sdk::view::live::Pulse;
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Chain, Submitted};
+use super::following::Following;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
 use crate::lease_board::LeaseBoard;
-use crate::reconcile::{Action, ChainLease, ChainState, next};
-use crate::store::{Blame, LeaseRecord, Phase, Step, Store};
+use crate::reconcile::{Action, ChainLease, ChainState, Note, next};
+use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason, Store};
 use crate::worker::{WorkError, Worker};
 
 /// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(20);
-/// How often a lease is looked at while nothing happens.
+/// How often the machine's own side of a lease is looked at while nothing happens. It asks the chain nothing.
 const LOOK: Duration = Duration::from_millis(1_000);
+/// How soon the chain is asked again where it has to say more.
+const ASK_AGAIN: Duration = Duration::from_millis(400);
+/// How soon it is asked again where it did not answer.
+const UNANSWERED: Duration = Duration::from_secs(2);
 
 /// Everything that a lease's task works with.
 #[derive(Clone)]
 pub struct LeaseTask {
     /// The chain.
     pub chain: Chain,
+    /// The chain as it is followed.
+    pub following: Following,
     /// Local work.
     pub worker: Worker,
     /// Memory.
@@ -45,8 +57,6 @@ pub struct LeaseTask {
     pub arrivals: Arc<Notify>,
     /// Time.
     pub clock: Clock,
-    /// How long others are given to settle and close.
-    pub patience: Duration,
     /// Set when the node shuts down; the container runs on.
     pub shutdown: CancellationToken,
 }
@@ -57,6 +67,13 @@ struct Seen {
     account: Option<Lease>,
     uri: Option<String>,
     uri_known: bool,
+    /// The view will not do for the next look: something was posted, or has to show.
+    ask: bool,
+    /// The chain did not answer: it is not asked before this.
+    not_before: Instant,
+    /// Which revision of the account was looked at.
+    revision: Option<u64>,
+    pulse: Pulse,
 }
 
 /// What goes on beside the steps while the container runs. Ended when it is dropped.
@@ -110,6 +127,10 @@ impl LeaseTask {
             account: None,
             uri: None,
             uri_known: false,
+            ask: false,
+            not_before: Instant::now(),
+            revision: None,
+            pulse: self.following.pulse(),
         };
         let mut pause = PAUSE;
         let mut beside = Beside::default();
@@ -133,45 +154,44 @@ impl LeaseTask {
                 }
             }
         }
-        drop(beside);
-        if !self.shutdown.is_cancelled() {
-            self.see_off(&lease, seen.account).await;
-        }
     }
 
     /// One look and one action; `true` when nothing is left to do.
     async fn step(&self, lease: &Pubkey, seen: &mut Seen, beside: &mut Beside) -> Result<bool, WorkError> {
         let Some(record) = self.store.get(lease)? else { return Ok(true) };
-        self.look_at_chain(&record, seen).await;
+        let mut certain = self.look_at_chain(&record, seen).await;
         let container = self.worker.observe(&record).await?;
         let local = self.worker.local(&record, seen.uri.is_some(), false).await?;
+        let mut action = next(&record, &container, &seen.chain, &local, self.clock.now());
+        if !certain && needs_certainty(&action, &record) {
+            certain = self.be_certain(&record, seen).await;
+            action = next(&record, &container, &seen.chain, &local, self.clock.now());
+        }
         self.board.show(&record, &container, &seen.chain).await;
-        let action = next(&record, &container, &seen.chain, &local, self.clock.now());
         if matches!(container, ContainerState::Running { .. }) {
             self.show_life(&record, seen).await;
-        }
-        self.end_notice(&record, seen).await;
-        if matches!(container, ContainerState::Running { .. }) {
             beside.keep_up(&self.worker, &record);
         }
-        tracing::debug!(%lease, phase = record.phase.name(), ?action, "next");
+        tracing::debug!(%lease, phase = record.phase.name(), ?action, certain, "next");
         match &action {
             Action::Nothing => return Ok(true),
             Action::FetchManifest => {
                 let uri = seen.uri.clone().unwrap_or_default();
                 self.worker.fetch_manifest(&record, &uri).await?;
             }
-            Action::AwaitBuyer { .. } => self.wait(LOOK).await,
+            Action::AwaitBuyer { .. } => self.wait(lease, seen, LOOK).await,
             Action::Watch { .. } => {
                 // The end of the container is the news that matters most.
                 tokio::select! {
                     ended = self.worker.wait(&record) => ended?,
-                    () = self.wait(LOOK) => {}
+                    () = self.wait(lease, seen, LOOK) => {}
                 }
             }
-            // The next look asks the chain again; it may show the runway's end only a moment later.
-            Action::RefreshChain => self.wait(Duration::from_millis(200)).await,
-            Action::AwaitChain => self.wait(Duration::from_millis(300)).await,
+            // The chain is asked again; it may show the runway's end, or what was posted, only a moment later.
+            Action::RefreshChain | Action::AwaitChain => {
+                self.wait(lease, seen, ASK_AGAIN).await;
+                seen.ask = true;
+            }
             Action::PostReady => self.post_ready(&record, seen).await?,
             Action::PostFinish => self.post_finish(&record, seen).await?,
             Action::PostFailed => self.post_failed(&record, seen).await?,
@@ -182,34 +202,63 @@ impl LeaseTask {
         Ok(false)
     }
 
-    async fn wait(&self, at_most: Duration) {
-        tokio::select! {
-            () = self.arrivals.notified() => {}
-            () = tokio::time::sleep(at_most) => {}
+    /// Waits until the lease's account changes, a buyer brings something, or this time is over.
+    async fn wait(&self, lease: &Pubkey, seen: &mut Seen, at_most: Duration) {
+        let end = tokio::time::sleep(at_most);
+        tokio::pin!(end);
+        while self.following.revision(lease) == seen.revision {
+            tokio::select! {
+                () = self.arrivals.notified() => return,
+                () = &mut end => return,
+                () = seen.pulse.changed() => {}
+            }
         }
     }
 
-    /// What the chain shows; an RPC that cannot be asked leaves the last known times and an unknown state.
-    async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) {
-        match self.chain.lease_and_now(&record.lease).await {
-            Ok((Some(account), now)) => {
-                seen.chain = ChainLease {
-                    state: state_of(&account),
-                    start_deadline: to_i64(account.start_deadline),
-                    want_deadline: account.rules().map_or(0, |rules| to_i64(rules.want_deadline().0)),
-                    runway_end: to_i64(account.runway_end),
-                    seen_at: to_i64(now.ts.0),
-                };
-                seen.account = Some(account);
+    /// What the chain shows: by the view where that knows the lease and nothing else is wanted. Returns whether it is the chain's own word.
+    async fn look_at_chain(&self, record: &LeaseRecord, seen: &mut Seen) -> bool {
+        let asks = std::mem::take(&mut seen.ask);
+        seen.revision = self.following.revision(&record.lease);
+        let certain = match self.following.lease(&record.lease).filter(|_| !asks) {
+            Some(account) => {
+                seen.show(account);
+                false
             }
-            Ok((None, now)) => {
-                seen.chain = ChainLease { state: ChainState::Closed, seen_at: to_i64(now.ts.0), ..seen.chain };
+            // It may be closed, or not be in the view yet.
+            None => self.be_certain(record, seen).await,
+        };
+        self.learn(record, seen).await;
+        certain
+    }
+
+    /// Asks the chain itself. One that does not answer leaves the last known times and an unknown state. Returns whether it answered.
+    async fn be_certain(&self, record: &LeaseRecord, seen: &mut Seen) -> bool {
+        if Instant::now() < seen.not_before {
+            seen.chain.state = ChainState::Unknown;
+            return false;
+        }
+        let answer = self.following.certain_lease(&record.lease).await;
+        seen.revision = self.following.revision(&record.lease);
+        match answer {
+            Ok((account, now)) => {
+                match account {
+                    Some(account) => seen.show(account),
+                    None => seen.chain.state = ChainState::Closed,
+                }
+                seen.chain.seen_at = to_i64(now.ts.0);
+                true
             }
             Err(error) => {
                 tracing::warn!(lease = %record.lease, %error, "the chain cannot be asked; the lease goes on");
                 seen.chain.state = ChainState::Unknown;
+                seen.not_before = Instant::now() + UNANSWERED;
+                false
             }
         }
+    }
+
+    /// What stays as it is, once.
+    async fn learn(&self, record: &LeaseRecord, seen: &mut Seen) {
         if record.sold.is_none() {
             self.learn_sold(record).await;
         }
@@ -238,7 +287,7 @@ impl LeaseTask {
     }
 
     /// Answers a challenge that asks for a sign of life, and says that it lives again where one was missed: the container runs.
-    async fn show_life(&self, record: &LeaseRecord, seen: &Seen) {
+    async fn show_life(&self, record: &LeaseRecord, seen: &mut Seen) {
         let Some(account) = &seen.account else { return };
         let (node_key, keys) = (self.chain.node_key(), LeaseKeys::new(record.lease, account));
         let (what, instructions) = match account.state() {
@@ -253,23 +302,10 @@ impl LeaseTask {
             }
             _ => return,
         };
+        seen.ask = true;
         match self.chain.submit(&instructions).await {
             Submitted::Landed(signature) => tracing::info!(lease = %record.lease, %signature, "{what}"),
             other => self.chain.note(what, &record.lease, &other).await,
-        }
-    }
-
-    /// Says that a notice is over, where nobody else does: from its end on the lease is paid nothing, and nothing else ends it.
-    async fn end_notice(&self, record: &LeaseRecord, seen: &Seen) {
-        let Some(account) = &seen.account else { return };
-        let open = matches!(account.state(), Some(LeaseState::Running | LeaseState::Paused | LeaseState::Grace));
-        let due = account.notice_end.saturating_add(self.patience.as_secs());
-        if !open || account.notice_end == 0 || self.clock.now() < to_i64(due) {
-            return;
-        }
-        match self.chain.submit(&[instruction::expire(&LeaseKeys::new(record.lease, account))]).await {
-            Submitted::Landed(signature) => tracing::info!(lease = %record.lease, %signature, "the notice is over"),
-            other => self.chain.note("the end of the notice", &record.lease, &other).await,
         }
     }
 
@@ -285,7 +321,8 @@ impl LeaseTask {
         }
     }
 
-    async fn post_ready(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+    async fn post_ready(&self, record: &LeaseRecord, seen: &mut Seen) -> Result<(), WorkError> {
+        seen.ask = true; // whatever becomes of it
         let Some(account) = &seen.account else { return Ok(()) };
         self.store.intend(&record.lease, Step::PostReady)?;
         // Of the image that runs, not of the one that the chain names: the program compares the two.
@@ -308,7 +345,8 @@ impl LeaseTask {
     }
 
     /// Posts the end, together with the settlement where the payout account takes it.
-    async fn post_finish(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+    async fn post_finish(&self, record: &LeaseRecord, seen: &mut Seen) -> Result<(), WorkError> {
+        seen.ask = true; // whatever becomes of it
         let Some(account) = &seen.account else { return Ok(()) };
         self.store.intend(&record.lease, Step::PostFinish)?;
         let keys = LeaseKeys::new(record.lease, account);
@@ -351,17 +389,24 @@ impl LeaseTask {
                     record.reach(Phase::FinishPosted);
                     Ok(())
                 })?;
+                self.tell_what_is_free_again(&keys).await;
             }
             other => self.chain.note("finish", &record.lease, &other).await,
         }
         Ok(())
     }
 
+    /// The end of a lease changes offer, bond and record of its provider; the market task need not wait until that is heard.
+    async fn tell_what_is_free_again(&self, keys: &LeaseKeys) {
+        self.following.read_again(&[keys.offer, keys.bond, keys.provider]).await;
+    }
+
     fn has_money_again(&self, chain: &ChainLease) -> bool {
         chain.state == ChainState::Running && self.clock.now() < chain.runway_end
     }
 
-    async fn post_failed(&self, record: &LeaseRecord, seen: &Seen) -> Result<(), WorkError> {
+    async fn post_failed(&self, record: &LeaseRecord, seen: &mut Seen) -> Result<(), WorkError> {
+        seen.ask = true; // whatever becomes of it
         let Some(account) = &seen.account else { return Ok(()) };
         let keys = LeaseKeys::new(record.lease, account);
         let submitted = match self.chain.insurance().await {
@@ -390,59 +435,36 @@ impl LeaseTask {
                     record.finished_at_ms = Some(now_ms);
                     Ok(())
                 })?;
+                self.tell_what_is_free_again(&keys).await;
             }
             other => self.chain.note("fail_start", &record.lease, &other).await,
         }
         Ok(())
     }
+}
 
-    /// Waits until the time in which the buyer may reopen the job is over, and says so.
-    async fn end_review(&self, lease: &Pubkey, keys: &LeaseKeys, review_end: u64) {
-        let left = to_i64(review_end).saturating_sub(self.clock.now()).saturating_add(1);
-        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
-        tokio::select! {
-            () = self.shutdown.cancelled() => return,
-            () = tokio::time::sleep(left) => {}
-        }
-        match self.chain.submit(&[instruction::expire(keys)]).await {
-            Submitted::Landed(signature) => tracing::info!(%lease, %signature, "the buyer did not reopen the job"),
-            other => self.chain.note("expire", lease, &other).await,
-        }
+impl Seen {
+    /// The account, from wherever.
+    fn show(&mut self, account: Lease) {
+        self.chain = ChainLease {
+            state: state_of(&account),
+            start_deadline: to_i64(account.start_deadline),
+            want_deadline: account.rules().map_or(0, |rules| to_i64(rules.want_deadline().0)),
+            runway_end: to_i64(account.runway_end),
+            seen_at: self.chain.seen_at,
+        };
+        self.account = Some(account);
     }
+}
 
-    /// The container is gone and the end is told. What is left is money and rent: others are given a while to settle and
-    /// close, then the node does it itself. A lease that cannot be settled (a frozen payout account) is left to the next
-    /// start of the node or to anybody else.
-    async fn see_off(&self, lease: &Pubkey, account: Option<Lease>) {
-        let Some(account) = account else { return };
-        let keys = LeaseKeys::new(*lease, &account);
-        for attempt in 0..5u32 {
-            let wait = if attempt == 0 { self.patience } else { PAUSE * 4u32.pow(attempt) };
-            tokio::select! {
-                () = self.shutdown.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            match self.chain.lease(lease).await {
-                Ok(None) => return,
-                Err(_) => continue,
-                Ok(Some(account)) => match account.state() {
-                    Some(LeaseState::Ended | LeaseState::Failed) => {}
-                    Some(LeaseState::Finished) => {
-                        // The buyer may still speak. When its time is over, anybody may say so.
-                        self.end_review(lease, &keys, account.review_end).await;
-                    }
-                    _ => continue,
-                },
-            }
-            let submitted = self.chain.submit(&[instruction::settle(&keys), instruction::close(&keys)]).await;
-            match submitted {
-                Submitted::Landed(signature) => {
-                    tracing::info!(%lease, %signature, "settled and closed by the node itself");
-                    return;
-                }
-                other => self.chain.note("close", lease, &other).await,
-            }
-        }
+/// Is this something that a view which lags behind must not decide: does it end a container, remove files, or give up money?
+fn needs_certainty(action: &Action, record: &LeaseRecord) -> bool {
+    match action {
+        Action::Stop(StopReason::LeaseOver | StopReason::OutOfFunds | StopReason::TooLate) => record.stop.is_none(),
+        Action::Wipe => !record.is_cleared(),
+        Action::Record(Note::Ended(ended)) => ended.lost,
+        Action::Record(Note::Failed(..)) | Action::PostFailed | Action::RefreshChain => true,
+        _ => false,
     }
 }
 
@@ -489,6 +511,7 @@ fn state_of(account: &Lease) -> ChainState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Ended;
 
     #[test]
     fn r05_a_start_that_comes_to_nothing_at_once_is_declined_and_no_fault_of_the_provider_s() {
@@ -497,5 +520,40 @@ mod tests {
         assert_eq!(word(Blame::Buyer, true, true), Word::Want);
         assert_eq!(word(Blame::Buyer, false, false), Word::FailStart);
         assert_eq!(word(Blame::Engine { exit_code: 127 }, true, true), Word::BuyerError(127));
+    }
+
+    #[test]
+    fn a_view_that_lags_ends_no_container_removes_no_file_and_gives_up_no_money() {
+        let fresh = LeaseRecord::some();
+        for action in [
+            Action::Stop(StopReason::LeaseOver),
+            Action::Stop(StopReason::OutOfFunds),
+            Action::Stop(StopReason::TooLate),
+            Action::Wipe,
+            Action::PostFailed,
+            Action::RefreshChain,
+            Action::Record(Note::Failed("words".to_owned(), Blame::Provider)),
+            Action::Record(Note::Ended(Ended::lost())),
+        ] {
+            assert!(needs_certainty(&action, &fresh), "{action:?}");
+        }
+        let exited = Ended { lost: false, ..Ended::lost() };
+        for action in [
+            Action::Pull,
+            Action::Start,
+            Action::PostReady,
+            Action::Watch { until: None },
+            Action::Collect,
+            Action::PostFinish,
+            Action::Record(Note::Ended(exited)),
+            // By the machine's own word.
+            Action::Stop(StopReason::DiskFull),
+            Action::Stop(StopReason::Operator),
+        ] {
+            assert!(!needs_certainty(&action, &fresh), "{action:?}");
+        }
+        // What was decided with certainty is carried through.
+        let stopping = LeaseRecord { stop: Some(StopReason::OutOfFunds), ..LeaseRecord::some() };
+        assert!(!needs_certainty(&Action::Stop(StopReason::OutOfFunds), &stopping));
     }
 }

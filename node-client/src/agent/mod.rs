@@ -3,6 +3,8 @@
 pub mod chain;
 mod claims;
 pub mod config;
+mod cranks;
+mod following;
 mod health;
 pub mod lease;
 mod machine;
@@ -46,6 +48,7 @@ use crate::worker::{WorkError, Worker, WorkerConfig};
 
 use chain::Chain;
 pub use config::{NodeConfig, OfferError, OfferPolicy, Unit};
+use following::Following;
 use health::Health;
 use lease::LeaseTask;
 pub use machine::Named;
@@ -279,14 +282,15 @@ pub async fn run(
         clock.clone(),
     )?;
 
+    let following = Following::start(&chain, &config.authority, number).map_err(ReadError::Rpc)?;
     let task = LeaseTask {
         chain: chain.clone(),
+        following: following.clone(),
         worker: worker.clone(),
         store: store.clone(),
         board,
         arrivals,
         clock: clock.clone(),
-        patience: config.patience,
         shutdown: shutdown.clone(),
     };
     let mut leases = Leases { task, running: HashMap::new(), tasks: JoinSet::new() };
@@ -306,6 +310,7 @@ pub async fn run(
     let health = Health::new(config.gpu.clone(), config.state_dir.clone(), machine);
     let market = MarketTask {
         chain,
+        following,
         health,
         provider,
         machine: own,

@@ -83,7 +83,7 @@ impl MarketTask {
     }
 
     async fn submit_offer(&self, done: &str, instructions: &[Instruction]) -> Kept {
-        match self.chain.submit(instructions).await {
+        match self.chain.submit_briefly(instructions).await {
             Submitted::Landed(signature) => {
                 tracing::info!(%signature, ask = self.policy.ask, floor = self.policy.floor, "{done}");
                 Kept::Stands
@@ -201,7 +201,7 @@ impl MarketTask {
             let terms = OfferTerms { units: open, auto_bid: false, expires_ts, ..self.terms(now) };
             refresh_offer(&node_key, &self.provider, self.number, terms)
         };
-        match self.chain.submit(&[instruction]).await {
+        match self.chain.submit_briefly(&[instruction]).await {
             Submitted::Landed(signature) if open == 0 => {
                 tracing::info!(%signature, "the offer is withdrawn, its rent returned");
             }

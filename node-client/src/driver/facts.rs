@@ -163,9 +163,9 @@ mod tests {
     #[test]
     fn report15_a_user_without_a_line_gets_one_and_one_that_has_it_keeps_its_own() {
         assert_eq!(image("").passwd_with(RunAs { uid: 70, gid: 71 }, "/h"), None);
-        let text = image("").passwd_with(NOBODY, "/home/x").unwrap();
+        let text = image("").passwd_with(NOBODY, "/srv/x").unwrap();
         assert!(
-            text.starts_with("root:x:0:0:") && text.ends_with("\njob:x:65534:65534:job:/home/x:/bin/sh\n"),
+            text.starts_with("root:x:0:0:") && text.ends_with("\njob:x:65534:65534:job:/srv/x:/bin/sh\n"),
             "{text}"
         );
         let none = ImageFacts::default().passwd_with(NOBODY, "/h").unwrap();

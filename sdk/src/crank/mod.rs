@@ -19,7 +19,7 @@ mod sweep_fees;
 
 use std::collections::BTreeSet;
 
-use crate::account::Lease;
+use crate::account::{Job, Lease};
 use crate::instruction::lease::LeaseKeys;
 use gridlease_core::{Now, UnixTs};
 use solana_pubkey::Pubkey;
@@ -77,6 +77,11 @@ pub fn of_lease(view: &View, address: &Pubkey, lease: &Lease, now: Now, policy: 
     steps.extend(over);
     steps.extend(mine.and_then(|(job, rules)| close_job::step(&keys.job, job, &rules)));
     (!steps.is_empty()).then_some(Action { steps, due: due.min(now.ts) })
+}
+
+/// The award of one job, where it is due, with as many of its best bidders as the view knows.
+pub fn award_of(view: &View, address: &Pubkey, job: &Job, now: Now) -> Option<Action> {
+    award::action(view, address, job, now)
 }
 
 #[cfg(test)]

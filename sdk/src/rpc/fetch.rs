@@ -21,6 +21,8 @@ use super::{Client, ProgramQuery, RpcError};
 const BATCH: usize = 100;
 /// Most keys that one call may ask for.
 const MAX_KEYS: usize = 100_000;
+/// The Clock sysvar.
+const CLOCK: Pubkey = solana_sdk_ids::sysvar::clock::ID;
 /// Bytes of the Clock sysvar: slot, epoch start, epoch, leader schedule epoch, time.
 const CLOCK_LEN: usize = 40;
 
@@ -203,12 +205,35 @@ impl Client {
     /// [`RpcError`] if the network gave no answer, or one without a clock.
     pub async fn now(&self) -> Result<Now, RpcError> {
         const DOING: &str = "getting the chain's clock";
-        let account = self
-            .account(&solana_sdk_ids::sysvar::clock::ID)
-            .await?
-            .ok_or_else(|| self.malformed(DOING, "it has none".to_owned()))?;
+        let account = self.account(&CLOCK).await?;
+        self.clock(DOING, account)
+    }
+
+    /// The account at `key` and the chain's clock, of one slot, in one request.
+    ///
+    /// # Errors
+    /// [`RpcError`] if the network gave no answer, or one without a clock.
+    pub async fn account_and_now(&self, key: &Pubkey) -> Result<(AtSlot<Option<Account>>, Now), RpcError> {
+        let (AtSlot { slot, value }, now) = self.accounts_and_now(&[*key]).await?;
+        Ok((AtSlot { slot, value: value.into_iter().next().flatten() }, now))
+    }
+
+    /// The accounts at `keys` in the same order, and the chain's clock, in one request where there are fewer than 100.
+    ///
+    /// # Errors
+    /// As [`Client::accounts`], and where the answer has no clock.
+    pub async fn accounts_and_now(&self, keys: &[Pubkey]) -> Result<(AtSlot<Vec<Option<Account>>>, Now), RpcError> {
+        const DOING: &str = "getting accounts and the chain's clock";
+        let all: Vec<Pubkey> = keys.iter().copied().chain([CLOCK]).collect();
+        let AtSlot { slot, mut value } = self.accounts_at(&all, None).await?;
+        let clock = value.pop().flatten();
+        Ok((AtSlot { slot, value }, self.clock(DOING, clock)?))
+    }
+
+    fn clock(&self, doing: &'static str, account: Option<Account>) -> Result<Now, RpcError> {
+        let account = account.ok_or_else(|| self.malformed(doing, "it has none".to_owned()))?;
         parse_clock(&account.data).ok_or_else(|| {
-            self.malformed(DOING, format!("{} bytes that are no clock of {CLOCK_LEN}", account.data.len()))
+            self.malformed(doing, format!("{} bytes that are no clock of {CLOCK_LEN}", account.data.len()))
         })
     }
 

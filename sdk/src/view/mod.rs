@@ -5,6 +5,7 @@
 //! program. Where the market has more accounts than it may hold, it holds those that matter most, and remembers the
 //! addresses of the others.
 
+pub mod live;
 pub mod observe;
 mod ranking;
 mod time;
@@ -17,7 +18,7 @@ use anchor_lang::Discriminator as _;
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
-use self::ranking::{Ranked, Ranking};
+use self::ranking::{Rank, Ranked, Ranking};
 pub use self::time::MarketTime;
 use crate::crank::Shard;
 
@@ -73,6 +74,8 @@ pub struct View {
     revision: u64,
     limit: usize,
     shard: Shard,
+    /// What is never left out for what is not among it.
+    own: HashSet<Pubkey>,
     /// What is held, and what is left out because the view is full.
     held: Ranking,
     left_out: Ranking,
@@ -101,9 +104,17 @@ impl View {
             revision: 0,
             limit,
             shard,
+            own: HashSet::new(),
             held: Ranking::default(),
             left_out: Ranking::default(),
         }
+    }
+
+    /// The same view, which leaves out anything else before the accounts at `addresses`.
+    #[must_use]
+    pub fn holding(mut self, addresses: impl IntoIterator<Item = Pubkey>) -> Self {
+        self.own.extend(addresses);
+        self
     }
 
     /// Takes in what `address` is now; `None`, or no lamports, where there is no such account.
@@ -192,7 +203,7 @@ impl View {
         account: &Account,
     ) -> Result<Applied, DecodeError> {
         let value = decode::<T>(address, &account.owner, &account.data)?;
-        let rank = value.rank(&self.shard);
+        let rank = if self.own.contains(address) { Rank::OWN } else { value.rank(&self.shard) };
         if let Some(old) = map(self).get_mut(address) {
             let same = bytemuck::bytes_of(old) == bytemuck::bytes_of(&value);
             *old = value;

@@ -18,6 +18,8 @@ pub(super) struct Rank {
 /// Money that runs comes first; what only earns a little later comes late; another keeper's work comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
+    /// What its holder named as its own.
+    Own,
     /// A lease of this keeper's shard.
     Lease,
     /// A job of this keeper's shard.
@@ -30,6 +32,11 @@ enum Class {
     Purse,
     /// What belongs to another shard.
     Others,
+}
+
+impl Rank {
+    /// Before everything else.
+    pub(super) const OWN: Rank = Rank { class: Class::Own, due: 0 };
 }
 
 /// A kind of account that can be ranked.

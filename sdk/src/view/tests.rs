@@ -149,3 +149,20 @@ fn a_full_view_holds_its_own_shard_before_another() {
     assert_eq!((view.job(&own).is_some(), view.job(&other).is_none()), (true, true));
     assert_eq!(view.apply(&other, Some(&of(2))), Applied::Full);
 }
+
+#[test]
+fn a_full_view_leaves_out_anything_before_what_is_its_holders_own() {
+    let mut view = View::new(2, Shard::WHOLE).holding([BOND]);
+    let [first, second] = [11, 12].map(|byte| Pubkey::new_from_array([byte; 32]));
+    assert_eq!(view.apply(&BOND, Some(&bond())), Applied::Changed);
+    assert_eq!(view.apply(&first, Some(&job(1))), Applied::Changed);
+    assert_eq!(view.apply(&second, Some(&job(2))), Applied::Full);
+    // A lease comes before a job, and even that not before its own.
+    assert_eq!(view.apply(&LEASE, Some(&lease())), Applied::Changed);
+    assert_eq!((view.bond(&BOND).is_some(), view.job(&first).is_some()), (true, false));
+    // However late it comes.
+    let mut view = View::new(1, Shard::WHOLE).holding([BOND]);
+    view.apply(&LEASE, Some(&lease()));
+    assert_eq!(view.apply(&BOND, Some(&bond())), Applied::Changed);
+    assert_eq!(view.sizes(), Sizes { bonds: 1, ..Sizes::default() });
+}

@@ -45,6 +45,7 @@ struct Shared {
     http: reqwest::Client,
     fault: Mutex<Fault>,
     sendings: AtomicUsize,
+    requests: AtomicUsize,
 }
 
 /// A JSON-RPC proxy. Ends when dropped.
@@ -63,6 +64,7 @@ impl RpcProxy {
             http: reqwest::Client::new(),
             fault: Mutex::new(Fault::None),
             sendings: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
         });
         let router = Router::new().route("/", post(forward)).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
@@ -73,6 +75,11 @@ impl RpcProxy {
 
     pub fn set(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
+    }
+
+    /// How many requests have come, whatever became of them.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
     }
 
     /// How many sendings have come, whatever became of them.
@@ -89,6 +96,7 @@ impl Drop for RpcProxy {
 
 async fn forward(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    shared.requests.fetch_add(1, Ordering::SeqCst);
     let is_sending = request["method"] == "sendTransaction";
     let nth = if is_sending { shared.sendings.fetch_add(1, Ordering::SeqCst) } else { 0 };
     let fault = *shared.fault.lock().unwrap();

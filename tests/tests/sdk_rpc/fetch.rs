@@ -87,3 +87,24 @@ async fn a_read_is_repeated_while_the_rpc_has_trouble_but_not_for_ever() {
     assert!(matches!(error, RpcError::Http { status: 503, .. }), "{error}");
     net.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_and_the_chains_clock_come_of_one_moment_and_in_one_request() {
+    let net = network().await;
+    let proxy = RpcProxy::start(net.rpc_url()).await;
+    let client = client_at(&proxy.url, net.ws_url(), ClientConfig::default());
+    let rich = funded(&net).await.pubkey();
+    let nobody = Pubkey::new_unique();
+    let before = client.now().await.unwrap();
+    let requests = proxy.requests();
+    let (found, now) = client.account_and_now(&rich).await.unwrap();
+    assert_eq!(proxy.requests(), requests + 1);
+    assert_eq!(found.value.map(|account| account.lamports), Some(SOL));
+    assert!(now.slot >= before.slot && now.ts >= before.ts, "{now:?} {before:?}");
+    let (found, later) = client.accounts_and_now(&[nobody, rich]).await.unwrap();
+    assert_eq!(found.value.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
+    assert!(later.slot >= now.slot && found.slot.is_some());
+    proxy.set(Fault::Dead);
+    assert!(client.account_and_now(&rich).await.is_err());
+    net.shutdown().await.unwrap();
+}

@@ -5,6 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use futures_util::StreamExt as _;
 use gridlease_localnet::Localnet;
 use gridlease_sdk::rpc::{AccountUpdate, ClientConfig, ProgramQuery, SendOptions, Watch, WatchConfig, WatchEvent};
+use gridlease_sdk::view::observe::{Observer, Seen, Target};
+use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
@@ -64,7 +66,11 @@ async fn a_watch_begins_with_the_present_and_tells_each_change_once() {
     let net = network().await;
     let key = Pubkey::new_unique();
     let mut watch = client(&net).watch_account_with(key, no_polls());
-    assert_eq!(next(&mut watch).await, WatchEvent::Account(AccountUpdate { key, account: None }));
+    let first = next(&mut watch).await;
+    assert!(
+        matches!(&first, WatchEvent::Account(update) if update.key == key && update.account.is_none()),
+        "{first:?}"
+    );
     assert_eq!(next(&mut watch).await, WatchEvent::Connected);
     for total in 1..=3 {
         net.airdrop(&key, SOL).await.unwrap();
@@ -208,6 +214,10 @@ async fn until_balances(watch: &mut Watch, wanted: &[(Pubkey, Option<u64>)]) {
     }
 }
 
+fn close(account: &Pubkey, owner: &Pubkey) -> Instruction {
+    spl_token_interface::instruction::close_account(&spl_token_interface::ID, account, owner, owner, &[]).unwrap()
+}
+
 async fn usdc(net: &Localnet) -> Pubkey {
     net.create_usdc_mint(&Keypair::new(), &Keypair::new()).await.unwrap()
 }
@@ -247,15 +257,60 @@ async fn a_programs_account_that_is_closed_is_told_as_gone() {
     let account = net.mint_usdc(&owner.pubkey(), 0).await.unwrap();
     let mut watch = client.watch_program_with(balances(&mint), quick_polls()).unwrap();
     until_balances(&mut watch, &[(account, Some(0))]).await;
-    let close = spl_token_interface::instruction::close_account(
-        &spl_token_interface::ID,
-        &account,
-        &owner.pubkey(),
-        &owner.pubkey(),
-        &[],
-    )
-    .unwrap();
-    client.send(&[close], &owner, &[], &SendOptions::default()).await.unwrap();
+    client.send(&[close(&account, &owner.pubkey())], &owner, &[], &SendOptions::default()).await.unwrap();
     until_balances(&mut watch, &[(account, None)]).await;
+    net.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_heard_of_is_read_once_more_when_it_falls_silent() {
+    let net = network().await;
+    let client = client(&net);
+    let mint = usdc(&net).await;
+    let owner = funded(&net).await;
+    let unheard = Some(Duration::from_millis(1_500));
+    let mut watch = client.watch_program_with(balances(&mint), WatchConfig { unheard, ..no_polls() }).unwrap();
+    until_connected(&mut watch).await;
+    // No server tells who follows the query that this one is closed, and there are no other reads.
+    let account = net.mint_usdc(&owner.pubkey(), 0).await.unwrap();
+    until_balances(&mut watch, &[(account, Some(0))]).await;
+    client.send(&[close(&account, &owner.pubkey())], &owner, &[], &SendOptions::default()).await.unwrap();
+    until_balances(&mut watch, &[(account, None)]).await;
+    net.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_goes_from_one_query_to_another_is_not_taken_for_gone() {
+    let net = network().await;
+    let client = client(&net);
+    let mint = usdc(&net).await;
+    let owner = Pubkey::new_unique();
+    let with = |amount: u64| Target::Query(balances(&mint).bytes_at(64, &amount.to_le_bytes()));
+    let account = net.mint_usdc(&owner, 1).await.unwrap();
+    // Only the first is read again, so it alone says that it has the account no more, long after the second had it.
+    let targets = vec![(with(1), quick_polls()), (with(3), no_polls())];
+    let mut observer = Observer::new(&client, targets).unwrap();
+    let told = async |observer: &mut Observer| loop {
+        match tokio::time::timeout(Duration::from_secs(2), observer.next_of_each()).await {
+            Ok(told) => {
+                if let WatchEvent::Account(update) = told.unwrap().news {
+                    return Some(amount(&update));
+                }
+            }
+            Err(_) => return None,
+        }
+    };
+    assert_eq!(told(&mut observer).await, Some(Some(1)));
+    while !(observer.is_up(0) && observer.is_up(1)) {
+        let told = tokio::time::timeout(PATIENCE, observer.next_of_each()).await.unwrap();
+        assert!(!matches!(told.unwrap().news, WatchEvent::Account(_)));
+    }
+    net.mint_usdc(&owner, 2).await.unwrap();
+    assert_eq!(told(&mut observer).await, Some(Some(3)));
+    assert_eq!(told(&mut observer).await, None, "nobody says that it is gone");
+    // Read by somebody, it is of neither.
+    let gone = Seen { slot: client.slot().await.unwrap() + 1, address: account, account: None };
+    observer.saw(&gone);
+    assert_eq!(told(&mut observer).await, Some(None));
     net.shutdown().await.unwrap();
 }

@@ -196,10 +196,12 @@ impl Book {
         }
         let (_, key) = self.order.pop_first()?;
         let (_, account) = self.pending.remove(&key)?;
+        let mut slot = None;
         if let Some(known) = self.known.get_mut(&key) {
             known.delivered = true;
+            slot = (known.slot > 0).then_some(known.slot);
         }
-        Some(WatchEvent::Account(AccountUpdate { key, account }))
+        Some(WatchEvent::Account(AccountUpdate { key, account, slot }))
     }
 
     /// Returns whether it is another one than was known, or new.
@@ -250,11 +252,32 @@ mod tests {
     }
 
     fn update(key: Pubkey, lamports: Option<u64>) -> WatchEvent {
-        WatchEvent::Account(AccountUpdate { key, account: lamports.map(account) })
+        WatchEvent::Account(AccountUpdate { key, account: lamports.map(account), slot: None })
     }
 
+    /// Everything that is pending, whatever its slots.
     fn drain(book: &mut Book) -> Vec<WatchEvent> {
-        std::iter::from_fn(|| book.pop()).collect()
+        let events = std::iter::from_fn(|| book.pop());
+        let slotless = events.map(|event| match event {
+            WatchEvent::Account(update) => WatchEvent::Account(AccountUpdate { slot: None, ..update }),
+            notice => notice,
+        });
+        slotless.collect()
+    }
+
+    #[test]
+    fn what_is_told_says_of_which_slot_it_is() {
+        let mut book = Book::default();
+        let slot = |book: &mut Book| match book.pop() {
+            Some(WatchEvent::Account(update)) => update.slot,
+            other => panic!("{other:?}"),
+        };
+        book.notified(5, KEY, account(5));
+        assert_eq!(slot(&mut book), Some(5));
+        book.read(None, vec![(OTHER, account(1))], None);
+        assert_eq!(slot(&mut book), None, "the server did not say");
+        book.told(7, KEY, Some(account(7)));
+        assert_eq!(slot(&mut book), Some(7));
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct WatchConfig {
     pub rescan: Duration,
     /// How often either is read at least while there is no subscription. Default 15 s, at least 50 ms.
     pub unsubscribed: Duration,
+    /// Where a subscription has told something and then nothing for this long, the state is read once, before its usual time:
+    /// what comes last is often what no server tells, an account closed or out of the query. Default: not. At least 50 ms.
+    pub unheard: Option<Duration>,
     /// How long after a subscription was answered the state is read: some servers answer a moment before the
     /// subscription is in force. Default 200 ms.
     pub settle: Duration,
@@ -66,6 +69,7 @@ impl Default for WatchConfig {
             poll: Duration::from_secs(2),
             rescan: Duration::from_secs(15),
             unsubscribed: Duration::from_secs(15),
+            unheard: None,
             settle: Duration::from_millis(200),
             reconnect: Duration::from_millis(250),
             max_reconnect: Duration::from_secs(15),
@@ -81,6 +85,8 @@ pub struct AccountUpdate {
     /// The account, its data cut where the query says so. `None` if it does not exist (any more), or no longer
     /// matches the query.
     pub account: Option<Account>,
+    /// The newest slot at which it was known to be so, where that was told; of a node that may have been another one before.
+    pub slot: Option<u64>,
 }
 
 /// What a [`Watch`] yields.
@@ -190,6 +196,7 @@ impl Client {
             poll: config.poll.max(MIN_INTERVAL),
             rescan: config.rescan.max(MIN_INTERVAL),
             unsubscribed: config.unsubscribed.max(MIN_INTERVAL),
+            unheard: config.unheard.map(|unheard| unheard.max(MIN_INTERVAL)),
             reconnect: config.reconnect.max(MIN_INTERVAL),
             max_reconnect: config.max_reconnect.max(config.reconnect),
             ..config

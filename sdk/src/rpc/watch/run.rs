@@ -39,8 +39,11 @@ struct Running {
     book: Book,
     interval: Duration,
     unsubscribed: Duration,
+    unheard: Option<Duration>,
     settle: Duration,
     next_read: Instant,
+    /// When is read because of [`WatchConfig::unheard`].
+    unheard_read: Option<Instant>,
     failures: u32,
     /// When a read may first be trusted to cover the time before the subscription; `None` while there is none.
     covered_from: Option<Instant>,
@@ -83,8 +86,10 @@ pub(super) async fn run(
         book: Book::default(),
         interval: if only.is_some() { config.poll } else { config.rescan },
         unsubscribed: config.unsubscribed,
+        unheard: config.unheard,
         settle: config.settle,
         next_read: Instant::now(),
+        unheard_read: None,
         failures: 0,
         covered_from: None,
         told: None,
@@ -97,7 +102,8 @@ pub(super) async fn run(
             never = &mut socket => match never {},
             Some(signal) = signals.recv() => running.signal(signal),
             Some(word) = words.recv() => running.word(word),
-            () = sleep_until(running.next_read), if reading.is_none() => {
+            () = sleep_until(running.wake()), if reading.is_none() => {
+                running.unheard_read = None;
                 running.book.read_begins();
                 reading = Some((Instant::now(), read(&client, &target).map(Answer::All).boxed()));
             }
@@ -163,8 +169,20 @@ impl Running {
             Signal::Change { slot, key, account } => {
                 self.silent = 0;
                 self.book.notified(slot, key, account);
+                self.heard(Instant::now());
             }
         }
+    }
+
+    /// Something was told: what follows unsaid is read a while later. Told again before, it is put off, never past the usual time.
+    fn heard(&mut self, now: Instant) {
+        let Some(unheard) = self.unheard else { return };
+        self.unheard_read = Some(now + unheard);
+    }
+
+    /// When is read next: at the usual time, or sooner where what was told last was long ago.
+    fn wake(&self) -> Instant {
+        self.unheard_read.map_or(self.next_read, |unheard| unheard.min(self.next_read))
     }
 
     fn word(&mut self, word: Word) {
