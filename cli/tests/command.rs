@@ -220,7 +220,7 @@ fn what_is_wrong_with_a_manifest_is_said_before_anything_is_asked_or_written() {
         (("512MiB", "512Megs"), &["job.yaml:6:", "resources.memory"]),
         (("max: 1.80", "max: 0"), &["job.yaml:7:", "price.max", "zero"]),
         (("max: 1.80", "max: 1.80, mode: instant"), &["price.mode", "auction"]),
-        (("1.80 }", "1.80 }\nnetwork: egress"), &["network"]),
+        (("1.80 }", "1.80 }\narray: { count: 2 }"), &["array"]),
         (("./in.txt", "./gone.txt"), &["inputs[0]", "gone.txt"]),
     ] {
         manifest(change);
