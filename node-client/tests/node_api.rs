@@ -295,12 +295,12 @@ async fn issue9_13_a_nonce_is_refused_after_a_restart_of_the_node_as_well() {
 
 #[tokio::test]
 async fn issue9_14_a_manifest_that_would_not_be_run_is_refused_at_the_push_by_its_keys() {
-    let bench = Bench::with_manifest(ApiLimits::default(), manifest("network: egress\n")).await;
+    let bench = Bench::with_manifest(ApiLimits::default(), manifest("array: { count: 2 }\n")).await;
     let answer = bench.push_manifest().await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let body: ErrorBody = answer.json().await.unwrap();
     assert_eq!(body.error.code, codes::NOT_RUNNABLE);
-    assert!(body.error.message.contains("network: "), "{}", body.error.message);
+    assert!(body.error.message.contains("array: "), "{}", body.error.message);
     assert!(!bench.directory.dir.manifest().exists() && bench.arrivals().is_empty());
 }
 
