@@ -10,7 +10,8 @@ pub(crate) fn printable(line: &str) -> String {
 
 /// The same, with colours and other styles of text where `styles` is set; they end with the line.
 pub(crate) fn shown(line: &str, styles: bool) -> String {
-    let mut screen = Screen { text: String::with_capacity(line.len()), styles, styled: false, returned: false };
+    let mut screen =
+        Screen { text: String::with_capacity(line.len()), styles, styled: false, returned: false, floor: 0 };
     let mut parser = Parser::<DefaultCharAccumulator>::new();
     line.bytes().for_each(|byte| parser.advance(&mut screen, byte));
     if screen.styled {
@@ -25,12 +26,15 @@ struct Screen {
     styled: bool,
     /// The cursor is at the beginning of the line: what comes next is written over what is there.
     returned: bool,
+    /// Where the last style ends: what erases characters stops there.
+    floor: usize,
 }
 
 impl Screen {
     fn write(&mut self, text: &str) {
         if std::mem::take(&mut self.returned) {
             self.text.clear();
+            self.floor = 0;
         }
         self.text.push_str(text);
     }
@@ -51,9 +55,10 @@ impl Perform for Screen {
             b'\t' => self.write("\t"),
             // A bell, and what erases the character before.
             0x07 => {}
-            0x08 => {
+            0x08 if self.text.len() > self.floor => {
                 self.text.pop();
             }
+            0x08 => {}
             _ => self.write("\u{fffd}"),
         }
     }
@@ -65,7 +70,7 @@ impl Perform for Screen {
         let part = |part: &[u16]| part.iter().map(u16::to_string).collect::<Vec<_>>().join(":");
         let params: Vec<String> = params.iter().map(part).collect();
         self.write(&format!("\u{1b}[{}m", params.join(";")));
-        self.styled = true;
+        (self.styled, self.floor) = (true, self.text.len());
     }
 }
 
@@ -99,6 +104,7 @@ mod tests {
             ("a\u{0}b\u{9b}31mc\ttab", "a\u{fffd}b\u{fffd}31mc\ttab"),
             ("abc\u{202e}def", "abc\u{fffd}def"),
             ("ends in \u{1b}[31", "ends in "),
+            ("abc\u{8}\u{8}\u{8}\u{8}", ""),
         ] {
             for styles in [false, true] {
                 assert_eq!(shown(line, styles), seen, "{line:?}");
@@ -106,9 +112,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn threat_08_what_erases_characters_does_not_cut_a_style_open() {
+        assert_eq!(shown("\u{1b}[2m\u{8}J", true), "\u{1b}[2mJ\u{1b}[0m");
+        assert_eq!(shown("x\u{1b}[m\u{8}\u{8}\u{8}]52;c;x", true), "x\u{1b}[0m]52;c;x\u{1b}[0m");
+    }
+
     proptest::proptest! {
         #[test]
-        fn threat_08_no_line_at_all_leaves_a_control_character_but_tabs(line in "(\\PC|\u{1b}|\\[|\r|[0-9;:m]|\u{9b}|\u{7})*") {
+        fn threat_08_no_line_at_all_leaves_a_control_character_but_tabs(line in "(\\PC|\u{1b}|\\[|\r|[0-9;:m]|\u{9b}|\u{7}|\u{8})*") {
             let plain = printable(&line);
             assert!(!plain.chars().any(|c| c.is_control() && c != '\t'), "{line:?} {plain:?}");
             let styled = shown(&line, true);

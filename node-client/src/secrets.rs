@@ -5,7 +5,7 @@
 //! before it is sealed anew, to a new key. After one of the machine nothing is.
 
 use std::collections::HashMap;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,10 +19,13 @@ use crate::state_dir::{LeaseDir, StateDir, StateDirError, at};
 
 /// The program that gives a job's program its environment, for this kind of machine, statically linked.
 pub(crate) const INIT: &[u8] = include_bytes!(env!("GRIDLEASE_INIT"));
-/// Where the file systems in memory of this machine are.
-const MEMORY: &str = "/dev/shm";
+/// Where the file systems in memory of a machine are: the first only root writes to, the second everybody.
+const MEMORY: [&str; 2] = ["/run", "/dev/shm"];
 /// Most keys at a time: more than there are leases that have not started yet.
 const MAX_KEYS: usize = 4_096;
+
+/// Held while secrets are put in their place.
+static KEEPING: Mutex<()> = Mutex::new(());
 
 /// Why secrets are not taken. None of these names a value.
 #[derive(Debug, thiserror::Error)]
@@ -106,9 +109,52 @@ impl Keyring {
 /// # Errors
 /// Why not, in words for the buyer.
 pub fn usable() -> Result<(), &'static str> {
-    match statfs(MEMORY) {
-        Ok(found) if found.filesystem_type() == TMPFS_MAGIC => Ok(()),
-        _ => Err("this node's machine has no file system in memory, where alone secrets may lie"),
+    memory().map(|_| ()).ok_or("this node's machine has no file system in memory, where alone secrets may lie")
+}
+
+/// The file system in memory that this node uses.
+fn memory() -> Option<&'static Path> {
+    let own = |path: &&Path| !path.starts_with("/run") || nix::unistd::geteuid().is_root();
+    let in_memory = |path: &&Path| statfs(*path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+    MEMORY.iter().map(Path::new).filter(own).find(in_memory)
+}
+
+/// Makes the node's folder in memory. Where everybody may write, somebody else may have made it before: only one's own that is
+/// closed to others is used.
+fn make_own(folder: &Path) -> Result<(), StateDirError> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(at("create directory", folder)(error));
+        }
+        _ => {}
+    }
+    if is_own(folder) {
+        return Ok(());
+    }
+    let error = std::io::Error::other("it is somebody else's, a link, or open to others; remove it");
+    Err(at("use", folder)(error))
+}
+
+fn is_own(folder: &Path) -> bool {
+    std::fs::symlink_metadata(folder).is_ok_and(|found| {
+        found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0
+    })
+}
+
+/// Tries the node's own program from where containers will have it.
+///
+/// # Errors
+/// [`StateDirError`], as where the file system does not let programs run.
+pub(crate) fn check_init(state: &StateDir) -> Result<(), StateDirError> {
+    let path = state.root().join("init.check");
+    crate::state_dir::write_atomically(&path, INIT, 0o555)?;
+    let tried = std::process::Command::new(&path).stderr(std::process::Stdio::null()).status();
+    std::fs::remove_file(&path).map_err(at("remove", &path))?;
+    // It says that it was given nothing to run.
+    match tried {
+        Ok(status) if status.code() == Some(125) => Ok(()),
+        Ok(status) => Err(at("run", &path)(std::io::Error::other(format!("it ended with {status}")))),
+        Err(error) => Err(at("run a program in (is its file system mounted noexec?)", state.root())(error)),
     }
 }
 
@@ -142,18 +188,18 @@ pub(crate) fn keep(manifest: &Manifest, dir: &LeaseDir, secrets: &Secrets) -> Re
     if whole.is_dir() {
         return Ok(());
     }
+    // Of two that come at once the second finds the first.
+    let _one = KEEPING.lock().unwrap_or_else(PoisonError::into_inner);
+    if whole.is_dir() {
+        return Ok(());
+    }
     // Complete or not there: the container must not find a half of them.
     let unfinished = unfinished(dir);
     scrub(&unfinished)?;
-    let builder = |recursive| {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.mode(0o700).recursive(recursive);
-        builder
-    };
     if let Some(around) = whole.parent() {
-        builder(true).create(around).map_err(at("create directory", around))?;
+        make_own(around)?;
     }
-    builder(false).create(&unfinished).map_err(at("create directory", &unfinished))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(at("create directory", &unfinished))?;
     for (name, value) in secrets {
         let path = unfinished.join(name);
         let mut options = std::fs::OpenOptions::new();
@@ -179,6 +225,9 @@ fn unfinished(dir: &LeaseDir) -> std::path::PathBuf {
 
 /// Overwrites the files of a folder, and removes it.
 fn scrub(folder: &Path) -> Result<(), StateDirError> {
+    if std::fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        return std::fs::remove_file(folder).map_err(at("remove", folder));
+    }
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         // The container sees them read-only, so they are what the node wrote: plain files.
         if let Ok(found) = entry.metadata()
@@ -203,6 +252,10 @@ fn scrub(folder: &Path) -> Result<(), StateDirError> {
 /// # Errors
 /// [`StateDirError`].
 pub(crate) fn tidy(state: &StateDir, needed: impl Fn(&Pubkey) -> bool) -> Result<(), StateDirError> {
+    if state.secrets().exists() && !is_own(state.secrets()) {
+        tracing::warn!(folder = %state.secrets().display(), "it is not this node's, and left alone; no job with secrets is taken");
+        return Ok(());
+    }
     for entry in std::fs::read_dir(state.secrets()).into_iter().flatten().flatten() {
         let lease = entry.file_name().to_str().and_then(|name| name.parse::<Pubkey>().ok());
         if !lease.is_some_and(|lease| needed(&lease)) {
@@ -217,7 +270,7 @@ pub(crate) fn folder_of(state: &Path) -> std::path::PathBuf {
     use sha2::Digest as _;
     use std::os::unix::ffi::OsStrExt as _;
     let hash = hex::encode(sha2::Sha256::digest(state.as_os_str().as_bytes()));
-    Path::new(MEMORY).join(format!("gridlease-{}", hash.get(..16).unwrap_or(&hash)))
+    memory().unwrap_or(Path::new("/dev/shm")).join(format!("gridlease-{}", hash.get(..16).unwrap_or(&hash)))
 }
 
 #[cfg(test)]

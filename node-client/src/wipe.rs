@@ -18,11 +18,19 @@ pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> 
     let dir = state.lease(lease);
     secrets::remove(&dir)?;
     remove_dir(&dir.inputs())?;
-    if remove_dir(&dir.scratch()).is_ok() {
+    remove_unpacked(&dir.scratch())
+}
+
+/// Removes a folder with content of an image's, which may have locked it for its own user.
+///
+/// # Errors
+/// [`StateDirError`] with the path that could not be removed.
+pub(crate) fn remove_unpacked(path: &Path) -> Result<(), StateDirError> {
+    if remove_dir(path).is_ok() {
         return Ok(());
     }
-    open_up(&dir.scratch());
-    remove_dir(&dir.scratch())
+    open_up(path);
+    remove_dir(path)
 }
 
 /// Removes everything of the lease from the disk. Links are removed, never followed, so that nothing that a

@@ -5,7 +5,7 @@ mod support;
 
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::reconcile::Action;
-use gridlease_node::store::Phase;
+use gridlease_node::store::{Blame, Phase};
 use serde_json::json;
 use support::played::Node;
 use support::{with_bench, with_bench_from};
@@ -67,11 +67,11 @@ async fn report15_a_scratch_folder_begins_with_what_the_image_has_there_and_belo
     with_bench_from(json!({ "Env": ["PATH=/bin"] }), &files, |bench| async {
         let state = bench.state.clone();
         let script = "cat /root/.cache/model/weights; echo; cat /app/conf/a; echo; echo changed > /app/conf/a; cat /app/conf/a; \
-                      touch /app/new /root/.cache/new /new/x && echo writable; echo y > /app/out/result; \
+                      touch /app/new /root/.cache/new /new/x && echo writable; echo y > /app/out/deep/result; touch /app/out/x && echo the place of an output is open, too; \
                       stat -c %u /app/main.py; id -u";
         let yaml = format!(
             "command: [\"/bin/sh\", \"-c\", {script:?}]\nresources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\n\
-             scratch: [ {{ path: /root/.cache }}, {{ path: /app }}, {{ path: /new }} ]\noutputs: [ {{ path: /app/out }} ]\n"
+             scratch: [ {{ path: /root/.cache }}, {{ path: /app }}, {{ path: /new }} ]\noutputs: [ {{ path: /app/out/deep }} ]\n"
         );
         let mut node = Node::with_manifest(&bench, &state, DiskKeeper::detect(&state), &yaml).await;
         node.finish().await;
@@ -82,6 +82,7 @@ async fn report15_a_scratch_folder_begins_with_what_the_image_has_there_and_belo
         assert_eq!(node.collected().listing.files[0].path, "result");
         let last: Vec<_> = lines.iter().rev().take(2).collect();
         assert_eq!(last[0], last[1], "what was the image's is the job's: {lines:#?}");
+        says(&lines, "the place of an output is open, too");
         bench
     })
     .await;
@@ -174,6 +175,50 @@ async fn shared_memory_is_as_large_as_the_manifest_says() {
         let mut node = Node::with_manifest(&bench, &state, DiskKeeper::detect(&state), yaml).await;
         node.finish().await;
         assert!(lines(&node)[0].contains(" 24576 "), "{}", node.log());
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_home_that_the_job_names_and_that_does_not_fit_is_told_and_one_where_the_image_has_a_file_ends_the_start() {
+    let big = "x".repeat(20 << 20);
+    let files = [("opt/app/model", big.as_str()), ("home/gridlease", "a file")];
+    with_bench_from(json!({ "Env": ["PATH=/bin"] }), &files, |bench| async {
+        let job = |env: &str| {
+            format!(
+                "command: [\"/bin/sh\", \"-c\", \"touch ~/x && echo home=$HOME\"]\n\
+                 resources: {{ cpu: 1, memory: 64MiB, disk: 16MiB }}\n{env}"
+            )
+        };
+        let disk = || DiskKeeper::detect(&bench.state);
+        let mut node = Node::with_manifest(&bench, &bench.state, disk(), &job("env: { HOME: /opt/app }\n")).await;
+        node.until(|action| *action == Action::PostFailed).await;
+        let Phase::Failed { reason } = node.record().phase else { panic!("{:?}", node.record()) };
+        assert!(reason.contains("what it has at /opt/app does not fit"), "{reason}");
+
+        drop(node);
+
+        // No engine mounts a folder over a file; that ends it at once, as the image's doing.
+        let mut node = Node::with_manifest(&bench, &bench.state, disk(), &job("")).await;
+        node.until(|action| *action == Action::PostFailed).await;
+        assert_eq!(node.record().blame, Blame::Engine { exit_code: 125 }, "{:?}", node.record());
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn volumes_within_each_other_together_take_no_more_than_the_job_s_disk() {
+    let big = "x".repeat(6 << 20);
+    let files = [("v/a/b/c/data", big.as_str())];
+    let config = json!({ "Env": ["PATH=/bin"], "Volumes": { "/v": {}, "/v/a": {}, "/v/a/b": {}, "/v/a/b/c": {} } });
+    with_bench_from(config, &files, |bench| async {
+        let yaml = "command: [\"/bin/true\"]\nresources: { cpu: 1, memory: 64MiB, disk: 16MiB }\n";
+        let mut node = Node::with_manifest(&bench, &bench.state, DiskKeeper::measuring(), yaml).await;
+        node.until(|action| *action == Action::PostFailed).await;
+        let Phase::Failed { reason } = node.record().phase else { panic!("{:?}", node.record()) };
+        assert!(reason.contains("does not fit into the job's disk"), "{reason}");
         bench
     })
     .await;

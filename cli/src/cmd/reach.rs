@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use gridlease_sdk::node_api::LogStream;
 use gridlease_sdk::node_api::client::{ExecEvent, ExecInput, ExecOutput, NodeError};
+use gridlease_sdk::node_api::pump::PING_EVERY;
 use gridlease_sdk::node_api::reach::{ExecStart, TerminalSize};
 use solana_pubkey::Pubkey;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -130,6 +131,8 @@ async fn feed(mut input: ExecInput, stdin: bool, tty: bool) -> std::convert::Inf
                     input.end().await
                 }
             },
+            // While nobody takes the program's output nothing else is said to the node, which would take this for dead.
+            () = tokio::time::sleep(PING_EVERY) => input.alive().await,
             size = next_size(&mut resizes) => match size {
                 Some(size) => input.resize(size).await,
                 None => {

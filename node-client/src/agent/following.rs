@@ -137,10 +137,11 @@ impl Following {
         }
     }
 
-    /// The lease as the chain has it now, `None` once it is closed, and the chain's clock, in one request.
+    /// The lease as the chain has it now, `None` once it is closed, and the chain's clock, in one request. A network that is behind
+    /// what the view shows is no answer.
     pub(crate) async fn certain_lease(&self, lease: &Pubkey) -> Result<(Option<Lease>, Now), ReadError> {
         let before = self.live.before(&[*lease]);
-        let (answer, now) = self.chain.client().account_and_now(lease).await?;
+        let (answer, now) = self.chain.client().account_and_now(lease, self.live.slot(lease)).await?;
         self.chain.observe(now);
         let account = [answer.value];
         self.live.saw(answer.slot, before, &account);
@@ -153,7 +154,8 @@ impl Following {
     /// A view of nothing but the accounts at `addresses` as the chain has them now, and the chain's clock, in one request.
     pub(crate) async fn certain_view(&self, addresses: &[Pubkey]) -> Result<(View, Now), RpcError> {
         let before = self.live.before(addresses);
-        let (answer, now) = self.chain.client().accounts_and_now(addresses).await?;
+        let newest = addresses.iter().filter_map(|address| self.live.slot(address)).max();
+        let (answer, now) = self.chain.client().accounts_and_now(addresses, newest).await?;
         self.chain.observe(now);
         self.live.saw(answer.slot, before, &answer.value);
         let mut view = View::default();

@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 /// How often the machine's own side of a lease is looked at while nothing happens. It asks the chain nothing.
 const LOOK: Duration = Duration::from_millis(1_000);
+/// For how long the chain has to answer that a lease is not there until that is believed.
+const MISSING: Duration = Duration::from_millis(1_500);
 /// How soon the chain is asked again where it has to say more.
 const ASK_AGAIN: Duration = Duration::from_millis(400);
 /// How soon it is asked again where it did not answer.
@@ -71,6 +73,8 @@ struct Seen {
     ask: bool,
     /// The chain did not answer: it is not asked before this.
     not_before: Instant,
+    /// Since when the chain answers that there is no such lease.
+    missing_since: Option<Instant>,
     /// Which revision of the account was looked at.
     revision: Option<u64>,
     pulse: Pulse,
@@ -129,6 +133,7 @@ impl LeaseTask {
             uri_known: false,
             ask: false,
             not_before: Instant::now(),
+            missing_since: None,
             revision: None,
             pulse: self.following.pulse(),
         };
@@ -242,7 +247,16 @@ impl LeaseTask {
         match answer {
             Ok((account, now)) => {
                 match account {
-                    Some(account) => seen.show(account),
+                    Some(account) => {
+                        seen.missing_since = None;
+                        seen.show(account);
+                    }
+                    // One answer may come from a network that has not seen the lease yet; it is not what a container ends for.
+                    None if seen.missing_since.get_or_insert_with(Instant::now).elapsed() < MISSING => {
+                        seen.chain.state = ChainState::Unknown;
+                        seen.not_before = Instant::now() + ASK_AGAIN;
+                        return false;
+                    }
                     None => seen.chain.state = ChainState::Closed,
                 }
                 seen.chain.seen_at = to_i64(now.ts.0);

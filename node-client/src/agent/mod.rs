@@ -40,7 +40,7 @@ use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
 use crate::net::Networks;
 use crate::reconcile::{ChainLease, ChainState};
-use crate::secrets::Keyring;
+use crate::secrets::{self, Keyring};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{LeaseRecord, Store, StoreError};
 use crate::tls::{Identity, TlsError};
@@ -226,6 +226,7 @@ pub async fn run(
     let files = descriptors::raise();
     let clock = Clock::system();
     let state = StateDir::open(&config.state_dir)?;
+    secrets::check_init(&state)?;
     let store = Store::open(&state.database())?;
     let identity = Identity::load_or_create(&state)?;
     let docker = DockerDriver::connect(config.docker_socket.clone()).await?;

@@ -17,6 +17,8 @@ pub struct ImageFacts {
     pub cmd: Vec<String>,
     /// Its `VOLUME`s, as written.
     pub volumes: Vec<String>,
+    /// The names of its labels.
+    pub labels: Vec<String>,
     /// Its `/etc/passwd`, empty for none.
     pub passwd: String,
     /// Its `/etc/group`, empty for none.
@@ -68,6 +70,10 @@ impl ImageFacts {
         };
         if uid == 0 {
             return Ok(otherwise);
+        }
+        // Engines take no larger numbers, and the largest of all means "leave it" where files are given away.
+        if [Some(uid), gid].into_iter().flatten().any(|id| i32::try_from(id).is_err()) {
+            return Err(unknown());
         }
         Ok(RunAs { uid, gid: gid.filter(|gid| *gid != 0).unwrap_or(otherwise.gid) })
     }
@@ -154,7 +160,17 @@ mod tests {
         ] {
             assert_eq!(image(user).run_as(NOBODY), Ok(RunAs { uid, gid }), "{user}");
         }
-        for user in ["www-data", "bad", "postgres:wheel", "-1", "99999999999", ":users:"] {
+        for user in [
+            "www-data",
+            "bad",
+            "postgres:wheel",
+            "-1",
+            "99999999999",
+            "3000000000",
+            "4294967295:5",
+            "1000:3000000000",
+            ":users:",
+        ] {
             let found = image(user).run_as(NOBODY);
             assert!(found.is_err() || user.starts_with(':'), "{user}: {found:?}");
         }

@@ -121,16 +121,23 @@ pub struct Wanted {
 }
 
 /// What came of a folder that was wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unpacked {
     /// It is there, with its files, folders and links.
-    Copied,
+    Copied {
+        /// Bytes of its files.
+        bytes: u64,
+        /// Files, folders and links.
+        files: u64,
+    },
     /// The image has nothing at that path, or a link.
     Nothing,
     /// The image has something else than a folder there.
     NotAFolder,
     /// It is more than was allowed, or than the disk holds; nothing of it was kept.
     TooMuch,
+    /// It holds something that cannot be made here, in these words; nothing of it was kept.
+    CannotCopy(String),
 }
 
 /// What is needed of a container engine.
@@ -151,7 +158,8 @@ pub trait Driver: Reach + Send + Sync + std::fmt::Debug {
     /// What an image that is here says of how it wants to be run.
     fn look<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<ImageFacts, DriverError>>;
 
-    /// Copies folders of an image that is here to the host, and says of each what came of it. Nothing of the image runs.
+    /// Copies folders of an image that is here to the host, and says of each what came of it. All of them together are never more
+    /// than the most that is allowed of one. Nothing of the image runs.
     fn unpack<'a>(
         &'a self,
         image: &'a ImageRef,

@@ -1,6 +1,8 @@
 //! A container as its image wants to be run: the image's user, a home that can be written to, folders for its volumes, and a
 //! line in `/etc/passwd`. A pure function of the container's description and of what the image says.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::disk::Quota;
 use crate::driver::facts::shortest;
 use crate::driver::{ContainerSpec, DriverError, ImageFacts, Mount, Wanted};
@@ -26,7 +28,7 @@ const CACHES: [(&str, &str); 7] = [
     ("MPLCONFIGDIR", ".cache/matplotlib"),
 ];
 
-/// A folder that the container may write to, thrown away with it.
+/// A folder that the container may write to, thrown away with it. One of which nothing may be copied begins empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// What the image has there is copied into it first.
@@ -85,9 +87,15 @@ pub(super) fn fit(
     for volume in facts.volumes.iter().filter_map(|volume| shortest(volume)) {
         fitted.add(dir, &volume, whole, false);
     }
-    let home = home(&fitted.spec, facts, asked.plain_home);
+    let (home, chosen) = home(&fitted.spec, facts, asked.plain_home);
     if !fitted.spec.mounts.iter().any(|mount| !mount.read_only && is_below(&home, &mount.target)) {
-        fitted.add(dir, &home, (whole.0.min(HOME_BYTES), whole.1.min(HOME_FILES)), true);
+        match chosen {
+            // Asked for by name, as a scratch folder is.
+            By::Job => fitted.add(dir, &home, whole, false),
+            By::Image => fitted.add(dir, &home, (whole.0.min(HOME_BYTES), whole.1.min(HOME_FILES)), true),
+            // Whatever the image has there is nobody's home.
+            By::Node => fitted.add(dir, &home, (0, 0), false),
+        }
     }
     if !fitted.has("/etc/passwd") {
         fitted.passwd = facts.passwd_with(run_as, &home);
@@ -110,15 +118,24 @@ impl Fitted {
         if self.has(path) || is_below(path, "/tmp") {
             return;
         }
-        let into = dir.scratch().join(self.places.len().to_string());
+        // By its path: another fit of the same lease must not find another's content under its number.
+        let into = dir.scratch().join(hex::encode(Sha256::digest(path)).get(..32).unwrap_or_default());
         self.spec.mounts.push(Mount { source: into.clone(), target: path.to_owned(), read_only: false });
         self.places.push(Place { wanted: Wanted { path: path.to_owned(), into, most_bytes, most_files }, spare });
     }
 }
 
+/// Who chose a home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Job,
+    Image,
+    Node,
+}
+
 /// The home: as the job says, else as the image says, else the node's own. A home below `/root` is none for a user that is not
 /// root: what is there is closed to it, and much.
-fn home(spec: &ContainerSpec, facts: &ImageFacts, plain: bool) -> String {
+fn home(spec: &ContainerSpec, facts: &ImageFacts, plain: bool) -> (String, By) {
     let asked = spec.env.iter().find(|(key, _)| key == "HOME").and_then(|(_, value)| shortest(value));
     let of_image = || {
         let user = (!facts.user.is_empty()).then(|| facts.home_of(spec.run_as.uid)).flatten();
@@ -126,7 +143,8 @@ fn home(spec: &ContainerSpec, facts: &ImageFacts, plain: bool) -> String {
         let usable = !["/root", "/nonexistent", "/bin", "/sbin", "/usr", "/etc"].iter().any(|own| is_below(&path, own));
         (usable && !plain).then_some(path)
     };
-    asked.or_else(of_image).unwrap_or_else(|| HOME.to_owned())
+    let asked = asked.map(|home| (home, By::Job));
+    asked.or_else(|| Some((of_image()?, By::Image))).unwrap_or_else(|| (HOME.to_owned(), By::Node))
 }
 
 /// The variables that lead programs to the home.

@@ -6,6 +6,7 @@
 
 mod fit;
 mod last;
+mod making;
 mod network;
 mod pauses;
 mod plan;
@@ -142,7 +143,7 @@ impl WorkError {
 fn engine_exit_code(reason: &str) -> Option<i32> {
     let says = |words: &str| reason.contains(words);
     // The engine's own parts, and devices, are the operator's.
-    if says("docker-init") || says("nvidia") || says("device") || says("no space left") {
+    if says("docker-init") || says(crate::driver::INIT) || says("nvidia") || says("device") || says("no space left") {
         return None;
     }
     if says("executable file not found") || says("no such file or directory") {

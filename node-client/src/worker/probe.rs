@@ -39,7 +39,8 @@ impl Worker {
         let probes = manifest.ports.iter().filter_map(|port| port.probe.as_ref().map(|probe| (port.container, probe)));
         let asked = probes.map(|(port, probe)| self.ask(&id, port, probe));
         // All at once, so that sixteen that say nothing take no longer than one.
-        let Some(answer) = join_all(asked).await.into_iter().find_map(Result::err) else {
+        let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let Some(answer) = answers.into_iter().flatten().next() else {
             if self.last_answers().insert(record.lease, String::new()).is_some() {
                 self.tell(record, String::new()).await?;
             }
@@ -67,16 +68,20 @@ impl Worker {
         )
     }
 
-    async fn ask(&self, id: &ContainerId, port: u16, probe: &Probe) -> Result<(), String> {
+    /// What a probe answered instead of being ready. A node that cannot reach the container at all has nothing to say of the job.
+    async fn ask(&self, id: &ContainerId, port: u16, probe: &Probe) -> Result<Option<String>, WorkError> {
         let Probe::Http(path) = probe;
         let told = |what: &str| format!("GET {path} on port {port} {what}");
-        match tokio::time::timeout(PATIENCE, self.get(id, port, path)).await {
-            Err(_) => Err(told(&format!("had no answer within {} s", PATIENCE.as_secs()))),
-            Ok(Ok(status)) if (200..400).contains(&status) => Ok(()),
-            Ok(Ok(status)) => Err(told(&format!("was answered with status {status}"))),
-            Ok(Err(No::Reach(error))) => Err(error.for_buyer()),
-            Ok(Err(No::Http)) => Err(told("was not answered in HTTP")),
-        }
+        Ok(match tokio::time::timeout(PATIENCE, self.get(id, port, path)).await {
+            Err(_) => Some(told(&format!("had no answer within {} s", PATIENCE.as_secs()))),
+            Ok(Ok(status)) if (200..400).contains(&status) => None,
+            Ok(Ok(status)) => Some(told(&format!("was answered with status {status}"))),
+            Ok(Err(No::Reach(
+                error @ (DriverError::NotListening { .. } | DriverError::NotRunningContainer { .. }),
+            ))) => Some(error.for_buyer()),
+            Ok(Err(No::Reach(error))) => return Err(error.into()),
+            Ok(Err(No::Http)) => Some(told("was not answered in HTTP")),
+        })
     }
 
     async fn get(&self, id: &ContainerId, port: u16, path: &str) -> Result<u16, No> {

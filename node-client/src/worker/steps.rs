@@ -1,19 +1,12 @@
 //! The steps themselves: intent, effect, record.
 
-use std::path::Path;
-
 use tokio::sync::watch;
 
-use super::fit::{Asked, Fitted, Place, fit};
 use super::probe::UNREADY_EXIT_CODE;
 use super::{WorkError, Worker, blocking, container_id, container_spec};
-use crate::disk::Quota;
-use crate::driver::{ContainerId, ContainerSpec, ContainerState, DriverError, RunAs, Unpacked, Wanted};
-use crate::inputs::{InputError, present_bytes};
+use crate::driver::{ContainerSpec, ContainerState, DriverError};
 use crate::outputs::OutputsError;
 use crate::reconcile::Note;
-use crate::secrets::INIT;
-use crate::state_dir::{LeaseDir, StateDirError, at, give_all, make_dir, write_atomically};
 use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason};
 use gridlease_sdk::node_api::PullProgress;
 
@@ -75,7 +68,7 @@ impl Worker {
         .await
     }
 
-    async fn spec(&self, record: &LeaseRecord) -> Result<ContainerSpec, WorkError> {
+    pub(super) async fn spec(&self, record: &LeaseRecord) -> Result<ContainerSpec, WorkError> {
         let dir = self.state.lease(&record.lease);
         let path = dir.manifest();
         let unusable = |reason: String| WorkError::Manifest { path: path.clone(), reason };
@@ -111,11 +104,11 @@ impl Worker {
         let mut spec = self.spec(record).await?;
         self.intend(record, Step::Create).await?;
         spec.net = self.connect(record).await?;
-        let created = match self.prepare(record, &spec).await {
+        let created = match self.make(record, &spec).await {
             // The image was removed since it was pulled.
             Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
                 self.have_image(record, &spec).await?;
-                self.prepare(record, &spec).await
+                self.make(record, &spec).await
             }
             created => created,
         };
@@ -127,82 +120,13 @@ impl Worker {
         .await
     }
 
-    /// Makes the container, as its image wants it, with the folders that it writes to.
-    async fn prepare(&self, record: &LeaseRecord, spec: &ContainerSpec) -> Result<ContainerId, WorkError> {
-        let Some(manifest) = self.manifest(&record.lease).await? else { return Ok(self.driver.create(spec).await?) };
-        let facts = self.driver.look(&spec.image).await?;
-        let dir = self.state.lease(&record.lease);
-        let inputs = {
-            let dir = dir.clone();
-            blocking(move || Ok(present_bytes(&dir))).await?
-        };
-        let quota = Quota::of(&manifest.resources, inputs)
-            .ok_or_else(|| InputError::NoRoom { bytes: inputs, room: manifest.resources.disk_parts().files })?;
-        let scratch: Vec<String> = manifest.scratch.iter().map(|scratch| scratch.path.clone()).collect();
-        let free_user = nix::unistd::geteuid().is_root();
-        let mut plain_home = false;
-        loop {
-            let asked = Asked { scratch: &scratch, quota, free_user, plain_home };
-            let fitted = fit(spec.clone(), &facts, &dir, asked)?;
-            self.make_room(&dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
-            if self.fill(&dir, &fitted).await? {
-                give_own(&fitted.spec).await?;
-                return Ok(self.driver.create(&fitted.spec).await?);
-            }
-            // Without what the image has in its home, which is not asked a second time.
-            plain_home = true;
-        }
-    }
-
-    /// The folders of the outputs, in room that is set aside for all that the container writes.
-    async fn make_room(&self, dir: &LeaseDir, quota: Quota, outputs: usize, run_as: RunAs) -> Result<(), WorkError> {
-        let (dir, disk) = (dir.clone(), self.disk.clone());
-        blocking(move || {
-            disk.prepare(&dir, quota)?;
-            Ok(dir.create(outputs, run_as)?)
-        })
-        .await
-    }
-
-    /// The folders that the container writes to and nobody keeps, each with what its image has there. False where the home that
-    /// the image asks for holds too much, or is no folder.
-    async fn fill(&self, dir: &LeaseDir, fitted: &Fitted) -> Result<bool, WorkError> {
-        let missing: Vec<_> = fitted.places.iter().filter(|place| !place.wanted.into.exists()).collect();
-        let around = dir.scratch();
-        blocking(move || Ok(clear_unfinished(&around)?)).await?;
-        let unfinished =
-            |place: &&Place| Wanted { into: place.wanted.into.with_extension(UNFINISHED), ..place.wanted.clone() };
-        let wanted: Vec<_> = missing.iter().map(unfinished).collect();
-        let unpacked = self.driver.unpack(&fitted.spec.image, &wanted).await?;
-        for (place, unpacked) in missing.into_iter().zip(unpacked) {
-            let Wanted { path, into, .. } = &place.wanted;
-            let reason = match unpacked {
-                Unpacked::Copied | Unpacked::Nothing => {
-                    let (into, run_as) = (into.clone(), fitted.spec.run_as);
-                    blocking(move || Ok(finish_place(&into, run_as)?)).await?;
-                    continue;
-                }
-                Unpacked::TooMuch | Unpacked::NotAFolder if place.spare => return Ok(false),
-                Unpacked::TooMuch => {
-                    format!("what it has at {path} does not fit into the job's disk; raise resources.disk")
-                }
-                Unpacked::NotAFolder => format!("{path} is a file in it, and not a folder"),
-            };
-            return Err(DriverError::ImageUnfit { image: fitted.spec.image.to_string(), reason }.into());
-        }
-        if let Some(text) = fitted.passwd.clone() {
-            let path = dir.passwd();
-            blocking(move || Ok(write_atomically(&path, text.as_bytes(), 0o444)?)).await?;
-        }
-        Ok(true)
-    }
-
     pub(super) async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Start).await?;
         // The machine may have been started again since the container was created.
         let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
         blocking(move || Ok(disk.attach(&dir)?)).await?;
         self.connect(record).await?;
+        self.give_again(record).await?;
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
@@ -298,42 +222,4 @@ impl Worker {
         })
         .await
     }
-}
-
-/// Gives the secrets to the container's user, and puts the node's own program there.
-async fn give_own(spec: &ContainerSpec) -> Result<(), WorkError> {
-    let spec = spec.clone();
-    blocking(move || {
-        if let Some(secrets) = &spec.secrets {
-            give_all(&secrets.dir, spec.run_as)?;
-        }
-        if let Some(init) = &spec.init {
-            write_atomically(init, INIT, 0o555)?;
-        }
-        Ok(())
-    })
-    .await
-}
-
-/// Ending of the name of a folder that is not filled yet.
-const UNFINISHED: &str = "new";
-
-/// Makes the folder of the places, and removes from it what a node that died was filling.
-fn clear_unfinished(around: &Path) -> Result<(), StateDirError> {
-    make_dir(around)?;
-    for entry in std::fs::read_dir(around).map_err(at("read", around))? {
-        let entry = entry.map_err(at("read", around))?;
-        if entry.file_name().as_encoded_bytes().iter().any(|byte| !byte.is_ascii_digit()) {
-            std::fs::remove_dir_all(entry.path()).map_err(at("remove", &entry.path()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Gives a folder that was unpacked, or an empty one, to the container's user. It has its name only when it is complete.
-fn finish_place(into: &Path, run_as: RunAs) -> Result<(), StateDirError> {
-    let unfinished = into.with_extension(UNFINISHED);
-    make_dir(&unfinished)?;
-    give_all(&unfinished, run_as)?;
-    std::fs::rename(&unfinished, into).map_err(at("rename", &unfinished))
 }

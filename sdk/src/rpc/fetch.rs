@@ -209,23 +209,32 @@ impl Client {
         self.clock(DOING, account)
     }
 
-    /// The account at `key` and the chain's clock, of one slot, in one request.
+    /// The account at `key` and the chain's clock, of one slot, in one request. `min_slot` as for [`Client::accounts_at`].
     ///
     /// # Errors
-    /// [`RpcError`] if the network gave no answer, or one without a clock.
-    pub async fn account_and_now(&self, key: &Pubkey) -> Result<(AtSlot<Option<Account>>, Now), RpcError> {
-        let (AtSlot { slot, value }, now) = self.accounts_and_now(&[*key]).await?;
+    /// [`RpcError`] if the network gave no answer, one without a clock, or is behind `min_slot`.
+    pub async fn account_and_now(
+        &self,
+        key: &Pubkey,
+        min_slot: Option<u64>,
+    ) -> Result<(AtSlot<Option<Account>>, Now), RpcError> {
+        let (AtSlot { slot, value }, now) = self.accounts_and_now(&[*key], min_slot).await?;
         Ok((AtSlot { slot, value: value.into_iter().next().flatten() }, now))
     }
 
     /// The accounts at `keys` in the same order, and the chain's clock, in one request where there are fewer than 100.
+    /// `min_slot` as for [`Client::accounts_at`].
     ///
     /// # Errors
     /// As [`Client::accounts`], and where the answer has no clock.
-    pub async fn accounts_and_now(&self, keys: &[Pubkey]) -> Result<(AtSlot<Vec<Option<Account>>>, Now), RpcError> {
+    pub async fn accounts_and_now(
+        &self,
+        keys: &[Pubkey],
+        min_slot: Option<u64>,
+    ) -> Result<(AtSlot<Vec<Option<Account>>>, Now), RpcError> {
         const DOING: &str = "getting accounts and the chain's clock";
         let all: Vec<Pubkey> = keys.iter().copied().chain([CLOCK]).collect();
-        let AtSlot { slot, mut value } = self.accounts_at(&all, None).await?;
+        let AtSlot { slot, mut value } = self.accounts_at(&all, min_slot).await?;
         let clock = value.pop().flatten();
         Ok((AtSlot { slot, value }, self.clock(DOING, clock)?))
     }

@@ -152,6 +152,11 @@ impl LiveView {
         Ok(value)
     }
 
+    /// Of which slot an account is shown, where that is known: an answer that is older says nothing new of it.
+    pub fn slot(&self, address: &Pubkey) -> Option<u64> {
+        self.shared.state().slots.get(address).copied()
+    }
+
     /// What the view showed of `addresses` before a reading of them; for [`LiveView::saw`].
     pub fn before(&self, addresses: &[Pubkey]) -> Vec<(Pubkey, Option<u64>)> {
         let state = self.shared.state();

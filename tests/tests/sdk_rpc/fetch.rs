@@ -97,14 +97,14 @@ async fn an_account_and_the_chains_clock_come_of_one_moment_and_in_one_request()
     let nobody = Pubkey::new_unique();
     let before = client.now().await.unwrap();
     let requests = proxy.requests();
-    let (found, now) = client.account_and_now(&rich).await.unwrap();
+    let (found, now) = client.account_and_now(&rich, None).await.unwrap();
     assert_eq!(proxy.requests(), requests + 1);
     assert_eq!(found.value.map(|account| account.lamports), Some(SOL));
     assert!(now.slot >= before.slot && now.ts >= before.ts, "{now:?} {before:?}");
-    let (found, later) = client.accounts_and_now(&[nobody, rich]).await.unwrap();
+    let (found, later) = client.accounts_and_now(&[nobody, rich], None).await.unwrap();
     assert_eq!(found.value.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
     assert!(later.slot >= now.slot && found.slot.is_some());
     proxy.set(Fault::Dead);
-    assert!(client.account_and_now(&rich).await.is_err());
+    assert!(client.account_and_now(&rich, None).await.is_err());
     net.shutdown().await.unwrap();
 }

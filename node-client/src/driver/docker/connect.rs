@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::Semaphore;
 
 use super::{DockerDriver, engine, reason};
 use crate::driver::{DriverError, EngineInfo, RegistryPolicy};
 
+/// Connections to containers that are being made at a time, each with a thread.
+const MAX_REACHES: usize = 128;
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// For one answer of the engine, seconds. Longer than the longest grace of a stop.
 const TIMEOUT_S: u64 = 120;
@@ -28,7 +31,13 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         .negotiate_version()
         .await
         .map_err(|e| not_running(&e))?;
-    Ok(DockerDriver { docker, socket, registries: RegistryPolicy::default(), facts: Arc::default() })
+    Ok(DockerDriver {
+        docker,
+        socket,
+        registries: RegistryPolicy::default(),
+        facts: Arc::default(),
+        reaches: Arc::new(Semaphore::new(MAX_REACHES)),
+    })
 }
 
 /// A node mounts directories of its own machine, so an engine elsewhere is of no use.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
 use std::os::linux::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::query_parameters::InspectContainerOptions;
@@ -33,6 +34,9 @@ impl DockerDriver {
         if self.process(id).await? != process {
             return Err(DriverError::NotRunningContainer { id: id.0.clone() });
         }
+        // A thread lasts longer than a request that was given up, so they are counted by themselves.
+        let permit = tokio::time::timeout(CONNECT, Arc::clone(&self.reaches).acquire_owned()).await;
+        let permit = permit.map_err(|_| unreachable("too many connections are being made at this moment"))?;
         let (sender, receiver) = oneshot::channel();
         // A thread of its own, which ends with this: one of the runtime's would stay in the container's network. Sockets stay
         // in the one that they were made in.
@@ -41,6 +45,7 @@ impl DockerDriver {
             .spawn(move || {
                 // Nobody waits any more where the request was given up.
                 let _ = sender.send(connect_in(&network, port));
+                drop(permit);
             })
             .map_err(|e| unreachable(format!("no thread could be started: {e}")))?;
         let stream = receiver.await.map_err(|_| unreachable("its thread broke off"))??;

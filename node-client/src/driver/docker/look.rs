@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
@@ -19,6 +20,7 @@ use super::{DockerDriver, engine, is_missing};
 use crate::clock::Clock;
 use crate::driver::facts::shortest;
 use crate::driver::{DriverError, ImageFacts, ImageRef, Unpacked, Wanted};
+use crate::for_buyer::plain;
 
 /// Label of such containers; its value is when they were made, Unix seconds.
 const LABEL_LOOK: &str = "gridlease.look";
@@ -57,9 +59,17 @@ impl DockerDriver {
         let id = self.for_looking(image, &facts).await?;
         let mut done = Vec::new();
         let mut failed = None;
+        let mut left = wanted.iter().fold((0, 0), |most, one| (one.most_bytes.max(most.0), one.most_files.max(most.1)));
         for one in wanted {
-            match self.unpack_one(&id, one).await {
-                Ok(unpacked) => done.push(unpacked),
+            let most_bytes = one.most_bytes.min(left.0);
+            let most_files = one.most_files.min(left.1);
+            match self.unpack_one(&id, Wanted { most_bytes, most_files, ..one.clone() }).await {
+                Ok(unpacked) => {
+                    if let Unpacked::Copied { bytes, files } = unpacked {
+                        left = (left.0.saturating_sub(bytes), left.1.saturating_sub(files));
+                    }
+                    done.push(unpacked);
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -87,6 +97,7 @@ impl DockerDriver {
             entrypoint: config.entrypoint.unwrap_or_default(),
             cmd: config.cmd.unwrap_or_default(),
             volumes: config.volumes.unwrap_or_default(),
+            labels: config.labels.unwrap_or_default().into_keys().collect(),
             passwd: String::new(),
             group: String::new(),
         })
@@ -98,11 +109,14 @@ impl DockerDriver {
         let now = now_s();
         // Without a place in memory there the engine would copy each volume's content to its own disk.
         let volumes = facts.volumes.iter().filter_map(|path| shortest(path)).map(|path| (path, String::new()));
+        // Other programs on the host, and this node, act on labels that an image brings along.
+        let mut labels: HashMap<String, String> = facts.labels.iter().map(|key| (key.clone(), String::new())).collect();
+        labels.insert(LABEL_LOOK.to_owned(), now.to_string());
         let body = ContainerCreateBody {
             image: Some(image.to_string()),
             entrypoint: Some(vec!["/never-started".to_owned()]),
             network_disabled: Some(true),
-            labels: Some(HashMap::from([(LABEL_LOOK.to_owned(), now.to_string())])),
+            labels: Some(labels),
             host_config: Some(HostConfig {
                 network_mode: Some("none".to_owned()),
                 tmpfs: Some(volumes.collect()),
@@ -154,9 +168,9 @@ impl DockerDriver {
         Ok(self.archive(id, path, read).await?.unwrap_or_default())
     }
 
-    async fn unpack_one(&self, id: &str, wanted: &Wanted) -> Result<Unpacked, DriverError> {
-        let one = wanted.clone();
-        let unpacked = self.archive(id, &wanted.path, move |archive| unpack(archive, &one)).await?;
+    async fn unpack_one(&self, id: &str, wanted: Wanted) -> Result<Unpacked, DriverError> {
+        let path = wanted.path.clone();
+        let unpacked = self.archive(id, &path, move |archive| unpack(archive, &wanted)).await?;
         Ok(unpacked.unwrap_or(Unpacked::Nothing))
     }
 
@@ -184,7 +198,7 @@ impl DockerDriver {
                 let piece = match pieces.try_next().await {
                     Ok(Some(piece)) => Ok(piece),
                     Ok(None) => return,
-                    Err(error) => Err(std::io::Error::other(error)),
+                    Err(error) => Err(std::io::Error::other(BrokenOff(error.to_string()))),
                 };
                 // A reader that has enough is gone.
                 if sender.send(piece).await.is_err() {
@@ -229,52 +243,105 @@ impl std::io::Read for Pieces {
 }
 
 /// Unpacks a folder's archive, whose entries begin with that folder's name, as `wanted.into`, which must not exist. Files,
-/// folders and links only; nothing leads out of it.
+/// folders and links only; nothing leads out of it. What cannot be made of it is the image's doing; an error is the engine's.
 fn unpack(mut archive: Archive, wanted: &Wanted) -> std::io::Result<Unpacked> {
-    archive.set_preserve_permissions(true);
+    let trial = match Trial::new(wanted) {
+        Ok(trial) => trial,
+        Err(error) if is_full(&error) => return Ok(Unpacked::TooMuch),
+        Err(error) => return Ok(Unpacked::CannotCopy(error.to_string())),
+    };
     archive.set_preserve_mtime(true);
     archive.set_unpack_xattrs(false);
-    let around = wanted.into.parent().unwrap_or(Path::new("."));
-    let trial = tempfile::Builder::new().prefix(".unpack-").tempdir_in(around)?;
     let (mut bytes, mut files, mut top) = (0u64, 0u64, None);
+    let mut folders = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
         let kind = entry.header().entry_type();
+        let path = entry.path()?.into_owned();
         if top.is_none() {
             if !kind.is_dir() {
                 // A link leads to a folder that the image has elsewhere; the place over it begins empty.
                 return Ok(if kind.is_symlink() { Unpacked::Nothing } else { Unpacked::NotAFolder });
             }
-            top = entry.path()?.components().next().map(|part| part.as_os_str().to_owned());
+            top = path.components().next().map(|part| part.as_os_str().to_owned());
         }
         if !(kind.is_dir() || kind.is_file() || kind.is_symlink() || kind.is_hard_link()) {
+            continue;
+        }
+        // Of what was left out, and of links, no second name is made.
+        let first = entry.link_name()?.map(|name| trial.0.join(name));
+        let of_a_file = |first: &PathBuf| std::fs::symlink_metadata(first).is_ok_and(|found| found.is_file());
+        if kind.is_hard_link() && !first.as_ref().is_some_and(of_a_file) {
             continue;
         }
         (bytes, files) = (bytes.saturating_add(entry.size()), files + 1);
         if bytes > wanted.most_bytes || files > wanted.most_files {
             return Ok(Unpacked::TooMuch);
         }
-        match entry.unpack_in(trial.path()) {
+        // A folder that is locked is locked once it is filled.
+        entry.set_preserve_permissions(!kind.is_dir());
+        match entry.unpack_in(&trial.0) {
+            Ok(true) if kind.is_dir() => folders.push((path, entry.header().mode()?)),
             Ok(_) => {}
             // The kernel holds the lease to its disk.
             Err(error) if is_full(&error) => return Ok(Unpacked::TooMuch),
-            Err(error) => return Err(error),
+            Err(error) if is_broken(&error) => return Err(error),
+            Err(error) => return Ok(Unpacked::CannotCopy(plain(&error.to_string(), 256))),
         }
     }
     let Some(top) = top else { return Ok(Unpacked::Nothing) };
-    std::fs::rename(trial.path().join(top), &wanted.into)?;
-    Ok(Unpacked::Copied)
+    for (path, mode) in folders.iter().rev() {
+        let folder = trial.0.join(path);
+        if std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode & 0o777))?;
+        }
+    }
+    std::fs::rename(trial.0.join(top), &wanted.into)?;
+    Ok(Unpacked::Copied { bytes, files })
+}
+
+/// Where a folder is unpacked; removed with whatever is left in it, locked or not.
+struct Trial(PathBuf);
+
+impl Trial {
+    fn new(wanted: &Wanted) -> std::io::Result<Self> {
+        let around = wanted.into.parent().unwrap_or(Path::new("."));
+        Ok(Self(tempfile::Builder::new().prefix(".unpack-").tempdir_in(around)?.keep()))
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // What stays is removed by the next look at the lease's folders.
+        if let Err(error) = crate::wipe::remove_unpacked(&self.0) {
+            tracing::debug!(%error, "what was unpacked is left for later");
+        }
+    }
+}
+
+/// The mark of an archive whose engine broke off, as opposed to a disk or an entry that is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine broke off: {0}")]
+struct BrokenOff(String);
+
+fn is_broken(error: &std::io::Error) -> bool {
+    any_source(error, |one| one.get_ref().is_some_and(|inner| inner.is::<BrokenOff>()))
 }
 
 /// The archive's reader wraps the system's error, so its words are looked at as well.
 fn is_full(error: &std::io::Error) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    any_source(error, |one| matches!(one.kind(), StorageFull | QuotaExceeded))
+}
+
+/// Whether an error, or one that it wraps, is such.
+fn any_source(error: &std::io::Error, such: impl Fn(&std::io::Error) -> bool) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(one) = source {
-        let io = one.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|io| matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
-        {
+        if one.downcast_ref::<std::io::Error>().is_some_and(&such) {
             return true;
         }
+        // An error with a source of its own tells that, and not what it holds.
         source = one.source();
     }
     false

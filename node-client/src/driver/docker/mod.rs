@@ -28,7 +28,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gridlease_sdk::node_api::PullProgress;
 use solana_pubkey::Pubkey;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use network::Subnet;
 
@@ -50,6 +50,8 @@ pub struct DockerDriver {
     socket: PathBuf,
     registries: RegistryPolicy,
     facts: Arc<Mutex<HashMap<String, ImageFacts>>>,
+    /// Threads that may be connecting to containers' ports at a time.
+    reaches: Arc<Semaphore>,
 }
 
 impl DockerDriver {

@@ -88,6 +88,14 @@ impl ExecInput {
         self.ask(ExecAsk::Resize(size)).await
     }
 
+    /// Says that this side is there, as it has to every [`PING_EVERY`](crate::node_api::pump::PING_EVERY) where nothing else is said.
+    ///
+    /// # Errors
+    /// As [`ExecInput::send`].
+    pub async fn alive(&mut self) -> Result<(), NodeError> {
+        self.frame(Frame::Alive).await
+    }
+
     async fn ask(&mut self, ask: ExecAsk) -> Result<(), NodeError> {
         let text = serde_json::to_string(&ask).map_err(|_| NodeError::Closed(Closing::lost()))?;
         self.frame(Frame::Text(text)).await
