@@ -386,6 +386,79 @@ async fn threat_05_questions_come_back_over_tcp_too_and_are_limited() {
     .await;
 }
 
+#[tokio::test]
+async fn threat_05_a_resolver_that_cannot_listen_is_told_before_a_lease_is_won_and_keeps_no_node_from_starting() {
+    with_world(|world, bench, networks| async move {
+        let (spec, id) = launch(&bench, &networks, 1, &Network::Egress).await;
+        let (other, with_names) = launch(&bench, &networks, 2, &Network::Egress).await;
+        let at = (gateway(&id).await, 53);
+        drop(networks);
+        // Somebody else takes the port as soon as it is free.
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let taker = loop {
+            match tokio::net::UdpSocket::bind(at).await {
+                Ok(socket) => break socket,
+                Err(error) => assert!(std::time::Instant::now() < patience, "{error}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        // The engine says in which order it looks: with one network, there is one that is tried.
+        bench.driver.remove(&with_names).await.unwrap();
+        bench_networks(&bench).disconnect(&other.lease).await.unwrap();
+        let networks = world.networks(&bench);
+        let told = networks.probe().await.unwrap_err();
+        assert!(matches!(told, NetError::Resolver { .. }) && told.to_string().contains("port 53"), "{told}");
+        networks.recover(&[(spec.lease, Network::Egress, None)]).await.unwrap();
+        networks.check().await.unwrap();
+        assert!(!networks.is_open() && reaches(&id, world.internet, 80).await);
+        // The other leases have their names, and only who is connected now is told.
+        let (_, id_of_next) = launch(&bench, &networks, 3, &Network::Egress).await;
+        assert!(reaches(&id_of_next, "www.example.com", 80).await);
+        assert!(networks.connect(&spec.lease, &Network::Egress, None).await.is_err());
+        drop(taker);
+        networks.check().await.unwrap();
+        assert!(reaches(&id, "www.example.com", 80).await);
+        networks.probe().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_05_a_lease_ends_also_where_something_else_is_connected_to_its_network() {
+    with_world(|_world, bench, networks| async move {
+        let (worker, _) = worker(&bench, Some(networks.clone()));
+        let record = won(&bench, &worker, "egress", "true").await;
+        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        // The owner looks into the lease's network with a container of their own.
+        let (_, looking) = launch(&bench, &networks, 9, &Network::Egress).await;
+        let name = gridlease_node::driver::container_name(&record.lease);
+        run("docker", &["network", "connect", &name, &looking.0]);
+        worker.wait(&record).await.unwrap();
+        let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
+        let note = Action::Record(Note::Ended(Ended::from(&exit)));
+        let record = take(&worker, record, &[note, Action::Collect, Action::Wipe]).await;
+        assert_eq!(record.phase, Phase::Done);
+        assert!(!run("docker", &["network", "ls", "--format", "{{.Name}}"]).contains(&name));
+
+        // One that cannot be removed at all keeps no lease from its end.
+        let record = won(&bench, &worker, "egress", "true").await;
+        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        worker.wait(&record).await.unwrap();
+        let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
+        let note = Action::Record(Note::Ended(Ended::from(&exit)));
+        let record = take(&worker, record, &[note, Action::Collect]).await;
+        // Somebody has made another one of its name, which is not the node's to remove.
+        let name = gridlease_node::driver::container_name(&record.lease);
+        run("docker", &["network", "rm", &name]);
+        run("docker", &["network", "create", &name]);
+        assert!(networks.disconnect(&record.lease).await.is_err());
+        let record = take(&worker, record, &[Action::Wipe]).await;
+        run("docker", &["network", "rm", &name]);
+        assert_eq!(record.phase, Phase::Done);
+    })
+    .await;
+}
+
 /// A worker, as a node has it.
 fn worker(bench: &Bench, networks: Option<Networks>) -> (Worker, Store) {
     let store = Store::open(&bench.state.database()).unwrap();

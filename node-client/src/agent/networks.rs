@@ -9,36 +9,35 @@ use crate::net::{NetError, Networks, Upstream};
 
 /// What came of it.
 pub(super) struct Given {
-    /// For leases that have a network, also where no new ones are taken.
+    /// For leases that have a network, also where no new ones are taken; `None` with an engine that never gave one.
     pub usable: Option<Networks>,
     /// Whether the offer says so.
     pub offered: bool,
 }
 
-/// Tries what leases' networks need, and says in one line whether they are offered.
+/// Tries what leases' networks need, and says in one line whether they are offered. Where they are not, those of leases that are
+/// there are looked after all the same: their fence may well stand.
 pub(super) async fn open(docker: DockerDriver, engine: &EngineInfo, node: Pubkey, config: &NodeConfig) -> Given {
-    let tried = async {
-        if engine.podman {
-            return Err(NetError::NotDocker);
-        }
-        let networks = Networks::new(docker, node, Upstream::new(&config.egress_dns)?);
-        networks.probe().await?;
-        Ok(networks)
-    };
-    match tried.await {
-        Ok(networks) if config.offer.egress => {
-            tracing::info!(
-                "egress is offered: leases that ask for it reach the public internet, and nothing of this network"
-            );
-            Given { usable: Some(networks), offered: true }
-        }
-        Ok(networks) => {
-            tracing::info!("egress is not offered: the operator does not give it");
-            Given { usable: Some(networks), offered: false }
-        }
-        Err(error) => {
-            tracing::warn!("egress is not offered: {error}");
-            Given { usable: None, offered: false }
-        }
+    if engine.podman {
+        tracing::warn!("egress is not offered: {}", NetError::NotDocker);
+        return Given { usable: None, offered: false };
     }
+    let (upstream, named) = match Upstream::new(&config.egress_dns) {
+        Ok(upstream) => (upstream, Ok(())),
+        Err(error) => (Upstream::nobody(), Err(error)),
+    };
+    let networks = Networks::new(docker, node, upstream);
+    let probed = match named {
+        Ok(()) => networks.probe().await,
+        none => none,
+    };
+    let offered = probed.is_ok() && config.offer.egress;
+    match probed {
+        Ok(()) if offered => tracing::info!(
+            "egress is offered: leases that ask for it reach the public internet, and nothing of this network"
+        ),
+        Ok(()) => tracing::info!("egress is not offered: the operator does not give it"),
+        Err(error) => tracing::warn!("egress is not offered: {error}"),
+    }
+    Given { usable: Some(networks), offered }
 }

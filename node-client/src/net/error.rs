@@ -18,6 +18,14 @@ pub enum NetError {
         /// Its own words.
         reason: String,
     },
+    /// Nobody heard what the firewall says: its program could not be run, or did not end. It says nothing about the rules.
+    #[error("nft cannot be asked to {what}: {reason}")]
+    NoAnswer {
+        /// What was asked of it.
+        what: &'static str,
+        /// Why there is no answer.
+        reason: String,
+    },
     /// The container engine.
     #[error(transparent)]
     Driver(#[from] DriverError),

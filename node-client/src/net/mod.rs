@@ -6,7 +6,7 @@
 //! | `rules` | the table, as a pure function of the leases that have a network |
 //! | `nft` | the program that hands it to the kernel |
 //! | `dns` | the resolver, and what an allow list makes of its answers |
-//! | `guard` | notices when somebody took the table away |
+//! | `guard`, `watch` | notices when somebody took the table away |
 //! | `probe` | whether this machine can do all of it |
 
 mod dns;
@@ -16,6 +16,7 @@ mod names;
 mod nft;
 mod probe;
 mod rules;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,16 @@ use crate::driver::docker::{DockerDriver, Subnet};
 use crate::driver::{DriverError, Net, container_name};
 use dns::{Grant, Names, OnGrant, Resolver};
 use rules::{Lane, MAX_REACHABLE, Only, Place};
+use watch::Watch;
+
+/// How often a table that is gone is set at once, and the time between, before the leases behind it are open.
+const SET_TRIES: u32 = 3;
+const SET_PAUSE: Duration = Duration::from_millis(300);
+/// For the engine to tell of networks that it did not tell of before.
+const MISSED_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A lease's network as it is leased.
+type Wanted = (Pubkey, Network, Option<Bandwidth>);
 
 /// The networks of this node's leases. Clones share them.
 #[derive(Clone, Debug)]
@@ -45,6 +56,9 @@ struct Shared {
     docker: DockerDriver,
     node: Pubkey,
     upstream: Upstream,
+    /// Held while the engine makes and removes networks, which may take it minutes; taken before `state`, never after it.
+    engine: Mutex<()>,
+    /// Never held while the engine is asked: who looks after the fence, and who grants a place, waits for it.
     state: Mutex<State>,
     open: AtomicBool,
 }
@@ -56,6 +70,9 @@ struct State {
     stands: Option<String>,
     /// Whether it still has chains of leases that are over.
     outdated: bool,
+    /// Leases of an earlier run of which the engine could not tell whether they have a network.
+    missed: Vec<Wanted>,
+    watch: Watch,
 }
 
 /// One lease with a network.
@@ -65,13 +82,16 @@ struct Connected {
     names: Names,
     learned: BTreeMap<Place, Instant>,
     resolver: Option<Resolver>,
+    /// Its resolver could not be started, and that was said.
+    deaf: bool,
 }
 
 impl Networks {
     /// The networks of the leases of `node`. Nothing is made or changed before a lease needs it.
     #[must_use]
     pub fn new(docker: DockerDriver, node: Pubkey, upstream: Upstream) -> Self {
-        Self(Arc::new(Shared { docker, node, upstream, state: Mutex::default(), open: AtomicBool::new(false) }))
+        let (engine, state, open) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { docker, node, upstream, engine, state, open }))
     }
 
     /// Makes a lease's network, where it is not there, fences it, and holds it to its bandwidth. Nothing for a lease that asks
@@ -87,35 +107,45 @@ impl Networks {
     ) -> Result<Net, NetError> {
         let Some(names) = names_of(network) else { return Ok(Net::None) };
         let this = &self.0;
-        let mut state = this.state.lock().await;
-        if state.stands.is_none() {
-            // Before there is a bridge, so that none is ever without its fence.
-            this.set(&mut state).await?;
+        let _turn = this.engine.lock().await;
+        {
+            let mut state = this.state.lock().await;
+            if state.stands.as_ref().is_none_or(String::is_empty) {
+                // Before there is a bridge, so that none is ever without its fence.
+                this.set(&mut state).await?;
+            }
         }
         let bridge = names::bridge(&this.node, lease);
         let subnet = this.docker.make_network(&this.node, lease, &bridge).await?;
+        let mut state = this.state.lock().await;
+        state.missed.retain(|(missed, ..)| missed != lease);
         self.add(&mut state, lease, (bridge, subnet, bandwidth), names);
-        self.keep(&mut state).await?;
+        this.set(&mut state).await?;
+        self.listen(&mut state, Some(lease)).await?;
         Ok(Net::Bridge { name: container_name(lease), gateway: subnet.gateway })
     }
 
     /// Takes up the networks of an earlier run: those of `wanted` are fenced at once, all others of this node's are removed.
     ///
     /// # Errors
-    /// [`NetError`]. A network that is still in use stays, behind its fence.
-    pub async fn recover(&self, wanted: &[(Pubkey, Network, Option<Bandwidth>)]) -> Result<(), NetError> {
+    /// The first [`NetError`]; all that could be done is done by then, and [`Networks::check`] tries the rest again. A network that
+    /// is still in use stays, behind its fence. A resolver that cannot listen is no error: its lease runs on without names.
+    pub async fn recover(&self, wanted: &[Wanted]) -> Result<(), NetError> {
         let this = &self.0;
+        let _turn = this.engine.lock().await;
+        let taken = self.take_up(wanted).await;
+        let (left, listed) = match this.docker.networked(&this.node).await {
+            Ok(left) => (left, Ok(())),
+            Err(error) => (Vec::new(), Err(NetError::from(error))),
+        };
         let mut state = this.state.lock().await;
-        for (lease, network, bandwidth) in wanted {
-            let Some(names) = names_of(network) else { continue };
-            if let Some(subnet) = this.docker.find_network(&this.node, lease).await? {
-                self.add(&mut state, lease, (names::bridge(&this.node, lease), subnet, *bandwidth), names);
-            }
-        }
-        let left: Vec<_> = this.docker.networked(&this.node).await?;
-        if !state.leases.is_empty() || !left.is_empty() {
-            self.keep(&mut state).await?;
-        }
+        let set = if state.leases.is_empty() && state.missed.is_empty() && left.is_empty() {
+            Ok(())
+        } else {
+            this.set(&mut state).await
+        };
+        let _ = self.listen(&mut state, None).await;
+        drop(state);
         for lease in left.into_iter().filter(|lease| !wanted.iter().any(|(wanted, ..)| wanted == lease)) {
             match this.docker.remove_network(&this.node, &lease).await {
                 Ok(()) => tracing::info!(%lease, "the network of a lease that is over is removed"),
@@ -124,19 +154,47 @@ impl Networks {
                 }
             }
         }
-        Ok(())
+        set.and(taken).and(listed)
     }
 
-    /// Removes a lease's network; its container has to be gone. Safe to call again, and for a lease that never had one.
+    /// Takes up the networks of leases of an earlier run, without setting the fence. Those of which the engine cannot tell are missed.
+    async fn take_up(&self, wanted: &[Wanted]) -> Result<(), NetError> {
+        let this = &self.0;
+        let (mut missed, mut trouble) = (Vec::new(), Ok(()));
+        for one in wanted {
+            let (lease, network, bandwidth) = one;
+            let Some(names) = names_of(network) else { continue };
+            match this.docker.find_network(&this.node, lease).await {
+                Ok(Some(subnet)) => {
+                    let lane = (names::bridge(&this.node, lease), subnet, *bandwidth);
+                    self.add(&mut *this.state.lock().await, lease, lane, names);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%lease, %error, "the lease's network cannot be found; until it is, it has no way out");
+                    missed.push(one.clone());
+                    trouble = trouble.and(Err(error.into()));
+                }
+            }
+        }
+        this.state.lock().await.missed = missed;
+        trouble
+    }
+
+    /// Removes a lease's network; its container has to be gone. Safe to call again, and for a lease that never had one. One that
+    /// cannot be removed has no way out any more.
     ///
     /// # Errors
     /// [`NetError`].
     pub async fn disconnect(&self, lease: &Pubkey) -> Result<(), NetError> {
         let this = &self.0;
+        let _turn = this.engine.lock().await;
+        let removed = this.docker.remove_network(&this.node, lease).await;
         let mut state = this.state.lock().await;
-        this.docker.remove_network(&this.node, lease).await?;
+        state.missed.retain(|(missed, ..)| missed != lease);
         state.outdated |= state.leases.remove(lease).is_some();
-        if state.outdated { this.set(&mut state).await } else { Ok(()) }
+        let set = if state.outdated { this.set(&mut state).await } else { Ok(()) };
+        removed.map_err(NetError::from).and(set)
     }
 
     /// Removes the node's table when the node ends; kept where there is a network behind it, known or not.
@@ -145,10 +203,12 @@ impl Networks {
     /// [`NetError`].
     pub async fn dismantle(&self) -> Result<(), NetError> {
         let this = &self.0;
-        let mut state = this.state.lock().await;
-        if state.stands.is_none() || !state.leases.is_empty() || !this.docker.networked(&this.node).await?.is_empty() {
+        let _turn = this.engine.lock().await;
+        let is_used = |state: &State| state.stands.is_none() || !state.leases.is_empty();
+        if is_used(&*this.state.lock().await) || !this.docker.networked(&this.node).await?.is_empty() {
             return Ok(());
         }
+        let mut state = this.state.lock().await;
         state.stands = None;
         let table = names::table(&this.node);
         nft::load(&format!("table inet {table}\ndelete table inet {table}\n")).await
@@ -157,17 +217,50 @@ impl Networks {
     /// Looks whether the fence stands as it was set, and sets it again where it does not. Restarts resolvers that ended.
     ///
     /// # Errors
-    /// [`NetError`] where it cannot be set again; [`Networks::is_open`] says so from then on, until a look finds it whole.
+    /// [`NetError`] where it is not whole and cannot be set again; [`Networks::is_open`] says so from then on, until a look finds it
+    /// whole. Where it cannot be looked at, only when that lasts: what nobody sees stands as a rule as it stood.
     pub async fn check(&self) -> Result<(), NetError> {
-        let mut state = self.0.state.lock().await;
-        let Some(stands) = state.stands.clone() else { return Ok(()) };
-        let table = names::table(&self.0.node);
-        if nft::list(&table).await.is_ok_and(|now| now == stands) {
-            self.0.open.store(false, Ordering::SeqCst);
-            return self.listen(&mut state).await;
+        self.look().await?;
+        if self.0.state.lock().await.missed.is_empty() {
+            return Ok(());
         }
-        tracing::error!(table, "somebody changed or removed the node's firewall table; it is set again");
-        self.keep(&mut state).await
+        // The fence is looked at again soon: nothing waits here for an engine that is busy.
+        let Ok(_turn) = self.0.engine.try_lock() else { return Ok(()) };
+        let wanted = self.0.state.lock().await.missed.clone();
+        if let Ok(taken) = tokio::time::timeout(MISSED_PATIENCE, self.take_up(&wanted)).await {
+            let mut state = self.0.state.lock().await;
+            if state.missed.len() < wanted.len() {
+                self.0.set(&mut state).await?;
+                let _ = self.listen(&mut state, None).await;
+            }
+            return taken;
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<(), NetError> {
+        let this = &self.0;
+        let mut state = this.state.lock().await;
+        let Some(stands) = state.stands.clone() else { return Ok(()) };
+        let table = names::table(&this.node);
+        match nft::list(&table).await {
+            Ok(Some(now)) if now == stands => {
+                state.watch.saw();
+                this.open.store(false, Ordering::SeqCst);
+            }
+            Ok(_) => {
+                state.watch.saw();
+                tracing::error!(table, "somebody changed or removed the node's firewall table; it is set again");
+                this.restore(&mut state).await?;
+            }
+            Err(error) => {
+                if state.watch.is_blind_for_too_long(Instant::now()) {
+                    this.open.store(!state.leases.is_empty(), Ordering::SeqCst);
+                }
+                return Err(error);
+            }
+        }
+        self.listen(&mut state, None).await
     }
 
     /// Whether leases are without their fence, and it could not be put back: their containers must not run on.
@@ -182,28 +275,37 @@ impl Networks {
         let lane = Lane { mark: names::mark(lease), bridge, subnet: range, gateway, only, bandwidth };
         // One that is known keeps what it has learned, and its resolver.
         if state.leases.get(lease).is_none_or(|known| known.lane != lane || known.names != names) {
-            let connected = Connected { lane, names, learned: BTreeMap::new(), resolver: None };
+            let connected = Connected { lane, names, learned: BTreeMap::new(), resolver: None, deaf: false };
             state.leases.insert(*lease, connected);
         }
     }
 
-    /// Sets the fence, and sees to the resolvers.
-    async fn keep(&self, state: &mut State) -> Result<(), NetError> {
-        self.0.set(state).await?;
-        self.listen(state).await
-    }
-
-    async fn listen(&self, state: &mut State) -> Result<(), NetError> {
+    /// Starts the resolvers that do not listen. One that cannot keeps no other from it, and is an error only for the lease that is
+    /// being `connected`; the others' are tried again at the next look.
+    async fn listen(&self, state: &mut State, connected: Option<&Pubkey>) -> Result<(), NetError> {
+        let (asked, mut outcome) = (connected, Ok(()));
         for (lease, connected) in &mut state.leases {
             if connected.resolver.as_ref().is_some_and(|resolver| !resolver.has_ended()) {
                 continue;
             }
             let (lane, names) = (&connected.lane, connected.names.clone());
             let (upstream, on_grant) = (self.0.upstream.clone(), self.on_grant(*lease));
-            let resolver = Resolver::start(lane.gateway, lane.subnet, names, upstream, on_grant).await?;
-            connected.resolver = Some(resolver);
+            match Resolver::start(lane.gateway, lane.subnet, names, upstream, on_grant).await {
+                Ok(resolver) => {
+                    connected.resolver = Some(resolver);
+                    connected.deaf = false;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut connected.deaf, true) {
+                        tracing::error!(%lease, %error, "the lease has no names for now; the node tries again");
+                    }
+                    if asked == Some(lease) {
+                        outcome = Err(error);
+                    }
+                }
+            }
         }
-        Ok(())
+        outcome
     }
 
     fn on_grant(&self, lease: Pubkey) -> OnGrant {
@@ -232,30 +334,46 @@ fn names_of(network: &Network) -> Option<Names> {
 }
 
 impl Shared {
-    /// Replaces the table by that of the leases there are.
+    /// Sets a table that is gone or changed. Where that fails again and again, the leases behind it are open.
+    async fn restore(&self, state: &mut State) -> Result<(), NetError> {
+        for _ in 1..SET_TRIES {
+            if self.set(state).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(SET_PAUSE).await;
+        }
+        let set = self.set(state).await;
+        if set.is_err() {
+            self.open.store(!state.leases.is_empty(), Ordering::SeqCst);
+        }
+        set
+    }
+
+    /// Replaces the table by that of the leases there are: all of it, or nothing. Where it cannot, what stood before may well stand
+    /// still, and only the newest lease has to wait; the next look says more of the others.
     async fn set(&self, state: &mut State) -> Result<(), NetError> {
         let now = Instant::now();
         let lanes: Vec<Lane> = state.leases.values_mut().map(|connected| connected.lane_at(now)).collect();
         let table = names::table(&self.node);
         let set = async {
             nft::load(&rules::ruleset(&self.node, &lanes)).await?;
-            nft::list(&table).await
+            let gone = || NetError::Firewall { what: "keep its rules", reason: "the table is gone again".to_owned() };
+            nft::list(&table).await?.ok_or_else(gone)
         };
-        let set = set.await;
-        match &set {
+        match set.await {
             Ok(stands) => {
-                state.stands = Some(stands.clone());
+                state.stands = Some(stands);
                 state.outdated = false;
+                state.watch.saw();
                 self.open.store(false, Ordering::SeqCst);
+                Ok(())
             }
-            Err(_) => {
-                // All or nothing: what stood before may well stand still, and then only the newest lease has to wait.
-                let before = state.stands.get_or_insert_default();
-                let whole = nft::list(&table).await.is_ok_and(|now| now == *before);
-                self.open.store(!whole && !lanes.is_empty(), Ordering::SeqCst);
+            Err(error) => {
+                // So that it is looked at.
+                state.stands.get_or_insert_default();
+                Err(error)
             }
         }
-        set.map(|_| ())
     }
 
     /// Makes places reachable for a lease.

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use gridlease_sdk::manifest::Bandwidth;
 use solana_pubkey::Pubkey;
 
+use super::dns::bind;
 use super::rules::{Lane, Only, ruleset};
-use super::{NetError, Networks, names, nft};
+use super::{Connected, NetError, Networks, names, nft};
 
 /// Whether the kernel forwards IPv4; Docker sees to it unless it is told not to.
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -38,9 +39,28 @@ impl Networks {
         }
         // A network under the node's own address, which no lease has.
         let (docker, node): (_, &Pubkey) = (&self.0.docker, &self.0.node);
+        // That networks can be made is seen by those that are there; one more may find no addresses left.
+        if let Some(lease) = docker.networked(node).await?.into_iter().find(|lease| lease != node)
+            && let Some(subnet) = docker.find_network(node, &lease).await?
+        {
+            return self.can_listen(subnet.gateway).await;
+        }
         let made = docker.make_network(node, node, &names::bridge(node, node)).await;
+        let listened = match &made {
+            Ok(subnet) => self.can_listen(subnet.gateway).await,
+            Err(_) => Ok(()),
+        };
         docker.remove_network(node, node).await?;
         made?;
-        Ok(())
+        listened
+    }
+
+    /// Whether a resolver can listen there. One of this node's that does already is proof enough.
+    async fn can_listen(&self, gateway: Ipv4Addr) -> Result<(), NetError> {
+        let listens = |connected: &Connected| connected.lane.gateway == gateway && connected.resolver.is_some();
+        if self.0.state.lock().await.leases.values().any(listens) {
+            return Ok(());
+        }
+        bind(gateway).await.map(drop)
     }
 }

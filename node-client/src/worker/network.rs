@@ -18,7 +18,7 @@ impl Worker {
     /// Takes up the networks of leases that are open, and removes those of leases that are over. To be called once, at the start.
     ///
     /// # Errors
-    /// [`WorkError::Store`] or [`WorkError::Net`].
+    /// [`WorkError::Store`]. What of the networks could not be taken up is said in the log, and tried again by the guard.
     pub async fn recover_networks(&self) -> Result<(), WorkError> {
         let Some(net) = &self.net else { return Ok(()) };
         let mut wanted = Vec::new();
@@ -28,7 +28,11 @@ impl Worker {
                 wanted.push((record.lease, manifest.network, manifest.resources.network));
             }
         }
-        Ok(net.recover(&wanted).await?)
+        if let Err(error) = net.recover(&wanted).await {
+            // The leases without a network are served all the same.
+            tracing::error!(%error, "leases' networks are not all as they should be; the node tries again");
+        }
+        Ok(())
     }
 
     /// The lease's network, made and fenced if it wants one.
@@ -46,16 +50,26 @@ impl Worker {
         if manifest.network.is_some() && self.net.is_none() { Err(NetError::NotOffered) } else { Ok(()) }
     }
 
-    /// Removes the lease's network.
-    pub(super) async fn disconnect(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+    /// Removes the lease's network. One that cannot be removed keeps no lease from its end: it stays behind its fence, with no way
+    /// out, until the node starts again.
+    pub(super) async fn disconnect(&self, record: &LeaseRecord) {
+        let lease = record.lease;
         match &self.net {
-            Some(net) => Ok(net.disconnect(&record.lease).await?),
-            None => Ok(()),
+            Some(net) => {
+                if let Err(error) = net.disconnect(&lease).await {
+                    tracing::warn!(%lease, %error, "the lease's network stays for now; the next start of the node removes it");
+                }
+            }
+            None if matches!(self.manifest(&lease).await, Ok(Some(manifest)) if manifest.network.is_some()) => {
+                tracing::warn!(%lease, "the lease's network, if it has one, stays: this node gives none and removes none");
+            }
+            None => {}
         }
     }
 
-    /// Whether the job's container has a network whose fence is gone and cannot be put back, or that nobody here can look after.
+    /// Whether the job's container has a network whose fence is gone and cannot be put back. That nobody here can look at it does
+    /// not say so: the table stays in the kernel when a node ends.
     pub(super) fn is_open(&self, manifest: &Manifest) -> bool {
-        manifest.network.is_some() && self.net.as_ref().is_none_or(Networks::is_open)
+        manifest.network.is_some() && self.net.as_ref().is_some_and(Networks::is_open)
     }
 }

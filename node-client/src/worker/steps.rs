@@ -182,8 +182,8 @@ impl Worker {
     pub(super) async fn wipe(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Wipe).await?;
         self.driver.remove(&container_id(record)).await?;
-        self.disconnect(record).await?;
         self.last_files(record).await?;
+        self.disconnect(record).await;
         self.passed(&record.lease);
         let now_ms = self.clock.now_ms();
         self.update(record, move |r| r.clear(now_ms)).await

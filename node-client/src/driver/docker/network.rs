@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use bollard::models::{Ipam, NetworkCreateRequest};
-use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use bollard::models::{Ipam, NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions, ListNetworksOptionsBuilder};
 use ipnet::Ipv4Net;
 use solana_pubkey::Pubkey;
 
@@ -73,15 +73,56 @@ impl DockerDriver {
         subnet(found.ipam.unwrap_or_default()).map(Some).ok_or_else(odd)
     }
 
-    /// Removes a lease's network. One that is in use stays, with an error.
+    /// Removes a lease's network, from under whatever else than its own container is connected to it. One that its container uses
+    /// stays, with an error.
     pub(crate) async fn remove_network(&self, node: &Pubkey, lease: &Pubkey) -> Result<(), DriverError> {
         if self.find_network(node, lease).await?.is_none() {
             return Ok(());
         }
-        match self.docker.remove_network(&container_name(lease)).await {
-            Ok(()) => Ok(()),
-            Err(e) if is_missing(&e) => Ok(()),
-            Err(e) => Err(engine("remove a network", &e)),
+        let name = container_name(lease);
+        let removed = match self.docker.remove_network(&name).await {
+            Err(e) if !is_missing(&e) => {
+                // "has active endpoints": of a container that is gone, as an engine that was killed leaves them, or of one that
+                // somebody connected by hand.
+                self.clear_network(&name).await?;
+                self.docker.remove_network(&name).await
+            }
+            removed => removed,
+        };
+        match removed {
+            Err(e) if !is_missing(&e) => Err(engine("remove a network", &e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Disconnects everything from a lease's network but the lease's own container.
+    async fn clear_network(&self, name: &str) -> Result<(), DriverError> {
+        let found = self.docker.inspect_network(name, None::<InspectNetworkOptions>).await;
+        let ends = match found {
+            Ok(found) => found.containers.unwrap_or_default(),
+            Err(e) if is_missing(&e) => return Ok(()),
+            Err(e) => return Err(engine("look at a network", &e)),
+        };
+        for (id, end) in ends {
+            let of = end.name.filter(|name| !name.is_empty()).unwrap_or(id);
+            if of == name && self.is_there(name).await? {
+                continue;
+            }
+            let request = NetworkDisconnectRequest { container: of.clone(), force: Some(true) };
+            match self.docker.disconnect_network(name, request).await {
+                Ok(()) => tracing::warn!(network = name, container = of, "disconnected from a network that is over"),
+                Err(e) if is_missing(&e) => {}
+                Err(e) => return Err(engine("disconnect from a network", &e)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_there(&self, container: &str) -> Result<bool, DriverError> {
+        match self.docker.inspect_container(container, None::<InspectContainerOptions>).await {
+            Ok(_) => Ok(true),
+            Err(e) if is_missing(&e) => Ok(false),
+            Err(e) => Err(engine("look at a container", &e)),
         }
     }
 

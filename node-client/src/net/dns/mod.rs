@@ -8,5 +8,5 @@ mod server;
 mod upstream;
 
 pub(super) use policy::Names;
-pub(super) use server::{Grant, OnGrant, Resolver};
+pub(super) use server::{Grant, OnGrant, Resolver, bind};
 pub use upstream::Upstream;

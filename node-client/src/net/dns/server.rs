@@ -65,10 +65,7 @@ impl Resolver {
         upstream: Upstream,
         on_grant: OnGrant,
     ) -> Result<Self, NetError> {
-        let address = SocketAddr::new(gateway.into(), 53);
-        let cannot = |source| NetError::Resolver { address, source };
-        let udp = UdpSocket::bind(address).await.map_err(cannot)?;
-        let tcp = TcpListener::bind(address).await.map_err(cannot)?;
+        let (udp, tcp) = bind(gateway).await?;
         let shared = Arc::new(Shared {
             range,
             names,
@@ -87,6 +84,13 @@ impl Resolver {
     pub(in crate::net) fn has_ended(&self) -> bool {
         self.0.is_finished()
     }
+}
+
+/// The sockets of a resolver. Nobody else must have port 53 there, at this address or at all.
+pub(in crate::net) async fn bind(gateway: Ipv4Addr) -> Result<(UdpSocket, TcpListener), NetError> {
+    let address = SocketAddr::new(gateway.into(), 53);
+    let cannot = |source| NetError::Resolver { address, source };
+    Ok((UdpSocket::bind(address).await.map_err(cannot)?, TcpListener::bind(address).await.map_err(cannot)?))
 }
 
 /// Errors of a socket that stays are waited out; a bridge that goes away ends the whole resolver from outside.

@@ -37,6 +37,12 @@ impl Upstream {
         if named.is_empty() { Self::of_host(Path::new(RESOLV_CONF)) } else { Ok(Self::of(named.iter().copied())) }
     }
 
+    /// Nobody, for a node that names no one to ask: no name is answered.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(Vec::new())
+    }
+
     fn of(servers: impl Iterator<Item = SocketAddr>) -> Self {
         Self(servers.take(MAX_SERVERS).collect())
     }
