@@ -271,31 +271,49 @@ async fn threat_05_the_node_looks_by_itself_and_the_fence_stands_on_when_it_ends
 async fn threat_05_a_connection_that_was_made_while_the_firewall_was_gone_ends_with_its_return() {
     with_world(|world, bench, networks| async move {
         let (_, id) = launch(&bench, &networks, 1, &Network::Egress).await;
-        run("nft", &["delete", "table", "inet", &table(&bench)]);
-        let listener = format!("ip netns exec {} busybox nc -l -p 9999", world.lan_space());
-        let mut heard = tokio::process::Command::new("sh")
-            .args(["-c", &listener])
-            .kill_on_drop(true)
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        let script =
-            format!("(echo early; sleep 4; echo late; sleep 1) | busybox nc {} 9999 >/dev/null 2>&1", world.lan);
-        let talk = tokio::spawn({
-            let id = id.clone();
-            async move { execute(&id, &script).await }
-        });
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        networks.check().await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        heard.start_kill().unwrap();
-        let told = String::from_utf8(heard.wait_with_output().await.unwrap().stdout).unwrap();
-        assert_eq!(told, "early\n", "what comes after the fence stands again does not arrive");
-        talk.abort();
+        // The owner's network for one that may reach the internet, and a host of the internet for one that may reach others of it.
+        let listed = allow(&["www.example.com:80"]);
+        let (_, of_list) = launch(&bench, &networks, 2, &listed).await;
+        for (id, space, address) in
+            [(&id, world.lan_space(), world.lan), (&of_list, world.internet_space(), world.internet)]
+        {
+            assert_eq!(told_over_a_gap(&bench, &networks, id, space, address).await, "early\n", "at {address}");
+        }
     })
     .await;
+}
+
+/// What of a connection that is opened from the container while the table is gone arrives at an address, where half of it is sent after
+/// the table is back.
+async fn told_over_a_gap(
+    bench: &Bench,
+    networks: &Networks,
+    id: &ContainerId,
+    space: &str,
+    address: std::net::Ipv4Addr,
+) -> String {
+    run("nft", &["delete", "table", "inet", &table(bench)]);
+    let listener = format!("ip netns exec {space} busybox nc -l -p 9999");
+    let mut heard = tokio::process::Command::new("sh")
+        .args(["-c", &listener])
+        .kill_on_drop(true)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let script = format!("(echo early; sleep 4; echo late; sleep 1) | busybox nc {address} 9999 >/dev/null 2>&1");
+    let talk = tokio::spawn({
+        let id = id.clone();
+        async move { execute(&id, &script).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    networks.check().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    heard.start_kill().unwrap();
+    let told = String::from_utf8(heard.wait_with_output().await.unwrap().stdout).unwrap();
+    talk.abort();
+    told
 }
 
 #[tokio::test]

@@ -394,12 +394,13 @@ impl Shared {
 }
 
 impl Connected {
-    /// What of a grant is not granted already for at least half of that long. No more than there is room for.
+    /// What of a grant is not granted already for nearly as long, which is three quarters: an answer may be used for half of it. No
+    /// grant makes one shorter. No more than there is room for.
     fn news(&mut self, grant: Grant, now: Instant) -> Grant {
         self.learned.retain(|_, until| *until > now);
         let room = MAX_REACHABLE.saturating_sub(self.learned.len());
         let mut seen = std::collections::BTreeSet::new();
-        let long_enough = |until: &Instant, seconds: u64| *until >= now + Duration::from_secs(seconds / 2);
+        let long_enough = |until: &Instant, seconds: u64| *until >= now + Duration::from_secs(seconds - seconds / 4);
         let fresh = grant.into_iter().filter(|(place, seconds)| {
             seen.insert(*place) && !self.learned.get(place).is_some_and(|until| long_enough(until, *seconds))
         });
@@ -427,6 +428,41 @@ impl NetError {
             Self::Driver(DriverError::NameTaken { .. }) | Self::NotOffered => false,
             Self::Driver(error) => error.is_transient(),
             _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_place_that_is_asked_for_again_stays_open_for_as_long_as_the_new_answer_may_be_used() {
+        let (range, place) = ("172.18.0.0/16".parse().unwrap(), (Ipv4Addr::new(8, 8, 4, 4), 443));
+        let lane = Lane {
+            mark: "m".to_owned(),
+            bridge: "glm".to_owned(),
+            subnet: range,
+            gateway: Ipv4Addr::new(172, 18, 0, 1),
+            only: Some(Only::default()),
+            bandwidth: None,
+        };
+        let (learned, names) = (BTreeMap::new(), Names::Public);
+        let mut lease = Connected { lane, names, learned, resolver: None, deaf: false };
+        let start = Instant::now();
+        let mut grant = |after: u64, ttl: u64| {
+            let now = start + Duration::from_secs(after);
+            for (place, seconds) in lease.news(vec![(place, 2 * ttl)], now) {
+                lease.learned.insert(place, now + Duration::from_secs(seconds));
+            }
+            lease.learned[&place].saturating_duration_since(start).as_secs()
+        };
+        let mut until = 0;
+        for (after, ttl) in [(0, 300), (1, 300), (100, 300), (299, 300), (300, 60), (580, 300), (2_000, 3_600)] {
+            let now = grant(after, ttl);
+            assert!(now >= until && now >= after + ttl, "{after}: {now} after {until}");
+            until = now;
         }
     }
 }

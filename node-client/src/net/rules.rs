@@ -37,6 +37,10 @@ const NEW_PER_SECOND: u32 = 200;
 const NEW_AT_ONCE: u32 = 400;
 /// Connections that a lease may have open.
 const OPEN: u32 = 4_096;
+/// Connections to the node's resolver that a lease may have open. Over UDP each question can be one that the kernel remembers for
+/// half a minute: as many as are answered in that time have room. Over TCP the resolver itself serves fewer.
+const OPEN_UDP_QUESTIONS: u32 = 4_096;
+const OPEN_TCP_QUESTIONS: u32 = 256;
 /// Packets with questions that a lease may send to the node's resolver in a second.
 const QUESTIONS_PER_SECOND: u32 = 400;
 /// Most addresses, each with a port, that names of one allow list have led to and that are still valid.
@@ -138,33 +142,48 @@ pub(super) fn ruleset(node: &Pubkey, lanes: &[Lane]) -> String {
 impl Lane {
     fn rules(&self) -> String {
         let Self { mark, subnet, gateway, .. } = self;
-        let (set, places) = match &self.only {
-            None => (String::new(), "        accept\n".to_owned()),
-            Some(only) => (only.set(mark), only.rules(mark)),
+        // Whoever may reach a few places only goes on with connections that were found to lead to one of them, and with no others:
+        // one that was opened while the table was gone has no such mark.
+        let (set, places, known) = match &self.only {
+            None => (String::new(), "        accept\n".to_owned(), String::new()),
+            Some(only) => {
+                let known = known(mark);
+                (only.set(mark), only.rules(mark, known), format!(" ct mark {known:#010x}"))
+            }
         };
         let (down, up) = self.bandwidth.map_or((0, 0), |bandwidth| (bandwidth.down_mbit, bandwidth.up_mbit));
         let (down, up) = (within(down), within(up));
         format!(
             "{set}    chain reply_{mark} {{
-{down}        ct state established,related ct direction reply accept
+{down}        ct state established,related ct direction reply{known} accept
         drop
     }}
     chain lease_{mark} {{
         ip saddr != {subnet} drop
         ip saddr {gateway} drop
 {up}        meta l4proto != {{ tcp, udp, icmp }} drop
-        ct state established,related accept
+        ct state established,related{known} accept
         ct state new limit rate over {NEW_PER_SECOND}/second burst {NEW_AT_ONCE} packets drop
-        ct count over {OPEN} drop
+        ct state new ct count over {OPEN} drop
 {places}    }}
     chain host_{mark} {{
         ip saddr != {subnet} drop
-        ip daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 limit rate {QUESTIONS_PER_SECOND}/second burst {QUESTIONS_PER_SECOND} packets accept
+        ip daddr != {gateway} drop
+        limit rate over {QUESTIONS_PER_SECOND}/second burst {QUESTIONS_PER_SECOND} packets drop
+        tcp dport 53 ct state new ct count over {OPEN_TCP_QUESTIONS} drop
+        udp dport 53 ct state new ct count over {OPEN_UDP_QUESTIONS} drop
+        meta l4proto {{ tcp, udp }} th dport 53 accept
         drop
     }}
 "
         )
     }
+}
+
+/// What a lease's connections to places of its allow list are marked with: FNV-1a of the lease's own mark, so that a later lease with
+/// the same addresses takes over none of them, and never 0, which is no mark.
+fn known(mark: &str) -> u32 {
+    mark.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)) | 1
 }
 
 /// Drops what is more than so many Mbit/s, but for a second's worth after a pause: that much the kernel's bucket holds, besides the
@@ -190,14 +209,17 @@ impl Only {
         )
     }
 
-    fn rules(&self, mark: &str) -> String {
+    fn rules(&self, mark: &str, known: u32) -> String {
+        let accept = format!("ct mark set {known:#010x} accept");
         let always: Vec<_> = self.always.iter().map(|(address, port)| format!("{address} . {port}")).collect();
         let always = if always.is_empty() {
             String::new()
         } else {
-            format!("        meta l4proto {{ tcp, udp }} ip daddr . th dport {{ {} }} accept\n", always.join(", "))
+            format!("        meta l4proto {{ tcp, udp }} ip daddr . th dport {{ {} }} {accept}\n", always.join(", "))
         };
-        format!("{always}        meta l4proto {{ tcp, udp }} ip daddr . th dport @allow_{mark} accept\n        drop\n")
+        format!(
+            "{always}        meta l4proto {{ tcp, udp }} ip daddr . th dport @allow_{mark} {accept}\n        drop\n"
+        )
     }
 }
 
@@ -254,11 +276,20 @@ mod tests {
         let text = ruleset(&node, &[lane(18, None), lane(19, Some(only))]);
         assert!(text.contains("\"glAAAm18\" : goto lease_m18, \"glAAAm19\" : goto lease_m19"), "{text}");
         assert!(text.contains("elements = { 8.8.4.4 . 80 timeout 60s }"), "{text}");
-        assert!(text.contains("th dport { 9.9.9.9 . 443 } accept"), "{text}");
+        assert!(text.contains("th dport { 9.9.9.9 . 443 } ct mark set 0x"), "{text}");
         let of = |name: &str| {
             let start = text.find(&format!("chain {name} {{")).unwrap();
             text[start..].split_once('}').map_or("", |_| &text[start..start + text[start..].find("\n    }").unwrap()])
         };
+        // With an allow list, nothing goes on or comes back that was not found to be on it.
+        let goes_on = |name: &str| of(name).lines().filter(|line| line.contains("established")).collect::<String>();
+        let marked = |name: &str| goes_on(name).contains(&format!("ct mark {:#010x} accept", known("m19")));
+        assert!(marked("lease_m19") && marked("reply_m19") && !goes_on("lease_m18").contains("mark"), "{text}");
+        assert_ne!(known("m18"), known("m19"));
+        // What the resolver is asked is counted before any of it is let in.
+        let host = of("host_m18");
+        let [many, accepted] = ["ct count over", "accept"].map(|word| host.find(word).unwrap());
+        assert!(many < accepted && host.matches("accept").count() == 1, "{host}");
         // Only who may reach everything has a chain that ends with an accept, and private ranges come before any accept.
         assert!(of("lease_m18").trim_end().ends_with("accept") && of("lease_m19").trim_end().ends_with("drop"));
         let from = of("from_lease");

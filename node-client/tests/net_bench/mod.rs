@@ -208,6 +208,11 @@ impl World {
         &self.places[1].space
     }
 
+    /// The namespace of the internet.
+    pub fn internet_space(&self) -> &str {
+        &self.places[0].space
+    }
+
     pub fn networks(&self, bench: &Bench) -> Networks {
         Networks::new(bench.driver.clone(), bench.node, Upstream::new(&[self.upstream]).unwrap())
     }

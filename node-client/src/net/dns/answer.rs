@@ -8,6 +8,8 @@ use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
 /// Most records of an answer.
 const MAX_RECORDS: usize = 64;
+/// Longest that a record may be used for, in seconds.
+pub(super) const MAX_TTL: u32 = 3_600;
 /// A message's head, and the least that a question and a record take, in bytes.
 const HEAD: usize = 12;
 const LEAST_QUESTION: usize = 5;
@@ -31,7 +33,8 @@ pub(super) fn bare<'a>(id: u16, question: Option<&Question<'a>>, code: RCODE) ->
     answer
 }
 
-/// An answer to `question` with what of `upstream`'s leads to the public internet, and the addresses in it with how long each is valid (s).
+/// An answer to `question` with what of `upstream`'s leads to the public internet, and the addresses in it with how long each is valid
+/// (s). Nothing is valid for longer than a lease is granted it.
 pub(super) fn filtered<'a>(
     id: u16,
     question: &Question<'a>,
@@ -39,7 +42,8 @@ pub(super) fn filtered<'a>(
 ) -> (Packet<'a>, Vec<(Ipv4Addr, u32)>) {
     let mut answer = bare(id, Some(question), upstream.rcode());
     let mut addresses = Vec::new();
-    for record in upstream.answers {
+    for mut record in upstream.answers {
+        record.ttl = record.ttl.min(MAX_TTL);
         let kind = record.rdata.type_code();
         if answer.answers.len() == MAX_RECORDS {
             break;
@@ -95,6 +99,10 @@ mod tests {
         assert_eq!(answer.id(), 9);
         assert_eq!((answer.answers.len(), answer.additional_records.len()), (2, 0), "{answer:?}");
         assert_eq!(addresses, [("8.8.4.4".parse().unwrap(), 60)]);
+        let mut old = Packet::new_reply(7);
+        old.answers.push(ResourceRecord::new(name(), CLASS::IN, 604_800, a("8.8.4.4")));
+        let (answer_of_old, addresses) = filtered(9, &question, old);
+        assert_eq!((answer_of_old.answers[0].ttl, addresses[0].1), (MAX_TTL, MAX_TTL), "both say the same");
         // It can be read back, and what is cut off anywhere is no message.
         let bytes = answer.build_bytes_vec_compressed().unwrap();
         assert_eq!(parse(&bytes).unwrap().answers.len(), 2);

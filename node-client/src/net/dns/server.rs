@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::answer::{bare, filtered, parse};
+use super::answer::{MAX_TTL, bare, filtered, parse};
 use super::budget::Budget;
 use super::policy::{Names, Verdict, text};
 use super::upstream::{MAX_UDP, Upstream};
@@ -28,9 +28,14 @@ const CONNECTION_LIFE: Duration = Duration::from_secs(15);
 const CONNECTION_QUESTIONS: usize = 64;
 /// Largest question in bytes; a name has at most 255.
 const MAX_QUESTION: usize = 1_024;
-/// What a program may do with an answer after its time is up, as programs do, seconds: at least and at most.
+/// For how long a place is granted, at least, in seconds: programs use an answer also after its time is up.
 const LEAST_GRANT: u32 = 120;
-const MOST_GRANT: u32 = 3_600;
+
+/// For how long a place is granted whose address may be used for `ttl` seconds: for twice that, so that whoever asks again when it
+/// is over finds the place open.
+fn granted(ttl: u32) -> u64 {
+    u64::from(ttl.min(MAX_TTL).saturating_mul(2).max(LEAST_GRANT))
+}
 
 /// Places that a lease may reach from now on, each for so many seconds.
 pub(in crate::net) type Grant = Vec<(Place, u64)>;
@@ -198,7 +203,7 @@ impl Shared {
             let grant: Grant = addresses
                 .iter()
                 .flat_map(|(address, ttl)| {
-                    let seconds = u64::from((*ttl).clamp(LEAST_GRANT, MOST_GRANT));
+                    let seconds = granted(*ttl);
                     ports.iter().map(move |port| ((*address, *port), seconds))
                 })
                 .collect();
@@ -208,5 +213,15 @@ impl Shared {
             }
         }
         within(answer, room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_granted_for_longer_than_its_address_may_be_used() {
+        assert_eq!([0, 30, 300, 3_600, u32::MAX].map(granted), [120, 120, 600, 7_200, 7_200]);
     }
 }
