@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use gridlease_demo::process::gridlease_binary;
 use gridlease_demo::wallet::write_key;
 use gridlease_localnet::{Localnet, LocalnetConfig};
-use gridlease_migrations::{Context, Genesis, Journal, MigrateError, Observer, Report, StepReport, run};
+use gridlease_migrations::{Context, Genesis, Journal, JournalError, MigrateError, Observer, Report, StepReport, run};
 use gridlease_sdk::address;
 use gridlease_sdk::rpc::{Client, ClusterUrl};
 use solana_keypair::Keypair;
@@ -50,7 +51,17 @@ impl World {
     }
 
     pub fn journal(&self) -> Journal {
-        Journal::open(&self.dir.path().join("journal.jsonl")).unwrap()
+        let path = self.dir.path().join("journal.jsonl");
+        // A program that another test starts has all open files of this process for a moment, a lock that was let go among them.
+        let patience = Instant::now() + Duration::from_secs(10);
+        loop {
+            match Journal::open(&path) {
+                Err(JournalError::Busy { .. }) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     pub async fn run(&self, observer: &dyn Observer) -> Result<Report, MigrateError> {
