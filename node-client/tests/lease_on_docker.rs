@@ -24,7 +24,7 @@ use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
-use support::{Bench, with_bench};
+use support::{Bench, with_bench, won};
 
 const INPUT: &[u8] = b"seed 42";
 
@@ -137,20 +137,7 @@ fn job(image: &str, script: &str) -> (Vec<u8>, NewLease) {
     // What the buyer would push instead of having it fetched.
     let mut manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
     manifest.inputs[0].uri = gridlease_sdk::manifest::InputSource::Push;
-    let bytes = manifest.canonical().unwrap();
-    let key = || Pubkey::new_from_array(rand::random());
-    let lease = NewLease {
-        lease: key(),
-        job: key(),
-        attempt: 1,
-        buyer: key(),
-        poster: key(),
-        guardian: key(),
-        manifest_hash: Sha256::digest(&bytes).into(),
-        gpus: vec![],
-        sold: Sold::as_written(&manifest).unwrap(),
-    };
-    (bytes, lease)
+    won(&manifest)
 }
 
 /// What the interface does when the buyer pushes.

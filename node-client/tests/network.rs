@@ -15,14 +15,12 @@ use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::net::{NetError, Networks};
 use gridlease_node::reconcile::{Action, Note};
-use gridlease_node::sold::Sold;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::{Bandwidth, Manifest, Network};
 use gridlease_testkit::needed;
 use net_bench::ranges::{HOST, PRIVATE, PUBLIC, PUBLIC_V6, Row};
 use net_bench::{World, execute, gateway, reached, reaches, run};
-use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 use support::{Bench, with_bench};
 
@@ -512,19 +510,7 @@ async fn won(bench: &Bench, worker: &Worker, network: &str, script: &str) -> Lea
         bench.registry.image
     );
     let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
-    let bytes = manifest.canonical().unwrap();
-    let key = || Pubkey::new_from_array(rand::random());
-    let new = NewLease {
-        lease: key(),
-        job: key(),
-        attempt: 1,
-        buyer: key(),
-        poster: key(),
-        guardian: key(),
-        manifest_hash: Sha256::digest(&bytes).into(),
-        gpus: vec![],
-        sold: Sold::as_written(&manifest).unwrap(),
-    };
+    let (bytes, new) = support::won(&manifest);
     let record = worker.adopt(new).await.unwrap();
     worker.put_manifest(&record, bytes).await.unwrap();
     record

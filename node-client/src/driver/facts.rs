@@ -4,6 +4,9 @@ use std::path::{Component, Path};
 
 use super::RunAs;
 
+/// Most volumes of one image; each is a mount, and no image has so many.
+pub(crate) const MAX_VOLUMES: usize = 32;
+
 /// The parts of an image that decide how its container is made. Of one digest they never change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageFacts {
@@ -11,10 +14,6 @@ pub struct ImageFacts {
     pub env: Vec<(String, String)>,
     /// Its `USER`, empty for none.
     pub user: String,
-    /// Its `ENTRYPOINT`.
-    pub entrypoint: Vec<String>,
-    /// Its `CMD`.
-    pub cmd: Vec<String>,
     /// Its `VOLUME`s, as written.
     pub volumes: Vec<String>,
     /// The names of its labels.

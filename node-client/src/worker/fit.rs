@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::disk::Quota;
-use crate::driver::facts::shortest;
+use crate::driver::facts::{MAX_VOLUMES, shortest};
 use crate::driver::{ContainerSpec, DriverError, ImageFacts, Mount, Wanted};
 use crate::state_dir::LeaseDir;
 
@@ -13,8 +13,6 @@ const HOME: &str = "/home/gridlease";
 /// Of a home that only the image asks for, what is copied at most; one with more is not copied, and the home is another.
 const HOME_BYTES: u64 = 512 * 1024 * 1024;
 const HOME_FILES: u64 = 32_768;
-/// Most volumes of one image; each is a mount, and no image has so many.
-const MAX_VOLUMES: usize = 32;
 
 /// Where programs keep what they load or compile, below the home. Those that would choose a folder in memory or one that
 /// cannot be written to are told; a variable of the job's or the image's stays as it is.

@@ -19,7 +19,10 @@ use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{
     ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, RegistryPolicy, RunAs,
 };
+use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::{LeaseDir, StateDir};
+use gridlease_node::store::NewLease;
+use gridlease_sdk::manifest::Manifest;
 use gridlease_testkit::needed;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
@@ -223,6 +226,24 @@ impl Bench {
         let pieces: Vec<_> = self.driver.logs(id, None, true).collect().await;
         pieces.into_iter().map(|p| String::from_utf8_lossy(&p.unwrap().bytes).into_owned()).collect()
     }
+}
+
+/// A manifest as its buyer pushes it, and a lease of made-up keys that was won with it.
+pub fn won(manifest: &Manifest) -> (Vec<u8>, NewLease) {
+    let bytes = manifest.canonical().unwrap();
+    let key = || Pubkey::new_from_array(rand::random());
+    let lease = NewLease {
+        lease: key(),
+        job: key(),
+        attempt: 1,
+        buyer: key(),
+        poster: key(),
+        guardian: key(),
+        manifest_hash: Sha256::digest(&bytes).into(),
+        gpus: vec![],
+        sold: Sold::as_written(manifest).unwrap(),
+    };
+    (bytes, lease)
 }
 
 /// Runs a test with a bench, where there are Docker and busybox ([`needed`]); cleans up also after a panic.

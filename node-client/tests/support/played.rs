@@ -12,16 +12,14 @@ use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::outputs;
 use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
 use gridlease_node::secrets::Keyring;
-use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, Store};
 use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;
-use sha2::{Digest as _, Sha256};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 
-use super::Bench;
+use super::{Bench, won};
 
 /// Most turns of the main loop until a lease has to be over.
 const TURNS: usize = 600;
@@ -158,18 +156,5 @@ fn job(image: &str, yaml: &str) -> (Vec<u8>, NewLease) {
         "version: 1\nname: test\nimage: {image}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n{outputs}{yaml}"
     );
     let manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
-    let bytes = manifest.canonical().unwrap();
-    let key = || Pubkey::new_from_array(rand::random());
-    let lease = NewLease {
-        lease: key(),
-        job: key(),
-        attempt: 1,
-        buyer: key(),
-        poster: key(),
-        guardian: key(),
-        manifest_hash: Sha256::digest(&bytes).into(),
-        gpus: vec![],
-        sold: Sold::as_written(&manifest).unwrap(),
-    };
-    (bytes, lease)
+    won(&manifest)
 }

@@ -9,11 +9,9 @@ use std::collections::HashMap;
 use bollard::models::ImageInspect;
 use gridlease_sdk::manifest::is_reserved_variable;
 
-use crate::driver::facts::shortest;
+use crate::driver::facts::{MAX_VOLUMES, shortest};
 use crate::driver::{ContainerSpec, DriverError, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
 
-/// Most volumes of one image; each is a mount, and no image has so many.
-const MAX_VOLUMES: usize = 32;
 /// Where a search path for libraries may lead: folders that on every host only root writes to. A hook on the host that
 /// inherits it loads what is the host's own, never what a buyer put somewhere.
 const LIBRARIES: [&str; 4] = ["/usr/", "/lib/", "/lib64/", "/opt/"];
@@ -73,11 +71,9 @@ impl Inherited {
             return Ok(None);
         }
         // As an engine puts it together.
-        let (program, own) = match spec.command.is_empty() {
-            true => (&self.entrypoint, true),
-            false => (&spec.command, false),
-        };
-        let arguments = if spec.args.is_empty() && own { &self.cmd } else { &spec.args };
+        let own = spec.command.is_empty();
+        let program = if own { &self.entrypoint } else { &spec.command };
+        let arguments = if own && spec.args.is_empty() { &self.cmd } else { &spec.args };
         let whole: Vec<String> = program.iter().chain(arguments).cloned().collect();
         if whole.is_empty() {
             let reason = "it names no program, and the job names none either".to_owned();

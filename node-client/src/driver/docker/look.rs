@@ -11,7 +11,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
 };
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc;
 
@@ -94,8 +94,6 @@ impl DockerDriver {
         Ok(ImageFacts {
             env: config.env.unwrap_or_default().into_iter().map(split).collect(),
             user: config.user.unwrap_or_default(),
-            entrypoint: config.entrypoint.unwrap_or_default(),
-            cmd: config.cmd.unwrap_or_default(),
             volumes: config.volumes.unwrap_or_default(),
             labels: config.labels.unwrap_or_default().into_keys().collect(),
             passwd: String::new(),
@@ -236,9 +234,7 @@ impl std::io::Read for Pieces {
                 None => return Ok(0),
             }
         }
-        let taken = self.current.split_to(buffer.len().min(self.current.len()));
-        buffer.iter_mut().zip(&taken).for_each(|(to, from)| *to = *from);
-        Ok(taken.len())
+        (&mut self.current).reader().read(buffer)
     }
 }
 
