@@ -6,12 +6,12 @@
 use crate::disk::{DiskError, ImageError};
 use crate::driver::DriverError;
 use crate::inputs::InputError;
+use crate::lease::WorkError;
 use crate::logs::LogError;
 use crate::net::NetError;
 use crate::outputs::OutputsError;
 use crate::state_dir::StateDirError;
 use crate::store::StoreError;
-use crate::worker::WorkError;
 
 /// Most characters of a sentence for a buyer.
 const MAX_CHARS: usize = 512;

@@ -13,13 +13,13 @@ use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, O
 use crate::disk::{DiskError, Reading};
 use crate::driver::ContainerState;
 use crate::for_buyer::plain;
+use crate::lease::Worker;
+use crate::lease::reconcile::ChainLease;
 use crate::logs::LogHub;
 use crate::outputs;
-use crate::reconcile::ChainLease;
 use crate::secrets::{self, Keyring, NotTaken};
 use crate::state_dir::StateDir;
 use crate::store::{LeaseRecord, Phase};
-use crate::worker::Worker;
 
 /// Most characters of a message.
 const MAX_MESSAGE: usize = 2_048;

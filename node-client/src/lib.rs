@@ -11,8 +11,7 @@
 //! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`runnable`] | which manifests the node runs |
-//! | [`reconcile`] | what to do next, as a pure function |
-//! | [`worker`] | carries out what concerns this machine |
+//! | [`lease`] | what to do next, as a pure function, and the stages that do what concerns this machine |
 //! | [`for_buyer`] | what a buyer is told of a failure |
 //! | [`sold`] | what a lease was sold as, against what its manifest asks |
 //! | [`dangling`] | ends containers that no lease needs |
@@ -29,11 +28,11 @@ pub mod driver;
 pub mod for_buyer;
 pub mod gpu;
 pub mod inputs;
+pub mod lease;
 pub mod lease_board;
 pub mod logs;
 pub mod net;
 pub mod outputs;
-pub mod reconcile;
 pub mod runnable;
 pub mod secrets;
 pub mod sold;
@@ -41,4 +40,3 @@ pub mod state_dir;
 pub mod store;
 pub mod tls;
 pub mod wipe;
-pub mod worker;

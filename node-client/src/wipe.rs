@@ -7,18 +7,14 @@ use solana_pubkey::Pubkey;
 
 use crate::disk::{DiskError, DiskKeeper};
 use crate::secrets;
-use crate::state_dir::{StateDir, StateDirError, at, open_up};
+use crate::state_dir::{LeaseDir, StateDir, StateDirError, at, open_up};
 
-/// Removes what nobody will ask for any more once the container is gone: the secrets, the inputs, and the folders that it wrote to and nobody
-/// keeps. Log, outputs and manifest stay for the buyer. Blocks on the file system. Succeeds where it is gone already.
+/// Removes a lease's inputs. Blocks on the file system. Succeeds where they are gone already.
 ///
 /// # Errors
 /// [`StateDirError`] with the path that could not be removed.
-pub fn wipe_work(state: &StateDir, lease: &Pubkey) -> Result<(), StateDirError> {
-    let dir = state.lease(lease);
-    secrets::remove(&dir)?;
-    remove_dir(&dir.inputs())?;
-    remove_unpacked(&dir.scratch())
+pub(crate) fn remove_inputs(dir: &LeaseDir) -> Result<(), StateDirError> {
+    remove_dir(&dir.inputs())
 }
 
 /// Removes a folder with content of an image's, which may have locked it for its own user.
@@ -99,11 +95,11 @@ mod tests {
         std::os::unix::fs::symlink(&outside, state.lease(&lease).output(0).join("link")).unwrap();
         std::fs::write(state.lease(&lease).input(&[7; 32]), "input").unwrap();
 
-        wipe_work(&state, &lease).unwrap();
+        remove_inputs(&state.lease(&lease)).unwrap();
         assert!(!state.lease(&lease).inputs().exists() && state.lease(&lease).outputs().exists());
         wipe_lease(&state, &lease).unwrap();
         wipe_lease(&state, &lease).unwrap();
-        wipe_work(&state, &lease).unwrap();
+        remove_inputs(&state.lease(&lease)).unwrap();
         assert!(!state.lease(&lease).root().exists());
         assert!(state.lease(&other).root().exists() && outside.join("file").exists());
         assert_eq!(strays(&state, &[]).unwrap(), vec![other]);

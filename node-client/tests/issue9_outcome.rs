@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use gridlease_node::driver::{ContainerId, ContainerState, Driver as _};
+use gridlease_node::lease::reconcile::Action;
 use gridlease_node::logs::LogLimits;
-use gridlease_node::reconcile::Action;
 use gridlease_node::store::{LeaseRecord, StopReason};
 use support::node::Node;
 use support::with_bench;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::driver::ContainerState;
-use gridlease_node::reconcile::Action;
+use gridlease_node::lease::reconcile::Action;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::StopReason;
 use gridlease_sdk::artifact::LeftOutReason;

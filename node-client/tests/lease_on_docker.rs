@@ -13,14 +13,15 @@ use gridlease_node::driver::fake::{FakeDriver, Script};
 use gridlease_node::driver::{ContainerState, Driver, DriverError, RegistryPolicy};
 use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::lease::StageName;
+use gridlease_node::lease::reconcile::{Action, ChainLease, ChainState, next};
+use gridlease_node::lease::{Worker, WorkerConfig};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
-use gridlease_node::reconcile::{Action, ChainLease, ChainState, next};
 use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase, StopReason, Store};
-use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
@@ -336,12 +337,12 @@ async fn a_registry_that_is_down_for_a_while_is_tried_again() {
     push(&node, &state, &lease, &manifest).await;
     for _ in 0..2 {
         let record = node.store.get(&lease.lease).unwrap().unwrap();
-        assert!(node.worker.take(&record, &Action::Pull).await.is_err());
+        assert!(node.worker.take(&record, &Action::Do(StageName::Image)).await.is_err());
         let record = node.store.get(&lease.lease).unwrap().unwrap();
         assert_eq!(record.phase, Phase::Pulling, "not given up");
     }
     let record = node.store.get(&lease.lease).unwrap().unwrap();
-    assert_eq!(node.worker.take(&record, &Action::Pull).await.unwrap().phase, Phase::Pulled);
+    assert_eq!(node.worker.take(&record, &Action::Do(StageName::Image)).await.unwrap().phase, Phase::Pulled);
     assert_eq!(node.worker.observe(&record).await.unwrap(), ContainerState::Missing);
 }
 
@@ -437,7 +438,7 @@ async fn issue9_03_a_job_cannot_read_the_owners_network_through_its_image() {
         node.worker.adopt(lease.clone()).await.unwrap();
         push(&node, &bench.state, &lease, &manifest).await;
         let record = node.store.get(&lease.lease).unwrap().unwrap();
-        let error = node.worker.take(&record, &Action::Pull).await.unwrap_err();
+        let error = node.worker.take(&record, &Action::Do(StageName::Image)).await.unwrap_err();
         assert!(asked() > 0 && error.to_string().contains("hunter2"), "the operator is told: {error}");
         assert!(!error.for_buyer().contains("hunter2"), "{}", error.for_buyer());
         bench

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::disk::DiskKeeper;
-use gridlease_node::reconcile::{Action, Note};
+use gridlease_node::lease::reconcile::{Action, Note};
 use gridlease_node::secrets::NotTaken;
 use gridlease_node::store::{Blame, Phase};
 use gridlease_sdk::node_api::secrets::Secrets;

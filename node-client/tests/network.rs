@@ -12,11 +12,12 @@ use futures_util::FutureExt as _;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::{ContainerId, ContainerSpec, ContainerState, Driver as _, Net};
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::lease::StageName;
+use gridlease_node::lease::reconcile::{Action, Note};
+use gridlease_node::lease::{Worker, WorkerConfig};
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::net::{NetError, Networks};
-use gridlease_node::reconcile::{Action, Note};
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
-use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::manifest::{Bandwidth, Manifest, Network};
 use gridlease_testkit::needed;
 use net_bench::ranges::{HOST, PRIVATE, PUBLIC, PUBLIC_V6, Row};
@@ -456,7 +457,12 @@ async fn threat_05_a_lease_ends_also_where_something_else_is_connected_to_its_ne
     with_world(|_world, bench, networks| async move {
         let (worker, _) = worker(&bench, Some(networks.clone()));
         let record = won(&bench, &worker, "egress", "true").await;
-        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        let record = take(
+            &worker,
+            record,
+            &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)],
+        )
+        .await;
         // The owner looks into the lease's network with a container of their own.
         let (_, looking) = launch(&bench, &networks, 9, &Network::Egress).await;
         let name = gridlease_node::driver::container_name(&record.lease);
@@ -464,23 +470,28 @@ async fn threat_05_a_lease_ends_also_where_something_else_is_connected_to_its_ne
         worker.wait(&record).await.unwrap();
         let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
         let note = Action::Record(Note::Ended(Ended::from(&exit)));
-        let record = take(&worker, record, &[note, Action::Collect, Action::Wipe]).await;
+        let record = take(&worker, record, &[note, Action::Do(StageName::Collect), Action::Do(StageName::Wipe)]).await;
         assert_eq!(record.phase, Phase::Done);
         assert!(!run("docker", &["network", "ls", "--format", "{{.Name}}"]).contains(&name));
 
         // One that cannot be removed at all keeps no lease from its end.
         let record = won(&bench, &worker, "egress", "true").await;
-        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        let record = take(
+            &worker,
+            record,
+            &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)],
+        )
+        .await;
         worker.wait(&record).await.unwrap();
         let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
         let note = Action::Record(Note::Ended(Ended::from(&exit)));
-        let record = take(&worker, record, &[note, Action::Collect]).await;
+        let record = take(&worker, record, &[note, Action::Do(StageName::Collect)]).await;
         // Somebody has made another one of its name, which is not the node's to remove.
         let name = gridlease_node::driver::container_name(&record.lease);
         run("docker", &["network", "rm", &name]);
         run("docker", &["network", "create", &name]);
         assert!(networks.disconnect(&record.lease).await.is_err());
-        let record = take(&worker, record, &[Action::Wipe]).await;
+        let record = take(&worker, record, &[Action::Do(StageName::Wipe)]).await;
         run("docker", &["network", "rm", &name]);
         assert_eq!(record.phase, Phase::Done);
     })
@@ -532,15 +543,15 @@ async fn threat_05_a_job_with_egress_goes_from_award_to_wipe_and_reaches_the_int
             world.lan
         );
         let record = won(&bench, &worker, "egress", &script).await;
-        let record = take(&worker, record, &[Action::Pull, Action::Create, Action::Start]).await;
+        let record = take(&worker, record, &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)]).await;
         worker.wait(&record).await.unwrap();
         let ContainerState::Exited(exit) = worker.observe(&record).await.unwrap() else { panic!("it has ended") };
         let note = Action::Record(Note::Ended(Ended::from(&exit)));
-        let record = take(&worker, record, &[note, Action::Collect]).await;
+        let record = take(&worker, record, &[note, Action::Do(StageName::Collect)]).await;
         let out = bench.state.lease(&record.lease).output(0);
         assert_eq!(std::fs::read(out.join("internet")).unwrap(), b"hello\n");
         assert_eq!(std::fs::read(out.join("lan")).unwrap(), b"");
-        let record = take(&worker, record, &[Action::Wipe, Action::Wipe]).await;
+        let record = take(&worker, record, &[Action::Do(StageName::Wipe), Action::Do(StageName::Wipe)]).await;
         assert_eq!(record.phase, Phase::Done);
         let networks = run("docker", &["network", "ls", "--format", "{{.Name}}"]);
         assert!(!networks.contains(&gridlease_node::driver::container_name(&record.lease)), "{networks}");
@@ -553,7 +564,12 @@ async fn threat_05_a_lease_that_the_node_had_forgotten_is_fenced_before_it_goes_
     with_world(|world, bench, networks| async move {
         let (worker, store) = worker(&bench, Some(networks));
         let won = won(&bench, &worker, "egress", "while true; do sleep 1; done").await;
-        let record = take(&worker, won.clone(), &[Action::Pull, Action::Create, Action::Start]).await;
+        let record = take(
+            &worker,
+            won.clone(),
+            &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)],
+        )
+        .await;
         let id = record.container.clone().unwrap();
         drop((worker, store));
         std::fs::remove_file(bench.state.database()).unwrap();
@@ -585,9 +601,19 @@ async fn threat_05_a_fence_that_cannot_be_put_back_stops_the_leases_behind_it_an
         let (worker, store) = worker(&bench, Some(networks.clone()));
         let forever = "while true; do sleep 1; done";
         let open = won(&bench, &worker, "egress", forever).await;
-        let open = take(&worker, open, &[Action::Pull, Action::Create, Action::Start]).await;
+        let open = take(
+            &worker,
+            open,
+            &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)],
+        )
+        .await;
         let shut = won(&bench, &worker, "none", forever).await;
-        let shut = take(&worker, shut, &[Action::Pull, Action::Create, Action::Start]).await;
+        let shut = take(
+            &worker,
+            shut,
+            &[Action::Do(StageName::Image), Action::Do(StageName::Container), Action::Do(StageName::Start)],
+        )
+        .await;
         let is_stopped = async |record: &LeaseRecord| worker.local(record, false, false).await.unwrap().operator_stop;
         assert!(!is_stopped(&open).await);
         // Another program takes the table for itself: the kernel lets nobody else touch it.
@@ -620,7 +646,7 @@ async fn threat_05_a_node_that_gives_no_network_refuses_a_job_that_wants_one_bef
     with_bench(|bench| async {
         let (worker, _) = worker(&bench, None);
         let record = won(&bench, &worker, "{ allow: [hub.example] }", "true").await;
-        let record = take(&worker, record, &[Action::Pull]).await;
+        let record = take(&worker, record, &[Action::Do(StageName::Image)]).await;
         assert!(matches!(&record.phase, Phase::Failed { reason } if reason.contains("network")), "{record:?}");
         bench
     })

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use gridlease_node::api::{ApiLimits, ApiServer, LeaseDirectory};
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::{ContainerState, Driver as _};
-use gridlease_node::reconcile::{ChainLease, ChainState};
+use gridlease_node::lease::reconcile::{ChainLease, ChainState};
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase};
 use gridlease_node::tls::Identity;

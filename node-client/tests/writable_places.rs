@@ -4,7 +4,7 @@
 mod support;
 
 use gridlease_node::disk::DiskKeeper;
-use gridlease_node::reconcile::Action;
+use gridlease_node::lease::reconcile::Action;
 use gridlease_node::store::{Blame, Phase};
 use serde_json::json;
 use support::played::Node;

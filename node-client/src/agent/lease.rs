@@ -25,10 +25,11 @@ use super::following::Following;
 use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
+use crate::lease::StageName;
+use crate::lease::reconcile::{Action, ChainLease, ChainState, Note, next};
+use crate::lease::{WorkError, Worker};
 use crate::lease_board::LeaseBoard;
-use crate::reconcile::{Action, ChainLease, ChainState, Note, next};
 use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason, Store};
-use crate::worker::{WorkError, Worker};
 
 /// Pause after a failure that may pass; doubled each time up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
@@ -180,7 +181,7 @@ impl LeaseTask {
         tracing::debug!(%lease, phase = record.phase.name(), ?action, certain, "next");
         match &action {
             Action::Nothing => return Ok(true),
-            Action::FetchManifest => {
+            Action::Do(StageName::Manifest) => {
                 let uri = seen.uri.clone().unwrap_or_default();
                 self.worker.fetch_manifest(&record, &uri).await?;
             }
@@ -475,7 +476,7 @@ impl Seen {
 fn needs_certainty(action: &Action, record: &LeaseRecord) -> bool {
     match action {
         Action::Stop(StopReason::LeaseOver | StopReason::OutOfFunds | StopReason::TooLate) => record.stop.is_none(),
-        Action::Wipe => !record.is_cleared(),
+        Action::Do(StageName::Wipe) => !record.is_cleared(),
         Action::Record(Note::Ended(ended)) => ended.lost,
         Action::Record(Note::Failed(..)) | Action::PostFailed | Action::RefreshChain => true,
         _ => false,
@@ -543,7 +544,7 @@ mod tests {
             Action::Stop(StopReason::LeaseOver),
             Action::Stop(StopReason::OutOfFunds),
             Action::Stop(StopReason::TooLate),
-            Action::Wipe,
+            Action::Do(StageName::Wipe),
             Action::PostFailed,
             Action::RefreshChain,
             Action::Record(Note::Failed("words".to_owned(), Blame::Provider)),
@@ -553,11 +554,11 @@ mod tests {
         }
         let exited = Ended { lost: false, ..Ended::lost() };
         for action in [
-            Action::Pull,
-            Action::Start,
+            Action::Do(StageName::Image),
+            Action::Do(StageName::Start),
             Action::PostReady,
             Action::Watch { until: None },
-            Action::Collect,
+            Action::Do(StageName::Collect),
             Action::PostFinish,
             Action::Record(Note::Ended(exited)),
             // By the machine's own word.

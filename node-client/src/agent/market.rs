@@ -25,9 +25,9 @@ use super::health::Health;
 use super::offer::Kept;
 use crate::bid_choice::{Decision, Reason, Side, decide};
 use crate::dangling::Orphans;
+use crate::lease::Worker;
 use crate::sold::Sold;
 use crate::store::NewLease;
-use crate::worker::Worker;
 
 /// The view of the market is looked at this often, and when it changes, but not more often than this.
 const LOOK: Duration = Duration::from_millis(700);

@@ -36,15 +36,15 @@ use crate::driver::docker::DockerDriver;
 use crate::driver::{ContainerState, Driver, DriverError};
 use crate::gpu::{GpuError, GpuSource, inventory};
 use crate::inputs::{FetchPolicy, Fetcher, InputError};
+use crate::lease::reconcile::{ChainLease, ChainState};
+use crate::lease::{WorkError, Worker, WorkerConfig};
 use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
 use crate::net::Networks;
-use crate::reconcile::{ChainLease, ChainState};
 use crate::secrets::{self, Keyring};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{LeaseRecord, Store, StoreError};
 use crate::tls::{Identity, TlsError};
-use crate::worker::{WorkError, Worker, WorkerConfig};
 
 use chain::Chain;
 pub use config::{NodeConfig, OfferError, OfferPolicy, Unit};

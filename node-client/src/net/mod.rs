@@ -125,6 +125,11 @@ impl Networks {
         Ok(Net::Bridge { name: container_name(lease), gateway: subnet.gateway })
     }
 
+    /// Whether the lease's network was made, or taken up, by this process.
+    pub async fn has(&self, lease: &Pubkey) -> bool {
+        self.0.state.lock().await.leases.contains_key(lease)
+    }
+
     /// Takes up the networks of an earlier run: those of `wanted` are fenced at once, all others of this node's are removed.
     ///
     /// # Errors

@@ -88,6 +88,8 @@ pub enum Step {
     FetchInputs,
     /// Pulling the image.
     Pull,
+    /// Making the lease's network.
+    Connect,
     /// Creating the container.
     Create,
     /// Starting it.

@@ -6,13 +6,14 @@ use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::ContainerState;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
+use gridlease_node::lease::StageName;
+use gridlease_node::lease::reconcile::{Action, ChainLease, ChainState, Note};
+use gridlease_node::lease::{Worker, WorkerConfig};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
-use gridlease_node::reconcile::{Action, ChainLease, ChainState, Note};
 use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
-use gridlease_node::worker::{Worker, WorkerConfig};
 use gridlease_sdk::node_api::LeaseStatus;
 use solana_pubkey::Pubkey;
 
@@ -83,7 +84,7 @@ impl Node {
         let ContainerState::Exited(exit) = self.worker.observe(record).await.unwrap() else { panic!("it has ended") };
         let note = Action::Record(Note::Ended(Ended::from(&exit)));
         let record = self.worker.take(record, &note).await.unwrap();
-        let record = self.worker.take(&record, &Action::Collect).await.unwrap();
+        let record = self.worker.take(&record, &Action::Do(StageName::Collect)).await.unwrap();
         follower.await.unwrap().unwrap();
         record
     }

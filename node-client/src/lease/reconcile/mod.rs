@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stages::{Facts, Part, StageName, Stands, first_open};
 use crate::driver::{ContainerState, Exit};
 use crate::store::{Blame, Ended, LeaseRecord, Phase, StopReason};
 
@@ -55,7 +56,7 @@ impl ChainState {
         matches!(self, Self::Ended | Self::Failed | Self::Closed)
     }
 
-    const fn is_metered(self) -> bool {
+    pub(super) const fn is_metered(self) -> bool {
         matches!(self, Self::Running | Self::Paused | Self::Grace)
     }
 }
@@ -95,6 +96,8 @@ pub struct Local {
     pub inputs: Need,
     /// The secrets: `Await` as long as they are missing. `Here` without a manifest.
     pub secrets: Need,
+    /// Whether the lease has the network that its job asks for.
+    pub network: bool,
     /// The operator ended the lease.
     pub operator_stop: bool,
     /// The outputs are larger than the job's disk.
@@ -123,21 +126,13 @@ pub enum Note {
 pub enum Action {
     /// Write down what is seen.
     Record(Note),
-    /// Fetch the manifest from where the job says.
-    FetchManifest,
-    /// Fetch the inputs that have an address.
-    FetchInputs,
+    /// Go through this stage.
+    Do(StageName),
     /// Nothing can be done before the buyer has pushed manifest or inputs. Look again at this time (Unix seconds).
     AwaitBuyer {
         /// When the node says that it was not given what it needs.
         until: i64,
     },
-    /// Pull the image and verify it.
-    Pull,
-    /// Create the container.
-    Create,
-    /// Start it.
-    Start,
     /// The container runs, and a probe does not answer yet. Ask it again.
     AwaitProbe,
     /// Post `ready`.
@@ -151,14 +146,10 @@ pub enum Action {
     RefreshChain,
     /// Stop the container.
     Stop(StopReason),
-    /// Close the log, list and hash the outputs.
-    Collect,
     /// Post `finish`.
     PostFinish,
     /// Tell the chain that the lease will not start.
     PostFailed,
-    /// Remove the container and the inputs; the lease is done.
-    Wipe,
     /// Nothing can be done before the chain can be asked or shows what was posted.
     AwaitChain,
     /// Nothing is left to do.
@@ -169,12 +160,14 @@ pub enum Action {
 #[must_use]
 pub fn next(record: &LeaseRecord, container: &ContainerState, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if record.is_cleared() {
-        return if *container == ContainerState::Missing { Action::Nothing } else { Action::Wipe };
+        return if *container == ContainerState::Missing { Action::Nothing } else { Action::Do(StageName::Wipe) };
     }
     match container {
         ContainerState::Running { started_at_ms, .. } => running(record, *started_at_ms, chain, local, now),
-        ContainerState::Exited(exit) => after_end(record, Some(exit), chain, now),
-        ContainerState::Created | ContainerState::Missing if has_run(record) => after_end(record, None, chain, now),
+        ContainerState::Exited(exit) => after_end(record, Some(exit), chain, local, now),
+        ContainerState::Created | ContainerState::Missing if has_run(record) => {
+            after_end(record, None, chain, local, now)
+        }
         ContainerState::Created => before_start(record, true, chain, local, now),
         ContainerState::Missing => before_start(record, false, chain, local, now),
     }
@@ -212,28 +205,31 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
         ChainState::Starting if local.silent && now >= chain.start_deadline.saturating_sub(PROBE_MARGIN_S) => {
             Action::Record(Note::Unready)
         }
-        ChainState::Starting if local.silent => Action::AwaitProbe,
-        ChainState::Starting => Action::PostReady,
-        state if state.is_metered() && record.ready_missing() => Action::Record(Note::Ready),
-        ChainState::Grace => Action::Stop(StopReason::OutOfFunds),
-        ChainState::Running | ChainState::Paused if now < chain.runway_end => {
-            Action::Watch { until: Some(chain.runway_end) }
-        }
-        // The money's end has come; a top-up may have, too. Only a look after that end can tell.
-        ChainState::Running if chain.seen_at < chain.runway_end => Action::RefreshChain,
-        ChainState::Running => Action::Stop(StopReason::OutOfFunds),
-        _ => Action::Watch { until: None },
+        _ => open(Part::Running, &Facts { record, created: true, chain, local, now }),
     }
 }
 
-fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now: i64) -> Action {
+/// The next thing to do in this part of the lease's life, where nothing ends it.
+fn open(part: Part, facts: &Facts<'_>) -> Action {
+    match first_open(part, facts) {
+        Stands::Due(action) => action,
+        Stands::Lacks(_) => Action::AwaitBuyer { until: want_until(facts.chain) },
+        Stands::Done => Action::Nothing,
+    }
+}
+
+/// When the node says that it was not given what it needs.
+fn want_until(chain: &ChainLease) -> i64 {
+    chain.want_deadline.saturating_sub(WANT_MARGIN_S)
+}
+
+fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if record.ended.is_none() {
         return Action::Record(Note::Ended(exit.map_or_else(Ended::lost, Ended::from)));
     }
-    let collected = record.output_root.is_some();
     match chain.state {
         // Nothing was delivered, nothing is paid, and the buyer's next node starts from the beginning.
-        ChainState::Failed => Action::Wipe,
+        ChainState::Failed => Action::Do(StageName::Wipe),
         ChainState::Starting if given_up(record) => post_failed(record, now),
         ChainState::Starting if too_late(chain, now) => {
             Action::Record(Note::Failed("the start was reported too late".to_owned(), Blame::Provider))
@@ -244,17 +240,13 @@ fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, now:
         )),
         // The deadline of `ready` presses; collecting does not.
         ChainState::Starting => Action::PostReady,
-        _ if !collected => Action::Collect,
-        ChainState::Ended | ChainState::Closed => Action::Wipe,
-        ChainState::Unknown => Action::AwaitChain,
-        ChainState::Running | ChainState::Paused | ChainState::Grace if just_posted(record, now) => Action::AwaitChain,
-        ChainState::Running | ChainState::Paused | ChainState::Grace => Action::PostFinish,
+        _ => open(Part::Ending, &Facts { record, created: exit.is_some(), chain, local, now }),
     }
 }
 
 fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if chain.state.is_over() {
-        return Action::Wipe;
+        return Action::Do(StageName::Wipe);
     }
     if chain.state.is_metered() {
         // The chain knows of a start that this machine does not: its memory or its engine was lost. To start now
@@ -275,28 +267,12 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
             Action::Record(Note::Failed("it could not be started before its deadline".to_owned(), Blame::Provider))
         };
     }
-    let until = chain.want_deadline.saturating_sub(WANT_MARGIN_S);
-    let awaited = match (local.manifest, local.inputs, local.secrets) {
-        (Need::Await, _, _) => Some("the manifest was"),
-        (Need::Here, Need::Await, _) => Some("an input was"),
-        (Need::Here, Need::Here, Need::Await) => Some("the secrets were"),
-        _ => None,
-    };
-    if let Some(what) = awaited.filter(|_| now >= until && chain.state != ChainState::Unknown) {
-        return Action::Record(Note::Failed(format!("{what} not pushed in half of the time to start"), Blame::Buyer));
-    }
-    match (local.manifest, local.inputs, local.secrets) {
-        (Need::Fetch, _, _) => Action::FetchManifest,
-        (Need::Await, _, _) => Action::AwaitBuyer { until },
-        (Need::Here, Need::Fetch, _) => Action::FetchInputs,
-        (Need::Here, Need::Await, _) | (Need::Here, Need::Here, Need::Await | Need::Fetch) => {
-            Action::AwaitBuyer { until }
+    let facts = Facts { record, created, chain, local, now };
+    match first_open(Part::Making, &facts) {
+        Stands::Lacks(what) if now >= want_until(chain) && chain.state != ChainState::Unknown => {
+            Action::Record(Note::Failed(format!("{what} not pushed in half of the time to start"), Blame::Buyer))
         }
-        (Need::Here, Need::Here, Need::Here) if created => Action::Start,
-        (Need::Here, Need::Here, Need::Here) => match record.phase {
-            Phase::Won | Phase::InputsReady | Phase::Pulling => Action::Pull,
-            _ => Action::Create,
-        },
+        _ => open(Part::Making, &facts),
     }
 }
 
@@ -309,7 +285,7 @@ fn post_failed(record: &LeaseRecord, now: i64) -> Action {
 }
 
 /// The end was posted a moment ago, and the chain's view may be older than that.
-fn just_posted(record: &LeaseRecord, now: i64) -> bool {
+pub(super) fn just_posted(record: &LeaseRecord, now: i64) -> bool {
     record.finished_at_ms.is_some_and(|at| now.saturating_mul(1000).saturating_sub(at) < FINISH_SETTLE_MS)
 }
 

@@ -59,6 +59,7 @@ impl World {
             manifest: need(self.manifest),
             inputs,
             secrets: Need::Here,
+            network: true,
             operator_stop: false,
             disk_full: false,
             silent: false,
@@ -74,14 +75,14 @@ impl World {
     /// What the action does outside the store.
     fn effect(&mut self, action: &Action) {
         match action {
-            Action::FetchManifest => self.manifest = true,
-            Action::FetchInputs => self.inputs = true,
-            Action::Pull => self.image = true,
-            Action::Create => {
+            Action::Do(StageName::Manifest) => self.manifest = true,
+            Action::Do(StageName::Inputs) => self.inputs = true,
+            Action::Do(StageName::Image) => self.image = true,
+            Action::Do(StageName::Container) => {
                 assert!(self.image, "created without an image");
                 self.container = ContainerState::Created;
             }
-            Action::Start => {
+            Action::Do(StageName::Start) => {
                 assert_eq!(self.container, ContainerState::Created);
                 self.container = ContainerState::Running { started_at_ms: self.now * 1000, paused: false };
                 self.starts += 1;
@@ -97,7 +98,7 @@ impl World {
                 self.finishes += 1;
             }
             Action::Stop(_) => self.exit(137),
-            Action::Wipe => self.container = ContainerState::Missing,
+            Action::Do(StageName::Wipe) => self.container = ContainerState::Missing,
             _ => {}
         }
     }
@@ -106,9 +107,9 @@ impl World {
     fn write_down(&mut self, action: &Action) {
         let record = &mut self.record;
         match action {
-            Action::FetchInputs => record.reach(Phase::InputsReady),
-            Action::Pull => record.reach(Phase::Pulled),
-            Action::Create => {
+            Action::Do(StageName::Inputs) => record.reach(Phase::InputsReady),
+            Action::Do(StageName::Image) => record.reach(Phase::Pulled),
+            Action::Do(StageName::Container) => {
                 record.container = Some(ContainerId("c".to_owned()));
                 record.reach(Phase::Created);
             }
@@ -125,7 +126,7 @@ impl World {
                 record.blame = *blame;
                 record.reach(Phase::Failed { reason: reason.clone() });
             }
-            Action::Collect => {
+            Action::Do(StageName::Collect) => {
                 record.output_root = Some([7; 32]);
                 record.reach(Phase::OutputsCollected);
             }
@@ -133,7 +134,7 @@ impl World {
                 record.finished_at_ms = Some(self.now * 1000);
                 record.reach(Phase::FinishPosted);
             }
-            Action::Wipe => record.clear(self.now * 1000),
+            Action::Do(StageName::Wipe) => record.clear(self.now * 1000),
             _ => {}
         }
     }

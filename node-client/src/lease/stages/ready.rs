@@ -1,23 +1,26 @@
-//! Asks the ports of a container that has just started whether their services are up.
+//! Readiness: the ports of a container that has just started are asked whether their services are up; then the chain is told that it
+//! runs.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use gridlease_sdk::manifest::{Manifest, Probe};
 use hyper::Request;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use solana_pubkey::Pubkey;
 
-use super::{WorkError, Worker, blocking, container_id};
+use super::{Facts, Part, Stage, StageName, Stands};
 use crate::driver::{ContainerId, DriverError};
 use crate::for_buyer::ForBuyer as _;
+use crate::lease::reconcile::{Action, ChainState, Note};
+use crate::lease::{WorkError, Worker, blocking, container_id};
 use crate::store::LeaseRecord;
 
 /// The exit code with which the chain is told of a service that does not become ready.
-pub(super) const UNREADY_EXIT_CODE: i32 = 125;
+pub(in crate::lease) const UNREADY_EXIT_CODE: i32 = 125;
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(1);
 /// For one answer.
@@ -25,9 +28,38 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Most bytes of the head of an answer.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// See [`StageName::Ready`]. Its word to the chain is posted by the lease's task.
+pub(super) struct Ready;
+
+impl Stage for Ready {
+    fn name(&self) -> StageName {
+        StageName::Ready
+    }
+
+    fn part(&self) -> Part {
+        Part::Running
+    }
+
+    fn stands(&self, facts: &Facts<'_>) -> Stands {
+        match facts.chain.state {
+            ChainState::Starting if facts.local.silent => Stands::Due(Action::AwaitProbe),
+            ChainState::Starting => Stands::Due(Action::PostReady),
+            state if state.is_metered() && facts.record.ready_missing() => Stands::Due(Action::Record(Note::Ready)),
+            _ => Stands::Done,
+        }
+    }
+
+    fn undo<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<(), WorkError>> {
+        Box::pin(async move {
+            worker.last_answers().remove(&record.lease);
+            Ok(())
+        })
+    }
+}
+
 impl Worker {
     /// Whether every probe of the manifest answers. What one answers instead is told to the buyer while it is waited for.
-    pub(super) async fn answers(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<bool, WorkError> {
+    pub(in crate::lease) async fn answers(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<bool, WorkError> {
         if manifest.ports.iter().all(|port| port.probe.is_none()) {
             return Ok(true);
         }
@@ -54,13 +86,13 @@ impl Worker {
     }
 
     /// Waits until it is time to ask again.
-    pub(super) async fn await_probe(&self, record: &LeaseRecord) -> LeaseRecord {
+    pub(in crate::lease) async fn await_probe(&self, record: &LeaseRecord) -> LeaseRecord {
         tokio::time::sleep(EVERY).await;
         record.clone()
     }
 
     /// Why a start is given up, with the last answer.
-    pub(super) fn unready_words(&self, lease: &Pubkey) -> String {
+    pub(in crate::lease) fn unready_words(&self, lease: &Pubkey) -> String {
         let answer = self.last_answers().get(lease).filter(|answer| !answer.is_empty()).cloned();
         format!(
             "the job did not become ready in its time to start: {}",
@@ -118,7 +150,9 @@ impl Worker {
     }
 
     /// What each lease's probes answered last; nothing, once all were right.
-    pub(super) fn last_answers(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<Pubkey, String>> {
+    pub(in crate::lease) fn last_answers(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<Pubkey, String>> {
         self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

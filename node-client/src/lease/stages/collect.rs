@@ -1,17 +1,22 @@
-//! The steps after a container's end. Each is tried a few times and then done without: what a job left behind, or a disk
-//! that fails, must not keep a lease from ending.
+//! What the container left: its log, read to the end and closed, and its outputs, listed and hashed. Each step is tried a few times
+//! and then done without: what a job left behind, or a disk that fails, must not keep a lease from ending.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 use gridlease_sdk::artifact::Limits as OutputLimits;
 use gridlease_sdk::manifest::Manifest;
 use solana_pubkey::Pubkey;
 
-use super::{WorkError, Worker, blocking};
+use super::{Facts, Part, Stage, StageName, Stands};
 use crate::disk::{DiskKeeper, Quota};
 use crate::inputs::present_bytes;
-use crate::logs::LogHead;
-use crate::outputs::{self, Collected};
-use crate::store::LeaseRecord;
-use crate::wipe::wipe_work;
+use crate::lease::reconcile::Action;
+use crate::lease::{WorkError, Worker, blocking};
+use crate::logs::{LeaseLog, LogHead};
+use crate::outputs::{self, Collected, OutputsError};
+use crate::store::{LeaseRecord, Phase, Step, StopReason};
 
 /// How often a step is tried before the lease goes on without it.
 const TRIES: u32 = 4;
@@ -19,7 +24,82 @@ const TRIES: u32 = 4;
 /// What is told where the outputs could not be had at all.
 const NO_OUTPUTS: &str = "the outputs could not be taken: the node could not read or keep them on its disk";
 
+/// How long the engine may take to hand over the rest of a log after the container's end.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
+
+/// See [`StageName::Collect`].
+pub(super) struct Collect;
+
+impl Stage for Collect {
+    fn name(&self) -> StageName {
+        StageName::Collect
+    }
+
+    fn part(&self) -> Part {
+        Part::Ending
+    }
+
+    fn stands(&self, facts: &Facts<'_>) -> Stands {
+        if facts.record.output_root.is_some() { Stands::Done } else { Stands::Due(Action::Do(self.name())) }
+    }
+
+    fn run<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<LeaseRecord, WorkError>> {
+        Box::pin(worker.collect(record))
+    }
+}
+
 impl Worker {
+    async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::Collect).await?;
+        // Whatever followed the log before, after this it is complete and closed.
+        let head = self.last_log(record).await?;
+        let (collected, full) = self.last_outputs(record).await?;
+        let mut root = [0; 32];
+        hex::decode_to_slice(&collected.listing.root, &mut root).map_err(|e| OutputsError::Damaged {
+            path: self.state.lease(&record.lease).root().to_owned(),
+            reason: e.to_string(),
+        })?;
+        self.passed(&record.lease);
+        self.update(record, move |r| {
+            r.output_root = Some(root);
+            r.log_lines = head.lines;
+            r.log_hash = head.hash;
+            if full {
+                r.stop.get_or_insert(StopReason::DiskFull);
+            }
+            // Of trouble on the way nothing needs to be said any more.
+            r.message = collected.message;
+            r.reach(Phase::OutputsCollected);
+        })
+        .await
+    }
+
+    /// The lease's log, opened on first use. It has its share of the job's disk.
+    ///
+    /// # Errors
+    /// [`WorkError::Log`].
+    pub async fn log(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, WorkError> {
+        // A damaged manifest is told of where it is needed more.
+        let manifest = self.manifest(lease).await.ok().flatten();
+        let most = manifest.map_or(u64::MAX, |manifest| manifest.resources.disk_parts().log);
+        let (logs, lease) = (self.logs.clone(), *lease);
+        blocking(move || Ok(logs.open_at_most(&lease, most)?)).await
+    }
+
+    /// Reads the container's output to its end after it has ended, in bounded time: where the engine does not hand over the rest, the log says so and
+    /// is closed. Whoever follows it is waited for.
+    ///
+    /// # Errors
+    /// [`WorkError::Log`].
+    pub async fn complete_log(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        if let Ok(done) = tokio::time::timeout(LOG_PATIENCE, self.follow_log(record)).await {
+            return done;
+        }
+        tracing::warn!(lease = %record.lease, "the log is not complete {LOG_PATIENCE:?} after the end; it is closed");
+        let log = self.log(&record.lease).await?;
+        blocking(move || Ok(log.cut_short().map(|_| ())?)).await
+    }
+
     /// Passes on what came of a step after the end. A failure counts; after the last try it is only told, and `None`.
     pub(super) fn unless_last<T>(
         &self,
@@ -50,14 +130,14 @@ impl Worker {
     }
 
     /// Reads the log to its end and closes it, or says how far it is.
-    pub(super) async fn last_log(&self, record: &LeaseRecord) -> Result<LogHead, WorkError> {
+    async fn last_log(&self, record: &LeaseRecord) -> Result<LogHead, WorkError> {
         let read = self.unless_last(&record.lease, "reading the log", self.complete_log(record).await)?;
         let log = self.log(&record.lease).await;
         let Some(log) = self.unless_last(&record.lease, "opening the log", log)? else {
             return Ok(LogHead { lines: 0, hash: [0; 32], bytes: 0, closed: true });
         };
         if read.is_none() {
-            let closing = std::sync::Arc::clone(&log);
+            let closing = Arc::clone(&log);
             let closed = blocking(move || Ok(closing.close().map(|_| ())?)).await;
             self.unless_last(&record.lease, "closing the log", closed)?;
         }
@@ -66,7 +146,7 @@ impl Worker {
 
     /// Lists and hashes the outputs, or gives them up; and says whether the job failed on a disk that was full. The message is
     /// for the buyer.
-    pub(super) async fn last_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
+    async fn last_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
         let collect = if self.is_last_try(&record.lease) { outputs::collect_readable } else { outputs::collect };
         let manifest = self.manifest(&record.lease).await;
         let Some(manifest) = self.unless_last(&record.lease, "reading the manifest", manifest)? else {
@@ -93,24 +173,6 @@ impl Worker {
     async fn no_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
         let dir = self.state.lease(&record.lease);
         blocking(move || Ok((outputs::give_up(&dir, NO_OUTPUTS)?, false))).await
-    }
-
-    /// Removes the inputs, gives back what the outputs set aside and do not need, and closes the log.
-    pub(super) async fn last_files(&self, record: &LeaseRecord) -> Result<(), WorkError> {
-        let (state, lease, disk) = (self.state.clone(), record.lease, self.disk.clone());
-        let log = self.logs.get(&record.lease);
-        let cleared = blocking(move || {
-            let dir = state.lease(&lease);
-            // What it wrote lies in it.
-            disk.attach(&dir)?;
-            wipe_work(&state, &lease)?;
-            if let Some(log) = log {
-                log.close()?;
-            }
-            Ok(disk.release(&dir)?)
-        })
-        .await;
-        self.unless_last(&record.lease, "clearing up", cleared).map(|_| ())
     }
 }
 

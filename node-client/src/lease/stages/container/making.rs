@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::secrets::give_own;
 use super::fit::{Asked, Fitted, Place, fit};
-use super::{WorkError, Worker, blocking};
 use crate::disk::{DiskKeeper, KEEP_FREE, Quota, usage};
 use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageFacts, RunAs, Unpacked, Wanted};
 use crate::inputs::{InputError, present_bytes};
-use crate::secrets::INIT;
+use crate::lease::{WorkError, Worker, blocking};
 use crate::state_dir::{LeaseDir, StateDirError, at, give_all, make_dir, write_atomically};
 use crate::store::LeaseRecord;
 use gridlease_sdk::manifest::Manifest;
@@ -54,7 +54,7 @@ impl Worker {
     }
 
     /// The secrets once more, right before the start: those that came after the container was made are its user's, too.
-    pub(super) async fn give_again(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+    pub(in crate::lease::stages) async fn give_again(&self, record: &LeaseRecord) -> Result<(), WorkError> {
         let Some(manifest) = self.manifest(&record.lease).await?.filter(|manifest| !manifest.secrets.is_empty()) else {
             return Ok(());
         };
@@ -133,21 +133,6 @@ fn mount_points(fitted: &Fitted, place: &Place) -> Vec<(PathBuf, bool)> {
     let below = |target: &str| Some(target.strip_prefix(&place.wanted.path)?.strip_prefix('/')?.to_owned());
     let points = fitted.spec.mounts.iter().filter_map(|mount| Some((below(&mount.target)?, !mount.read_only)));
     points.map(|(path, is_folder)| (PathBuf::from(path), is_folder)).collect()
-}
-
-/// Gives the secrets to the container's user, and puts the node's own program there.
-async fn give_own(spec: &ContainerSpec) -> Result<(), WorkError> {
-    let spec = spec.clone();
-    blocking(move || {
-        if let Some(secrets) = &spec.secrets {
-            give_all(&secrets.dir, spec.run_as)?;
-        }
-        if let Some(init) = &spec.init {
-            write_atomically(init, INIT, 0o555)?;
-        }
-        Ok(())
-    })
-    .await
 }
 
 /// Makes the folder of the places, and removes from it what a node that died was filling.

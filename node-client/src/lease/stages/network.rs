@@ -1,11 +1,47 @@
-//! The worker's part in a lease's network.
+//! The lease's network, behind its fence.
 
+use futures_util::future::BoxFuture;
 use gridlease_sdk::manifest::Manifest;
 
-use super::{WorkError, Worker};
+use super::{Facts, Part, Stage, StageName, Stands};
 use crate::driver::Net;
+use crate::lease::reconcile::Action;
+use crate::lease::{WorkError, Worker};
 use crate::net::{NetError, Networks};
-use crate::store::LeaseRecord;
+use crate::store::{LeaseRecord, Step};
+
+/// See [`StageName::Network`].
+pub(super) struct Network;
+
+impl Stage for Network {
+    fn name(&self) -> StageName {
+        StageName::Network
+    }
+
+    fn part(&self) -> Part {
+        Part::Making
+    }
+
+    fn stands(&self, facts: &Facts<'_>) -> Stands {
+        // A container was made with it, and its start looks after it once more.
+        if facts.created || facts.local.network { Stands::Done } else { Stands::Due(Action::Do(self.name())) }
+    }
+
+    fn run<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<LeaseRecord, WorkError>> {
+        Box::pin(async move {
+            worker.intend(record, Step::Connect).await?;
+            worker.connect(record).await?;
+            worker.update(record, |_| ()).await
+        })
+    }
+
+    fn undo<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<(), WorkError>> {
+        Box::pin(async move {
+            worker.disconnect(record).await;
+            Ok(())
+        })
+    }
+}
 
 impl Worker {
     /// The same worker, which can give leases a network. Without it, it refuses those that want one.
@@ -36,12 +72,21 @@ impl Worker {
     }
 
     /// The lease's network, made and fenced if it wants one.
-    pub(super) async fn connect(&self, record: &LeaseRecord) -> Result<Net, WorkError> {
+    pub(in crate::lease) async fn connect(&self, record: &LeaseRecord) -> Result<Net, WorkError> {
         let manifest = self.manifest(&record.lease).await?.filter(|manifest| manifest.network.is_some());
         match (&self.net, manifest) {
             (_, None) => Ok(Net::None),
             (Some(net), Some(job)) => Ok(net.connect(&record.lease, &job.network, job.resources.network).await?),
             (None, Some(_)) => Err(NetError::NotOffered.into()),
+        }
+    }
+
+    /// Whether the lease has the network that its job asks for, as far as this process made it.
+    pub(in crate::lease) async fn is_connected(&self, record: &LeaseRecord, manifest: &Manifest) -> bool {
+        match &self.net {
+            Some(net) if manifest.network.is_some() => net.has(&record.lease).await,
+            // The next step refuses it.
+            None | Some(_) => true,
         }
     }
 
@@ -52,7 +97,7 @@ impl Worker {
 
     /// Removes the lease's network. One that cannot be removed keeps no lease from its end: it stays behind its fence, with no way
     /// out, until the node starts again.
-    pub(super) async fn disconnect(&self, record: &LeaseRecord) {
+    async fn disconnect(&self, record: &LeaseRecord) {
         let lease = record.lease;
         match &self.net {
             Some(net) => {
@@ -69,7 +114,7 @@ impl Worker {
 
     /// Whether the job's container has a network whose fence is gone and cannot be put back. That nobody here can look at it does
     /// not say so: the table stays in the kernel when a node ends.
-    pub(super) fn is_open(&self, manifest: &Manifest) -> bool {
+    pub(in crate::lease) fn is_open(&self, manifest: &Manifest) -> bool {
         manifest.network.is_some() && self.net.as_ref().is_some_and(Networks::is_open)
     }
 }

@@ -8,6 +8,7 @@ const READY: Local = Local {
     manifest: Need::Here,
     inputs: Need::Here,
     secrets: Need::Here,
+    network: true,
     operator_stop: false,
     disk_full: false,
     silent: false,
@@ -63,17 +64,17 @@ fn before_the_start_each_need_is_met_in_order() {
     // Shortly before half of the time to start is over, the last moment at which a node can say that it was not given something.
     let until = DEADLINE / 2 - WANT_MARGIN_S;
     for (phase, container, local, action) in [
-        (Phase::Won, Missing, local(Need::Fetch, Need::Here), Action::FetchManifest),
+        (Phase::Won, Missing, local(Need::Fetch, Need::Here), Action::Do(StageName::Manifest)),
         (Phase::Won, Missing, local(Need::Await, Need::Here), Action::AwaitBuyer { until }),
-        (Phase::Won, Missing, local(Need::Here, Need::Fetch), Action::FetchInputs),
+        (Phase::Won, Missing, local(Need::Here, Need::Fetch), Action::Do(StageName::Inputs)),
         (Phase::Won, Missing, local(Need::Here, Need::Await), Action::AwaitBuyer { until }),
-        (Phase::Won, Missing, READY, Action::Pull),
-        (Phase::InputsReady, Missing, READY, Action::Pull),
-        (Phase::Pulling, Missing, READY, Action::Pull),
-        (Phase::Pulled, Missing, READY, Action::Create),
-        (Phase::Pulled, Created, READY, Action::Start),
-        (Phase::Created, Created, READY, Action::Start),
-        (Phase::Created, Missing, READY, Action::Create),
+        (Phase::Won, Missing, READY, Action::Do(StageName::Image)),
+        (Phase::InputsReady, Missing, READY, Action::Do(StageName::Image)),
+        (Phase::Pulling, Missing, READY, Action::Do(StageName::Image)),
+        (Phase::Pulled, Missing, READY, Action::Do(StageName::Container)),
+        (Phase::Pulled, Created, READY, Action::Do(StageName::Start)),
+        (Phase::Created, Created, READY, Action::Do(StageName::Start)),
+        (Phase::Created, Missing, READY, Action::Do(StageName::Container)),
     ] {
         for state in [ChainState::Starting, ChainState::Unknown] {
             let waits = matches!(action, Action::AwaitBuyer { .. });
@@ -88,10 +89,21 @@ fn before_the_start_each_need_is_met_in_order() {
 }
 
 #[test]
+fn a_container_is_made_when_its_network_stands_and_not_before() {
+    let at = |container: &ContainerState, network| {
+        let local = Local { network, ..READY };
+        next(&record(Phase::Pulled), container, &chain(ChainState::Starting), &local, 10)
+    };
+    assert_eq!(at(&ContainerState::Missing, false), Action::Do(StageName::Network));
+    assert_eq!(at(&ContainerState::Missing, true), Action::Do(StageName::Container));
+    assert_eq!(at(&ContainerState::Created, false), Action::Do(StageName::Start), "which looks after it once more");
+}
+
+#[test]
 fn a_start_is_given_up_after_the_deadline_and_its_slack_and_not_a_second_before() {
     let at = |now, state| next(&record(Phase::Pulled), &ContainerState::Missing, &chain(state), &READY, now);
     let last = DEADLINE + DEADLINE_SLACK_S;
-    assert_eq!(at(last, ChainState::Starting), Action::Create);
+    assert_eq!(at(last, ChainState::Starting), Action::Do(StageName::Container));
     assert!(matches!(at(last + 1, ChainState::Starting), Action::Record(Note::Failed(..))));
     assert_eq!(at(last + 1, ChainState::Unknown), Action::AwaitChain, "without the chain's word nothing is given up");
     let running = |now| next(&started(), &RUNNING, &chain(ChainState::Starting), &READY, now);
@@ -105,7 +117,7 @@ fn a_given_up_start_is_told_to_the_chain_and_then_cleared() {
     let at = |record: &LeaseRecord, state, now| next(record, &ContainerState::Created, &chain(state), &READY, now);
     assert_eq!(at(&failed, ChainState::Starting, 10), Action::PostFailed);
     assert_eq!(at(&failed, ChainState::Unknown, 10), Action::AwaitChain);
-    assert_eq!(at(&failed, ChainState::Failed, 10), Action::Wipe);
+    assert_eq!(at(&failed, ChainState::Failed, 10), Action::Do(StageName::Wipe));
     let mut posted = failed;
     posted.finished_at_ms = Some(10_000);
     assert_eq!(at(&posted, ChainState::Starting, 39), Action::AwaitChain);
@@ -144,7 +156,7 @@ fn a_start_is_reported_when_the_probes_answer_and_given_up_shortly_before_its_de
     assert_eq!(at(&failed, ChainState::Starting, &silent, last + 1), Action::AwaitChain);
     assert_eq!(at(&failed, ChainState::Failed, &silent, last + 5), Action::Stop(StopReason::LeaseOver));
     failed.ended = Some(Ended { code: 143, oom_killed: false, at_ms: 1, lost: false });
-    assert_eq!(next(&failed, &exited(), &chain(ChainState::Failed), &READY, last + 6), Action::Wipe);
+    assert_eq!(next(&failed, &exited(), &chain(ChainState::Failed), &READY, last + 6), Action::Do(StageName::Wipe));
     // One that ends before its probe answered is reported as any that ends at once.
     let mut short = started();
     short.reach(Phase::Exited);
@@ -187,7 +199,7 @@ fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
                 let harmful = matches!(
                     action,
                     Action::Stop(_)
-                        | Action::Wipe
+                        | Action::Do(StageName::Wipe)
                         | Action::PostReady
                         | Action::PostFinish
                         | Action::PostFailed
@@ -206,13 +218,16 @@ fn a_lease_that_is_over_is_stopped_collected_and_wiped_without_another_post() {
         assert_eq!(next(&ready(), &RUNNING, &view, &READY, 2_000), Action::Stop(StopReason::LeaseOver));
         assert_eq!(
             next(&ended(137), &exited(), &view, &READY, 2_000),
-            Action::Collect,
+            Action::Do(StageName::Collect),
             "the buyer may fetch what there is"
         );
-        assert_eq!(next(&collected(), &exited(), &view, &READY, 2_000), Action::Wipe);
-        assert_eq!(next(&record(Phase::Pulling), &ContainerState::Missing, &view, &READY, 10), Action::Wipe);
+        assert_eq!(next(&collected(), &exited(), &view, &READY, 2_000), Action::Do(StageName::Wipe));
+        assert_eq!(
+            next(&record(Phase::Pulling), &ContainerState::Missing, &view, &READY, 10),
+            Action::Do(StageName::Wipe)
+        );
     }
-    assert_eq!(next(&ended(137), &exited(), &chain(ChainState::Failed), &READY, 2_000), Action::Wipe);
+    assert_eq!(next(&ended(137), &exited(), &chain(ChainState::Failed), &READY, 2_000), Action::Do(StageName::Wipe));
 }
 
 #[test]
@@ -239,7 +254,7 @@ fn the_end_of_a_container_is_recorded_collected_and_posted_once() {
     let at = |record: &LeaseRecord, now| next(record, &exited(), &chain(ChainState::Running), &READY, now);
     let end = Ended { code: 3, oom_killed: true, at_ms: 2_000_000, lost: false };
     assert_eq!(at(&ready(), 2_000), Action::Record(Note::Ended(end)));
-    assert_eq!(at(&ended(3), 2_000), Action::Collect);
+    assert_eq!(at(&ended(3), 2_000), Action::Do(StageName::Collect));
     assert_eq!(at(&collected(), 2_000), Action::PostFinish);
     let mut posted = collected();
     posted.reach(Phase::FinishPosted);
@@ -247,7 +262,7 @@ fn the_end_of_a_container_is_recorded_collected_and_posted_once() {
     assert_eq!(at(&posted, 2_029), Action::AwaitChain);
     assert_eq!(at(&posted, 2_030), Action::PostFinish, "posted, but never seen on the chain");
     posted.clear(2_000_000);
-    assert_eq!(at(&posted, 9_000), Action::Wipe, "a container that is left is removed");
+    assert_eq!(at(&posted, 9_000), Action::Do(StageName::Wipe), "a container that is left is removed");
     assert_eq!(next(&posted, &ContainerState::Missing, &chain(ChainState::Unknown), &READY, 9_000), Action::Nothing);
 }
 

@@ -1,0 +1,82 @@
+//! What this machine knows of a lease, for the planner.
+
+use solana_pubkey::Pubkey;
+
+use super::reconcile::{Local, Need};
+use super::{WorkError, Worker, blocking};
+use crate::disk::{KEEP_FREE, usage};
+use crate::store::LeaseRecord;
+use crate::{secrets, sold};
+
+impl Worker {
+    /// What [`next`](super::reconcile::next) wants to know of this machine. `manifest_fetchable`: the job says where its manifest is.
+    ///
+    /// # Errors
+    /// As [`Worker::missing_inputs`].
+    pub async fn local(
+        &self,
+        record: &LeaseRecord,
+        manifest_fetchable: bool,
+        operator_stop: bool,
+    ) -> Result<Local, WorkError> {
+        let mut here = Local {
+            manifest: Need::Here,
+            inputs: Need::Here,
+            secrets: Need::Here,
+            network: true,
+            operator_stop,
+            disk_full: false,
+            silent: false,
+        };
+        if record.started_at_ms.is_some() || record.ended.is_some() {
+            // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
+            let Ok(Some(manifest)) = self.manifest(&record.lease).await else { return Ok(here) };
+            if record.ended.is_some() {
+                return Ok(here);
+            }
+            here.operator_stop |= self.is_open(&manifest);
+            let disk_full = self.is_disk_full(record, &manifest).await?;
+            let silent = record.ready_missing() && !self.answers(record, &manifest).await?;
+            return Ok(Local { disk_full, silent, ..here });
+        }
+        let manifest = match self.manifest(&record.lease).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => {
+                let manifest = if manifest_fetchable { Need::Fetch } else { Need::Await };
+                return Ok(Local { manifest, ..here });
+            }
+            // No input helps this one; the next step refuses it for good.
+            Err(WorkError::Manifest { .. }) => return Ok(here),
+            Err(e) => return Err(e),
+        };
+        if record.sold.as_ref().is_some_and(|sold| sold::check(&manifest, sold).is_err()) {
+            return Ok(here); // likewise
+        }
+        let missing = self.missing_inputs(&record.lease).await?;
+        let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
+            (true, _) => Need::Here,
+            (false, true) => Need::Fetch,
+            (false, false) => Need::Await,
+        };
+        let dir = self.state.lease(&record.lease);
+        let network = self.is_connected(record, &manifest).await;
+        let lacks = blocking(move || Ok(!secrets::missing(&manifest, &dir).is_empty())).await?;
+        Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, network, ..here })
+    }
+
+    /// Bytes of the disk that all leases together may have: what is free, and what the `open` ones have already. What is
+    /// kept of finished ones is not among it, nor what the node needs itself.
+    ///
+    /// # Errors
+    /// [`WorkError::Shutdown`].
+    pub async fn disk_room(&self, open: Vec<Pubkey>) -> Result<Option<u64>, WorkError> {
+        let state = self.state.clone();
+        blocking(move || {
+            let Some(free) = usage::free(state.root()) else { return Ok(None) };
+            let used = open.iter().map(|lease| usage::below(state.lease(lease).root()).bytes);
+            let all = used.fold(free, u64::saturating_add);
+            Ok(Some(all.saturating_sub(KEEP_FREE)))
+        })
+        .await
+    }
+}

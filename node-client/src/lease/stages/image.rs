@@ -1,0 +1,65 @@
+//! The image: pulled by digest and verified.
+
+use futures_util::future::BoxFuture;
+use gridlease_sdk::node_api::PullProgress;
+use solana_pubkey::Pubkey;
+use tokio::sync::watch;
+
+use super::{Facts, Part, Stage, StageName, Stands};
+use crate::driver::ContainerSpec;
+use crate::lease::reconcile::Action;
+use crate::lease::{WorkError, Worker};
+use crate::store::{LeaseRecord, Phase, Step};
+
+/// See [`StageName::Image`]. It stays when the lease is over: the next one may want it.
+pub(super) struct Image;
+
+impl Stage for Image {
+    fn name(&self) -> StageName {
+        StageName::Image
+    }
+
+    fn part(&self) -> Part {
+        Part::Making
+    }
+
+    fn stands(&self, facts: &Facts<'_>) -> Stands {
+        match facts.record.phase {
+            Phase::Won | Phase::InputsReady | Phase::Pulling if !facts.created => Stands::Due(Action::Do(self.name())),
+            _ => Stands::Done,
+        }
+    }
+
+    fn run<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<LeaseRecord, WorkError>> {
+        Box::pin(worker.pull(record))
+    }
+}
+
+impl Worker {
+    async fn pull(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        let spec = self.spec(record).await?;
+        self.intend(record, Step::Pull).await?;
+        self.change(record, |r| {
+            r.reach(Phase::InputsReady);
+            r.reach(Phase::Pulling);
+        })
+        .await?;
+        self.have_image(record, &spec).await?;
+        self.update(record, |r| r.reach(Phase::Pulled)).await
+    }
+
+    pub(super) async fn have_image(&self, record: &LeaseRecord, spec: &ContainerSpec) -> Result<(), WorkError> {
+        let (progress, receiver) = watch::channel(PullProgress::default());
+        self.pulls().insert(record.lease, receiver);
+        let pulled = self.driver.pull(&spec.image, self.config.max_image_bytes, &progress).await;
+        self.pulls().remove(&record.lease);
+        pulled?;
+        Ok(())
+    }
+
+    /// How far the lease's image pull is, while there is one.
+    #[must_use]
+    pub fn pull_progress(&self, lease: &Pubkey) -> Option<PullProgress> {
+        self.pulls().get(lease).map(|progress| *progress.borrow())
+    }
+}
