@@ -2,7 +2,8 @@
 //! container's memory ever shows: neither the engine's description of the container nor its arguments hold them.
 //!
 //! `init NAMES PROGRAM [ARGUMENT…]`, with the names separated by commas, reads `/run/secrets/NAME` for each name, and becomes the program. Built statically,
-//! because it runs in images of every kind. Exit codes as a shell's: 127 no such program, 126 one that cannot be run; 125 for
+//! because it runs in images of every kind. `init --pause` waits for its end instead: it holds the network that the containers of one job
+//! share. Exit codes as a shell's: 127 no such program, 126 one that cannot be run; 125 for
 //! a secret that cannot be read.
 
 use std::ffi::OsString;
@@ -15,7 +16,13 @@ const FOLDER: &str = "/run/secrets";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (Some(names), Some(program)) = (arguments.next(), arguments.next()) else {
+    let (names, program) = (arguments.next(), arguments.next());
+    if program.is_none() && names.as_ref().is_some_and(|only| only == "--pause") {
+        loop {
+            std::thread::park();
+        }
+    }
+    let (Some(names), Some(program)) = (names, program) else {
         return fail(125, "it was started without names and a program");
     };
     let mut command = Command::new(&program);

@@ -186,17 +186,31 @@ impl LeaseDirectory for LeaseBoard {
         })
     }
 
-    fn log(&self, lease: &Pubkey) -> Option<LogAccess> {
-        let Entry { record, container, .. } = self.entries().get(lease)?.clone();
-        record.started_at_ms?;
+    fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess> {
+        let Entry { record, container, manifest, .. } = self.entries().get(lease)?.clone();
+        let dir = self.state.lease(lease);
+        let path = match service {
+            "" => {
+                record.started_at_ms?;
+                dir.log()
+            }
+            name => {
+                let path = dir.of_service(manifest?.manifest.services.get_key_value(name)?.0).log();
+                // It begins with the job's own container, and is read to its end when that has ended.
+                (record.started_at_ms.is_some() || path.exists()).then_some(path)?
+            }
+        };
         let ended = record.ended.is_some() || matches!(container, ContainerState::Exited(_));
         // After that no more lines come.
         let complete = record.output_root.is_some() || record.is_cleared();
-        if complete && !self.state.lease(lease).log().exists() {
+        if complete && !path.exists() {
             return None;
         }
         // It may not be open: nothing was written since this process began.
-        let opened = self.logs.open(lease).and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
+        let opened = self
+            .logs
+            .open_service(lease, service, u64::MAX)
+            .and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
         let log = opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
         Some(LogAccess { log, ending: ended && !complete })
     }

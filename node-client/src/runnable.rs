@@ -67,6 +67,15 @@ pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
             "this node does not run as root, and so cannot reach a container's ports; post the job to another provider";
         found.push(Unfit { key: "ports", problem: problem.to_owned() });
     }
+    for service in manifest.services.values() {
+        if let Err(error) = ImageRef::parse(&service.image) {
+            found.push(Unfit { key: "services", problem: error.to_string() });
+        }
+    }
+    if manifest.services.values().any(|service| service.port.is_some()) && !can_enter_networks() {
+        let problem = "this node does not run as root, and so cannot see whether a service is up; leave out its port, or post the job to another provider";
+        found.push(Unfit { key: "services", problem: problem.to_owned() });
+    }
     if found.is_empty() { Ok(()) } else { Err(NotRunnable::Unfit(found)) }
 }
 

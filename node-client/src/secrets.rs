@@ -15,7 +15,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
-use crate::state_dir::{LeaseDir, StateDir, StateDirError, at};
+use crate::state_dir::{LeaseDir, SERVICE_MARK, StateDir, StateDirError, at};
 
 /// The program that gives a job's program its environment, for this kind of machine, statically linked.
 pub(crate) const INIT: &[u8] = include_bytes!(env!("GRIDLEASE_INIT"));
@@ -209,6 +209,29 @@ pub(crate) fn keep(manifest: &Manifest, dir: &LeaseDir, secrets: &Secrets) -> Re
     Ok(std::fs::rename(&unfinished, whole).map_err(at("rename", &unfinished))?)
 }
 
+/// Gives a service its own copies of the secrets that it is to have: its user is another than the job's own. Safe to call again.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn share<'a>(
+    of_job: &LeaseDir,
+    of_service: &LeaseDir,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), StateDirError> {
+    let whole = of_service.secrets();
+    if whole.is_dir() {
+        return Ok(());
+    }
+    let unfinished = unfinished(of_service);
+    scrub(&unfinished)?;
+    std::fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(at("create directory", &unfinished))?;
+    for name in names {
+        let (from, to) = (of_job.secrets().join(name), unfinished.join(name));
+        std::fs::copy(&from, &to).map_err(at("copy", &from))?;
+    }
+    std::fs::rename(&unfinished, whole).map_err(at("rename", &unfinished))
+}
+
 /// Removes a lease's secrets from memory. Succeeds where there are none.
 ///
 /// # Errors
@@ -257,7 +280,13 @@ pub(crate) fn tidy(state: &StateDir, needed: impl Fn(&Pubkey) -> bool) -> Result
         return Ok(());
     }
     for entry in std::fs::read_dir(state.secrets()).into_iter().flatten().flatten() {
-        let lease = entry.file_name().to_str().and_then(|name| name.parse::<Pubkey>().ok());
+        // A service's copies have its name, too; what is not finished yet is no lease's.
+        let whole = |name: &&str| !name.ends_with(".new");
+        let lease = entry
+            .file_name()
+            .to_str()
+            .filter(whole)
+            .and_then(|name| name.split(SERVICE_MARK).next()?.parse::<Pubkey>().ok());
         if !lease.is_some_and(|lease| needed(&lease)) {
             scrub(&entry.path())?;
         }
@@ -321,6 +350,27 @@ mod tests {
         remove(&at).unwrap();
         remove(&at).unwrap();
         assert!(!at.secrets().exists());
+        std::fs::remove_dir(state.secrets()).unwrap();
+    }
+
+    #[test]
+    fn threat_20_a_service_has_copies_of_its_own_secrets_that_go_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let lease = Pubkey::new_unique();
+        let (job, db) = (state.lease(&lease), state.lease(&lease).of_service("db"));
+        let wanted = manifest("{ A: { from: env }, B: { from: env, as: env } }");
+        keep(&wanted, &job, &values(&[("A", b"x"), ("B", b"y")])).unwrap();
+        let own = ["B".to_owned()];
+        share(&job, &db, own.iter()).unwrap();
+        share(&job, &db, own.iter()).unwrap();
+        assert_eq!(std::fs::read(db.secrets().join("B")).unwrap(), b"y");
+        assert!(!db.secrets().join("A").exists() && job.secrets().join("A").exists());
+        tidy(&state, |needed| *needed == lease).unwrap();
+        assert!(db.secrets().exists(), "it is the lease's");
+        remove(&job).unwrap();
+        tidy(&state, |_| false).unwrap();
+        assert!(!db.secrets().exists());
         std::fs::remove_dir(state.secrets()).unwrap();
     }
 

@@ -91,7 +91,7 @@ impl StateDir {
     #[must_use]
     pub fn lease(&self, lease: &Pubkey) -> LeaseDir {
         let name = lease.to_string();
-        LeaseDir { root: self.leases().join(&name), secrets: self.secrets.join(name) }
+        LeaseDir { root: self.leases().join(&name), secrets: self.secrets.join(name), service: None }
     }
 
     /// The folder in memory that holds the leases' secrets. It may not exist.
@@ -101,11 +101,15 @@ impl StateDir {
     }
 }
 
+/// Between a lease and a service of it, in the name of the folder of that one's secrets.
+pub(crate) const SERVICE_MARK: char = '+';
+
 /// The directory of one lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseDir {
     root: PathBuf,
     secrets: PathBuf,
+    service: Option<String>,
 }
 
 impl LeaseDir {
@@ -124,7 +128,7 @@ impl LeaseDir {
     /// The log.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.root.join("log.ndjson")
+        self.root.join(self.own("log.ndjson"))
     }
 
     /// The directory of inputs.
@@ -157,17 +161,33 @@ impl LeaseDir {
         self.outputs().join(index.to_string())
     }
 
+    /// The same directory as the service of this name has it: with a log, a passwd line, secrets and folders of its own. The name is one
+    /// that a manifest can have.
+    #[must_use]
+    pub fn of_service(&self, name: &str) -> Self {
+        let mut secrets = self.secrets.clone().into_os_string();
+        secrets.push(format!("{SERVICE_MARK}{name}"));
+        Self { root: self.root.clone(), secrets: secrets.into(), service: Some(name.to_owned()) }
+    }
+
+    fn own(&self, name: &str) -> String {
+        self.service.as_ref().map_or_else(|| name.to_owned(), |service| format!("{service}.{name}"))
+    }
+
     /// The directory of folders that the job may write to and nobody keeps. They lie beside the outputs, in the room that is
     /// set aside for those.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
-        self.outputs().join("scratch")
+        match &self.service {
+            None => self.outputs().join("scratch"),
+            Some(name) => self.outputs().join("services").join(name),
+        }
     }
 
     /// The `/etc/passwd` that the container sees where its image has no line for its user.
     #[must_use]
     pub fn passwd(&self) -> PathBuf {
-        self.root.join("passwd")
+        self.root.join(self.own("passwd"))
     }
 
     /// Its secrets, in memory. There only while they are.

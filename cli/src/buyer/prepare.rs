@@ -95,8 +95,14 @@ impl Buyer {
             )));
         }
         let reference = manifest.image_reference()?;
-        let image = resolve_digest(&reference, &http_client(&reference)?).await?;
+        let mut image = resolve_digest(&reference, &http_client(&reference)?).await?;
         manifest.pin_image(&image);
+        for (service, reference) in manifest.service_images()? {
+            let beside = resolve_digest(&reference, &http_client(&reference)?).await?;
+            manifest.pin_service_image(&service, &beside);
+            // A machine pulls all of them.
+            image.size_bytes = image.size_bytes.saturating_add(beside.size_bytes);
+        }
 
         let canonical = manifest.canonical()?;
         let manifest_hash: [u8; 32] = Sha256::digest(&canonical).into();

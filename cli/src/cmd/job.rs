@@ -113,7 +113,7 @@ pub enum Job {
     },
     /// Print the container's log, its hash chain verified.
     #[command(
-        after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow --tail 20\n  gridlease job logs last --since 10m --timestamps"
+        after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow --tail 20\n  gridlease job logs last --since 10m --timestamps\n  gridlease job logs last --service db"
     )]
     Logs {
         /// The job's address, or last.
@@ -134,6 +134,9 @@ pub enum Job {
         /// Show when each line was written.
         #[arg(short = 't', long)]
         timestamps: bool,
+        /// Show the log of this service of the job instead of the job's own.
+        #[arg(long, value_name = "NAME", conflicts_with = "tail")]
+        service: Option<String>,
     },
     /// Fetch a job's outputs and verify them against the hash on chain.
     #[command(after_help = "Examples:\n  gridlease job get last\n  gridlease job get 3Jk… --output frames")]
@@ -279,8 +282,15 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             let options = FollowOptions { logs: !no_logs, outputs: output, ..FollowOptions::default() };
             return follow(context, &buyer, job(&which)?, options, ignore_exit_code).await;
         }
-        Job::Logs { job: which, follow, from, tail, since, timestamps } => {
-            let view = LogView { follow, from, tail, since: since.map(Into::into), timestamps };
+        Job::Logs { job: which, follow, from, tail, since, timestamps, service } => {
+            let view = LogView {
+                follow,
+                from,
+                tail,
+                since: since.map(Into::into),
+                timestamps,
+                service: service.unwrap_or_default(),
+            };
             logs(context, &buyer, &job(&which)?, view).await
         }
         Job::Get { job: which, output } => {
@@ -438,6 +448,8 @@ struct LogView {
     tail: Option<u64>,
     since: Option<std::time::Duration>,
     timestamps: bool,
+    /// Whose; empty for the job's own container.
+    service: String,
 }
 
 async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, view: LogView) -> Result<(), CliError> {
@@ -450,7 +462,7 @@ async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, view: LogView) -> 
     // The chain's time, by which the node stamps lines, is this machine's within a minute, or no request would be taken.
     let since = view.since.map_or(0, |since| now_s().saturating_sub(since.as_secs()).saturating_mul(1_000));
     let start = if from == 0 { LogStart::Beginning } else { LogStart::At(from) };
-    let mut lines = std::pin::pin!(node.logs(lease.lease, start, view.follow));
+    let mut lines = std::pin::pin!(node.service_logs(lease.lease, view.service.clone(), start, view.follow));
     let mut last = None;
     while let Some(line) = lines.next().await {
         let line = line?;
@@ -468,7 +480,7 @@ async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, view: LogView) -> 
         last = Some(line);
     }
     // Only a whole log, read from its first line, can be held against the chain.
-    let ended = lease.over && lease.log_hash != [0; 32] && from == 0;
+    let ended = view.service.is_empty() && lease.over && lease.log_hash != [0; 32] && from == 0;
     let found = last.map_or_else(|| hex::encode([0u8; 32]), |line| line.chain);
     if ended && found != hex::encode(lease.log_hash) {
         return Err(CliError::Unverified(format!(

@@ -85,6 +85,7 @@ struct Seen {
 #[derive(Default)]
 struct Beside {
     log: Option<JoinHandle<()>>,
+    services: Option<JoinHandle<()>>,
     pauses: Option<JoinHandle<()>>,
 }
 
@@ -97,6 +98,15 @@ impl Beside {
             self.log = Some(tokio::spawn(async move {
                 if let Err(error) = worker.follow_log(&record).await {
                     tracing::warn!(lease = %record.lease, %error, "the container's log cannot be followed; it is read again at the end");
+                }
+            }));
+        }
+        if self.services.is_none() {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.services = Some(tokio::spawn(async move {
+                while let Err(error) = worker.watch_services(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "the job's services cannot be looked at; they are looked at again");
+                    tokio::time::sleep(UNANSWERED).await;
                 }
             }));
         }
@@ -113,7 +123,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        self.log.iter().chain(&self.pauses).for_each(JoinHandle::abort);
+        self.log.iter().chain(&self.services).chain(&self.pauses).for_each(JoinHandle::abort);
     }
 }
 

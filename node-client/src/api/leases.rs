@@ -73,9 +73,12 @@ pub(super) struct LogQuery {
     follow: bool,
     #[serde(default)]
     from: u64,
+    /// Whose; empty for the job's own container.
+    #[serde(default)]
+    service: String,
 }
 
-/// `GET /v1/leases/{lease}/logs?follow=&from=`
+/// `GET /v1/leases/{lease}/logs?follow=&from=&service=`
 pub(super) async fn logs(
     State(context): State<Arc<Context>>,
     Path(lease): Path<String>,
@@ -84,9 +87,9 @@ pub(super) async fn logs(
 ) -> Result<Response, ApiError> {
     let (lease, caller) = lease_of(&context, &lease, request)?;
     let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
-    let LogAccess { log, ending } = context.directory.log(&lease).ok_or_else(|| {
+    let LogAccess { log, ending } = context.directory.log(&lease, &query.service).ok_or_else(|| {
         ApiError::wrong_state(
-            "there is no log yet: the container has not started",
+            "there is no log yet: the container has not started, or the job has no such service",
             "ask for the status, and try again once it runs",
         )
     })?;

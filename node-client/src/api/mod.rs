@@ -169,8 +169,8 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn lease(&self, lease: &Pubkey) -> Option<Owners>;
     /// A lease's status.
     fn status(&self, lease: &Pubkey) -> Option<LeaseStatus>;
-    /// A lease's log; `None` before the container has started.
-    fn log(&self, lease: &Pubkey) -> Option<LogAccess>;
+    /// A lease's log, or that of the service of this name; `None` before that container has started, and without such a service.
+    fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess>;
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
     /// Makes a lease's output directories readable for as long as the answer is kept. Blocks on the file system.

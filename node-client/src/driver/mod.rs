@@ -28,7 +28,8 @@ pub use image::{BadImage, ImageRef};
 pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{
-    ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, RunAs, SecretFiles, container_name,
+    ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, Role, RunAs, SecretFiles,
+    container_name, role_name,
 };
 
 /// The engine's identifier of a container.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use gridlease_sdk::manifest::is_reserved_variable;
 use solana_pubkey::Pubkey;
 
-use super::{DriverError, ImageRef};
+use super::{ContainerId, DriverError, ImageRef};
 
 /// Label with the machine whose node made the container: the provider record for a provider's first one.
 pub const LABEL_NODE: &str = "gridlease.node";
@@ -27,6 +27,33 @@ const MAX_ENV_BYTES: usize = 256 * 1024;
 pub fn container_name(lease: &Pubkey) -> String {
     let address = lease.to_string();
     format!("gridlease-{}", address.get(..16).unwrap_or(&address))
+}
+
+/// Which of its lease's containers one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The job's own.
+    #[default]
+    Own,
+    /// The service of this name.
+    Service(String),
+    /// The one that holds the network which all of them share; it runs nothing of the job's.
+    Pod {
+        /// Names under which they find each other.
+        names: Vec<String>,
+    },
+}
+
+/// The name of a container in this role.
+#[must_use]
+pub fn role_name(lease: &Pubkey, role: &Role) -> String {
+    let own = container_name(lease);
+    match role {
+        Role::Own => own,
+        Role::Service(name) => format!("{own}-{name}"),
+        // No service has a name like it.
+        Role::Pod { .. } => format!("{own}_pod"),
+    }
 }
 
 /// What a container may use.
@@ -123,6 +150,8 @@ pub enum Net {
         /// The host's address on it, where the node's resolver answers.
         gateway: Ipv4Addr,
     },
+    /// That of the container with this identifier.
+    Of(ContainerId),
 }
 
 /// Everything about a lease's container.
@@ -159,13 +188,15 @@ pub struct ContainerSpec {
     pub run_as: RunAs,
     /// What it is connected to.
     pub net: Net,
+    /// Which of its lease's containers it is.
+    pub role: Role,
 }
 
 impl ContainerSpec {
     /// The container's name.
     #[must_use]
     pub fn name(&self) -> String {
-        container_name(&self.lease)
+        role_name(&self.lease, &self.role)
     }
 
     /// What the node itself puts into the container. Nothing of it is the buyer's to say, so it is not checked as

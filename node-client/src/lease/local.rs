@@ -2,10 +2,10 @@
 
 use solana_pubkey::Pubkey;
 
-use super::reconcile::{Local, Need};
+use super::reconcile::{Local, Need, Services};
 use super::{WorkError, Worker, blocking};
 use crate::disk::{KEEP_FREE, usage};
-use crate::store::LeaseRecord;
+use crate::store::{LeaseRecord, Phase};
 use crate::{secrets, sold};
 
 impl Worker {
@@ -24,6 +24,7 @@ impl Worker {
             inputs: Need::Here,
             secrets: Need::Here,
             network: true,
+            services: Services::Up,
             operator_stop,
             disk_full: false,
             silent: false,
@@ -60,8 +61,13 @@ impl Worker {
         };
         let dir = self.state.lease(&record.lease);
         let network = self.is_connected(record, &manifest).await;
+        let services = if network && !matches!(record.phase, Phase::Failed { .. }) {
+            self.services(record, &manifest).await?
+        } else {
+            Services::Due
+        };
         let lacks = blocking(move || Ok(!secrets::missing(&manifest, &dir).is_empty())).await?;
-        Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, network, ..here })
+        Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, network, services, ..here })
     }
 
     /// Bytes of the disk that all leases together may have: what is free, and what the `open` ones have already. What is

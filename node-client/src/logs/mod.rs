@@ -86,7 +86,8 @@ const MAX_IDLE: usize = 64;
 pub struct LogHub {
     state: StateDir,
     limits: LogLimits,
-    open: Arc<Mutex<HashMap<Pubkey, Arc<LeaseLog>>>>,
+    /// By lease and service; the job's own has no name.
+    open: Arc<Mutex<HashMap<(Pubkey, String), Arc<LeaseLog>>>>,
 }
 
 impl LogHub {
@@ -109,8 +110,17 @@ impl LogHub {
     /// # Errors
     /// [`LogError::Io`].
     pub fn open_at_most(&self, lease: &Pubkey, file_bytes: u64) -> Result<Arc<LeaseLog>, LogError> {
+        self.open_service(lease, "", file_bytes)
+    }
+
+    /// The log of a service of the lease's, likewise.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open_service(&self, lease: &Pubkey, service: &str, file_bytes: u64) -> Result<Arc<LeaseLog>, LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = open.get(lease) {
+        let key = (*lease, service.to_owned());
+        if let Some(log) = open.get(&key) {
             return Ok(Arc::clone(log));
         }
         if open.len() >= MAX_IDLE {
@@ -118,20 +128,22 @@ impl LogHub {
             open.retain(|_, log| Arc::strong_count(log) > 1 || !log.head().closed);
         }
         let limits = LogLimits { file_bytes: self.limits.file_bytes.min(file_bytes), ..self.limits };
-        let log = Arc::new(LeaseLog::open(&self.state.lease(lease).log(), limits)?);
-        open.insert(*lease, Arc::clone(&log));
+        let dir = self.state.lease(lease);
+        let dir = if service.is_empty() { dir } else { dir.of_service(service) };
+        let log = Arc::new(LeaseLog::open(&dir.log(), limits)?);
+        open.insert(key, Arc::clone(&log));
         Ok(log)
     }
 
     /// The lease's log if it is open.
     #[must_use]
     pub fn get(&self, lease: &Pubkey) -> Option<Arc<LeaseLog>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(lease).cloned()
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&(*lease, String::new())).cloned()
     }
 
-    /// Lets go of a log, whose lease was wiped. Those who read it still can.
+    /// Lets go of a lease's logs, which was wiped. Those who read it still can.
     pub fn forget(&self, lease: &Pubkey) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(lease);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != lease);
     }
 }
 

@@ -90,6 +90,8 @@ pub enum Step {
     Pull,
     /// Making the lease's network.
     Connect,
+    /// Starting the job's services.
+    Services,
     /// Creating the container.
     Create,
     /// Starting it.

@@ -83,7 +83,7 @@ impl LeaseDirectory for Directory {
     fn take_secrets(&self, _: &Pubkey, _: &[u8]) -> Result<(), NotTaken> {
         Err(NotTaken::NoKey)
     }
-    fn log(&self, _: &Pubkey) -> Option<LogAccess> {
+    fn log(&self, _: &Pubkey, _: &str) -> Option<LogAccess> {
         let log = self.log.lock().unwrap().clone()?;
         Some(LogAccess { log, ending: *self.ending.lock().unwrap() })
     }

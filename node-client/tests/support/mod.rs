@@ -17,7 +17,7 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{
-    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, RegistryPolicy, RunAs,
+    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, RegistryPolicy, Role, RunAs,
 };
 use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::{LeaseDir, StateDir};
@@ -201,6 +201,7 @@ impl Bench {
             gpus: Vec::new(),
             run_as: RunAs::for_this_process(),
             net: Net::None,
+            role: Role::Own,
         }
     }
 

@@ -52,9 +52,11 @@ impl Manifest {
         if !problems.is_empty() {
             return Err(CanonicalError::Invalid(without_places(problems)));
         }
-        let pinned = self.image.parse::<ImageReference>().ok().and_then(|image| image.pinned());
-        if pinned.as_ref() != Some(&self.image) {
-            return Err(CanonicalError::ImageNotPinned { image: self.image.clone() });
+        for image in std::iter::once(&self.image).chain(self.services.values().map(|service| &service.image)) {
+            let pinned = image.parse::<ImageReference>().ok().and_then(|image| image.pinned());
+            if pinned.as_ref() != Some(image) {
+                return Err(CanonicalError::ImageNotPinned { image: image.clone() });
+            }
         }
         for (index, input) in self.inputs.iter().enumerate() {
             if let InputSource::Local(path) = &input.uri {
@@ -97,6 +99,21 @@ impl Manifest {
     /// Only for a manifest that was put together by hand.
     pub fn image_reference(&self) -> Result<ImageReference, crate::image::ReferenceError> {
         self.image.parse()
+    }
+
+    /// The images of the services by name, parsed.
+    ///
+    /// # Errors
+    /// Only for a manifest that was put together by hand.
+    pub fn service_images(&self) -> Result<Vec<(String, ImageReference)>, crate::image::ReferenceError> {
+        self.services.iter().map(|(name, service)| Ok((name.clone(), service.image.parse()?))).collect()
+    }
+
+    /// Replaces a service's image by what its registry resolved it to.
+    pub fn pin_service_image(&mut self, name: &str, resolved: &ResolvedImage) {
+        if let Some(service) = self.services.get_mut(name) {
+            service.image.clone_from(&resolved.reference_with_digest);
+        }
     }
 
     /// Replaces the image by what its registry resolved it to.

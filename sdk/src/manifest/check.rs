@@ -1,6 +1,8 @@
 //! What a typed manifest must satisfy, wherever it came from: bounds, names, and what the parts demand of each other.
 //! Keys are named as in the YAML text.
 
+mod services;
+
 use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Bandwidth, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
@@ -8,6 +10,7 @@ use super::units::{show_cores, show_mib, show_seconds};
 use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, paths};
 use crate::image::ImageReference;
 use gridlease_core::limits;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -28,6 +31,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     ports(&mut check, &manifest.ports);
     verification(&mut check, manifest);
     network(&mut check, &manifest.network);
+    services::check(&mut check, manifest);
     check.0
 }
 
@@ -112,18 +116,7 @@ fn identity(check: &mut Check, manifest: &Manifest) {
 }
 
 fn process(check: &mut Check, manifest: &Manifest) {
-    for (key, parts) in [("command", &manifest.command), ("args", &manifest.args)] {
-        check.at_most(key, parts.len(), 64, "parts");
-        for (index, part) in parts.iter().enumerate() {
-            text(check, &format!("{key}[{index}]"), part);
-        }
-    }
-    check.at_most("env", manifest.env.len(), 64, "entries");
-    for (name, value) in &manifest.env {
-        let key = format!("env.{name}");
-        variable(check, &key, name);
-        text(check, &key, value);
-    }
+    program(check, "", &manifest.command, &manifest.args, &manifest.env);
     check.at_most("secrets", manifest.secrets.len(), 16, "entries");
     for name in manifest.secrets.keys() {
         let key = format!("secrets.{name}");
@@ -131,6 +124,22 @@ fn process(check: &mut Check, manifest: &Manifest) {
         if manifest.env.contains_key(name) {
             check.fail(key, "is in env, too", "a secret must not stand in env; remove it there");
         }
+    }
+}
+
+/// What a container runs. `parent` is empty, or ends in a dot.
+fn program(check: &mut Check, parent: &str, command: &[String], args: &[String], env: &BTreeMap<String, String>) {
+    for (key, parts) in [("command", command), ("args", args)] {
+        check.at_most(&format!("{parent}{key}"), parts.len(), 64, "parts");
+        for (index, part) in parts.iter().enumerate() {
+            text(check, &format!("{parent}{key}[{index}]"), part);
+        }
+    }
+    check.at_most(&format!("{parent}env"), env.len(), 64, "entries");
+    for (name, value) in env {
+        let key = format!("{parent}env.{name}");
+        variable(check, &key, name);
+        text(check, &key, value);
     }
 }
 

@@ -19,6 +19,7 @@ mod read;
 pub mod requirement;
 mod reserved;
 mod sections;
+mod services;
 mod template;
 mod types;
 mod units;
@@ -32,9 +33,10 @@ pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
 pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network, USUAL_PORTS};
 pub use reserved::is_reserved_variable;
+pub use services::{DEFAULT_SERVICE_CPU_MILLI, MAX_SERVICES, POD_MEMORY_MIB};
 pub use types::{
     Array, Bandwidth, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe,
-    Resources, Scratch, Secret, SecretForm, SecretSource, Verify, VerifyClass,
+    Resources, Scratch, Secret, SecretForm, SecretSource, Service, Verify, VerifyClass,
 };
 pub use unsupported::Unsupported;
 pub use vocabulary::Vocabulary;

@@ -53,6 +53,47 @@ pub struct Manifest {
     pub verify: Verify,
     /// What the container may reach.
     pub network: Network,
+    /// Containers that run beside the job's own, by name, at most 8; see [`Service`]. Left out of the canonical form where there are
+    /// none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A container beside the job's own: a database, a cache, a server that the job asks. All containers of a job share one network, in
+/// which each is found by its name; services start before the job's own container and end with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Image reference; in the canonical form always `registry/repository@sha256:…`.
+    pub image: String,
+    /// As the job's `command`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// As the job's `args`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment, at most 64 entries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Names of the job's secrets that it gets, in the form that is said there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// As the job's `scratch`: its own folders, of the job's disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scratch: Vec<Scratch>,
+    /// CPU of the job's, thousandths of a core.
+    pub cpu_milli: u32,
+    /// Memory of the job's, MiB.
+    pub memory_mib: u64,
+    /// It is up when something listens on this TCP port; none: when it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Services that have to be up before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// Whether it gets the job's GPUs, which the job's own container then does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gpu: bool,
 }
 
 /// A secret value that the winning node gets, sealed to its key.

@@ -11,7 +11,7 @@
 //! | `GET /v1/leases/{lease}/key` | [`LeaseKey`](secrets::LeaseKey), to which the lease's secrets are sealed |
 //! | `PUT /v1/leases/{lease}/secrets` | all of the manifest's secrets, sealed |
 //! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
-//! | `GET /v1/leases/{lease}/logs?follow=&from=` | one [`LogLine`] per line of text, hash-chained |
+//! | `GET /v1/leases/{lease}/logs?follow=&from=&service=` | one [`LogLine`] per line of text, hash-chained |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
 //! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |

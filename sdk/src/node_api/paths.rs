@@ -30,9 +30,10 @@ pub fn status(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/status")
 }
 
-/// Path and query of a lease's log, from sequence number `from`.
-pub fn logs(lease: &Pubkey, follow: bool, from: u64) -> String {
-    format!("/v1/leases/{lease}/logs?follow={follow}&from={from}")
+/// Path and query of a lease's log, from sequence number `from`; of one of its services where that is not empty.
+pub fn logs(lease: &Pubkey, service: &str, follow: bool, from: u64) -> String {
+    let service = if service.is_empty() { String::new() } else { format!("&service={service}") };
+    format!("/v1/leases/{lease}/logs?follow={follow}&from={from}{service}")
 }
 
 /// Path of the list of a lease's outputs.

@@ -10,7 +10,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 
 use super::inherited::Inherited;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE, Net};
+use crate::driver::{ContainerId, ContainerSpec, DriverError, ImageRef, LABEL_LEASE, LABEL_NODE, Net, Role};
 
 /// Open files of one process. The engine's own limit, which would hold otherwise, is often none. An engine without
 /// CAP_SYS_RESOURCE cannot give more than it has itself, so this is well below what they are usually started with.
@@ -72,9 +72,11 @@ fn signed(n: u64) -> Option<i64> {
 
 fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Result<ContainerCreateBody, DriverError> {
     let list = |v: &[String]| (!v.is_empty()).then(|| v.to_vec());
+    let shared = matches!(spec.net, Net::Of(_));
     Ok(ContainerCreateBody {
         image: Some(spec.image.to_string()),
-        hostname: Some(spec.name()),
+        // Whoever shares a network shares its name, too.
+        hostname: (!shared).then(|| spec.name()),
         user: Some(format!("{}:{}", spec.run_as.uid, spec.run_as.gid)),
         // An engine drops the image's command where an entry point is given, and keeps its entry point where only arguments are.
         entrypoint: image.through_init(spec)?.or_else(|| list(&spec.command)),
@@ -84,7 +86,8 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         // An image's check would run in the container for as long as it lives. Its stop signal stays: a signal that ends nothing
         // is followed by a kill.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
-        network_disabled: Some(spec.net == Net::None),
+        // Where that is said, an engine writes no names either.
+        network_disabled: Some(spec.net == Net::None && spec.role == Role::Own),
         attach_stdin: Some(false),
         open_stdin: Some(false),
         tty: Some(false),
@@ -138,13 +141,18 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         network_mode: Some(match &spec.net {
             Net::None => "none".to_owned(),
             Net::Bridge { name, .. } => name.clone(),
+            Net::Of(id) => format!("container:{id}"),
         }),
+        extra_hosts: match &spec.role {
+            Role::Pod { names } => Some(names.iter().map(|name| format!("{name}:127.0.0.1")).collect()),
+            Role::Own | Role::Service(_) => None,
+        },
         dns: match &spec.net {
-            Net::None => None,
+            Net::None | Net::Of(_) => None,
             Net::Bridge { gateway, .. } => Some(vec![gateway.to_string()]),
         },
         // The host's own would tell the name of the owner's network.
-        dns_search: (spec.net != Net::None).then(|| vec![".".to_owned()]),
+        dns_search: matches!(spec.net, Net::Bridge { .. }).then(|| vec![".".to_owned()]),
         ipc_mode: Some("private".to_owned()),
         readonly_rootfs: Some(true),
         mounts: Some(spec.mounts.iter().chain(&spec.own_mounts()).map(mount).collect()),
@@ -154,7 +162,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         privileged: Some(false),
         init: Some(true),
         // Of its own network: a plain user may listen on any port of it.
-        sysctls: Some(HashMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())])),
+        sysctls: (!matches!(spec.net, Net::Of(_)))
+            .then(|| HashMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())])),
         device_requests: (!spec.gpus.is_empty()).then(|| {
             vec![DeviceRequest {
                 driver: Some("nvidia".to_owned()),

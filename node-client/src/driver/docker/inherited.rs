@@ -10,8 +10,10 @@ use bollard::models::ImageInspect;
 use gridlease_sdk::manifest::is_reserved_variable;
 
 use crate::driver::facts::{MAX_VOLUMES, shortest};
-use crate::driver::{ContainerSpec, DriverError, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE};
+use crate::driver::{ContainerSpec, DriverError, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Role};
 
+/// The node's own program's only argument where it is to wait for its end.
+const PAUSE: &str = "--pause";
 /// Where a search path for libraries may lead: folders that on every host only root writes to. A hook on the host that
 /// inherits it loads what is the host's own, never what a buyer put somewhere.
 const LIBRARIES: [&str; 4] = ["/usr/", "/lib/", "/lib64/", "/opt/"];
@@ -69,6 +71,9 @@ impl Inherited {
     pub(super) fn through_init(&self, spec: &ContainerSpec) -> Result<Option<Vec<String>>, DriverError> {
         if spec.init.is_none() {
             return Ok(None);
+        }
+        if let Role::Pod { .. } = spec.role {
+            return Ok(Some(vec![INIT.to_owned(), PAUSE.to_owned()]));
         }
         // As an engine puts it together.
         let own = spec.command.is_empty();

@@ -60,6 +60,7 @@ impl World {
             inputs,
             secrets: Need::Here,
             network: true,
+            services: Services::Up,
             operator_stop: false,
             disk_full: false,
             silent: false,

@@ -87,8 +87,21 @@ pub enum Need {
     Await,
 }
 
+/// How the services of a job stand before its own container starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Services {
+    /// All are up, or there are none.
+    Up,
+    /// One is to be made or started.
+    Due,
+    /// One runs and is not up, in these words.
+    Silent(String),
+    /// One has ended, in these words.
+    Down(String),
+}
+
 /// What the node knows besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
     /// The manifest.
     pub manifest: Need,
@@ -98,6 +111,8 @@ pub struct Local {
     pub secrets: Need,
     /// Whether the lease has the network that its job asks for.
     pub network: bool,
+    /// Its services.
+    pub services: Services,
     /// The operator ended the lease.
     pub operator_stop: bool,
     /// The outputs are larger than the job's disk.

@@ -9,6 +9,7 @@ const READY: Local = Local {
     inputs: Need::Here,
     secrets: Need::Here,
     network: true,
+    services: Services::Up,
     operator_stop: false,
     disk_full: false,
     silent: false,
@@ -97,6 +98,23 @@ fn a_container_is_made_when_its_network_stands_and_not_before() {
     assert_eq!(at(&ContainerState::Missing, false), Action::Do(StageName::Network));
     assert_eq!(at(&ContainerState::Missing, true), Action::Do(StageName::Container));
     assert_eq!(at(&ContainerState::Created, false), Action::Do(StageName::Start), "which looks after it once more");
+}
+
+#[test]
+fn a_job_s_own_container_is_made_when_its_services_are_up_and_given_up_with_one_that_ended() {
+    let at = |services: Services, now| {
+        let local = Local { services, ..READY };
+        next(&record(Phase::Pulled), &ContainerState::Missing, &chain(ChainState::Starting), &local, now)
+    };
+    let last = DEADLINE - PROBE_MARGIN_S;
+    assert_eq!(at(Services::Due, 10), Action::Do(StageName::Services));
+    assert_eq!(at(Services::Up, 10), Action::Do(StageName::Container));
+    assert_eq!(at(Services::Silent("port 80".to_owned()), last - 1), Action::AwaitProbe);
+    for (services, now) in [(Services::Silent("port 80".to_owned()), last), (Services::Down("db ended".to_owned()), 10)]
+    {
+        let given_up = at(services, now);
+        assert!(matches!(given_up, Action::Record(Note::Failed(_, Blame::Engine { exit_code: 125 }))), "{given_up:?}");
+    }
 }
 
 #[test]

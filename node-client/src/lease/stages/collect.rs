@@ -51,6 +51,9 @@ impl Stage for Collect {
 impl Worker {
     async fn collect(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Collect).await?;
+        // They end with the job.
+        let stopped = self.stop_services(record).await;
+        self.unless_last(&record.lease, "stopping its services", stopped)?;
         // Whatever followed the log before, after this it is complete and closed.
         let head = self.last_log(record).await?;
         let (collected, full) = self.last_outputs(record).await?;

@@ -6,7 +6,7 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use super::{Facts, Part, Stage, StageName, Stands};
-use crate::driver::ContainerSpec;
+use crate::driver::ImageRef;
 use crate::lease::reconcile::Action;
 use crate::lease::{WorkError, Worker};
 use crate::store::{LeaseRecord, Phase, Step};
@@ -37,21 +37,24 @@ impl Stage for Image {
 
 impl Worker {
     async fn pull(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let spec = self.spec(record).await?;
+        let (spec, _) = self.spec(record).await?;
+        let services = self.service_images(record).await?;
         self.intend(record, Step::Pull).await?;
         self.change(record, |r| {
             r.reach(Phase::InputsReady);
             r.reach(Phase::Pulling);
         })
         .await?;
-        self.have_image(record, &spec).await?;
+        for image in std::iter::once(&spec.image).chain(&services) {
+            self.have_image(record, image).await?;
+        }
         self.update(record, |r| r.reach(Phase::Pulled)).await
     }
 
-    pub(super) async fn have_image(&self, record: &LeaseRecord, spec: &ContainerSpec) -> Result<(), WorkError> {
+    pub(super) async fn have_image(&self, record: &LeaseRecord, image: &ImageRef) -> Result<(), WorkError> {
         let (progress, receiver) = watch::channel(PullProgress::default());
         self.pulls().insert(record.lease, receiver);
-        let pulled = self.driver.pull(&spec.image, self.config.max_image_bytes, &progress).await;
+        let pulled = self.driver.pull(image, self.config.max_image_bytes, &progress).await;
         self.pulls().remove(&record.lease);
         pulled?;
         Ok(())

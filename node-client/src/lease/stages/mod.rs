@@ -16,6 +16,7 @@ mod network;
 pub(super) mod ready;
 mod run;
 mod secrets;
+mod services;
 mod start;
 mod wipe;
 
@@ -40,6 +41,8 @@ pub enum StageName {
     Image,
     /// The lease's network, behind its fence.
     Network,
+    /// The containers beside the job's own, up.
+    Services,
     /// The container, with the folders that it writes to.
     Container,
     /// Its start.
@@ -117,13 +120,14 @@ pub trait Stage: Sync {
 }
 
 /// All stages, in the order in which a lease goes through them.
-pub static STAGES: [&dyn Stage; 13] = [
+pub static STAGES: [&dyn Stage; 14] = [
     &accept::Accept,
     &manifest::Manifest,
     &inputs::Inputs,
     &secrets::Secrets,
     &image::Image,
     &network::Network,
+    &services::Services,
     &container::Container,
     &start::Start,
     &ready::Ready,

@@ -74,23 +74,23 @@ fn file_name(source: &InputSource) -> Option<&str> {
 }
 
 pub(super) fn outputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Output> {
-    let folders = folders(reader, fields, "outputs", "write the folder that the job writes to, such as /out");
+    let folders = folders(reader, fields, "", "outputs", "write the folder that the job writes to, such as /out");
     folders.into_iter().map(|path| Output { path }).collect()
 }
 
 pub(super) fn scratch(reader: &mut Reader, fields: Fields<'_>) -> Vec<Scratch> {
     let advice = "write a folder that the job needs to write to, such as /root/.cache";
-    folders(reader, fields, "scratch", advice).into_iter().map(|path| Scratch { path }).collect()
+    folders(reader, fields, "", "scratch", advice).into_iter().map(|path| Scratch { path }).collect()
 }
 
 /// The paths of a list of folders, each written as `{ path: … }`.
-fn folders(reader: &mut Reader, fields: Fields<'_>, key: &str, advice: &str) -> Vec<String> {
+pub(super) fn folders(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, advice: &str) -> Vec<String> {
     let Some(node) = fields.get(key) else {
         return Vec::new();
     };
-    let mut folders = Vec::new();
-    for (index, item) in reader.items(key, node, "write a list such as [ { path: /out } ]").iter().enumerate() {
-        let path = format!("{key}[{index}]");
+    let (list, mut folders) = (join(parent, key), Vec::new());
+    for (index, item) in reader.items(&list, node, "write a list such as [ { path: /out } ]").iter().enumerate() {
+        let path = format!("{list}[{index}]");
         let read =
             reader.fields(&path, item, &["path"]).and_then(|fields| string(reader, fields, &path, "path", advice));
         // A harmless one in its place keeps the numbers of the others right.

@@ -4,6 +4,7 @@
 mod files;
 mod network;
 mod resources;
+mod services;
 mod terms;
 
 use super::error::{ManifestError, ManifestErrors};
@@ -15,7 +16,7 @@ use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "version",
     "name",
     "image",
@@ -35,6 +36,7 @@ const KEYS: [&str; 19] = [
     "array",
     "verify",
     "network",
+    "services",
 ];
 
 impl Manifest {
@@ -78,10 +80,10 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
     Some(Manifest {
         version: number(reader, fields, "", "version", None, 1),
         name: string(reader, fields, "", "name", "write a short name for the job").unwrap_or_else(|| "x".to_owned()),
-        image: image(reader, fields),
+        image: image(reader, fields, ""),
         command: words(reader, fields, "", "command", "write a list such as [\"python\", \"render.py\"]"),
         args: words(reader, fields, "", "args", "write a list such as [\"--frames\", \"24\"]"),
-        env: env(reader, fields),
+        env: env(reader, fields, ""),
         secrets: secrets(reader, fields),
         inputs: files::inputs(reader, fields),
         outputs: files::outputs(reader, fields),
@@ -95,29 +97,31 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         array: terms::array(reader, fields),
         verify: terms::verify(reader, fields),
         network: network::network(reader, fields),
+        services: services::services(reader, fields),
     })
 }
 
-fn image(reader: &mut Reader, fields: Fields<'_>) -> String {
+fn image(reader: &mut Reader, fields: Fields<'_>, parent: &str) -> String {
     let advice = "write registry/name:tag or registry/name@sha256:…";
     let harmless = || "x".to_owned();
-    let Some(node) = required(reader, fields, "", "image", advice) else {
+    let Some(node) = required(reader, fields, parent, "image", advice) else {
         return harmless();
     };
-    let parsed = reader.convert("image", node, advice, |text| {
+    let parsed = reader.convert(&join(parent, "image"), node, advice, |text| {
         text.parse::<ImageReference>().map_err(|error| (error.to_string(), advice.to_owned()))
     });
     parsed.map_or_else(harmless, |reference| reference.pinned().unwrap_or_else(|| reference.to_string()))
 }
 
-fn env(reader: &mut Reader, fields: Fields<'_>) -> BTreeMap<String, String> {
+fn env(reader: &mut Reader, fields: Fields<'_>, parent: &str) -> BTreeMap<String, String> {
+    let path = join(parent, "env");
     let mut env = BTreeMap::new();
     let advice = "write a mapping such as { STEPS: \"30\" }";
-    let Some(map) = fields.get("env").and_then(|node| reader.open_map("env", node, advice)) else {
+    let Some(map) = fields.get("env").and_then(|node| reader.open_map(&path, node, advice)) else {
         return env;
     };
     for entry in map.entries() {
-        let key = join("env", &entry.key);
+        let key = join(&path, &entry.key);
         let advice = "write a text; for an empty one write \"\"";
         if let Some(text) = reader.text(&key, &entry.value, advice) {
             env.insert(entry.key.clone(), text.to_owned());

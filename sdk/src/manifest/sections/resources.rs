@@ -117,7 +117,7 @@ fn models(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Named {
     Named { models, memory_mib: u64::from(most) * 1_024, count: counts.into_iter().map(u32::from).next() }
 }
 
-fn size(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, default: u64) -> u64 {
+pub(super) fn size(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, default: u64) -> u64 {
     fields
         .get(key)
         .and_then(|node| reader.convert(&join(parent, key), node, SIZE_ADVICE, units::size_mib))

@@ -41,6 +41,17 @@ impl NodeApi {
         start: LogStart,
         follow: bool,
     ) -> impl Stream<Item = Result<LogLine, NodeError>> + Send + 'static {
+        self.service_logs(lease, String::new(), start, follow)
+    }
+
+    /// The same for the log of a service of the lease's, which has a chain of its own that nobody posts; the job's own for an empty name.
+    pub fn service_logs(
+        &self,
+        lease: Pubkey,
+        service: String,
+        start: LogStart,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LogLine, NodeError>> + Send + 'static {
         let (chain, emit_from) = match start {
             LogStart::Beginning | LogStart::At(0) => (Some(LogChain::genesis()), 0),
             LogStart::At(seq) => (None, seq),
@@ -49,6 +60,7 @@ impl NodeApi {
         let reader = LogReader {
             client: self.clone(),
             lease,
+            service,
             follow,
             chain,
             emit_from,
@@ -63,6 +75,7 @@ impl NodeApi {
 struct LogReader {
     client: NodeApi,
     lease: Pubkey,
+    service: String,
     follow: bool,
     /// None until the line before the first wanted one gave the chain a value to go on from.
     chain: Option<LogChain>,
@@ -115,7 +128,7 @@ impl LogReader {
             Some(chain) => chain.next_seq(),
             None => self.emit_from.saturating_sub(1),
         };
-        paths::logs(&self.lease, self.follow, from)
+        paths::logs(&self.lease, &self.service, self.follow, from)
     }
 
     async fn connect(&self) -> Result<Response, NodeError> {

@@ -17,15 +17,18 @@ const UNFINISHED: &str = "new";
 
 impl Worker {
     /// Makes the container, as its image wants it, with the folders that it writes to.
-    pub(super) async fn make(&self, record: &LeaseRecord, spec: &ContainerSpec) -> Result<ContainerId, WorkError> {
-        let Some(manifest) = self.manifest(&record.lease).await? else { return Ok(self.driver.create(spec).await?) };
+    pub(in crate::lease::stages) async fn make(
+        &self,
+        dir: &LeaseDir,
+        manifest: &Manifest,
+        spec: &ContainerSpec,
+    ) -> Result<ContainerId, WorkError> {
         let facts = self.driver.look(&spec.image).await?;
-        let dir = self.state.lease(&record.lease);
         // Without what the image has in its home, where that is too much.
         for plain_home in [false, true] {
-            let (fitted, quota) = self.fitted(spec, &manifest, &facts, &dir, plain_home).await?;
-            self.make_room(&dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
-            if self.fill(&dir, &fitted).await? {
+            let (fitted, quota) = self.fitted(spec, manifest, &facts, dir, plain_home).await?;
+            self.make_room(dir, quota, manifest.outputs.len(), fitted.spec.run_as).await?;
+            if self.fill(dir, &fitted).await? {
                 give_own(&fitted.spec).await?;
                 return Ok(self.driver.create(&fitted.spec).await?);
             }
@@ -55,10 +58,10 @@ impl Worker {
 
     /// The secrets once more, right before the start: those that came after the container was made are its user's, too.
     pub(in crate::lease::stages) async fn give_again(&self, record: &LeaseRecord) -> Result<(), WorkError> {
-        let Some(manifest) = self.manifest(&record.lease).await?.filter(|manifest| !manifest.secrets.is_empty()) else {
+        let (spec, manifest) = self.spec(record).await?;
+        if manifest.secrets.is_empty() {
             return Ok(());
-        };
-        let spec = self.spec(record).await?;
+        }
         let facts = self.driver.look(&spec.image).await?;
         let dir = self.state.lease(&record.lease);
         let (fitted, _) = self.fitted(&spec, &manifest, &facts, &dir, false).await?;

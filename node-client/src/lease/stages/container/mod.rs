@@ -7,9 +7,12 @@ mod plan;
 use futures_util::future::BoxFuture;
 
 use super::{Facts, Part, Stage, StageName, Stands};
-use crate::driver::{ContainerSpec, DriverError};
+use gridlease_sdk::manifest::Manifest;
+
+use crate::driver::{ContainerId, ContainerSpec, DriverError, Net};
 use crate::lease::reconcile::Action;
 use crate::lease::{WorkError, Worker, blocking, container_id};
+use crate::state_dir::LeaseDir;
 use crate::store::{LeaseRecord, Phase, Step};
 use crate::wipe;
 
@@ -51,8 +54,8 @@ impl Stage for Container {
 }
 
 impl Worker {
-    /// The container as the manifest and what was sold want it.
-    pub(super) async fn spec(&self, record: &LeaseRecord) -> Result<ContainerSpec, WorkError> {
+    /// The job's own container as the manifest and what was sold want it, with its part of the manifest.
+    pub(super) async fn spec(&self, record: &LeaseRecord) -> Result<(ContainerSpec, Manifest), WorkError> {
         let dir = self.state.lease(&record.lease);
         let path = dir.manifest();
         let unusable = |reason: String| WorkError::Manifest { path: path.clone(), reason };
@@ -60,26 +63,49 @@ impl Worker {
         let sold = record.sold.as_ref().ok_or(WorkError::SoldUnknown)?;
         crate::sold::check(&manifest, sold).map_err(|e| unusable(e.to_string()))?;
         self.can_connect(&manifest)?;
-        container_spec(&self.config.node, record, &manifest, &dir, self.run_as).map_err(|e| unusable(e.to_string()))
+        crate::runnable::check(&manifest).map_err(|e| unusable(e.to_string()))?;
+        let own = manifest.own_part();
+        let mut spec =
+            container_spec(&self.config.node, record, &own, &dir, self.run_as).map_err(|e| unusable(e.to_string()))?;
+        share_log(&mut spec, &manifest);
+        Ok((spec, own))
     }
 
     async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
-        let mut spec = self.spec(record).await?;
+        let (mut spec, manifest) = self.spec(record).await?;
         self.intend(record, Step::Create).await?;
-        spec.net = self.connect(record).await?;
-        let created = match self.make(record, &spec).await {
-            // The image was removed since it was pulled.
-            Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
-                self.have_image(record, &spec).await?;
-                self.make(record, &spec).await
-            }
-            created => created,
+        spec.net = match self.pod(record).await? {
+            Some(pod) => Net::Of(pod),
+            None => self.connect(record).await?,
         };
-        let id = created?;
+        let id = self.make_anyway(record, &self.state.lease(&record.lease), &manifest, &spec).await?;
         self.update(record, move |r| {
             r.container = Some(id);
             r.reach(Phase::Created);
         })
         .await
     }
+
+    /// Makes a container, with its image pulled once more where that was removed since.
+    pub(super) async fn make_anyway(
+        &self,
+        record: &LeaseRecord,
+        dir: &LeaseDir,
+        manifest: &Manifest,
+        spec: &ContainerSpec,
+    ) -> Result<ContainerId, WorkError> {
+        match self.make(dir, manifest, spec).await {
+            Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
+                self.have_image(record, &spec.image).await?;
+                self.make(dir, manifest, spec).await
+            }
+            made => made,
+        }
+    }
+}
+
+/// Each of the job's containers has its part of what the engine keeps of their output.
+pub(super) fn share_log(spec: &mut ContainerSpec, job: &Manifest) {
+    let containers = u64::try_from(job.services.len()).unwrap_or(u64::MAX).saturating_add(1);
+    spec.limits.log_bytes /= containers.max(1);
 }

@@ -3,7 +3,7 @@
 use gridlease_sdk::manifest::{Manifest, Resources};
 use solana_pubkey::Pubkey;
 
-use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, Net, RunAs, SecretFiles};
+use crate::driver::{BadImage, ContainerSpec, ImageRef, Limits, Mount, Net, Role, RunAs, SecretFiles};
 use crate::runnable::{self, NotRunnable};
 use crate::secrets;
 use crate::state_dir::LeaseDir;
@@ -77,6 +77,7 @@ pub fn container_spec(
         gpus: gpus.to_vec(),
         run_as,
         net: Net::None,
+        role: Role::Own,
     })
 }
 

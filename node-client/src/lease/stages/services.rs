@@ -1,0 +1,340 @@
+//! The services of a job, and the container that holds the network which all of a job's containers share. Each service starts when
+//! those are up that it depends on; the job's own container is made when all of them are.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use gridlease_sdk::manifest::{Manifest, POD_MEMORY_MIB};
+
+use super::container::{container_spec, share_log};
+use super::{Facts, Part, Stage, StageName, Stands};
+use crate::driver::{ContainerId, ContainerState, Exit, ImageRef, Limits, Listed, Net, Role, RunAs, role_name};
+use crate::for_buyer::ForBuyer as _;
+use crate::lease::reconcile::{Action, Note, PROBE_MARGIN_S, Services as Here};
+use crate::lease::{WorkError, Worker, blocking};
+use crate::logs::collect;
+use crate::secrets;
+use crate::store::{Blame, LeaseRecord, Step};
+
+/// The exit code with which the chain is told of a service that does not come up: what the buyer asks for cannot be run.
+const DOWN_EXIT_CODE: i32 = 125;
+/// Between two looks at services while the job runs.
+const LOOK: Duration = Duration::from_secs(1);
+/// For a service to take a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the engine may take to hand over the rest of a service's log after its end.
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
+/// Processes of the container that holds the network.
+const POD_PIDS: u32 = 8;
+
+/// See [`StageName::Services`].
+pub(super) struct Services;
+
+impl Stage for Services {
+    fn name(&self) -> StageName {
+        StageName::Services
+    }
+
+    fn part(&self) -> Part {
+        Part::Making
+    }
+
+    fn stands(&self, facts: &Facts<'_>) -> Stands {
+        let give_up = |words: &str| {
+            let blame = Blame::Engine { exit_code: DOWN_EXIT_CODE };
+            Stands::Due(Action::Record(Note::Failed(words.to_owned(), blame)))
+        };
+        match &facts.local.services {
+            Here::Up => Stands::Done,
+            Here::Due => Stands::Due(Action::Do(self.name())),
+            Here::Down(words) => give_up(words),
+            Here::Silent(words) if facts.now >= facts.chain.start_deadline.saturating_sub(PROBE_MARGIN_S) => {
+                give_up(&format!("a service of the job did not come up in its time to start: {words}"))
+            }
+            Here::Silent(_) => Stands::Due(Action::AwaitProbe),
+        }
+    }
+
+    fn run<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<LeaseRecord, WorkError>> {
+        Box::pin(worker.bring_up(record))
+    }
+
+    /// Removes every container of the lease but the job's own, which is gone by now, and the services' secrets.
+    fn undo<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<(), WorkError>> {
+        Box::pin(async move {
+            let job = worker.manifest(&record.lease).await.ok().flatten();
+            if job.as_ref().is_some_and(|job| job.services.is_empty()) {
+                return Ok(());
+            }
+            worker.stop_services(record).await?;
+            for container in worker.others(record).await? {
+                worker.driver.remove(&container.id).await?;
+            }
+            let dir = worker.state.lease(&record.lease);
+            let names: Vec<_> = job.into_iter().flat_map(|job| job.services.into_keys()).collect();
+            let removed = blocking(move || {
+                names.iter().try_for_each(|name| secrets::remove(&dir.of_service(name)))?;
+                Ok(crate::wipe::remove_unpacked(&dir.outputs().join("services"))?)
+            })
+            .await;
+            worker.unless_last(&record.lease, "removing what its services wrote", removed).map(|_| ())
+        })
+    }
+}
+
+impl Worker {
+    /// How the services of a job stand whose own container has not started.
+    pub(in crate::lease) async fn services(&self, record: &LeaseRecord, job: &Manifest) -> Result<Here, WorkError> {
+        if job.services.is_empty() {
+            return Ok(Here::Up);
+        }
+        let pod = ContainerId(role_name(&record.lease, &pod_role(job)));
+        let ContainerState::Running { started_at_ms: since, .. } = self.driver.inspect(&pod).await? else {
+            return Ok(Here::Due);
+        };
+        let (mut up, mut due, mut silent) = (Vec::new(), false, None);
+        for name in job.service_order().unwrap_or_default() {
+            let Some(service) = job.services.get(name) else { continue };
+            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
+                continue;
+            }
+            let id = service_id(record, name);
+            match self.driver.inspect(&id).await? {
+                ContainerState::Missing | ContainerState::Created => due = true,
+                ContainerState::Exited(exit) => {
+                    return Ok(Here::Down(format!("service {name} {} before the job began", how(&exit))));
+                }
+                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => due = true,
+                ContainerState::Running { .. } => match self.is_up(&id, service.port).await? {
+                    None => up.push(name),
+                    Some(words) => silent = Some(format!("service {name}: {words}")),
+                },
+            }
+        }
+        Ok(match silent {
+            _ if due => Here::Due,
+            Some(words) => Here::Silent(words),
+            None => Here::Up,
+        })
+    }
+
+    /// What a service answers instead of being up.
+    async fn is_up(&self, id: &ContainerId, port: Option<u16>) -> Result<Option<String>, WorkError> {
+        let Some(port) = port else { return Ok(None) };
+        match tokio::time::timeout(PATIENCE, self.driver.connect(id, port)).await {
+            Ok(Ok(_)) => Ok(None),
+            Ok(Err(error)) if error.is_transient() => Err(error.into()),
+            Ok(Err(error)) => Ok(Some(error.for_buyer())),
+            Err(_) => Ok(Some(format!("port {port} took no connection within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Makes and starts what is due: the network's container, and each service whose turn it is.
+    async fn bring_up(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        let Some(job) = self.manifest(&record.lease).await? else { return Ok(record.clone()) };
+        self.intend(record, Step::Services).await?;
+        let pod = self.make_pod(record, &job).await?;
+        let since = match self.driver.inspect(&pod).await? {
+            ContainerState::Running { started_at_ms, .. } => started_at_ms,
+            _ => return Ok(record.clone()), // looked at again
+        };
+        let mut up: Vec<&str> = Vec::new();
+        for name in job.service_order().unwrap_or_default() {
+            let Some(service) = job.services.get(name) else { continue };
+            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
+                continue;
+            }
+            let id = service_id(record, name);
+            match self.driver.inspect(&id).await? {
+                // The network was lost and made anew; this one is still on the old one.
+                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => {
+                    self.driver.remove(&id).await?;
+                    self.begin(record, &job, name, &pod).await?;
+                }
+                ContainerState::Running { .. } => {
+                    if self.is_up(&id, service.port).await?.is_none() {
+                        up.push(name);
+                    }
+                }
+                ContainerState::Missing | ContainerState::Created => self.begin(record, &job, name, &pod).await?,
+                ContainerState::Exited(_) => {}
+            }
+        }
+        self.update(record, |_| ()).await
+    }
+
+    /// The container that holds the job's network, running; `None` for a job of one container.
+    pub(super) async fn pod(&self, record: &LeaseRecord) -> Result<Option<ContainerId>, WorkError> {
+        match self.manifest(&record.lease).await?.filter(|job| !job.services.is_empty()) {
+            Some(job) => Ok(Some(self.make_pod(record, &job).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn make_pod(&self, record: &LeaseRecord, job: &Manifest) -> Result<ContainerId, WorkError> {
+        let (own, _) = self.spec(record).await?;
+        let role = pod_role(job);
+        let memory_bytes = POD_MEMORY_MIB * 1024 * 1024;
+        let mut spec = crate::driver::ContainerSpec {
+            command: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            mounts: Vec::new(),
+            secrets: None,
+            limits: Limits { pids: POD_PIDS, log_bytes: 1 << 20, ..Limits::new(memory_bytes, 50) },
+            gpus: Vec::new(),
+            run_as: RunAs::for_this_process(),
+            net: self.connect(record).await?,
+            role,
+            ..own
+        };
+        spec.limits.shm_bytes = 1 << 20;
+        super::secrets::give_own(&spec).await?;
+        let id = self.driver.create(&spec).await?;
+        self.driver.start(&id).await?;
+        Ok(id)
+    }
+
+    async fn begin(
+        &self,
+        record: &LeaseRecord,
+        job: &Manifest,
+        name: &str,
+        pod: &ContainerId,
+    ) -> Result<(), WorkError> {
+        let (dir, of_job) = (self.state.lease(&record.lease).of_service(name), self.state.lease(&record.lease));
+        let unusable = |reason: String| WorkError::Manifest { path: of_job.manifest(), reason };
+        let part = job.service_part(name).ok_or_else(|| unusable(format!("it has no service {name}")))?;
+        let mut spec = container_spec(&self.config.node, record, &part, &dir, self.run_as)
+            .map_err(|error| unusable(format!("services.{name}: {error}")))?;
+        share_log(&mut spec, job);
+        spec.role = Role::Service(name.to_owned());
+        spec.net = Net::Of(pod.clone());
+        if !part.secrets.is_empty() {
+            let (of_job, dir, names) = (of_job.clone(), dir.clone(), part.secrets.clone());
+            blocking(move || Ok(secrets::share(&of_job, &dir, names.keys())?)).await?;
+        }
+        let id = self.make_anyway(record, &dir, &part, &spec).await?;
+        tracing::info!(lease = %record.lease, service = name, "starts");
+        Ok(self.driver.start(&id).await?)
+    }
+
+    /// The images of the job's services.
+    pub(super) async fn service_images(&self, record: &LeaseRecord) -> Result<Vec<ImageRef>, WorkError> {
+        let Some(job) = self.manifest(&record.lease).await? else { return Ok(Vec::new()) };
+        let path = self.state.lease(&record.lease).manifest();
+        let images = job.services.values().map(|service| ImageRef::parse(&service.image)).collect::<Result<_, _>>();
+        images.map_err(|error| WorkError::Manifest { path, reason: error.to_string() })
+    }
+
+    /// Says when a service ends while the job runs, and follows their logs. To be run beside the main loop; ends when all have ended.
+    ///
+    /// # Errors
+    /// [`WorkError`]; to be called again then.
+    pub async fn watch_services(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        let Some(job) = self.manifest(&record.lease).await?.filter(|job| !job.services.is_empty()) else {
+            return Ok(());
+        };
+        let job = &job;
+        let followed = join_all(job.services.keys().map(|name| async move {
+            if let Err(error) = self.follow_service_log(record, job, name).await {
+                tracing::warn!(lease = %record.lease, service = name, %error, "its log is not complete");
+            }
+        }));
+        let (_, watched) = futures_util::future::join(followed, self.see_services_end(record, job)).await;
+        watched
+    }
+
+    async fn see_services_end(&self, record: &LeaseRecord, job: &Manifest) -> Result<(), WorkError> {
+        let mut running: Vec<&String> = job.services.keys().collect();
+        while !running.is_empty() {
+            let mut ended = Vec::new();
+            for name in &running {
+                match self.driver.inspect(&service_id(record, name)).await? {
+                    ContainerState::Exited(exit) => ended.push((*name, how(&exit))),
+                    ContainerState::Missing => ended.push((*name, "was lost".to_owned())),
+                    ContainerState::Created | ContainerState::Running { .. } => {}
+                }
+            }
+            for (name, how) in ended {
+                running.retain(|other| *other != name);
+                tracing::warn!(lease = %record.lease, service = name, "{how}");
+                let words = format!("service {name} {how}; the job goes on without it");
+                self.change(record, move |record| {
+                    if record.ended.is_none() {
+                        record.message = words;
+                    }
+                })
+                .await?;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn follow_service_log(&self, record: &LeaseRecord, job: &Manifest, name: &str) -> Result<(), WorkError> {
+        let parts = u64::try_from(job.services.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let most = job.resources.disk_parts().log / parts.max(1);
+        let (logs, lease, service) = (self.logs.clone(), record.lease, name.to_owned());
+        let log = blocking(move || Ok(logs.open_service(&lease, &service, most)?)).await?;
+        collect(self.driver.as_ref(), &service_id(record, name), &log).await?;
+        Ok(())
+    }
+
+    /// Ends the services, and reads their logs to the end.
+    ///
+    /// # Errors
+    /// [`WorkError::Driver`].
+    pub(super) async fn stop_services(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        let Some(job) = self.manifest(&record.lease).await.ok().flatten() else { return Ok(()) };
+        let stopped = join_all(job.services.keys().map(|name| async move {
+            let id = service_id(record, name);
+            if matches!(self.driver.inspect(&id).await?, ContainerState::Running { .. }) {
+                self.driver.stop(&id, self.config.stop_grace).await?;
+            }
+            Ok::<_, WorkError>(())
+        }));
+        stopped.await.into_iter().collect::<Result<Vec<()>, _>>()?;
+        for name in job.services.keys() {
+            let id = service_id(record, name);
+            if !matches!(self.driver.inspect(&id).await?, ContainerState::Exited(_)) {
+                continue;
+            }
+            match tokio::time::timeout(LOG_PATIENCE, self.follow_service_log(record, &job, name)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(lease = %record.lease, service = name, %error, "its log is not complete")
+                }
+                Err(_) => {
+                    tracing::warn!(lease = %record.lease, service = name, "its log was not read to the end in time")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The lease's containers but the job's own.
+    async fn others(&self, record: &LeaseRecord) -> Result<Vec<Listed>, WorkError> {
+        let own = crate::driver::container_name(&record.lease);
+        let mut listed = self.driver.list_labelled(&self.config.node).await?;
+        listed.retain(|of| of.lease == Some(record.lease) && of.name.trim_start_matches('/') != own);
+        Ok(listed)
+    }
+}
+
+fn service_id(record: &LeaseRecord, name: &str) -> ContainerId {
+    ContainerId(role_name(&record.lease, &Role::Service(name.to_owned())))
+}
+
+/// The job's own container is found by the name `job`.
+fn pod_role(job: &Manifest) -> Role {
+    Role::Pod { names: job.services.keys().cloned().chain(["job".to_owned()]).collect() }
+}
+
+/// How a service ended.
+fn how(exit: &Exit) -> String {
+    if exit.oom_killed {
+        return format!("ended with exit code {}, and its memory limit killed a process of it", exit.code);
+    }
+    format!("ended with exit code {}", exit.code)
+}
