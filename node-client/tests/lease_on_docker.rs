@@ -184,7 +184,7 @@ async fn check(bench: &Bench, node: &Node, record: &LeaseRecord, market: &Market
     let outputs = node.board.outputs(&record.lease).unwrap();
     assert_eq!(hex::encode(record.output_root.unwrap()), outputs.listing.root);
     assert_eq!(std::fs::read(outputs.dirs[0].join("copy")).unwrap(), INPUT);
-    let log = node.board.log(&record.lease).unwrap().log;
+    let log = node.board.log(&record.lease, "").unwrap().log;
     assert_eq!((log.head().hash, log.head().lines), (record.log_hash, record.log_lines));
     assert_eq!(bench.driver.list_labelled(&bench.node).await.unwrap(), vec![]);
     assert!(!bench.state.lease(&record.lease).inputs().exists());
@@ -271,13 +271,13 @@ async fn issue9_13_who_asks_for_the_log_right_after_the_exit_gets_all_of_it() {
             (node.store.get(&lease.lease).unwrap().unwrap(), node.worker.observe(&record).await.unwrap());
         assert_eq!(record.output_root, None);
         node.board.show(&record, &container, &market.chain).await;
-        let access = node.board.log(&lease.lease).unwrap();
+        let access = node.board.log(&lease.lease, "").unwrap();
         assert!(access.ending);
         let asked = tokio::spawn(access.log.stream(0, access.ending).collect::<Vec<_>>());
         let record = node.until(&lease.lease, &mut market, |a| *a == Action::Nothing).await;
         let sent: Vec<u8> = asked.await.unwrap().into_iter().flat_map(|chunk| chunk.unwrap()).collect();
         assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 2, "{}", String::from_utf8_lossy(&sent));
-        assert!(!node.board.log(&lease.lease).unwrap().ending);
+        assert!(!node.board.log(&lease.lease, "").unwrap().ending);
         check(&bench, &node, &record, &market, 0).await;
         bench
     })

@@ -81,13 +81,15 @@ pub enum LogError {
 /// Logs that stay open: each costs two file descriptors, and finished leases are kept for seven days.
 const MAX_IDLE: usize = 64;
 
-/// The logs that are open, one per lease.
+/// By lease and service; the job's own has no name.
+type OpenLogs = HashMap<(Pubkey, String), Arc<LeaseLog>>;
+
+/// The logs that are open, one per container.
 #[derive(Clone, Debug)]
 pub struct LogHub {
     state: StateDir,
     limits: LogLimits,
-    /// By lease and service; the job's own has no name.
-    open: Arc<Mutex<HashMap<(Pubkey, String), Arc<LeaseLog>>>>,
+    open: Arc<Mutex<OpenLogs>>,
 }
 
 impl LogHub {
