@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use gridlease_sdk::manifest::Manifest;
+use gridlease_sdk::manifest::{Manifest, Resources};
 use gridlease_sdk::node_api::LeaseStatus;
 use gridlease_sdk::node_api::secrets::LeaseKey;
 use solana_pubkey::Pubkey;
@@ -11,14 +11,15 @@ use tokio::sync::Notify;
 
 use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners, ReachAccess, Reachable};
 use crate::disk::{DiskError, Reading};
-use crate::driver::ContainerState;
+use crate::driver::{ContainerId, ContainerState};
 use crate::for_buyer::plain;
 use crate::lease::Worker;
 use crate::lease::reconcile::ChainLease;
 use crate::logs::LogHub;
 use crate::outputs;
 use crate::secrets::{self, Keyring, NotTaken};
-use crate::state_dir::StateDir;
+use crate::state_dir::{LeaseDir, StateDir};
+use crate::stats::{Feed, Stats};
 use crate::store::{LeaseRecord, Phase};
 
 /// Most characters of a message.
@@ -59,6 +60,18 @@ pub struct LeaseBoard {
     entries: RwLock<HashMap<Pubkey, Entry>>,
     arrivals: Arc<Notify>,
     keyring: Keyring,
+    stats: Stats,
+}
+
+/// A container that runs, to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub lease: Pubkey,
+    pub container: ContainerId,
+    pub gpus: Vec<String>,
+    pub dir: LeaseDir,
+    /// `None` where the manifest cannot be read.
+    pub resources: Option<Resources>,
 }
 
 impl LeaseBoard {
@@ -66,7 +79,30 @@ impl LeaseBoard {
     /// the keys to which buyers seal secrets.
     #[must_use]
     pub fn new(state: StateDir, logs: LogHub, worker: Worker, arrivals: Arc<Notify>, keyring: Keyring) -> Self {
-        Self { state, logs, worker, entries: RwLock::default(), arrivals, keyring }
+        Self { state, logs, worker, entries: RwLock::default(), arrivals, keyring, stats: Stats::default() }
+    }
+
+    /// The same board, which shows these measurements.
+    #[must_use]
+    pub fn with_stats(mut self, stats: Stats) -> Self {
+        self.stats = stats;
+        self
+    }
+
+    /// The containers that run.
+    pub(crate) fn measured(&self) -> Vec<Measured> {
+        let entries = self.entries();
+        let running = entries.values().filter(|entry| matches!(entry.container, ContainerState::Running { .. }));
+        running
+            .filter(|entry| entry.record.ended.is_none() && !entry.record.is_cleared())
+            .map(|Entry { record, manifest, .. }| Measured {
+                lease: record.lease,
+                container: self.worker.container(record),
+                gpus: record.gpus.clone(),
+                dir: self.state.lease(&record.lease),
+                resources: manifest.as_ref().map(|named| named.manifest.resources.clone()),
+            })
+            .collect()
     }
 
     fn entries(&self) -> RwLockReadGuard<'_, HashMap<Pubkey, Entry>> {
@@ -213,6 +249,10 @@ impl LeaseDirectory for LeaseBoard {
             .and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
         let log = opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
         Some(LogAccess { log, ending: ended && !complete })
+    }
+
+    fn stats(&self, lease: &Pubkey, since_ms: Option<u64>, follow: bool) -> Option<Feed> {
+        self.stats.stream(lease, since_ms, follow)
     }
 
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess> {

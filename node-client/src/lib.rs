@@ -10,6 +10,7 @@
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
+//! | [`stats`] | what the containers use |
 //! | [`runnable`] | which manifests the node runs |
 //! | [`lease`] | what to do next, as a pure function, and the stages that do what concerns this machine |
 //! | [`for_buyer`] | what a buyer is told of a failure |
@@ -37,6 +38,7 @@ pub mod runnable;
 pub mod secrets;
 pub mod sold;
 pub mod state_dir;
+pub mod stats;
 pub mod store;
 pub mod tls;
 pub mod wipe;

@@ -56,6 +56,31 @@ fn every_gpu_is_listed_with_model_memory_capability_and_driver() {
 }
 
 #[test]
+fn what_the_gpus_of_a_lease_do_is_read_by_their_uuids_and_a_lost_one_is_left_out() {
+    let nvml = FakeNvml::scripted(
+        "GPU-a|NVIDIA H100 80GB HBM3|81559|9.0|41|87|0|97|40000|650000\nGPU-b|NVIDIA T4|15360|7.5|lost|-|-|-|1|lost",
+    );
+    let mut meter = gpu::Meter::new(GpuSource::Nvml { lib_path: Some(nvml.library.clone()) });
+    let uuids = ["GPU-b", "GPU-gone", "GPU-a"].map(str::to_owned);
+    for _ in 0..2 {
+        let [lost, gone, busy] = meter.read(&uuids).try_into().unwrap();
+        assert_eq!(
+            busy,
+            gpu::GpuReading {
+                utilisation_percent: Some(97),
+                memory_used_mib: Some(40_000),
+                memory_total_mib: Some(81_559),
+                power_milliwatts: Some(650_000),
+                temperature_c: Some(41),
+            }
+        );
+        assert_eq!(gone, gpu::GpuReading::default());
+        assert_eq!((lost.memory_used_mib, lost.power_milliwatts, lost.temperature_c), (Some(1), None, None));
+    }
+    assert_eq!(gpu::Meter::new(GpuSource::Cpu).read(&uuids), vec![gpu::GpuReading::default(); 3]);
+}
+
+#[test]
 fn a_host_without_nvml_is_told_to_install_the_driver_or_pass_cpu() {
     let dir = tempfile::tempdir().unwrap();
     let error =

@@ -12,7 +12,7 @@ use gridlease_sdk::node_api::client::LogStart;
 use solana_pubkey::Pubkey;
 
 use super::watch::watch;
-use super::{Context, address, reach, report};
+use super::{Context, address, reach, report, stats};
 use crate::amount::Usdc;
 use crate::buyer::forward::PortPair;
 use crate::buyer::{Buyer, FollowOptions, PostOptions};
@@ -137,6 +137,22 @@ pub enum Job {
         /// Show the log of this service of the job instead of the job's own.
         #[arg(long, value_name = "NAME", conflicts_with = "tail")]
         service: Option<String>,
+    },
+    /// Show what a running job uses: processor, memory, disk, network, processes, GPUs; measured every 5 seconds, and kept by the
+    /// node for 7 days, by the minute where older than an hour.
+    #[command(
+        after_help = "Examples:\n  gridlease job stats last\n  gridlease job stats last --follow\n  gridlease job stats 3Jk… --since 10m --json"
+    )]
+    Stats {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// A line for each measurement to come, until the container ends.
+        #[arg(short, long)]
+        follow: bool,
+        /// A line for each measurement within this time, such as 10m or 2h.
+        #[arg(long, value_name = "TIME")]
+        since: Option<humantime::Duration>,
     },
     /// Fetch a job's outputs and verify them against the hash on chain.
     #[command(after_help = "Examples:\n  gridlease job get last\n  gridlease job get 3Jk… --output frames")]
@@ -292,6 +308,9 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
                 service: service.unwrap_or_default(),
             };
             logs(context, &buyer, &job(&which)?, view).await
+        }
+        Job::Stats { job: which, follow, since } => {
+            stats::stats(context, &buyer, &job(&which)?, since.map(Into::into), follow).await
         }
         Job::Get { job: which, output } => {
             let job = job(&which)?;

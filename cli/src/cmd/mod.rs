@@ -16,6 +16,7 @@ pub mod provider;
 pub mod purse;
 mod reach;
 mod report;
+mod stats;
 mod watch;
 
 use std::process::ExitCode;

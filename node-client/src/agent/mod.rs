@@ -43,6 +43,7 @@ use crate::logs::{LogHub, LogLimits};
 use crate::net::Networks;
 use crate::secrets::{self, Keyring};
 use crate::state_dir::{StateDir, StateDirError};
+use crate::stats::{Sampler, Stats};
 use crate::store::{LeaseRecord, Store, StoreError};
 use crate::tls::{Identity, TlsError};
 
@@ -255,16 +256,18 @@ pub async fn run(
     let fetching = FetchPolicy { allow_private: config.allow_private_inputs, ..FetchPolicy::default() };
     let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(own.address) };
     let dangling = Dangling::new(Arc::clone(&driver), store.clone(), own.address, GRACE);
+    let stats = Stats::default();
     let mut worker = Worker::new(
         worker_config,
-        driver,
+        Arc::clone(&driver),
         store.clone(),
         state.clone(),
         logs.clone(),
         Fetcher::new(fetching)?,
         clock.clone(),
     )
-    .with_disk(DiskKeeper::detect(&state));
+    .with_disk(DiskKeeper::detect(&state))
+    .with_stats(stats.clone());
     if let Some(networks) = networks.usable.clone() {
         worker = worker.with_networks(networks);
         worker.recover_networks().await?;
@@ -272,7 +275,9 @@ pub async fn run(
     worker.tidy_disks().await?;
     let arrivals = Arc::new(Notify::new());
     let keyring = Keyring::new(Arc::clone(&config.node_key) as _);
-    let board = Arc::new(LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals), keyring));
+    let board = LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals), keyring);
+    let board = Arc::new(board.with_stats(stats.clone()));
+    let sampler = Sampler::new(stats, Arc::clone(&board), Arc::clone(&driver), config.gpu.clone(), clock.clone());
     let api = ApiServer::start(
         config.listen,
         &state,
@@ -300,6 +305,7 @@ pub async fn run(
     }
     let orphans = dangling.orphans();
     let dangling = tokio::spawn(dangling.run(shutdown.clone()));
+    let sampler = tokio::spawn(sampler.run(shutdown.clone()));
     let guard = networks.usable.clone().map(|networks| tokio::spawn(networks.guard(shutdown.clone())));
     started(&Started {
         provider,
@@ -327,6 +333,7 @@ pub async fn run(
     leases.stop().await;
     // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
     dangling.abort();
+    sampler.abort();
     guard.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(Err(error)) =
         futures_util::future::OptionFuture::from(networks.usable.as_ref().map(Networks::dismantle)).await

@@ -27,7 +27,7 @@ const PIECES: usize = 8;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The lease of a signed request without a body.
-fn lease_of(context: &Context, lease: &str, request: Request) -> Result<(Pubkey, Caller), ApiError> {
+pub(super) fn lease_of(context: &Context, lease: &str, request: Request) -> Result<(Pubkey, Caller), ApiError> {
     let lease = address(lease)?;
     let (parts, _) = request.into_parts();
     let caller = authorise(context, &parts, context.directory.lease(&lease), "lease")?;
@@ -36,7 +36,7 @@ fn lease_of(context: &Context, lease: &str, request: Request) -> Result<(Pubkey,
 
 /// An answer that lasts: it keeps its place and its connection as long as it goes on, and breaks off, so that no client
 /// takes a part for the whole, when its place is taken back.
-fn lasting<E: std::error::Error + Send + Sync + 'static>(
+pub(super) fn lasting<E: std::error::Error + Send + Sync + 'static>(
     pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     place: Place,
     caller: Caller,

@@ -8,6 +8,7 @@ mod body;
 mod connections;
 mod error;
 mod exec;
+mod feeds;
 mod guarded;
 mod jobs;
 mod leases;
@@ -46,6 +47,7 @@ use crate::logs::LeaseLog;
 use crate::secrets::NotTaken;
 use crate::sold::Sold;
 use crate::state_dir::{LeaseDir, StateDir};
+use crate::stats::Feed;
 use crate::tls::{Identity, TlsError};
 
 use connections::Connections;
@@ -171,6 +173,11 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn status(&self, lease: &Pubkey) -> Option<LeaseStatus>;
     /// A lease's log, or that of the service of this name; `None` before that container has started, and without such a service.
     fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess>;
+    /// What a lease's container uses: the measurements after a moment (Unix milliseconds) or the last one, and with `follow` those to
+    /// come; `None` before the first.
+    fn stats(&self, _lease: &Pubkey, _since_ms: Option<u64>, _follow: bool) -> Option<Feed> {
+        None
+    }
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
     /// Makes a lease's output directories readable for as long as the answer is kept. Blocks on the file system.
@@ -323,6 +330,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/secrets", put(secrets::put))
         .route("/v1/leases/{lease}/status", get(leases::status))
         .route("/v1/leases/{lease}/logs", get(leases::logs))
+        .route("/v1/leases/{lease}/stats", get(feeds::stats))
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
         .route("/v1/leases/{lease}/ports/{port}", get(reach::port))

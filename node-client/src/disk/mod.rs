@@ -134,6 +134,17 @@ impl DiskKeeper {
         image::is_mounted(lease)
     }
 
+    /// Bytes of its disk that a lease has used, and has, as the kernel counts them; `None` where the kernel does not hold it back.
+    #[must_use]
+    pub fn counted(lease: &LeaseDir) -> Option<(u64, u64)> {
+        if !image::is_mounted(lease) {
+            return None;
+        }
+        let found = nix::sys::statvfs::statvfs(&lease.outputs()).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+        Some((bytes(found.blocks().saturating_sub(found.blocks_free())), bytes(found.blocks())))
+    }
+
     /// Whether a lease's outputs have used up what they may have.
     #[must_use]
     pub fn is_full(&self, lease: &LeaseDir, quota: Quota, container: Option<&str>) -> bool {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, Listed, LogPiece, Reach, Unpacked, Wanted,
+    ImageRef, Listed, LogPiece, Process, Reach, Unpacked, Wanted,
 };
 
 /// What the engine and its containers do.
@@ -346,6 +346,11 @@ impl Driver for FakeDriver {
 }
 
 impl Reach for FakeDriver {
+    fn process<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Process, DriverError>> {
+        // It has none.
+        async move { Err(DriverError::NotRunningContainer { id: id.0.clone() }) }.boxed()
+    }
+
     fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>> {
         async move {
             if !matches!(self.state_of(id), ContainerState::Running { .. }) {

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 pub use error::DriverError;
 pub use facts::{ImageFacts, NoSuchUser};
 pub use image::{BadImage, ImageRef};
-pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Reach, can_enter_networks};
+pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Process, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{
     ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, Role, RunAs, SecretFiles,

@@ -23,6 +23,25 @@ pub struct ExecSpec {
     pub stdin: bool,
 }
 
+/// The first process of a running container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The container's full id.
+    pub container: String,
+    /// The process's number. It may be another's by the time that it is used: see [`Process::groups`].
+    pub pid: i64,
+}
+
+impl Process {
+    /// Its `/proc/PID/cgroup`; `None` where the process is none of the container's: it has ended, or the node lives in another
+    /// namespace of processes than the engine.
+    #[must_use]
+    pub fn groups(&self) -> Option<String> {
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).ok()?;
+        (!self.container.is_empty() && groups.contains(&self.container)).then_some(groups)
+    }
+}
+
 /// A program that was started in a container.
 pub struct Exec {
     /// Its standard input, or its terminal. Shut down, it is at its end.
@@ -66,6 +85,9 @@ pub trait ExecControl: Send + Sync + std::fmt::Debug {
 
 /// Reaching into a container.
 pub trait Reach {
+    /// The first process of a running container, by this machine's numbers, and the container's full id.
+    fn process<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Process, DriverError>>;
+
     /// A connection to a TCP port of a running container, made from inside its own network: to 127.0.0.1, else to ::1.
     fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>>;
 

@@ -5,6 +5,7 @@
 
 mod health;
 mod host;
+mod meter;
 mod nvml;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use health::{HealthLimits, Problem, check};
+pub use meter::{GpuReading, Meter};
 
 /// Where the GPU part of the inventory comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,7 +50,7 @@ pub(super) fn read(lib_path: Option<&Path>) -> Result<Found, GpuError> {
     })
 }
 
-fn start(lib_path: Option<&Path>) -> Result<Nvml, GpuError> {
+pub(super) fn start(lib_path: Option<&Path>) -> Result<Nvml, GpuError> {
     let candidates: Vec<&std::ffi::OsStr> = match lib_path {
         Some(path) => vec![path.as_os_str()],
         None => DEFAULT_LIBRARIES.iter().map(|name| name.as_ref()).collect(),

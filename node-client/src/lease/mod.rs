@@ -30,6 +30,7 @@ use crate::logs::LogHub;
 use crate::net::Networks;
 use crate::secrets;
 use crate::state_dir::StateDir;
+use crate::stats::Stats;
 use crate::store::{LeaseRecord, Store};
 use crate::wipe::wipe_lease;
 use reconcile::{Action, Note};
@@ -73,6 +74,7 @@ pub struct Worker {
     run_as: RunAs,
     disk: DiskKeeper,
     net: Option<Networks>,
+    stats: Stats,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
@@ -105,6 +107,7 @@ impl Worker {
             run_as: RunAs::for_this_process(),
             disk: DiskKeeper::measuring(),
             net: None,
+            stats: Stats::default(),
             pulls: Arc::default(),
             failures: Arc::default(),
             answers: Arc::default(),
@@ -131,6 +134,13 @@ impl Worker {
     #[must_use]
     pub fn with_disk(mut self, disk: DiskKeeper) -> Self {
         self.disk = disk;
+        self
+    }
+
+    /// The same worker with these measurements.
+    #[must_use]
+    pub fn with_stats(mut self, stats: Stats) -> Self {
+        self.stats = stats;
         self
     }
 
@@ -232,6 +242,7 @@ impl Worker {
             });
             for lease in &expired {
                 this.logs.forget(lease);
+                this.stats.forget(lease);
                 this.store.forget(lease)?;
             }
             Ok(expired)

@@ -20,6 +20,7 @@ impl Worker {
             }
             _ => now_ms,
         };
+        let memory = self.stats.peak_memory(&record.lease);
         let unready = self.unready_words(&record.lease);
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
@@ -27,7 +28,10 @@ impl Worker {
                 r.reach(Phase::Started);
             }
             Note::Ready => r.meter_started(now_ms),
-            Note::Ended(ended) => r.container_ended(ended, ended_ms),
+            Note::Ended(ended) => {
+                r.memory = memory;
+                r.container_ended(ended, ended_ms);
+            }
             Note::Unready => {
                 r.message.clone_from(&unready);
                 // As for a program that is not there: what the buyer asks for cannot be run.

@@ -6,6 +6,7 @@ use solana_pubkey::Pubkey;
 use super::StoreError;
 use crate::driver::{ContainerId, Exit};
 use crate::sold::Sold;
+use crate::stats::PeakMemory;
 
 /// How far a lease is. A phase is entered when its effect is complete, but for `Pulling`, which says that it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,6 +244,9 @@ pub struct LeaseRecord {
     /// When it ended, or was missed, Unix milliseconds of the node's clock, which is the chain's.
     #[serde(default)]
     pub ended_ms: Option<i64>,
+    /// What its memory came to, as far as it was seen; not in records of an earlier version.
+    #[serde(default)]
+    pub memory: Option<PeakMemory>,
     /// Hash of the outputs, once collected.
     #[serde(with = "hex32::option")]
     pub output_root: Option<[u8; 32]>,
@@ -305,6 +309,7 @@ impl LeaseRecord {
             stop: None,
             ended: None,
             ended_ms: None,
+            memory: None,
             output_root: None,
             log_lines: 0,
             log_hash: [0; 32],

@@ -2,7 +2,7 @@
 //! shared object of its own. The script is given at compile time, so that every scenario is a library of its own.
 //!
 //! Script: one device a line, `uuid|name|vram MiB|major.minor|temperature|slowdown|uncorrected ECC`, where a
-//! field `-` answers "not supported" and `lost` answers "GPU is lost". The line `init-fails` makes init fail.
+//! field `-` answers "not supported" and `lost` answers "GPU is lost". A device may go on with `|utilisation %|MiB used|power mW`. The line `init-fails` makes init fail.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
@@ -11,6 +11,7 @@ const SCRIPT: &str = env!("FAKE_NVML_SCRIPT");
 const SUCCESS: c_int = 0;
 const INVALID_ARGUMENT: c_int = 2;
 const NOT_SUPPORTED: c_int = 3;
+const NOT_FOUND: c_int = 6;
 const DRIVER_NOT_LOADED: c_int = 9;
 const GPU_IS_LOST: c_int = 15;
 
@@ -92,6 +93,13 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, out: *mut 
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, out: *mut *mut c_void) -> c_int {
+    let uuid = unsafe { std::ffi::CStr::from_ptr(uuid) }.to_str().unwrap_or("");
+    let index = lines().iter().position(|line| line.split('|').next() == Some(uuid));
+    unsafe { put(index.map(|index| (index + 1) as *mut c_void).ok_or(NOT_FOUND), out) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetUUID(device: *mut c_void, out: *mut c_char, len: c_uint) -> c_int {
     unsafe { put_str(field(device, 0), out, len) }
 }
@@ -114,7 +122,8 @@ pub struct Memory {
 pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: *mut c_void, out: *mut Memory) -> c_int {
     let memory = number(device, 2).map(|mib| {
         let total = mib * 1024 * 1024;
-        Memory { version: 2, total, reserved: 0, free: total, used: 0 }
+        let used = number(device, 8).unwrap_or(0) * 1024 * 1024;
+        Memory { version: 2, total, reserved: 0, free: total - used, used }
     });
     unsafe { put(memory, out) }
 }
@@ -156,4 +165,20 @@ pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
     out: *mut c_ulonglong,
 ) -> c_int {
     unsafe { put(number(device, 6), out) }
+}
+
+#[repr(C)]
+pub struct Utilization {
+    gpu: c_uint,
+    memory: c_uint,
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetUtilizationRates(device: *mut c_void, out: *mut Utilization) -> c_int {
+    unsafe { put(number(device, 7).map(|gpu| Utilization { gpu: gpu as c_uint, memory: 0 }), out) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: *mut c_void, out: *mut c_uint) -> c_int {
+    unsafe { put(number(device, 9).map(|milliwatts| milliwatts as c_uint), out) }
 }

@@ -13,6 +13,7 @@ use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
+use gridlease_node::stats::Stats;
 use gridlease_node::store::{Ended, LeaseRecord, NewLease, Phase, Store};
 use gridlease_sdk::node_api::LeaseStatus;
 use solana_pubkey::Pubkey;
@@ -24,6 +25,7 @@ pub struct Node {
     pub store: Store,
     pub worker: Worker,
     pub board: Arc<LeaseBoard>,
+    pub stats: Stats,
 }
 
 impl Node {
@@ -37,16 +39,19 @@ impl Node {
         let fetcher = Fetcher::new(FetchPolicy::default()).unwrap();
         let driver = Arc::new(bench.driver.clone());
         let config = WorkerConfig::new(bench.node);
+        let stats = Stats::default();
         let worker =
-            Worker::new(config, driver, store.clone(), bench.state.clone(), logs.clone(), fetcher, Clock::system());
-        let board = Arc::new(LeaseBoard::new(
+            Worker::new(config, driver, store.clone(), bench.state.clone(), logs.clone(), fetcher, Clock::system())
+                .with_stats(stats.clone());
+        let board = LeaseBoard::new(
             bench.state.clone(),
             logs,
             worker.clone(),
             Arc::default(),
             Keyring::new(Arc::new(solana_keypair::Keypair::new())),
-        ));
-        Self { store, worker, board }
+        );
+        let board = Arc::new(board.with_stats(stats.clone()));
+        Self { store, worker, board, stats }
     }
 
     pub async fn launch(&self, bench: &Bench, number: u8, script: &str) -> LeaseRecord {

@@ -12,6 +12,7 @@
 //! | `PUT /v1/leases/{lease}/secrets` | all of the manifest's secrets, sealed |
 //! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
 //! | `GET /v1/leases/{lease}/logs?follow=&from=&service=` | one [`LogLine`] per line of text, hash-chained |
+//! | `GET /v1/leases/{lease}/stats?since=&follow=` | one [`LeaseStats`] per line of text |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
 //! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |
@@ -27,12 +28,14 @@ pub mod paths;
 pub mod pump;
 pub mod reach;
 pub mod secrets;
+pub mod stats;
 pub mod tls;
 mod types;
 
 pub use crate::artifact::{OutputFile, OutputListing};
 pub use log_chain::{LogChain, LogChainError};
 pub use nonces::UsedNonce;
+pub use stats::LeaseStats;
 pub use types::{ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, PullProgress, codes};
 
 /// Largest canonical manifest that a node accepts, in bytes.

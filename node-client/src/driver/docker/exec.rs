@@ -21,9 +21,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixStream;
 
-use super::inside::is_inside;
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState};
+use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState, Process};
 
 /// Bytes of output read at a time.
 const PIECE: usize = 32 * 1024;
@@ -197,7 +196,7 @@ impl Program {
         for (signal, wait) in [(Signal::SIGHUP, GRACE), (Signal::SIGKILL, GRACE)] {
             let found = self.look().await?;
             let (Some(true), Some(pid)) = (found.running, found.pid.filter(|pid| *pid > 1)) else { return Ok(()) };
-            if !is_inside(pid, &found.container_id.unwrap_or_default()) {
+            if (Process { container: found.container_id.unwrap_or_default(), pid }).groups().is_none() {
                 return Err(failed(format!("process {pid} is not the container's; it was not ended")));
             }
             let Ok(group) = i32::try_from(pid) else { return Ok(()) };

@@ -14,24 +14,17 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::{DockerDriver, engine, is_missing};
-use crate::driver::{ContainerId, DriverError};
+use crate::driver::{ContainerId, DriverError, Process};
 
 /// For a connection over a loopback interface; longer only where the server takes none.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A running container's first process, as the engine names it.
-#[derive(PartialEq, Eq)]
-struct Process {
-    container: String,
-    pid: i64,
-}
-
 impl DockerDriver {
     pub(super) async fn connect_inside(&self, id: &ContainerId, port: u16) -> Result<TcpStream, DriverError> {
-        let process = self.process(id).await?;
+        let process = self.process_of(id).await?;
         let network = network_of(&process)?;
         // What was opened is the container's if its process still runs now: a number is not given to another before that.
-        if self.process(id).await? != process {
+        if self.process_of(id).await? != process {
             return Err(DriverError::NotRunningContainer { id: id.0.clone() });
         }
         // A thread lasts longer than a request that was given up, so they are counted by themselves.
@@ -52,7 +45,7 @@ impl DockerDriver {
         stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).map_err(|e| unreachable(e.to_string()))
     }
 
-    async fn process(&self, id: &ContainerId) -> Result<Process, DriverError> {
+    pub(super) async fn process_of(&self, id: &ContainerId) -> Result<Process, DriverError> {
         let found = match self.docker.inspect_container(&id.0, None::<InspectContainerOptions>).await {
             Ok(found) => found,
             Err(e) if is_missing(&e) => return Err(DriverError::NoSuchContainer { id: id.0.clone() }),
@@ -70,13 +63,6 @@ fn unreachable(reason: impl Into<String>) -> DriverError {
     DriverError::Unreachable { reason: reason.into() }
 }
 
-/// Whether a process of this machine is in a container's control group: the engine's numbers mean nothing to a node that lives in
-/// another namespace of processes.
-pub(super) fn is_inside(pid: i64, container: &str) -> bool {
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    !container.is_empty() && groups.contains(container)
-}
-
 /// The network of a container's process.
 fn network_of(process: &Process) -> Result<File, DriverError> {
     let open = |path: String| {
@@ -86,7 +72,7 @@ fn network_of(process: &Process) -> Result<File, DriverError> {
         Ok::<_, DriverError>((file, number))
     };
     let (network, number) = open(format!("/proc/{}/ns/net", process.pid))?;
-    if !is_inside(process.pid, &process.container) {
+    if process.groups().is_none() {
         return Err(unreachable(format!("process {} is not in the container's control group", process.pid)));
     }
     if number == open("/proc/self/ns/net".to_owned())?.1 {

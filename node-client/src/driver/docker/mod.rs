@@ -34,7 +34,7 @@ pub(crate) use network::Subnet;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Reach, RegistryPolicy, Unpacked, Wanted,
+    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Process, Reach, RegistryPolicy, Unpacked, Wanted,
 };
 use crate::for_buyer::plain;
 
@@ -280,6 +280,10 @@ impl Driver for DockerDriver {
 }
 
 impl Reach for DockerDriver {
+    fn process<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Process, DriverError>> {
+        self.process_of(id).boxed()
+    }
+
     fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>> {
         self.connect_inside(id, port).boxed()
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A line in JSON: a control character takes six bytes.
 const MAX_JSON_LINE: usize = 6 * MAX_LOG_LINE_BYTES + 1024;
 /// After this long without a byte the connection is made anew; the log resumes where it was.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// Where to begin reading a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,22 +194,22 @@ impl LogReader {
 
 /// Splits what arrives into lines of bounded length.
 #[derive(Default)]
-struct LineBuffer {
+pub(super) struct LineBuffer {
     bytes: BytesMut,
     /// Bytes at the front that are known to hold no line end.
     searched: usize,
 }
 
 impl LineBuffer {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    fn pop(&mut self, request: &str) -> Result<Option<Bytes>, NodeError> {
+    pub(super) fn pop(&mut self, request: &str) -> Result<Option<Bytes>, NodeError> {
         let end =
             self.bytes[self.searched..].iter().position(|byte| *byte == b'\n').map(|offset| self.searched + offset);
         if end.unwrap_or(self.bytes.len()) > MAX_JSON_LINE {

@@ -2,6 +2,7 @@
 
 mod error;
 mod exec;
+mod feed;
 mod inputs;
 mod logs;
 mod outputs;
