@@ -5,6 +5,7 @@ use gridlease_core::job::EndReason;
 use nix::sys::signal::Signal;
 
 use super::{Ended, LeaseRecord, StopReason};
+use crate::stats::PeakMemory;
 
 /// What a process ends with that was killed by signal 9, as the memory limit kills.
 const KILLED: i64 = 137;
@@ -45,7 +46,7 @@ impl LeaseRecord {
         if let Some(ended) = &self.ended {
             // Whose signal it was that ended a container that the node stopped needs no guess.
             if self.stop.is_none() || ended.lost || ended.oom_killed {
-                words.extend(ended.words());
+                words.extend(ended.words(self.memory.as_ref()));
             }
             if self.stop.is_some() && !ended.lost {
                 words.push(format!("it ended with code {}", ended.code));
@@ -75,24 +76,53 @@ fn signal(code: i64) -> Option<(i32, &'static str)> {
 }
 
 impl Ended {
-    fn words(&self) -> Option<String> {
+    fn words(&self, memory: Option<&PeakMemory>) -> Option<String> {
         if self.lost {
             return Some("the container vanished from the machine, so nobody knows how its program ended".to_owned());
         }
-        // The engine says that the limit killed a process, not which: only the first one's death ends the container.
-        match (self.oom_killed, self.code) {
-            (false, KILLED) => Some(
-                "its program was killed by signal 9 (SIGKILL); where nothing in the job sent it, that was the memory limit (`resources.memory`, of which `/tmp` and `/dev/shm` are)"
-                    .to_owned(),
-            ),
+        // Engines miss kills, and the kernel's own counter goes with the container: either of them is proof enough.
+        let by_limit = self.oom_killed || memory.is_some_and(|memory| memory.kills > 0);
+        let peak = memory.map_or_else(String::new, |memory| format!(": {}", memory.words()));
+        // Both say that the limit killed a process, not which: only the first one's death ends the container.
+        match (by_limit, self.code) {
+            (false, KILLED) if memory.is_some_and(PeakMemory::is_nearly_all) => {
+                Some(format!("its program was killed by signal 9 (SIGKILL), perhaps for memory{peak}"))
+            }
+            (false, KILLED) => Some(format!(
+                "its program was killed by signal 9 (SIGKILL); where nothing in the job sent it, that was the memory limit (`resources.memory`, of which `/tmp` and `/dev/shm` are){peak}"
+            )),
             (false, code) => signal(code).map(|(number, name)| {
-                format!("its program was ended by signal {number} ({name}), or returned {code} because one of its own was")
+                format!(
+                    "its program was ended by signal {number} ({name}), or returned {code} because one of its own was"
+                )
             }),
-            (true, KILLED) => Some("the container was killed by its memory limit (`resources.memory`)".to_owned()),
+            (true, KILLED) => Some(format!("the container was killed by its memory limit (`resources.memory`){peak}")),
             (true, code) => Some(format!(
-                "a process in the container was killed by the memory limit (`resources.memory`); the container itself ended with {code}"
+                "a process in the container was killed by the memory limit (`resources.memory`){peak}; the container itself ended with {code}"
             )),
         }
+    }
+}
+
+impl PeakMemory {
+    /// So much that the next request may have been too much.
+    fn is_nearly_all(&self) -> bool {
+        self.limit.is_some_and(|limit| self.peak >= limit / 10 * 9)
+    }
+
+    fn words(&self) -> String {
+        fn size(bytes: u64, unit: u64) -> String {
+            if bytes < unit / 100 {
+                return "less than 0.01".to_owned();
+            }
+            let hundredths = u128::from(bytes) * 100 / u128::from(unit);
+            let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        let largest = self.limit.unwrap_or(self.peak);
+        let (unit, name) = if largest >= 1 << 30 { (1 << 30, "GiB") } else { (1 << 20, "MiB") };
+        let peak = size(self.peak, unit);
+        self.limit.map_or(format!("peak {peak} {name}"), |limit| format!("peak {peak} of {} {name}", size(limit, unit)))
     }
 }
 
@@ -125,6 +155,37 @@ mod tests {
         for own in [0, 1, 2, 126, 127, 128, 200, 255, -1, i64::MIN] {
             assert_eq!(ending(own), None, "{own}");
         }
+    }
+
+    #[test]
+    fn report12_flag_code_and_what_the_kernel_counted_are_told_together() {
+        let ending = |code, flag, peak: u64, kills| {
+            let memory = Some(PeakMemory { peak, limit: Some(1 << 30), kills });
+            LeaseRecord { memory, ..record(None, exit(code, flag)) }.ending()
+        };
+        let nearly = (1 << 30) / 100 * 99 + (1 << 20);
+        assert_eq!(
+            ending(137, false, nearly, 0).unwrap(),
+            "its program was killed by signal 9 (SIGKILL), perhaps for memory: peak 0.99 of 1 GiB"
+        );
+        // The engine missed it, the kernel did not.
+        let killed = "the container was killed by its memory limit (`resources.memory`): peak 1 of 1 GiB";
+        assert_eq!(ending(137, false, 1 << 30, 1).unwrap(), killed);
+        assert_eq!(ending(137, true, 1 << 30, 0).unwrap(), killed);
+        // Only a child was killed, by whomever's word.
+        for (flag, kills) in [(true, 0), (false, 3)] {
+            let told = ending(0, flag, 1 << 30, kills).unwrap();
+            assert!(told.starts_with("a process in the container was killed by the memory limit"), "{told}");
+            assert!(told.ends_with("peak 1 of 1 GiB; the container itself ended with 0"), "{told}");
+        }
+        // What was seen may be older than the rise that killed it, so little is no proof of the opposite.
+        let little = ending(137, false, 3 << 20, 0).unwrap();
+        assert!(
+            little.contains("that was the memory limit") && little.ends_with("peak less than 0.01 of 1 GiB"),
+            "{little}"
+        );
+        assert_eq!(ending(0, false, 1 << 30, 0), None, "full of files that were read");
+        assert!(ending(139, false, 1 << 30, 0).unwrap().contains("SIGSEGV"));
     }
 
     #[test]
