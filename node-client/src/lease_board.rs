@@ -15,6 +15,7 @@ use crate::driver::{ContainerId, ContainerState};
 use crate::for_buyer::plain;
 use crate::lease::Worker;
 use crate::lease::reconcile::ChainLease;
+use crate::lease_events;
 use crate::logs::LogHub;
 use crate::outputs;
 use crate::secrets::{self, Keyring, NotTaken};
@@ -253,6 +254,10 @@ impl LeaseDirectory for LeaseBoard {
 
     fn stats(&self, lease: &Pubkey, since_ms: Option<u64>, follow: bool) -> Option<Feed> {
         self.stats.stream(lease, since_ms, follow)
+    }
+
+    fn events(&self, lease: &Pubkey, from: u64, follow: bool) -> Option<Feed> {
+        Some(lease_events::stream(self.worker.store().clone(), *lease, from, follow))
     }
 
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess> {

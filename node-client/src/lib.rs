@@ -10,6 +10,7 @@
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
+//! | [`lease_events`] | what happened to a lease, as it is handed over |
 //! | [`stats`] | what the containers use |
 //! | [`runnable`] | which manifests the node runs |
 //! | [`lease`] | what to do next, as a pure function, and the stages that do what concerns this machine |
@@ -31,6 +32,7 @@ pub mod gpu;
 pub mod inputs;
 pub mod lease;
 pub mod lease_board;
+pub mod lease_events;
 pub mod logs;
 pub mod net;
 pub mod outputs;

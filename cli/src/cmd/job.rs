@@ -12,7 +12,7 @@ use gridlease_sdk::node_api::client::LogStart;
 use solana_pubkey::Pubkey;
 
 use super::watch::watch;
-use super::{Context, address, reach, report, stats};
+use super::{Context, address, events, reach, report, stats};
 use crate::amount::Usdc;
 use crate::buyer::forward::PortPair;
 use crate::buyer::{Buyer, FollowOptions, PostOptions};
@@ -153,6 +153,22 @@ pub enum Job {
         /// A line for each measurement within this time, such as 10m or 2h.
         #[arg(long, value_name = "TIME")]
         since: Option<humantime::Duration>,
+    },
+    /// Show what happened to a job's lease on its node: won, inputs, image, start, ready, pauses, what the node had to say, why and
+    /// how it ended. Kept by the node for 7 days after the end.
+    #[command(
+        after_help = "Examples:\n  gridlease job events last\n  gridlease job events last --follow\n  gridlease job events 3Jk… --json"
+    )]
+    Events {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Keep following until nothing is left to do for the lease.
+        #[arg(short, long)]
+        follow: bool,
+        /// Start at this event, counted from 0.
+        #[arg(long, default_value_t = 0, value_name = "EVENT")]
+        from: u64,
     },
     /// Fetch a job's outputs and verify them against the hash on chain.
     #[command(after_help = "Examples:\n  gridlease job get last\n  gridlease job get 3Jk… --output frames")]
@@ -312,6 +328,7 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
         Job::Stats { job: which, follow, since } => {
             stats::stats(context, &buyer, &job(&which)?, since.map(Into::into), follow).await
         }
+        Job::Events { job: which, follow, from } => events::events(context, &buyer, &job(&which)?, from, follow).await,
         Job::Get { job: which, output } => {
             let job = job(&which)?;
             let folder = output.unwrap_or_else(|| PathBuf::from(format!("outputs-{job}")));

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod describe;
+mod events;
 mod exit;
 pub mod job;
 pub mod keeper;

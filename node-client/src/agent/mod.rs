@@ -228,7 +228,7 @@ pub async fn run(
     let clock = Clock::system();
     let state = StateDir::open(&config.state_dir)?;
     secrets::check_init(&state)?;
-    let store = Store::open(&state.database())?;
+    let store = Store::open(&state.database())?.with_clock(clock.clone());
     let identity = Identity::load_or_create(&state)?;
     let docker = DockerDriver::connect(config.docker_socket.clone()).await?;
     let docker = docker.with_registries(config.registries.clone());

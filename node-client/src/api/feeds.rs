@@ -1,4 +1,4 @@
-//! What goes on as long as a lease does: measurements, a line of JSON each.
+//! What goes on as long as a lease does: measurements and events, a line of JSON each.
 
 use std::sync::Arc;
 
@@ -33,6 +33,29 @@ pub(super) async fn stats(
             "ask for the status, and try again some seconds after it runs",
         )
     })?;
+    let place = context.places.take(caller.key)?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lasting(feed, place, caller)).into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct EventsQuery {
+    #[serde(default)]
+    follow: bool,
+    #[serde(default)]
+    from: u64,
+}
+
+/// `GET /v1/leases/{lease}/events?from=&follow=`
+pub(super) async fn events(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (lease, caller) = lease_of(&context, &lease, request)?;
+    let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
+    let feed = context.directory.events(&lease, query.from, query.follow);
+    let feed = feed.ok_or_else(|| ApiError::not_known_yet("lease"))?;
     let place = context.places.take(caller.key)?;
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lasting(feed, place, caller)).into_response())
 }

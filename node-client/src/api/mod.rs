@@ -178,6 +178,10 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn stats(&self, _lease: &Pubkey, _since_ms: Option<u64>, _follow: bool) -> Option<Feed> {
         None
     }
+    /// What happened to a lease from event `from` on, and with `follow` what will; `None` where it is not known.
+    fn events(&self, _lease: &Pubkey, _from: u64, _follow: bool) -> Option<Feed> {
+        None
+    }
     /// A lease's outputs; `None` before they are collected.
     fn outputs(&self, lease: &Pubkey) -> Option<OutputsAccess>;
     /// Makes a lease's output directories readable for as long as the answer is kept. Blocks on the file system.
@@ -331,6 +335,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/status", get(leases::status))
         .route("/v1/leases/{lease}/logs", get(leases::logs))
         .route("/v1/leases/{lease}/stats", get(feeds::stats))
+        .route("/v1/leases/{lease}/events", get(feeds::events))
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
         .route("/v1/leases/{lease}/ports/{port}", get(reach::port))

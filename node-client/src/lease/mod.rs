@@ -125,6 +125,11 @@ impl Worker {
         Arc::clone(&self.driver)
     }
 
+    /// The node's memory.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The container of a lease, as the engine is asked for it.
     pub(crate) fn container(&self, record: &LeaseRecord) -> ContainerId {
         container_id(record)

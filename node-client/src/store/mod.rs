@@ -3,6 +3,7 @@
 //! All calls block for as long as the disk takes (milliseconds): use a blocking thread where that matters.
 
 mod ending;
+mod events;
 mod meter;
 mod record;
 
@@ -11,6 +12,10 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use solana_pubkey::Pubkey;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use events::EVENTS;
 
 pub(crate) use record::hex32;
 pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason};
@@ -90,6 +95,8 @@ fn set_room_aside(path: &Path) {
 pub struct Store {
     db: Arc<Database>,
     path: Arc<PathBuf>,
+    clock: Clock,
+    happened: watch::Sender<u64>,
 }
 
 impl Store {
@@ -104,15 +111,24 @@ impl Store {
             Err(e) => return Err(StoreError::Broken { path: path.to_owned(), reason: e.to_string() }),
         };
         set_room_aside(path);
-        let store = Self { db: Arc::new(db), path: Arc::new(path.to_owned()) };
+        let happened = watch::Sender::new(0);
+        let store = Self { db: Arc::new(db), path: Arc::new(path.to_owned()), clock: Clock::system(), happened };
         store.check_schema()?;
         Ok(store)
+    }
+
+    /// The same store, which tells the time of events by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     fn check_schema(&self) -> Result<(), StoreError> {
         let found = self.write(|tx| {
             tx.open_table(LEASES)?;
             tx.open_table(NOTES)?;
+            tx.open_table(EVENTS)?;
             let mut meta = tx.open_table(META)?;
             let found = meta.get(SCHEMA)?.map(|v| v.value());
             if found.is_none() {
@@ -161,7 +177,8 @@ impl Store {
     /// [`StoreError::Full`] or [`StoreError::Broken`].
     pub fn insert(&self, lease: NewLease, now_ms: i64) -> Result<LeaseRecord, StoreError> {
         let record = LeaseRecord::won(lease, now_ms);
-        self.write(|tx| {
+        let mut news = false;
+        let inserted = self.write(|tx| {
             let mut table = tx.open_table(LEASES)?;
             let key = record.lease.to_bytes();
             if let Some(present) = table.get(key.as_slice())? {
@@ -174,10 +191,20 @@ impl Store {
                 Err(e) => Ok(Err(e)),
                 Ok(bytes) => {
                     table.insert(key.as_slice(), bytes.as_slice())?;
+                    news = events::append(&mut tx.open_table(EVENTS)?, None, &record, self.clock.now_ms())?;
                     Ok(Ok(record))
                 }
             }
-        })
+        })?;
+        self.tell(news);
+        Ok(inserted)
+    }
+
+    /// Wakes those who wait for events.
+    fn tell(&self, news: bool) {
+        if news {
+            self.happened.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 
     /// A lease's record.
@@ -232,7 +259,8 @@ impl Store {
         })
     }
 
-    /// Changes a record in one durable transaction and returns it as it then is.
+    /// Changes a record in one durable transaction, together with the [events](Self::events) that this means, and returns it as it
+    /// then is.
     ///
     /// # Errors
     /// What `change` returns, [`StoreError::Unknown`] or [`StoreError::Broken`].
@@ -241,24 +269,29 @@ impl Store {
         lease: &Pubkey,
         change: impl FnOnce(&mut LeaseRecord) -> Result<(), StoreError>,
     ) -> Result<LeaseRecord, StoreError> {
-        self.write(|tx| {
+        let mut news = false;
+        let updated = self.write(|tx| {
             let mut table = tx.open_table(LEASES)?;
             let key = lease.to_bytes();
             let changed = match table.get(key.as_slice())? {
                 None => Err(StoreError::Unknown(*lease)),
-                Some(bytes) => self.decode(bytes.value()).and_then(|mut record| {
+                Some(bytes) => self.decode(bytes.value()).and_then(|before| {
+                    let mut record = before.clone();
                     change(&mut record)?;
-                    Ok((self.encode(&record)?, record))
+                    Ok((self.encode(&record)?, before, record))
                 }),
             };
             match changed {
                 Err(e) => Ok(Err(e)),
-                Ok((bytes, record)) => {
+                Ok((bytes, before, record)) => {
                     table.insert(key.as_slice(), bytes.as_slice())?;
+                    news = events::append(&mut tx.open_table(EVENTS)?, Some(&before), &record, self.clock.now_ms())?;
                     Ok(Ok(record))
                 }
             }
-        })
+        })?;
+        self.tell(news);
+        Ok(updated)
     }
 
     /// Leases that were finished (or failed and cleared up) at least [`KEEP_FINISHED_MS`] before `now_ms`. Remove
@@ -271,13 +304,14 @@ impl Store {
         Ok(self.all()?.into_iter().filter(old).map(|r| r.lease).collect())
     }
 
-    /// Removes a record. Succeeds where there is none.
+    /// Removes a record and its events. Succeeds where there is none.
     ///
     /// # Errors
     /// [`StoreError::Broken`].
     pub fn forget(&self, lease: &Pubkey) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.open_table(LEASES)?.remove(lease.to_bytes().as_slice())?;
+            events::remove(tx, lease)?;
             Ok(Ok(()))
         })
     }

@@ -223,6 +223,9 @@ pub struct LeaseRecord {
     pub phase: Phase,
     /// The step that was begun and of which no end is known.
     pub intent: Option<Step>,
+    /// Bytes of its images, unpacked, once they are here; not in records of an earlier version.
+    #[serde(default)]
+    pub image_bytes: Option<u64>,
     /// The container, once created.
     pub container: Option<ContainerId>,
     /// When it was won, Unix milliseconds.
@@ -300,6 +303,7 @@ impl LeaseRecord {
             sold: Some(new.sold),
             phase: Phase::Won,
             intent: None,
+            image_bytes: None,
             container: None,
             won_at_ms: now_ms,
             started_at_ms: None,

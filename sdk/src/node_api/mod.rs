@@ -13,6 +13,7 @@
 //! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
 //! | `GET /v1/leases/{lease}/logs?follow=&from=&service=` | one [`LogLine`] per line of text, hash-chained |
 //! | `GET /v1/leases/{lease}/stats?since=&follow=` | one [`LeaseStats`] per line of text |
+//! | `GET /v1/leases/{lease}/events?from=&follow=` | one [`LeaseEvent`] per line of text |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
 //! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |
@@ -22,6 +23,7 @@
 
 pub mod auth;
 pub mod client;
+pub mod events;
 mod log_chain;
 mod nonces;
 pub mod paths;
@@ -33,6 +35,7 @@ pub mod tls;
 mod types;
 
 pub use crate::artifact::{OutputFile, OutputListing};
+pub use events::LeaseEvent;
 pub use log_chain::{LogChain, LogChainError};
 pub use nonces::UsedNonce;
 pub use stats::LeaseStats;

@@ -42,6 +42,11 @@ pub fn stats(lease: &Pubkey, follow: bool, since_ms: Option<u64>) -> String {
     format!("/v1/leases/{lease}/stats?follow={follow}{since}")
 }
 
+/// Path and query of what happened to a lease, from event `from` on.
+pub fn events(lease: &Pubkey, follow: bool, from: u64) -> String {
+    format!("/v1/leases/{lease}/events?follow={follow}&from={from}")
+}
+
 /// Path of the list of a lease's outputs.
 pub fn outputs(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/outputs")

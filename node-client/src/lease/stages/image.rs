@@ -45,19 +45,23 @@ impl Worker {
             r.reach(Phase::Pulling);
         })
         .await?;
+        let mut bytes = 0u64;
         for image in std::iter::once(&spec.image).chain(&services) {
-            self.have_image(record, image).await?;
+            bytes = bytes.saturating_add(self.have_image(record, image).await?);
         }
-        self.update(record, |r| r.reach(Phase::Pulled)).await
+        self.update(record, move |r| {
+            r.image_bytes = Some(bytes);
+            r.reach(Phase::Pulled);
+        })
+        .await
     }
 
-    pub(super) async fn have_image(&self, record: &LeaseRecord, image: &ImageRef) -> Result<(), WorkError> {
+    pub(super) async fn have_image(&self, record: &LeaseRecord, image: &ImageRef) -> Result<u64, WorkError> {
         let (progress, receiver) = watch::channel(PullProgress::default());
         self.pulls().insert(record.lease, receiver);
         let pulled = self.driver.pull(image, self.config.max_image_bytes, &progress).await;
         self.pulls().remove(&record.lease);
-        pulled?;
-        Ok(())
+        Ok(pulled?)
     }
 
     /// How far the lease's image pull is, while there is one.

@@ -3,7 +3,7 @@
 use super::logs::{IDLE, LineBuffer};
 use super::{ANSWER_TIMEOUT, NodeApi, NodeError};
 use crate::node_api::auth::empty_body_hash;
-use crate::node_api::{LeaseStats, paths};
+use crate::node_api::{LeaseEvent, LeaseStats, paths};
 use backon::{BackoffBuilder as _, ExponentialBackoff};
 use futures_util::stream::{self, Stream};
 use reqwest::{Method, Response};
@@ -29,7 +29,30 @@ impl Told for LeaseStats {
     }
 }
 
+impl Told for LeaseEvent {
+    fn place(&self) -> u64 {
+        self.seq
+    }
+
+    fn path(lease: &Pubkey, follow: bool, after: Option<u64>) -> String {
+        paths::events(lease, follow, after.map_or(0, |seq| seq.saturating_add(1)))
+    }
+}
+
 impl NodeApi {
+    /// What happened to the lease on its node, from event `from` on. With `follow` also what will, until nothing is left to do
+    /// for it; a broken connection is resumed where it was.
+    ///
+    /// The stream's errors are final.
+    pub fn events(
+        &self,
+        lease: Pubkey,
+        from: u64,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LeaseEvent, NodeError>> + Send + 'static {
+        self.feed(lease, from.checked_sub(1), follow)
+    }
+
     /// What the lease's container uses: the measurements after `since_ms` (unix milliseconds), or the last one there is. With
     /// `follow` also those to come, until the container's end; a broken connection is resumed where it was.
     ///
