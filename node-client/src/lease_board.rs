@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use gridlease_sdk::manifest::{Manifest, Resources};
-use gridlease_sdk::node_api::LeaseStatus;
 use gridlease_sdk::node_api::secrets::LeaseKey;
+use gridlease_sdk::node_api::{LeaseStatus, SignedLogHead};
 use solana_pubkey::Pubkey;
 use tokio::sync::Notify;
 
@@ -250,6 +250,12 @@ impl LeaseDirectory for LeaseBoard {
             .and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
         let log = opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
         Some(LogAccess { log, ending: ended && !complete })
+    }
+
+    fn log_head(&self, lease: &Pubkey) -> Option<SignedLogHead> {
+        let head = self.log(lease, "")?.log.lasting_head().inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
+        let at = u64::try_from(self.worker.clock().now()).unwrap_or(0);
+        self.keyring.sign_head(lease, &head, at).inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()
     }
 
     fn stats(&self, lease: &Pubkey, since_ms: Option<u64>, follow: bool) -> Option<Feed> {

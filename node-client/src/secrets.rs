@@ -10,11 +10,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gridlease_sdk::manifest::{Manifest, SecretForm};
+use gridlease_sdk::node_api::SignedLogHead;
 use gridlease_sdk::node_api::secrets::{LeaseKey, OpeningKey, Secrets, SecretsError};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
+use crate::logs::LogHead;
 use crate::state_dir::{LeaseDir, SERVICE_MARK, StateDir, StateDirError, at};
 
 /// The program that gives a job's program its environment, for this kind of machine, statically linked.
@@ -87,6 +89,15 @@ impl Keyring {
             Arc::clone(keys.entry(*lease).or_insert_with(|| Arc::new(OpeningKey::generate())))
         };
         key.announce(lease, &*self.node)
+    }
+
+    /// How far a lease's log is, signed by the node key at `at` (Unix seconds).
+    ///
+    /// # Errors
+    /// [`SecretsError::Signer`].
+    pub fn sign_head(&self, lease: &Pubkey, head: &LogHead, at: u64) -> Result<SignedLogHead, SecretsError> {
+        let signed = SignedLogHead::sign(&*self.node, lease, head.lines, head.hash, head.closed, at);
+        signed.map_err(|error| SecretsError::Signer(error.to_string()))
     }
 
     /// Opens what was sealed to the lease's key.

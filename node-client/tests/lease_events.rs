@@ -10,6 +10,7 @@ use gridlease_node::lease_events::stream;
 use gridlease_node::stats::Feed;
 use gridlease_node::store::Store;
 use gridlease_sdk::node_api::LeaseEvent;
+use solana_signer::Signer as _;
 use support::played::Node;
 use support::with_bench;
 
@@ -40,6 +41,12 @@ async fn who_follows_a_lease_s_events_gets_each_once_until_nothing_is_left_to_do
         assert!(of("pulled").ends_with("unpacked"), "{events:?}");
         assert_eq!((of("ended"), of("collected")), ("with code 3", "1 log lines"));
         assert!(events.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms && pair[0].seq + 1 == pair[1].seq));
+
+        // The log's head, as it will stand on chain, is the node's signed word.
+        let (head, record) = (node.board.log_head(&lease).unwrap(), node.record());
+        head.verify(&lease, &node.key.pubkey()).unwrap();
+        head.compare(record.log_hash).unwrap();
+        assert_eq!((head.lines, head.closed), (1, true));
 
         // A node that is started again tells the same, and who was cut off goes on where that was.
         drop(node);

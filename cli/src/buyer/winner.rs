@@ -24,25 +24,33 @@ impl Buyer {
     /// # Errors
     /// [`CliError::Missing`], [`CliError::State`] where no node knows the lease, [`CliError::Node`].
     pub async fn node_of(&self, provider: &Pubkey, lease: &Pubkey) -> Result<NodeApi, CliError> {
+        self.node_at(&self.machine_with(provider, lease).await?)
+    }
+
+    /// The machine that has `lease`; as [`Buyer::node_of`].
+    ///
+    /// # Errors
+    /// As [`Buyer::node_of`].
+    pub async fn machine_with(&self, provider: &Pubkey, lease: &Pubkey) -> Result<ProviderMachine, CliError> {
         let client = self.chain().client();
         if let Some(account) = client.find::<Lease>(lease).await?
             && let Some(offer) = client.find::<Offer>(&account.offer).await?
         {
-            return self.node_at(&client.machine_of(&offer).await?);
+            return Ok(client.machine_of(&offer).await?);
         }
         let _: gridlease_sdk::account::Provider = self.chain().get(provider, "its provider is gone").await?;
         let machines = client.machines_of(provider).await?;
         if let [only] = machines.as_slice() {
-            return self.node_at(only);
+            return Ok(only.clone());
         }
         // All at once: one that is off, or says nothing, holds up no other.
         let asked = machines.iter().map(|machine| async {
             let node = self.node_at(machine).ok()?;
             let answer = tokio::time::timeout(PATIENCE, node.status(lease)).await;
-            answer.is_ok_and(|status| status.is_ok()).then_some(node)
+            answer.is_ok_and(|status| status.is_ok()).then(|| machine.clone())
         });
-        if let Some(node) = join_all(asked).await.into_iter().flatten().next() {
-            return Ok(node);
+        if let Some(machine) = join_all(asked).await.into_iter().flatten().next() {
+            return Ok(machine);
         }
         Err(CliError::State(format!(
             "none of the {} nodes of provider {provider} answers for lease {lease}: its machine may be closed or not reachable now; try again",
@@ -50,7 +58,8 @@ impl Buyer {
         )))
     }
 
-    fn node_at(&self, machine: &ProviderMachine) -> Result<NodeApi, CliError> {
+    /// The client for a machine's node.
+    pub(crate) fn node_at(&self, machine: &ProviderMachine) -> Result<NodeApi, CliError> {
         Ok(NodeApi::new(&machine.endpoint, machine.cert_fingerprint, machine.address, Arc::clone(&self.key) as _)?)
     }
 }

@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use futures_util::StreamExt as _;
 use gridlease_sdk::image::ImageReference;
 use gridlease_sdk::manifest::Manifest;
-use gridlease_sdk::node_api::client::LogStart;
 use solana_pubkey::Pubkey;
 
+use super::logs::LogView;
 use super::watch::watch;
-use super::{Context, address, events, reach, report, stats};
+use super::{Context, address, events, logs, reach, report, stats};
 use crate::amount::Usdc;
 use crate::buyer::forward::PortPair;
 use crate::buyer::{Buyer, FollowOptions, PostOptions};
 use crate::chain::Chain;
-use crate::clock::now_s;
 use crate::error::CliError;
 use crate::output::Report as _;
 use crate::steps;
@@ -113,7 +111,7 @@ pub enum Job {
     },
     /// Print the container's log, its hash chain verified.
     #[command(
-        after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow --tail 20\n  gridlease job logs last --since 10m --timestamps\n  gridlease job logs last --service db"
+        after_help = "Examples:\n  gridlease job logs last\n  gridlease job logs 3Jk… --follow --tail 20\n  gridlease job logs last --since 10m --timestamps\n  gridlease job logs last --service db\n  gridlease job logs last --verify"
     )]
     Logs {
         /// The job's address, or last.
@@ -137,6 +135,10 @@ pub enum Job {
         /// Show the log of this service of the job instead of the job's own.
         #[arg(long, value_name = "NAME", conflicts_with = "tail")]
         service: Option<String>,
+        /// Also ask the node to sign for its log, and check that this is the log that was shown; with --follow every 10 seconds. In
+        /// JSON the last line has the signature: proof of what the node showed.
+        #[arg(long, conflicts_with_all = ["from", "tail", "service"])]
+        verify: bool,
     },
     /// Show what a running job uses: processor, memory, disk, network, processes, GPUs; measured every 5 seconds, and kept by the
     /// node for 7 days, by the minute where older than an hour.
@@ -314,16 +316,10 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             let options = FollowOptions { logs: !no_logs, outputs: output, ..FollowOptions::default() };
             return follow(context, &buyer, job(&which)?, options, ignore_exit_code).await;
         }
-        Job::Logs { job: which, follow, from, tail, since, timestamps, service } => {
-            let view = LogView {
-                follow,
-                from,
-                tail,
-                since: since.map(Into::into),
-                timestamps,
-                service: service.unwrap_or_default(),
-            };
-            logs(context, &buyer, &job(&which)?, view).await
+        Job::Logs { job: which, follow, from, tail, since, timestamps, service, verify } => {
+            let (since, service) = (since.map(Into::into), service.unwrap_or_default());
+            let view = LogView { follow, from, tail, since, timestamps, service, verify };
+            logs::logs(context, &buyer, &job(&which)?, view).await
         }
         Job::Stats { job: which, follow, since } => {
             stats::stats(context, &buyer, &job(&which)?, since.map(Into::into), follow).await
@@ -475,54 +471,4 @@ async fn follow(
         context.out.report(&summary)?
     }
     summary.ending().exit_code(ignore_exit_code)
-}
-
-/// What of a log is shown, and how.
-struct LogView {
-    follow: bool,
-    from: u64,
-    tail: Option<u64>,
-    since: Option<std::time::Duration>,
-    timestamps: bool,
-    /// Whose; empty for the job's own container.
-    service: String,
-}
-
-async fn logs(context: &Context, buyer: &Buyer, job: &Pubkey, view: LogView) -> Result<(), CliError> {
-    let lease = buyer.lease_of(job).await?;
-    let node = buyer.node_of(&lease.provider, &lease.lease).await?;
-    let from = match view.tail {
-        Some(tail) => node.status(&lease.lease).await?.log_lines.saturating_sub(tail),
-        None => view.from,
-    };
-    // The chain's time, by which the node stamps lines, is this machine's within a minute, or no request would be taken.
-    let since = view.since.map_or(0, |since| now_s().saturating_sub(since.as_secs()).saturating_mul(1_000));
-    let start = if from == 0 { LogStart::Beginning } else { LogStart::At(from) };
-    let mut lines = std::pin::pin!(node.service_logs(lease.lease, view.service.clone(), start, view.follow));
-    let mut last = None;
-    while let Some(line) = lines.next().await {
-        let line = line?;
-        if line.ts_ms < since {
-            // Read all the same: what is shown is verified from the first line on.
-        } else if context.out.is_json() {
-            context.out.json_line(&line)?;
-        } else if view.timestamps {
-            let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(line.ts_ms);
-            let text = format!("{} {}", humantime::format_rfc3339_millis(at), line.line);
-            context.out.container_line(line.stream, &text)?;
-        } else {
-            context.out.container_line(line.stream, &line.line)?;
-        }
-        last = Some(line);
-    }
-    // Only a whole log, read from its first line, can be held against the chain.
-    let ended = view.service.is_empty() && lease.over && lease.log_hash != [0; 32] && from == 0;
-    let found = last.map_or_else(|| hex::encode([0u8; 32]), |line| line.chain);
-    if ended && found != hex::encode(lease.log_hash) {
-        return Err(CliError::Unverified(format!(
-            "the log does not end in the hash that stands on chain ({}): lines are missing or were altered",
-            hex::encode(lease.log_hash)
-        )));
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ pub mod job;
 pub mod keeper;
 pub mod key;
 pub mod lease;
+mod logs;
 pub mod machine;
 pub mod migrate;
 pub mod node;

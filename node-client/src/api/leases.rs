@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use gridlease_sdk::artifact::{OutputListing, pack};
-use gridlease_sdk::node_api::LeaseStatus;
+use gridlease_sdk::node_api::{LeaseStatus, SignedLogHead};
 use serde::Deserialize;
 use solana_pubkey::Pubkey;
 use tokio::sync::mpsc;
@@ -87,16 +87,32 @@ pub(super) async fn logs(
 ) -> Result<Response, ApiError> {
     let (lease, caller) = lease_of(&context, &lease, request)?;
     let Query(query) = query.map_err(|e| ApiError::bad_body(e.body_text()))?;
-    let LogAccess { log, ending } = context.directory.log(&lease, &query.service).ok_or_else(|| {
-        ApiError::wrong_state(
-            "there is no log yet: the container has not started, or the job has no such service",
-            "ask for the status, and try again once it runs",
-        )
-    })?;
+    let LogAccess { log, ending } = context.directory.log(&lease, &query.service).ok_or_else(no_log)?;
     let place = context.places.take(caller.key)?;
     // The last lines of a container that has ended are on their way, and who asks now wants them, too.
     let lines = log.stream(query.from, query.follow || ending);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lasting(lines, place, caller)).into_response())
+}
+
+fn no_log() -> ApiError {
+    ApiError::wrong_state(
+        "there is no log yet: the container has not started, or the job has no such service",
+        "ask for the status, and try again once it runs",
+    )
+}
+
+/// `GET /v1/leases/{lease}/logs/head`
+pub(super) async fn log_head(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    request: Request,
+) -> Result<Json<SignedLogHead>, ApiError> {
+    let (lease, caller) = lease_of(&context, &lease, request)?;
+    // It waits for the disk, so not for any number at a time.
+    let _place = context.places.take(caller.key)?;
+    let directory = Arc::clone(&context.directory);
+    let head = tokio::task::spawn_blocking(move || directory.log_head(&lease)).await;
+    head.ok().flatten().map(Json).ok_or_else(no_log)
 }
 
 fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {

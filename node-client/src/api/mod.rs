@@ -35,7 +35,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use gridlease_sdk::artifact::OutputListing;
 use gridlease_sdk::node_api::secrets::LeaseKey;
-use gridlease_sdk::node_api::{Health, LeaseStatus, paths};
+use gridlease_sdk::node_api::{Health, LeaseStatus, SignedLogHead, paths};
 use hyper_util::rt::TokioTimer;
 use solana_pubkey::Pubkey;
 use tokio::task::JoinHandle;
@@ -173,6 +173,10 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     fn status(&self, lease: &Pubkey) -> Option<LeaseStatus>;
     /// A lease's log, or that of the service of this name; `None` before that container has started, and without such a service.
     fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess>;
+    /// How far a lease's log is, signed by the node; `None` before the container has started. Blocks on the file system.
+    fn log_head(&self, _lease: &Pubkey) -> Option<SignedLogHead> {
+        None
+    }
     /// What a lease's container uses: the measurements after a moment (Unix milliseconds) or the last one, and with `follow` those to
     /// come; `None` before the first.
     fn stats(&self, _lease: &Pubkey, _since_ms: Option<u64>, _follow: bool) -> Option<Feed> {
@@ -334,6 +338,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/secrets", put(secrets::put))
         .route("/v1/leases/{lease}/status", get(leases::status))
         .route("/v1/leases/{lease}/logs", get(leases::logs))
+        .route("/v1/leases/{lease}/logs/head", get(leases::log_head))
         .route("/v1/leases/{lease}/stats", get(feeds::stats))
         .route("/v1/leases/{lease}/events", get(feeds::events))
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))

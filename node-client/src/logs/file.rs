@@ -92,6 +92,18 @@ impl LeaseLog {
         *self.head.borrow()
     }
 
+    /// How far the log is, on disk: what is said of it still holds after a power cut. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn lasting_head(&self) -> Result<LogHead, LogError> {
+        let head = self.head();
+        if !head.closed {
+            self.reading.sync_data().map_err(self.io("write"))?;
+        }
+        Ok(head)
+    }
+
     /// How far each stream is.
     pub(super) fn marks(&self) -> PerStream<Mark> {
         self.state().at.marks

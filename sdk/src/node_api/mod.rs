@@ -12,6 +12,7 @@
 //! | `PUT /v1/leases/{lease}/secrets` | all of the manifest's secrets, sealed |
 //! | `GET /v1/leases/{lease}/status` | [`LeaseStatus`] |
 //! | `GET /v1/leases/{lease}/logs?follow=&from=&service=` | one [`LogLine`] per line of text, hash-chained |
+//! | `GET /v1/leases/{lease}/logs/head` | [`SignedLogHead`]: how far the log is, signed by the node |
 //! | `GET /v1/leases/{lease}/stats?since=&follow=` | one [`LeaseStats`] per line of text |
 //! | `GET /v1/leases/{lease}/events?from=&follow=` | one [`LeaseEvent`] per line of text |
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
@@ -25,6 +26,7 @@ pub mod auth;
 pub mod client;
 pub mod events;
 mod log_chain;
+mod log_head;
 mod nonces;
 pub mod paths;
 pub mod pump;
@@ -37,6 +39,7 @@ mod types;
 pub use crate::artifact::{OutputFile, OutputListing};
 pub use events::LeaseEvent;
 pub use log_chain::{LogChain, LogChainError};
+pub use log_head::{LogHeadError, SignedLogHead};
 pub use nonces::UsedNonce;
 pub use stats::LeaseStats;
 pub use types::{ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, PullProgress, codes};

@@ -36,6 +36,11 @@ pub fn logs(lease: &Pubkey, service: &str, follow: bool, from: u64) -> String {
     format!("/v1/leases/{lease}/logs?follow={follow}&from={from}{service}")
 }
 
+/// Path of how far a lease's log is, signed by the node.
+pub fn log_head(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/logs/head")
+}
+
 /// Path and query of what a lease's container uses: of the measurements after `since_ms` (unix milliseconds), or of the last one.
 pub fn stats(lease: &Pubkey, follow: bool, since_ms: Option<u64>) -> String {
     let since = since_ms.map_or_else(String::new, |since| format!("&since={since}"));

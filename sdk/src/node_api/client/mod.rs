@@ -17,7 +17,7 @@ pub use logs::LogStart;
 pub use ports::PortTunnel;
 
 use super::auth::{SignedRequest, empty_body_hash, sign};
-use super::{ErrorBody, ErrorDetail, Health, LeaseStatus, OutputListing, paths, tls};
+use super::{ErrorBody, ErrorDetail, Health, LeaseStatus, OutputListing, SignedLogHead, paths, tls};
 use crate::clock::unix_now;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -191,6 +191,14 @@ impl NodeApi {
     /// [`NodeError`].
     pub async fn status(&self, lease: &Pubkey) -> Result<LeaseStatus, NodeError> {
         self.get(&paths::status(lease), SMALL_ANSWER).await
+    }
+
+    /// How far a lease's log is, in the node's signed word; see [`SignedLogHead::verify`].
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn log_head(&self, lease: &Pubkey) -> Result<SignedLogHead, NodeError> {
+        self.get(&paths::log_head(lease), SMALL_ANSWER).await
     }
 
     /// The list of a lease's outputs, as the node states it; see [`OutputListing::verify`].
