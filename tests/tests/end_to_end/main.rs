@@ -9,6 +9,7 @@ mod faults;
 mod issue9;
 mod machines;
 mod newcomer;
+mod observed;
 mod quiet;
 mod reach;
 mod real_jobs;

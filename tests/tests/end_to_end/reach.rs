@@ -21,7 +21,7 @@ const SERVICE: &str = "echo begun; sleep 4; mkdir /tmp/www; echo hello from insi
 const PORTS: &str = "ports: [{ container: 80, probe: { http: /index.html } }]\n";
 
 /// The program as the buyer runs it.
-fn gridlease(world: &World, args: &[&str]) -> Command {
+pub fn gridlease(world: &World, args: &[&str]) -> Command {
     let file: PathBuf = world.market.dir().join("buyer-key.json");
     if !file.exists() {
         write_key(&file, &world.market.buyer).unwrap();
@@ -37,12 +37,12 @@ fn gridlease(world: &World, args: &[&str]) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Runs it to its end, with this as its input.
-async fn run(mut command: Command, input: &str) -> Output {
+pub async fn run(mut command: Command, input: &str) -> Output {
     let input = input.to_owned();
     tokio::task::spawn_blocking(move || {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
