@@ -39,23 +39,47 @@ impl Mark {
 struct Skip {
     mark: Mark,
     over: bool,
+    /// The reading has to come by the last line that the log has, or by an older one: the engine drops the oldest first.
+    due: bool,
 }
 
+/// What is to be done with a line of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The log has it.
+    Known,
+    /// It follows on what the log has.
+    New,
+    /// It is new, and lines before it are gone.
+    AfterGap,
+}
+
+/// What the log says where the engine had dropped lines before they were read.
+const GAP: &str =
+    "[gridlease] lines are missing here: the container engine had dropped them before the node could read them";
+
 impl Skip {
-    /// Whether the log has this line. After the first that it has not, everything is new, whatever its time.
-    fn has(&mut self, ts_ms: u64) -> bool {
+    /// What a line is. After the first that the log has not, everything is new, whatever its time.
+    fn find(&mut self, ts_ms: u64) -> Found {
         if self.over {
-            return false;
+            return Found::New;
         }
         match ts_ms.cmp(&self.mark.ts_ms) {
-            Ordering::Less => return true,
-            Ordering::Equal if self.mark.lines > 0 => {
-                self.mark.lines -= 1;
-                return true;
+            Ordering::Less => {
+                self.due = false;
+                return Found::Known;
             }
-            Ordering::Equal | Ordering::Greater => self.over = true,
+            Ordering::Equal => {
+                self.due = false;
+                if self.mark.lines > 0 {
+                    self.mark.lines -= 1;
+                    return Found::Known;
+                }
+            }
+            Ordering::Greater => {}
         }
-        false
+        self.over = true;
+        if std::mem::take(&mut self.due) { Found::AfterGap } else { Found::New }
     }
 }
 
@@ -89,9 +113,10 @@ impl LogWriter {
     pub fn begin(&mut self) -> Option<i64> {
         let marks = self.log.marks();
         self.lines = Lines::new(self.log.limits.line_bytes);
-        self.skip = marks.map(|mark| Skip { mark: *mark, over: false });
-        let latest = marks.latest_ms();
-        i64::try_from(latest.saturating_sub(SKEW_MS) / 1000).ok().filter(|since| *since > 0)
+        let since_s = marks.latest_ms().saturating_sub(SKEW_MS) / 1000;
+        let due = |mark: &Mark| mark.lines > 0 && mark.ts_ms / 1000 >= since_s;
+        self.skip = marks.map(|mark| Skip { mark: *mark, over: false, due: due(mark) });
+        i64::try_from(since_s).ok().filter(|since| *since > 0)
     }
 
     /// Adds pieces of output, but for those that the log has. `false` once the log takes no more. Blocks on the file system.
@@ -114,9 +139,22 @@ impl LogWriter {
         self.add(lines)
     }
 
-    fn add(&mut self, mut lines: Vec<Line>) -> Result<bool, LogError> {
-        lines.retain(|line| !self.skip.get_mut(line.stream).has(line.ts_ms));
-        self.log.add(&lines)
+    fn add(&mut self, lines: Vec<Line>) -> Result<bool, LogError> {
+        let mut new = Vec::with_capacity(lines.len());
+        for line in lines {
+            let skip = self.skip.get_mut(line.stream);
+            match skip.find(line.ts_ms) {
+                Found::Known => continue,
+                Found::New => {}
+                Found::AfterGap => {
+                    // Older than the stream's last line, so that it counts for none of the container's own.
+                    let ts_ms = skip.mark.ts_ms.saturating_sub(1);
+                    new.push(Line { ts_ms, stream: line.stream, text: GAP.to_owned() });
+                }
+            }
+            new.push(line);
+        }
+        self.log.add(&new)
     }
 
     /// Ends the log: it is on disk, its hash will not change, followers come to an end. Blocks on the file system.
