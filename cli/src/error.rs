@@ -11,6 +11,7 @@ use gridlease_sdk::manifest::{CanonicalError, ManifestErrors, PinError};
 use gridlease_sdk::market::ReadError;
 use gridlease_sdk::node_api::client::NodeError;
 use gridlease_sdk::rpc::{RpcError, SendError};
+use gridlease_sdk::source::{RemoteError, SourceFault};
 use solana_pubkey::Pubkey;
 
 use crate::amount::{Sol, Usdc};
@@ -73,6 +74,9 @@ pub enum CliError {
     /// An input file.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// An input that is elsewhere.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The canonical form.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
@@ -247,6 +251,10 @@ impl CliError {
                 Kind::Network
             }
             Self::Image(_) => Kind::Usage,
+            Self::Remote(error) => match error.fault {
+                SourceFault::Unreachable { .. } | SourceFault::Status { .. } => Kind::Network,
+                _ => Kind::Usage,
+            },
             Self::Read(ReadError::Rpc(error)) => rpc_kind(error),
             Self::Read(ReadError::Missing { .. }) => Kind::Usage,
             Self::Read(_) | Self::NoMarket { .. } | Self::History(_) => Kind::Network,

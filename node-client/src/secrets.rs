@@ -243,6 +243,23 @@ pub(crate) fn share<'a>(
     std::fs::rename(&unfinished, whole).map_err(at("rename", &unfinished))
 }
 
+/// Those of a lease's secrets that have these names and are here. Blocks on the file system.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn read(dir: &LeaseDir, names: &[String]) -> Result<Secrets, StateDirError> {
+    let mut found = Secrets::new();
+    for name in names {
+        let path = dir.secrets().join(name);
+        match std::fs::read(&path) {
+            Ok(value) => drop(found.insert(name.clone(), zeroize::Zeroizing::new(value))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at("read", &path)(error)),
+        }
+    }
+    Ok(found)
+}
+
 /// Removes a lease's secrets from memory. Succeeds where there are none.
 ///
 /// # Errors

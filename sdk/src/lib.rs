@@ -10,6 +10,7 @@ pub mod market;
 pub mod node_api;
 pub mod public_address;
 pub mod rpc;
+pub mod source;
 pub mod view;
 
 pub use gridlease_interface::{account, address, error, event, instruction, program};

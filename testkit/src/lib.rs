@@ -1,9 +1,12 @@
-//! What the tests of several crates share: what becomes of a test where the machine lacks a part that it needs.
+//! What the tests of several crates share: what becomes of a test where the machine lacks a part that it needs, and servers on
+//! loopback that a job's inputs come from ([`origin`]).
 //!
 //! A developer without Docker runs the other tests, and is told which were skipped. Where tests have to prove something, in
 //! CI and under `cargo xtask test`, a test that did not run is a failure.
 
 #![allow(clippy::panic, reason = "a test that cannot run ends here")]
+
+pub mod origin;
 
 use std::ffi::OsString;
 use std::fmt::Display;

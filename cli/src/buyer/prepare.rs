@@ -8,6 +8,7 @@ use gridlease_sdk::image::{http_client, resolve_digest};
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::manifest::requirement::{cap, job_args, refusals};
 use gridlease_sdk::manifest::{MAX_YAML_BYTES, Manifest};
+use gridlease_sdk::source::Sources;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +27,8 @@ pub struct Quote {
     pub image: String,
     /// What a machine pulls, in bytes.
     pub image_bytes: u64,
+    /// What it loads of inputs that are on a hub or in a store, as far as these said, in bytes.
+    pub loaded_bytes: u64,
     /// The most that is paid per hour.
     pub max_price: Usdc,
     /// The longest time, seconds.
@@ -78,8 +81,8 @@ impl Buyer {
         if !parts.is_empty() {
             return Err(CliError::Unsupported { file: name, parts });
         }
-        // Cheap checks first: the files and secrets are here, the registry is not.
-        secrets::values(&manifest.secrets)?;
+        // Cheap checks first: the files and secrets are here, the registry and the inputs' sources are not.
+        let secrets = secrets::values(&manifest.secrets)?;
         let base = file.parent().unwrap_or(Path::new(".")).to_owned();
         let (manifest, inputs) = tokio::task::spawn_blocking(move || {
             let inputs = manifest.pin_local_inputs(&base)?;
@@ -88,7 +91,11 @@ impl Buyer {
         .await
         .map_err(|_| CliError::Local("hashing the inputs was interrupted; try again".to_owned()))??;
         let mut manifest = manifest;
-        let (bytes, room) = (inputs.iter().map(|input| input.size).sum::<u64>(), manifest.resources.disk_parts().files);
+        let sources = Sources::from_env().map_err(|fault| CliError::Usage(fault.to_string()))?;
+        let loaded = manifest.pin_remote_inputs(&sources, &secrets).await?;
+        drop(secrets);
+        let room = manifest.resources.disk_parts().files;
+        let bytes = inputs.iter().fold(loaded, |sum, input| sum.saturating_add(input.size));
         if bytes > room {
             return Err(CliError::Usage(format!(
                 "{name}: the inputs have {bytes} bytes, and resources.disk has room for {room} of them; raise it"
@@ -103,6 +110,9 @@ impl Buyer {
             // A machine pulls all of them.
             image.size_bytes = image.size_bytes.saturating_add(beside.size_bytes);
         }
+        let image_bytes = image.size_bytes;
+        // A machine loads these as it loads the images, and is given time for them by the same rule.
+        image.size_bytes = image_bytes.saturating_add(loaded);
 
         let canonical = manifest.canonical()?;
         let manifest_hash: [u8; 32] = Sha256::digest(&canonical).into();
@@ -120,7 +130,8 @@ impl Buyer {
         let quote = Quote {
             name: manifest.name.clone(),
             image: manifest.image.clone(),
-            image_bytes: image.size_bytes,
+            image_bytes,
+            loaded_bytes: loaded,
             max_price: max_price.into(),
             max_duration_s: manifest.duration.max_s,
             window_s: manifest.price.window_s,

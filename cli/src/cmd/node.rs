@@ -15,6 +15,7 @@ use gridlease_node::tls::Identity;
 use gridlease_sdk::machine::MachineNumber;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
+use url::Url;
 
 use super::keeper::shutdown_on_signal;
 use super::report::NodeIdentity;
@@ -121,6 +122,9 @@ pub struct Run {
     /// Fetch inputs from private addresses too. Only for a market on one machine.
     #[arg(long)]
     allow_private_inputs: bool,
+    /// Load hf:// inputs from this hub instead of the public one, such as a mirror in this machine's network.
+    #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
+    hub: Option<Url>,
     /// Seconds to wait for others to take a step that anyone can take, before this node takes it.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     patience: u64,
@@ -232,6 +236,7 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         max_image_bytes: run.max_image_size.as_u64(),
         registries: RegistryPolicy::new(run.allow_registry.clone()),
         allow_private_inputs: run.allow_private_inputs,
+        hub: run.hub.clone(),
         egress_dns: run.egress_dns,
         patience: Duration::from_secs(run.patience),
     };

@@ -60,15 +60,17 @@ impl Report for PurseDone {
 impl Report for Quote {
     fn human(&self) -> String {
         let free = self.free.map_or("the purse is not open".to_owned(), |free| format!("{free} USDC"));
-        let inputs: u64 = self.inputs.iter().map(|input| input.size).sum();
+        let size = |bytes| bytesize::ByteSize::b(bytes).display().iec();
+        let pushed = size(self.inputs.iter().fold(0u64, |sum, input| sum.saturating_add(input.size)));
+        let mut inputs = format!("{} to push, {pushed}", count(self.inputs.len(), "file"));
+        if self.loaded_bytes > 0 {
+            inputs.push_str(&format!("; {} that the machine loads", size(self.loaded_bytes)));
+        }
         fields(&[
             ("job", &self.name),
             ("image", &self.image),
             ("image size", &bytesize::ByteSize::b(self.image_bytes).display().iec()),
-            (
-                "inputs",
-                &format!("{}, {}", count(self.inputs.len(), "file"), bytesize::ByteSize::b(inputs).display().iec()),
-            ),
+            ("inputs", &inputs),
             ("price", &format!("at most {} USDC per hour", self.max_price)),
             ("time", &format!("at most {}", span(self.max_duration_s.into()))),
             (

@@ -10,6 +10,7 @@ use gridlease_sdk::machine::MachineNumber;
 use gridlease_sdk::rpc::Client;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
+use url::Url;
 
 use crate::driver::RegistryPolicy;
 use crate::gpu::{GpuSource, Inventory};
@@ -44,6 +45,8 @@ pub struct NodeConfig {
     pub registries: RegistryPolicy,
     /// May inputs be fetched from private addresses? Only for a market on one machine.
     pub allow_private_inputs: bool,
+    /// The model hub that `hf://` inputs are loaded from, where it is not the public one. It may be at a private address.
+    pub hub: Option<Url>,
     /// The resolvers that leases' names are asked of; empty: the host's own.
     pub egress_dns: Vec<SocketAddr>,
     /// How long others (keepers, buyers) are given to do what anybody may do before the node does it itself.

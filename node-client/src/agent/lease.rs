@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
 use crate::lease::StageName;
-use crate::lease::reconcile::{Action, ChainLease, ChainState, Note, next};
+use crate::lease::reconcile::{Action, ChainLease, ChainState, Note, next, want_until};
 use crate::lease::{WorkError, Worker};
 use crate::lease_board::LeaseBoard;
 use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason, Store};
@@ -40,6 +40,8 @@ const LOOK: Duration = Duration::from_millis(1_000);
 const MISSING: Duration = Duration::from_millis(1_500);
 /// How soon the chain is asked again where it has to say more.
 const ASK_AGAIN: Duration = Duration::from_millis(400);
+/// How long something is loaded before the chain is looked at, where the time for it is over.
+const LATE: Duration = Duration::from_secs(30);
 /// How soon it is asked again where it did not answer.
 const UNANSWERED: Duration = Duration::from_secs(2);
 
@@ -193,7 +195,10 @@ impl LeaseTask {
             Action::Nothing => return Ok(true),
             Action::Do(StageName::Manifest) => {
                 let uri = seen.uri.clone().unwrap_or_default();
-                self.worker.fetch_manifest(&record, &uri).await?;
+                self.while_wanted(seen, self.worker.fetch_manifest(&record, &uri)).await?;
+            }
+            Action::Do(StageName::Inputs) => {
+                self.while_wanted(seen, async { self.worker.take(&record, &action).await.map(drop) }).await?;
             }
             Action::AwaitBuyer { .. } => self.wait(lease, seen, LOOK).await,
             Action::Watch { .. } => {
@@ -216,6 +221,19 @@ impl LeaseTask {
             }
         }
         Ok(false)
+    }
+
+    /// Carries out what takes somebody else's servers, until the node has to say at the latest that it was not given what it needs.
+    /// What came until then stays.
+    async fn while_wanted(
+        &self,
+        seen: &Seen,
+        step: impl Future<Output = Result<(), WorkError>>,
+    ) -> Result<(), WorkError> {
+        let left = u64::try_from(want_until(&seen.chain).saturating_sub(self.clock.now())).unwrap_or_default();
+        // Where it is late and the chain cannot be asked, it goes on, and looks again at times.
+        let at_most = if left == 0 { LATE } else { Duration::from_secs(left) };
+        tokio::time::timeout(at_most, step).await.unwrap_or(Ok(()))
     }
 
     /// Waits until the lease's account changes, a buyer brings something, or this time is over.

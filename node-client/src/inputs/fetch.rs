@@ -1,17 +1,25 @@
-//! Fetching over https, from the public internet only.
+//! Fetching over https, from the public internet only, and from the operator's own mirror of a hub.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridlease_sdk::manifest::InputSource;
+use gridlease_sdk::source::hub::{self, HubPath};
+use gridlease_sdk::source::s3::S3Object;
+use reqwest::RequestBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::{InputError, Missing, is_public, place};
+use super::load::{Limits, load};
+use super::{InputError, Missing, Origin, Room, is_public};
+use crate::secrets;
 use crate::state_dir::LeaseDir;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 5;
+/// Largest input that is fetched, bytes: 1 TiB. The job's disk is nearly always less.
+const MAX_FETCHED_BYTES: u64 = 1 << 40;
 
 /// What may be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +28,24 @@ pub struct FetchPolicy {
     pub max_bytes: u64,
     /// Longest time for one file.
     pub timeout: Duration,
+    /// A source that sends fewer bytes in so much time is left.
+    pub pace: (u64, Duration),
     /// Plain http and private addresses too. Only for a market on one machine; a provider on the internet never sets it,
     /// because any buyer could then read what its network shows to this machine.
     pub allow_private: bool,
+    /// The operator's own mirror of the model hub, which may be anywhere; none for the public hub. It is asked for paths of
+    /// repositories only, and where it sends on, the rules of every other address hold.
+    pub hub: Option<Url>,
 }
 
 impl Default for FetchPolicy {
     fn default() -> Self {
         Self {
-            max_bytes: gridlease_sdk::node_api::MAX_INPUT_BYTES,
-            timeout: Duration::from_secs(600),
+            max_bytes: MAX_FETCHED_BYTES,
+            timeout: Duration::from_secs(1_800),
+            pace: (1 << 20, Duration::from_secs(60)),
             allow_private: false,
+            hub: None,
         }
     }
 }
@@ -39,6 +54,9 @@ impl Default for FetchPolicy {
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     http: reqwest::Client,
+    /// For the hub.
+    own: reqwest::Client,
+    hub: Url,
     policy: FetchPolicy,
 }
 
@@ -46,31 +64,37 @@ impl Fetcher {
     /// A fetcher with this policy.
     ///
     /// # Errors
-    /// [`InputError::Transfer`] if TLS cannot be set up.
+    /// [`InputError::Transfer`] if TLS cannot be set up, [`InputError::Bad`] for a hub that is at no http(s) address.
     pub fn new(policy: FetchPolicy) -> Result<Self, InputError> {
-        let http = client(&policy).map_err(|e| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) })?;
-        Ok(Self { http, policy })
+        let failed = |e: reqwest::Error| InputError::Transfer { name: "(any)".to_owned(), reason: chain(&e) };
+        let http = client(&policy, None).map_err(failed)?;
+        let hub = policy.hub.clone().map_or_else(|| Url::parse(hub::DEFAULT_ENDPOINT), Ok);
+        let hub = hub.ok().filter(|hub| matches!(hub.scheme(), "https" | "http") && hub.has_host());
+        let hub = hub.ok_or_else(|| InputError::Bad {
+            name: hub::ENDPOINT_VARIABLE.to_owned(),
+            reason: "it is not an http(s) address".to_owned(),
+        })?;
+        let own = match &policy.hub {
+            Some(mirror) => client(&policy, Some(mirror)).map_err(failed)?,
+            None => http.clone(),
+        };
+        Ok(Self { http, own, hub, policy })
     }
 
-    /// Fetches one input into the lease's directory. An input without an address is left to the buyer to push.
+    /// Fetches one input into the lease's directory. An input without an origin is left to the buyer to push.
     ///
     /// # Errors
     /// [`InputError`].
     pub async fn fetch(&self, lease: &LeaseDir, input: &Missing) -> Result<(), InputError> {
-        self.fetch_at_most(lease, input, self.policy.max_bytes).await
+        self.fetch_within(lease, input, &Room::new(u64::MAX)).await
     }
 
-    /// The same for an input for which there is so much room.
+    /// The same where all inputs together have so much room.
     ///
     /// # Errors
     /// [`InputError`]; [`InputError::NoRoom`] where it would have been taken had there been more.
-    pub async fn fetch_within(&self, lease: &LeaseDir, input: &Missing, room: u64) -> Result<(), InputError> {
-        match self.fetch_at_most(lease, input, self.policy.max_bytes.min(room)).await {
-            Err(InputError::TooLarge { limit, .. }) if limit == room => {
-                Err(InputError::NoRoom { bytes: room.saturating_add(1), room })
-            }
-            fetched => fetched,
-        }
+    pub async fn fetch_within(&self, lease: &LeaseDir, input: &Missing, room: &Room) -> Result<(), InputError> {
+        self.fetch_at_most(lease, input, self.policy.max_bytes, room).await
     }
 
     /// The same for something that is at most `max_bytes` large.
@@ -79,36 +103,61 @@ impl Fetcher {
         lease: &LeaseDir,
         input: &Missing,
         max_bytes: u64,
+        room: &Room,
     ) -> Result<(), InputError> {
-        let Some(uri) = &input.uri else { return Ok(()) };
-        let bad = |reason: String| InputError::Bad { name: uri.clone(), reason };
-        let url = Url::parse(uri).map_err(|e| bad(format!("it is no URL: {e}")))?;
-        check_url(&url, &self.policy).map_err(|reason| bad(reason.to_owned()))?;
-        let transfer = |reason: String| InputError::Transfer { name: uri.clone(), reason };
-        let answer = self.http.get(url).send().await.map_err(|e| transfer(chain(&e)))?;
-        let status = answer.status();
-        if status.is_client_error() {
-            return Err(bad(format!("its server answers {status}")));
+        let Some(origin) = &input.from else { return Ok(()) };
+        let name = String::from(origin.uri.clone());
+        let request = self.request(lease, origin, &name).await?;
+        let limits = Limits { max_bytes, pace: self.policy.pace, room };
+        load(lease, &input.sha256, &name, &limits, request).await
+    }
+
+    /// The request by which an input is loaded, as it is when it begins at its first byte.
+    async fn request(&self, lease: &LeaseDir, origin: &Origin, name: &str) -> Result<RequestBuilder, InputError> {
+        let bad = |reason: String| InputError::Bad { name: name.to_owned(), reason };
+        let secrets = {
+            let (lease, names) = (lease.clone(), origin.secrets.clone());
+            let read = tokio::task::spawn_blocking(move || secrets::read(&lease, &names)).await;
+            read.map_err(|e| InputError::Transfer { name: name.to_owned(), reason: e.to_string() })??
+        };
+        match &origin.uri {
+            InputSource::Https(uri) => {
+                let url = Url::parse(uri).map_err(|e| bad(format!("it is no URL: {e}")))?;
+                check_url(&url, &self.policy, None).map_err(|reason| bad(reason.to_owned()))?;
+                Ok(self.http.get(url))
+            }
+            InputSource::Hub(uri) => {
+                let path: HubPath = uri.parse().map_err(|e| bad(format!("it is no file of a hub: {e}")))?;
+                let request = self.own.get(path.file_url(&self.hub));
+                match secrets.get(hub::TOKEN).map(|token| std::str::from_utf8(token)) {
+                    Some(Ok(token)) => Ok(request.bearer_auth(token.trim())),
+                    Some(Err(_)) => Err(bad(format!("secret {} is no text", hub::TOKEN))),
+                    None => Ok(request),
+                }
+            }
+            InputSource::S3(uri) => {
+                let object: S3Object = uri.parse().map_err(|e| bad(format!("it is no object: {e}")))?;
+                let access = origin.s3.clone().unwrap_or_default();
+                let credentials = access.credentials(&secrets).map_err(|e| bad(e.to_string()))?;
+                let url = access.object_url(&object, credentials.as_ref(), false).map_err(|e| bad(e.to_string()))?;
+                check_url(&url, &self.policy, None).map_err(|reason| bad(reason.to_owned()))?;
+                Ok(self.http.get(url))
+            }
+            InputSource::Push | InputSource::Local(_) => Err(bad("it is not to be loaded".to_owned())),
         }
-        if !status.is_success() {
-            return Err(transfer(format!("its server answers {status}")));
-        }
-        if answer.content_length().is_some_and(|length| length > max_bytes) {
-            return Err(InputError::TooLarge { name: uri.clone(), limit: max_bytes });
-        }
-        place(lease, &input.sha256, uri, max_bytes, answer.bytes_stream()).await?;
-        Ok(())
     }
 }
 
-/// A client that is held to `policy`, redirects included.
-fn client(policy: &FetchPolicy) -> reqwest::Result<reqwest::Client> {
-    let checked = policy.clone();
+/// A client that is held to `policy`, redirects included. `own` is the one address of the operator's that it may go to besides.
+fn client(policy: &FetchPolicy, own: Option<&Url>) -> reqwest::Result<reqwest::Client> {
+    let (checked, own) = (policy.clone(), own.cloned());
+    let own_name = own.as_ref().and_then(|own| own.host_str()).map(str::to_owned);
+    let https_only = own.is_none();
     let redirects = reqwest::redirect::Policy::custom(move |attempt| {
         if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("too many redirects");
         }
-        match check_url(attempt.url(), &checked) {
+        match check_url(attempt.url(), &checked, own.as_ref()) {
             Ok(()) => attempt.follow(),
             Err(reason) => attempt.error(reason),
         }
@@ -120,24 +169,27 @@ fn client(policy: &FetchPolicy) -> reqwest::Result<reqwest::Client> {
         .pool_max_idle_per_host(0);
     if !policy.allow_private {
         // A proxy would resolve names itself, past the check of their addresses.
-        builder = builder.https_only(true).no_proxy().dns_resolver(Arc::new(PublicOnly));
+        builder = builder.https_only(https_only).no_proxy().dns_resolver(Arc::new(PublicOnly { own: own_name }));
     }
     builder.build()
 }
 
 /// A client that reaches the public internet over TLS and nothing else, for short answers.
 pub(crate) fn public_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    client(&FetchPolicy { timeout, ..FetchPolicy::default() })
+    client(&FetchPolicy { timeout, ..FetchPolicy::default() }, None)
 }
 
 /// Whether [`public_client`] may be sent to this address; names are checked when they are resolved.
 pub(crate) fn leads_outside(url: &Url) -> bool {
-    check_url(url, &FetchPolicy::default()).is_ok()
+    check_url(url, &FetchPolicy::default(), None).is_ok()
 }
 
-fn check_url(url: &Url, policy: &FetchPolicy) -> Result<(), &'static str> {
+fn check_url(url: &Url, policy: &FetchPolicy, own: Option<&Url>) -> Result<(), &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("it holds credentials");
+    }
+    if own.is_some_and(|own| own.origin() == url.origin()) {
+        return Ok(());
     }
     if policy.allow_private {
         return if matches!(url.scheme(), "https" | "http") { Ok(()) } else { Err("only https addresses are fetched") };
@@ -155,15 +207,20 @@ fn check_url(url: &Url, policy: &FetchPolicy) -> Result<(), &'static str> {
     if public { Ok(()) } else { Err("its address is not on the public internet") }
 }
 
-/// Resolves names to public addresses only, so that no name leads into the provider's own network.
+/// Resolves names to public addresses only, so that no name leads into the provider's own network. What is resolved here is what is
+/// connected to.
 #[derive(Debug)]
-struct PublicOnly;
+struct PublicOnly {
+    /// The operator's own host, which may be anywhere.
+    own: Option<String>,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let own = self.own.as_deref() == Some(name.as_str());
         Box::pin(async move {
             let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = all.filter(|address| is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> = all.filter(|address| own || is_public(address.ip())).collect();
             if public.is_empty() {
                 return Err(format!("{} has no address on the public internet", name.as_str()).into());
             }

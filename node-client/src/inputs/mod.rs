@@ -1,17 +1,21 @@
-//! Bringing a job's input files here: fetched from https or pushed by the buyer, verified, and only then in place.
+//! Bringing a job's input files here: fetched from where the manifest says, or pushed by the buyer; verified, and only then in place.
 //!
-//! A file is written to a temporary name and hashed on the way; it gets its final name (its hash) when the hash is
+//! A file is written to another name and hashed on the way; it gets its final name (its hash) when the hash is
 //! right. So what has the name has the content, however often the node was killed.
 
 mod fetch;
+mod load;
+mod room;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use gridlease_sdk::manifest::{InputSource, Manifest};
+use gridlease_sdk::manifest::{Input, InputSource, Manifest};
+use gridlease_sdk::source::hub;
+use gridlease_sdk::source::s3::S3Access;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
@@ -20,17 +24,59 @@ use crate::state_dir::{LeaseDir, StateDirError, at, persist};
 pub use fetch::{FetchPolicy, Fetcher};
 pub(crate) use fetch::{chain, leads_outside, public_client};
 pub use gridlease_sdk::public_address::is_public;
+pub use room::Room;
 
 /// A transfer in which no byte comes for so long is given up.
 const STALL: Duration = Duration::from_secs(30);
 
 /// An input that is not here yet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// SHA-256 of its content.
     pub sha256: [u8; 32],
     /// Where the node fetches it; `None`: the buyer pushes it.
-    pub uri: Option<String>,
+    pub from: Option<Origin>,
+}
+
+impl Missing {
+    /// Whether the node can fetch it: it says where it is, and the secrets that this takes are here. Blocks on the file system.
+    #[must_use]
+    pub fn is_fetchable(&self, lease: &LeaseDir) -> bool {
+        self.from.as_ref().is_some_and(|origin| origin.secrets.is_empty() || lease.secrets().is_dir())
+    }
+}
+
+/// Where the node fetches an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its address.
+    pub uri: InputSource,
+    /// How the store of an `s3://` address is reached.
+    pub s3: Option<S3Access>,
+    /// Names of the lease's secrets that it takes.
+    pub secrets: Vec<String>,
+}
+
+impl From<InputSource> for Origin {
+    fn from(uri: InputSource) -> Self {
+        Self { uri, s3: None, secrets: Vec::new() }
+    }
+}
+
+impl Origin {
+    /// Of an input; `None` where the buyer pushes it.
+    fn of(input: &Input, manifest: &Manifest) -> Option<Self> {
+        let secrets = match &input.uri {
+            InputSource::Push | InputSource::Local(_) => return None,
+            InputSource::Https(_) => Vec::new(),
+            // Whoever gives a job this secret means it for the hub.
+            InputSource::Hub(_) => {
+                manifest.secrets.contains_key(hub::TOKEN).then(|| hub::TOKEN.to_owned()).into_iter().collect()
+            }
+            InputSource::S3(_) => input.s3.iter().flat_map(S3Access::secrets).map(str::to_owned).collect(),
+        };
+        Some(Self { uri: input.uri.clone(), s3: input.s3.clone(), secrets })
+    }
 }
 
 /// Why an input could not be brought here.
@@ -96,22 +142,21 @@ impl InputError {
 /// # Errors
 /// [`InputError::Bad`] where the manifest is not in its canonical form.
 pub fn missing(manifest: &Manifest, lease: &LeaseDir) -> Result<Vec<Missing>, InputError> {
-    let mut found = BTreeSet::new();
+    let mut found: BTreeMap<[u8; 32], Option<Origin>> = BTreeMap::new();
     for input in &manifest.inputs {
         let bad = |reason: &str| InputError::Bad { name: input.mount.clone(), reason: reason.to_owned() };
         let hex_hash = input.sha256.as_deref().ok_or_else(|| bad("it has no hash"))?;
         let mut sha256 = [0; 32];
         hex::decode_to_slice(hex_hash, &mut sha256).map_err(|_| bad("its hash is not SHA-256 in hex"))?;
-        let uri = match &input.uri {
-            InputSource::Https(uri) => Some(uri.clone()),
-            InputSource::Push => None,
-            InputSource::Local(_) => return Err(bad("it is a file on another machine")),
-        };
+        if matches!(input.uri, InputSource::Local(_)) {
+            return Err(bad("it is a file on another machine"));
+        }
         if !lease.input(&sha256).exists() {
-            found.insert(Missing { sha256, uri });
+            let known = found.entry(sha256).or_default();
+            *known = known.take().or_else(|| Origin::of(input, manifest));
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().map(|(sha256, from)| Missing { sha256, from }).collect())
 }
 
 /// Bytes of the inputs that are here, also of those that are still coming in. Blocks on the file system.
@@ -186,5 +231,7 @@ pub async fn place<E: std::fmt::Display>(
     Ok(path)
 }
 
+#[cfg(test)]
+mod origin_tests;
 #[cfg(test)]
 mod tests;

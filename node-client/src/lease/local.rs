@@ -5,8 +5,21 @@ use solana_pubkey::Pubkey;
 use super::reconcile::{Local, Need, Services};
 use super::{WorkError, Worker, blocking};
 use crate::disk::{KEEP_FREE, usage};
+use crate::inputs::Missing;
+use crate::state_dir::LeaseDir;
 use crate::store::{LeaseRecord, Phase};
 use crate::{secrets, sold};
+
+/// How the inputs stand. One that takes secrets which are not here waits with those, and holds up nothing here.
+fn need(missing: &[Missing], dir: &LeaseDir) -> Need {
+    if missing.iter().any(|input| input.is_fetchable(dir)) {
+        Need::Fetch
+    } else if missing.iter().any(|input| input.from.is_none()) {
+        Need::Await
+    } else {
+        Need::Here
+    }
+}
 
 impl Worker {
     /// What [`next`](super::reconcile::next) wants to know of this machine. `manifest_fetchable`: the job says where its manifest is.
@@ -54,11 +67,6 @@ impl Worker {
             return Ok(here); // likewise
         }
         let missing = self.missing_inputs(&record.lease).await?;
-        let inputs = match (missing.is_empty(), missing.iter().any(|m| m.uri.is_some())) {
-            (true, _) => Need::Here,
-            (false, true) => Need::Fetch,
-            (false, false) => Need::Await,
-        };
         let dir = self.state.lease(&record.lease);
         let network = self.is_connected(record, &manifest).await;
         let services = if network && !matches!(record.phase, Phase::Failed { .. }) {
@@ -66,7 +74,8 @@ impl Worker {
         } else {
             Services::Due
         };
-        let lacks = blocking(move || Ok(!secrets::missing(&manifest, &dir).is_empty())).await?;
+        let (inputs, lacks) =
+            blocking(move || Ok((need(&missing, &dir), !secrets::missing(&manifest, &dir).is_empty()))).await?;
         Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, network, services, ..here })
     }
 

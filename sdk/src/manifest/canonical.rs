@@ -4,6 +4,7 @@ use super::error::{ManifestError, ManifestErrors};
 use super::types::{InputSource, Manifest};
 use super::{MAX_CANONICAL_BYTES, Vocabulary, check};
 use crate::image::{ImageReference, ResolvedImage};
+use crate::source::hub::HubPath;
 use sha2::{Digest as _, Sha256};
 
 /// Why there is no canonical form, or why some bytes are not one.
@@ -15,8 +16,8 @@ pub enum CanonicalError {
         /// The reference.
         image: String,
     },
-    /// A local file is not hashed yet.
-    #[error("inputs[{index}] ({path}) is not pinned; hash the file before posting")]
+    /// A file is not pinned yet.
+    #[error("inputs[{index}] ({path}) is not pinned; hash the file, or ask its source, before posting")]
     InputNotPinned {
         /// Index in `inputs`.
         index: usize,
@@ -59,8 +60,13 @@ impl Manifest {
             }
         }
         for (index, input) in self.inputs.iter().enumerate() {
-            if let InputSource::Local(path) = &input.uri {
-                return Err(CanonicalError::InputNotPinned { index, path: path.clone() });
+            let open = match &input.uri {
+                InputSource::Local(_) => true,
+                InputSource::Hub(uri) => !uri.parse::<HubPath>().is_ok_and(|at| at.is_pinned()),
+                InputSource::Https(_) | InputSource::S3(_) | InputSource::Push => false,
+            };
+            if open || input.sha256.is_none() {
+                return Err(CanonicalError::InputNotPinned { index, path: input.uri.clone().into() });
             }
         }
         let bytes =

@@ -5,17 +5,18 @@ mod services;
 
 use super::error::Problem;
 use super::read::{nearest, quoted};
-use super::types::{Array, Bandwidth, Gpu, InputSource, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
+use super::types::{Array, Bandwidth, Gpu, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, paths};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+mod files;
+
 const MAX_ARGUMENT_BYTES: usize = 4096;
-const MAX_URI_BYTES: usize = 2048;
 /// The most bandwidth that can be asked for, Mbit/s.
 const MAX_MBIT: u32 = 100_000;
 
@@ -24,7 +25,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     let mut check = Check::default();
     identity(&mut check, manifest);
     process(&mut check, manifest);
-    files(&mut check, manifest);
+    files::check(&mut check, manifest);
     resources(&mut check, manifest, vocabulary);
     placement(&mut check, &manifest.placement, vocabulary);
     terms(&mut check, manifest);
@@ -173,90 +174,6 @@ fn variable(check: &mut Check, key: &str, name: &str) {
             "steers a loader, a runtime or a proxy outside the container",
             format!("set it within the command, such as [\"/usr/bin/env\", \"{name}=…\", \"/app\"]"),
         );
-    }
-}
-
-fn files(check: &mut Check, manifest: &Manifest) {
-    check.at_most("inputs", manifest.inputs.len(), 32, "files");
-    check.at_most("outputs", manifest.outputs.len(), 8, "folders");
-    check.at_most("scratch", manifest.scratch.len(), 16, "folders");
-    let mut mounts: Vec<(String, &str)> = Vec::new();
-    for (index, input) in manifest.inputs.iter().enumerate() {
-        source(check, index, &input.uri, input.sha256.as_deref());
-        mounts.push((format!("inputs[{index}].mount"), &input.mount));
-    }
-    for (index, output) in manifest.outputs.iter().enumerate() {
-        mounts.push((format!("outputs[{index}].path"), &output.path));
-    }
-    let kept = mounts.len();
-    for (index, scratch) in manifest.scratch.iter().enumerate() {
-        mounts.push((format!("scratch[{index}].path"), &scratch.path));
-    }
-    for (index, (key, path)) in mounts.iter().enumerate() {
-        if let Some((problem, advice)) = paths::fault(path) {
-            check.fail(key, format!("{} {problem}", quoted(path)), advice);
-            continue;
-        }
-        // What comes and goes with a file may lie in a scratch folder, and not the other way round.
-        let clash = mounts[..index].iter().enumerate().find(|(at, (_, other))| {
-            paths::contains(other, path)
-                || (paths::contains(path, other) && !(index >= kept && *at < kept && other != path))
-        });
-        let clash = clash.map(|(_, found)| found);
-        if let Some((other_key, other)) = clash {
-            let problem = if other == path {
-                format!("{} is also {other_key}", quoted(path))
-            } else {
-                format!("{} and {} ({other_key}) lie within each other", quoted(path), quoted(other))
-            };
-            check.fail(key, problem, "give each its own place");
-        }
-    }
-}
-
-fn source(check: &mut Check, index: usize, uri: &InputSource, sha256: Option<&str>) {
-    let key = format!("inputs[{index}].uri");
-    match uri {
-        InputSource::Https(text) => {
-            let url = url::Url::parse(text).ok();
-            let good = text.len() <= MAX_URI_BYTES
-                && text.chars().all(|c| c.is_ascii_graphic())
-                && url.as_ref().is_some_and(|url| {
-                    url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
-                });
-            if !good {
-                check.fail(
-                    &key,
-                    format!("{} cannot be loaded", quoted(text)),
-                    "write an https:// address without credentials, a path on this machine, or push",
-                );
-            }
-        }
-        InputSource::Local(path) => {
-            if path.is_empty() || path.len() > 1024 || path.chars().any(char::is_control) {
-                check.fail(&key, format!("{} is not a path", quoted(path)), "write a path on this machine");
-            }
-        }
-        InputSource::Push => {}
-    }
-    let key = format!("inputs[{index}].sha256");
-    match sha256 {
-        Some(hash) => {
-            let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            if hash.len() != 64 || !hash.bytes().all(digit) {
-                check.fail(
-                    key,
-                    format!("{} is not a SHA-256", quoted(hash)),
-                    "write the 64 lower-case hex digits that sha256sum prints",
-                );
-            }
-        }
-        None if !matches!(uri, InputSource::Local(_)) => check.fail(
-            key,
-            "is missing",
-            "only a file on this machine can be hashed for you; write what sha256sum prints",
-        ),
-        None => {}
     }
 }
 

@@ -2,6 +2,7 @@
 //! through [`Manifest::canonical`] only, which checks everything first.
 
 use super::network::Network;
+use crate::source::s3::S3Access;
 use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// Secrets by the name under which the container sees them, at most 16.
     pub secrets: BTreeMap<String, Secret>,
-    /// Files that are there before the container starts, read-only, at most 32.
+    /// Files that are there before the container starts, read-only, at most [`MAX_INPUTS`](crate::source::MAX_INPUTS).
     pub inputs: Vec<Input>,
     /// Folders whose content is the result, at most 8.
     pub outputs: Vec<Output>,
@@ -139,7 +140,10 @@ pub enum SecretSource {
 pub struct Input {
     /// Absolute path of the file in the container.
     pub mount: String,
-    /// SHA-256 of its content, lower-case hex. None only for a local file that is not hashed yet.
+    /// How the store of an `s3://` address is reached. Left out of the canonical form where nothing is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Access>,
+    /// SHA-256 of its content, lower-case hex. None only for a file that is not pinned yet.
     pub sha256: Option<String>,
     /// Where the node gets it.
     pub uri: InputSource,
@@ -151,6 +155,10 @@ pub struct Input {
 pub enum InputSource {
     /// The node loads it from this `https://` address.
     Https(String),
+    /// The node loads it from a model hub, by this `hf://` address; see [`crate::source::hub`].
+    Hub(String),
+    /// The node loads it from a store, by this `s3://` address; see [`crate::source::s3`].
+    S3(String),
     /// The buyer pushes it to the winning node.
     Push,
     /// A file on the buyer's machine, as written in the manifest; pinning it makes it [`InputSource::Push`].
@@ -336,7 +344,7 @@ pub enum VerifyClass {
 impl From<InputSource> for String {
     fn from(source: InputSource) -> Self {
         match source {
-            InputSource::Https(uri) | InputSource::Local(uri) => uri,
+            InputSource::Https(uri) | InputSource::Hub(uri) | InputSource::S3(uri) | InputSource::Local(uri) => uri,
             InputSource::Push => "push".to_owned(),
         }
     }
@@ -346,6 +354,8 @@ impl From<String> for InputSource {
     fn from(text: String) -> Self {
         match text.as_str() {
             "push" => Self::Push,
+            _ if text.starts_with("hf://") => Self::Hub(text),
+            _ if text.starts_with("s3://") => Self::S3(text),
             _ if text.contains("://") => Self::Https(text),
             _ => Self::Local(text),
         }

@@ -234,7 +234,7 @@ fn open(part: Part, facts: &Facts<'_>) -> Action {
 }
 
 /// When the node says that it was not given what it needs.
-fn want_until(chain: &ChainLease) -> i64 {
+pub(crate) fn want_until(chain: &ChainLease) -> i64 {
     chain.want_deadline.saturating_sub(WANT_MARGIN_S)
 }
 
@@ -285,7 +285,7 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
     let facts = Facts { record, created, chain, local, now };
     match first_open(Part::Making, &facts) {
         Stands::Lacks(what) if now >= want_until(chain) && chain.state != ChainState::Unknown => {
-            Action::Record(Note::Failed(format!("{what} not pushed in half of the time to start"), Blame::Buyer))
+            Action::Record(Note::Failed(format!("{what} in half of the time to start"), Blame::Buyer))
         }
         _ => open(Part::Making, &facts),
     }

@@ -90,6 +90,26 @@ fn before_the_start_each_need_is_met_in_order() {
 }
 
 #[test]
+fn threat_10_a_source_that_trickles_or_is_down_is_a_want_of_the_buyers_and_no_fault_of_the_node() {
+    let until = DEADLINE / 2 - WANT_MARGIN_S;
+    let at = |manifest, inputs, state, now| {
+        let local = Local { manifest, inputs, ..READY };
+        next(&record(Phase::Won), &ContainerState::Missing, &chain(state), &local, now)
+    };
+    for (manifest, inputs) in [(Need::Fetch, Need::Here), (Need::Here, Need::Fetch)] {
+        let starting = |now| at(manifest, inputs, ChainState::Starting, now);
+        assert!(matches!(starting(until - 1), Action::Do(_)));
+        for now in [until, DEADLINE / 2] {
+            let told = starting(now);
+            let Action::Record(Note::Failed(words, Blame::Buyer)) = &told else { panic!("{told:?}") };
+            assert!(words.contains("could not be loaded from where"), "{words}");
+        }
+        assert!(matches!(starting(DEADLINE / 2 + 1), Action::Do(_)), "nobody can be told any more, and it may still come");
+        assert!(matches!(at(manifest, inputs, ChainState::Unknown, until), Action::Do(_)));
+    }
+}
+
+#[test]
 fn a_container_is_made_when_its_network_stands_and_not_before() {
     let at = |container: &ContainerState, network| {
         let local = Local { network, ..READY };

@@ -1,13 +1,17 @@
 //! The inputs: pushed by the buyer, or fetched; each has its hash.
 
 use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt as _, stream};
 use solana_pubkey::Pubkey;
 
 use super::{Facts, Part, Stage, StageName, Stands, by_need};
-use crate::inputs::{Missing, missing};
+use crate::inputs::{Missing, Room, missing};
 use crate::lease::{WorkError, Worker, blocking};
 use crate::store::{LeaseRecord, Phase, Step};
 use crate::wipe;
+
+/// Most inputs of a lease that are loaded at the same time.
+const AT_ONCE: usize = 4;
 
 /// See [`StageName::Inputs`].
 pub(super) struct Inputs;
@@ -22,7 +26,13 @@ impl Stage for Inputs {
     }
 
     fn stands(&self, facts: &Facts<'_>) -> Stands {
-        by_need(facts.local.inputs, self.name(), "an input was")
+        by_need(
+            facts,
+            facts.local.inputs,
+            self.name(),
+            "an input was not pushed",
+            "an input could not be loaded from where the manifest says",
+        )
     }
 
     fn run<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<LeaseRecord, WorkError>> {
@@ -53,13 +63,21 @@ impl Worker {
         self.spec(record).await?; // nothing is fetched for a job that will not run
         self.intend(record, Step::FetchInputs).await?;
         let dir = self.state.lease(&record.lease);
-        for input in self.missing_inputs(&record.lease).await? {
-            let room = {
-                let dir = dir.clone();
-                blocking(move || Ok(crate::inputs::room(&dir))).await?
-            };
-            self.fetcher.fetch_within(&dir, &input, room).await?;
-        }
+        let (fetchable, room) = {
+            let (dir, missing) = (dir.clone(), self.missing_inputs(&record.lease).await?);
+            blocking(move || {
+                let fetchable: Vec<Missing> = missing.into_iter().filter(|input| input.is_fetchable(&dir)).collect();
+                Ok((fetchable, Room::new(crate::inputs::room(&dir))))
+            })
+            .await?
+        };
+        let (dir, room) = (&dir, &room);
+        stream::iter(fetchable.into_iter().map(Ok::<_, WorkError>))
+            .try_for_each_concurrent(
+                AT_ONCE,
+                |input| async move { Ok(self.fetcher.fetch_within(dir, &input, room).await?) },
+            )
+            .await?;
         let complete = self.missing_inputs(&record.lease).await?.is_empty();
         self.update(record, move |r| {
             if complete {

@@ -1,10 +1,10 @@
 //! The manifest: pushed by the buyer, or fetched from where the job says. Its hash is the one that was sold.
 
-use gridlease_sdk::manifest::Manifest as JobManifest;
+use gridlease_sdk::manifest::{InputSource, Manifest as JobManifest};
 use solana_pubkey::Pubkey;
 
 use super::{Facts, Part, Stage, StageName, Stands, by_need};
-use crate::inputs::{InputError, Missing};
+use crate::inputs::{InputError, Missing, Room};
 use crate::lease::{WorkError, Worker, blocking};
 use crate::sold;
 use crate::store::LeaseRecord;
@@ -22,7 +22,13 @@ impl Stage for Manifest {
     }
 
     fn stands(&self, facts: &Facts<'_>) -> Stands {
-        by_need(facts.local.manifest, self.name(), "the manifest was")
+        by_need(
+            facts,
+            facts.local.manifest,
+            self.name(),
+            "the manifest was not pushed",
+            "the manifest could not be loaded from where the job says",
+        )
     }
 }
 
@@ -78,8 +84,9 @@ impl Worker {
     pub async fn fetch_manifest(&self, record: &LeaseRecord, uri: &str) -> Result<(), WorkError> {
         let limit = gridlease_sdk::node_api::MAX_MANIFEST_BYTES as u64;
         let dir = self.state.lease(&record.lease);
-        let wanted = Missing { sha256: record.manifest_hash, uri: Some(uri.to_owned()) };
-        self.fetcher.fetch_at_most(&dir, &wanted, limit).await?;
+        let from = InputSource::Https(uri.to_owned()).into();
+        let wanted = Missing { sha256: record.manifest_hash, from: Some(from) };
+        self.fetcher.fetch_at_most(&dir, &wanted, limit, &Room::new(limit)).await?;
         let file = dir.input(&record.manifest_hash);
         let bytes = blocking(move || Ok(std::fs::read(&file).map_err(crate::state_dir::at("read", &file))?)).await?;
         self.put_manifest(record, bytes).await

@@ -22,7 +22,7 @@ mod wipe;
 
 use futures_util::future::BoxFuture;
 
-use super::reconcile::{Action, ChainLease, Local, Need};
+use super::reconcile::{Action, ChainLease, ChainState, Local, Need, want_until};
 use super::{WorkError, Worker};
 use crate::store::LeaseRecord;
 
@@ -77,7 +77,7 @@ pub enum Stands {
     Done,
     /// This is to be done next.
     Due(Action),
-    /// The buyer has not given what it needs; the words say so after "not in time: ", as in "the manifest was".
+    /// Neither the buyer nor whom it names has given what it needs; the words say so, as in "the manifest was not pushed".
     Lacks(&'static str),
 }
 
@@ -149,12 +149,18 @@ pub(super) fn stage(name: StageName) -> Option<&'static dyn Stage> {
     STAGES.iter().copied().find(|stage| stage.name() == name)
 }
 
-/// How a stage stands that takes something from the buyer or fetches it.
-fn by_need(need: Need, name: StageName, lacks: &'static str) -> Stands {
+/// How a stage stands that takes something from the buyer (`pushed` says that it lacks), or fetches it (`fetched` does).
+fn by_need(facts: &Facts<'_>, need: Need, name: StageName, pushed: &'static str, fetched: &'static str) -> Stands {
+    // A source that the buyer names and that is slow, or down, is as one who does not push. Later than that nobody is told, and it
+    // may still come.
+    let last_word = want_until(facts.chain)..=facts.chain.want_deadline;
     match need {
         Need::Here => Stands::Done,
+        Need::Fetch if last_word.contains(&facts.now) && facts.chain.state != ChainState::Unknown => {
+            Stands::Lacks(fetched)
+        }
         Need::Fetch => Stands::Due(Action::Do(name)),
-        Need::Await => Stands::Lacks(lacks),
+        Need::Await => Stands::Lacks(pushed),
     }
 }
 

@@ -26,7 +26,7 @@ impl Stage for Secrets {
         match facts.local.secrets {
             Need::Here => Stands::Done,
             // There is nowhere to fetch them from.
-            Need::Await | Need::Fetch => Stands::Lacks("the secrets were"),
+            Need::Await | Need::Fetch => Stands::Lacks("the secrets were not pushed"),
         }
     }
 

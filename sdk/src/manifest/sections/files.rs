@@ -3,6 +3,9 @@
 use super::{required, string};
 use crate::manifest::read::{Fields, Reader, join, quoted};
 use crate::manifest::types::{Input, InputSource, Output, Scratch};
+use crate::manifest::yaml::Node;
+use crate::source::hub::HubPath;
+use crate::source::s3::S3Access;
 
 pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
     let Some(node) = fields.get("inputs") else {
@@ -13,11 +16,12 @@ pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
     for (index, item) in reader.items("inputs", node, advice).iter().enumerate() {
         let path = format!("inputs[{index}]");
         let read = reader
-            .fields(&path, item, &["uri", "sha256", "mount"])
+            .fields(&path, item, &["uri", "sha256", "mount", "s3"])
             .and_then(|fields| input(reader, fields, &path, index));
         // A harmless one in its place keeps the numbers of the others right.
         inputs.push(read.unwrap_or_else(|| Input {
             mount: format!("/unread-{index}"),
+            s3: None,
             sha256: None,
             uri: InputSource::Local("unread".to_owned()),
         }));
@@ -26,7 +30,7 @@ pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
 }
 
 fn input(reader: &mut Reader, fields: Fields<'_>, path: &str, index: usize) -> Option<Input> {
-    let advice = "write an https:// address, a path on this machine, or push";
+    let advice = "write an https://, hf:// or s3:// address, a path on this machine, or push";
     let uri = string(reader, fields, path, "uri", advice);
     let advice = "write where the file shall be in the container, such as /in/scene.json";
     let mount = string(reader, fields, path, "mount", advice);
@@ -34,14 +38,13 @@ fn input(reader: &mut Reader, fields: Fields<'_>, path: &str, index: usize) -> O
         let advice = "write the 64 hex digits that sha256sum prints, or leave it out";
         reader.text(&join(path, "sha256"), node, advice).map(str::to_owned)
     });
-    let uri = uri?;
+    let s3 = fields.get("s3").and_then(|node| s3(reader, &join(path, "s3"), node));
     let mut mount = mount?;
-    let source = match uri.as_str() {
-        "push" => InputSource::Push,
-        text if text.contains("://") => InputSource::Https(uri),
-        _ => InputSource::Local(uri),
-    };
-    if mount.len() > 1 && mount.ends_with('/') {
+    let source = InputSource::from(uri?);
+    if is_folder(&source) {
+        // Its files go below.
+        mount.truncate(mount.trim_end_matches('/').len());
+    } else if mount.len() > 1 && mount.ends_with('/') {
         match file_name(&source) {
             Some(name) => mount.push_str(name),
             None => {
@@ -56,13 +59,36 @@ fn input(reader: &mut Reader, fields: Fields<'_>, path: &str, index: usize) -> O
             }
         }
     }
-    Some(Input { mount, sha256, uri: source })
+    Some(Input { mount, s3, sha256, uri: source })
+}
+
+/// Whether it is a folder of a hub, which becomes an input for each of its files.
+fn is_folder(source: &InputSource) -> bool {
+    matches!(source, InputSource::Hub(uri) if uri.parse::<HubPath>().is_ok_and(|at| at.is_folder()))
+}
+
+fn s3(reader: &mut Reader, path: &str, node: &Node) -> Option<S3Access> {
+    let keys = ["endpoint", "region", "path_style", "access_key", "secret_key", "session_token"];
+    let fields = reader.fields(path, node, &keys)?;
+    let mut text = |key: &str, advice: &str| {
+        let node = fields.get(key)?;
+        reader.text(&join(path, key), node, advice).map(str::to_owned)
+    };
+    let secret = "write the name of an entry of secrets, such as S3_KEY";
+    let endpoint = text("endpoint", "write the store's https:// address");
+    let region = text("region", "write the store's region, such as eu-west-3");
+    let access_key = text("access_key", secret);
+    let (secret_key, session_token) = (text("secret_key", secret), text("session_token", secret));
+    let styles = [("true", true), ("false", false)];
+    let path_style = fields.get("path_style").and_then(|node| reader.choice(&join(path, "path_style"), node, &styles));
+    Some(S3Access { endpoint, region, path_style, access_key, secret_key, session_token })
 }
 
 fn file_name(source: &InputSource) -> Option<&str> {
     let path = match source {
         InputSource::Push => return None,
         InputSource::Local(path) => path.as_str(),
+        InputSource::Hub(uri) | InputSource::S3(uri) => uri.as_str(),
         InputSource::Https(uri) => {
             let (_, rest) = uri.split_once("://")?;
             let rest = rest.split(['?', '#']).next()?;
