@@ -123,7 +123,10 @@ async fn threat_10_an_operators_mirror_leads_nowhere_else_in_its_network() {
     ] {
         hub.book.fail(&at("small"), [Fault::SendOn(to.to_owned())]);
         let error = fetcher.fetch(&place.lease, &on_hub("small")).await.unwrap_err().to_string();
-        assert!(["only https", "not on the public internet", "answers 302"].iter().any(|words| error.contains(words)), "{to}: {error}");
+        assert!(
+            ["only https", "not on the public internet", "answers 302"].iter().any(|words| error.contains(words)),
+            "{to}: {error}"
+        );
     }
     // An address that a buyer writes does not lead to the mirror.
     let direct = InputSource::Https(format!("{}{}", hub.url, at("small")));

@@ -104,7 +104,10 @@ fn threat_10_a_source_that_trickles_or_is_down_is_a_want_of_the_buyers_and_no_fa
             let Action::Record(Note::Failed(words, Blame::Buyer)) = &told else { panic!("{told:?}") };
             assert!(words.contains("could not be loaded from where"), "{words}");
         }
-        assert!(matches!(starting(DEADLINE / 2 + 1), Action::Do(_)), "nobody can be told any more, and it may still come");
+        assert!(
+            matches!(starting(DEADLINE / 2 + 1), Action::Do(_)),
+            "nobody can be told any more, and it may still come"
+        );
         assert!(matches!(at(manifest, inputs, ChainState::Unknown, until), Action::Do(_)));
     }
 }
