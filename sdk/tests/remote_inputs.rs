@@ -5,6 +5,7 @@ use gridlease_sdk::manifest::{InputSource, Manifest};
 use gridlease_sdk::node_api::secrets::Secrets;
 use gridlease_sdk::source::{MAX_INPUTS, RemoteError, SourceFault, Sources};
 use gridlease_testkit::origin::hub::{COMMIT, Hub};
+use gridlease_testkit::origin::ipfs::{Gateway, import};
 use gridlease_testkit::origin::store::{KEY, KEY_ID, OPEN_BUCKET, REGION, Store};
 use gridlease_testkit::origin::{Book, Fault};
 use sha2::{Digest as _, Sha256};
@@ -250,6 +251,15 @@ fn what_a_manifest_says_of_a_hub_or_a_store_is_checked_with_key_and_line() {
             "{ uri: s3://bucket/x, mount: /m, s3: { path_style: maybe } }",
             "inputs[0].s3.path_style: \"maybe\" is not known",
         ),
+        ("{ uri: ipfs://Qm, mount: /m }", "inputs[0].uri: \"ipfs://Qm\" is no file of IPFS"),
+        (
+            "{ uri: s3://bucket/x, mount: /m, gateway: \"https://x.example\" }",
+            "inputs[0].gateway: is given for an input that is not on IPFS",
+        ),
+        (
+            "{ uri: ipfs://bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e, mount: /m, gateway: \"http://x.example\" }",
+            "inputs[0].gateway: is not an https:// address",
+        ),
         (
             "{ uri: hf://org/model/x, mount: /m, s3: { region: a } }",
             "inputs[0].s3: is given for an input that is in no store",
@@ -267,4 +277,30 @@ fn a_pinned_address_that_is_not_pinned_is_no_canonical_form() {
     assert!(job.canonical().is_ok());
     job.inputs[0].uri = InputSource::Hub("hf://org/model@main/x".to_owned());
     assert!(job.canonical().unwrap_err().to_string().contains("is not pinned"));
+}
+
+#[tokio::test]
+async fn a_file_of_ipfs_is_hashed_by_its_name_or_by_verifying_it_and_the_gateway_is_written_down() {
+    let (whole, tree) = (import(WEIGHTS, 100, 2), import(WEIGHTS, 5, 2));
+    let gateway = Gateway::start(&[(&tree.cid(), tree.car())]).await;
+    let nobody = "http://127.0.0.1:1";
+    let job = manifest(&format!("inputs: [ {{ uri: ipfs://{}, mount: /m }} ]", whole.cid()));
+    let (found, _) = pinned(&job, nobody, &Secrets::new()).await.unwrap();
+    assert_eq!(found.inputs[0].sha256, Some(hash(WEIGHTS)), "its name says it");
+    let mut job = manifest(&format!("inputs: [ {{ uri: ipfs://{}, mount: /m }} ]", tree.cid()));
+    let error = pinned(&job, nobody, &Secrets::new()).await.unwrap_err().to_string();
+    assert!(error.contains("gateway: https://"), "{error}");
+    job.inputs[0].gateway = Some(gateway.url.clone());
+    let (found, bytes) = pinned(&job, nobody, &Secrets::new()).await.unwrap();
+    assert_eq!((&found.inputs[0].sha256, bytes), (&Some(hash(WEIGHTS)), WEIGHTS.len() as u64));
+    gateway.book.fail(&format!("/ipfs/{}", tree.cid()), [Fault::Lie]);
+    let error = pinned(&job, nobody, &Secrets::new()).await.unwrap_err();
+    assert!(matches!(error.fault, SourceFault::Unusable { .. }), "{error}");
+
+    let sources = Sources::new(Some(nobody)).unwrap().with_gateway("https://gateway.example").unwrap();
+    let mut job = manifest(&format!("inputs: [ {{ uri: ipfs://{}, mount: /m }} ]", whole.cid()));
+    job.pin_remote_inputs(&sources, &Secrets::new()).await.unwrap();
+    assert_eq!(job.inputs[0].gateway.as_deref(), Some("https://gateway.example/"));
+    assert_eq!(Manifest::from_canonical(&job.canonical().unwrap()).unwrap(), job);
+    assert!(Sources::new(None).unwrap().with_gateway("http://127.0.0.1:8080").is_err());
 }

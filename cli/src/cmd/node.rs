@@ -125,6 +125,9 @@ pub struct Run {
     /// Load hf:// inputs from this hub instead of the public one, such as a mirror in this machine's network.
     #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
     hub: Option<Url>,
+    /// Load ipfs:// inputs that name no gateway from this one, such as http://127.0.0.1:8080. Can be given several times.
+    #[arg(long, value_name = "URL")]
+    ipfs_gateway: Vec<Url>,
     /// Seconds to wait for others to take a step that anyone can take, before this node takes it.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     patience: u64,
@@ -237,6 +240,7 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         registries: RegistryPolicy::new(run.allow_registry.clone()),
         allow_private_inputs: run.allow_private_inputs,
         hub: run.hub.clone(),
+        gateways: run.ipfs_gateway.clone(),
         egress_dns: run.egress_dns,
         patience: Duration::from_secs(run.patience),
     };

@@ -47,6 +47,8 @@ pub struct NodeConfig {
     pub allow_private_inputs: bool,
     /// The model hub that `hf://` inputs are loaded from, where it is not the public one. It may be at a private address.
     pub hub: Option<Url>,
+    /// Gateways to IPFS, for inputs that name none. They may be at private addresses.
+    pub gateways: Vec<Url>,
     /// The resolvers that leases' names are asked of; empty: the host's own.
     pub egress_dns: Vec<SocketAddr>,
     /// How long others (keepers, buyers) are given to do what anybody may do before the node does it itself.

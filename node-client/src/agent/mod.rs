@@ -253,8 +253,12 @@ pub async fn run(
     let unit = policy.unit(&machine)?;
 
     let logs = LogHub::new(state.clone(), LogLimits::default());
-    let fetching =
-        FetchPolicy { allow_private: config.allow_private_inputs, hub: config.hub.clone(), ..FetchPolicy::default() };
+    let fetching = FetchPolicy {
+        allow_private: config.allow_private_inputs,
+        hub: config.hub.clone(),
+        gateways: config.gateways.clone(),
+        ..FetchPolicy::default()
+    };
     let worker_config = WorkerConfig { max_image_bytes: config.max_image_bytes, ..WorkerConfig::new(own.address) };
     let dangling = Dangling::new(Arc::clone(&driver), store.clone(), own.address, GRACE);
     let stats = Stats::default();

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use gridlease_sdk::manifest::InputSource;
 use gridlease_sdk::source::hub::{self, HubPath};
+use gridlease_sdk::source::ipfs::IpfsPath;
 use gridlease_sdk::source::s3::S3Object;
 use reqwest::RequestBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::ipfs::{self, Gateway};
 use super::load::{Limits, load};
 use super::{InputError, Missing, Origin, Room, is_public};
 use crate::secrets;
@@ -36,6 +38,8 @@ pub struct FetchPolicy {
     /// The operator's own mirror of the model hub, which may be anywhere; none for the public hub. It is asked for paths of
     /// repositories only, and where it sends on, the rules of every other address hold.
     pub hub: Option<Url>,
+    /// The operator's gateways to IPFS, which may be anywhere; asked in order for what names no gateway of its own.
+    pub gateways: Vec<Url>,
 }
 
 impl Default for FetchPolicy {
@@ -46,6 +50,7 @@ impl Default for FetchPolicy {
             pace: (1 << 20, Duration::from_secs(60)),
             allow_private: false,
             hub: None,
+            gateways: Vec::new(),
         }
     }
 }
@@ -57,6 +62,8 @@ pub struct Fetcher {
     /// For the hub.
     own: reqwest::Client,
     hub: Url,
+    /// The gateways, each with a client that may go there.
+    gateways: Vec<(reqwest::Client, Url)>,
     policy: FetchPolicy,
 }
 
@@ -78,7 +85,11 @@ impl Fetcher {
             Some(mirror) => client(&policy, Some(mirror)).map_err(failed)?,
             None => http.clone(),
         };
-        Ok(Self { http, own, hub, policy })
+        let mut gateways = Vec::new();
+        for gateway in &policy.gateways {
+            gateways.push((client(&policy, Some(gateway)).map_err(failed)?, gateway.clone()));
+        }
+        Ok(Self { http, own, hub, gateways, policy })
     }
 
     /// Fetches one input into the lease's directory. An input without an origin is left to the buyer to push.
@@ -107,9 +118,34 @@ impl Fetcher {
     ) -> Result<(), InputError> {
         let Some(origin) = &input.from else { return Ok(()) };
         let name = String::from(origin.uri.clone());
+        if let InputSource::Ipfs(uri) = &origin.uri {
+            let limits = Limits { max_bytes, pace: self.policy.pace, room };
+            return self.fetch_ipfs(lease, &input.sha256, origin, uri, &limits).await;
+        }
         let request = self.request(lease, origin, &name).await?;
         let limits = Limits { max_bytes, pace: self.policy.pace, room };
         load(lease, &input.sha256, &name, &limits, request).await
+    }
+
+    async fn fetch_ipfs(
+        &self,
+        lease: &LeaseDir,
+        sha256: &[u8; 32],
+        origin: &Origin,
+        uri: &str,
+        limits: &Limits<'_>,
+    ) -> Result<(), InputError> {
+        let bad = |reason: String| InputError::Bad { name: uri.to_owned(), reason };
+        let path: IpfsPath = uri.parse().map_err(|e| bad(format!("it is no file of IPFS: {e}")))?;
+        let gateways = match &origin.gateway {
+            Some(gateway) => {
+                let url = Url::parse(gateway).map_err(|e| bad(format!("its gateway is no URL: {e}")))?;
+                check_url(&url, &self.policy, None).map_err(|reason| bad(format!("its gateway: {reason}")))?;
+                vec![Gateway { client: &self.http, url }]
+            }
+            None => self.gateways.iter().map(|(client, url)| Gateway { client, url: url.clone() }).collect(),
+        };
+        ipfs::load(lease, sha256, &path, limits, gateways).await
     }
 
     /// The request by which an input is loaded, as it is when it begins at its first byte.
@@ -143,7 +179,9 @@ impl Fetcher {
                 check_url(&url, &self.policy, None).map_err(|reason| bad(reason.to_owned()))?;
                 Ok(self.http.get(url))
             }
-            InputSource::Push | InputSource::Local(_) => Err(bad("it is not to be loaded".to_owned())),
+            InputSource::Ipfs(_) | InputSource::Push | InputSource::Local(_) => {
+                Err(bad("it is not to be loaded".to_owned()))
+            }
         }
     }
 }

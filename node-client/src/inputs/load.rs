@@ -168,7 +168,7 @@ fn goes_on_at(answer: &Response, byte: u64) -> bool {
 }
 
 /// What a status means that is none of success.
-fn refused(name: &str, status: StatusCode) -> InputError {
+pub(super) fn refused(name: &str, status: StatusCode) -> InputError {
     let (name, reason) = (name.to_owned(), format!("its server answers {status}"));
     let later = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
     if (status.is_client_error() || status.is_redirection()) && !later {

@@ -4,6 +4,7 @@
 //! right. So what has the name has the content, however often the node was killed.
 
 mod fetch;
+mod ipfs;
 mod load;
 mod room;
 
@@ -51,6 +52,8 @@ impl Missing {
 pub struct Origin {
     /// Its address.
     pub uri: InputSource,
+    /// The gateway that the manifest names for an `ipfs://` address.
+    pub gateway: Option<String>,
     /// How the store of an `s3://` address is reached.
     pub s3: Option<S3Access>,
     /// Names of the lease's secrets that it takes.
@@ -59,7 +62,7 @@ pub struct Origin {
 
 impl From<InputSource> for Origin {
     fn from(uri: InputSource) -> Self {
-        Self { uri, s3: None, secrets: Vec::new() }
+        Self { uri, gateway: None, s3: None, secrets: Vec::new() }
     }
 }
 
@@ -68,14 +71,15 @@ impl Origin {
     fn of(input: &Input, manifest: &Manifest) -> Option<Self> {
         let secrets = match &input.uri {
             InputSource::Push | InputSource::Local(_) => return None,
-            InputSource::Https(_) => Vec::new(),
+            InputSource::Https(_) | InputSource::Ipfs(_) => Vec::new(),
             // Whoever gives a job this secret means it for the hub.
             InputSource::Hub(_) => {
                 manifest.secrets.contains_key(hub::TOKEN).then(|| hub::TOKEN.to_owned()).into_iter().collect()
             }
             InputSource::S3(_) => input.s3.iter().flat_map(S3Access::secrets).map(str::to_owned).collect(),
         };
-        Some(Self { uri: input.uri.clone(), s3: input.s3.clone(), secrets })
+        let (uri, gateway, s3) = (input.uri.clone(), input.gateway.clone(), input.s3.clone());
+        Some(Self { uri, gateway, s3, secrets })
     }
 }
 

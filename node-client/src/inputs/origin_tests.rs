@@ -5,6 +5,7 @@ use crate::driver::RunAs;
 use crate::state_dir::StateDir;
 use gridlease_sdk::manifest::InputSource;
 use gridlease_testkit::origin::hub::{COMMIT, Hub};
+use gridlease_testkit::origin::ipfs::{Gateway, block, car, folder, import};
 use gridlease_testkit::origin::store::{KEY, KEY_ID, OPEN_BUCKET, REGION, Store};
 use gridlease_testkit::origin::{Fault, Seen};
 use solana_pubkey::Pubkey;
@@ -264,4 +265,73 @@ async fn wrong_credentials_are_the_buyers_fault_and_a_store_in_the_providers_net
     store.book.forget();
     let error = mirrored("http://127.0.0.1:1").fetch(&place.lease, &wanted[0]).await.unwrap_err();
     assert!(matches!(error, InputError::Bad { .. }) && store.book.seen().is_empty(), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_ipfs_comes_from_the_operators_gateways_in_order_or_from_the_manifests() {
+    let tree = import(WEIGHTS, 10, 2);
+    let along = folder(&[("w", &tree)]);
+    let (cid, root) = (tree.cid(), along.cid());
+    let deep = format!("{root}/w");
+    let gateway = Gateway::start(&[(&cid, tree.car()), (&deep, along.car())]).await;
+    let named = |uri: String, gateway: Option<String>| Missing {
+        sha256: hash(WEIGHTS),
+        from: Some(Origin { gateway, ..InputSource::Ipfs(uri).into() }),
+    };
+    let down: url::Url = "http://127.0.0.1:1".parse().unwrap();
+    let policy = FetchPolicy { gateways: vec![down, gateway.url.parse().unwrap()], ..FetchPolicy::default() };
+    let fetcher = Fetcher::new(policy).unwrap();
+    for uri in [format!("ipfs://{cid}"), format!("ipfs://{deep}")] {
+        let place = Place::new();
+        let room = Room::new(WEIGHTS.len() as u64);
+        fetcher.fetch_within(&place.lease, &named(uri, None), &room).await.unwrap();
+        assert_eq!((place.files(), room.left()), (vec![(hex::encode(hash(WEIGHTS)), WEIGHTS.to_vec())], 0));
+    }
+    // A gateway that the buyer names is an address as any other.
+    let place = Place::new();
+    let by_buyer = named(format!("ipfs://{cid}"), Some(gateway.url.clone()));
+    let error = fetcher.fetch(&place.lease, &by_buyer).await.unwrap_err();
+    assert!(matches!(error, InputError::Bad { .. }), "{error}");
+    open("http://127.0.0.1:1").fetch(&place.lease, &by_buyer).await.unwrap();
+    let nowhere = Place::new();
+    let by_nobody = named(format!("ipfs://{cid}"), None);
+    let error = open("http://127.0.0.1:1").fetch(&nowhere.lease, &by_nobody).await.unwrap_err();
+    assert!(error.to_string().contains("names no gateway") && !error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn threat_10_a_gateway_that_lies_or_breaks_off_leaves_nothing_behind_and_takes_no_room() {
+    let tree = import(WEIGHTS, 10, 2);
+    let mut foreign = tree.blocks.clone();
+    foreign[2] = block(0x55, b"foreign".to_vec());
+    let (cid, place) = (tree.cid(), Place::new());
+    let wanted = Missing { sha256: hash(WEIGHTS), from: Some(InputSource::Ipfs(format!("ipfs://{cid}")).into()) };
+    let fetcher = |gateway: &Gateway| {
+        let gateways = vec![gateway.url.parse().unwrap()];
+        Fetcher::new(FetchPolicy { gateways, ..FetchPolicy::default() }).unwrap()
+    };
+    let liar = Gateway::start(&[(&cid, car(&foreign))]).await;
+    let error = fetcher(&liar).fetch(&place.lease, &wanted).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("a block is missing"), "{error}");
+    let gateway = Gateway::start(&[(&cid, tree.car())]).await;
+    let metadata = Fault::SendOn("http://169.254.169.254/".to_owned());
+    for fault in [Fault::Cut(90), Fault::Lie, Fault::Shorter(9), Fault::Status(404), metadata] {
+        gateway.book.fail(&format!("/ipfs/{cid}"), [fault.clone()]);
+        let error = fetcher(&gateway).fetch(&place.lease, &wanted).await.unwrap_err();
+        assert!(error.is_transient(), "{fault:?}: {error}");
+        assert_eq!(place.files(), [], "{fault:?}");
+    }
+    let room = Room::new(WEIGHTS.len() as u64 - 1);
+    let error = fetcher(&gateway).fetch_within(&place.lease, &wanted, &room).await.unwrap_err();
+    assert!(matches!(error, InputError::NoRoom { .. }), "{error}");
+    assert_eq!((place.files(), room.left()), (vec![], WEIGHTS.len() as u64 - 1));
+    let other = Missing { sha256: [7; 32], ..wanted.clone() };
+    let error = fetcher(&gateway).fetch(&place.lease, &other).await.unwrap_err();
+    assert!(matches!(error, InputError::HashMismatch { .. }), "{error}");
+
+    let inside = folder(&[("w", &tree)]);
+    let gateway = Gateway::start(&[(&inside.cid(), inside.car())]).await;
+    let whole = Missing { from: Some(InputSource::Ipfs(format!("ipfs://{}", inside.cid())).into()), ..wanted };
+    let error = fetcher(&gateway).fetch(&place.lease, &whole).await.unwrap_err();
+    assert!(error.to_string().contains("it is a folder") && !error.is_transient(), "{error}");
 }

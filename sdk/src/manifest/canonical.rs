@@ -63,7 +63,7 @@ impl Manifest {
             let open = match &input.uri {
                 InputSource::Local(_) => true,
                 InputSource::Hub(uri) => !uri.parse::<HubPath>().is_ok_and(|at| at.is_pinned()),
-                InputSource::Https(_) | InputSource::S3(_) | InputSource::Push => false,
+                InputSource::Https(_) | InputSource::S3(_) | InputSource::Ipfs(_) | InputSource::Push => false,
             };
             if open || input.sha256.is_none() {
                 return Err(CanonicalError::InputNotPinned { index, path: input.uri.clone().into() });

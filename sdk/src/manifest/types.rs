@@ -140,6 +140,10 @@ pub enum SecretSource {
 pub struct Input {
     /// Absolute path of the file in the container.
     pub mount: String,
+    /// `https://` address of the gateway for an `ipfs://` address; the node's own where it is none, and then left out of the canonical
+    /// form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
     /// How the store of an `s3://` address is reached. Left out of the canonical form where nothing is said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Access>,
@@ -159,6 +163,8 @@ pub enum InputSource {
     Hub(String),
     /// The node loads it from a store, by this `s3://` address; see [`crate::source::s3`].
     S3(String),
+    /// The node loads it from a gateway, by this `ipfs://` address; see [`crate::source::ipfs`].
+    Ipfs(String),
     /// The buyer pushes it to the winning node.
     Push,
     /// A file on the buyer's machine, as written in the manifest; pinning it makes it [`InputSource::Push`].
@@ -344,7 +350,11 @@ pub enum VerifyClass {
 impl From<InputSource> for String {
     fn from(source: InputSource) -> Self {
         match source {
-            InputSource::Https(uri) | InputSource::Hub(uri) | InputSource::S3(uri) | InputSource::Local(uri) => uri,
+            InputSource::Https(uri)
+            | InputSource::Hub(uri)
+            | InputSource::S3(uri)
+            | InputSource::Ipfs(uri)
+            | InputSource::Local(uri) => uri,
             InputSource::Push => "push".to_owned(),
         }
     }
@@ -356,6 +366,7 @@ impl From<String> for InputSource {
             "push" => Self::Push,
             _ if text.starts_with("hf://") => Self::Hub(text),
             _ if text.starts_with("s3://") => Self::S3(text),
+            _ if text.starts_with("ipfs://") => Self::Ipfs(text),
             _ if text.contains("://") => Self::Https(text),
             _ => Self::Local(text),
         }

@@ -2,11 +2,13 @@
 //! of them before it posts ([`Sources`]), and what the node checks when it loads.
 
 pub mod hub;
+pub mod ipfs;
 pub mod s3;
 
 mod ask;
 mod fault;
 mod hub_pin;
+mod ipfs_pin;
 mod pin;
 mod s3_pin;
 

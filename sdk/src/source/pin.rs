@@ -4,6 +4,7 @@ use reqwest::{Client, redirect};
 use url::Url;
 
 use super::hub::{DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, HubPath, TOKEN};
+use super::ipfs::{GATEWAY_VARIABLE, IpfsPath};
 use super::s3::{S3Access, S3Object};
 use super::{RemoteError, SourceFault, ask};
 use crate::manifest::{Input, InputSource, Manifest};
@@ -23,6 +24,8 @@ pub struct Sources {
     pub(super) loading: Client,
     /// The model hub.
     pub(super) hub: Url,
+    /// The gateway to IPFS for inputs that name none.
+    pub(super) gateway: Option<Url>,
 }
 
 /// What a source says of a file.
@@ -47,21 +50,35 @@ impl Sources {
             return Err(wrong());
         }
         let loading = ask::client(redirect::Policy::limited(MAX_REDIRECTS))?;
-        Ok(Self { asking: ask::client(redirect::Policy::none())?, loading, hub: url })
+        Ok(Self { asking: ask::client(redirect::Policy::none())?, loading, hub: url, gateway: None })
     }
 
-    /// As [`Sources::new`], with the hub that the environment names.
+    /// Has this gateway for inputs that name none.
+    ///
+    /// # Errors
+    /// [`SourceFault::Address`] where that is no https address: a machine loads from it too.
+    pub fn with_gateway(self, gateway: &str) -> Result<Self, SourceFault> {
+        let url = Url::parse(gateway).ok().filter(|url| url.scheme() == "https" && url.has_host());
+        let wrong = || SourceFault::Address(format!("{GATEWAY_VARIABLE} is {gateway:?}, not an https address"));
+        Ok(Self { gateway: Some(url.ok_or_else(wrong)?), ..self })
+    }
+
+    /// As [`Sources::new`], with the hub and the gateway that the environment names.
     ///
     /// # Errors
     /// As [`Sources::new`].
     pub fn from_env() -> Result<Self, SourceFault> {
-        let named = std::env::var(ENDPOINT_VARIABLE).ok().filter(|value| !value.is_empty());
-        Self::new(named.as_deref())
+        let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let sources = Self::new(named(ENDPOINT_VARIABLE).as_deref())?;
+        match named(GATEWAY_VARIABLE) {
+            Some(gateway) => sources.with_gateway(&gateway),
+            None => Ok(sources),
+        }
     }
 }
 
 impl Manifest {
-    /// Pins the inputs that are on a hub or in a store: a revision becomes its commit, a folder its files (each an input of its
+    /// Pins the inputs that are on a hub, in a store or on IPFS: a revision becomes its commit, a folder its files (each an input of its
     /// own), and each gets its SHA-256 where it is not stated. Returns their sizes together, as far as they were said, bytes.
     /// On an error the manifest is as it was.
     ///
@@ -126,6 +143,19 @@ async fn pin(
             let access = input.s3.clone().unwrap_or_else(S3Access::default);
             let content = sources.pin_s3(&object, &access, secrets).await?;
             Ok(vec![with_hash(input.clone(), &content)?])
+        }
+        InputSource::Ipfs(uri) => {
+            let path: IpfsPath = uri.parse().map_err(|error| SourceFault::Address(format!("{error}")))?;
+            let gateway = input.gateway.clone().or_else(|| sources.gateway.as_ref().map(Url::to_string));
+            let input = Input { gateway, ..input.clone() };
+            if let Some(sha256) = path.sha256() {
+                return Ok(vec![with_hash(input, &Pinned { sha256, size: None })?]);
+            }
+            if input.sha256.is_some() {
+                return Ok(vec![(input, None)]);
+            }
+            let content = sources.pin_ipfs(&path, input.gateway.as_deref()).await?;
+            Ok(vec![with_hash(input, &content)?])
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Servers on loopback that a job's inputs come from, honest and hostile: a model hub and a store that speaks S3.
+//! Servers on loopback that a job's inputs come from, honest and hostile: a model hub, a store that speaks S3, and a gateway to IPFS.
 
 pub mod hub;
+pub mod ipfs;
 pub mod sigv4;
 pub mod store;
 

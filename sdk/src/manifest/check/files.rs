@@ -6,6 +6,7 @@ use crate::manifest::read::quoted;
 use crate::manifest::types::{Input, InputSource, Manifest};
 use crate::source::MAX_INPUTS;
 use crate::source::hub::HubPath;
+use crate::source::ipfs::IpfsPath;
 use crate::source::s3::{S3Access, S3Object};
 
 const MAX_URI_BYTES: usize = 2048;
@@ -66,7 +67,7 @@ fn source(check: &mut Check, index: usize, input: &Input) {
                 check.fail(
                     &key,
                     format!("{} cannot be loaded", quoted(&text)),
-                    "write an https://, hf:// or s3:// address without credentials, a path on this machine, or push",
+                    "write an https://, hf://, s3:// or ipfs:// address without credentials, a path on this machine, or push",
                 );
             }
         }
@@ -81,6 +82,11 @@ fn source(check: &mut Check, index: usize, input: &Input) {
                 check.fail(&key, format!("{} is no object of a store", quoted(&text)), error.to_string());
             }
         }
+        InputSource::Ipfs(_) => {
+            if let Err(error) = text.parse::<IpfsPath>() {
+                check.fail(&key, format!("{} is no file of IPFS", quoted(&text)), error.to_string());
+            }
+        }
         InputSource::Local(path) => {
             if path.is_empty() || path.len() > 1024 || path.chars().any(char::is_control) {
                 check.fail(&key, format!("{} is not a path", quoted(path)), "write a path on this machine");
@@ -89,7 +95,7 @@ fn source(check: &mut Check, index: usize, input: &Input) {
         InputSource::Push => {}
     }
     let key = format!("inputs[{index}].sha256");
-    let hashed_for_you = matches!(input.uri, InputSource::Local(_) | InputSource::Hub(_) | InputSource::S3(_));
+    let hashed_for_you = !matches!(input.uri, InputSource::Https(_) | InputSource::Push);
     match sha256 {
         Some(_) if folder => {
             check.fail(key, "is given for a folder", "leave it out: each file of the folder is hashed for you");
@@ -107,7 +113,7 @@ fn source(check: &mut Check, index: usize, input: &Input) {
         None if !hashed_for_you => check.fail(
             key,
             "is missing",
-            "only a file on this machine, of a hub or in a store can be hashed for you; write what sha256sum prints",
+            "what is pushed, or loaded from an https:// address, cannot be hashed for you; write what sha256sum prints",
         ),
         None => {}
     }
@@ -115,6 +121,28 @@ fn source(check: &mut Check, index: usize, input: &Input) {
 
 /// How a store is reached, and that its credentials are among the secrets.
 fn access(check: &mut Check, index: usize, input: &Input, manifest: &Manifest) {
+    if let Some(gateway) = &input.gateway {
+        let url = url::Url::parse(gateway).ok();
+        let good = gateway.len() <= MAX_URI_BYTES
+            && url.is_some_and(|url| {
+                url.scheme() == "https"
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && url.query().is_none()
+            });
+        let fault = match input.uri {
+            InputSource::Ipfs(_) if good => None,
+            InputSource::Ipfs(_) => Some("is not an https:// address without credentials"),
+            _ => Some("is given for an input that is not on IPFS"),
+        };
+        if let Some(fault) = fault {
+            check.fail(
+                format!("inputs[{index}].gateway"),
+                fault,
+                "write the gateway's https:// address, or leave it out",
+            );
+        }
+    }
     let Some(s3) = &input.s3 else { return };
     let key = format!("inputs[{index}].s3");
     if !matches!(input.uri, InputSource::S3(_)) {

@@ -16,11 +16,12 @@ pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
     for (index, item) in reader.items("inputs", node, advice).iter().enumerate() {
         let path = format!("inputs[{index}]");
         let read = reader
-            .fields(&path, item, &["uri", "sha256", "mount", "s3"])
+            .fields(&path, item, &["uri", "sha256", "mount", "s3", "gateway"])
             .and_then(|fields| input(reader, fields, &path, index));
         // A harmless one in its place keeps the numbers of the others right.
         inputs.push(read.unwrap_or_else(|| Input {
             mount: format!("/unread-{index}"),
+            gateway: None,
             s3: None,
             sha256: None,
             uri: InputSource::Local("unread".to_owned()),
@@ -30,13 +31,17 @@ pub(super) fn inputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Input> {
 }
 
 fn input(reader: &mut Reader, fields: Fields<'_>, path: &str, index: usize) -> Option<Input> {
-    let advice = "write an https://, hf:// or s3:// address, a path on this machine, or push";
+    let advice = "write an https://, hf://, s3:// or ipfs:// address, a path on this machine, or push";
     let uri = string(reader, fields, path, "uri", advice);
     let advice = "write where the file shall be in the container, such as /in/scene.json";
     let mount = string(reader, fields, path, "mount", advice);
     let sha256 = fields.get("sha256").and_then(|node| {
         let advice = "write the 64 hex digits that sha256sum prints, or leave it out";
         reader.text(&join(path, "sha256"), node, advice).map(str::to_owned)
+    });
+    let gateway = fields.get("gateway").and_then(|node| {
+        let advice = "write the gateway's https:// address, or leave it out";
+        reader.text(&join(path, "gateway"), node, advice).map(str::to_owned)
     });
     let s3 = fields.get("s3").and_then(|node| s3(reader, &join(path, "s3"), node));
     let mut mount = mount?;
@@ -59,7 +64,7 @@ fn input(reader: &mut Reader, fields: Fields<'_>, path: &str, index: usize) -> O
             }
         }
     }
-    Some(Input { mount, s3, sha256, uri: source })
+    Some(Input { mount, gateway, s3, sha256, uri: source })
 }
 
 /// Whether it is a folder of a hub, which becomes an input for each of its files.
@@ -88,7 +93,7 @@ fn file_name(source: &InputSource) -> Option<&str> {
     let path = match source {
         InputSource::Push => return None,
         InputSource::Local(path) => path.as_str(),
-        InputSource::Hub(uri) | InputSource::S3(uri) => uri.as_str(),
+        InputSource::Hub(uri) | InputSource::S3(uri) | InputSource::Ipfs(uri) => uri.as_str(),
         InputSource::Https(uri) => {
             let (_, rest) = uri.split_once("://")?;
             let rest = rest.split(['?', '#']).next()?;
