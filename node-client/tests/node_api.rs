@@ -27,7 +27,8 @@ async fn health_needs_no_signature_and_everything_else_does() {
     let bench = Bench::start(ApiLimits::default()).await;
     let health: Health = bench.raw(Method::GET, "/v1/health", HashMap::new(), vec![]).await.json().await.unwrap();
     assert_eq!((health.provider, health.now), (key(1).to_string(), NOW as u64));
-    for path in [bench.lease("status"), bench.lease("logs"), bench.lease("outputs"), bench.lease("outputs.tar")] {
+    for part in ["status", "logs", "logs/head", "stats", "events", "outputs", "outputs.tar"] {
+        let path = bench.lease(part);
         let refusal = refused(bench.raw(Method::GET, &path, HashMap::new(), vec![]).await).await;
         assert_eq!(refusal, (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()), "{path}");
     }
