@@ -9,6 +9,7 @@
 //! | [`store`] | what must survive a crash |
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
+//! | [`probes`] | whether a job's service is up |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`lease_events`] | what happened to a lease, as it is handed over |
 //! | [`stats`] | what the containers use |
@@ -36,6 +37,7 @@ pub mod lease_events;
 pub mod logs;
 pub mod net;
 pub mod outputs;
+pub mod probes;
 pub mod runnable;
 pub mod secrets;
 pub mod sold;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use gridlease_node::api::{ApiLimits, ApiServer, LeaseDirectory};
 use gridlease_node::clock::Clock;
 use gridlease_node::driver::{ContainerState, Driver as _};
-use gridlease_node::lease::reconcile::{ChainLease, ChainState};
+use gridlease_node::lease::reconcile::{ChainLease, ChainState, Probes};
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase};
 use gridlease_node::tls::Identity;
@@ -381,9 +381,10 @@ async fn a_start_waits_for_its_probe_and_its_buyer_is_told_what_came_instead_of_
         let ports = "ports: [{ container: 80, probe: { http: /ready } }, { container: 9000 }]\n";
         let stage = Stage::at(bench, ports, script, Phase::Started).await;
         let (mut told, begun) = (Vec::new(), Instant::now());
-        while stage.node.worker.local(&stage.record, false, false).await.unwrap().silent {
-            let message = stage.node.store.get(&stage.lease()).unwrap().unwrap().message;
-            if told.last() != Some(&message) {
+        let record = || stage.node.store.get(&stage.lease()).unwrap().unwrap();
+        while stage.node.worker.local(&record(), false, false).await.unwrap().probes != Probes::Right {
+            let message = record().message;
+            if !message.is_empty() && told.last() != Some(&message) {
                 told.push(message);
             }
             assert!(begun.elapsed() < Duration::from_secs(20), "{told:?}");

@@ -506,7 +506,7 @@ fn needs_certainty(action: &Action, record: &LeaseRecord) -> bool {
         Action::Stop(StopReason::LeaseOver | StopReason::OutOfFunds | StopReason::TooLate) => record.stop.is_none(),
         Action::Do(StageName::Wipe) => !record.is_cleared(),
         Action::Record(Note::Ended(ended)) => ended.lost,
-        Action::Record(Note::Failed(..)) | Action::PostFailed | Action::RefreshChain => true,
+        Action::Record(Note::Failed(..) | Note::Unready) | Action::PostFailed | Action::RefreshChain => true,
         _ => false,
     }
 }
@@ -576,6 +576,7 @@ mod tests {
             Action::PostFailed,
             Action::RefreshChain,
             Action::Record(Note::Failed("words".to_owned(), Blame::Provider)),
+            Action::Record(Note::Unready),
             Action::Record(Note::Ended(Ended::lost())),
         ] {
             assert!(needs_certainty(&action, &fresh), "{action:?}");

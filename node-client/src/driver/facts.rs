@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use super::RunAs;
+use super::{HealthCheck, RunAs};
 
 /// Most volumes of one image; each is a mount, and no image has so many.
 pub(crate) const MAX_VOLUMES: usize = 32;
@@ -18,6 +18,8 @@ pub struct ImageFacts {
     pub volumes: Vec<String>,
     /// The names of its labels.
     pub labels: Vec<String>,
+    /// Its `HEALTHCHECK`, where it has one that can be run.
+    pub health: Option<HealthCheck>,
     /// Its `/etc/passwd`, empty for none.
     pub passwd: String,
     /// Its `/etc/group`, empty for none.

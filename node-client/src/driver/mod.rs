@@ -8,6 +8,7 @@ pub mod docker;
 mod error;
 pub(crate) mod facts;
 pub mod fake;
+pub(crate) mod healthcheck;
 mod image;
 mod reach;
 mod registry;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 
 pub use error::DriverError;
 pub use facts::{ImageFacts, NoSuchUser};
+pub use healthcheck::HealthCheck;
 pub use image::{BadImage, ImageRef};
 pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Process, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};

@@ -2,7 +2,7 @@
 
 use solana_pubkey::Pubkey;
 
-use super::reconcile::{Local, Need, Services};
+use super::reconcile::{Local, Need, Probes, Services};
 use super::{WorkError, Worker, blocking};
 use crate::disk::{KEEP_FREE, usage};
 use crate::inputs::Missing;
@@ -40,18 +40,19 @@ impl Worker {
             services: Services::Up,
             operator_stop,
             disk_full: false,
-            silent: false,
+            probes: Probes::Right,
         };
         if record.started_at_ms.is_some() || record.ended.is_some() {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
             let Ok(Some(manifest)) = self.manifest(&record.lease).await else { return Ok(here) };
             if record.ended.is_some() {
+                self.probers().remove(&record.lease);
                 return Ok(here);
             }
             here.operator_stop |= self.is_open(&manifest);
             let disk_full = self.is_disk_full(record, &manifest).await?;
-            let silent = record.ready_missing() && !self.answers(record, &manifest).await?;
-            return Ok(Local { disk_full, silent, ..here });
+            let probes = self.probes(record, &manifest).await?;
+            return Ok(Local { disk_full, probes, ..here });
         }
         let manifest = match self.manifest(&record.lease).await {
             Ok(Some(manifest)) => manifest,

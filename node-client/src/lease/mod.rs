@@ -28,6 +28,7 @@ use crate::for_buyer::{ForBuyer as _, plain};
 use crate::inputs::Fetcher;
 use crate::logs::LogHub;
 use crate::net::Networks;
+use crate::probes::Prober;
 use crate::secrets;
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
@@ -78,8 +79,8 @@ pub struct Worker {
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
     // How often a step after a container's end has failed.
     failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
-    /// What the probes of each lease that is about to start answered last.
-    answers: Arc<Mutex<HashMap<Pubkey, String>>>,
+    /// Who asks each lease's job whether its service is up.
+    probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
 }
@@ -110,7 +111,7 @@ impl Worker {
             stats: Stats::default(),
             pulls: Arc::default(),
             failures: Arc::default(),
-            answers: Arc::default(),
+            probers: Arc::default(),
             seen_running: Arc::default(),
         }
     }

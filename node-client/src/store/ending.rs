@@ -3,6 +3,8 @@
 use gridlease_core::job::EndReason;
 
 use nix::sys::signal::Signal;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::{Ended, LeaseRecord, StopReason};
 use crate::stats::PeakMemory;
@@ -63,9 +65,18 @@ impl LeaseRecord {
              the machine's owner can resume it with `docker unpause`"
                 .to_owned()
         });
+        let unwell = self.unwell.as_ref().filter(|_| self.ended.is_none()).map(|unwell| {
+            format!("the job is not well since {}, and the lease goes on: {}", at(unwell.since_ms), unwell.answer)
+        });
         let message = (!self.message.is_empty()).then(|| self.message.clone());
-        self.ending().into_iter().chain(paused).chain(message).collect::<Vec<_>>().join("; ")
+        self.ending().into_iter().chain(paused).chain(unwell).chain(message).collect::<Vec<_>>().join("; ")
     }
+}
+
+/// A time as people read it, in UTC.
+fn at(ms: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1_000)).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| "an unknown time".to_owned())
 }
 
 /// The signal that an exit code stands for, in a shell's way of counting, with its name; none for those that a program would
@@ -129,6 +140,7 @@ impl PeakMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Unwell;
 
     fn record(stop: Option<StopReason>, ended: Option<Ended>) -> LeaseRecord {
         LeaseRecord { stop, ended, ..LeaseRecord::some() }
@@ -217,6 +229,12 @@ mod tests {
         let mut full = record(Some(StopReason::DiskFull), exit(143, false));
         full.message = "2 entries are not part of the outputs".to_owned();
         assert!(full.words().contains("disk") && full.words().ends_with("; 2 entries are not part of the outputs"));
+        let unwell = Unwell { since_ms: 90_000, answer: "`check` ended with exit code 1".to_owned() };
+        let unwell = LeaseRecord { unwell: Some(unwell), ..record(None, None) };
+        assert_eq!(
+            unwell.words(),
+            "the job is not well since 1970-01-01T00:01:30Z, and the lease goes on: `check` ended with exit code 1"
+        );
         let paused = LeaseRecord { paused_since_ms: Some(1), ..record(None, None) };
         assert!(paused.words().contains("docker unpause"), "{}", paused.words());
     }

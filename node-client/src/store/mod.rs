@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use events::EVENTS;
 
 pub(crate) use record::hex32;
-pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason};
+pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason, Unwell};
 
 const LEASES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("leases");
 const NOTES: TableDefinition<&str, &[u8]> = TableDefinition::new("notes");

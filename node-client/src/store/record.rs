@@ -168,6 +168,15 @@ pub enum Blame {
     },
 }
 
+/// Since when a job that was ready is not well, and what its probe answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwell {
+    /// Unix milliseconds of the node's clock.
+    pub since_ms: i64,
+    /// In words for the buyer.
+    pub answer: String,
+}
+
 /// What is known of a lease when it is won.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLease {
@@ -267,6 +276,9 @@ pub struct LeaseRecord {
     /// By whose doing the start came to nothing, where it did.
     #[serde(default)]
     pub blame: Blame,
+    /// Since when its probes are not right any more, while they are not.
+    #[serde(default)]
+    pub unwell: Option<Unwell>,
     /// What a person should know, one sentence; may be empty.
     pub message: String,
 }
@@ -321,6 +333,7 @@ impl LeaseRecord {
             finished_at_ms: None,
             done_at_ms: None,
             blame: Blame::Provider,
+            unwell: None,
             message: String::new(),
         }
     }

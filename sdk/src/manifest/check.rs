@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Bandwidth, Gpu, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, ready};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     placement(&mut check, &manifest.placement, vocabulary);
     terms(&mut check, manifest);
     ports(&mut check, &manifest.ports);
+    check.0.extend(ready::problems(manifest));
     verification(&mut check, manifest);
     network(&mut check, &manifest.network);
     services::check(&mut check, manifest);
@@ -118,6 +119,10 @@ fn identity(check: &mut Check, manifest: &Manifest) {
 
 fn process(check: &mut Check, manifest: &Manifest) {
     program(check, "", &manifest.command, &manifest.args, &manifest.env);
+    check.at_most("ready.exec", manifest.ready.exec.len(), 64, "parts");
+    for (index, part) in manifest.ready.exec.iter().enumerate() {
+        text(check, &format!("ready.exec[{index}]"), part);
+    }
     check.at_most("secrets", manifest.secrets.len(), 16, "entries");
     for name in manifest.secrets.keys() {
         let key = format!("secrets.{name}");

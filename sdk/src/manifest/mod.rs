@@ -16,6 +16,7 @@ mod inputs;
 mod network;
 mod paths;
 mod read;
+mod ready;
 pub mod requirement;
 mod reserved;
 mod sections;
@@ -32,6 +33,7 @@ pub use disk::DiskParts;
 pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
 pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network, USUAL_PORTS};
+pub use ready::Ready;
 pub use reserved::is_reserved_variable;
 pub use services::{DEFAULT_SERVICE_CPU_MILLI, MAX_SERVICES, POD_MEMORY_MIB};
 pub use types::{

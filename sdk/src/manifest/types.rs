@@ -2,6 +2,7 @@
 //! through [`Manifest::canonical`] only, which checks everything first.
 
 use super::network::Network;
+use super::ready::Ready;
 use crate::source::s3::S3Access;
 use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,9 @@ pub struct Manifest {
     pub attempts: u32,
     /// Ports that the buyer can reach, at most 16.
     pub ports: Vec<Port>,
+    /// How to see that it is ready. Left out of the canonical form where nothing is said.
+    #[serde(default, skip_serializing_if = "Ready::is_default")]
+    pub ready: Ready,
     /// Many tasks in one job.
     pub array: Option<Array>,
     /// How the result is verified.
@@ -307,8 +311,10 @@ pub struct Port {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Probe {
-    /// A GET of this path is answered with a status of 200 to 399 within two seconds.
+    /// A GET of this path is answered with a status of 200 to 399.
     Http(String),
+    /// A connection is taken.
+    Tcp,
 }
 
 /// Many tasks in one job.

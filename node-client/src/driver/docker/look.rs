@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
@@ -19,7 +19,8 @@ use super::create::not_here;
 use super::{DockerDriver, engine, is_missing};
 use crate::clock::Clock;
 use crate::driver::facts::shortest;
-use crate::driver::{DriverError, ImageFacts, ImageRef, Unpacked, Wanted};
+use crate::driver::healthcheck::StatedTimes;
+use crate::driver::{DriverError, HealthCheck, ImageFacts, ImageRef, Unpacked, Wanted};
 use crate::for_buyer::plain;
 
 /// Label of such containers; its value is when they were made, Unix seconds.
@@ -96,6 +97,7 @@ impl DockerDriver {
             user: config.user.unwrap_or_default(),
             volumes: config.volumes.unwrap_or_default(),
             labels: config.labels.unwrap_or_default().into_keys().collect(),
+            health: config.healthcheck.and_then(|check| health(check, config.shell.as_deref().unwrap_or_default())),
             passwd: String::new(),
             group: String::new(),
         })
@@ -294,6 +296,16 @@ fn unpack(mut archive: Archive, wanted: &Wanted) -> std::io::Result<Unpacked> {
     }
     std::fs::rename(trial.0.join(top), &wanted.into)?;
     Ok(Unpacked::Copied { bytes, files })
+}
+
+fn health(check: HealthConfig, shell: &[String]) -> Option<HealthCheck> {
+    let stated = StatedTimes {
+        interval: check.interval.unwrap_or(0),
+        timeout: check.timeout.unwrap_or(0),
+        start_period: check.start_period.unwrap_or(0),
+        retries: check.retries.unwrap_or(0),
+    };
+    HealthCheck::read(&check.test.unwrap_or_default(), shell, stated)
 }
 
 /// Where a folder is unpacked; removed with whatever is left in it, locked or not.

@@ -63,7 +63,7 @@ impl World {
             services: Services::Up,
             operator_stop: false,
             disk_full: false,
-            silent: false,
+            probes: Probes::Right,
         };
         let mut view = self.chain;
         if self.outages > 0 {

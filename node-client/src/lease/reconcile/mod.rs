@@ -100,6 +100,19 @@ pub enum Services {
     Down(String),
 }
 
+/// What the probes say of a container that runs and whose start is not reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probes {
+    /// All were right, or there are none.
+    Right,
+    /// None has answered yet.
+    Unasked,
+    /// One was not right.
+    Wrong,
+    /// One was not right, and the time is over that the manifest gives the job to become ready.
+    Overdue,
+}
+
 /// What the node knows besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
@@ -117,8 +130,8 @@ pub struct Local {
     pub operator_stop: bool,
     /// The outputs are larger than the job's disk.
     pub disk_full: bool,
-    /// The container runs, its start is not reported, and a probe of its ports does not answer.
-    pub silent: bool,
+    /// What its probes say, until its start is reported.
+    pub probes: Probes,
 }
 
 /// Something that is seen and not yet written down.
@@ -217,7 +230,10 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
         // The chain is told first and the container stopped after it: there is little time left.
         ChainState::Starting if given_up(record) => post_failed(record, now),
         ChainState::Starting if too_late(chain, now) => Action::Stop(StopReason::TooLate),
-        ChainState::Starting if local.silent && now >= chain.start_deadline.saturating_sub(PROBE_MARGIN_S) => {
+        ChainState::Starting if local.probes == Probes::Overdue => Action::Record(Note::Unready),
+        ChainState::Starting
+            if local.probes == Probes::Wrong && now >= chain.start_deadline.saturating_sub(PROBE_MARGIN_S) =>
+        {
             Action::Record(Note::Unready)
         }
         _ => open(Part::Running, &Facts { record, created: true, chain, local, now }),

@@ -12,7 +12,7 @@ const READY: Local = Local {
     services: Services::Up,
     operator_stop: false,
     disk_full: false,
-    silent: false,
+    probes: Probes::Right,
 };
 
 fn record(phase: Phase) -> LeaseRecord {
@@ -178,7 +178,7 @@ fn a_running_container_is_reported_watched_and_left_alone() {
 
 #[test]
 fn a_start_is_reported_when_the_probes_answer_and_given_up_shortly_before_its_deadline_where_they_do_not() {
-    let silent = Local { silent: true, ..READY };
+    let silent = Local { probes: Probes::Wrong, ..READY };
     let at = |record: &LeaseRecord, state, local: &Local, now| next(record, &RUNNING, &chain(state), local, now);
     let last = DEADLINE - PROBE_MARGIN_S;
     assert_eq!(at(&started(), ChainState::Starting, &silent, last - 1), Action::AwaitProbe);
@@ -187,6 +187,12 @@ fn a_start_is_reported_when_the_probes_answer_and_given_up_shortly_before_its_de
     for now in [last - 1, last, DEADLINE + 100] {
         assert_eq!(at(&started(), ChainState::Unknown, &silent, now), Action::Watch { until: None });
     }
+    // Without an answer nothing is decided, and where the manifest gives the job less time, that is what it has.
+    let unasked = Local { probes: Probes::Unasked, ..READY };
+    assert_eq!(at(&started(), ChainState::Starting, &unasked, last), Action::AwaitProbe);
+    let overdue = Local { probes: Probes::Overdue, ..READY };
+    assert_eq!(at(&started(), ChainState::Starting, &overdue, 10), Action::Record(Note::Unready));
+    assert_eq!(at(&started(), ChainState::Unknown, &overdue, last), Action::Watch { until: None });
     // A probe counts until the start is reported, and never after it.
     assert_eq!(at(&ready(), ChainState::Running, &silent, 2_000), Action::Watch { until: Some(RUNWAY) });
     // Given up, the chain is told while the container still runs; then it is stopped and cleared.

@@ -129,7 +129,7 @@ impl Worker {
     /// A step after the end is through; the next has its own tries.
     pub(super) fn passed(&self, lease: &Pubkey) {
         self.failures().remove(lease);
-        self.last_answers().remove(lease);
+        self.probers().remove(lease);
     }
 
     /// Reads the log to its end and closes it, or says how far it is.

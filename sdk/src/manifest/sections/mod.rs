@@ -3,6 +3,7 @@
 
 mod files;
 mod network;
+mod ready;
 mod resources;
 mod services;
 mod terms;
@@ -16,7 +17,7 @@ use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "version",
     "name",
     "image",
@@ -33,6 +34,7 @@ const KEYS: [&str; 20] = [
     "duration",
     "attempts",
     "ports",
+    "ready",
     "array",
     "verify",
     "network",
@@ -94,6 +96,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         duration: terms::duration(reader, fields),
         attempts: number(reader, fields, "", "attempts", Some(u32::from(limits::DEFAULT_ATTEMPTS)), 1),
         ports: terms::ports(reader, fields),
+        ready: ready::ready(reader, fields),
         array: terms::array(reader, fields),
         verify: terms::verify(reader, fields),
         network: network::network(reader, fields),

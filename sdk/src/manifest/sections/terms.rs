@@ -1,10 +1,8 @@
 //! The terms of the job: `price`, `duration`, `placement`, `verify`, `array`, `ports`.
 
-use super::{number, required, string, words};
+use super::{number, ready, required, words};
 use crate::manifest::read::{Fields, Reader, join};
-use crate::manifest::types::{
-    Array, Duration, Placement, Port, Price, PriceMode, Probe, Verify, VerifyClass, default_wait_s,
-};
+use crate::manifest::types::{Array, Duration, Placement, Port, Price, PriceMode, Verify, VerifyClass, default_wait_s};
 use crate::manifest::units;
 use gridlease_core::limits;
 
@@ -111,12 +109,7 @@ pub(super) fn ports(reader: &mut Reader, fields: Fields<'_>) -> Vec<Port> {
                 text.parse::<u16>().map_err(|_| (format!("{text:.8} is not a port"), advice.to_owned()))
             })
         });
-        let probe = fields.get("probe").and_then(|node| {
-            let path = join(&path, "probe");
-            let fields = reader.fields(&path, node, &["http"])?;
-            let advice = "write a path such as { http: /healthz }";
-            string(reader, fields, &path, "http", advice).map(Probe::Http)
-        });
+        let probe = fields.get("probe").and_then(|node| ready::probe(reader, &join(&path, "probe"), node));
         let container = container.unwrap_or(unread);
         ports.push(Port { container, probe });
     }
