@@ -116,7 +116,8 @@ async fn a_folder_of_more_files_than_a_job_has_inputs_is_refused() {
     assert_eq!(pinned(&job, &hub.url, &Secrets::new()).await.unwrap().0.inputs.len(), 41);
     let hub = Hub::start("datasets/org/set", None, &files[..45]).await;
     let job = manifest(
-        "inputs: [ { uri: hf://datasets/org/set, mount: /a }, { uri: hf://datasets/org/set, mount: /b }, { uri: hf://datasets/org/set, mount: /c } ]",
+        "inputs:\n - { uri: hf://datasets/org/set, mount: /a }\n - { uri: hf://datasets/org/set, mount: /b }\n \
+         - { uri: hf://datasets/org/set, mount: /c }",
     );
     let error = pinned(&job, &hub.url, &Secrets::new()).await.unwrap_err();
     assert!(matches!(error.fault, SourceFault::TooMany { most: 38 }) && error.index == 2, "{error}");

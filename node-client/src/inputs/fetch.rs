@@ -226,8 +226,10 @@ fn check_url(url: &Url, policy: &FetchPolicy, own: Option<&Url>) -> Result<(), &
     if !url.username().is_empty() || url.password().is_some() {
         return Err("it holds credentials");
     }
-    if own.is_some_and(|own| own.origin() == url.origin()) {
-        return Ok(());
+    if let Some(own) = own.filter(|own| own.host() == url.host()) {
+        // The host is resolved wherever it is, so that no other of its services may be asked.
+        let same = own.origin() == url.origin();
+        return if same { Ok(()) } else { Err("it is another service on the operator's own host") };
     }
     if policy.allow_private {
         return if matches!(url.scheme(), "https" | "http") { Ok(()) } else { Err("only https addresses are fetched") };

@@ -96,3 +96,32 @@ impl Worker {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Origin;
+    use crate::state_dir::StateDir;
+    use gridlease_sdk::manifest::InputSource;
+
+    #[test]
+    fn an_input_that_takes_secrets_waits_with_them_and_holds_up_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = StateDir::open(dir.path()).unwrap().lease(&Pubkey::new_unique());
+        let input = |secrets: &[&str]| {
+            let secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
+            let origin = Origin { secrets, ..InputSource::Hub("hf://org/model/x".to_owned()).into() };
+            Missing { sha256: [1; 32], from: Some(origin) }
+        };
+        let pushed = Missing { sha256: [2; 32], from: None };
+        let (open, gated) = (input(&[]), input(&["HF_TOKEN"]));
+        assert_eq!(need(&[], &lease), Need::Here);
+        assert_eq!(need(&[open, gated.clone(), pushed.clone()], &lease), Need::Fetch);
+        assert_eq!(need(&[gated.clone(), pushed], &lease), Need::Await);
+        assert_eq!(need(std::slice::from_ref(&gated), &lease), Need::Here, "the secrets are what lacks");
+        std::fs::create_dir_all(lease.secrets()).unwrap();
+        assert_eq!(need(&[gated], &lease), Need::Fetch);
+        crate::secrets::remove(&lease).unwrap();
+        let _ = std::fs::remove_dir(lease.secrets().parent().unwrap());
+    }
+}

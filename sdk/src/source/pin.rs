@@ -5,7 +5,7 @@ use url::Url;
 
 use super::hub::{DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, HubPath, TOKEN};
 use super::ipfs::{GATEWAY_VARIABLE, IpfsPath};
-use super::s3::{S3Access, S3Object};
+use super::s3::S3Object;
 use super::{RemoteError, SourceFault, ask};
 use crate::manifest::{Input, InputSource, Manifest};
 use crate::node_api::secrets::Secrets;
@@ -140,7 +140,7 @@ async fn pin(
                 return Ok(vec![(input.clone(), None)]);
             }
             let object: S3Object = uri.parse().map_err(|error| SourceFault::Address(format!("{error}")))?;
-            let access = input.s3.clone().unwrap_or_else(S3Access::default);
+            let access = input.s3.clone().unwrap_or_default();
             let content = sources.pin_s3(&object, &access, secrets).await?;
             Ok(vec![with_hash(input.clone(), &content)?])
         }

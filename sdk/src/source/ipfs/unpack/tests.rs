@@ -198,7 +198,8 @@ proptest::proptest! {
 
     #[test]
     fn no_text_and_no_bytes_make_reading_a_name_or_a_node_panic(
-        text in "(ipfs://)?[bzfQ]?[A-Za-z0-9]{0,60}(/[ -~]{0,8}){0,2}", bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)
+        text in "(ipfs://)?[bzfQ]?[A-Za-z0-9]{0,60}(/[ -~]{0,8}){0,2}",
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)
     ) {
         let _ = text.parse::<IpfsPath>();
         let _ = Cid::read(&bytes);
