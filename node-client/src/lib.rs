@@ -14,6 +14,7 @@
 //! | [`lease_events`] | what happened to a lease, as it is handed over |
 //! | [`stats`] | what the containers use |
 //! | [`runnable`] | which manifests the node runs |
+//! | [`market`] | what to offer, what to bid and what to leave alone, as a pure function |
 //! | [`lease`] | what to do next, as a pure function, and the stages that do what concerns this machine |
 //! | [`for_buyer`] | what a buyer is told of a failure |
 //! | [`sold`] | what a lease was sold as, against what its manifest asks |
@@ -22,7 +23,6 @@
 
 pub mod agent;
 pub mod api;
-pub mod bid_choice;
 pub mod clock;
 pub mod dangling;
 pub mod descriptors;
@@ -35,6 +35,7 @@ pub mod lease;
 pub mod lease_board;
 pub mod lease_events;
 pub mod logs;
+pub mod market;
 pub mod net;
 pub mod outputs;
 pub mod probes;

@@ -371,7 +371,7 @@ impl LeaseTask {
         // Of the image that runs, not of the one that the chain names: the program compares the two.
         let digest = self.worker.image_digest(&record.lease).await?;
         let keys = LeaseKeys::new(record.lease, account);
-        let ready = instruction::ready(&self.chain.node_key(), &keys, digest, super::config::gpu_root(&record.gpus));
+        let ready = instruction::ready(&self.chain.node_key(), &keys, digest, crate::market::gpu_root(&record.gpus));
         match self.chain.submit(&[ready]).await {
             Submitted::Landed(signature) => {
                 tracing::info!(lease = %record.lease, %signature, "ready: the meter runs");

@@ -20,7 +20,7 @@ pub(super) async fn find(config: &NodeConfig, provider: &Pubkey) -> Result<Provi
 }
 
 /// The machine that was stated, or the one that names `own` as its node key.
-fn choose(
+pub(super) fn choose(
     machines: Vec<ProviderMachine>,
     stated: Option<MachineNumber>,
     own: &Pubkey,

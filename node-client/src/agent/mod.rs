@@ -3,18 +3,22 @@
 pub mod chain;
 mod claims;
 pub mod config;
+pub mod control;
 mod cranks;
+pub mod explain;
 mod following;
 mod health;
 pub mod lease;
+pub mod leaving;
 mod machine;
 pub mod market;
 mod networks;
 mod offer;
+mod winning;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gridlease_sdk::account::Offer;
@@ -40,6 +44,7 @@ use crate::lease::reconcile::{ChainLease, ChainState};
 use crate::lease::{WorkError, Worker, WorkerConfig};
 use crate::lease_board::LeaseBoard;
 use crate::logs::{LogHub, LogLimits};
+use crate::market::{OfferError, OfferPolicy};
 use crate::net::Networks;
 use crate::secrets::{self, Keyring};
 use crate::state_dir::{StateDir, StateDirError};
@@ -48,10 +53,11 @@ use crate::store::{LeaseRecord, Store, StoreError};
 use crate::tls::{Identity, TlsError};
 
 use chain::Chain;
-pub use config::{NodeConfig, OfferError, OfferPolicy, Unit};
+pub use config::NodeConfig;
 use following::Following;
 use health::Health;
 use lease::LeaseTask;
+use leaving::LeavingFile;
 pub use machine::Named;
 use market::MarketTask;
 
@@ -319,8 +325,12 @@ pub async fn run(
         api: api.address(),
         resumed: leases.running.len(),
     });
-    let health = Health::new(config.gpu.clone(), config.state_dir.clone(), machine);
-    let market = MarketTask {
+    let health = Health::new(config.gpu.clone(), config.state_dir.clone(), machine, driver);
+    let leaving = LeavingFile::of(&state);
+    if let Err(error) = leaving.try_read() {
+        tracing::error!(%error, "what `gridlease node drain` left cannot be read: the machine stays off the market, and `gridlease node undrain` ends that");
+    }
+    let market = Arc::new(MarketTask {
         chain,
         following,
         health,
@@ -330,15 +340,20 @@ pub async fn run(
         unit,
         policy,
         orphans,
+        leaving,
+        gathered: Mutex::default(),
         patience: config.patience,
         shutdown: shutdown.clone(),
-    };
+    });
+    let control = control::serve(state.root().to_owned(), Arc::clone(&market), shutdown.clone());
+    let control = tokio::spawn(control);
     market.run(&mut leases, &worker).await;
 
     leases.stop().await;
     // It ends with the shutdown, too; at worst it is cut off in a step that the next start repeats.
     dangling.abort();
     sampler.abort();
+    control.abort();
     guard.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(Err(error)) =
         futures_util::future::OptionFuture::from(networks.usable.as_ref().map(Networks::dismantle)).await
