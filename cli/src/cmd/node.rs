@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use gridlease_core::gpu::{REGIONS, region_id};
-use gridlease_node::agent::{self, NodeConfig, OfferPolicy};
+use gridlease_node::agent::{self, NodeConfig};
 use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
+use gridlease_node::market::OfferPolicy;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_sdk::machine::MachineNumber;
@@ -17,7 +18,9 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 use url::Url;
 
+use super::explain::{self, Explain};
 use super::keeper::shutdown_on_signal;
+use super::leaving::{self, Drain};
 use super::report::NodeIdentity;
 use super::{Context, address as parse_address};
 use crate::amount::Usdc;
@@ -37,6 +40,22 @@ pub enum Node {
         after_help = "Examples:\n  gridlease node run --keypair node.json --authority 9qR… --ask 1.80 --floor 1.20\n  gridlease node run --keypair node.json --authority 9qR… --cpu --ask 0.10 --units 2 --cpu-cores 1 --memory 1GiB"
     )]
     Run(Box<Run>),
+    /// Say why the node of this machine would bid, or would not bid, for a job: everything that stands against it, with what is asked
+    /// and what there is, or the price and how it comes about. The node that runs is asked; where none does, it is found out here by
+    /// the same rules, and nothing is sent. --keypair is the node's hot key.
+    #[command(
+        after_help = "Examples:\n  gridlease node explain 3Jk… --state-dir /var/lib/gridlease\n  gridlease node explain 3Jk… --keypair node.json --cpu --json\n\nEnds with 0 whatever the answer is; `bids` of --json says which."
+    )]
+    Explain(Box<Explain>),
+    /// Take this machine off the market in an orderly way: no new bids, bids that stand are honoured, the offer is withdrawn, and each
+    /// lease for which a notice was agreed is given it. --keypair is the node's hot key. It holds until `undrain`, also over a restart.
+    #[command(
+        after_help = "Examples:\n  gridlease node drain --keypair node.json --state-dir node\n  gridlease node drain --keypair node.json --state-dir node --notice 2h\n  gridlease node drain --keypair node.json --state-dir node --keep-leases\n\nHow much notice a lease gets was agreed when its job was posted (120 s for a spot offer). One for which none was agreed is never abandoned by this: it goes on to its end."
+    )]
+    Drain(Drain),
+    /// Bring a drained machine back to the market. A notice that was given cannot be taken back.
+    #[command(after_help = "Example:\n  gridlease node undrain --keypair node.json --state-dir node")]
+    Undrain,
 }
 
 /// How the node runs.
@@ -166,7 +185,7 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
     address.map_err(|_| "write an address such as 9.9.9.9 or 127.0.0.1:5353".to_owned())
 }
 
-fn socket(text: &str) -> Result<PathBuf, String> {
+pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
     let path = text.strip_prefix("unix://").unwrap_or(text);
     if !path.starts_with('/') {
         return Err("the engine must run on this machine: name its socket, such as /var/run/docker.sock".to_owned());
@@ -175,7 +194,7 @@ fn socket(text: &str) -> Result<PathBuf, String> {
 }
 
 /// The node's own folder, beside the buyer's jobs where nobody named one.
-fn state_dir(context: &Context) -> PathBuf {
+pub(super) fn state_dir(context: &Context) -> PathBuf {
     let dir = &context.settings.state_dir;
     match dir.source {
         crate::settings::Source::Default => dir.value.join("node"),
@@ -187,6 +206,9 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<(), CliError
     match command {
         Node::Init => init(context),
         Node::Run(run) => serve(context, *run).await,
+        Node::Explain(args) => explain::run(context, *args).await,
+        Node::Drain(args) => leaving::drain(context, args).await,
+        Node::Undrain => leaving::undrain(context).await,
     }
 }
 

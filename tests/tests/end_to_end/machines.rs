@@ -36,7 +36,7 @@ fn two_machines() -> MarketOptions {
 
 impl World {
     /// Runs the binary with this key.
-    async fn run(&self, key: &Keypair, args: &[&str]) -> Output {
+    pub async fn run(&self, key: &Keypair, args: &[&str]) -> Output {
         let file = self.market.dir().join(format!("key-{}.json", key.pubkey()));
         write_key(&file, key).unwrap();
         let localnet = &self.market.localnet;
@@ -59,7 +59,7 @@ impl World {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    async fn read<T: Kind>(&self, address: &Pubkey) -> T {
+    pub async fn read<T: Kind>(&self, address: &Pubkey) -> T {
         self.market.client.get(address).await.unwrap()
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// Waits until the log of the node says this.
-    async fn said(&self, at: usize, what: &str) {
+    pub async fn said(&self, at: usize, what: &str) {
         for _ in 0..150 {
             if self.log(at).contains(what) {
                 return;
@@ -89,13 +89,13 @@ impl World {
         panic!("no {what:?} in: {}", self.log(at));
     }
 
-    async fn bond(&self) -> Bond {
+    pub async fn bond(&self) -> Bond {
         self.read(&address::bond(&self.market.providers[0].authority.pubkey())).await
     }
 }
 
 /// Reads on until the job's container wrote a line; its lease.
-async fn running(story: &mut Story) -> Pubkey {
+pub async fn running(story: &mut Story) -> Pubkey {
     let awarded = story.until("the award", |event| matches!(event, JobEvent::Awarded { .. })).await;
     let JobEvent::Awarded { lease, .. } = awarded else { unreachable!() };
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;

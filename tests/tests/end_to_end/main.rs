@@ -10,6 +10,7 @@ mod issue9;
 mod machines;
 mod newcomer;
 mod observed;
+mod operator;
 mod quiet;
 mod reach;
 mod real_jobs;
