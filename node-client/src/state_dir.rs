@@ -1,7 +1,8 @@
 //! Where the node keeps what.
 //!
 //! ```text
-//! <state>/node.redb  nonces  cert.pem  key.pem  leases/<lease>/manifest.json  in/  out/<index>/  out.img  log.ndjson
+//! <state>/node.redb  nonces  cert.pem  key.pem  leaving.json  control.sock
+//! <state>/leases/<lease>/manifest.json  in/  out/<index>/  out.img  log.ndjson
 //! ```
 //!
 //! Directories are 0700: other users of the machine see nothing of a buyer's data.
