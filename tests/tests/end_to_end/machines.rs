@@ -157,7 +157,7 @@ async fn r32_two_machines_run_two_jobs_at_once_and_one_that_is_retired_takes_the
     let bond = world.bond().await;
     assert_eq!(bond.slashed_total + bond.claims_assets, 500_000, "a tenth of the five USDC behind the lease");
     assert_eq!(world.state(&lease_one).await, Some(LeaseState::Running), "the sister's lease goes on");
-    world.said(1, "the machine is retired").await;
+    world.said(1, "The machine is retired").await;
 
     one.until("the verified outputs", |event| matches!(event, JobEvent::OutputsVerified { files: 1, .. })).await;
     one.until_the_end().await;
@@ -265,7 +265,7 @@ async fn r32_a_machine_that_is_drained_offers_again_when_it_may_and_one_that_is_
     let (key, state) = (second.node_key.insecure_clone(), second.state_dir.clone());
     let (authority, number) = (first.authority.pubkey().to_string(), [0, 1].map(|at| address::offer(&record, at)));
     world.owner(&["provider", "machine", "drain", "1"]).await;
-    world.said(1, "the machine's limit of stake is used up").await;
+    world.said(1, "The machine's limit of stake is used up").await;
     let [theirs, own] = [number[0], number[1]];
     assert!(world.market.client.find::<Offer>(&own).await.unwrap().is_none(), "it offers nothing");
     assert_eq!(world.read::<Offer>(&theirs).await.machine, record, "its sister does");
