@@ -138,7 +138,7 @@ impl ForBuyer for DriverError {
             Self::Unreachable { .. } => "the node cannot enter the container's network".to_owned(),
             Self::NoGpuRuntime { .. } => "the node could not give its GPU to the container".to_owned(),
             Self::ImageNotFound { image, .. } => sentence(&format!(
-                "the registry does not show image {image} to everyone; check its name and digest, and that it needs no login"
+                "the registry does not show image {image} to this job; check its name and digest, and `registry_auth` where it is private"
             )),
             Self::RegistryUnreachable { image, .. } => {
                 sentence(&format!("the registry of image {image} cannot be reached from the node"))

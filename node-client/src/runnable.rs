@@ -57,7 +57,7 @@ pub fn check(manifest: &Manifest) -> Result<(), NotRunnable> {
     if let Err(error) = ImageRef::parse(&manifest.image) {
         found.push(Unfit { key: "image", problem: error.to_string() });
     }
-    if !manifest.secrets.is_empty()
+    if !manifest.sealed_sources().is_empty()
         && let Err(reason) = secrets::usable()
     {
         found.push(Unfit { key: "secrets", problem: reason.to_owned() });

@@ -9,13 +9,16 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gridlease_sdk::image::{BadPassword, Credentials, ImageReference};
 use gridlease_sdk::manifest::{Manifest, SecretForm};
 use gridlease_sdk::node_api::SignedLogHead;
 use gridlease_sdk::node_api::secrets::{LeaseKey, OpeningKey, Secrets, SecretsError};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
+use zeroize::Zeroizing;
 
+use crate::driver::ImageRef;
 use crate::logs::LogHead;
 use crate::state_dir::{LeaseDir, SERVICE_MARK, StateDir, StateDirError, at};
 
@@ -25,6 +28,10 @@ pub(crate) const INIT: &[u8] = include_bytes!(env!("GRIDLEASE_INIT"));
 const MEMORY: [&str; 2] = ["/run", "/dev/shm"];
 /// Most keys at a time: more than there are leases that have not started yet.
 const MAX_KEYS: usize = 4_096;
+
+/// The folder of the registry's password, beside that of the secrets, and the file in it.
+const LOGIN: &str = "login";
+const PASSWORD: &str = "password";
 
 /// Held while secrets are put in their place.
 static KEEPING: Mutex<()> = Mutex::new(());
@@ -52,6 +59,9 @@ pub enum NotTaken {
     /// One that is to be a variable holds a zero byte.
     #[error("secret {0} holds a zero byte, which no variable can; write `as: file` in the manifest")]
     ZeroByte(String),
+    /// The registry's password is none.
+    #[error(transparent)]
+    Password(#[from] BadPassword),
     /// They cannot be kept.
     #[error(transparent)]
     Files(#[from] StateDirError),
@@ -169,10 +179,10 @@ pub(crate) fn check_init(state: &StateDir) -> Result<(), StateDirError> {
     }
 }
 
-/// Names of the manifest's secrets that are not here; all or none of them are.
+/// Names of what the manifest has sealed to this node that is not here; all or none of them are.
 pub(crate) fn missing(manifest: &Manifest, dir: &LeaseDir) -> Vec<String> {
     let here = dir.secrets().is_dir();
-    manifest.secrets.keys().filter(|_| !here).cloned().collect()
+    manifest.sealed_sources().into_keys().filter(|_| !here).collect()
 }
 
 /// Names of those that the container's program has in its environment.
@@ -186,9 +196,13 @@ pub(crate) fn variables(manifest: &Manifest) -> Vec<String> {
 /// # Errors
 /// [`NotTaken`]: other ones than the manifest's, or a file system that refuses.
 pub(crate) fn keep(manifest: &Manifest, dir: &LeaseDir, secrets: &Secrets) -> Result<(), NotTaken> {
-    if !manifest.secrets.keys().eq(secrets.keys()) {
-        let (wanted, found) = (manifest.secrets.keys().cloned().collect(), secrets.keys().cloned().collect());
-        return Err(NotTaken::Names { wanted, found });
+    let wanted = manifest.sealed_sources();
+    if !wanted.keys().eq(secrets.keys()) {
+        return Err(NotTaken::Names { wanted: wanted.into_keys().collect(), found: secrets.keys().cloned().collect() });
+    }
+    let password = manifest.registry_auth.as_ref().map(|auth| &auth.password.secret);
+    if let Some(value) = password.and_then(|name| secrets.get(name)) {
+        Credentials::new("", value)?;
     }
     for name in variables(manifest) {
         if secrets.get(&name).is_some_and(|value| value.contains(&0)) {
@@ -211,8 +225,14 @@ pub(crate) fn keep(manifest: &Manifest, dir: &LeaseDir, secrets: &Secrets) -> Re
         make_own(around)?;
     }
     std::fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(at("create directory", &unfinished))?;
+    // The registry's password has a folder of its own, which no container sees; it is there before the others are.
+    let login = login_folder(dir);
+    scrub(&login)?;
+    if password.is_some() {
+        std::fs::DirBuilder::new().mode(0o700).create(&login).map_err(at("create directory", &login))?;
+    }
     for (name, value) in secrets {
-        let path = unfinished.join(name);
+        let path = if Some(name) == password { login.join(PASSWORD) } else { unfinished.join(name) };
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o400).open(&path).map_err(at("create", &path))?;
         std::io::Write::write_all(&mut file, value).map_err(at("write", &path))?;
@@ -265,8 +285,42 @@ pub(crate) fn read(dir: &LeaseDir, names: &[String]) -> Result<Secrets, StateDir
 /// # Errors
 /// [`StateDirError`].
 pub(crate) fn remove(dir: &LeaseDir) -> Result<(), StateDirError> {
+    forget_login(dir)?;
     scrub(&unfinished(dir))?;
     scrub(dir.secrets())
+}
+
+/// The job's login for an image, while its password is here: until the containers are made.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn login(
+    manifest: &Manifest,
+    dir: &LeaseDir,
+    image: &ImageRef,
+) -> Result<Option<Credentials>, StateDirError> {
+    let reference = image.to_string().parse::<ImageReference>().ok();
+    let Some(auth) = reference.and_then(|reference| manifest.login_for(&reference)) else { return Ok(None) };
+    let path = login_folder(dir).join(PASSWORD);
+    match std::fs::read(&path).map(Zeroizing::new) {
+        // One that no registry takes was refused when it came.
+        Ok(password) => Ok(Credentials::new(&auth.username, &password).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at("read", &path)(error)),
+    }
+}
+
+/// Removes the registry's password: nothing is pulled any more. Succeeds where there is none.
+///
+/// # Errors
+/// [`StateDirError`].
+pub(crate) fn forget_login(dir: &LeaseDir) -> Result<(), StateDirError> {
+    scrub(&login_folder(dir))
+}
+
+/// Where the registry's password lies, in memory as the secrets do.
+fn login_folder(dir: &LeaseDir) -> std::path::PathBuf {
+    dir.secrets().with_extension(LOGIN)
 }
 
 /// Where they are until they are complete: no lease's name.
@@ -314,7 +368,7 @@ pub(crate) fn tidy(state: &StateDir, needed: impl Fn(&Pubkey) -> bool) -> Result
             .file_name()
             .to_str()
             .filter(whole)
-            .and_then(|name| name.split(SERVICE_MARK).next()?.parse::<Pubkey>().ok());
+            .and_then(|name| name.trim_end_matches(".login").split(SERVICE_MARK).next()?.parse::<Pubkey>().ok());
         if !lease.is_some_and(|lease| needed(&lease)) {
             scrub(&entry.path())?;
         }
@@ -334,7 +388,6 @@ pub(crate) fn folder_of(state: &Path) -> std::path::PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use zeroize::Zeroizing;
 
     fn manifest(secrets: &str) -> Manifest {
         let digest = "ab".repeat(32);

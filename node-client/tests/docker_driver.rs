@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use gridlease_node::driver::docker::DockerDriver;
-use gridlease_node::driver::{ContainerSpec, ContainerState, Driver as _, DriverError, Mount};
+use gridlease_node::driver::{ContainerSpec, ContainerState, Driver as _, DriverError, Mount, Pull};
 use gridlease_node::logs::{LeaseLog, LogLimits, collect};
 use std::sync::Arc;
 use support::{Registry, with_bench, with_bench_of};
@@ -205,7 +205,7 @@ async fn a_stop_asks_first_and_kills_after_the_grace_and_nothing_is_left_after_r
 async fn an_image_is_pulled_by_digest_once_and_shows_its_progress() {
     with_bench(|mut bench| async move {
         let progress = watch::Sender::default();
-        let bytes = bench.driver.pull(&bench.registry.image, 100 << 20, &progress).await.unwrap();
+        let bytes = bench.driver.pull(&bench.registry.image, Pull::public(100 << 20), &progress).await.unwrap();
         assert!(bytes > 500_000, "{bytes}");
         let at = *progress.borrow();
         assert_eq!((at.layers_done, at.layers_total), (1, 1), "{at:?}");
@@ -221,19 +221,19 @@ async fn an_image_that_is_missing_too_large_false_or_out_of_reach_is_each_told_a
     with_bench(|mut bench| async move {
         let progress = watch::Sender::default();
         let unknown = bench.registry.with_digest(&"ab".repeat(32));
-        let error = bench.driver.pull(&unknown, 100 << 20, &progress).await.unwrap_err();
+        let error = bench.driver.pull(&unknown, Pull::public(100 << 20), &progress).await.unwrap_err();
         assert!(matches!(error, DriverError::ImageNotFound { .. }) && !error.is_transient(), "{error}");
 
-        let error = bench.driver.pull(&bench.registry.image, 1_000, &progress).await.unwrap_err();
+        let error = bench.driver.pull(&bench.registry.image, Pull::public(1_000), &progress).await.unwrap_err();
         assert!(matches!(error, DriverError::ImageTooLarge { limit: 1_000, .. }), "{error}");
 
         let liar = Registry::lying().await;
-        let error = bench.driver.pull(&liar.image, 100 << 20, &progress).await.unwrap_err();
+        let error = bench.driver.pull(&liar.image, Pull::public(100 << 20), &progress).await.unwrap_err();
         assert!(error.to_string().contains("digest") || matches!(error, DriverError::ImageNotFound { .. }), "{error}");
 
         bench.registry.stop().await;
         let gone = bench.registry.with_digest(&"cd".repeat(32));
-        let error = bench.driver.pull(&gone, 100 << 20, &progress).await.unwrap_err();
+        let error = bench.driver.pull(&gone, Pull::public(100 << 20), &progress).await.unwrap_err();
         assert!(matches!(error, DriverError::RegistryUnreachable { .. }) && error.is_transient(), "{error}");
         bench
     })

@@ -304,7 +304,7 @@ async fn a_start_that_no_trying_helps_is_given_up_with_its_reason_and_cleared() 
     let no_image = DriverError::ImageNotFound { image: "x".to_owned(), reason: secret() };
     let no_start = DriverError::StartFailed { reason: secret() };
     for (script, reason) in [
-        (Script { pull: Some((9, no_image)), ..Script::default() }, "does not show image x to everyone"),
+        (Script { pull: Some((9, no_image)), ..Script::default() }, "does not show image x to this job"),
         (Script { start: Some(no_start), ..Script::default() }, "does not have the program"),
     ] {
         let (record, market, calls) = with_faults(script).await;

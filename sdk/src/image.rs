@@ -3,12 +3,14 @@
 //! A manifest names its image by digest, so that what runs is what was posted. A buyer may write a tag; it is
 //! resolved against the image's registry before the job is posted, by [`resolve_digest`].
 
+mod credentials;
 mod reference;
 mod registry;
 mod token;
 
+pub use credentials::{BadPassword, Credentials};
 pub use reference::{ImageReference, ReferenceError};
-pub use registry::{ResolvedImage, http_client, probe, resolve_digest};
+pub use registry::{ResolvedImage, http_client, probe, prove, resolve_digest};
 
 /// Why an image cannot be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +35,25 @@ pub enum ImageError {
     },
     /// The registry wants credentials.
     #[error(
-        "{registry} does not show {wanted} to everybody: it does not exist or is private; nodes pull without credentials, so the image must be public"
+        "{registry} does not show {wanted} to everybody: it does not exist or is private; for a private one write `registry_auth: {{ username: NAME, password: {{ secret: VARIABLE }} }}` into the manifest"
     )]
     Private {
         /// Host and port.
         registry: String,
         /// Repository with tag or digest.
         wanted: String,
+    },
+    /// The registry does not take the login, or does not show the image to it.
+    #[error(
+        "{registry} does not show {wanted} to {username}: check the user, the password, and that it may read this image"
+    )]
+    Denied {
+        /// Host and port.
+        registry: String,
+        /// Repository with tag or digest.
+        wanted: String,
+        /// The user of the login.
+        username: String,
     },
     /// Another refusal.
     #[error("{registry} answered with status {status} when asked for {wanted}; try again later")]

@@ -7,13 +7,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use gridlease_sdk::image::{ImageError, ImageReference, ResolvedImage, http_client, probe, resolve_digest};
+use gridlease_sdk::image::{
+    Credentials, ImageError, ImageReference, ResolvedImage, http_client, probe, prove, resolve_digest,
+};
 use serde_json::json;
 use support::registry::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Registry};
 
 async fn resolve(text: &str) -> Result<ResolvedImage, ImageError> {
     let reference: ImageReference = text.parse().unwrap();
-    resolve_digest(&reference, &http_client(&reference).unwrap()).await
+    resolve_digest(&reference, &http_client(&reference).unwrap(), None).await
 }
 
 #[tokio::test]
@@ -218,7 +220,7 @@ async fn an_image_is_probed_without_fetching_it_and_one_that_is_hidden_or_gone_i
     let (digest, _, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
     let ask = async |text: String| {
         let reference: ImageReference = text.parse().unwrap();
-        probe(&reference, &http_client(&reference).unwrap(), |_| true).await
+        probe(&reference, &http_client(&reference).unwrap(), |_| true, None).await
     };
     ask(format!("{}/app@{digest}", registry.host())).await.unwrap();
     ask(format!("{}/app@{digest}", gated(&registry, Behaviour::Token).await)).await.unwrap();
@@ -237,7 +239,49 @@ async fn issue9_03_a_registry_cannot_send_its_clients_for_a_token_to_an_address_
     let tokens = inside.local_addr().unwrap().to_string();
     let host = gated_with_tokens_at(&registry, Behaviour::Token, Some(tokens)).await;
     let reference: ImageReference = format!("{host}/app@{digest}").parse().unwrap();
-    let told = probe(&reference, &http_client(&reference).unwrap(), |_| false).await;
+    let told = probe(&reference, &http_client(&reference).unwrap(), |_| false, None).await;
     assert!(matches!(told, Err(ImageError::Forbidden { .. })), "{told:?}");
     assert_eq!(inside.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "it was not even connected to");
+}
+
+/// Of "hunter2-7c1e".
+const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu8K40Rax4FJ6GAihLIcQcb8t0eBBo1W6";
+
+async fn resolve_as(text: &str, login: Option<&Credentials>) -> Result<ResolvedImage, ImageError> {
+    let reference: ImageReference = text.parse().unwrap();
+    resolve_digest(&reference, &http_client(&reference).unwrap(), login).await
+}
+
+#[tokio::test]
+async fn report_25_a_private_image_is_pinned_with_its_login_and_not_with_another_or_none() {
+    let registry = Registry::private("ci", "hunter2-7c1e", BCRYPT).await;
+    let (digest, size, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
+    let image = format!("{}/app:v1", registry.host());
+    let right = Credentials::new("ci", b"hunter2-7c1e").unwrap();
+    let resolved = resolve_as(&image, Some(&right)).await.unwrap();
+    assert_eq!((format!("sha256:{}", hex::encode(resolved.digest)), resolved.size_bytes), (digest.clone(), size));
+    let none = resolve_as(&image, None).await.unwrap_err();
+    assert!(matches!(none, ImageError::Private { .. }) && none.to_string().contains("registry_auth"), "{none}");
+    for (user, password) in [("ci", &b"hunter3"[..]), ("other", b"hunter2-7c1e")] {
+        let wrong = Credentials::new(user, password).unwrap();
+        let told = resolve_as(&image, Some(&wrong)).await.unwrap_err();
+        assert!(matches!(told, ImageError::Denied { .. }) && !told.to_string().contains("hunter"), "{told}");
+    }
+    let reference: ImageReference = format!("{}/app@{digest}", registry.host()).parse().unwrap();
+    let http = http_client(&reference).unwrap();
+    prove(&reference, &http, |_| true, Some(&right)).await.unwrap();
+    assert!(matches!(prove(&reference, &http, |_| true, None).await, Err(ImageError::Private { .. })));
+}
+
+#[tokio::test]
+async fn report_25_a_registry_of_somebody_else_cannot_claim_to_have_an_image() {
+    let registry = Registry::start().await;
+    let (digest, _, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
+    // It says yes to everything, and sends what it likes.
+    let host = gated(&registry, Behaviour::AlterAndAnnounce).await;
+    let reference: ImageReference = format!("{host}/app@{digest}").parse().unwrap();
+    let http = http_client(&reference).unwrap();
+    probe(&reference, &http, |_| true, None).await.unwrap();
+    let told = prove(&reference, &http, |_| true, None).await;
+    assert!(matches!(told, Err(ImageError::DigestMismatch { .. })), "{told:?}");
 }

@@ -21,6 +21,7 @@ pub mod event;
 mod follow;
 pub mod forward;
 mod node;
+mod pin;
 mod post;
 mod prepare;
 mod results;

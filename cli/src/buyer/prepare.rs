@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use gridlease_core::{PricePerHour, limits, tip};
 use gridlease_sdk::account::{Job, size};
-use gridlease_sdk::image::{http_client, resolve_digest};
 use gridlease_sdk::instruction::job::JobArgs;
 use gridlease_sdk::manifest::requirement::{cap, job_args, refusals};
 use gridlease_sdk::manifest::{MAX_YAML_BYTES, Manifest};
@@ -13,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Buyer;
+use super::pin::pin;
 use super::secrets;
 use super::store::InputFile;
 use crate::amount::{Sol, Usdc};
@@ -82,7 +82,7 @@ impl Buyer {
             return Err(CliError::Unsupported { file: name, parts });
         }
         // Cheap checks first: the files and secrets are here, the registry and the inputs' sources are not.
-        let secrets = secrets::values(&manifest.secrets)?;
+        let secrets = secrets::values(&manifest.sealed_sources())?;
         let base = file.parent().unwrap_or(Path::new(".")).to_owned();
         let (manifest, inputs) = tokio::task::spawn_blocking(move || {
             let inputs = manifest.pin_local_inputs(&base)?;
@@ -93,7 +93,6 @@ impl Buyer {
         let mut manifest = manifest;
         let sources = Sources::from_env().map_err(|fault| CliError::Usage(fault.to_string()))?;
         let loaded = manifest.pin_remote_inputs(&sources, &secrets).await?;
-        drop(secrets);
         let room = manifest.resources.disk_parts().files;
         let bytes = inputs.iter().fold(loaded, |sum, input| sum.saturating_add(input.size));
         if bytes > room {
@@ -102,14 +101,15 @@ impl Buyer {
             )));
         }
         let reference = manifest.image_reference()?;
-        let mut image = resolve_digest(&reference, &http_client(&reference)?).await?;
+        let mut image = pin(&manifest, &secrets, &reference).await?;
         manifest.pin_image(&image);
         for (service, reference) in manifest.service_images()? {
-            let beside = resolve_digest(&reference, &http_client(&reference)?).await?;
+            let beside = pin(&manifest, &secrets, &reference).await?;
             manifest.pin_service_image(&service, &beside);
             // A machine pulls all of them.
             image.size_bytes = image.size_bytes.saturating_add(beside.size_bytes);
         }
+        drop(secrets);
         let image_bytes = image.size_bytes;
         // A machine loads these as it loads the images, and is given time for them by the same rule.
         image.size_bytes = image_bytes.saturating_add(loaded);

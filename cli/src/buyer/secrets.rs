@@ -2,30 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use gridlease_sdk::manifest::{Manifest, Secret, SecretSource};
+use gridlease_sdk::manifest::{Manifest, SecretSource};
 use gridlease_sdk::node_api::secrets::{MAX_SECRET_BYTES, Secrets};
 use zeroize::Zeroizing;
 
 use super::store::JobRecord;
 use crate::error::CliError;
 
-/// The secrets that a job's manifest names; none where it names none.
+/// What a job's manifest has sealed to the node that wins, the registry's password among it; none where it names none.
 ///
 /// # Errors
 /// [`CliError::Local`] where what is remembered of the job is damaged.
-pub(super) fn secrets_of(record: &JobRecord) -> Result<Option<BTreeMap<String, Secret>>, CliError> {
+pub(super) fn secrets_of(record: &JobRecord) -> Result<Option<BTreeMap<String, SecretSource>>, CliError> {
     let manifest = Manifest::from_canonical(record.manifest.as_bytes())
         .map_err(|error| CliError::Local(format!("the manifest that is remembered of the job is damaged: {error}")))?;
-    Ok((!manifest.secrets.is_empty()).then_some(manifest.secrets))
+    let sources = manifest.sealed_sources();
+    Ok((!sources.is_empty()).then_some(sources))
 }
 
 /// Their values.
 ///
 /// # Errors
 /// [`CliError::Usage`] with every one that is not there, or too large.
-pub(super) fn values(wanted: &BTreeMap<String, Secret>) -> Result<Secrets, CliError> {
+pub(super) fn values(wanted: &BTreeMap<String, SecretSource>) -> Result<Secrets, CliError> {
     let (mut found, mut missing) = (Secrets::new(), Vec::new());
-    for (name, Secret { from, .. }) in wanted {
+    for (name, from) in wanted {
         let value = match from {
             SecretSource::Env => std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec),
         };

@@ -52,6 +52,8 @@ fn refused(error: &NotTaken) -> ApiError {
         NotTaken::Files(error) => ApiError::internal(error),
         NotTaken::NoKey => ApiError::wrong_state(error.to_string(), "ask for the key again"),
         NotTaken::WrongState(_) => ApiError::wrong_state(error.to_string(), ""),
-        NotTaken::Sealed(_) | NotTaken::Names { .. } | NotTaken::ZeroByte(_) => ApiError::bad_body(error.to_string()),
+        NotTaken::Sealed(_) | NotTaken::Password(_) | NotTaken::Names { .. } | NotTaken::ZeroByte(_) => {
+            ApiError::bad_body(error.to_string())
+        }
     }
 }

@@ -52,7 +52,9 @@ pub enum DriverError {
         reason: String,
     },
     /// The registry does not have the image, or not for everybody.
-    #[error("image {image} cannot be had: {reason}; check its name and digest, and that its registry needs no login")]
+    #[error(
+        "image {image} cannot be had: {reason}; check its name and digest, and the job's `registry_auth` where its registry wants a login"
+    )]
     ImageNotFound {
         /// The image.
         image: String,

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, Listed, LogPiece, Process, Reach, Unpacked, Wanted,
+    ImageRef, Listed, LogPiece, Process, Pull, Reach, Unpacked, Wanted,
 };
 
 /// What the engine and its containers do.
@@ -207,7 +207,7 @@ impl Driver for FakeDriver {
     fn pull<'a>(
         &'a self,
         image: &'a ImageRef,
-        _max_bytes: u64,
+        _pull: Pull<'a>,
         progress: &'a watch::Sender<PullProgress>,
     ) -> BoxFuture<'a, Result<u64, DriverError>> {
         async move {

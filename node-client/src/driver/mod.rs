@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use gridlease_sdk::image::Credentials;
 use gridlease_sdk::node_api::{LogStream, PullProgress};
 use solana_pubkey::Pubkey;
 use tokio::sync::watch;
@@ -143,18 +144,38 @@ pub enum Unpacked {
     CannotCopy(String),
 }
 
+/// How an image is to be had.
+#[derive(Clone, Copy, Debug)]
+pub struct Pull<'a> {
+    /// Most bytes, unpacked.
+    pub max_bytes: u64,
+    /// The job's own login at the image's registry.
+    pub login: Option<&'a Credentials>,
+    /// Whether some job needed a login for it: what of it is on this machine is then used only where the registry shows the image to
+    /// this job, too.
+    pub guarded: bool,
+}
+
+impl Pull<'_> {
+    /// An image that its registry shows to everybody.
+    #[must_use]
+    pub fn public(max_bytes: u64) -> Self {
+        Self { max_bytes, login: None, guarded: false }
+    }
+}
+
 /// What is needed of a container engine.
 pub trait Driver: Reach + Send + Sync + std::fmt::Debug {
     /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
     fn check(&self, gpu: bool) -> BoxFuture<'_, Result<EngineInfo, DriverError>>;
 
     /// Makes the image available and verifies that what is there has the digest that was asked for and is at
-    /// most `max_bytes` large (unpacked). Returns its unpacked size in bytes. An image that is present is not pulled.
+    /// most as large as it may be. Returns its unpacked size in bytes. An image that is present is not pulled.
     /// Dropping the future stops the pull.
     fn pull<'a>(
         &'a self,
         image: &'a ImageRef,
-        max_bytes: u64,
+        pull: Pull<'a>,
         progress: &'a watch::Sender<PullProgress>,
     ) -> BoxFuture<'a, Result<u64, DriverError>>;
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gridlease_sdk::image::{ImageError, ImageReference, probe};
+use gridlease_sdk::image::{Credentials, ImageError, ImageReference, http_client, probe, prove};
 use url::{Host, Url};
 
 use super::{DriverError, ImageRef};
@@ -129,12 +129,39 @@ impl RegistryPolicy {
     ///
     /// # Errors
     /// [`DriverError::RegistryNotAllowed`], [`DriverError::RegistryUnreachable`] or [`DriverError::ImageNotFound`].
-    pub async fn check(&self, image: &ImageRef) -> Result<(), DriverError> {
+    pub async fn check(&self, image: &ImageRef, login: Option<&Credentials>) -> Result<(), DriverError> {
+        match self.find(image).await? {
+            Place::Allowed => Ok(()),
+            Place::Public => {
+                let (reference, http) = (reference(image)?, public(image)?);
+                probe(&reference, &http, leads_outside, login).await.map_err(|e| refusal(image, &e))
+            }
+        }
+    }
+
+    /// Has the registry prove that it shows the image to this login, or to everybody: for an image that is here already.
+    ///
+    /// # Errors
+    /// As [`RegistryPolicy::check`]; nothing is concluded from a registry that cannot be asked.
+    pub async fn prove(&self, image: &ImageRef, login: Option<&Credentials>) -> Result<(), DriverError> {
+        let reference = reference(image)?;
+        let proved = match self.find(image).await? {
+            Place::Allowed => match http_client(&reference) {
+                Ok(http) => prove(&reference, &http, |_| true, login).await,
+                Err(error) => Err(error),
+            },
+            Place::Public => prove(&reference, &public(image)?, leads_outside, login).await,
+        };
+        proved.map_err(|e| refusal(image, &e))
+    }
+
+    /// Where the image's registry is.
+    async fn find(&self, image: &ImageRef) -> Result<Place, DriverError> {
         self.check_name(image)?;
         let reference = reference(image)?;
         let (host, port) = endpoint(image, &reference)?;
         if self.is_named(&reference, &host, port) {
-            return Ok(());
+            return Ok(Place::Allowed);
         }
         let unreachable = |reason: String| DriverError::RegistryUnreachable { image: image.to_string(), reason };
         let addresses: Vec<IpAddr> = match host {
@@ -147,13 +174,7 @@ impl RegistryPolicy {
                 .map(|address| address.ip())
                 .collect(),
         };
-        match self.place(image, &addresses)? {
-            Place::Allowed => Ok(()),
-            Place::Public => {
-                let http = public_client(TIMEOUT).map_err(|e| unreachable(chain(&e)))?;
-                probe(&reference, &http, leads_outside).await.map_err(|e| refusal(image, &e))
-            }
-        }
+        self.place(image, &addresses)
     }
 
     fn is_named(&self, reference: &ImageReference, host: &Host<String>, port: u16) -> bool {
@@ -187,6 +208,11 @@ fn reference(image: &ImageRef) -> Result<ImageReference, DriverError> {
         .to_string()
         .parse()
         .map_err(|e: gridlease_sdk::image::ReferenceError| DriverError::BadSpec { reason: e.to_string() })
+}
+
+/// A client that reaches the public internet and nothing else.
+fn public(image: &ImageRef) -> Result<reqwest::Client, DriverError> {
+    public_client(TIMEOUT).map_err(|e| DriverError::RegistryUnreachable { image: image.to_string(), reason: chain(&e) })
 }
 
 fn endpoint(image: &ImageRef, reference: &ImageReference) -> Result<(Host<String>, u16), DriverError> {
@@ -235,7 +261,7 @@ mod tests {
         ] {
             // A spelling that is no reference is refused even earlier.
             let Ok(image) = ImageRef::parse(&format!("{registry}/x/y@sha256:{}", "ab".repeat(32))) else { continue };
-            let error = policy(&[]).check(&image).await.unwrap_err();
+            let error = policy(&[]).check(&image, None).await.unwrap_err();
             assert!(matches!(error, DriverError::RegistryNotAllowed { .. }) && !error.is_transient(), "{error}");
         }
         assert!(policy(&[]).check_name(&image("127.0.0.1:5000")).is_err());
@@ -245,13 +271,13 @@ mod tests {
     #[tokio::test]
     async fn a_registry_that_the_owner_allows_by_name_or_by_block_is_not_asked_anything() {
         for allowed in ["127.0.0.1:5000", "127.0.0.1", "127.0.0.0/8", "0.0.0.0/0"] {
-            policy(&[allowed]).check(&image("127.0.0.1:5000")).await.unwrap();
+            policy(&[allowed]).check(&image("127.0.0.1:5000"), None).await.unwrap();
         }
-        policy(&["localhost"]).check(&image("localhost:5000")).await.unwrap();
-        policy(&["127.0.0.0/8", "::1/128"]).check(&image("localhost:5000")).await.unwrap();
-        policy(&["docker.io"]).check(&image("docker.io")).await.unwrap();
+        policy(&["localhost"]).check(&image("localhost:5000"), None).await.unwrap();
+        policy(&["127.0.0.0/8", "::1/128"]).check(&image("localhost:5000"), None).await.unwrap();
+        policy(&["docker.io"]).check(&image("docker.io"), None).await.unwrap();
         for allowed in ["127.0.0.1:5001", "127.0.0.2", "128.0.0.0/8", "::/1", "localhost"] {
-            let error = policy(&[allowed]).check(&image("127.0.0.1:5000")).await.unwrap_err();
+            let error = policy(&[allowed]).check(&image("127.0.0.1:5000"), None).await.unwrap_err();
             assert!(matches!(error, DriverError::RegistryNotAllowed { .. }), "{allowed}: {error}");
         }
     }

@@ -23,6 +23,8 @@ pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason, U
 const LEASES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("leases");
 const NOTES: TableDefinition<&str, &[u8]> = TableDefinition::new("notes");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Beginning of the notes' names of images that not everybody is shown; their digests follow.
+const GUARDED: &str = "guarded-image/";
 const SCHEMA: &str = "schema";
 const SCHEMA_VERSION: u64 = 1;
 
@@ -314,6 +316,22 @@ impl Store {
             events::remove(tx, lease)?;
             Ok(Ok(()))
         })
+    }
+
+    /// Remembers that some job needed a login for the image of this digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`].
+    pub fn guard_image(&self, digest: &str) -> Result<(), StoreError> {
+        self.set_note(&format!("{GUARDED}{digest}"), &[])
+    }
+
+    /// Whether some job needed a login for the image of this digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`].
+    pub fn is_image_guarded(&self, digest: &str) -> Result<bool, StoreError> {
+        Ok(self.note(&format!("{GUARDED}{digest}"))?.is_some())
     }
 
     /// Keeps a small piece of the node's own state (at most 64 KiB) under a name.

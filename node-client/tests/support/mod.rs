@@ -7,7 +7,7 @@ pub mod played;
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -17,7 +17,7 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{
-    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, RegistryPolicy, Role, RunAs,
+    ContainerId, ContainerSpec, Driver, DriverError, ImageRef, Limits, Mount, Net, Pull, RegistryPolicy, Role, RunAs,
 };
 use gridlease_node::sold::Sold;
 use gridlease_node::state_dir::{LeaseDir, StateDir};
@@ -42,6 +42,7 @@ type Blobs = Arc<HashMap<String, (String, Vec<u8>)>>;
 pub struct Registry {
     pub address: std::net::SocketAddr,
     pub image: ImageRef,
+    gate: Gate,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -73,9 +74,23 @@ impl Registry {
             .with_state(Arc::new(blobs));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let gate = Gate::default();
+        let app = app.layer(axum::middleware::from_fn_with_state((gate.clone(), address), guard));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let image = ImageRef::parse(&format!("{address}/{NAME}@{manifest}")).unwrap();
-        Self { address, image, server }
+        Self { address, image, gate, server }
+    }
+
+    /// From now on it wants this login: as it is, or at the place that gives its tokens.
+    pub fn demand(&self, username: &str, password: &str, token: bool) {
+        use base64::Engine as _;
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+        *self.gate.lock().unwrap() = Some((format!("Basic {pair}"), token));
+    }
+
+    /// It shows everything to everybody again.
+    pub fn open(&self) {
+        *self.gate.lock().unwrap() = None;
     }
 
     pub async fn stop(&mut self) {
@@ -86,6 +101,34 @@ impl Registry {
     pub fn with_digest(&self, hex: &str) -> ImageRef {
         ImageRef::parse(&format!("{}/{NAME}@sha256:{hex}", self.address)).unwrap()
     }
+}
+
+/// The login that a registry wants, and whether it is shown for a token.
+type Gate = Arc<Mutex<Option<(String, bool)>>>;
+
+async fn guard(
+    State((gate, address)): State<(Gate, std::net::SocketAddr)>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    const TOKEN: &str = "of-this-registry";
+    let Some((login, token)) = gate.lock().unwrap().clone() else { return next.run(request).await };
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if request.uri().path() == "/token" && shown == Some(&login) {
+        return axum::Json(serde_json::json!({ "token": TOKEN })).into_response();
+    }
+    let wanted = if token { format!("Bearer {TOKEN}") } else { login };
+    if shown == Some(&wanted) {
+        return next.run(request).await;
+    }
+    let how = if token {
+        format!("Bearer realm=\"http://{address}/token\",service=\"test\"")
+    } else {
+        "Basic realm=\"test\"".to_owned()
+    };
+    let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+    let headers = [(header::WWW_AUTHENTICATE, how), (header::CONTENT_TYPE, "application/json".to_owned())];
+    (StatusCode::UNAUTHORIZED, headers, body).into_response()
 }
 
 async fn serve(State(blobs): State<Blobs>, Path(digest): Path<String>) -> Response {
@@ -210,7 +253,7 @@ impl Bench {
     }
 
     pub async fn pull(&self) -> Result<u64, DriverError> {
-        self.driver.pull(&self.registry.image, 100 << 20, &watch::Sender::default()).await
+        self.driver.pull(&self.registry.image, Pull::public(100 << 20), &watch::Sender::default()).await
     }
 
     /// Pulls, creates and starts.

@@ -1,14 +1,15 @@
 //! Asking a registry (OCI distribution interface) what a reference stands for.
 
-use super::token::Challenge;
-use super::{ImageError, ImageReference, is_loopback};
+use super::token::{Challenge, wants_basic};
+use super::{Credentials, ImageError, ImageReference, is_loopback};
 use crate::node_api::client::root_cause;
 use backon::{ExponentialBuilder, Retryable as _};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Registries accept manifests up to this size.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
@@ -51,13 +52,17 @@ pub fn http_client(reference: &ImageReference) -> Result<Client, ImageError> {
 }
 
 /// Asks the registry of `reference` for its manifest, checks that it has the digest it should have, and sums up
-/// what a linux/amd64 machine would pull. Public images only: a token is asked for without credentials. Plain HTTP
-/// is spoken with this machine only.
+/// what a linux/amd64 machine would pull. The login is shown only to a registry that asks for one, or to the token service that it
+/// names. Plain HTTP is spoken with this machine only.
 ///
 /// # Errors
 /// [`ImageError`], which says what to do.
-pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result<ResolvedImage, ImageError> {
-    let mut session = Session { reference, http, may_ask: |_| true, token: None };
+pub async fn resolve_digest(
+    reference: &ImageReference,
+    http: &Client,
+    login: Option<&Credentials>,
+) -> Result<ResolvedImage, ImageError> {
+    let mut session = Session { reference, http, may_ask: |_| true, login, authorization: None };
     let (body, media_type) = session.manifest(&reference.wanted()).await?;
     let digest = sha256(&body);
     let size_bytes = match session.parse(&body, media_type)? {
@@ -82,7 +87,7 @@ pub async fn resolve_digest(reference: &ImageReference, http: &Client) -> Result
     })
 }
 
-/// Asks the registry whether it shows the image to everyone, in the way in which an engine asks before it pulls: no
+/// Asks the registry whether it shows the image to everyone, or to the login, in the way in which an engine asks before it pulls: no
 /// manifest is fetched, so no rate limit counts it. Where the registry sends its clients elsewhere for a token, that
 /// address is asked only if `may_ask` says so; redirects are the client's to check.
 ///
@@ -92,8 +97,9 @@ pub async fn probe(
     reference: &ImageReference,
     http: &Client,
     may_ask: fn(&url::Url) -> bool,
+    login: Option<&Credentials>,
 ) -> Result<(), ImageError> {
-    let mut session = Session { reference, http, may_ask, token: None };
+    let mut session = Session { reference, http, may_ask, login, authorization: None };
     let response = session.ask(Method::HEAD, "manifests", &reference.wanted()).await?;
     match response.status() {
         // One that does not know the question is there, all the same.
@@ -102,8 +108,34 @@ pub async fn probe(
     }
 }
 
+/// Fetches the manifest that the reference's digest names, and so proves that this registry has it and shows it to whoever asks: a
+/// registry's mere word could be that of an accomplice. `may_ask` as in [`probe`].
+///
+/// # Errors
+/// [`ImageError`].
+pub async fn prove(
+    reference: &ImageReference,
+    http: &Client,
+    may_ask: fn(&url::Url) -> bool,
+    login: Option<&Credentials>,
+) -> Result<(), ImageError> {
+    let mut session = Session { reference, http, may_ask, login, authorization: None };
+    if reference.digest.is_none() {
+        return Err(session.not_an_image("it is not named by digest"));
+    }
+    session.manifest(&reference.wanted()).await.map(|_| ())
+}
+
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// A header that no trace of the HTTP client shows.
+fn sensitive(value: &str) -> Result<HeaderValue, ImageError> {
+    let mut header =
+        HeaderValue::from_str(value).map_err(|_| ImageError::Http("no header holds the login".to_owned()))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 fn loopback_registry(reference: &ImageReference) -> bool {
@@ -117,7 +149,8 @@ struct Session<'a> {
     reference: &'a ImageReference,
     http: &'a Client,
     may_ask: fn(&url::Url) -> bool,
-    token: Option<String>,
+    login: Option<&'a Credentials>,
+    authorization: Option<Zeroizing<String>>,
 }
 
 impl Session<'_> {
@@ -147,15 +180,15 @@ impl Session<'_> {
         Ok((body, media_type))
     }
 
-    /// The answer to a question about one of the `manifests` or `blobs`, with a token where the registry wants one.
+    /// The answer to a question about one of the `manifests` or `blobs`, with a token or the login where the registry wants one.
     async fn ask(&mut self, method: Method, kind: &str, wanted: &str) -> Result<Response, ImageError> {
         let scheme = if loopback_registry(self.reference) { "http" } else { "https" };
         let url = format!("{scheme}://{}/v2/{}/{kind}/{wanted}", self.reference.api_host(), self.reference.repository);
         let response = self.try_to(method.clone(), &url).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || self.token.is_some() {
+        if response.status() != StatusCode::UNAUTHORIZED || self.authorization.is_some() {
             return Ok(response);
         }
-        self.token = Some(self.fetch_token(&response).await?);
+        self.authorization = Some(self.authorize(&response).await?);
         self.try_to(method, &url).await
     }
 
@@ -172,8 +205,8 @@ impl Session<'_> {
         let attempt = || async {
             let kinds = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
             let mut request = self.http.request(method.clone(), url).header(ACCEPT, kinds);
-            if let Some(token) = &self.token {
-                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            if let Some(authorization) = &self.authorization {
+                request = request.header(AUTHORIZATION, sensitive(authorization)?);
             }
             self.send(request).await
         };
@@ -201,19 +234,18 @@ impl Session<'_> {
         Ok(response)
     }
 
-    async fn fetch_token(&self, refusal: &Response) -> Result<String, ImageError> {
+    /// What the registry wants to see: a token from where it says, or the login itself.
+    async fn authorize(&self, refusal: &Response) -> Result<Zeroizing<String>, ImageError> {
         #[derive(Deserialize)]
         struct Answer {
             token: Option<String>,
             access_token: Option<String>,
         }
-        let challenge = refusal
-            .headers()
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .find_map(Challenge::parse)
-            .ok_or_else(|| self.private())?;
+        let asked = || refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let Some(challenge) = asked().find_map(Challenge::parse) else {
+            let basic = self.login.filter(|_| asked().any(wants_basic)).map(Credentials::basic);
+            return basic.ok_or_else(|| self.private());
+        };
         let realm = challenge.url();
         if !(self.may_ask)(&realm) {
             return Err(ImageError::Forbidden {
@@ -222,7 +254,11 @@ impl Session<'_> {
                 host: realm.host_str().unwrap_or_default().to_owned(),
             });
         }
-        let response = self.send(self.http.get(realm)).await?;
+        let mut request = self.http.get(realm);
+        if let Some(login) = self.login {
+            request = request.header(AUTHORIZATION, sensitive(&login.basic())?);
+        }
+        let response = self.send(request).await?;
         if !response.status().is_success() {
             return Err(self.private());
         }
@@ -230,6 +266,7 @@ impl Session<'_> {
         serde_json::from_slice::<Answer>(&body)
             .ok()
             .and_then(|answer| answer.token.or(answer.access_token))
+            .map(|token| Zeroizing::new(format!("Bearer {token}")))
             .ok_or_else(|| self.not_an_image("the token service gave no token"))
     }
 
@@ -334,7 +371,11 @@ impl Session<'_> {
     }
 
     fn private(&self) -> ImageError {
-        ImageError::Private { registry: self.registry(), wanted: self.wanted() }
+        let (registry, wanted) = (self.registry(), self.wanted());
+        match self.login {
+            Some(login) => ImageError::Denied { registry, wanted, username: login.username().to_owned() },
+            None => ImageError::Private { registry, wanted },
+        }
     }
 
     fn refused(&self, status: StatusCode) -> ImageError {

@@ -1,4 +1,4 @@
-//! The anonymous token that public registries want: they answer 401 with where to get one.
+//! What a registry that answers 401 wants to see: a token, which public registries give to everybody, or a login.
 
 use url::Url;
 
@@ -46,6 +46,11 @@ impl Challenge {
         }
         url
     }
+}
+
+/// Whether a `WWW-Authenticate` header asks for user and password.
+pub(super) fn wants_basic(header: &str) -> bool {
+    header.trim().split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
 }
 
 /// `a="x, y",b=z`, where a comma within quotes separates nothing.

@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Bandwidth, Gpu, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, ready};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, ready, registry_auth};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ const MAX_MBIT: u32 = 100_000;
 pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Problem> {
     let mut check = Check::default();
     identity(&mut check, manifest);
+    registry_auth::check(&mut check, manifest);
     process(&mut check, manifest);
     files::check(&mut check, manifest);
     resources(&mut check, manifest, vocabulary);
@@ -38,10 +39,10 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
 }
 
 #[derive(Default)]
-struct Check(Vec<Problem>);
+pub(super) struct Check(Vec<Problem>);
 
 impl Check {
-    fn fail(&mut self, key: impl Into<String>, problem: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn fail(&mut self, key: impl Into<String>, problem: impl Into<String>, advice: impl Into<String>) {
         self.0.push(Problem { key: key.into(), problem: problem.into(), advice: advice.into() });
     }
 
@@ -162,7 +163,7 @@ fn text(check: &mut Check, key: &str, value: &str) {
     }
 }
 
-fn variable(check: &mut Check, key: &str, name: &str) {
+pub(super) fn variable(check: &mut Check, key: &str, name: &str) {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 128 || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(good)
     {

@@ -17,6 +17,7 @@ mod network;
 mod paths;
 mod read;
 mod ready;
+mod registry_auth;
 pub mod requirement;
 mod reserved;
 mod sections;
@@ -34,6 +35,7 @@ pub use error::{ManifestError, ManifestErrors};
 pub use inputs::{LocalInput, PinError};
 pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network, USUAL_PORTS};
 pub use ready::Ready;
+pub use registry_auth::{RegistryAuth, RegistryPassword};
 pub use reserved::is_reserved_variable;
 pub use services::{DEFAULT_SERVICE_CPU_MILLI, MAX_SERVICES, POD_MEMORY_MIB};
 pub use types::{

@@ -1,6 +1,7 @@
 //! The manifest, typed. The fields, with their names and units, are those of the canonical form; serialising goes
 //! through [`Manifest::canonical`] only, which checks everything first.
 
+use super::RegistryAuth;
 use super::network::Network;
 use super::ready::Ready;
 use crate::source::s3::S3Access;
@@ -18,6 +19,10 @@ pub struct Manifest {
     pub name: String,
     /// Image reference; in the canonical form always `registry/repository@sha256:…`.
     pub image: String,
+    /// Login with which the image is pinned and pulled where its registry does not show it to everybody. Left out of the canonical
+    /// form where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_auth: Option<RegistryAuth>,
     /// Program, and arguments that are always its, in place of the image's entry point and command, at most 64 (Kubernetes'
     /// meaning); empty for the image's own.
     pub command: Vec<String>,

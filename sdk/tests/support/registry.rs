@@ -1,5 +1,8 @@
 //! The distribution registry (`docker-registry`), started on a free port with its data in a temporary folder.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::process::{Child, Command, Stdio};
@@ -30,13 +33,30 @@ pub fn digest_of(bytes: &[u8]) -> String {
 
 impl Registry {
     pub async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    /// One that shows nothing without this login.
+    pub async fn private(username: &str, password: &str, bcrypt: &str) -> Self {
+        Self::with(Some((username, password, bcrypt))).await
+    }
+
+    async fn with(login: Option<(&str, &str, &str)>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let port = super::free_port();
         let config = data.path().join("config.yml");
-        let text = format!(
+        let mut text = format!(
             "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: \"127.0.0.1:{port}\" }}\n",
             data.path().join("data").display()
         );
+        let mut headers = HeaderMap::new();
+        if let Some((username, password, bcrypt)) = login {
+            let users = data.path().join("users");
+            std::fs::write(&users, format!("{username}:{bcrypt}\n")).unwrap();
+            text.push_str(&format!("auth: {{ htpasswd: {{ realm: test, path: {} }} }}\n", users.display()));
+            let pair = STANDARD.encode(format!("{username}:{password}"));
+            headers.insert("authorization", format!("Basic {pair}").parse().unwrap());
+        }
         std::fs::write(&config, text).unwrap();
         let process = Command::new("docker-registry")
             .arg("serve")
@@ -45,7 +65,7 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .expect("docker-registry must be installed: apt-get install docker-registry");
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().default_headers(headers).build().unwrap();
         let registry = Self { port, process, _data: data, http };
         for _ in 0..200 {
             let ready = registry.http.get(registry.url("")).send().await;

@@ -34,7 +34,7 @@ pub(crate) use network::Subnet;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Process, Reach, RegistryPolicy, Unpacked, Wanted,
+    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Process, Pull, Reach, RegistryPolicy, Unpacked, Wanted,
 };
 use crate::for_buyer::plain;
 
@@ -223,10 +223,10 @@ impl Driver for DockerDriver {
     fn pull<'a>(
         &'a self,
         image: &'a ImageRef,
-        max_bytes: u64,
+        pull: Pull<'a>,
         progress: &'a watch::Sender<PullProgress>,
     ) -> BoxFuture<'a, Result<u64, DriverError>> {
-        self.pull_image(image, max_bytes, progress).boxed()
+        self.pull_image(image, pull, progress).boxed()
     }
 
     fn look<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<ImageFacts, DriverError>> {

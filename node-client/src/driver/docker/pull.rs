@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
 use futures_util::StreamExt as _;
+use gridlease_sdk::image::Credentials;
 use gridlease_sdk::node_api::PullProgress;
 use tokio::sync::watch;
 
 use super::{DockerDriver, engine, is_missing, reason};
-use crate::driver::{DriverError, ImageRef};
+use crate::driver::{DriverError, ImageRef, Pull};
 
 /// A pull in which nothing happens for so long is given up.
 const STALL: Duration = Duration::from_secs(120);
@@ -22,18 +24,22 @@ impl DockerDriver {
     pub(super) async fn pull_image(
         &self,
         image: &ImageRef,
-        max_bytes: u64,
+        pull: Pull<'_>,
         progress: &watch::Sender<PullProgress>,
     ) -> Result<u64, DriverError> {
+        let max_bytes = pull.max_bytes;
         // Also where the image is here already: what the owner pulled from a registry of its own is not for buyers.
         self.registries.check_name(image)?;
         if let Some(size) = self.local_size(image, max_bytes).await? {
+            if pull.guarded {
+                self.registries.prove(image, pull.login).await?;
+            }
             return Ok(size);
         }
-        self.registries.check(image).await?;
+        self.registries.check(image, pull.login).await?;
         let name = image.to_string();
         let options = CreateImageOptionsBuilder::default().from_image(&name).build();
-        let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+        let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, pull.login.map(credentials)));
         let mut layers = Layers::default();
         loop {
             let event = tokio::time::timeout(STALL, events.next())
@@ -81,6 +87,15 @@ impl DockerDriver {
     }
 }
 
+/// The login as the engine takes it, for this pull alone: it keeps none.
+fn credentials(login: &Credentials) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(login.username().to_owned()),
+        password: Some(login.password().to_owned()),
+        ..DockerCredentials::default()
+    }
+}
+
 /// What this machine is, as images say it.
 fn platform() -> String {
     let architecture = match std::env::consts::ARCH {
@@ -102,6 +117,9 @@ fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
         "does not exist",
         "pull access denied",
         "unauthorized",
+        "no basic auth credentials",
+        "authentication required",
+        "incorrect username or password",
         "invalid reference",
         "no matching manifest",
     ]) {

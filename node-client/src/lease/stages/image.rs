@@ -6,9 +6,10 @@ use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
 use super::{Facts, Part, Stage, StageName, Stands};
-use crate::driver::ImageRef;
+use crate::driver::{ImageRef, Pull};
 use crate::lease::reconcile::Action;
-use crate::lease::{WorkError, Worker};
+use crate::lease::{WorkError, Worker, blocking};
+use crate::secrets;
 use crate::store::{LeaseRecord, Phase, Step};
 
 /// See [`StageName::Image`]. It stays when the lease is over: the next one may want it.
@@ -56,10 +57,23 @@ impl Worker {
         .await
     }
 
+    /// Has the image here, with the job's login where it has one. Images for which a login was given are remembered before they are
+    /// pulled: from then on no job is run from the copy here unless the registry shows it to that job.
     pub(super) async fn have_image(&self, record: &LeaseRecord, image: &ImageRef) -> Result<u64, WorkError> {
+        let manifest = self.manifest(&record.lease).await?;
+        let (store, dir, of) = (self.store.clone(), self.state.lease(&record.lease), image.clone());
+        let (login, guarded) = blocking(move || {
+            let login = manifest.and_then(|manifest| secrets::login(&manifest, &dir, &of).transpose()).transpose()?;
+            if login.is_some() {
+                store.guard_image(of.digest())?;
+            }
+            Ok((login, store.is_image_guarded(of.digest())?))
+        })
+        .await?;
+        let pull = Pull { max_bytes: self.config.max_image_bytes, login: login.as_ref(), guarded };
         let (progress, receiver) = watch::channel(PullProgress::default());
         self.pulls().insert(record.lease, receiver);
-        let pulled = self.driver.pull(image, self.config.max_image_bytes, &progress).await;
+        let pulled = self.driver.pull(image, pull, &progress).await;
         self.pulls().remove(&record.lease);
         Ok(pulled?)
     }

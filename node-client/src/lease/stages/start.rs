@@ -6,6 +6,7 @@ use super::{Facts, Part, Stage, StageName, Stands};
 use crate::driver::ContainerState;
 use crate::lease::reconcile::Action;
 use crate::lease::{WorkError, Worker, blocking, container_id};
+use crate::secrets;
 use crate::store::{LeaseRecord, Phase, Step};
 
 /// See [`StageName::Start`].
@@ -34,7 +35,12 @@ impl Worker {
         self.intend(record, Step::Start).await?;
         // The machine may have been started again since the container was created.
         let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
-        blocking(move || Ok(disk.attach(&dir)?)).await?;
+        blocking(move || {
+            disk.attach(&dir)?;
+            // All containers are made: nothing is pulled any more.
+            Ok(secrets::forget_login(&dir)?)
+        })
+        .await?;
         self.connect(record).await?;
         self.give_again(record).await?;
         let id = container_id(record);

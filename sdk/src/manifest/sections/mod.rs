@@ -12,7 +12,7 @@ use super::error::{ManifestError, ManifestErrors};
 use super::read::{Fields, Reader, join};
 use super::types::{Manifest, Secret, SecretForm, SecretSource};
 use super::yaml::{self, Node, Value};
-use super::{MAX_YAML_BYTES, Vocabulary, check, units};
+use super::{MAX_YAML_BYTES, Vocabulary, check, registry_auth, units};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ const KEYS: [&str; 21] = [
     "version",
     "name",
     "image",
+    "registry_auth",
     "command",
     "args",
     "env",
@@ -83,6 +84,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         version: number(reader, fields, "", "version", None, 1),
         name: string(reader, fields, "", "name", "write a short name for the job").unwrap_or_else(|| "x".to_owned()),
         image: image(reader, fields, ""),
+        registry_auth: registry_auth::read(reader, fields),
         command: words(reader, fields, "", "command", "write a list such as [\"python\", \"render.py\"]"),
         args: words(reader, fields, "", "args", "write a list such as [\"--frames\", \"24\"]"),
         env: env(reader, fields, ""),
@@ -167,7 +169,13 @@ fn secrets(reader: &mut Reader, fields: Fields<'_>) -> BTreeMap<String, Secret> 
 }
 
 /// The value of a key that must be there.
-fn required<'n>(reader: &mut Reader, fields: Fields<'n>, parent: &str, key: &str, advice: &str) -> Option<&'n Node> {
+pub(super) fn required<'n>(
+    reader: &mut Reader,
+    fields: Fields<'n>,
+    parent: &str,
+    key: &str,
+    advice: &str,
+) -> Option<&'n Node> {
     let found = fields.get(key);
     if found.is_none() {
         reader.report(&join(parent, key), fields.at(), "is missing", advice);
@@ -176,7 +184,7 @@ fn required<'n>(reader: &mut Reader, fields: Fields<'n>, parent: &str, key: &str
 }
 
 /// The text of a key that must be there.
-fn string(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, advice: &str) -> Option<String> {
+pub(super) fn string(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str, advice: &str) -> Option<String> {
     let node = required(reader, fields, parent, key, advice)?;
     reader.text(&join(parent, key), node, advice).map(str::to_owned)
 }
