@@ -130,7 +130,7 @@ fn bounds_hold_for_the_canonical_form_as_well() {
             "\"inputs\":[]",
             &format!("\"inputs\":[{{\"mount\":\"/in/a\",\"sha256\":\"{DIGEST}\",\"uri\":\"./a\"}}]")
         )),
-        "inputs[0] (./a) is not pinned; hash the file before posting"
+        "inputs[0] (./a) is not pinned; hash the file, or ask its source, before posting"
     );
     assert!(told(" ".repeat(70_000)).contains("70000 bytes long, at most 65536"));
 }

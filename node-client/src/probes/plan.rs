@@ -150,11 +150,14 @@ mod tests {
         let runs = Question::Runs(RUNS);
         let first = |more: &str| asked(more).into_iter().map(|(question, _)| question).collect::<Vec<_>>();
         let ports = "ports: [ { container: 80 } ]\n";
-        assert_eq!(first(ports), [of_image.clone()]);
-        assert_eq!(first(&format!("{ports}command: [\"/srv\"]\n")), [runs.clone()]);
-        assert_eq!(first(&format!("{ports}ready: {{ healthcheck: false }}\n")), [runs.clone()]);
-        assert_eq!(first(&format!("{ports}command: [\"/srv\"]\nready: {{ healthcheck: true }}\n")), [of_image.clone()]);
-        assert_eq!(first("ready: { healthcheck: true }\n"), [of_image.clone()]);
+        assert_eq!(first(ports), std::slice::from_ref(&of_image));
+        assert_eq!(first(&format!("{ports}command: [\"/srv\"]\n")), std::slice::from_ref(&runs));
+        assert_eq!(first(&format!("{ports}ready: {{ healthcheck: false }}\n")), std::slice::from_ref(&runs));
+        assert_eq!(
+            first(&format!("{ports}command: [\"/srv\"]\nready: {{ healthcheck: true }}\n")),
+            std::slice::from_ref(&of_image)
+        );
+        assert_eq!(first("ready: { healthcheck: true }\n"), std::slice::from_ref(&of_image));
         assert_eq!(first("ports: [ { container: 80, probe: { tcp: true } } ]\n"), [Question::Tcp { port: 80 }]);
         let without = Probing::of(&manifest(ports), None).unwrap();
         assert_eq!(without.questions, [(runs, PATIENCE)], "an image without a check");
