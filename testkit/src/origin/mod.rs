@@ -1,5 +1,6 @@
 //! Servers on loopback that a job's inputs come from, honest and hostile: a model hub, a store that speaks S3, and a gateway to IPFS.
 
+mod clock;
 pub mod hub;
 pub mod ipfs;
 pub mod sigv4;

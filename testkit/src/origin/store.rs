@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
 
 use super::sigv4::{Holder, check};
 use super::{Book, file, serve};
@@ -68,7 +67,7 @@ impl Inner {
         let path = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
         if !path.starts_with(&format!("/{OPEN_BUCKET}/")) {
             let holder = Holder { id: KEY_ID, secret: KEY, token: self.token.as_deref(), region: REGION };
-            if let Err(code) = check(method, uri, headers, &holder, OffsetDateTime::now_utc()) {
+            if let Err(code) = check(method, uri, headers, &holder, super::clock::now()) {
                 return (StatusCode::FORBIDDEN, format!("<Error><Code>{code}</Code></Error>")).into_response();
             }
         }
