@@ -53,8 +53,28 @@ pub async fn build_and_push(docker: &Docker, binary: &Path, name: &str, host: &s
     append(&mut context, "Dockerfile", 0o644, dockerfile.as_bytes())?;
     let bytes = std::fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
     append(&mut context, name, 0o755, &bytes)?;
-    let context = context.into_inner().context("cannot write the build context")?;
+    push(docker, context, name, host).await
+}
 
+/// Pushes an image that `cargo xtask examples` made as `{host}/gridlease/{name}:latest`, labelled as this market's own.
+///
+/// # Errors
+/// It was not made, or the engine refuses to push.
+pub async fn push_example(docker: &Docker, name: &str, host: &str) -> Result<Pushed> {
+    let made = format!("gridlease-examples/{name}:latest");
+    docker
+        .inspect_image(&made)
+        .await
+        .with_context(|| format!("there is no {made}; `cargo xtask examples` makes it"))?;
+    let mut context = tar::Builder::new(Vec::new());
+    let dockerfile = format!("FROM {made}\nLABEL gridlease.registry={host}\n");
+    append(&mut context, "Dockerfile", 0o644, dockerfile.as_bytes())?;
+    push(docker, context, name, host).await
+}
+
+/// Builds an image from its context and pushes it.
+async fn push(docker: &Docker, context: tar::Builder<Vec<u8>>, name: &str, host: &str) -> Result<Pushed> {
+    let context = context.into_inner().context("cannot write the build context")?;
     let repository = format!("{host}/gridlease/{name}");
     let reference = format!("{repository}:latest");
     let options = BuildImageOptionsBuilder::default().t(&reference).rm(true).forcerm(true).build();

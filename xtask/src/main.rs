@@ -8,6 +8,7 @@ mod deny;
 mod deps;
 mod diagrams;
 mod errors;
+mod examples;
 mod figures;
 mod idl;
 mod lock;
@@ -48,6 +49,13 @@ enum Task {
     /// elsewhere, and never touches the configuration of a running daemon. `test` and `demo` do this first.
     #[command(after_help = "Example:\n  cargo xtask setup")]
     Setup,
+
+    /// Makes the images of examples/ that are missing or have changed
+    ///
+    /// From Debian's and PyPI's packages alone: no registry of images is asked. They are kept by the Docker engine as
+    /// `gridlease-examples/NAME`, some 500 MB. `test` does this first.
+    #[command(after_help = "Example:\n  cargo xtask examples")]
+    Examples,
 
     /// Builds the on-chain programs if the committed ones do not match their sources
     ///
@@ -209,6 +217,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<bool> {
     match task {
         Task::Setup => setup::run().map(|()| true),
+        Task::Examples => setup::run().and_then(|()| examples::ensure(&Workspace::load()?)).map(|()| true),
         Task::BuildPrograms { check: true } => programs::check(&Workspace::load()?),
         Task::BuildPrograms { check: false } => programs::ensure(&Workspace::load()?).map(|_| true),
         Task::Idl { check: true } => idl::check(&Workspace::load()?),

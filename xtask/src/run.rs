@@ -128,7 +128,7 @@ impl Steps {
 }
 
 /// A duration in seconds, or in minutes and seconds.
-fn pretty(time: Duration) -> String {
+pub fn pretty(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
         format!("{:.1} s", time.as_secs_f64())

@@ -99,6 +99,16 @@ pub fn program(name: &str, package: &str, elsewhere: &str) -> Result<PathBuf> {
     packages::ensure_program(&Host::this()?, name, package, elsewhere)
 }
 
+/// A command that runs as root, through `sudo` where we are not.
+///
+/// # Errors
+/// We are not root and `sudo` asks for a password.
+pub fn as_root(program: &std::path::Path) -> Result<Command> {
+    let host = Host::this()?;
+    anyhow::ensure!(host.root || packages::sudo_works(&host), "{} has to run as root here", program.display());
+    Ok(packages::privileged(&host, &program.to_string_lossy(), &[]))
+}
+
 /// Sets up what is missing for the tests: all that the market needs, a shell for their images, a clock that is off, and a
 /// client from elsewhere that reads the programs by their IDLs. Returns the folder with that client's packages.
 ///

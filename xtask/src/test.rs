@@ -7,7 +7,9 @@ use clap::Args;
 
 use crate::run::{Steps, run as start};
 use crate::workspace::Workspace;
-use crate::{accounts, demo, deny, deps, diagrams, errors, figures, idl, programs, reference, render, setup, tidy};
+use crate::{
+    accounts, demo, deny, deps, diagrams, errors, examples, figures, idl, programs, reference, render, setup, tidy,
+};
 
 /// What to leave out.
 #[derive(Args)]
@@ -64,6 +66,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<()> {
     }
     steps.take("build", || demo::build_binaries(&workspace))?;
     let renderer = steps.take("static renderer", || render::build(&workspace))?;
+    steps.take("examples", || examples::ensure(&workspace))?;
     steps.take("tests", || tests(&workspace, options, [&programs, &renderer, &foreign]))?;
     steps.take("idl", || clean(idl::check(&workspace)?))
 }

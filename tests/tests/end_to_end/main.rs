@@ -5,6 +5,7 @@
 
 mod demo_walk;
 mod endings;
+mod examples;
 mod faults;
 mod issue9;
 mod machines;
