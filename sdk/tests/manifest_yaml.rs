@@ -33,7 +33,7 @@ fn a_text_that_is_no_manifest_is_refused_at_the_place_where_reading_stops() {
             ("", "job.yaml:1:1: the manifest is empty; start from `gridlease job init`"),
             (
                 "- 1\n",
-                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
+                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
             ),
             (
                 "version: 1\n",
@@ -57,7 +57,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
         &[
             (
                 "imagee: x\n",
-                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
+                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
             ),
             (
                 "resources: { gpu: { vrm: 24GiB } }\n",
@@ -503,7 +503,7 @@ fn the_keys_that_the_template_shows_commented_out_are_accepted_too() {
         .collect();
     let manifest = Manifest::from_yaml(&text, "job.yaml").unwrap();
     assert!(manifest.resources.gpu.is_some());
-    assert_eq!(manifest.inputs.len(), 2);
+    assert_eq!(manifest.inputs.len(), 3);
     assert_eq!(manifest.placement.regions, ["eu", "us"]);
     assert!(matches!(manifest.network, Network::Allow(hosts) if hosts.len() == 3));
     assert!(manifest.resources.network.is_some());

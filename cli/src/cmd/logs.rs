@@ -143,7 +143,7 @@ impl Proof<'_> {
         if let Some(head) = awaited {
             return Err(unverified(LogHeadError::Missing { lines: head.lines, read: self.read.lines }));
         }
-        if follow {
+        if follow || on_chain {
             let mut head = Some(self.ask().await?);
             self.hold_against(&mut head)?;
             if let Some(head) = head {

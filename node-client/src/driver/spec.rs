@@ -16,8 +16,8 @@ pub const LABEL_LEASE: &str = "gridlease.lease";
 /// Label with the job of that lease.
 pub const LABEL_JOB: &str = "gridlease.job";
 
-/// Most mounts of one container.
-const MAX_MOUNTS: usize = 64;
+/// Most mounts of one container: more than a manifest can name, with the home and the volumes of an image.
+const MAX_MOUNTS: usize = 192;
 /// Most environment variables, and most bytes of all of them together.
 const MAX_ENV: usize = 512;
 const MAX_ENV_BYTES: usize = 256 * 1024;

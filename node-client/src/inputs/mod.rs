@@ -27,6 +27,8 @@ pub(crate) use fetch::{chain, leads_outside, public_client};
 pub use gridlease_sdk::public_address::is_public;
 pub use room::Room;
 
+/// With what the name of a file begins that is being written.
+const UNFINISHED: &str = ".tmp-";
 /// A transfer in which no byte comes for so long is given up.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -163,6 +165,18 @@ pub fn missing(manifest: &Manifest, lease: &LeaseDir) -> Result<Vec<Missing>, In
     Ok(found.into_iter().map(|(sha256, from)| Missing { sha256, from }).collect())
 }
 
+/// Removes what a node that was killed was writing: nobody goes on with it, and it would count. To be called before anything is written.
+/// Blocks on the file system.
+pub fn clear_unfinished(lease: &LeaseDir) {
+    for entry in std::fs::read_dir(lease.inputs()).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(file = %entry.path().display(), %error, "what a node that was killed left cannot be removed");
+        }
+    }
+}
+
 /// Bytes of the inputs that are here, also of those that are still coming in. Blocks on the file system.
 #[must_use]
 pub fn present_bytes(lease: &LeaseDir) -> u64 {
@@ -196,7 +210,8 @@ pub async fn place<E: std::fmt::Display>(
         return Ok(path);
     }
     let dir = lease.inputs();
-    let temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&dir).map_err(at("create a file in", &dir))?;
+    let temporary =
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&dir).map_err(at("create a file in", &dir))?;
     let handle = temporary.reopen().map_err(at("open", temporary.path()))?;
     let mut file = tokio::fs::File::from_std(handle);
     let mut body = std::pin::pin!(body);

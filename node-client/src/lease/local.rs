@@ -46,8 +46,7 @@ impl Worker {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
             let Ok(Some(manifest)) = self.manifest(&record.lease).await else { return Ok(here) };
             if record.ended.is_some() {
-                self.probers().remove(&record.lease);
-                return Ok(here);
+                return Ok(Local { probes: self.probes_of_ended(record, &manifest), ..here });
             }
             here.operator_stop |= self.is_open(&manifest);
             let disk_full = self.is_disk_full(record, &manifest).await?;

@@ -156,7 +156,8 @@ impl Worker {
         &self.disk
     }
 
-    /// Unmounts what a node that was killed left mounted although its lease is over, and removes the secrets of such leases.
+    /// Unmounts what a node that was killed left mounted although its lease is over, and removes the secrets of such leases, and what was
+    /// being written of inputs. To be called once, at the start, before the interface is.
     ///
     /// # Errors
     /// [`WorkError::Store`].
@@ -165,6 +166,8 @@ impl Worker {
         blocking(move || {
             let records = this.store.all()?;
             secrets::tidy(&this.state, |lease| records.iter().any(|of| of.lease == *lease && !of.is_cleared()))?;
+            let open = records.iter().filter(|record| !record.is_cleared());
+            open.for_each(|record| crate::inputs::clear_unfinished(&this.state.lease(&record.lease)));
             for record in records.iter().filter(|record| record.is_cleared()) {
                 if let Err(error) = this.disk.release(&this.state.lease(&record.lease)) {
                     tracing::warn!(lease = %record.lease, %error, "outputs stay mounted");

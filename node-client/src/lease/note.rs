@@ -21,7 +21,7 @@ impl Worker {
             _ => now_ms,
         };
         let memory = self.stats.peak_memory(&record.lease);
-        let unready = self.unready_words(&record.lease);
+        let unready = self.unready_words(record);
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);

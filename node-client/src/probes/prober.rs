@@ -72,7 +72,10 @@ impl Prober {
     /// To wait for news.
     #[must_use]
     pub fn news(&self) -> watch::Receiver<Health> {
-        self.health.clone()
+        // What it has by now is no news: whoever waits would not wait.
+        let mut news = self.health.clone();
+        news.mark_unchanged();
+        news
     }
 }
 

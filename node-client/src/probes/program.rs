@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::driver::{ContainerId, Driver, DriverError, Exec, ExecSpec, ExecState};
 
 /// Most bytes of the last line of its output that are told.
 const MAX_LINE: usize = 256;
+/// Most bytes of its output that are read.
+const MAX_READ: usize = 256 * 1024;
 /// Between two looks at a program that still writes, and at one whose output is over.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
@@ -38,20 +40,27 @@ pub(super) async fn run(
             driver.exec(&id, &ExecSpec { command, tty: false, stdin: false }).await?;
         let mut line = LastLine::default();
         let ended = timeout_at(until, async {
-            let mut open = true;
+            let (mut open, mut read) = (true, 0_usize);
+            let mut look = Instant::now() + LOOK;
             loop {
-                let look = if open { LOOK } else { LOOK_AGAIN };
                 tokio::select! {
+                    // First: what writes without an end does not put it off.
+                    biased;
+                    // One that left another program behind has ended, although its output has not.
+                    () = sleep_until(look) => {}
                     piece = output.next(), if open => match piece {
                         Some(piece) => {
-                            line.push(&piece?.1);
+                            let bytes = piece?.1;
+                            read = read.saturating_add(bytes.len());
+                            line.push(&bytes);
+                            // Of one that floods nothing more is read: what is not read holds it up.
+                            open = read <= MAX_READ;
                             continue;
                         }
                         None => open = false,
                     },
-                    // One that left another program behind has ended, although its output has not.
-                    () = sleep(look) => {}
                 }
+                look = Instant::now() + if open { LOOK } else { LOOK_AGAIN };
                 match control.state().await? {
                     ExecState::Starting | ExecState::Running => {}
                     ExecState::NotStarted(code) => return Ok(Ran::NotStarted(code)),

@@ -200,11 +200,17 @@ impl Sampler {
                 self.known.entry(lease).and_modify(|known| known.disk = disk);
             }
         }
+        let all: Vec<Measured> = self.known.values().map(|known| known.of.clone()).collect();
+        // A disk that does not answer holds up this, and no other task.
+        let count = move || all.into_iter().map(|of| (DiskKeeper::counted(&of.dir), of)).collect::<Vec<_>>();
         let mut uncounted = Vec::new();
-        for known in self.known.values_mut() {
-            match DiskKeeper::counted(&known.of.dir) {
-                Some((used, limit)) => known.disk = DiskStats { used_bytes: Some(used), limit_bytes: Some(limit) },
-                None => uncounted.push(known.of.clone()),
+        for (counted, of) in tokio::task::spawn_blocking(count).await.unwrap_or_default() {
+            match counted {
+                Some((used, limit)) => {
+                    let disk = DiskStats { used_bytes: Some(used), limit_bytes: Some(limit) };
+                    self.known.entry(of.lease).and_modify(|known| known.disk = disk);
+                }
+                None => uncounted.push(of),
             }
         }
         if walk && self.walking.is_none() && !uncounted.is_empty() {

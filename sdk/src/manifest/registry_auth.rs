@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn report_25_a_login_is_for_the_registry_of_the_job_s_own_image_and_no_other() {
         let with = manifest("registry_auth: { username: ci, password: { secret: TOKEN } }").unwrap();
-        assert!(with.login_for(&"R.example/other:1".parse().unwrap()).is_some());
+        assert!(with.login_for(&"r.example/other:1".parse().unwrap()).is_some());
         for elsewhere in ["r.example:444/b:1", "evil.example/b:1", "b:1"] {
             assert!(with.login_for(&elsewhere.parse().unwrap()).is_none(), "{elsewhere}");
         }

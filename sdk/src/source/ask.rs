@@ -16,7 +16,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// A client for questions. Credentials in headers are not sent on to another host.
 pub(super) fn client(redirects: redirect::Policy) -> Result<Client, SourceFault> {
-    let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(SILENCE).redirect(redirects);
+    let builder =
+        Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(SILENCE).redirect(redirects).referer(false);
     builder.build().map_err(|error| SourceFault::Address(format!("HTTP cannot be set up: {}", root_cause(&error))))
 }
 

@@ -269,6 +269,8 @@ fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, loca
             "its container was lost before its start was reported".to_owned(),
             Blame::Provider,
         )),
+        // What never was what its buyer calls ready is no start: work done before the meter runs would be free.
+        ChainState::Starting if local.probes != Probes::Right && record.stop.is_none() => Action::Record(Note::Unready),
         // The deadline of `ready` presses; collecting does not.
         ChainState::Starting => Action::PostReady,
         _ => open(Part::Ending, &Facts { record, created: exit.is_some(), chain, local, now }),

@@ -204,11 +204,17 @@ fn a_start_is_reported_when_the_probes_answer_and_given_up_shortly_before_its_de
     assert_eq!(at(&failed, ChainState::Failed, &silent, last + 5), Action::Stop(StopReason::LeaseOver));
     failed.ended = Some(Ended { code: 143, oom_killed: false, at_ms: 1, lost: false });
     assert_eq!(next(&failed, &exited(), &chain(ChainState::Failed), &READY, last + 6), Action::Do(StageName::Wipe));
-    // One that ends before its probe answered is reported as any that ends at once.
+    // One that ends before its probe was right worked for nothing that could be billed: no start, and a minute's price.
     let mut short = started();
     short.reach(Phase::Exited);
     short.ended = Some(Ended { code: 0, oom_killed: false, at_ms: 1, lost: false });
-    assert_eq!(next(&short, &exited(), &chain(ChainState::Starting), &silent, last), Action::PostReady);
+    assert_eq!(next(&short, &exited(), &chain(ChainState::Starting), &silent, last), Action::Record(Note::Unready));
+    short.stop = Some(StopReason::Operator);
+    assert_eq!(
+        next(&short, &exited(), &chain(ChainState::Starting), &silent, last),
+        Action::PostReady,
+        "what the node itself ended is not the job's doing"
+    );
 }
 
 #[test]

@@ -59,15 +59,24 @@ impl Worker {
         record: &LeaseRecord,
         manifest: &Manifest,
     ) -> Result<Probes, WorkError> {
-        let Some(health) = self.health(record, manifest).await? else { return Ok(Probes::Right) };
+        // A node that cannot look has nothing to say of the job, and the lease goes on without its word.
+        let health = match self.health(record, manifest).await {
+            Ok(health) => health,
+            Err(error) => {
+                tracing::warn!(lease = %record.lease, %error, "what is to be asked cannot be found out");
+                return Ok(if record.ready_missing() { Probes::Unasked } else { Probes::Right });
+            }
+        };
+        let Some(health) = health else { return Ok(Probes::Right) };
         self.tell_health(record, &health).await?;
         if !record.ready_missing() || health.was_right {
             // Once it has answered, `ready` is on its way, and a later silence is the buyer's to see.
             return Ok(Probes::Right);
         }
         // A node that cannot reach the container at all has nothing to say of the job.
-        if let Some(trouble) = health.trouble {
-            return Err(trouble.into());
+        if let Some(error) = health.trouble {
+            tracing::warn!(lease = %record.lease, %error, "the job cannot be asked whether it is ready");
+            return Ok(Probes::Unasked);
         }
         let limit_ms = manifest.ready.start_period_s.map(|s| i64::from(s).saturating_mul(1_000));
         let runs_ms = record.started_at_ms.map_or(0, |at| self.clock.host_ms().saturating_sub(at));
@@ -76,6 +85,19 @@ impl Worker {
             _ if limit_ms.is_some_and(|limit| runs_ms >= limit) => Probes::Overdue,
             _ => Probes::Wrong,
         })
+    }
+
+    /// Whether a job that has ended was ready, where it says itself what that is. A node that was restarted since does not know.
+    pub(in crate::lease) fn probes_of_ended(&self, record: &LeaseRecord, manifest: &Manifest) -> Probes {
+        if !record.ready_missing() {
+            self.probers().remove(&record.lease);
+            return Probes::Right;
+        }
+        let says = !manifest.ready.exec.is_empty()
+            || manifest.ready.healthcheck == Some(true)
+            || manifest.ports.iter().any(|port| port.probe.is_some());
+        let was_right = self.probers().get(&record.lease).is_some_and(|prober| prober.health().was_right);
+        if says && !was_right { Probes::Wrong } else { Probes::Right }
     }
 
     async fn health(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<Option<Health>, WorkError> {
@@ -129,8 +151,12 @@ impl Worker {
     }
 
     /// Why a start is given up, with the last answer.
-    pub(in crate::lease) fn unready_words(&self, lease: &Pubkey) -> String {
-        let answer = self.probers().get(lease).map(|prober| prober.health().answer).filter(|answer| !answer.is_empty());
+    pub(in crate::lease) fn unready_words(&self, record: &LeaseRecord) -> String {
+        if let Some(ended) = &record.ended {
+            return format!("the job ended with exit code {} before it was ready as its probe says", ended.code);
+        }
+        let answer =
+            self.probers().get(&record.lease).map(|prober| prober.health().answer).filter(|answer| !answer.is_empty());
         format!(
             "the job did not become ready in its time to start: {}",
             answer.unwrap_or_else(|| "its probe did not answer".to_owned())

@@ -39,6 +39,9 @@ impl Told for LeaseEvent {
     }
 }
 
+/// Lines in a row that were told before, until the node is not listened to any more.
+const MAX_STALE: u32 = 64;
+
 impl NodeApi {
     /// What happened to the lease on its node, from event `from` on. With `follow` also what will, until nothing is left to do
     /// for it; a broken connection is resumed where it was.
@@ -80,6 +83,7 @@ impl NodeApi {
             connection: None,
             buffer: LineBuffer::default(),
             pauses: self.log_retry.build(),
+            stale: 0,
         };
         stream::try_unfold(reader, |mut reader| async move { Ok(reader.next::<T>().await?.map(|it| (it, reader))) })
     }
@@ -93,6 +97,8 @@ struct Reader {
     connection: Option<Response>,
     buffer: LineBuffer,
     pauses: ExponentialBackoff,
+    /// Lines in a row that were told before.
+    stale: u32,
 }
 
 impl Reader {
@@ -106,8 +112,14 @@ impl Reader {
                 })?;
                 // A node that goes back would be listened to for ever.
                 if self.after.is_some_and(|after| told.place() <= after) {
+                    self.stale += 1;
+                    if self.stale > MAX_STALE {
+                        let reason = "the node tells the same again and again".to_owned();
+                        return Err(NodeError::BadAnswer { request: format!("GET {path}"), reason });
+                    }
                     continue;
                 }
+                self.stale = 0;
                 self.after = Some(told.place());
                 self.pauses = self.client.log_retry.build();
                 return Ok(Some(told));

@@ -26,6 +26,8 @@ const MAX_DEPTH: usize = 64;
 /// Nodes of a file, besides one for every [`LEAST_PART`] of its bytes.
 const MAX_NODES: u64 = 1 << 16;
 const LEAST_PART: u64 = 512;
+/// Bytes of blocks, besides two for every byte of the file: one that is named often is looked at as often.
+const MAX_LOOKED_AT: u64 = 64 << 20;
 
 /// Why there is no file, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,7 @@ pub struct Unpacker<R> {
     unasked: u64,
     nodes: u64,
     bytes: u64,
+    looked_at: u64,
 }
 
 impl<R: AsyncRead + Unpin> Unpacker<R> {
@@ -83,6 +86,7 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
             unasked: 0,
             nodes: 0,
             bytes: 0,
+            looked_at: 0,
         }
     }
 
@@ -102,7 +106,13 @@ impl<R: AsyncRead + Unpin> Unpacker<R> {
             if self.nodes > MAX_NODES.saturating_add(self.bytes / LEAST_PART) {
                 return Err(IpfsError::NoFile("it has more nodes than a file of its size has"));
             }
+            // A block that is kept is read without a wait, and a file can name one very often.
+            tokio::task::yield_now().await;
             let block = self.block(&cid).await?;
+            self.looked_at = self.looked_at.saturating_add(block.len() as u64);
+            if self.looked_at > MAX_LOOKED_AT.saturating_add(self.bytes.saturating_mul(2)) {
+                return Err(IpfsError::NoFile("its blocks hold more than a file of its size needs"));
+            }
             let data = self.open(&cid, block)?;
             if !data.is_empty() {
                 self.bytes = self.bytes.saturating_add(data.len() as u64);
