@@ -17,7 +17,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ),
     ("gridlease-staking", &["gridlease-core", "gridlease-staking-interface", "gridlease-program-common"]),
     ("gridlease-interface", &["gridlease-core", "gridlease-market-interface", "gridlease-staking-interface"]),
-    ("gridlease-sdk", &["gridlease-core", "gridlease-interface"]),
+    ("gridlease-sdk", &["gridlease-core", "gridlease-interface", "gridlease-testkit"]),
     ("gridlease-keeper", &["gridlease-core", "gridlease-sdk"]),
     ("gridlease-node", &["gridlease-core", "gridlease-sdk", "gridlease-testkit"]),
     ("gridlease-migrations", &["gridlease-core", "gridlease-sdk"]),
