@@ -9,6 +9,7 @@ use gridlease_sdk::artifact::Limits as OutputLimits;
 use gridlease_sdk::manifest::Manifest;
 use solana_pubkey::Pubkey;
 
+use super::container::log_bytes;
 use super::{Facts, Part, Stage, StageName, Stands};
 use crate::disk::{DiskKeeper, Quota};
 use crate::inputs::present_bytes;
@@ -84,7 +85,7 @@ impl Worker {
     pub async fn log(&self, lease: &Pubkey) -> Result<Arc<LeaseLog>, WorkError> {
         // A damaged manifest is told of where it is needed more.
         let manifest = self.manifest(lease).await.ok().flatten();
-        let most = manifest.map_or(u64::MAX, |manifest| manifest.resources.disk_parts().log);
+        let most = manifest.map_or(u64::MAX, |manifest| log_bytes(&manifest));
         let (logs, lease) = (self.logs.clone(), *lease);
         blocking(move || Ok(logs.open_at_most(&lease, most)?)).await
     }

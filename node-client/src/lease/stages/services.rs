@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use gridlease_sdk::manifest::{Manifest, POD_MEMORY_MIB};
 
-use super::container::{container_spec, share_log};
+use super::container::{container_spec, log_bytes, share_log};
 use super::{Facts, Part, Stage, StageName, Stands};
 use crate::driver::{ContainerId, ContainerState, Exit, ImageRef, Limits, Listed, Net, Role, RunAs, role_name};
 use crate::for_buyer::ForBuyer as _;
@@ -273,8 +273,7 @@ impl Worker {
     }
 
     async fn follow_service_log(&self, record: &LeaseRecord, job: &Manifest, name: &str) -> Result<(), WorkError> {
-        let parts = u64::try_from(job.services.len()).unwrap_or(u64::MAX).saturating_add(1);
-        let most = job.resources.disk_parts().log / parts.max(1);
+        let most = log_bytes(job);
         let (logs, lease, service) = (self.logs.clone(), record.lease, name.to_owned());
         let log = blocking(move || Ok(logs.open_service(&lease, &service, most)?)).await?;
         collect(self.driver.as_ref(), &service_id(record, name), &log).await?;

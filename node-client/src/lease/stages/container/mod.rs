@@ -106,6 +106,14 @@ impl Worker {
 
 /// Each of the job's containers has its part of what the engine keeps of their output.
 pub(super) fn share_log(spec: &mut ContainerSpec, job: &Manifest) {
-    let containers = u64::try_from(job.services.len()).unwrap_or(u64::MAX).saturating_add(1);
-    spec.limits.log_bytes /= containers.max(1);
+    spec.limits.log_bytes /= containers(job);
+}
+
+/// The part of the job's disk that the log of each of its containers has, bytes.
+pub(super) fn log_bytes(job: &Manifest) -> u64 {
+    job.resources.disk_parts().log / containers(job)
+}
+
+fn containers(job: &Manifest) -> u64 {
+    u64::try_from(job.services.len()).unwrap_or(u64::MAX).saturating_add(1)
 }
