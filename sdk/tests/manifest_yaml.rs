@@ -127,7 +127,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "inputs: [ { uri: \"http://x/y\", mount: /in/y } ]\n",
-                "job.yaml:6:11: inputs[0].sha256: is missing; only a file on this machine can be hashed for you; write what sha256sum prints\njob.yaml:6:18: inputs[0].uri: \"http://x/y\" cannot be loaded; write an https:// address without credentials, a path on this machine, or push",
+                "job.yaml:6:11: inputs[0].sha256: is missing; what is pushed, or loaded from an https:// address, cannot be hashed for you; write what sha256sum prints\njob.yaml:6:18: inputs[0].uri: \"http://x/y\" cannot be loaded; write an https://, hf://, s3:// or ipfs:// address without credentials, a path on this machine, or push",
             ),
             (
                 "inputs: [ { uri: \"https://x/y\", mount: /in/y, sha256: ABC } ]\n",
@@ -135,7 +135,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             ),
             (
                 "inputs: [ { url: ./a } ]\n",
-                "job.yaml:6:11: inputs[0].uri: is missing; write an https:// address, a path on this machine, or push\njob.yaml:6:11: inputs[0].mount: is missing; write where the file shall be in the container, such as /in/scene.json\njob.yaml:6:13: inputs[0].url: unknown key; did you mean `uri`? known here: uri, sha256, mount",
+                "job.yaml:6:11: inputs[0].uri: is missing; write an https://, hf://, s3:// or ipfs:// address, a path on this machine, or push\njob.yaml:6:11: inputs[0].mount: is missing; write where the file shall be in the container, such as /in/scene.json\njob.yaml:6:13: inputs[0].url: unknown key; did you mean `uri`? known here: uri, sha256, mount, s3, gateway",
             ),
             (
                 "scratch: [ { path: /dev/shm }, { path: /w }, { path: /w/x } ]\noutputs: [ { path: /w/out }, { path: /o } ]\n",
