@@ -94,6 +94,7 @@ fn every_test_that_the_document_names_is_in_the_sources() {
         "node-client/src",
         "node-client/tests",
         "sdk/src",
+        "sdk/tests",
         "cli/src",
     ] {
         tests_below(&root().join(folder), &mut there);
