@@ -4,6 +4,7 @@ mod error;
 mod exec;
 mod feed;
 mod inputs;
+mod lines;
 mod logs;
 mod outputs;
 mod ports;
