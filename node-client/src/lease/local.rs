@@ -2,7 +2,7 @@
 
 use solana_pubkey::Pubkey;
 
-use super::reconcile::{Local, Need, Probes, Services};
+use super::reconcile::{Local, Need, Services};
 use super::{WorkError, Worker, blocking};
 use crate::disk::{KEEP_FREE, usage};
 use crate::inputs::Missing;
@@ -32,16 +32,7 @@ impl Worker {
         manifest_fetchable: bool,
         operator_stop: bool,
     ) -> Result<Local, WorkError> {
-        let mut here = Local {
-            manifest: Need::Here,
-            inputs: Need::Here,
-            secrets: Need::Here,
-            network: true,
-            services: Services::Up,
-            operator_stop,
-            disk_full: false,
-            probes: Probes::Right,
-        };
+        let mut here = Local { operator_stop, ..Local::HERE };
         if record.started_at_ms.is_some() || record.ended.is_some() {
             // Nothing is fetched any more, and a manifest that cannot be read must not keep the lease from ending.
             let Ok(Some(manifest)) = self.manifest(&record.lease).await else { return Ok(here) };

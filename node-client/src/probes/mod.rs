@@ -5,5 +5,5 @@ mod plan;
 mod prober;
 mod program;
 
-pub use plan::{Probing, Question, wants_image};
+pub use plan::{Probing, Question, is_said, wants_image};
 pub use prober::{Health, Prober, Verdict};

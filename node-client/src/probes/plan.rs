@@ -64,8 +64,21 @@ pub struct Probing {
 /// own, and runs the image's program: the check of a server says nothing of a program that the buyer runs in its place.
 #[must_use]
 pub fn wants_image(manifest: &Manifest) -> bool {
-    let own = !manifest.ready.exec.is_empty() || manifest.ports.iter().any(|port| port.probe.is_some());
-    manifest.ready.healthcheck.unwrap_or(!own && !manifest.ports.is_empty() && manifest.command.is_empty())
+    manifest
+        .ready
+        .healthcheck
+        .unwrap_or(!has_own(manifest) && !manifest.ports.is_empty() && manifest.command.is_empty())
+}
+
+/// Whether the job has a probe of its own: of a port, or a program.
+fn has_own(manifest: &Manifest) -> bool {
+    !manifest.ready.exec.is_empty() || manifest.ports.iter().any(|port| port.probe.is_some())
+}
+
+/// Whether the manifest itself says when the job is ready, and leaves it neither to what the node assumes nor to the image.
+#[must_use]
+pub fn is_said(manifest: &Manifest) -> bool {
+    has_own(manifest) || manifest.ready.healthcheck == Some(true)
 }
 
 impl Probing {

@@ -55,16 +55,7 @@ impl World {
     fn action(&mut self) -> Action {
         let need = |here| if here { Need::Here } else { Need::Fetch };
         let inputs = if self.manifest { need(self.inputs) } else { Need::Here };
-        let local = Local {
-            manifest: need(self.manifest),
-            inputs,
-            secrets: Need::Here,
-            network: true,
-            services: Services::Up,
-            operator_stop: false,
-            disk_full: false,
-            probes: Probes::Right,
-        };
+        let local = Local { manifest: need(self.manifest), inputs, ..Local::HERE };
         let mut view = self.chain;
         if self.outages > 0 {
             self.outages -= 1;

@@ -134,6 +134,20 @@ pub struct Local {
     pub probes: Probes,
 }
 
+impl Local {
+    /// Everything is here, and nothing stands against the lease.
+    pub(super) const HERE: Self = Self {
+        manifest: Need::Here,
+        inputs: Need::Here,
+        secrets: Need::Here,
+        network: true,
+        services: Services::Up,
+        operator_stop: false,
+        disk_full: false,
+        probes: Probes::Right,
+    };
+}
+
 /// Something that is seen and not yet written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {

@@ -4,16 +4,7 @@ use super::*;
 
 const DEADLINE: i64 = 1_000;
 const RUNWAY: i64 = 5_000;
-const READY: Local = Local {
-    manifest: Need::Here,
-    inputs: Need::Here,
-    secrets: Need::Here,
-    network: true,
-    services: Services::Up,
-    operator_stop: false,
-    disk_full: false,
-    probes: Probes::Right,
-};
+const READY: Local = Local::HERE;
 
 fn record(phase: Phase) -> LeaseRecord {
     let mut record = LeaseRecord::some();

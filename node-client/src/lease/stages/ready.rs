@@ -13,7 +13,7 @@ use super::{Facts, Part, Stage, StageName, Stands};
 use crate::driver::ImageRef;
 use crate::lease::reconcile::{Action, ChainState, Note, Probes};
 use crate::lease::{WorkError, Worker, container_id};
-use crate::probes::{Health, Prober, Probing, Verdict, wants_image};
+use crate::probes::{Health, Prober, Probing, Verdict, is_said, wants_image};
 use crate::store::{LeaseRecord, Phase, Unwell};
 
 /// The exit code with which the chain is told of a service that does not become ready.
@@ -93,11 +93,8 @@ impl Worker {
             self.probers().remove(&record.lease);
             return Probes::Right;
         }
-        let says = !manifest.ready.exec.is_empty()
-            || manifest.ready.healthcheck == Some(true)
-            || manifest.ports.iter().any(|port| port.probe.is_some());
         let was_right = self.probers().get(&record.lease).is_some_and(|prober| prober.health().was_right);
-        if says && !was_right { Probes::Wrong } else { Probes::Right }
+        if is_said(manifest) && !was_right { Probes::Wrong } else { Probes::Right }
     }
 
     async fn health(&self, record: &LeaseRecord, manifest: &Manifest) -> Result<Option<Health>, WorkError> {

@@ -82,6 +82,21 @@ impl Stage for Services {
     }
 }
 
+/// How a service stands whose turn it is.
+enum Standing {
+    /// It is to be made and started; a stale one is removed first.
+    Due {
+        /// It runs on a network that is gone.
+        stale: bool,
+    },
+    /// It is up.
+    Up,
+    /// It runs and is not up, in these words.
+    Silent(String),
+    /// It has ended, in these words.
+    Ended(String),
+}
+
 impl Worker {
     /// How the services of a job stand whose own container has not started.
     pub(in crate::lease) async fn services(&self, record: &LeaseRecord, job: &Manifest) -> Result<Here, WorkError> {
@@ -92,23 +107,13 @@ impl Worker {
         let ContainerState::Running { started_at_ms: since, .. } = self.driver.inspect(&pod).await? else {
             return Ok(Here::Due);
         };
-        let (mut up, mut due, mut silent) = (Vec::new(), false, None);
-        for name in job.service_order().unwrap_or_default() {
-            let Some(service) = job.services.get(name) else { continue };
-            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
-                continue;
-            }
-            let id = service_id(record, name);
-            match self.driver.inspect(&id).await? {
-                ContainerState::Missing | ContainerState::Created => due = true,
-                ContainerState::Exited(exit) => {
-                    return Ok(Here::Down(format!("service {name} {} before the job began", how(&exit))));
-                }
-                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => due = true,
-                ContainerState::Running { .. } => match self.is_up(&id, service.port).await? {
-                    None => up.push(name),
-                    Some(words) => silent = Some(format!("service {name}: {words}")),
-                },
+        let (mut due, mut silent) = (false, None);
+        for (name, standing) in self.whose_turn_it_is(record, job, since).await? {
+            match standing {
+                Standing::Due { .. } => due = true,
+                Standing::Up => {}
+                Standing::Silent(words) => silent = Some(format!("service {name}: {words}")),
+                Standing::Ended(how) => return Ok(Here::Down(format!("service {name} {how} before the job began"))),
             }
         }
         Ok(match silent {
@@ -116,6 +121,39 @@ impl Worker {
             Some(words) => Here::Silent(words),
             None => Here::Up,
         })
+    }
+
+    /// How each service stands that depends on none that is not up, in the order in which they start. `since`: the start of the
+    /// network's container, Unix milliseconds of the engine's clock.
+    async fn whose_turn_it_is<'a>(
+        &self,
+        record: &LeaseRecord,
+        job: &'a Manifest,
+        since: i64,
+    ) -> Result<Vec<(&'a str, Standing)>, WorkError> {
+        let (mut up, mut found) = (Vec::new(), Vec::new());
+        for name in job.service_order().unwrap_or_default() {
+            let Some(service) = job.services.get(name) else { continue };
+            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
+                continue;
+            }
+            let id = service_id(record, name);
+            let standing = match self.driver.inspect(&id).await? {
+                ContainerState::Missing | ContainerState::Created => Standing::Due { stale: false },
+                ContainerState::Exited(exit) => Standing::Ended(how(&exit)),
+                // The network was lost and made anew; this one is still on the old one.
+                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => Standing::Due { stale: true },
+                ContainerState::Running { .. } => match self.is_up(&id, service.port).await? {
+                    None => {
+                        up.push(name);
+                        Standing::Up
+                    }
+                    Some(words) => Standing::Silent(words),
+                },
+            };
+            found.push((name, standing));
+        }
+        Ok(found)
     }
 
     /// What a service answers instead of being up.
@@ -138,27 +176,12 @@ impl Worker {
             ContainerState::Running { started_at_ms, .. } => started_at_ms,
             _ => return Ok(record.clone()), // looked at again
         };
-        let mut up: Vec<&str> = Vec::new();
-        for name in job.service_order().unwrap_or_default() {
-            let Some(service) = job.services.get(name) else { continue };
-            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
-                continue;
+        for (name, standing) in self.whose_turn_it_is(record, &job, since).await? {
+            let Standing::Due { stale } = standing else { continue };
+            if stale {
+                self.driver.remove(&service_id(record, name)).await?;
             }
-            let id = service_id(record, name);
-            match self.driver.inspect(&id).await? {
-                // The network was lost and made anew; this one is still on the old one.
-                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => {
-                    self.driver.remove(&id).await?;
-                    self.begin(record, &job, name, &pod).await?;
-                }
-                ContainerState::Running { .. } => {
-                    if self.is_up(&id, service.port).await?.is_none() {
-                        up.push(name);
-                    }
-                }
-                ContainerState::Missing | ContainerState::Created => self.begin(record, &job, name, &pod).await?,
-                ContainerState::Exited(_) => {}
-            }
+            self.begin(record, &job, name, &pod).await?;
         }
         self.update(record, |_| ()).await
     }
