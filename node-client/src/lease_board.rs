@@ -13,8 +13,8 @@ use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, O
 use crate::disk::{DiskError, Reading};
 use crate::driver::{ContainerId, ContainerState};
 use crate::for_buyer::plain;
-use crate::lease::Worker;
 use crate::lease::reconcile::ChainLease;
+use crate::lease::{Worker, log_bytes};
 use crate::lease_events;
 use crate::logs::LogHub;
 use crate::outputs;
@@ -224,7 +224,7 @@ impl LeaseDirectory for LeaseBoard {
     }
 
     fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess> {
-        let Entry { record, container, manifest, .. } = self.entries().get(lease)?.clone();
+        let Entry { record, container, manifest: named, .. } = self.entries().get(lease)?.clone();
         let dir = self.state.lease(lease);
         let path = match service {
             "" => {
@@ -232,7 +232,7 @@ impl LeaseDirectory for LeaseBoard {
                 dir.log()
             }
             name => {
-                let path = dir.of_service(manifest?.manifest.services.get_key_value(name)?.0).log();
+                let path = dir.of_service(named.as_ref()?.manifest.services.get_key_value(name)?.0).log();
                 // It begins with the job's own container, and is read to its end when that has ended.
                 (record.started_at_ms.is_some() || path.exists()).then_some(path)?
             }
@@ -243,10 +243,11 @@ impl LeaseDirectory for LeaseBoard {
         if complete && !path.exists() {
             return None;
         }
+        let most = named.as_ref().map_or(u64::MAX, |named| log_bytes(&named.manifest));
         // It may not be open: nothing was written since this process began.
         let opened = self
             .logs
-            .open_service(lease, service, u64::MAX)
+            .open_service(lease, service, most)
             .and_then(|log| if complete { log.close().map(|_| log) } else { Ok(log) });
         let log = opened.inspect_err(|e| tracing::warn!(%lease, "{e}")).ok()?;
         Some(LogAccess { log, ending: ended && !complete })

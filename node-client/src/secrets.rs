@@ -280,11 +280,19 @@ pub(crate) fn read(dir: &LeaseDir, names: &[String]) -> Result<Secrets, StateDir
     Ok(found)
 }
 
-/// Removes a lease's secrets from memory. Succeeds where there are none.
+/// Removes a lease's secrets from memory, with the copies that its services have. Succeeds where there are none.
 ///
 /// # Errors
 /// [`StateDirError`].
 pub(crate) fn remove(dir: &LeaseDir) -> Result<(), StateDirError> {
+    if let (Some(around), Some(name)) = (dir.secrets().parent(), dir.secrets().file_name()) {
+        let copies = format!("{}{SERVICE_MARK}", name.to_string_lossy());
+        for entry in std::fs::read_dir(around).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&copies) {
+                scrub(&entry.path())?;
+            }
+        }
+    }
     forget_login(dir)?;
     scrub(&unfinished(dir))?;
     scrub(dir.secrets())
@@ -450,8 +458,7 @@ mod tests {
         tidy(&state, |needed| *needed == lease).unwrap();
         assert!(db.secrets().exists(), "it is the lease's");
         remove(&job).unwrap();
-        tidy(&state, |_| false).unwrap();
-        assert!(!db.secrets().exists());
+        assert!(!db.secrets().exists() && !job.secrets().exists());
         std::fs::remove_dir(state.secrets()).unwrap();
     }
 

@@ -65,9 +65,22 @@ impl Worker {
         } else {
             Services::Due
         };
+        // Services run before the job does.
+        let mut disk_full = false;
+        if !manifest.services.is_empty() && network {
+            here.operator_stop |= self.is_open(&manifest);
+            disk_full = self.is_disk_full(record, &manifest).await?;
+        }
         let (inputs, lacks) =
             blocking(move || Ok((need(&missing, &dir), !secrets::missing(&manifest, &dir).is_empty()))).await?;
-        Ok(Local { inputs, secrets: if lacks { Need::Await } else { Need::Here }, network, services, ..here })
+        Ok(Local {
+            inputs,
+            secrets: if lacks { Need::Await } else { Need::Here },
+            network,
+            services,
+            disk_full,
+            ..here
+        })
     }
 
     /// Bytes of the disk that all leases together may have: what is free, and what the `open` ones have already. What is

@@ -32,13 +32,14 @@ use crate::probes::Prober;
 use crate::secrets;
 use crate::state_dir::StateDir;
 use crate::stats::Stats;
-use crate::store::{LeaseRecord, Store};
+use crate::store::{Blame, LeaseRecord, Store};
 use crate::wipe::wipe_lease;
 use reconcile::{Action, Note};
 use stages::{Part, stage};
 
 pub use error::WorkError;
 pub use stages::StageName;
+pub(crate) use stages::container::log_bytes;
 pub use stages::container::{PlanError, container_spec};
 
 /// What the operator decides.
@@ -227,9 +228,23 @@ impl Worker {
             // Once the container has run, nothing fails for good.
             Err(e) if e.is_permanent() && stage.part() == Part::Making => {
                 tracing::warn!(lease = %record.lease, error = plain(&e.to_string(), 1_024), "the start is given up");
-                self.note(record, Note::Failed(e.for_buyer(), e.blame())).await
+                self.note(record, Note::Failed(e.for_buyer(), self.blame(record, &e, name).await)).await
             }
             outcome => outcome,
+        }
+    }
+
+    /// By whose doing a start fails for good. Services choose when the containers are made, so that what the buyer asks for and cannot be
+    /// run is told in the word that is never too late.
+    async fn blame(&self, record: &LeaseRecord, error: &WorkError, stage: StageName) -> Blame {
+        let late = matches!(stage, StageName::Services | StageName::Container);
+        match error.blame() {
+            Blame::Buyer
+                if late && matches!(self.manifest(&record.lease).await, Ok(Some(job)) if !job.services.is_empty()) =>
+            {
+                Blame::Engine { exit_code: reconcile::SERVICES_EXIT_CODE }
+            }
+            blame => blame,
         }
     }
 

@@ -11,6 +11,15 @@ impl Worker {
             // It runs, and this machine's memory of it was lost: with it, what it may reach.
             self.connect(record).await?;
         }
+        if matches!(note, Note::Failed(..) | Note::Unready) {
+            // No answer of the chain could make use of its services. The word to the chain does not wait for their end.
+            let (worker, record) = (self.clone(), record.clone());
+            tokio::spawn(async move {
+                if let Err(error) = worker.stop_services(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "its services run until it is wiped");
+                }
+            });
+        }
         let now_ms = self.clock.now_ms();
         let ended_ms = match &note {
             Note::Ended(ended) => {

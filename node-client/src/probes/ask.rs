@@ -51,7 +51,7 @@ pub(super) async fn ask(
 }
 
 /// The words where it is the job that cannot be reached, and not the engine that fails.
-fn no_service(error: DriverError) -> Result<Option<String>, DriverError> {
+pub(crate) fn no_service(error: DriverError) -> Result<Option<String>, DriverError> {
     match error {
         DriverError::NotListening { .. } | DriverError::NotRunningContainer { .. } => Ok(Some(error.for_buyer())),
         error => Err(error),

@@ -5,5 +5,6 @@ mod plan;
 mod prober;
 mod program;
 
+pub(crate) use ask::no_service;
 pub use plan::{Probing, Question, is_said, wants_image};
 pub use prober::{Health, Prober, Verdict};

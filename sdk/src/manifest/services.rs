@@ -140,6 +140,10 @@ mod tests {
             (format!("{{ a: {{ {db}, gpu: true }}, b: {{ {db}, gpu: true }} }}"), "services.b.gpu: has the GPUs, as"),
             (format!("{{ a: {{ {db}, scratch: [{{ path: /proc/x }}] }} }}"), "services.a.scratch[0].path"),
             (format!("{{ a: {{ {db}, volumes: [] }} }}"), "services.a.volumes: unknown key"),
+            (
+                format!("{{ {} }}", (0..9).map(|n| format!("a{n}: {{ {db} }}")).collect::<Vec<_>>().join(", ")),
+                "services: has 9 services",
+            ),
         ] {
             let told = read(&services).unwrap_err();
             assert!(told.contains(says), "{services}: {told}");

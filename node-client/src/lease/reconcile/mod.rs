@@ -25,6 +25,8 @@ pub const DEADLINE_SLACK_S: i64 = 30;
 pub const WANT_MARGIN_S: i64 = 10;
 /// How long before the start deadline the node gives up on a probe that does not answer, in seconds: its word has to land in time.
 pub const PROBE_MARGIN_S: i64 = 15;
+/// The exit code with which the chain is told of services that cannot be run as the buyer wants them.
+pub(super) const SERVICES_EXIT_CODE: i32 = 125;
 /// How long the chain may take to show a posted `finish` before it is posted again, milliseconds.
 pub const FINISH_SETTLE_MS: i64 = 30_000;
 
@@ -94,6 +96,8 @@ pub enum Services {
     Up,
     /// One is to be made or started.
     Due,
+    /// One runs, and this node cannot ask it.
+    Unasked,
     /// One runs and is not up, in these words.
     Silent(String),
     /// One has ended, in these words.
@@ -305,6 +309,10 @@ fn before_start(record: &LeaseRecord, created: bool, chain: &ChainLease, local: 
     }
     if local.operator_stop {
         return Action::Record(Note::Failed("the operator ended it".to_owned(), Blame::Provider));
+    }
+    if local.disk_full {
+        let blame = Blame::Engine { exit_code: SERVICES_EXIT_CODE };
+        return Action::Record(Note::Failed("its services filled the job's disk".to_owned(), blame));
     }
     if too_late(chain, now) {
         // Without the chain's word the lease may have gone on; it is not given up, and not started either.

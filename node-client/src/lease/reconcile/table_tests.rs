@@ -124,6 +124,10 @@ fn a_job_s_own_container_is_made_when_its_services_are_up_and_given_up_with_one_
     assert_eq!(at(Services::Due, 10), Action::Do(StageName::Services));
     assert_eq!(at(Services::Up, 10), Action::Do(StageName::Container));
     assert_eq!(at(Services::Silent("port 80".to_owned()), last - 1), Action::AwaitProbe);
+    let full = Local { disk_full: true, ..READY };
+    let given_up = next(&record(Phase::Pulled), &ContainerState::Missing, &chain(ChainState::Starting), &full, 10);
+    assert!(matches!(given_up, Action::Record(Note::Failed(_, Blame::Engine { exit_code: 125 }))), "{given_up:?}");
+    assert_eq!(at(Services::Unasked, last), Action::AwaitProbe, "the node's own trouble is not the buyer's");
     for (services, now) in [(Services::Silent("port 80".to_owned()), last), (Services::Down("db ended".to_owned()), 10)]
     {
         let given_up = at(services, now);

@@ -46,9 +46,14 @@ impl Worker {
             r.reach(Phase::Pulling);
         })
         .await?;
-        let mut bytes = 0u64;
+        // What the owner allows is for all of a job's images together; one that several containers have counts once.
+        let (mut bytes, mut here) = (0u64, Vec::new());
         for image in std::iter::once(&spec.image).chain(&services) {
-            bytes = bytes.saturating_add(self.have_image(record, image).await?);
+            if !here.contains(&image) {
+                let left = self.config.max_image_bytes.saturating_sub(bytes);
+                bytes = bytes.saturating_add(self.have_image(record, image, left).await?);
+                here.push(image);
+            }
         }
         self.update(record, move |r| {
             r.image_bytes = Some(bytes);
@@ -58,8 +63,14 @@ impl Worker {
     }
 
     /// Has the image here, with the job's login where it has one. Images for which a login was given are remembered before they are
-    /// pulled: from then on no job is run from the copy here unless the registry shows it to that job.
-    pub(super) async fn have_image(&self, record: &LeaseRecord, image: &ImageRef) -> Result<u64, WorkError> {
+    /// pulled: from then on no job is run from the copy here unless the registry shows it to that job. Its unpacked size, at most
+    /// `max_bytes`.
+    pub(super) async fn have_image(
+        &self,
+        record: &LeaseRecord,
+        image: &ImageRef,
+        max_bytes: u64,
+    ) -> Result<u64, WorkError> {
         let manifest = self.manifest(&record.lease).await?;
         let (store, dir, of) = (self.store.clone(), self.state.lease(&record.lease), image.clone());
         let (login, guarded) = blocking(move || {
@@ -70,7 +81,7 @@ impl Worker {
             Ok((login, store.is_image_guarded(of.digest())?))
         })
         .await?;
-        let pull = Pull { max_bytes: self.config.max_image_bytes, login: login.as_ref(), guarded };
+        let pull = Pull { max_bytes, login: login.as_ref(), guarded };
         let (progress, receiver) = watch::channel(PullProgress::default());
         self.pulls().insert(record.lease, receiver);
         let pulled = self.driver.pull(image, pull, &progress).await;

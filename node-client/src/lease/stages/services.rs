@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use gridlease_sdk::manifest::{Manifest, POD_MEMORY_MIB};
+use gridlease_sdk::manifest::{Manifest, POD_MEMORY_MIB, Service};
 
 use super::container::{container_spec, log_bytes, share_log};
 use super::{Facts, Part, Stage, StageName, Stands};
-use crate::driver::{ContainerId, ContainerState, Exit, ImageRef, Limits, Listed, Net, Role, RunAs, role_name};
-use crate::for_buyer::ForBuyer as _;
-use crate::lease::reconcile::{Action, Note, PROBE_MARGIN_S, Services as Here};
+use crate::driver::{
+    ContainerId, ContainerState, DriverError, Exit, ImageRef, Limits, Listed, Net, Role, RunAs, role_name,
+};
+use crate::lease::reconcile::{Action, Note, PROBE_MARGIN_S, SERVICES_EXIT_CODE, Services as Here};
 use crate::lease::{WorkError, Worker, blocking};
 use crate::logs::collect;
+use crate::probes::no_service;
 use crate::secrets;
 use crate::store::{Blame, LeaseRecord, Step};
 
-/// The exit code with which the chain is told of a service that does not come up: what the buyer asks for cannot be run.
-const DOWN_EXIT_CODE: i32 = 125;
 /// Between two looks at services while the job runs.
 const LOOK: Duration = Duration::from_secs(1);
 /// For a service to take a connection.
@@ -41,7 +41,7 @@ impl Stage for Services {
 
     fn stands(&self, facts: &Facts<'_>) -> Stands {
         let give_up = |words: &str| {
-            let blame = Blame::Engine { exit_code: DOWN_EXIT_CODE };
+            let blame = Blame::Engine { exit_code: SERVICES_EXIT_CODE };
             Stands::Due(Action::Record(Note::Failed(words.to_owned(), blame)))
         };
         match &facts.local.services {
@@ -51,7 +51,7 @@ impl Stage for Services {
             Here::Silent(words) if facts.now >= facts.chain.start_deadline.saturating_sub(PROBE_MARGIN_S) => {
                 give_up(&format!("a service of the job did not come up in its time to start: {words}"))
             }
-            Here::Silent(_) => Stands::Due(Action::AwaitProbe),
+            Here::Silent(_) | Here::Unasked => Stands::Due(Action::AwaitProbe),
         }
     }
 
@@ -59,24 +59,23 @@ impl Stage for Services {
         Box::pin(worker.bring_up(record))
     }
 
-    /// Removes every container of the lease but the job's own, which is gone by now, and the services' secrets.
+    /// Removes every container of the lease but the job's own, which is gone by now. The services' secrets go with the job's.
     fn undo<'a>(&'a self, worker: &'a Worker, record: &'a LeaseRecord) -> BoxFuture<'a, Result<(), WorkError>> {
         Box::pin(async move {
             let job = worker.manifest(&record.lease).await.ok().flatten();
             if job.as_ref().is_some_and(|job| job.services.is_empty()) {
                 return Ok(());
             }
-            worker.stop_services(record).await?;
+            // What does not stop is removed all the same.
+            if let Err(error) = worker.stop_services(record).await {
+                tracing::warn!(lease = %record.lease, %error, "a service of the job does not stop");
+            }
             for container in worker.others(record).await? {
                 worker.driver.remove(&container.id).await?;
             }
             let dir = worker.state.lease(&record.lease);
-            let names: Vec<_> = job.into_iter().flat_map(|job| job.services.into_keys()).collect();
-            let removed = blocking(move || {
-                names.iter().try_for_each(|name| secrets::remove(&dir.of_service(name)))?;
-                Ok(crate::wipe::remove_unpacked(&dir.outputs().join("services"))?)
-            })
-            .await;
+            let written = dir.outputs().join("services");
+            let removed = blocking(move || Ok(crate::wipe::remove_unpacked(&written)?)).await;
             worker.unless_last(&record.lease, "removing what its services wrote", removed).map(|_| ())
         })
     }
@@ -91,6 +90,8 @@ enum Standing {
     },
     /// It is up.
     Up,
+    /// It runs, and this node cannot ask it.
+    Unasked,
     /// It runs and is not up, in these words.
     Silent(String),
     /// It has ended, in these words.
@@ -107,11 +108,12 @@ impl Worker {
         let ContainerState::Running { started_at_ms: since, .. } = self.driver.inspect(&pod).await? else {
             return Ok(Here::Due);
         };
-        let (mut due, mut silent) = (false, None);
+        let (mut due, mut unasked, mut silent) = (false, false, None);
         for (name, standing) in self.whose_turn_it_is(record, job, since).await? {
             match standing {
                 Standing::Due { .. } => due = true,
                 Standing::Up => {}
+                Standing::Unasked => unasked = true,
                 Standing::Silent(words) => silent = Some(format!("service {name}: {words}")),
                 Standing::Ended(how) => return Ok(Here::Down(format!("service {name} {how} before the job began"))),
             }
@@ -119,6 +121,7 @@ impl Worker {
         Ok(match silent {
             _ if due => Here::Due,
             Some(words) => Here::Silent(words),
+            None if unasked => Here::Unasked,
             None => Here::Up,
         })
     }
@@ -131,38 +134,62 @@ impl Worker {
         job: &'a Manifest,
         since: i64,
     ) -> Result<Vec<(&'a str, Standing)>, WorkError> {
-        let (mut up, mut found) = (Vec::new(), Vec::new());
-        for name in job.service_order().unwrap_or_default() {
-            let Some(service) = job.services.get(name) else { continue };
-            if !service.depends_on.iter().all(|on| up.contains(&on.as_str())) {
-                continue;
-            }
-            let id = service_id(record, name);
-            let standing = match self.driver.inspect(&id).await? {
-                ContainerState::Missing | ContainerState::Created => Standing::Due { stale: false },
-                ContainerState::Exited(exit) => Standing::Ended(how(&exit)),
-                // The network was lost and made anew; this one is still on the old one.
-                ContainerState::Running { started_at_ms, .. } if started_at_ms < since => Standing::Due { stale: true },
-                ContainerState::Running { .. } => match self.is_up(&id, service.port).await? {
-                    None => {
-                        up.push(name);
-                        Standing::Up
-                    }
-                    Some(words) => Standing::Silent(words),
-                },
+        let (mut up, mut found) = (Vec::<&String>::new(), Vec::<(&str, Standing)>::new());
+        loop {
+            let is_next = |(name, service): &(&String, &Service)| {
+                !found.iter().any(|(known, _)| known == name) && service.depends_on.iter().all(|on| up.contains(&on))
             };
-            found.push((name, standing));
+            let turn: Vec<_> = job.services.iter().filter(is_next).collect();
+            if turn.is_empty() {
+                return Ok(found);
+            }
+            // All at once, so that eight that say nothing take no longer than one.
+            let standings = join_all(turn.iter().map(|(name, service)| self.standing(record, name, service, since)));
+            for ((name, _), standing) in turn.into_iter().zip(standings.await) {
+                let standing = standing?;
+                if matches!(standing, Standing::Up) {
+                    up.push(name);
+                }
+                found.push((name, standing));
+            }
         }
-        Ok(found)
+    }
+
+    async fn standing(
+        &self,
+        record: &LeaseRecord,
+        name: &str,
+        service: &Service,
+        since: i64,
+    ) -> Result<Standing, WorkError> {
+        let id = service_id(record, name);
+        Ok(match self.driver.inspect(&id).await? {
+            ContainerState::Missing | ContainerState::Created => Standing::Due { stale: false },
+            // The network was lost and made anew; this one is still on the old one, or ended with it.
+            ContainerState::Running { started_at_ms, .. } | ContainerState::Exited(Exit { started_at_ms, .. })
+                if started_at_ms < since =>
+            {
+                Standing::Due { stale: true }
+            }
+            ContainerState::Exited(exit) => Standing::Ended(how(&exit)),
+            ContainerState::Running { .. } => match self.is_up(&id, service.port).await {
+                Ok(None) => Standing::Up,
+                Ok(Some(words)) => Standing::Silent(words),
+                // The node's own trouble says nothing of the service.
+                Err(error) => {
+                    tracing::warn!(lease = %record.lease, service = name, %error, "it cannot be asked whether it is up");
+                    Standing::Unasked
+                }
+            },
+        })
     }
 
     /// What a service answers instead of being up.
-    async fn is_up(&self, id: &ContainerId, port: Option<u16>) -> Result<Option<String>, WorkError> {
+    async fn is_up(&self, id: &ContainerId, port: Option<u16>) -> Result<Option<String>, DriverError> {
         let Some(port) = port else { return Ok(None) };
         match tokio::time::timeout(PATIENCE, self.driver.connect(id, port)).await {
             Ok(Ok(_)) => Ok(None),
-            Ok(Err(error)) if error.is_transient() => Err(error.into()),
-            Ok(Err(error)) => Ok(Some(error.for_buyer())),
+            Ok(Err(error)) => no_service(error),
             Err(_) => Ok(Some(format!("port {port} took no connection within {} s", PATIENCE.as_secs()))),
         }
     }
@@ -174,7 +201,10 @@ impl Worker {
         let pod = self.make_pod(record, &job).await?;
         let since = match self.driver.inspect(&pod).await? {
             ContainerState::Running { started_at_ms, .. } => started_at_ms,
-            _ => return Ok(record.clone()), // looked at again
+            _ => {
+                let reason = "it ended as soon as it was started".to_owned();
+                return Err(DriverError::Engine { what: "keep the network of a job's containers", reason }.into());
+            }
         };
         for (name, standing) in self.whose_turn_it_is(record, &job, since).await? {
             let Standing::Due { stale } = standing else { continue };
@@ -213,7 +243,14 @@ impl Worker {
         };
         spec.limits.shm_bytes = 1 << 20;
         super::secrets::give_own(&spec).await?;
-        let id = self.driver.create(&spec).await?;
+        let id = match self.driver.create(&spec).await {
+            // It was removed since it was pulled.
+            Err(DriverError::ImageNotFound { .. }) => {
+                self.have_image(record, &spec.image, self.config.max_image_bytes).await?;
+                self.driver.create(&spec).await?
+            }
+            created => created?,
+        };
         self.driver.start(&id).await?;
         Ok(id)
     }
@@ -273,7 +310,8 @@ impl Worker {
         while !running.is_empty() {
             let mut ended = Vec::new();
             for name in &running {
-                match self.driver.inspect(&service_id(record, name)).await? {
+                let Ok(state) = self.driver.inspect(&service_id(record, name)).await else { continue };
+                match state {
                     ContainerState::Exited(exit) => ended.push((*name, how(&exit))),
                     ContainerState::Missing => ended.push((*name, "was lost".to_owned())),
                     ContainerState::Created | ContainerState::Running { .. } => {}
@@ -307,7 +345,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkError::Driver`].
-    pub(super) async fn stop_services(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+    pub(in crate::lease) async fn stop_services(&self, record: &LeaseRecord) -> Result<(), WorkError> {
         let Some(job) = self.manifest(&record.lease).await.ok().flatten() else { return Ok(()) };
         let stopped = join_all(job.services.keys().map(|name| async move {
             let id = service_id(record, name);

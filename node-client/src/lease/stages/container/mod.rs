@@ -96,7 +96,7 @@ impl Worker {
     ) -> Result<ContainerId, WorkError> {
         match self.make(dir, manifest, spec).await {
             Err(WorkError::Driver(DriverError::ImageNotFound { .. })) => {
-                self.have_image(record, &spec.image).await?;
+                self.have_image(record, &spec.image, self.config.max_image_bytes).await?;
                 self.make(dir, manifest, spec).await
             }
             made => made,
@@ -110,7 +110,7 @@ pub(super) fn share_log(spec: &mut ContainerSpec, job: &Manifest) {
 }
 
 /// The part of the job's disk that the log of each of its containers has, bytes.
-pub(super) fn log_bytes(job: &Manifest) -> u64 {
+pub(crate) fn log_bytes(job: &Manifest) -> u64 {
     job.resources.disk_parts().log / containers(job)
 }
 
