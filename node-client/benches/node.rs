@@ -148,7 +148,7 @@ impl Nginx {
         assert!(made.unwrap().status.success());
         let at = folder.display();
         let config = format!(
-            "daemon off; user root; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
+            "daemon off; master_process off; user root; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
              http {{ access_log off; sendfile on; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
              uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
              server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; root {}; }} }}\n",
