@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn issue9_08_a_machine_a_day_off_reckons_in_chain_time_and_says_so_once() {
+    fn threat_18_a_machine_a_day_off_reckons_in_chain_time_and_says_so_once() {
         for (off_ms, ahead_s) in [(DAY_MS, 86_397), (-DAY_MS, -86_400)] {
             let (clock, told) = read_on_a_machine_off_by(off_ms);
             assert!((0..=3).contains(&(clock.now() - CHAIN_MS / 1000)), "{}", clock.now());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn issue9_08_a_step_of_the_machines_clock_moves_nothing() {
+    fn threat_18_a_step_of_the_machines_clock_moves_nothing() {
         let (clock, told) = read_on_a_machine_off_by(1_000);
         assert_eq!(told, None, "a second is within what a reading can tell");
         let before = clock.now_ms();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn issue9_08_a_containers_times_are_told_in_chain_time_and_never_in_the_future() {
+    fn threat_18_a_containers_times_are_told_in_chain_time_and_never_in_the_future() {
         let (clock, _) = read_on_a_machine_off_by(DAY_MS);
         clock.advance(60_000);
         let ended_on_host = clock.host_ms() - 20_000;
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_slot_is_ignored_for_a_minute_and_then_taken_for_a_new_chain() {
+    fn threat_17_an_older_slot_is_ignored_for_a_minute_and_then_taken_for_a_new_chain() {
         let (clock, _) = read_on_a_machine_off_by(0);
         clock.observe(reading(1_000, CHAIN_S));
         clock.observe(reading(5, CHAIN_S - 500));

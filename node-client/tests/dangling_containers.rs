@@ -30,7 +30,7 @@ fn lease(lease: Pubkey) -> NewLease {
 }
 
 #[tokio::test]
-async fn issue9_12_a_container_of_ours_that_no_lease_needs_is_ended_after_five_minutes_and_no_other_is_touched() {
+async fn threat_16_a_container_of_ours_that_no_lease_needs_is_ended_after_five_minutes_and_no_other_is_touched() {
     with_bench(|bench| async {
         let store = Store::open(&bench.state.database()).unwrap();
         let sleep = "trap 'exit 0' TERM; while true; do sleep 0.1; done";

@@ -29,7 +29,7 @@ mount -t tmpfs none /out 2>/dev/null && echo "mounted" || echo "cannot mount"
 "#;
 
 #[tokio::test]
-async fn a_container_has_no_privilege_no_network_and_one_place_to_write() {
+async fn threat_04_a_container_has_no_privilege_no_network_and_one_place_to_write() {
     with_bench(|bench| async {
         let spec = bench.spec(1, PROBE);
         let id = bench.launch(&spec).await;
@@ -89,7 +89,7 @@ async fn command_takes_the_place_of_entry_point_and_command_and_args_that_of_the
 }
 
 #[tokio::test]
-async fn too_much_memory_is_killed_and_reported_as_such() {
+async fn threat_06_too_much_memory_is_killed_and_reported_as_such() {
     with_bench(|bench| async {
         let spec = bench.spec(1, "dd if=/dev/zero of=/dev/null bs=200M count=1");
         let id = bench.launch(&spec).await;
@@ -101,7 +101,7 @@ async fn too_much_memory_is_killed_and_reported_as_such() {
 }
 
 #[tokio::test]
-async fn too_many_processes_are_refused_by_the_kernel() {
+async fn threat_06_too_many_processes_are_refused_by_the_kernel() {
     with_bench(|bench| async {
         let spec = bench.spec(1, "for n in $(seq 1 100); do sleep 20 & done; echo all of them run");
         let id = bench.launch(&spec).await;
@@ -217,7 +217,7 @@ async fn an_image_is_pulled_by_digest_once_and_shows_its_progress() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_missing_too_large_false_or_out_of_reach_is_each_told_apart() {
+async fn threat_09_an_image_that_is_missing_too_large_false_or_out_of_reach_is_each_told_apart() {
     with_bench(|mut bench| async move {
         let progress = watch::Sender::default();
         let unknown = bench.registry.with_digest(&"ab".repeat(32));
@@ -262,7 +262,7 @@ async fn a_gpu_that_the_engine_cannot_give_is_a_clear_error_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_description_that_reaches_outside_its_lease_or_asks_for_root_is_refused() {
+async fn threat_04_a_description_that_reaches_outside_its_lease_or_asks_for_root_is_refused() {
     with_bench(|bench| async {
         let good = bench.spec(1, "true");
         let mount =

@@ -39,7 +39,7 @@ async fn inspect(id: &ContainerId) -> ContainerInspectResponse {
 }
 
 #[tokio::test]
-async fn issue9_07_what_an_image_brings_along_steers_neither_engine_nor_hook() {
+async fn threat_02_what_an_image_brings_along_steers_neither_engine_nor_hook() {
     with_bench_of(hostile(), |bench| async {
         let script = "tr '\\0' '\\n' < /proc/1/environ; echo files=$(ulimit -n); \
                       touch /vol/x /deep/in/it/x && echo volumes are writable; \
@@ -91,7 +91,7 @@ async fn issue9_07_what_an_image_brings_along_steers_neither_engine_nor_hook() {
 }
 
 #[tokio::test]
-async fn issue9_07_a_gpu_job_is_given_the_leased_gpus_whatever_its_image_says() {
+async fn threat_03_a_gpu_job_is_given_the_leased_gpus_whatever_its_image_says() {
     with_bench_of(hostile(), |bench| async {
         bench.pull().await.unwrap();
         let mut spec = bench.spec(1, "true");
@@ -116,7 +116,7 @@ async fn issue9_07_a_gpu_job_is_given_the_leased_gpus_whatever_its_image_says() 
 }
 
 #[tokio::test]
-async fn issue9_07_a_volume_over_the_systems_folders_and_a_jobs_own_variable_of_these_are_refused() {
+async fn threat_03_a_volume_over_the_systems_folders_and_a_jobs_own_variable_of_these_are_refused() {
     with_bench_of(json!({ "Env": ["PATH=/bin"], "Volumes": { "/dev/shm": {} } }), |bench| async {
         bench.pull().await.unwrap();
         let error = bench.driver.create(&bench.spec(1, "true")).await.unwrap_err();

@@ -144,7 +144,7 @@ async fn issue9_11_a_paused_container_can_be_stopped_and_its_pause_ends_with_it(
 }
 
 #[tokio::test]
-async fn issue9_11_a_flood_of_output_is_kept_to_the_limit_and_does_not_hold_up_the_end() {
+async fn threat_08_a_flood_of_output_is_kept_to_the_limit_and_does_not_hold_up_the_end() {
     with_bench(|bench| async {
         let node = Node::with_limits(&bench, LogLimits { file_bytes: 1 << 20, line_bytes: 16 * 1024 });
         let record = node.launch(&bench, 1, "yes flood | head -c 20000000").await;

@@ -27,7 +27,7 @@ const DELETED: &str =
     "exec 3>/out/x; busybox rm /out/x; dd if=/dev/zero bs=1M count=200 >&3; code=$?; echo dd: $code; exit $code";
 
 #[tokio::test]
-async fn issue9_05_a_deleted_file_that_is_still_open_is_held_back_by_the_kernel() {
+async fn threat_07_a_deleted_file_that_is_still_open_is_held_back_by_the_kernel() {
     if !is_root() {
         return;
     }
@@ -61,7 +61,7 @@ async fn issue9_05_without_an_image_a_deleted_file_that_is_still_open_is_seen_an
 }
 
 #[tokio::test]
-async fn issue9_05_a_job_that_fails_on_its_full_disk_is_told_so_and_keeps_what_fits() {
+async fn threat_07_a_job_that_fails_on_its_full_disk_is_told_so_and_keeps_what_fits() {
     if !is_root() {
         return;
     }
@@ -83,7 +83,7 @@ async fn issue9_05_a_job_that_fails_on_its_full_disk_is_told_so_and_keeps_what_f
 }
 
 #[tokio::test]
-async fn issue9_05_a_sparse_file_larger_than_the_disk_is_left_out_and_a_million_files_are_bounded() {
+async fn threat_07_a_sparse_file_larger_than_the_disk_is_left_out_and_a_million_files_are_bounded() {
     if !is_root() {
         return;
     }
@@ -159,7 +159,7 @@ fn run(tool: &str, options: &[&str], paths: &[&Path]) {
 }
 
 #[tokio::test]
-async fn issue9_06_a_log_that_would_fill_the_state_disk_does_not_keep_its_lease_from_ending() {
+async fn threat_07_a_log_that_would_fill_the_state_disk_does_not_keep_its_lease_from_ending() {
     if !is_root() {
         return;
     }

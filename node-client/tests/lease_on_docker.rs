@@ -191,7 +191,7 @@ async fn check(bench: &Bench, node: &Node, record: &LeaseRecord, market: &Market
 }
 
 #[tokio::test]
-async fn a_node_that_dies_at_any_turn_finishes_the_same_lease_once() {
+async fn threat_14_a_node_that_dies_at_any_turn_finishes_the_same_lease_once() {
     with_bench(|bench| async {
         let (manifest, lease) = job(&bench.registry.image.to_string(), SCRIPT);
         let id = lease.lease;

@@ -167,7 +167,7 @@ async fn a_home_that_holds_too_much_is_left_to_the_image_and_the_job_has_another
 }
 
 #[tokio::test]
-async fn shared_memory_is_as_large_as_the_manifest_says() {
+async fn threat_06_shared_memory_is_as_large_as_the_manifest_says() {
     with_bench(|bench| async {
         let state = bench.state.clone();
         let yaml = "command: [\"/bin/sh\", \"-c\", \"df -k /dev/shm | tail -n 1\"]\n\

@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_lags_ends_no_container_removes_no_file_and_gives_up_no_money() {
+    fn threat_17_a_view_that_lags_ends_no_container_removes_no_file_and_gives_up_no_money() {
         let fresh = LeaseRecord::some();
         for action in [
             Action::Stop(StopReason::LeaseOver),

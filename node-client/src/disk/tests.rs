@@ -83,7 +83,7 @@ fn issue9_05_a_file_that_was_deleted_and_is_still_open_counts() {
 }
 
 #[test]
-fn issue9_05_a_million_empty_files_are_as_many_as_were_sold() {
+fn threat_07_a_million_empty_files_are_as_many_as_were_sold() {
     let Some(bench) = bench(QUOTA) else { return };
     let made = (0..1_000_000)
         .find(|number| std::fs::File::create(bench.lease.output(0).join(number.to_string())).is_err())

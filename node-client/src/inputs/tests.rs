@@ -98,7 +98,7 @@ async fn an_input_is_fetched_verified_and_refused_when_it_is_missing_or_differen
 }
 
 #[tokio::test]
-async fn issue9_05_inputs_have_the_room_that_the_jobs_disk_leaves_and_not_a_byte_more() {
+async fn threat_07_inputs_have_the_room_that_the_jobs_disk_leaves_and_not_a_byte_more() {
     let dir = tempfile::tempdir().unwrap();
     let lease = lease(&dir);
     assert_eq!(room(&lease), u64::MAX, "nothing is known without a manifest");

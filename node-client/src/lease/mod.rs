@@ -12,7 +12,7 @@ mod note;
 pub mod reconcile;
 pub mod stages;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Worker {
     probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
+    /// Leases whose container the engine could not be asked for since it was last seen running.
+    unseen: Arc<Mutex<HashSet<Pubkey>>>,
 }
 
 impl Worker {
@@ -114,6 +116,7 @@ impl Worker {
             failures: Arc::default(),
             probers: Arc::default(),
             seen_running: Arc::default(),
+            unseen: Arc::default(),
         }
     }
 
@@ -184,7 +187,14 @@ impl Worker {
     /// # Errors
     /// [`WorkError::Driver`]; nothing may be concluded from that.
     pub async fn observe(&self, record: &LeaseRecord) -> Result<ContainerState, WorkError> {
-        Ok(self.driver.inspect(&container_id(record)).await?)
+        let seen = self.driver.inspect(&container_id(record)).await;
+        match &seen {
+            // What it was before does not matter to one that outlived it.
+            Ok(ContainerState::Running { .. }) => _ = self.unseen().remove(&record.lease),
+            Ok(_) => {}
+            Err(_) => _ = self.unseen().insert(record.lease),
+        }
+        Ok(seen?)
     }
 
     /// Whether a lease that the store does not know can go on: its container and its manifest are here.
@@ -201,6 +211,10 @@ impl Worker {
 
     fn seen_running(&self) -> MutexGuard<'_, HashMap<Pubkey, i64>> {
         self.seen_running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, HashSet<Pubkey>> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failures(&self) -> MutexGuard<'_, HashMap<Pubkey, u32>> {

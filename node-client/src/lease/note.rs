@@ -29,6 +29,7 @@ impl Worker {
             }
             _ => now_ms,
         };
+        let interrupted = matches!(note, Note::Ended(_)) && self.was_interrupted(record);
         let memory = self.stats.peak_memory(&record.lease);
         let unready = self.unready_words(record);
         self.update(record, move |r| match note {
@@ -39,6 +40,7 @@ impl Worker {
             Note::Ready => r.meter_started(now_ms),
             Note::Ended(ended) => {
                 r.memory = memory;
+                r.interrupted = interrupted;
                 r.container_ended(ended, ended_ms);
             }
             Note::Unready => {
@@ -54,5 +56,16 @@ impl Worker {
             }
         })
         .await
+    }
+
+    /// Whether engine or machine went away under the container: the engine could not be asked since it was last seen running, or
+    /// the machine was started after it.
+    fn was_interrupted(&self, record: &LeaseRecord) -> bool {
+        let unseen = self.unseen().remove(&record.lease);
+        let up = std::fs::read_to_string("/proc/uptime").ok();
+        let up_s = up.and_then(|text| text.split('.').next()?.parse::<i64>().ok());
+        let booted_ms =
+            up_s.map(|up_s| self.clock.host_ms().saturating_sub(up_s.saturating_add(1).saturating_mul(1_000)));
+        unseen || record.started_at_ms.zip(booted_ms).is_some_and(|(started, booted)| started < booted)
     }
 }

@@ -178,7 +178,7 @@ async fn issue9_01_a_reader_that_is_dropped_leaves_its_place_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_doubles_nothing_and_loses_nothing_in_one_reading() {
+async fn threat_18_a_clock_that_is_set_back_doubles_nothing_and_loses_nothing_in_one_reading() {
     let dir = tempfile::tempdir().unwrap();
     let said = [piece(50_000, "a"), piece(20_000, "b"), piece(20_001, "c")];
     append(&open(&dir, LogLimits::default()), &said).await;

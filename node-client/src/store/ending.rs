@@ -48,7 +48,7 @@ impl LeaseRecord {
         if let Some(ended) = &self.ended {
             // Whose signal it was that ended a container that the node stopped needs no guess.
             if self.stop.is_none() || ended.lost || ended.oom_killed {
-                words.extend(ended.words(self.memory.as_ref()));
+                words.extend(ended.words(self.memory.as_ref(), self.interrupted));
             }
             if self.stop.is_some() && !ended.lost {
                 words.push(format!("it ended with code {}", ended.code));
@@ -87,13 +87,20 @@ fn signal(code: i64) -> Option<(i32, &'static str)> {
 }
 
 impl Ended {
-    fn words(&self, memory: Option<&PeakMemory>) -> Option<String> {
+    fn words(&self, memory: Option<&PeakMemory>, interrupted: bool) -> Option<String> {
         if self.lost {
             return Some("the container vanished from the machine, so nobody knows how its program ended".to_owned());
         }
         // Engines miss kills, and the kernel's own counter goes with the container: either of them is proof enough.
         let by_limit = self.oom_killed || memory.is_some_and(|memory| memory.kills > 0);
         let peak = memory.map_or_else(String::new, |memory| format!(": {}", memory.words()));
+        // Whatever else may have been: nobody is told of a memory limit for what the machine's owner did.
+        if interrupted && !by_limit && self.code != 0 {
+            return Some(format!(
+                "the machine or its container engine was restarted, or did not answer, before this end was seen; that may be what ended its program, with code {}",
+                self.code
+            ));
+        }
         // Both say that the limit killed a process, not which: only the first one's death ends the container.
         match (by_limit, self.code) {
             (false, KILLED) if memory.is_some_and(PeakMemory::is_nearly_all) => {
@@ -221,6 +228,19 @@ mod tests {
         assert_eq!(reason(Some(StopReason::OutOfFunds), exit(137, false), true), EndReason::Completed);
         assert_eq!(reason(Some(StopReason::Operator), exit(0, false), false), EndReason::Abandoned);
         assert_eq!(reason(Some(StopReason::DiskFull), Some(Ended::lost()), false), EndReason::Abandoned);
+    }
+
+    #[test]
+    fn threat_15_an_end_while_the_engine_was_away_accuses_no_job_of_its_memory() {
+        let told =
+            |code, oom_killed| LeaseRecord { interrupted: true, ..record(None, exit(code, oom_killed)) }.ending();
+        for code in [137, 143, 255, 1] {
+            let told = told(code, false).unwrap();
+            assert!(told.contains("engine was restarted") && told.contains(&code.to_string()), "{told}");
+            assert!(!told.contains("memory"), "{told}");
+        }
+        assert_eq!(told(0, false), None);
+        assert!(told(137, true).unwrap().contains("memory limit"));
     }
 
     #[test]

@@ -279,6 +279,9 @@ pub struct LeaseRecord {
     /// Since when its probes are not right any more, while they are not.
     #[serde(default)]
     pub unwell: Option<Unwell>,
+    /// Whether engine or machine went away under the container before its end was seen; not in records of an earlier version.
+    #[serde(default)]
+    pub interrupted: bool,
     /// What a person should know, one sentence; may be empty.
     pub message: String,
 }
@@ -334,6 +337,7 @@ impl LeaseRecord {
             done_at_ms: None,
             blame: Blame::Provider,
             unwell: None,
+            interrupted: false,
             message: String::new(),
         }
     }

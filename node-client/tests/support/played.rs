@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use gridlease_node::clock::Clock;
 use gridlease_node::disk::DiskKeeper;
+use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::for_buyer::ForBuyer as _;
 use gridlease_node::inputs::{FetchPolicy, Fetcher};
 use gridlease_node::lease::reconcile::{Action, ChainLease, ChainState, next};
-use gridlease_node::lease::{Worker, WorkerConfig};
+use gridlease_node::lease::{WorkError, Worker, WorkerConfig};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
 use gridlease_node::outputs;
@@ -36,6 +37,7 @@ pub struct Node {
     pub finishes: u32,
     /// What a buyer was told of failures.
     pub told: Vec<String>,
+    driver: DockerDriver,
 }
 
 impl Node {
@@ -80,14 +82,23 @@ impl Node {
             lease: record.lease,
             finishes: 0,
             told: Vec::new(),
+            driver: bench.driver.clone(),
         }
     }
 
     /// One turn of the main loop. What fails is tried again, as there.
     pub async fn turn(&mut self) -> Action {
         let record = self.record();
-        let container = self.worker.observe(&record).await.unwrap();
-        let local = self.worker.local(&record, false, false).await.unwrap();
+        let seen = async { Ok((self.worker.observe(&record).await?, self.worker.local(&record, false, false).await?)) };
+        let (container, local) = match seen.await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let error: WorkError = error;
+                self.told.push(error.for_buyer());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                return Action::AwaitChain;
+            }
+        };
         self.chain.seen_at = Clock::system().now();
         self.board.show(&record, &container, &self.chain).await;
         let action = next(&record, &container, &self.chain, &local, self.chain.seen_at);
@@ -128,6 +139,10 @@ impl Node {
             assert!(!told.contains(&self.state.root().display().to_string()), "a path of the host: {told}");
         }
         record
+    }
+
+    pub fn driver(&self) -> &DockerDriver {
+        &self.driver
     }
 
     pub fn record(&self) -> LeaseRecord {

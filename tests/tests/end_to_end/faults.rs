@@ -47,7 +47,7 @@ async fn a_node_that_never_starts_is_slashed_and_the_runner_up_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_is_paid_once() {
+async fn threat_14_a_node_killed_in_the_middle_of_a_job_finishes_it_after_its_restart_and_is_paid_once() {
     let Some(mut world) = world(alone("phoenix")).await else { return };
     let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done; echo done > /out/file";
     let job = world.post(script, "10m").await;
@@ -136,7 +136,7 @@ async fn a_buyer_is_told_why_its_job_was_declined_and_the_automatic_offer_is_soo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn issue9_08_a_node_whose_machine_is_a_day_off_serves_its_buyer_and_says_so_once() {
+async fn threat_18_a_node_whose_machine_is_a_day_off_serves_its_buyer_and_says_so_once() {
     let ahead = ProviderOptions::new("ahead", 300_000, 200_000, true);
     let options = MarketOptions {
         providers: vec![ProviderOptions { clock_offset: Some("+1d".to_owned()), ..ahead }],

@@ -205,7 +205,7 @@ async fn a_job_runs_without_any_websocket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_ends_while_the_network_cannot_be_asked_is_told_afterwards_and_billed_for_what_it_ran() {
+async fn threat_17_a_job_that_ends_while_the_network_cannot_be_asked_is_told_afterwards_and_billed_for_what_it_ran() {
     let Some((world, rpc, ws)) = watched("away").await else { return };
     let job = world.post("echo up; sleep 8; echo down; echo kept > /out/file", "10m").await;
     let mut story = world.follow(job);

@@ -195,7 +195,7 @@ mod tests {
     use super::runtime;
 
     #[test]
-    fn issue9_07_a_job_without_a_gpu_never_runs_in_a_runtime_that_gives_gpus() {
+    fn threat_03_a_job_without_a_gpu_never_runs_in_a_runtime_that_gives_gpus() {
         let named = |name: &str, gpu| runtime(Some(name.to_owned()), gpu);
         assert_eq!(named("nvidia", false).as_deref(), Some("runc"));
         assert_eq!(named("nvidia", true).as_deref(), Some("nvidia"));

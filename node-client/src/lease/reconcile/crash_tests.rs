@@ -188,7 +188,7 @@ fn without_a_crash_every_phase_is_passed_once() {
 }
 
 #[test]
-fn a_crash_at_any_one_point_ends_with_the_lease_finished_once() {
+fn threat_14_a_crash_at_any_one_point_ends_with_the_lease_finished_once() {
     for at in 0..40 {
         for kind in [Cut::BeforeEffect, Cut::AfterEffect] {
             assert_finished_once(&run(|step| if step == at { kind } else { Cut::Never }, 200, None));

@@ -226,7 +226,7 @@ fn the_end_of_the_money_stops_a_container_only_after_a_look_at_the_chain_past_th
 }
 
 #[test]
-fn a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
+fn threat_17_a_chain_that_cannot_be_asked_never_ends_or_posts_anything() {
     let containers = [ContainerState::Missing, ContainerState::Created, RUNNING, exited()];
     let mut failed = record(Phase::Failed { reason: "x".to_owned() });
     failed.ended = Some(Ended::lost());
@@ -343,7 +343,7 @@ fn a_container_that_vanished_is_lost_and_never_started_twice() {
 }
 
 #[test]
-fn issue9_12_a_lease_whose_store_was_lost_goes_on_with_the_container_that_is_still_there() {
+fn threat_16_a_lease_whose_store_was_lost_goes_on_with_the_container_that_is_still_there() {
     let forgotten = record(Phase::Won);
     let at = |record: &LeaseRecord, container: &ContainerState| {
         next(record, container, &chain(ChainState::Running), &READY, 2_000)
