@@ -143,6 +143,10 @@ impl ForBuyer for DriverError {
             Self::RegistryUnreachable { image, .. } => {
                 sentence(&format!("the registry of image {image} cannot be reached from the node"))
             }
+            Self::RateLimited { image, .. } => sentence(&format!(
+                "the registry of image {image} answers this node no more for a while; another may have it"
+            )),
+            Self::NoSpace { image, .. } => sentence(&format!("the node has no room for image {image}")),
             Self::RegistryNotAllowed { image, .. } => sentence(&format!(
                 "the registry of image {image} is not on the public internet, and this node pulls from nowhere else; \
                  push the image to a public registry"
@@ -202,6 +206,8 @@ mod tests {
             DriverError::ImageNotFound { image: image(), reason: text() },
             DriverError::RegistryUnreachable { image: image(), reason: text() },
             DriverError::RegistryNotAllowed { image: image(), reason: text() },
+            DriverError::RateLimited { image: image(), reason: text(), retry_after_s: Some(1) },
+            DriverError::NoSpace { image: image(), reason: text() },
             DriverError::DigestMismatch { image: image(), found: text() },
             DriverError::BadSpec { reason: text() },
             DriverError::StartFailed { reason: text() },

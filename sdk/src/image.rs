@@ -10,7 +10,7 @@ mod token;
 
 pub use credentials::{BadPassword, Credentials};
 pub use reference::{ImageReference, ReferenceError};
-pub use registry::{ResolvedImage, http_client, probe, prove, resolve_digest};
+pub use registry::{ResolvedImage, examine, http_client, prove, resolve_digest};
 
 /// Why an image cannot be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,10 @@ pub enum ImageError {
         username: String,
     },
     /// Another refusal.
-    #[error("{registry} answered with status {status} when asked for {wanted}; try again later")]
+    #[error(
+        "{registry} answered with status {status} when asked for {wanted}; try again {}",
+        retry_after_s.map_or_else(|| "later".to_owned(), |s| format!("in {s} s"))
+    )]
     Refused {
         /// Host and port.
         registry: String,
@@ -64,6 +67,8 @@ pub enum ImageError {
         wanted: String,
         /// HTTP status.
         status: u16,
+        /// When it says that it may be asked again, seconds.
+        retry_after_s: Option<u64>,
     },
     /// The manifest does not have the digest under which it was asked for or announced.
     #[error(
@@ -89,11 +94,13 @@ pub enum ImageError {
     },
     /// The image does not exist for the machines of the market.
     #[error(
-        "{wanted} is not built for linux/amd64 (it is for: {found}); build it with `docker build --platform linux/amd64`"
+        "{wanted} is not built for {platform} (it is for: {found}); build it with `docker build --platform {platform}`"
     )]
     NoPlatform {
         /// Repository with tag or digest.
         wanted: String,
+        /// What it has to be built for.
+        platform: String,
         /// Platforms that there are.
         found: String,
     },

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use gridlease_sdk::image::{
-    Credentials, ImageError, ImageReference, ResolvedImage, http_client, probe, prove, resolve_digest,
+    Credentials, ImageError, ImageReference, ResolvedImage, examine, http_client, prove, resolve_digest,
 };
 use serde_json::json;
 use support::registry::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Registry};
@@ -215,12 +215,12 @@ async fn a_registry_that_stumbles_is_asked_again_and_one_that_floods_is_cut_off(
 }
 
 #[tokio::test]
-async fn an_image_is_probed_without_fetching_it_and_one_that_is_hidden_or_gone_is_told() {
+async fn an_image_is_examined_before_it_is_pulled_and_one_that_is_hidden_or_gone_is_told() {
     let registry = Registry::start().await;
     let (digest, _, _) = registry.push_image("app", "v1", OCI_MANIFEST, b"x").await;
     let ask = async |text: String| {
         let reference: ImageReference = text.parse().unwrap();
-        probe(&reference, &http_client(&reference).unwrap(), |_| true, None).await
+        examine(&reference, &http_client(&reference).unwrap(), |_| true, None, "linux/amd64").await
     };
     ask(format!("{}/app@{digest}", registry.host())).await.unwrap();
     ask(format!("{}/app@{digest}", gated(&registry, Behaviour::Token).await)).await.unwrap();
@@ -239,7 +239,7 @@ async fn issue9_03_a_registry_cannot_send_its_clients_for_a_token_to_an_address_
     let tokens = inside.local_addr().unwrap().to_string();
     let host = gated_with_tokens_at(&registry, Behaviour::Token, Some(tokens)).await;
     let reference: ImageReference = format!("{host}/app@{digest}").parse().unwrap();
-    let told = probe(&reference, &http_client(&reference).unwrap(), |_| false, None).await;
+    let told = examine(&reference, &http_client(&reference).unwrap(), |_| false, None, "linux/amd64").await;
     assert!(matches!(told, Err(ImageError::Forbidden { .. })), "{told:?}");
     assert_eq!(inside.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "it was not even connected to");
 }
@@ -281,7 +281,8 @@ async fn report_25_a_registry_of_somebody_else_cannot_claim_to_have_an_image() {
     let host = gated(&registry, Behaviour::AlterAndAnnounce).await;
     let reference: ImageReference = format!("{host}/app@{digest}").parse().unwrap();
     let http = http_client(&reference).unwrap();
-    probe(&reference, &http, |_| true, None).await.unwrap();
+    let examined = examine(&reference, &http, |_| true, None, "linux/amd64").await;
+    assert!(matches!(examined, Err(ImageError::DigestMismatch { .. })), "{examined:?}");
     let told = prove(&reference, &http, |_| true, None).await;
     assert!(matches!(told, Err(ImageError::DigestMismatch { .. })), "{told:?}");
 }

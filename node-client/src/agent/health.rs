@@ -62,8 +62,9 @@ impl Health {
             seen.engine = engine.map_or((0, String::new()), |words| (seen.engine.0.saturating_add(1), words));
         }
         let engine = (seen.engine.0 >= ENGINE_GONE).then(|| (Part::Engine, seen.engine.1.clone()));
+        let images = self.driver.trouble().map(|words| (Part::Engine, words));
         let gpus = seen.gpus.clone().map(|words| (Part::Gpu, words));
-        gpus.into_iter().chain(engine).map(|(part, words)| Trouble { part, words }).collect()
+        gpus.into_iter().chain(engine).chain(images).map(|(part, words)| Trouble { part, words }).collect()
     }
 
     async fn look_at_the_engine(&self) -> Option<String> {

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::driver::ContainerState;
 use crate::for_buyer::{ForBuyer, plain};
 use crate::lease::StageName;
-use crate::lease::reconcile::{Action, ChainLease, ChainState, Note, next, want_until};
+use crate::lease::reconcile::{Action, ChainLease, ChainState, DEADLINE_SLACK_S, Note, next, want_until};
 use crate::lease::{WorkError, Worker};
 use crate::lease_board::LeaseBoard;
 use crate::store::{Blame, LeaseRecord, Phase, Step, StopReason, Store};
@@ -200,6 +200,7 @@ impl LeaseTask {
             Action::Do(StageName::Inputs) => {
                 self.while_wanted(seen, async { self.worker.take(&record, &action).await.map(drop) }).await?;
             }
+            Action::Do(StageName::Image) => self.until_too_late(seen, self.worker.take(&record, &action)).await?,
             Action::AwaitBuyer { .. } => self.wait(lease, seen, LOOK).await,
             Action::Watch { .. } => {
                 // The end of the container is the news that matters most.
@@ -234,6 +235,18 @@ impl LeaseTask {
         // Where it is late and the chain cannot be asked, it goes on, and looks again at times.
         let at_most = if left == 0 { LATE } else { Duration::from_secs(left) };
         tokio::time::timeout(at_most, step).await.unwrap_or(Ok(()))
+    }
+
+    /// Carries out what a stranger's server can draw out, until the start would be too late. What came until then stays.
+    async fn until_too_late(
+        &self,
+        seen: &Seen,
+        step: impl Future<Output = Result<LeaseRecord, WorkError>>,
+    ) -> Result<(), WorkError> {
+        let end = seen.chain.start_deadline.saturating_add(DEADLINE_SLACK_S);
+        let left = u64::try_from(end.saturating_sub(self.clock.now())).unwrap_or_default();
+        let at_most = if left == 0 { LATE } else { Duration::from_secs(left) };
+        tokio::time::timeout(at_most, step).await.map_or(Ok(()), |done| done.map(drop))
     }
 
     /// Waits until the lease's account changes, a buyer brings something, or this time is over.

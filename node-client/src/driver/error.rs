@@ -79,6 +79,26 @@ pub enum DriverError {
         /// Where it leads.
         reason: String,
     },
+    /// The registry has had enough of this machine for a while.
+    #[error(
+        "the registry of {image} wants fewer questions from this machine: {reason}; a mirror (`registry-mirrors` of the engine) keeps it from that"
+    )]
+    RateLimited {
+        /// The image.
+        image: String,
+        /// What it said.
+        reason: String,
+        /// For how long, seconds, where it said so.
+        retry_after_s: Option<u64>,
+    },
+    /// The engine's disk is full, or nearly.
+    #[error("there is no room for {image} on the engine's disk: {reason}; `docker system df` shows what takes it")]
+    NoSpace {
+        /// The image.
+        image: String,
+        /// What was found.
+        reason: String,
+    },
     /// No byte came for too long.
     #[error("the pull of {image} stood still for {seconds} s")]
     PullStalled {

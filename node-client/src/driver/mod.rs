@@ -169,6 +169,11 @@ pub trait Driver: Reach + Send + Sync + std::fmt::Debug {
     /// Is the engine there and usable? With `gpu`, also: can it give GPUs to containers?
     fn check(&self, gpu: bool) -> BoxFuture<'_, Result<EngineInfo, DriverError>>;
 
+    /// Why this machine cannot pull images for a while, in words for its operator; `None` where nothing is known against it.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Makes the image available and verifies that what is there has the digest that was asked for and is at
     /// most as large as it may be. Returns its unpacked size in bytes. An image that is present is not pulled.
     /// Dropping the future stops the pull.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gridlease_sdk::image::{Credentials, ImageError, ImageReference, http_client, probe, prove};
+use gridlease_sdk::image::{Credentials, ImageError, ImageReference, ResolvedImage, examine, http_client, prove};
 use url::{Host, Url};
 
 use super::{DriverError, ImageRef};
@@ -123,18 +123,38 @@ impl RegistryPolicy {
         self.place(image, &[address]).map(|_| ())
     }
 
-    /// Refuses an image whose registry is not on the public internet and not allowed by the owner. One on the public
-    /// internet is asked for the image the way the engine is about to ask, so that a registry that sends its clients
-    /// into the owner's network is found before the engine follows it.
+    /// Refuses an image whose registry is not on the public internet and not allowed by the owner, and one that is not for this
+    /// `platform`, or that no engine takes, before anything of it is pulled. A registry on the public internet is asked the way the
+    /// engine is about to ask, so that one that sends its clients into the owner's network is found before the engine follows it. One
+    /// of the owner's that does not answer this node is left to the engine, which may know another way to it (`None`).
     ///
     /// # Errors
-    /// [`DriverError::RegistryNotAllowed`], [`DriverError::RegistryUnreachable`] or [`DriverError::ImageNotFound`].
-    pub async fn check(&self, image: &ImageRef, login: Option<&Credentials>) -> Result<(), DriverError> {
-        match self.find(image).await? {
-            Place::Allowed => Ok(()),
+    /// [`DriverError::RegistryNotAllowed`], [`DriverError::RegistryUnreachable`], [`DriverError::RateLimited`],
+    /// [`DriverError::ImageNotFound`] or [`DriverError::ImageUnfit`].
+    pub async fn check(
+        &self,
+        image: &ImageRef,
+        login: Option<&Credentials>,
+        platform: &str,
+    ) -> Result<Option<ResolvedImage>, DriverError> {
+        let place = self.find(image).await?;
+        let reference = reference(image)?;
+        match place {
             Place::Public => {
-                let (reference, http) = (reference(image)?, public(image)?);
-                probe(&reference, &http, leads_outside, login).await.map_err(|e| refusal(image, &e))
+                let found = examine(&reference, &public(image)?, leads_outside, login, platform).await;
+                found.map(Some).map_err(|e| refusal(image, &e))
+            }
+            Place::Allowed => {
+                let Ok(http) = http_client(&reference) else { return Ok(None) };
+                match examine(&reference, &http, |_| true, login, platform).await {
+                    Ok(found) => Ok(Some(found)),
+                    Err(
+                        e @ (ImageError::NoPlatform { .. }
+                        | ImageError::NotAnImage { .. }
+                        | ImageError::DigestMismatch { .. }),
+                    ) => Err(refusal(image, &e)),
+                    Err(_) => Ok(None),
+                }
             }
         }
     }
@@ -226,9 +246,11 @@ fn refusal(image: &ImageRef, error: &ImageError) -> DriverError {
     match error {
         ImageError::Forbidden { .. } => DriverError::RegistryNotAllowed { image, reason },
         ImageError::Unreachable { .. } | ImageError::Http(_) => DriverError::RegistryUnreachable { image, reason },
-        ImageError::Refused { status, .. } if *status >= 500 || *status == 429 => {
-            DriverError::RegistryUnreachable { image, reason }
+        ImageError::Refused { status: 429, retry_after_s, .. } => {
+            DriverError::RateLimited { image, reason, retry_after_s: *retry_after_s }
         }
+        ImageError::Refused { status, .. } if *status >= 500 => DriverError::RegistryUnreachable { image, reason },
+        ImageError::NoPlatform { .. } | ImageError::NotAnImage { .. } => DriverError::ImageUnfit { image, reason },
         _ => DriverError::ImageNotFound { image, reason },
     }
 }
@@ -261,7 +283,7 @@ mod tests {
         ] {
             // A spelling that is no reference is refused even earlier.
             let Ok(image) = ImageRef::parse(&format!("{registry}/x/y@sha256:{}", "ab".repeat(32))) else { continue };
-            let error = policy(&[]).check(&image, None).await.unwrap_err();
+            let error = policy(&[]).check(&image, None, "linux/amd64").await.unwrap_err();
             assert!(matches!(error, DriverError::RegistryNotAllowed { .. }) && !error.is_transient(), "{error}");
         }
         assert!(policy(&[]).check_name(&image("127.0.0.1:5000")).is_err());
@@ -269,15 +291,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_registry_that_the_owner_allows_by_name_or_by_block_is_not_asked_anything() {
+    async fn a_registry_that_the_owner_allows_by_name_or_by_block_is_left_to_the_engine_where_it_does_not_answer() {
+        const P: &str = "linux/amd64";
         for allowed in ["127.0.0.1:5000", "127.0.0.1", "127.0.0.0/8", "0.0.0.0/0"] {
-            policy(&[allowed]).check(&image("127.0.0.1:5000"), None).await.unwrap();
+            policy(&[allowed]).check(&image("127.0.0.1:5000"), None, P).await.unwrap();
         }
-        policy(&["localhost"]).check(&image("localhost:5000"), None).await.unwrap();
-        policy(&["127.0.0.0/8", "::1/128"]).check(&image("localhost:5000"), None).await.unwrap();
-        policy(&["docker.io"]).check(&image("docker.io"), None).await.unwrap();
+        policy(&["localhost"]).check(&image("localhost:5000"), None, P).await.unwrap();
+        policy(&["127.0.0.0/8", "::1/128"]).check(&image("localhost:5000"), None, P).await.unwrap();
+        policy(&["docker.io"]).check(&image("docker.io"), None, P).await.unwrap();
         for allowed in ["127.0.0.1:5001", "127.0.0.2", "128.0.0.0/8", "::/1", "localhost"] {
-            let error = policy(&[allowed]).check(&image("127.0.0.1:5000"), None).await.unwrap_err();
+            let error = policy(&[allowed]).check(&image("127.0.0.1:5000"), None, P).await.unwrap_err();
             assert!(matches!(error, DriverError::RegistryNotAllowed { .. }), "{allowed}: {error}");
         }
     }

@@ -37,6 +37,7 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         registries: RegistryPolicy::default(),
         facts: Arc::default(),
         reaches: Arc::new(Semaphore::new(MAX_REACHES)),
+        troubled: Arc::default(),
     })
 }
 
@@ -86,6 +87,11 @@ impl DockerDriver {
         if gpu && !nvidia_runtime {
             tracing::warn!(
                 "the engine lists no NVIDIA runtime; GPU containers start only if its toolkit hook is installed"
+            );
+        }
+        if !podman && info.live_restore_enabled == Some(false) {
+            tracing::warn!(
+                "jobs end when this engine is restarted, by an update for example; with `\"live-restore\": true` in its daemon.json they outlive it"
             );
         }
         let name = format!("{} {}", if podman { "Podman" } else { "Docker" }, version.version.unwrap_or_default());

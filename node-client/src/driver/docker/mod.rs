@@ -9,6 +9,7 @@ mod logs;
 mod look;
 mod network;
 mod pull;
+mod troubled;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ pub struct DockerDriver {
     facts: Arc<Mutex<HashMap<String, ImageFacts>>>,
     /// Threads that may be connecting to containers' ports at a time.
     reaches: Arc<Semaphore>,
+    troubled: troubled::Troubled,
 }
 
 impl DockerDriver {
@@ -247,6 +249,10 @@ impl Driver for DockerDriver {
 
     fn start<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), DriverError>> {
         self.start_container(id).boxed()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.pull_trouble()
     }
 
     fn inspect<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<ContainerState, DriverError>> {

@@ -1,6 +1,7 @@
 //! Pulling by digest, with a bound on size and on silence.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -13,10 +14,13 @@ use gridlease_sdk::node_api::PullProgress;
 use tokio::sync::watch;
 
 use super::{DockerDriver, engine, is_missing, reason};
+use crate::disk::usage;
 use crate::driver::{DriverError, ImageRef, Pull};
 
 /// A pull in which nothing happens for so long is given up.
 const STALL: Duration = Duration::from_secs(120);
+/// What a pull leaves of the engine's disk.
+const ROOM: u64 = 512 << 20;
 /// Layers beyond this many are not shown in the progress; no image has them.
 const MAX_LAYERS: usize = 1_024;
 
@@ -36,8 +40,12 @@ impl DockerDriver {
             }
             return Ok(size);
         }
-        self.registries.check(image, pull.login).await?;
         let name = image.to_string();
+        let found = self.noted(self.registries.check(image, pull.login, &platform()).await)?;
+        if let Some(found) = found.filter(|found| found.size_bytes > max_bytes) {
+            return Err(DriverError::ImageTooLarge { image: name, bytes: found.size_bytes, limit: max_bytes });
+        }
+        let root = self.docker.info().await.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from);
         let options = CreateImageOptionsBuilder::default().from_image(&name).build();
         let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, pull.login.map(credentials)));
         let mut layers = Layers::default();
@@ -46,7 +54,12 @@ impl DockerDriver {
                 .await
                 .map_err(|_| DriverError::PullStalled { image: name.clone(), seconds: STALL.as_secs() })?;
             let Some(event) = event else { break };
-            layers.note(event.map_err(|e| pull_error(image, &e))?);
+            layers.note(self.noted(event.map_err(|e| pull_error(image, &e)))?);
+            // What unpacks to more than anybody said ends here, and not with every other lease's disk.
+            if let Some(left) = root.as_deref().and_then(usage::free).filter(|left| *left < ROOM) {
+                let reason = format!("{} MiB are left", left >> 20);
+                return self.noted(Err(DriverError::NoSpace { image: name, reason }));
+            }
             let now = layers.progress();
             // Compressed layers are never larger than what they unpack to, but for a few bytes.
             if now.bytes_total > max_bytes {
@@ -122,8 +135,15 @@ fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
         "incorrect username or password",
         "invalid reference",
         "no matching manifest",
-    ]) {
+    ]) && !has(&["toomanyrequests", "too many requests"])
+    {
         DriverError::ImageNotFound { image, reason }
+    } else if has(&["toomanyrequests", "too many requests"]) {
+        DriverError::RateLimited { image, reason, retry_after_s: None }
+    } else if has(&["no space left on device"]) {
+        DriverError::NoSpace { image, reason }
+    } else if has(&["max depth exceeded"]) {
+        DriverError::ImageUnfit { image, reason }
     } else if has(&[
         "connection refused",
         "no such host",
