@@ -64,10 +64,12 @@ pub struct LeaseBoard {
     stats: Stats,
 }
 
-/// A container that runs, to be measured.
+/// A container that runs, or is to run again, to be measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub lease: Pubkey,
+    /// Which of its runs it is, from 0; `None` while it is down.
+    pub run: Option<usize>,
     pub container: ContainerId,
     pub gpus: Vec<String>,
     pub dir: LeaseDir,
@@ -90,14 +92,18 @@ impl LeaseBoard {
         self
     }
 
-    /// The containers that run.
+    /// The containers that run, and those that are down between two runs.
     pub(crate) fn measured(&self) -> Vec<Measured> {
         let entries = self.entries();
-        let running = entries.values().filter(|entry| matches!(entry.container, ContainerState::Running { .. }));
-        running
+        let runs = |entry: &Entry| matches!(entry.container, ContainerState::Running { .. });
+        entries
+            .values()
+            .filter(|entry| runs(entry) || entry.goes_on())
             .filter(|entry| entry.record.ended.is_none() && !entry.record.is_cleared())
-            .map(|Entry { record, manifest, .. }| Measured {
+            .map(|entry| (entry, runs(entry)))
+            .map(|(Entry { record, manifest, .. }, runs)| Measured {
                 lease: record.lease,
+                run: runs.then_some(record.falls.len()),
                 container: self.worker.container(record),
                 gpus: record.gpus.clone(),
                 dir: self.state.lease(&record.lease),
@@ -159,6 +165,11 @@ impl Entry {
             && !self.chain.state.is_over()
     }
 
+    /// Whether its container has ended and is to be started again.
+    fn goes_on(&self) -> bool {
+        Worker::goes_on(&self.record, &self.container, self.manifest.as_ref().map(|named| &named.manifest))
+    }
+
     fn owners(&self) -> Owners {
         Owners { buyer: self.record.buyer, poster: self.record.poster, guardian: self.record.guardian }
     }
@@ -170,6 +181,7 @@ impl Entry {
             (Phase::Won | Phase::InputsReady, _) if missing_inputs => "awaiting_inputs",
             (Phase::Won | Phase::InputsReady, _) if missing_secrets => "awaiting_secrets",
             (Phase::Started | Phase::ReadyPosted, ContainerState::Running { .. }) => "running",
+            (Phase::Started | Phase::ReadyPosted, _) if self.goes_on() => "restarting",
             (phase, _) => phase.name(),
         }
     }
@@ -207,6 +219,7 @@ impl LeaseDirectory for LeaseBoard {
                 ContainerState::Created => Some("created".to_owned()),
                 ContainerState::Running { paused: true, .. } => Some("paused".to_owned()),
                 ContainerState::Running { paused: false, .. } => Some("running".to_owned()),
+                ContainerState::Exited(_) if entry.goes_on() => Some("restarting".to_owned()),
                 ContainerState::Exited(_) => Some("exited".to_owned()),
             },
             // The record holds the engine's time, which is this machine's.
@@ -217,6 +230,7 @@ impl LeaseDirectory for LeaseBoard {
             runway_end: u64::try_from(entry.chain.runway_end).unwrap_or(0),
             missing_inputs: missing.iter().map(hex::encode).collect(),
             missing_secrets,
+            restarts: u32::try_from(record.falls.iter().filter(|fall| fall.again).count()).unwrap_or(u32::MAX),
             message: plain(&record.words(), MAX_MESSAGE),
             log_lines: self.logs.get(lease).map_or(record.log_lines, |log| log.head().lines),
             pull: self.worker.pull_progress(lease),
@@ -224,7 +238,9 @@ impl LeaseDirectory for LeaseBoard {
     }
 
     fn log(&self, lease: &Pubkey, service: &str) -> Option<LogAccess> {
-        let Entry { record, container, manifest: named, .. } = self.entries().get(lease)?.clone();
+        let entry = self.entries().get(lease)?.clone();
+        let goes_on = entry.goes_on();
+        let Entry { record, container, manifest: named, .. } = entry;
         let dir = self.state.lease(lease);
         let path = match service {
             "" => {
@@ -237,7 +253,7 @@ impl LeaseDirectory for LeaseBoard {
                 (record.started_at_ms.is_some() || path.exists()).then_some(path)?
             }
         };
-        let ended = record.ended.is_some() || matches!(container, ContainerState::Exited(_));
+        let ended = record.ended.is_some() || (matches!(container, ContainerState::Exited(_)) && !goes_on);
         // After that no more lines come.
         let complete = record.output_root.is_some() || record.is_cleared();
         if complete && !path.exists() {
@@ -300,7 +316,8 @@ impl LeaseDirectory for LeaseBoard {
 
     fn reach(&self, lease: &Pubkey) -> Reachable {
         let entries = self.entries();
-        let Some(Entry { record, container, manifest, .. }) = entries.get(lease) else { return Reachable::NotYet };
+        let Some(entry) = entries.get(lease).filter(|entry| !entry.goes_on()) else { return Reachable::NotYet };
+        let Entry { record, container, manifest, .. } = entry;
         let given_up = matches!(record.phase, Phase::Failed { .. });
         if record.ended.is_some() || record.is_cleared() || given_up || matches!(container, ContainerState::Exited(_)) {
             return Reachable::Ended;

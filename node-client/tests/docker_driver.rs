@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gridlease_node::driver::docker::DockerDriver;
 use gridlease_node::driver::{ContainerSpec, ContainerState, Driver as _, DriverError, Mount, Pull};
-use gridlease_node::logs::{LeaseLog, LogLimits, collect};
+use gridlease_node::logs::{LeaseLog, LogLimits, Runs, collect};
 use std::sync::Arc;
 use support::{Registry, with_bench, with_bench_of};
 use tokio::sync::watch;
@@ -148,7 +148,7 @@ async fn a_restarted_node_finds_its_container_by_its_label_and_goes_on_with_its_
             tokio::select! {
                 biased;
                 () = few_lines => {}
-                _ = collect(&bench.driver, &id, &log) => panic!("the container outlives the first node"),
+                _ = collect(&bench.driver, &id, &log, &Runs::default()) => panic!("the container outlives the first node"),
             }
         }
         let again = DockerDriver::connect(None).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_restarted_node_finds_its_container_by_its_label_and_goes_on_with_its_
         again.start(&id).await.unwrap();
 
         let log = Arc::new(LeaseLog::open(&path, LogLimits::default()).unwrap());
-        let head = collect(&again, &id, &log).await.unwrap();
+        let head = collect(&again, &id, &log, &Runs::default()).await.unwrap();
         assert!(head.closed);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<String> = text

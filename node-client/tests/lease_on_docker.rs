@@ -106,7 +106,7 @@ impl Node {
         self.board.show(&record, &container, &market.chain).await;
         match &action {
             Action::PostReady | Action::PostFinish | Action::PostFailed | Action::RefreshChain => market.post(&action),
-            Action::AwaitBuyer { .. } | Action::Watch { .. } | Action::AwaitChain => {
+            Action::AwaitBuyer { .. } | Action::AwaitRestart { .. } | Action::Watch { .. } | Action::AwaitChain => {
                 tokio::time::sleep(Duration::from_millis(50)).await
             }
             Action::Nothing => {}
@@ -129,10 +129,14 @@ impl Node {
 }
 
 fn job(image: &str, script: &str) -> (Vec<u8>, NewLease) {
+    job_with(image, script, "")
+}
+
+fn job_with(image: &str, script: &str, more: &str) -> (Vec<u8>, NewLease) {
     let yaml = format!(
         "version: 1\nname: test\nimage: {image}\ncommand: [\"/bin/sh\", \"-c\", \"{script}\"]\n\
          inputs: [{{ uri: \"https://example.com/seed\", sha256: {}, mount: /in/seed }}]\noutputs: [{{ path: /out }}]\n\
-         resources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
+         resources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n{more}",
         hex::encode(Sha256::digest(INPUT))
     );
     // What the buyer would push instead of having it fetched.
@@ -190,30 +194,43 @@ async fn check(bench: &Bench, node: &Node, record: &LeaseRecord, market: &Market
     assert!(!bench.state.lease(&record.lease).inputs().exists());
 }
 
+/// A lease whose node dies after every turn; returns what is remembered of it in the end.
+async fn dying(bench: &Bench, (manifest, lease): (Vec<u8>, NewLease)) -> LeaseRecord {
+    let id = lease.lease;
+    let mut market = Market::new(3600);
+    {
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        node.worker.adopt(lease.clone()).await.unwrap();
+        push(&node, &bench.state, &lease, &manifest).await;
+    }
+    // A new node for every turn: nothing is remembered but what is on disk, on the engine and on the chain.
+    for _ in 0..400 {
+        let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
+        let (seen, action) = node.turn(&id, &mut market).await;
+        if action == Action::Nothing {
+            check(bench, &node, &seen, &market, 4).await;
+            return seen;
+        }
+    }
+    panic!("no end in sight");
+}
+
 #[tokio::test]
 async fn threat_14_a_node_that_dies_at_any_turn_finishes_the_same_lease_once() {
     with_bench(|bench| async {
-        let (manifest, lease) = job(&bench.registry.image.to_string(), SCRIPT);
-        let id = lease.lease;
-        let mut market = Market::new(3600);
-        {
-            let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
-            node.worker.adopt(lease.clone()).await.unwrap();
-            push(&node, &bench.state, &lease, &manifest).await;
-        }
-        let mut record = None;
-        // A new node for every turn: nothing is remembered but what is on disk, on the engine and on the chain.
-        for _ in 0..200 {
-            let node = Node::start(&bench.state, bench.node, Arc::new(bench.driver.clone()));
-            let (seen, action) = node.turn(&id, &mut market).await;
-            if action == Action::Nothing {
-                check(&bench, &node, &seen, &market, 4).await;
-                record = Some(seen);
-                break;
-            }
-        }
-        let record = record.unwrap();
+        let record = dying(&bench, job(&bench.registry.image.to_string(), SCRIPT)).await;
         assert_eq!(record.log_lines, 9);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_dies_at_any_turn_of_a_job_that_fails_gives_it_its_runs_and_no_other() {
+    with_bench(|bench| async {
+        let restart = "restart: { policy: on-failure, max: 1, delay: 1s }\n";
+        let record = dying(&bench, job_with(&bench.registry.image.to_string(), SCRIPT, restart)).await;
+        assert_eq!((record.falls.len(), record.log_lines), (1, 18), "two runs, and each line of both once");
         bench
     })
     .await;

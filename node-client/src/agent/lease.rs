@@ -186,8 +186,11 @@ impl LeaseTask {
             action = next(&record, &container, &seen.chain, &local, self.clock.now());
         }
         self.board.show(&record, &container, &seen.chain).await;
-        if matches!(container, ContainerState::Running { .. }) {
+        let runs = matches!(container, ContainerState::Running { .. });
+        if runs || record.down().is_some() {
             self.show_life(&record, seen).await;
+        }
+        if runs {
             beside.keep_up(&self.worker, &record);
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, certain, "next");
@@ -208,6 +211,10 @@ impl LeaseTask {
                     ended = self.worker.wait(&record) => ended?,
                     () = self.wait(lease, seen, LOOK) => {}
                 }
+            }
+            Action::AwaitRestart { due_ms } => {
+                let left = u64::try_from(due_ms.saturating_sub(self.clock.now_ms())).unwrap_or(0);
+                self.wait(lease, seen, LOOK.min(Duration::from_millis(left))).await;
             }
             // The chain is asked again; it may show the runway's end, or what was posted, only a moment later.
             Action::RefreshChain | Action::AwaitChain => {
@@ -342,7 +349,8 @@ impl LeaseTask {
         }
     }
 
-    /// Answers a challenge that asks for a sign of life, and says that it lives again where one was missed: the container runs.
+    /// Answers a challenge that asks for a sign of life, and says that it lives again where one was missed: the container runs, or
+    /// is about to run again.
     async fn show_life(&self, record: &LeaseRecord, seen: &mut Seen) {
         let Some(account) = &seen.account else { return };
         let (node_key, keys) = (self.chain.node_key(), LeaseKeys::new(record.lease, account));

@@ -49,7 +49,7 @@ async fn asked(context: &Context, lease: &str, request: Request) -> Result<Asked
         Reachable::Now(access) => access,
         Reachable::NotYet => {
             return Err(ApiError::wrong_state(
-                "the lease's container cannot be reached yet: its start is not reported",
+                "the lease's container cannot be reached yet: its start is not reported, or it is being started again",
                 "try again once the job runs",
             ));
         }

@@ -91,6 +91,11 @@ impl Sessions {
             let watch = tokio::spawn(watch(access.clone(), ended.clone()));
             Open { ports: 0, execs: 0, ended, watch }
         });
+        // It runs again, and what was open into the run before is about to go.
+        if open.ended.is_cancelled() {
+            open.ended = CancellationToken::new();
+            open.watch = tokio::spawn(watch(access.clone(), open.ended.clone()));
+        }
         *open.count(kind) += 1;
         Ok(Session { sessions: Arc::clone(self), lease, kind, ended: open.ended.clone() })
     }

@@ -41,8 +41,11 @@ impl Worker {
             }
             here.operator_stop |= self.is_open(&manifest);
             let disk_full = self.is_disk_full(record, &manifest).await?;
-            let probes = self.probes(record, &manifest).await?;
-            return Ok(Local { disk_full, probes, ..here });
+            let probes = match record.down() {
+                Some(_) => self.probes_while_down(record, &manifest),
+                None => self.probes(record, &manifest).await?,
+            };
+            return Ok(Local { disk_full, probes, restart: manifest.restart, ..here });
         }
         let manifest = match self.manifest(&record.lease).await {
             Ok(Some(manifest)) => manifest,

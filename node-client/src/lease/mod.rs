@@ -235,6 +235,7 @@ impl Worker {
             Action::Record(note) => return self.note(record, note.clone()).await,
             Action::AwaitProbe => return Ok(self.await_probe(record).await),
             Action::Stop(why) => return self.stop(record, *why).await,
+            Action::Restart => return self.again(record).await,
             other => return Err(WorkError::NotLocal(format!("{other:?}"))),
         };
         let stage = stage(name).ok_or_else(|| WorkError::NotLocal(format!("{name:?}")))?;

@@ -30,6 +30,9 @@ impl Worker {
             _ => now_ms,
         };
         let interrupted = matches!(note, Note::Ended(_)) && self.was_interrupted(record);
+        if note == Note::Again {
+            return self.begun_again(record).await;
+        }
         let memory = self.stats.peak_memory(&record.lease);
         let unready = self.unready_words(record);
         self.update(record, move |r| match note {
@@ -38,6 +41,8 @@ impl Worker {
                 r.reach(Phase::Started);
             }
             Note::Ready => r.meter_started(now_ms),
+            Note::Fell(exit, restart) => r.fell(&exit, &restart, memory, now_ms),
+            Note::Again => {}
             Note::Ended(ended) => {
                 r.memory = memory;
                 r.interrupted = interrupted;

@@ -14,8 +14,23 @@ const BATCH: usize = 256;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The runs of a container that its log is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// When each but the first began, or a moment before, Unix milliseconds of the engine's clock.
+    pub later_ms: Vec<i64>,
+    /// Whether no other follows on the one that is read.
+    pub last: bool,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { later_ms: Vec::new(), last: true }
+    }
+}
+
 /// Follows a started container's output into `log` until the container has ended and everything it wrote is there,
-/// then closes the log. An interrupted connection is made again, for as long as the container is there; nothing is
+/// then closes the log, unless another run follows. An interrupted connection is made again, for as long as the container is there; nothing is
 /// lost or written twice, neither then nor when a restarted node calls this again.
 ///
 /// There is one reader at a time: a second call waits for the first, and finds the log closed, or takes over where the
@@ -23,15 +38,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`LogError`] of the file. Trouble with the engine is waited out.
-pub async fn collect(driver: &dyn Driver, id: &ContainerId, log: &Arc<LeaseLog>) -> Result<LogHead, LogError> {
-    let reader = Reader { driver, id, writer: Arc::new(Mutex::new(log.writer().await)) };
+pub async fn collect(
+    driver: &dyn Driver,
+    id: &ContainerId,
+    log: &Arc<LeaseLog>,
+    runs: &Runs,
+) -> Result<LogHead, LogError> {
+    let writer = log.writer().await.of_runs(&runs.later_ms);
+    let reader = Reader { driver, id, writer: Arc::new(Mutex::new(writer)) };
     if log.head().closed {
         return Ok(log.head());
     }
     let mut pause = FIRST_PAUSE;
     loop {
         match reader.to_the_end(log).await {
-            Ok(End::Complete) => return reader.write(|writer| writer.close()).await,
+            Ok(End::Complete) if runs.last => return reader.write(|writer| writer.close()).await,
+            Ok(End::Complete) => return Ok(log.head()),
             Ok(End::Interrupted) => pause = FIRST_PAUSE,
             Err(LogError::Driver(e)) => tracing::warn!(container = %id, "the log is interrupted: {e}"),
             Err(e) => return Err(e),

@@ -44,6 +44,8 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Lines {
     max: usize,
+    /// When the container was started again, Unix milliseconds.
+    runs: Vec<u64>,
     open: PerStream<Open>,
 }
 
@@ -59,14 +61,22 @@ struct Open {
 impl Lines {
     /// Nothing is open. `max` is at least 4, the longest character.
     pub(super) fn new(max: usize) -> Self {
-        Self { max: max.max(4), open: PerStream::default() }
+        Self::of_runs(max, Vec::new())
+    }
+
+    /// The same of a container that was started again at these times: no line reaches from one run into the next.
+    pub(super) fn of_runs(max: usize, runs: Vec<u64>) -> Self {
+        Self { max: max.max(4), runs, open: PerStream::default() }
     }
 
     /// Takes a piece and adds the lines that it completes to `to`. Holds back less than a piece and a line.
     pub(super) fn push(&mut self, piece: &LogPiece, to: &mut Vec<Line>) {
         let (max, stream) = (self.max, piece.stream);
-        let open = self.open.get_mut(stream);
-        open.ts_ms.get_or_insert(u64::try_from(piece.ts_ms).unwrap_or(0));
+        let (open, ts_ms) = (self.open.get_mut(stream), u64::try_from(piece.ts_ms).unwrap_or(0));
+        if open.ts_ms.is_some_and(|opened| self.runs.iter().any(|run| opened < *run && *run <= ts_ms)) {
+            open.finish(stream, max, to);
+        }
+        open.ts_ms.get_or_insert(ts_ms);
         open.bytes.extend_from_slice(&piece.bytes);
         while open.bytes.len() > max {
             let rest = open.bytes.split_off(boundary(&open.bytes, max));
@@ -168,6 +178,16 @@ mod tests {
         assert_eq!(texts(&got)[..2], [(1, "größergr"), (1, "ößer")]);
         assert!(got.iter().all(|line| line.text.len() <= 10), "{got:?}");
         assert_eq!(got.iter().skip(2).map(|line| line.text.chars().count()).sum::<usize>(), 25);
+    }
+
+    #[test]
+    fn a_line_that_one_run_leaves_open_is_not_joined_by_the_first_of_the_next() {
+        let (mut lines, mut got) = (Lines::of_runs(100, vec![10, 20]), Vec::new());
+        lines.push(&piece(5, LogStream::Stdout, "no end", false), &mut got);
+        lines.push(&piece(20, LogStream::Stdout, "first", true), &mut got);
+        lines.push(&piece(21, LogStream::Stdout, "one ", false), &mut got);
+        lines.push(&piece(22, LogStream::Stdout, "line", true), &mut got);
+        assert_eq!(texts(&got), [(5, "no end"), (20, "first"), (21, "one line")]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use solana_pubkey::Pubkey;
 
-pub use collect::collect;
+pub use collect::{Runs, collect};
 pub use file::LeaseLog;
 pub use writer::LogWriter;
 

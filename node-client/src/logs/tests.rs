@@ -7,6 +7,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gridlease_sdk::node_api::{LogChain, LogLine, LogStream};
 
+/// A container that runs once.
+static ONE: Runs = Runs { later_ms: Vec::new(), last: true };
+
 fn piece(ts_ms: i64, text: &str) -> LogPiece {
     LogPiece { ts_ms, stream: LogStream::Stdout, bytes: Bytes::copy_from_slice(text.as_bytes()), ends_line: true }
 }
@@ -149,8 +152,11 @@ async fn issue9_01_a_second_reader_waits_for_the_first_and_disturbs_nothing() {
     let id = ContainerId("c".to_owned());
     driver.start(&id).await.unwrap();
     let log = open(&dir, LogLimits::default());
-    let (first, second, third) =
-        tokio::join!(collect(&driver, &id, &log), collect(&driver, &id, &log), collect(&driver, &id, &log));
+    let (first, second, third) = tokio::join!(
+        collect(&driver, &id, &log, &ONE),
+        collect(&driver, &id, &log, &ONE),
+        collect(&driver, &id, &log, &ONE)
+    );
     let head = first.unwrap();
     assert!(head.closed && head == second.unwrap() && head == third.unwrap());
     assert_eq!(texts(&lines(&log, 0, true).await), expected);
@@ -167,13 +173,13 @@ async fn issue9_01_a_reader_that_is_dropped_leaves_its_place_to_the_next() {
     let log = open(&dir, LogLimits::default());
     let follower = tokio::spawn({
         let (driver, id, log) = (driver.clone(), id.clone(), Arc::clone(&log));
-        async move { collect(&driver, &id, &log).await }
+        async move { collect(&driver, &id, &log, &ONE).await }
     });
     while log.head().lines < 300 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     follower.abort();
-    assert!(collect(&driver, &id, &log).await.unwrap().closed);
+    assert!(collect(&driver, &id, &log, &ONE).await.unwrap().closed);
     assert_eq!(texts(&lines(&log, 0, true).await), expected);
 }
 
@@ -271,7 +277,7 @@ async fn issue9_11_a_full_log_is_not_read_on_and_closed_when_the_container_ends(
     let id = ContainerId("c".to_owned());
     driver.start(&id).await.unwrap();
     let log = open(&dir, LogLimits { file_bytes: 100_000, line_bytes: 64 });
-    assert!(collect(&driver, &id, &log).await.unwrap().closed);
+    assert!(collect(&driver, &id, &log, &ONE).await.unwrap().closed);
     let (connections, pieces) = driver.logs_read();
     assert!(connections == 1 && pieces < 2_000, "{connections} connections, {pieces} pieces of 50,000");
 }
@@ -294,10 +300,10 @@ async fn a_collector_that_is_cut_off_and_restarted_loses_and_doubles_nothing() {
     driver.start(&id).await.unwrap();
     // The first node dies somewhere in the middle.
     let log = open(&dir, LogLimits::default());
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(150), collect(&driver, &id, &log)).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(150), collect(&driver, &id, &log, &ONE)).await;
     drop(log);
     let log = open(&dir, LogLimits::default());
-    let head = collect(&driver, &id, &log).await.unwrap();
+    let head = collect(&driver, &id, &log, &ONE).await.unwrap();
     assert!(head.closed && head.lines == 1_000, "{head:?}");
     assert_eq!(texts(&lines(&log, 0, true).await), expected);
 }

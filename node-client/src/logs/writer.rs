@@ -89,6 +89,8 @@ pub struct LogWriter {
     log: Arc<LeaseLog>,
     lines: Lines,
     skip: PerStream<Skip>,
+    /// When each run of the container but the first began, Unix milliseconds of the engine's clock.
+    runs: Vec<u64>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -100,6 +102,7 @@ impl LeaseLog {
             log: Arc::clone(self),
             lines: Lines::new(self.limits.line_bytes),
             skip: PerStream::default(),
+            runs: Vec::new(),
             _turn: turn,
         };
         writer.begin();
@@ -108,11 +111,18 @@ impl LeaseLog {
 }
 
 impl LogWriter {
+    /// The same for a container that runs several times. `later_ms`: when each run but the first began, Unix milliseconds.
+    #[must_use]
+    pub fn of_runs(mut self, later_ms: &[i64]) -> Self {
+        self.runs = later_ms.iter().filter_map(|ms| u64::try_from(*ms).ok()).collect();
+        self
+    }
+
     /// Begins a reading of the engine's record anew and returns from when on (Unix seconds) it is needed; `None`: from its
     /// beginning. What the log has of it will be skipped.
     pub fn begin(&mut self) -> Option<i64> {
         let marks = self.log.marks();
-        self.lines = Lines::new(self.log.limits.line_bytes);
+        self.lines = Lines::of_runs(self.log.limits.line_bytes, self.runs.clone());
         let since_s = marks.latest_ms().saturating_sub(SKEW_MS) / 1000;
         let due = |mark: &Mark| mark.lines > 0 && mark.ts_ms / 1000 >= since_s;
         self.skip = marks.map(|mark| Skip { mark: *mark, over: false, due: due(mark) });

@@ -114,6 +114,13 @@ impl Stats {
         Some(PeakMemory { peak: peak.bytes?, limit: peak.limit, kills: peak.kills.unwrap_or(0) })
     }
 
+    /// The container runs once more: what its memory came to in the run before is told of that.
+    pub(crate) fn next_run(&self, lease: &Pubkey) {
+        if let Some(entry) = self.entries().get_mut(lease) {
+            entry.peak = Peak::default();
+        }
+    }
+
     /// Lets go of a lease that was pruned.
     pub fn forget(&self, lease: &Pubkey) {
         self.entries().remove(lease);

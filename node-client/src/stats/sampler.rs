@@ -115,7 +115,14 @@ impl Sampler {
             runs
         });
         for of in running {
-            let known = self.known.entry(of.lease).or_insert_with(|| Known::new(of));
+            let known = self.known.entry(of.lease).or_insert_with(|| Known::new(of.clone()));
+            if known.of.run != of.run {
+                // It is down, or runs again, in another control group.
+                *known = Known { disk: known.disk, ..Known::new(of) };
+            }
+            if known.of.run.is_none() {
+                continue;
+            }
             if known.found.is_none() && (full || known.tries < EAGER) {
                 known.tries += 1;
                 (known.found, known.before) = find(self.driver.as_ref(), &known.of).await.unzip();

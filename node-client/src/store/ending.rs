@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Ended, LeaseRecord, StopReason};
+use super::events::with_code;
+use super::{Ended, Fall, LeaseRecord, StopReason};
 use crate::stats::PeakMemory;
 
 /// What a process ends with that was killed by signal 9, as the memory limit kills.
@@ -57,6 +58,24 @@ impl LeaseRecord {
         (!words.is_empty()).then(|| words.join("; "))
     }
 
+    /// How often it was started again, and what for.
+    fn falls_in_words(&self) -> Option<String> {
+        let last = self.falls.last()?;
+        Some(match self.down() {
+            Some(fall) => format!(
+                "its program ended {}; the container is started again at {} (restart {} of {}), and the lease goes on",
+                fall.words(),
+                at(fall.due_ms()),
+                self.falls.len(),
+                fall.of
+            ),
+            None => {
+                let count = self.falls.iter().filter(|fall| fall.again).count();
+                format!("started again {count} of {} times, before which it ended {}", last.of, last.words())
+            }
+        })
+    }
+
     /// Everything that a person should know: how it ended, and the message; empty where there is nothing to say.
     #[must_use]
     pub fn words(&self) -> String {
@@ -69,7 +88,14 @@ impl LeaseRecord {
             format!("the job is not well since {}, and the lease goes on: {}", at(unwell.since_ms), unwell.answer)
         });
         let message = (!self.message.is_empty()).then(|| self.message.clone());
-        self.ending().into_iter().chain(paused).chain(unwell).chain(message).collect::<Vec<_>>().join("; ")
+        self.ending()
+            .into_iter()
+            .chain(self.falls_in_words())
+            .chain(paused)
+            .chain(unwell)
+            .chain(message)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
@@ -84,6 +110,14 @@ fn at(ms: i64) -> String {
 fn signal(code: i64) -> Option<(i32, &'static str)> {
     let number = i32::try_from(code.checked_sub(128)?).ok()?;
     Signal::try_from(number).ok().map(|signal| (number, signal.as_str()))
+}
+
+impl Fall {
+    /// How the run ended.
+    #[must_use]
+    pub fn words(&self) -> String {
+        with_code(&self.ended, self.ended.words(self.memory.as_ref()))
+    }
 }
 
 impl Ended {

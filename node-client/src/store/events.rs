@@ -8,7 +8,7 @@ use redb::{ReadableDatabase as _, ReadableTable as _, Table, TableDefinition};
 use solana_pubkey::Pubkey;
 use tokio::sync::watch;
 
-use super::{LeaseRecord, Phase, Store, StoreError};
+use super::{Ended, LeaseRecord, Phase, Store, StoreError};
 use crate::for_buyer::plain;
 
 /// By lease and position.
@@ -58,17 +58,20 @@ fn between(before: Option<&LeaseRecord>, after: &LeaseRecord) -> Vec<Happened> {
     if before.paused_since_ms.is_some() && after.paused_since_ms.is_none() && after.ended.is_none() {
         tell(kinds::RESUMED, String::new());
     }
+    for (n, fall) in after.falls.iter().enumerate() {
+        let known = before.falls.get(n);
+        if known.is_none() {
+            tell(kinds::FELL, format!("{}; is started again in {} s", fall.words(), fall.pause_s));
+        }
+        if fall.again && known.is_none_or(|known| !known.again) {
+            tell(kinds::RESTARTED, format!("restart {} of {}", n + 1, fall.of));
+        }
+    }
     if let (None, Some(why)) = (before.stop, after.stop) {
         tell(kinds::STOPPING, why.words().to_owned());
     }
     if let (None, Some(ended)) = (&before.ended, &after.ended) {
-        let code = format!("with code {}", ended.code);
-        let words = match after.ending() {
-            Some(words) if ended.lost || words.contains(&code) => words,
-            Some(words) => format!("{code}: {words}"),
-            None => code,
-        };
-        tell(kinds::ENDED, words);
+        tell(kinds::ENDED, with_code(ended, after.ending()));
     }
     if let Phase::Failed { reason } = &after.phase
         && !matches!(before.phase, Phase::Failed { .. })
@@ -93,6 +96,16 @@ fn between(before: Option<&LeaseRecord>, after: &LeaseRecord) -> Vec<Happened> {
         tell(kinds::WIPED, String::new());
     }
     happened
+}
+
+/// How a container ended, with its code.
+pub(super) fn with_code(ended: &Ended, words: Option<String>) -> String {
+    let code = format!("with code {}", ended.code);
+    match words {
+        Some(words) if ended.lost || words.contains(&code) => words,
+        Some(words) => format!("{code}: {words}"),
+        None => code,
+    }
 }
 
 fn key(lease: &Pubkey, seq: u64) -> [u8; 40] {
@@ -178,7 +191,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::store::{Ended, NewLease, StopReason};
+    use crate::store::{NewLease, StopReason};
 
     fn store(dir: &tempfile::TempDir) -> Store {
         Store::open(&dir.path().join("node.redb")).unwrap().with_clock(Clock::manual(7_000))

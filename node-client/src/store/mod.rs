@@ -4,6 +4,7 @@
 
 mod ending;
 mod events;
+mod falls;
 mod meter;
 mod record;
 
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use events::EVENTS;
 
+pub use falls::Fall;
 pub(crate) use record::hex32;
 pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason, Unwell};
 

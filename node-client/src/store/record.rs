@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use solana_pubkey::Pubkey;
 
-use super::StoreError;
+use super::{Fall, StoreError};
 use crate::driver::{ContainerId, Exit};
 use crate::sold::Sold;
 use crate::stats::PeakMemory;
@@ -97,6 +97,8 @@ pub enum Step {
     Create,
     /// Starting it.
     Start,
+    /// Starting it once more, after a run that failed.
+    Restart,
     /// Telling the chain that it runs.
     PostReady,
     /// Stopping it.
@@ -249,6 +251,9 @@ pub struct LeaseRecord {
     pub stood_ms: i64,
     /// Signature of the transaction that posted `ready`.
     pub ready_signature: Option<String>,
+    /// Runs that failed and that another one followed in this lease; not in records of an earlier version.
+    #[serde(default)]
+    pub falls: Vec<Fall>,
     /// Why the node stopped the container, where it did.
     pub stop: Option<StopReason>,
     /// How the container ended.
@@ -325,6 +330,7 @@ impl LeaseRecord {
             paused_since_ms: None,
             stood_ms: 0,
             ready_signature: None,
+            falls: Vec::new(),
             stop: None,
             ended: None,
             ended_ms: None,

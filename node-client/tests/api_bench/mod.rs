@@ -72,6 +72,7 @@ impl LeaseDirectory for Directory {
             runway_end: 7,
             missing_inputs: vec![],
             missing_secrets: vec![],
+            restarts: 0,
             message: String::new(),
             log_lines: 0,
             pull: None,

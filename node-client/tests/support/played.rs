@@ -109,7 +109,9 @@ impl Node {
                 self.finishes += 1;
             }
             Action::PostFailed => self.chain.state = ChainState::Failed,
-            Action::Watch { .. } | Action::AwaitChain => tokio::time::sleep(Duration::from_millis(50)).await,
+            Action::Watch { .. } | Action::AwaitRestart { .. } | Action::AwaitChain => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
             Action::Nothing | Action::RefreshChain | Action::AwaitBuyer { .. } => {}
             local => {
                 if let Err(error) = self.worker.take(&record, local).await {

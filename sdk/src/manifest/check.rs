@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::read::{nearest, quoted};
 use super::types::{Array, Bandwidth, Gpu, Manifest, Placement, Port, PriceMode, Probe, VerifyClass};
 use super::units::{show_cores, show_mib, show_seconds};
-use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, ready, registry_auth};
+use super::{MAX_ALLOWED_HOSTS, Network, Vocabulary, is_reserved_variable, ready, registry_auth, restart};
 use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Prob
     terms(&mut check, manifest);
     ports(&mut check, &manifest.ports);
     check.0.extend(ready::problems(manifest));
+    restart::check(&mut check, "", manifest.restart.as_ref());
     verification(&mut check, manifest);
     network(&mut check, &manifest.network);
     services::check(&mut check, manifest);
@@ -46,12 +47,12 @@ impl Check {
         self.0.push(Problem { key: key.into(), problem: problem.into(), advice: advice.into() });
     }
 
-    fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
+    pub(super) fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
         self.within_as(key, value, allowed, |value| value.to_string());
     }
 
     /// As `within`, with the values shown in a unit.
-    fn within_as<T: PartialOrd + Copy>(
+    pub(super) fn within_as<T: PartialOrd + Copy>(
         &mut self,
         key: &str,
         value: T,

@@ -20,6 +20,7 @@ mod ready;
 mod registry_auth;
 pub mod requirement;
 mod reserved;
+mod restart;
 mod sections;
 mod services;
 mod template;
@@ -37,6 +38,7 @@ pub use network::{AllowedHost, BadHost, HostPattern, MAX_ALLOWED_HOSTS, Network,
 pub use ready::Ready;
 pub use registry_auth::{RegistryAuth, RegistryPassword};
 pub use reserved::is_reserved_variable;
+pub use restart::{DEFAULT_RESTART_DELAY_S, DEFAULT_RESTARTS, LONGEST_RESTART_DELAY_S, Restart, STEADY_RUN_S};
 pub use services::{DEFAULT_SERVICE_CPU_MILLI, MAX_SERVICES, POD_MEMORY_MIB};
 pub use types::{
     Array, Bandwidth, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe,

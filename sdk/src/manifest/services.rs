@@ -52,6 +52,7 @@ impl Manifest {
             outputs: Vec::new(),
             scratch: service.scratch,
             ports: Vec::new(),
+            restart: None,
             resources,
             services: BTreeMap::new(),
             ..self.clone()

@@ -4,6 +4,7 @@
 use super::RegistryAuth;
 use super::network::Network;
 use super::ready::Ready;
+use super::restart::Restart;
 use crate::source::s3::S3Access;
 use gridlease_core::limits::DEFAULT_WAIT;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct Manifest {
     /// How to see that it is ready. Left out of the canonical form where nothing is said.
     #[serde(default, skip_serializing_if = "Ready::is_default")]
     pub ready: Ready,
+    /// Whether it is started again where it fails. Left out of the canonical form where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// Many tasks in one job.
     pub array: Option<Array>,
     /// How the result is verified.

@@ -36,6 +36,10 @@ pub mod kinds {
     pub const PAUSED: &str = "paused";
     /// It goes on.
     pub const RESUMED: &str = "resumed";
+    /// The program failed, and the container is started again after a pause.
+    pub const FELL: &str = "fell";
+    /// The container was started again.
+    pub const RESTARTED: &str = "restarted";
     /// The node is stopping the container.
     pub const STOPPING: &str = "stopping";
     /// The container ended.

@@ -35,6 +35,9 @@ pub struct LeaseStatus {
     /// Names of the secrets that the node still waits for.
     #[serde(default)]
     pub missing_secrets: Vec<String>,
+    /// How often the container was started again after it failed.
+    #[serde(default)]
+    pub restarts: u32,
     /// What a person should know, in one sentence; empty when there is nothing to say.
     pub message: String,
     /// Lines of its log until now.

@@ -261,6 +261,7 @@ async fn status(Path(lease): Path<String>) -> Json<LeaseStatus> {
         runway_end: 100,
         missing_inputs: Vec::new(),
         missing_secrets: Vec::new(),
+        restarts: 0,
         message: String::new(),
         log_lines: 0,
         pull: None,

@@ -22,6 +22,9 @@ struct World {
     inputs: bool,
     image: bool,
     now: i64,
+    restart: Option<Restart>,
+    // How many runs have yet to fail.
+    failures: u32,
     // What the outside has seen.
     starts: u32,
     readies: u32,
@@ -45,6 +48,8 @@ impl World {
             inputs: false,
             image: false,
             now: 100,
+            restart: None,
+            failures: 0,
             starts: 0,
             readies: 0,
             finishes: 0,
@@ -55,7 +60,7 @@ impl World {
     fn action(&mut self) -> Action {
         let need = |here| if here { Need::Here } else { Need::Fetch };
         let inputs = if self.manifest { need(self.inputs) } else { Need::Here };
-        let local = Local { manifest: need(self.manifest), inputs, ..Local::HERE };
+        let local = Local { manifest: need(self.manifest), inputs, restart: self.restart, ..Local::HERE };
         let mut view = self.chain;
         if self.outages > 0 {
             self.outages -= 1;
@@ -76,6 +81,11 @@ impl World {
             }
             Action::Do(StageName::Start) => {
                 assert_eq!(self.container, ContainerState::Created);
+                self.container = ContainerState::Running { started_at_ms: self.now * 1000, paused: false };
+                self.starts += 1;
+            }
+            Action::Restart => {
+                assert!(matches!(self.container, ContainerState::Exited(_)));
                 self.container = ContainerState::Running { started_at_ms: self.now * 1000, paused: false };
                 self.starts += 1;
             }
@@ -110,6 +120,8 @@ impl World {
                 record.reach(Phase::Started);
             }
             Action::PostReady | Action::Record(Note::Ready) => record.reach(Phase::ReadyPosted),
+            Action::Record(Note::Fell(exit, restart)) => record.fell(exit, restart, None, self.now * 1000),
+            Action::Restart | Action::Record(Note::Again) => record.begun_again(),
             Action::Record(Note::Ended(end)) => {
                 record.ended = Some(end.clone());
                 record.reach(Phase::Exited);
@@ -151,6 +163,7 @@ impl World {
         // Waiting takes time; everything else is quick.
         self.now += match action {
             Action::AwaitChain | Action::Watch { .. } => 20,
+            Action::AwaitRestart { .. } => 2,
             _ => 1,
         };
         action
@@ -219,7 +232,50 @@ fn a_container_without_an_end_is_stopped_when_the_money_is_used_up() {
     assert_eq!((world.finishes, world.record.phase.clone()), (1, Phase::Done));
 }
 
+/// A lease whose runs fail so often, each soon after it began, and are started again at most `max` times.
+fn run_again(cut: impl Fn(usize) -> Cut, failures: u32, max: u32) -> World {
+    let mut world = World { failures, restart: Some(Restart { max, delay_s: 5 }), ..World::new() };
+    for step in 0..1_000 {
+        if let ContainerState::Running { started_at_ms, .. } = world.container
+            && world.now * 1000 > started_at_ms + 3_000
+        {
+            let fails = world.failures > 0;
+            world.failures = world.failures.saturating_sub(1);
+            world.exit(i64::from(fails));
+        }
+        if world.step(cut(step)) == Action::Nothing {
+            return world;
+        }
+    }
+    panic!("no end in sight: {world:?}");
+}
+
+#[test]
+fn a_crash_at_any_one_point_between_the_runs_of_a_job_costs_it_none_of_them_and_gives_it_no_other() {
+    for at in 0..80 {
+        for kind in [Cut::Never, Cut::BeforeEffect, Cut::AfterEffect] {
+            let world = run_again(|step| if step == at { kind } else { Cut::Never }, 2, 3);
+            assert_eq!((world.starts, world.readies, world.finishes), (3, 1, 1), "{at} {kind:?} {world:?}");
+            assert_eq!(world.record.falls.len(), 2, "{at} {kind:?}");
+            assert_eq!(world.record.ended.as_ref().map(|e| e.code), Some(0), "the last run's");
+            let last = run_again(|step| if step == at { kind } else { Cut::Never }, 9, 3);
+            assert_eq!((last.starts, last.finishes, last.record.falls.len()), (4, 1, 3), "{at} {kind:?}");
+            assert_eq!(last.record.ended.as_ref().map(|e| e.code), Some(1));
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_number_of_crashes_leaves_a_job_the_runs_that_it_has(
+        cuts in prop::collection::vec(prop_oneof![3 => Just(Cut::Never), 1 => Just(Cut::BeforeEffect), 1 => Just(Cut::AfterEffect)], 100),
+        failures in 0u32..6,
+    ) {
+        let world = run_again(|step| cuts.get(step).copied().unwrap_or(Cut::Never), failures, 3);
+        prop_assert_eq!(world.starts, 1 + failures.min(3));
+        prop_assert_eq!((world.readies, world.finishes), (1, 1));
+    }
+
     #[test]
     fn any_number_of_crashes_ends_with_the_lease_finished_once(
         cuts in prop::collection::vec(prop_oneof![3 => Just(Cut::Never), 1 => Just(Cut::BeforeEffect), 1 => Just(Cut::AfterEffect)], 60),

@@ -12,6 +12,7 @@
 //!   accepts each once, so asking again after a crash is harmless.
 //! * The container view is a fact: an engine that cannot be asked is no view, and then this is not called.
 
+use gridlease_sdk::manifest::Restart;
 use serde::{Deserialize, Serialize};
 
 use super::stages::{Facts, Part, StageName, Stands, first_open};
@@ -136,6 +137,8 @@ pub struct Local {
     pub disk_full: bool,
     /// What its probes say, until its start is reported.
     pub probes: Probes,
+    /// Whether its own container is started again where it fails.
+    pub restart: Option<Restart>,
 }
 
 impl Local {
@@ -149,6 +152,7 @@ impl Local {
         operator_stop: false,
         disk_full: false,
         probes: Probes::Right,
+        restart: None,
     };
 }
 
@@ -159,6 +163,10 @@ pub enum Note {
     Started(i64),
     /// The chain has the `ready` ([`Phase::ReadyPosted`]).
     Ready,
+    /// The container ended, and is to be started again.
+    Fell(Exit, Restart),
+    /// It runs again.
+    Again,
     /// The container ended ([`Phase::Exited`]).
     Ended(Ended),
     /// The start is given up because a probe did not answer ([`Phase::Failed`]), in the words of its last answer.
@@ -190,7 +198,14 @@ pub enum Action {
     },
     /// Ask the chain now: what to do depends on what it says at this time.
     RefreshChain,
-    /// Stop the container.
+    /// The container failed. It is started again at this time, Unix milliseconds.
+    AwaitRestart {
+        /// When.
+        due_ms: i64,
+    },
+    /// Start it again.
+    Restart,
+    /// Stop the container, or let one that is down stay so.
     Stop(StopReason),
     /// Post `finish`.
     PostFinish,
@@ -231,6 +246,14 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
     if record.started_at_ms.is_none() {
         return Action::Record(Note::Started(started_at_ms));
     }
+    if record.down().is_some() {
+        return Action::Record(Note::Again);
+    }
+    up(record, chain, local, now)
+}
+
+/// What is due for a container that runs, or is down and to run again.
+fn up(record: &LeaseRecord, chain: &ChainLease, local: &Local, now: i64) -> Action {
     // A stop that was begun is carried through: its reason is on record and may not be replaced by a later one.
     if let Some(why) = record.stop {
         return Action::Stop(why);
@@ -272,7 +295,28 @@ pub(crate) fn want_until(chain: &ChainLease) -> i64 {
     chain.want_deadline.saturating_sub(WANT_MARGIN_S)
 }
 
+/// A run has failed, and another is to follow. What ends a run ends the lease here, too, and what is told to the chain is told first.
+fn down(record: &LeaseRecord, exit: &Exit, restart: Restart, chain: &ChainLease, local: &Local, now: i64) -> Action {
+    if record.started_at_ms.is_none() {
+        return Action::Record(Note::Started(exit.started_at_ms));
+    }
+    match up(record, chain, local, now) {
+        Action::Watch { .. } | Action::AwaitProbe => {}
+        other => return other,
+    }
+    match record.falls.last().filter(|fall| fall.started_at_ms == exit.started_at_ms) {
+        None => Action::Record(Note::Fell(exit.clone(), restart)),
+        Some(fall) if now.saturating_mul(1_000) < fall.due_ms() => Action::AwaitRestart { due_ms: fall.due_ms() },
+        Some(_) => Action::Restart,
+    }
+}
+
 fn after_end(record: &LeaseRecord, exit: Option<&Exit>, chain: &ChainLease, local: &Local, now: i64) -> Action {
+    if let (Some(exit), Some(restart)) = (exit, local.restart)
+        && record.goes_on(exit, Some(&restart))
+    {
+        return down(record, exit, restart, chain, local, now);
+    }
     if record.ended.is_none() {
         return Action::Record(Note::Ended(exit.map_or_else(Ended::lost, Ended::from)));
     }

@@ -352,3 +352,78 @@ fn threat_16_a_lease_whose_store_was_lost_goes_on_with_the_container_that_is_sti
     assert_eq!(at(&started(), &RUNNING), Action::Record(Note::Ready));
     assert!(matches!(at(&forgotten, &exited()), Action::Record(Note::Ended(ended)) if !ended.lost));
 }
+
+const TWICE: Restart = Restart { max: 2, delay_s: 5 };
+
+fn failed(started_at_ms: i64) -> Exit {
+    Exit { code: 3, oom_killed: false, started_at_ms, finished_at_ms: started_at_ms + 1_000 }
+}
+
+#[test]
+fn a_job_that_fails_is_started_again_after_its_pause_and_ends_with_the_last_run_s_code() {
+    let local = Local { restart: Some(TWICE), ..READY };
+    let at = |record: &LeaseRecord, exit: &Exit, now| {
+        next(record, &ContainerState::Exited(exit.clone()), &chain(ChainState::Running), &local, now)
+    };
+    let mut record = ready();
+    for (pause, begun) in [(5, 900), (10, 1_000)] {
+        let exit = failed(begun * 1_000);
+        assert_eq!(at(&record, &exit, begun + 2), Action::Record(Note::Fell(exit.clone(), TWICE)));
+        record.fell(&exit, &TWICE, None, (begun + 2) * 1_000);
+        let due = begun + 2 + pause;
+        assert_eq!(at(&record, &exit, due - 1), Action::AwaitRestart { due_ms: due * 1_000 });
+        assert_eq!(at(&record, &exit, due), Action::Restart);
+        let running = ContainerState::Running { started_at_ms: due * 1_000, paused: false };
+        let runs = |record: &LeaseRecord| next(record, &running, &chain(ChainState::Running), &local, due);
+        assert_eq!(runs(&record), Action::Record(Note::Again), "the node died before it wrote it down");
+        record.begun_again();
+        assert_eq!(runs(&record), Action::Watch { until: Some(RUNWAY) });
+    }
+    let last = failed(2_000_000);
+    assert_eq!(at(&record, &last, 2_002), Action::Record(Note::Ended(Ended::from(&last))));
+    let done = Exit { code: 0, ..failed(900_000) };
+    assert_eq!(at(&ready(), &done, 2_000), Action::Record(Note::Ended(Ended::from(&done))), "that is no failure");
+    let lost = next(&ready(), &ContainerState::Missing, &chain(ChainState::Running), &local, 2_000);
+    assert_eq!(lost, Action::Record(Note::Ended(Ended::lost())), "and neither is a container that is gone");
+}
+
+#[test]
+fn whatever_ends_a_run_ends_a_job_between_its_runs_too_and_at_once() {
+    let exit = failed(900_000);
+    let mut down = ready();
+    down.fell(&exit, &TWICE, None, 902_000);
+    let restart = Local { restart: Some(TWICE), ..READY };
+    let at = |record: &LeaseRecord, state, local: &Local, now| {
+        next(record, &ContainerState::Exited(exit.clone()), &chain(state), local, now)
+    };
+    for state in [ChainState::Ended, ChainState::Closed] {
+        assert_eq!(at(&down, state, &restart, 903), Action::Stop(StopReason::LeaseOver));
+    }
+    assert_eq!(at(&down, ChainState::Grace, &restart, 903), Action::Stop(StopReason::OutOfFunds));
+    assert_eq!(at(&down, ChainState::Running, &restart, RUNWAY), Action::RefreshChain);
+    let full = Local { disk_full: true, ..restart.clone() };
+    assert_eq!(at(&down, ChainState::Running, &full, 903), Action::Stop(StopReason::DiskFull));
+    let operator = Local { operator_stop: true, ..restart.clone() };
+    assert_eq!(at(&down, ChainState::Running, &operator, 903), Action::Stop(StopReason::Operator));
+    assert_eq!(at(&down, ChainState::Unknown, &restart, 910), Action::Restart, "a chain that is silent ends nothing");
+    down.stop = Some(StopReason::LeaseOver);
+    assert_eq!(at(&down, ChainState::Ended, &restart, 910), Action::Record(Note::Ended(Ended::from(&exit))));
+}
+
+#[test]
+fn a_job_that_fails_before_its_start_is_told_is_told_of_first_where_it_counts_as_ready_and_runs_again_where_it_does_not()
+ {
+    let exit = failed(900_000);
+    let at = |record: &LeaseRecord, probes, now| {
+        let local = Local { restart: Some(TWICE), probes, ..READY };
+        next(record, &ContainerState::Exited(exit.clone()), &chain(ChainState::Starting), &local, now)
+    };
+    assert_eq!(at(&started(), Probes::Right, 902), Action::PostReady, "the meter runs from its first run on");
+    assert_eq!(at(&started(), Probes::Wrong, 902), Action::Record(Note::Fell(exit.clone(), TWICE)));
+    let mut down = started();
+    down.fell(&exit, &TWICE, None, 902_000);
+    assert_eq!(at(&down, Probes::Wrong, 906), Action::AwaitRestart { due_ms: 907_000 });
+    assert_eq!(at(&down, Probes::Wrong, 907), Action::Restart);
+    assert_eq!(at(&down, Probes::Overdue, 903), Action::Record(Note::Unready));
+    assert_eq!(at(&down, Probes::Wrong, DEADLINE - PROBE_MARGIN_S), Action::Record(Note::Unready));
+}

@@ -96,7 +96,7 @@ impl Worker {
     /// # Errors
     /// [`WorkError::Log`].
     pub async fn complete_log(&self, record: &LeaseRecord) -> Result<(), WorkError> {
-        if let Ok(done) = tokio::time::timeout(LOG_PATIENCE, self.follow_log(record)).await {
+        if let Ok(done) = tokio::time::timeout(LOG_PATIENCE, self.read_log(record, true)).await {
             return done;
         }
         tracing::warn!(lease = %record.lease, "the log is not complete {LOG_PATIENCE:?} after the end; it is closed");

@@ -6,6 +6,7 @@
 //! write its file and its line in the list; the planner ([`super::reconcile`]) finds it there.
 
 mod accept;
+mod again;
 mod collect;
 pub(super) mod container;
 mod deliver;

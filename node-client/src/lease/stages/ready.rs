@@ -78,13 +78,18 @@ impl Worker {
             tracing::warn!(lease = %record.lease, %error, "the job cannot be asked whether it is ready");
             return Ok(Probes::Unasked);
         }
-        let limit_ms = manifest.ready.start_period_s.map(|s| i64::from(s).saturating_mul(1_000));
-        let runs_ms = record.started_at_ms.map_or(0, |at| self.clock.host_ms().saturating_sub(at));
         Ok(match health.verdict {
             Verdict::Unasked => Probes::Unasked,
-            _ if limit_ms.is_some_and(|limit| runs_ms >= limit) => Probes::Overdue,
+            _ if self.is_overdue(record, manifest) => Probes::Overdue,
             _ => Probes::Wrong,
         })
+    }
+
+    /// Whether the time is over in which the job was to become ready, from its first start on.
+    pub(super) fn is_overdue(&self, record: &LeaseRecord, manifest: &Manifest) -> bool {
+        let limit_ms = manifest.ready.start_period_s.map(|s| i64::from(s).saturating_mul(1_000));
+        let runs_ms = record.started_at_ms.map_or(0, |at| self.clock.host_ms().saturating_sub(at));
+        limit_ms.is_some_and(|limit| runs_ms >= limit)
     }
 
     /// Whether a job that has ended was ready, where it says itself what that is. A node that was restarted since does not know.
@@ -149,7 +154,7 @@ impl Worker {
 
     /// Why a start is given up, with the last answer.
     pub(in crate::lease) fn unready_words(&self, record: &LeaseRecord) -> String {
-        if let Some(ended) = &record.ended {
+        if let Some(ended) = record.ended.as_ref().or(record.down().map(|fall| &fall.ended)) {
             return format!("the job ended with exit code {} before it was ready as its probe says", ended.code);
         }
         let answer =

@@ -11,7 +11,7 @@ use crate::driver::ContainerState;
 use crate::inputs::present_bytes;
 use crate::lease::reconcile::{Action, ChainState};
 use crate::lease::{WorkError, Worker, blocking, container_id};
-use crate::logs::collect;
+use crate::logs::{Runs, collect};
 use crate::store::{LeaseRecord, Step, StopReason};
 
 /// How often it is looked at whether the container stands still.
@@ -75,13 +75,20 @@ impl Worker {
     }
 
     /// Follows the container's output into its log until it has ended. To be run beside the main loop from the start on,
-    /// and again after a restart.
+    /// and again after a restart, of the node or of the container.
     ///
     /// # Errors
     /// [`WorkError::Log`].
     pub async fn follow_log(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        let job = self.manifest(&record.lease).await.ok().flatten();
+        self.read_log(record, job.is_none_or(|job| job.restart.is_none())).await
+    }
+
+    /// Reads the container's output into its log until it has ended. `last`: no other run follows, so the log is closed then.
+    pub(super) async fn read_log(&self, record: &LeaseRecord, last: bool) -> Result<(), WorkError> {
         let log = self.log(&record.lease).await?;
-        collect(self.driver.as_ref(), &container_id(record), &log).await?;
+        let runs = Runs { later_ms: record.later_runs_ms(), last };
+        collect(self.driver.as_ref(), &container_id(record), &log, &runs).await?;
         Ok(())
     }
 

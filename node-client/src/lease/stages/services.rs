@@ -13,7 +13,7 @@ use crate::driver::{
 };
 use crate::lease::reconcile::{Action, Note, PROBE_MARGIN_S, SERVICES_EXIT_CODE, Services as Here};
 use crate::lease::{WorkError, Worker, blocking};
-use crate::logs::collect;
+use crate::logs::{Runs, collect};
 use crate::probes::no_service;
 use crate::secrets;
 use crate::store::{Blame, LeaseRecord, Step};
@@ -337,7 +337,7 @@ impl Worker {
         let most = log_bytes(job);
         let (logs, lease, service) = (self.logs.clone(), record.lease, name.to_owned());
         let log = blocking(move || Ok(logs.open_service(&lease, &service, most)?)).await?;
-        collect(self.driver.as_ref(), &service_id(record, name), &log).await?;
+        collect(self.driver.as_ref(), &service_id(record, name), &log, &Runs::default()).await?;
         Ok(())
     }
 

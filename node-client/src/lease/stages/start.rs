@@ -33,16 +33,7 @@ impl Stage for Start {
 impl Worker {
     async fn start(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Start).await?;
-        // The machine may have been started again since the container was created.
-        let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
-        blocking(move || {
-            disk.attach(&dir)?;
-            // All containers are made: nothing is pulled any more.
-            Ok(secrets::forget_login(&dir)?)
-        })
-        .await?;
-        self.connect(record).await?;
-        self.give_again(record).await?;
+        self.prepare_start(record).await?;
         let id = container_id(record);
         self.driver.start(&id).await?;
         let started_at_ms = match self.driver.inspect(&id).await? {
@@ -57,5 +48,18 @@ impl Worker {
             r.reach(Phase::Started);
         })
         .await
+    }
+
+    /// What the container needs to start, once more: the machine may have been started again since it was created.
+    pub(super) async fn prepare_start(&self, record: &LeaseRecord) -> Result<(), WorkError> {
+        let (dir, disk) = (self.state.lease(&record.lease), self.disk.clone());
+        blocking(move || {
+            disk.attach(&dir)?;
+            // All containers are made: nothing is pulled any more.
+            Ok(secrets::forget_login(&dir)?)
+        })
+        .await?;
+        self.connect(record).await?;
+        self.give_again(record).await
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod network;
 mod ready;
 mod resources;
+mod restart;
 mod services;
 mod terms;
 
@@ -17,7 +18,7 @@ use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "version",
     "name",
     "image",
@@ -36,6 +37,7 @@ const KEYS: [&str; 22] = [
     "attempts",
     "ports",
     "ready",
+    "restart",
     "array",
     "verify",
     "network",
@@ -99,6 +101,7 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         attempts: number(reader, fields, "", "attempts", Some(u32::from(limits::DEFAULT_ATTEMPTS)), 1),
         ports: terms::ports(reader, fields),
         ready: ready::ready(reader, fields),
+        restart: restart::restart(reader, fields, ""),
         array: terms::array(reader, fields),
         verify: terms::verify(reader, fields),
         network: network::network(reader, fields),

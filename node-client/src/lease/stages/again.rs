@@ -1,0 +1,81 @@
+//! Another run of the job's own container, after one that failed: the same container, on the same lease.
+
+use std::time::Duration;
+
+use gridlease_sdk::manifest::Manifest;
+
+use crate::driver::ContainerState;
+use crate::for_buyer::ForBuyer as _;
+use crate::lease::reconcile::{Note, Probes};
+use crate::lease::{WorkError, Worker, container_id};
+use crate::probes::is_said;
+use crate::store::{LeaseRecord, Step};
+
+/// How long the engine may take to hand over the rest of a run's log before the next run begins.
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
+
+impl Worker {
+    /// Starts the container once more. Where the engine refuses that for good, the run that failed was the last.
+    pub(in crate::lease) async fn again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        let error = match self.start_again(record).await {
+            Ok(record) => {
+                self.failures().remove(&record.lease);
+                return Ok(record);
+            }
+            Err(error) if !error.is_permanent() => return Err(error),
+            Err(error) => error,
+        };
+        let words = format!("the container could not be started again: {}", error.for_buyer());
+        let given_up = self.unless_last::<()>(&record.lease, "starting the container again", Err(error))?.is_none();
+        self.failures().remove(&record.lease);
+        let Some(fall) = record.down().filter(|_| given_up) else { return Ok(record.clone()) };
+        let ended = fall.ended.clone();
+        let record = self.change(record, |r| r.message = words).await?;
+        self.note(&record, Note::Ended(ended)).await
+    }
+
+    async fn start_again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.intend(record, Step::Restart).await?;
+        // What the engine keeps of the log is bounded, and the next run may write much.
+        match tokio::time::timeout(LOG_PATIENCE, self.read_log(record, false)).await {
+            Ok(read) => read?,
+            Err(_) => {
+                tracing::warn!(lease = %record.lease, "the log of a run that failed was not read to its end in time")
+            }
+        }
+        let next_ms = self.clock.host_ms();
+        let record = self.change(record, move |r| {
+            if let Some(fall) = r.falls.last_mut() {
+                fall.next_ms.get_or_insert(next_ms);
+            }
+        });
+        let record = record.await?;
+        self.prepare_start(&record).await?;
+        tracing::info!(lease = %record.lease, restart = record.falls.len(), "the job's container is started again");
+        self.driver.start(&container_id(&record)).await?;
+        self.begun_again(&record).await
+    }
+
+    /// Writes down that the next run has begun. Its probes and its measurements begin anew.
+    pub(in crate::lease) async fn begun_again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+        self.probers().remove(&record.lease);
+        self.stats.next_run(&record.lease);
+        self.update(record, LeaseRecord::begun_again).await
+    }
+
+    /// What is known of the probes of a job whose container is down.
+    pub(in crate::lease) fn probes_while_down(&self, record: &LeaseRecord, manifest: &Manifest) -> Probes {
+        let was_right = self.probers().get(&record.lease).is_some_and(|prober| prober.health().was_right);
+        match self.is_overdue(record, manifest) {
+            _ if !record.ready_missing() || was_right || !is_said(manifest) => Probes::Right,
+            true => Probes::Overdue,
+            false => Probes::Wrong,
+        }
+    }
+
+    /// Whether the container has ended and is to be started again.
+    pub(crate) fn goes_on(record: &LeaseRecord, state: &ContainerState, manifest: Option<&Manifest>) -> bool {
+        let ContainerState::Exited(exit) = state else { return false };
+        record.goes_on(exit, manifest.and_then(|job| job.restart.as_ref()))
+    }
+}

@@ -1,0 +1,136 @@
+//! The runs of a job's own container that failed and that another one followed, or follows, in the same lease.
+
+use gridlease_sdk::manifest::Restart;
+use serde::{Deserialize, Serialize};
+
+use super::{Ended, LeaseRecord, Phase};
+use crate::driver::Exit;
+use crate::stats::PeakMemory;
+
+/// A run that failed. There are never more of them than [`Restart::max`] allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fall {
+    /// How it ended.
+    pub ended: Ended,
+    /// When it had begun, Unix milliseconds of the engine's clock: what tells it from the next.
+    pub started_at_ms: i64,
+    /// What its memory came to, as far as it was seen.
+    pub memory: Option<PeakMemory>,
+    /// When the node saw it, Unix milliseconds of the node's clock.
+    pub at_ms: i64,
+    /// The pause before the next run, seconds.
+    pub pause_s: u32,
+    /// Restarts in all that the job has.
+    pub of: u32,
+    /// From when on what the container writes is the next run's, Unix milliseconds of this machine's clock; on disk before it starts.
+    pub next_ms: Option<i64>,
+    /// Whether the next run has begun.
+    pub again: bool,
+}
+
+impl Fall {
+    /// When the next run is to begin, Unix milliseconds of the node's clock.
+    #[must_use]
+    pub fn due_ms(&self) -> i64 {
+        self.at_ms.saturating_add(i64::from(self.pause_s) * 1_000)
+    }
+}
+
+impl LeaseRecord {
+    /// The run that failed and that no other has followed yet.
+    #[must_use]
+    pub fn down(&self) -> Option<&Fall> {
+        self.falls.last().filter(|fall| !fall.again && self.ended.is_none())
+    }
+
+    /// Whether another run follows, or has begun to, on the one that ended so.
+    #[must_use]
+    pub fn goes_on(&self, exit: &Exit, restart: Option<&Restart>) -> bool {
+        let Some(restart) = restart else { return false };
+        let noted = self.falls.last().is_some_and(|fall| fall.started_at_ms == exit.started_at_ms);
+        let left = u32::try_from(self.falls.len()).is_ok_and(|falls| falls < restart.max);
+        self.ended.is_none()
+            && self.stop.is_none()
+            && !matches!(self.phase, Phase::Failed { .. })
+            && exit.code != 0
+            && (noted || left)
+    }
+
+    /// A run failed, and another is to follow. What is noted already stays.
+    pub fn fell(&mut self, exit: &Exit, restart: &Restart, memory: Option<PeakMemory>, now_ms: i64) {
+        if self.falls.last().is_some_and(|fall| fall.started_at_ms == exit.started_at_ms) {
+            return;
+        }
+        self.begun_again();
+        self.seen_paused(false, now_ms);
+        self.unwell = None;
+        let ran_s = exit.finished_at_ms.saturating_sub(exit.started_at_ms).max(0).unsigned_abs() / 1_000;
+        let before = self.falls.last().map(|fall| fall.pause_s);
+        self.falls.push(Fall {
+            ended: Ended::from(exit),
+            started_at_ms: exit.started_at_ms,
+            memory,
+            at_ms: now_ms,
+            pause_s: restart.pause_s(before, ran_s),
+            of: restart.max,
+            next_ms: None,
+            again: false,
+        });
+    }
+
+    /// The run that is to follow has begun.
+    pub fn begun_again(&mut self) {
+        if let Some(fall) = self.falls.last_mut() {
+            fall.again = true;
+        }
+    }
+
+    /// When each run but the first began, or was about to, Unix milliseconds of this machine's clock.
+    #[must_use]
+    pub fn later_runs_ms(&self) -> Vec<i64> {
+        self.falls.iter().filter_map(|fall| fall.next_ms).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StopReason;
+
+    fn exit(code: i64, started_at_ms: i64) -> Exit {
+        Exit { code, oom_killed: false, started_at_ms, finished_at_ms: started_at_ms + 1_000 }
+    }
+
+    const TWICE: Restart = Restart { max: 2, delay_s: 3 };
+
+    #[test]
+    fn each_run_that_fails_is_counted_once_and_none_after_the_last_that_is_allowed() {
+        let mut record = LeaseRecord::some();
+        for (n, at) in [(0, 10_000), (1, 20_000)] {
+            assert!(record.goes_on(&exit(3, at), Some(&TWICE)));
+            for _ in 0..2 {
+                record.fell(&exit(3, at), &TWICE, None, at + 1_500);
+            }
+            assert_eq!(record.falls.len(), n + 1);
+            assert_eq!(record.down().unwrap().due_ms(), at + 1_500 + 3_000 * (1 << n));
+            assert!(record.goes_on(&exit(3, at), Some(&TWICE)), "the one that is noted still waits for its next");
+        }
+        assert!(record.falls[0].again, "a run that ended had begun");
+        assert!(!record.goes_on(&exit(3, 30_000), Some(&TWICE)));
+    }
+
+    #[test]
+    fn only_a_failure_of_the_job_s_own_is_followed_by_another_run() {
+        let goes_on = |change: fn(&mut LeaseRecord), code, restart: Option<&Restart>| {
+            let mut record = LeaseRecord::some();
+            change(&mut record);
+            record.goes_on(&exit(code, 1), restart)
+        };
+        assert!(goes_on(|_| (), 137, Some(&TWICE)), "killed by its memory limit or by a signal, too");
+        assert!(!goes_on(|_| (), 0, Some(&TWICE)));
+        assert!(!goes_on(|_| (), 1, None), "never by default");
+        assert!(!goes_on(|record| record.stop = Some(StopReason::OutOfFunds), 143, Some(&TWICE)));
+        assert!(!goes_on(|record| record.reach(Phase::Failed { reason: String::new() }), 1, Some(&TWICE)));
+        assert!(!goes_on(|record| record.ended = Some(Ended::lost()), 1, Some(&TWICE)));
+    }
+}

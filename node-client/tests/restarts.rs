@@ -1,0 +1,170 @@
+//! Runs of a job that fail and are followed by others in the same lease, on the real engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use gridlease_node::api::{LeaseDirectory as _, Reachable};
+use gridlease_node::disk::DiskKeeper;
+use gridlease_node::lease::StageName;
+use gridlease_node::lease::reconcile::{Action, ChainState};
+use gridlease_node::store::{Phase, StopReason};
+use gridlease_sdk::node_api::{LeaseEvent, LogLine};
+use support::played::Node;
+use support::{Bench, with_bench};
+
+const SIZE: &str = "resources: { cpu: 1, memory: 64MiB, disk: 64MiB }\n";
+
+async fn node(bench: &Bench, script: &str, more: &str) -> Node {
+    let yaml = format!("command: [\"/bin/sh\", \"-c\", {script:?}]\n{SIZE}{more}");
+    Node::with_manifest(bench, &bench.state, DiskKeeper::measuring(), &yaml).await
+}
+
+async fn events(node: &Node) -> Vec<(String, String)> {
+    let pieces: Vec<_> = node.board.events(&node.lease, 0, false).unwrap().map(Result::unwrap).collect().await;
+    let text = String::from_utf8(pieces.concat()).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<LeaseEvent>(line).unwrap());
+    events.map(|event| (event.event, event.message)).collect()
+}
+
+fn lines(node: &Node) -> Vec<String> {
+    node.log().lines().filter_map(|line| serde_json::from_str::<LogLine>(line).ok()).map(|line| line.line).collect()
+}
+
+/// Goes on to the lease's end, with the log followed as the node does it: from the start of each run, by one that is cut off at times.
+async fn finish_followed(node: &mut Node) {
+    let mut follower: Option<tokio::task::JoinHandle<()>> = None;
+    for turn in 0..600 {
+        let runs =
+            node.board.status(&node.lease).and_then(|status| status.container_state) == Some("running".to_owned());
+        if turn % 3 == 0 {
+            follower.take().inspect(tokio::task::JoinHandle::abort);
+        }
+        if runs && follower.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+            let (worker, record) = (node.worker.clone(), node.record());
+            follower = Some(tokio::spawn(async move { worker.follow_log(&record).await.unwrap() }));
+        }
+        if node.turn().await == Action::Nothing {
+            if let Some(follower) = follower {
+                follower.abort();
+                let _ = follower.await;
+            }
+            return;
+        }
+    }
+    panic!("no end in sight: {:?}", node.record());
+}
+
+const COUNTS: &str = "n=$(cat $HOME/n 2>/dev/null || echo 0); n=$((n+1)); echo $n > $HOME/n";
+
+#[tokio::test]
+async fn a_job_that_fails_by_code_signal_or_memory_runs_again_and_its_log_has_every_line_once() {
+    with_bench(|bench| async {
+        let script = format!(
+            "{COUNTS}; test -e /tmp/here && echo stale; touch /tmp/here; echo run $n; echo err $n >&2; printf 'no end %s' $n; \
+             case $n in 1) exit 4;; 2) kill -SEGV $$;; 3) exec /bin/busybox tail /dev/zero;; esac; echo; echo done > /out/result"
+        );
+        let restart = "restart: { policy: on-failure, max: 4, delay: 1s }\n";
+        let mut node = node(&bench, &script, restart).await;
+        finish_followed(&mut node).await;
+        let record = node.record();
+        assert_eq!((record.phase.clone(), node.finishes), (Phase::Done, 1));
+        assert_eq!(record.ended.as_ref().unwrap().code, 0, "the last run's: {:?}", lines(&node));
+        let told = lines(&node);
+        let of = |begins: &str| told.iter().filter(|line| line.starts_with(begins)).cloned().collect::<Vec<_>>();
+        assert_eq!(of("run"), ["run 1", "run 2", "run 3", "run 4"], "{told:?}");
+        assert_eq!(of("err"), ["err 1", "err 2", "err 3", "err 4"], "{told:?}");
+        assert_eq!(of("no end"), ["no end 1", "no end 2", "no end 3", "no end 4"], "no run's last is lost: {told:?}");
+        assert_eq!(told.len(), 12, "{told:?}");
+        assert_eq!(record.log_lines, 12);
+        assert_eq!(node.collected().listing.files[0].path, "result");
+        let events = events(&node).await;
+        let of = |kind: &str| events.iter().filter(|(event, _)| event == kind).map(|(_, words)| words).collect::<Vec<_>>();
+        let fell = of("fell");
+        assert_eq!(fell.len(), 3, "{events:?}");
+        assert_eq!(fell[0], "with code 4; is started again in 1 s");
+        assert!(fell[1].starts_with("with code 139") && fell[1].contains("SIGSEGV"), "{fell:?}");
+        assert!(fell[2].contains("memory limit") && fell[2].ends_with("is started again in 4 s"), "{fell:?}");
+        assert_eq!(of("restarted"), ["restart 1 of 4", "restart 2 of 4", "restart 3 of 4"]);
+        assert_eq!(of("ended"), ["with code 0"], "no earlier run's signal is told of the last");
+        let status = node.board.status(&node.lease).unwrap();
+        assert_eq!(status.restarts, 3);
+        assert!(status.message.contains("started again 3 of 4 times"), "{}", status.message);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_between_two_runs_is_told_as_such_cannot_be_reached_and_ends_at_once_when_its_buyer_stops_it() {
+    with_bench(|bench| async {
+        let restart = "restart: { policy: on-failure, delay: 5m }\nports: [ { container: 80 } ]\n";
+        let mut node = node(&bench, "sleep 2.5; echo last; exit 9", restart).await;
+        node.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+        assert_eq!(node.chain.state, ChainState::Running, "it was ready, and is paid for on");
+        let status = node.board.status(&node.lease).unwrap();
+        assert_eq!((status.phase.as_str(), status.container_state.as_deref()), ("restarting", Some("restarting")));
+        assert_eq!((status.exit_code, status.restarts), (None, 0));
+        assert!(
+            status.message.starts_with("its program ended with code 9; the container is started again at 2"),
+            "{}",
+            status.message
+        );
+        assert!(status.message.ends_with("(restart 1 of 5), and the lease goes on"), "{}", status.message);
+        assert!(matches!(node.board.reach(&node.lease), Reachable::NotYet));
+        // The log is open: its end has not come.
+        node.worker.follow_log(&node.record()).await.unwrap();
+        assert!(!node.board.log_head(&node.lease).unwrap().closed);
+        let fall = node.record().falls[0].clone();
+        node.chain.state = ChainState::Ended;
+        let begun = std::time::Instant::now();
+        node.until(|action| *action == Action::Nothing).await;
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let record = node.record();
+        assert_eq!((record.stop, record.ended.as_ref().unwrap().code), (Some(StopReason::LeaseOver), 9));
+        assert_eq!(record.falls, [fall], "nothing was started again");
+        assert_eq!(lines(&node), ["last"]);
+        assert!(node.board.log_head(&node.lease).unwrap().closed);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_before_it_is_ready_becomes_ready_in_a_later_run_and_is_asked_anew() {
+    with_bench(|bench| async {
+        let script = format!("{COUNTS}; test $n = 1 && exit 7; sleep 0.5; touch /tmp/up; sleep 3; exit $((n - 2))");
+        let more = "restart: { policy: on-failure, max: 2, delay: 1s }\n\
+                    ready: { exec: [\"/bin/sh\", \"-c\", \"test -e /tmp/up\"] }\n";
+        let mut node = node(&bench, &script, more).await;
+        node.until(|action| *action == Action::Restart).await;
+        assert_eq!(node.chain.state, ChainState::Starting, "it never was what its buyer calls ready");
+        node.until(|action| *action == Action::PostReady).await;
+        let record = node.finish().await;
+        assert_eq!((record.ended.unwrap().code, record.falls.len()), (0, 1));
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_never_says_so_is_not_started_again_and_one_whose_disk_is_full_neither() {
+    with_bench(|bench| async {
+        let mut once = node(&bench, "exit 3", "").await;
+        let record = once.finish().await;
+        assert_eq!((record.ended.unwrap().code, record.falls.len()), (3, 0));
+        drop(once);
+        let script = "busybox dd if=/dev/zero of=/out/big bs=1M count=80; sleep 0.1; exit 1";
+        let mut full = node(&bench, script, "restart: on-failure\n").await;
+        full.until(|action| *action == Action::Do(StageName::Start)).await;
+        let record = full.finish().await;
+        assert_eq!(
+            (record.stop, record.falls.iter().filter(|fall| fall.again).count()),
+            (Some(StopReason::DiskFull), 0)
+        );
+        bench
+    })
+    .await;
+}
