@@ -145,10 +145,11 @@ async fn a_restarted_node_finds_its_container_by_its_label_and_goes_on_with_its_
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
+            let once = Runs::default();
             tokio::select! {
                 biased;
                 () = few_lines => {}
-                _ = collect(&bench.driver, &id, &log, &Runs::default()) => panic!("the container outlives the first node"),
+                _ = collect(&bench.driver, &id, &log, &once) => panic!("the container outlives the first node"),
             }
         }
         let again = DockerDriver::connect(None).await.unwrap();
