@@ -29,7 +29,7 @@ impl Worker {
             }
             _ => now_ms,
         };
-        let interrupted = matches!(note, Note::Ended(_)) && self.was_interrupted(record);
+        let interrupted = matches!(note, Note::Ended(_) | Note::Fell(..)) && self.was_interrupted(record);
         if note == Note::Again {
             return self.begun_again(record).await;
         }
@@ -41,7 +41,12 @@ impl Worker {
                 r.reach(Phase::Started);
             }
             Note::Ready => r.meter_started(now_ms),
-            Note::Fell(exit, restart) => r.fell(&exit, &restart, memory, now_ms),
+            Note::Fell(exit, restart) => {
+                r.fell(&exit, &restart, memory, now_ms);
+                if let Some(fall) = r.falls.last_mut() {
+                    fall.interrupted |= interrupted;
+                }
+            }
             Note::Again => {}
             Note::Ended(ended) => {
                 r.memory = memory;
@@ -71,6 +76,7 @@ impl Worker {
         let up_s = up.and_then(|text| text.split('.').next()?.parse::<i64>().ok());
         let booted_ms =
             up_s.map(|up_s| self.clock.host_ms().saturating_sub(up_s.saturating_add(1).saturating_mul(1_000)));
-        unseen || record.started_at_ms.zip(booted_ms).is_some_and(|(started, booted)| started < booted)
+        let began_ms = record.later_runs_ms().last().copied().or(record.started_at_ms);
+        unseen || began_ms.zip(booted_ms).is_some_and(|(started, booted)| started < booted)
     }
 }

@@ -116,7 +116,7 @@ impl Fall {
     /// How the run ended.
     #[must_use]
     pub fn words(&self) -> String {
-        with_code(&self.ended, self.ended.words(self.memory.as_ref()))
+        with_code(&self.ended, self.ended.words(self.memory.as_ref(), self.interrupted))
     }
 }
 

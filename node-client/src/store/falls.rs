@@ -16,6 +16,8 @@ pub struct Fall {
     pub started_at_ms: i64,
     /// What its memory came to, as far as it was seen.
     pub memory: Option<PeakMemory>,
+    /// Whether the node could not look while it ran, or the engine ended meanwhile, so that its end may not be the job's doing.
+    pub interrupted: bool,
     /// When the node saw it, Unix milliseconds of the node's clock.
     pub at_ms: i64,
     /// The pause before the next run, seconds.
@@ -70,6 +72,7 @@ impl LeaseRecord {
             ended: Ended::from(exit),
             started_at_ms: exit.started_at_ms,
             memory,
+            interrupted: false,
             at_ms: now_ms,
             pause_s: restart.pause_s(before, ran_s),
             of: restart.max,
