@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use gridlease_node::api::LeaseDirectory as _;
 use gridlease_node::disk::DiskKeeper;
+use gridlease_node::driver::{ContainerId, Exec, ExecSpec, ExecState, Reach as _};
 use gridlease_node::lease::reconcile::{Action, Note};
 use gridlease_node::secrets::NotTaken;
 use gridlease_node::store::{Blame, Phase};
@@ -79,6 +81,16 @@ async fn threat_20_a_secret_reaches_the_job_as_file_and_variable_and_stands_nowh
         for text in [shown("docker", &["inspect", &id]), shown("docker", &["top", &id]), shown("ps", &["axww"])] {
             assert!(text.len() > 50 && !text.contains(MARKER), "{text}");
         }
+        // A program that its buyer runs in it sees them as the job's own does.
+        let command = ["/bin/sh", "-c", "echo ${#HF_TOKEN}; exit 7"].map(str::to_owned).to_vec();
+        let spec = ExecSpec { command, tty: false, stdin: false };
+        let Exec { output, control, .. } = bench.driver.exec(&ContainerId(id.clone()), &spec).await.unwrap();
+        let pieces: Vec<_> = output.map(|piece| piece.unwrap().1).collect().await;
+        assert_eq!(String::from_utf8(pieces.concat()).unwrap(), format!("{}\n", MARKER.len()));
+        while control.state().await.unwrap() == ExecState::Running {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(control.state().await.unwrap(), ExecState::Exited(7));
         assert_eq!(found_below(bench.state.root()), [""; 0].map(std::path::PathBuf::from));
         node.finish().await;
         let log = node.log();

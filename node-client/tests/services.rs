@@ -8,7 +8,7 @@ use std::time::Duration;
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::Action;
-use gridlease_node::store::{Blame, Phase};
+use gridlease_node::store::{Blame, Phase, StopReason};
 use support::played::Node;
 use support::{Bench, with_bench};
 
@@ -16,7 +16,8 @@ const SIZES: &str = "resources: { cpu: 1, memory: 256MiB, disk: 128MiB }\n";
 
 /// A service that serves what it says on this port.
 fn serves(bench: &Bench, says: &str, port: u16, more: &str) -> String {
-    let script = format!("echo {says} > $HOME/index.html; exec busybox httpd -f -p {port} -h $HOME");
+    let script =
+        format!("echo serves {says}; echo {says} > $HOME/index.html; exec busybox httpd -f -p {port} -h $HOME");
     format!(
         "{{ image: {}, memory: 48MiB, command: [\"/bin/sh\", \"-c\", {script:?}], port: {port}{more} }}",
         bench.registry.image
@@ -134,7 +135,10 @@ async fn a_service_that_ends_while_the_job_runs_is_told_and_the_job_goes_on() {
         let mut node = node(&bench, "sleep 5; echo done", &format!("{{ db: {db} }}")).await;
         node.until(|action| matches!(action, Action::Watch { .. })).await;
         let (worker, record) = (node.worker.clone(), node.record());
-        let watched = tokio::spawn(async move { worker.watch_services(&record).await });
+        let watched = tokio::spawn({
+            let (worker, record) = (worker.clone(), record.clone());
+            async move { worker.watch_services(&record).await }
+        });
         let told = async {
             while !node.record().message.contains("service db") {
                 node.turn().await;
@@ -142,7 +146,12 @@ async fn a_service_that_ends_while_the_job_runs_is_told_and_the_job_goes_on() {
         };
         tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
         assert_eq!(node.record().message, "service db ended with exit code 7; the job goes on without it");
-        watched.await.unwrap().unwrap();
+        // A node that was started again does not tell it again, and nobody's word is written over.
+        node.store.update(&node.lease, |record| Ok(record.message = "another word".to_owned())).unwrap();
+        let again = worker.watch_services(&record);
+        assert!(tokio::time::timeout(Duration::from_secs(2), again).await.is_err(), "the job's network is watched on");
+        assert_eq!(node.record().message, "another word");
+        watched.abort();
         let record = node.finish().await;
         assert_eq!(record.ended.unwrap().code, 0);
         let log = std::fs::read_to_string(bench.state.lease(&node.lease).of_service("db").log()).unwrap();
@@ -164,7 +173,18 @@ async fn services_are_brought_up_again_by_a_node_that_died_in_between_and_after_
             // Whatever it was that it did not write down, it does again.
             node.worker.take(&record, &Action::Do(StageName::Services)).await.unwrap();
         }
-        node.until(|action| *action == Action::Do(StageName::Container)).await;
+        // What a service writes before the job begins is read then.
+        let watched = tokio::spawn({
+            let (worker, record) = (node.worker.clone(), node.record());
+            async move { worker.watch_services(&record).await }
+        });
+        let log = || std::fs::read_to_string(bench.state.lease(&node.lease).of_service("db").log()).unwrap_or_default();
+        let read = async {
+            while !log().contains("serves rows") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
         // As after a restart of the engine: nothing of it runs any more, and that is not the buyer's doing.
         let runs = |name: &String| name.ends_with("_pod") || name.ends_with("-db");
         let lost: Vec<_> = containers(&bench).await.into_iter().filter(runs).collect();
@@ -177,6 +197,10 @@ async fn services_are_brought_up_again_by_a_node_that_died_in_between_and_after_
         let record = node.finish().await;
         assert_eq!(record.ended.as_ref().unwrap().code, 0, "{} {:?}", node.log(), node.told);
         assert!(node.log().contains("rows"));
+        watched.abort();
+        let log = std::fs::read_to_string(bench.state.lease(&node.lease).of_service("db").log()).unwrap();
+        assert_eq!(log.matches("serves rows").count(), 2, "of both that there were: {log}");
+        assert!(!log.contains("missing"), "{log}");
         bench
     })
     .await;
@@ -215,6 +239,113 @@ async fn services_that_fill_the_disk_before_the_job_begins_end_its_start() {
             "{record:?}"
         );
         assert_eq!(containers(&bench).await, [""; 0]);
+        bench
+    })
+    .await;
+}
+
+/// What the lease's task does beside its turns.
+async fn beside<T>(node: &mut Node, what: impl Future<Output = T>) -> T {
+    let mut what = std::pin::pin!(what);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut what => return done,
+            _ = node.turn() => {}
+        }
+    }
+}
+
+fn docker() -> bollard::Docker {
+    bollard::Docker::connect_with_unix_defaults().unwrap()
+}
+
+#[tokio::test]
+async fn all_containers_are_made_before_a_service_is_waited_for_and_one_that_does_its_work_once_comes_before_the_job() {
+    with_bench(|bench| async {
+        let image = bench.registry.image.to_string();
+        let db = serves(&bench, "rows", 5432, "");
+        let script = "busybox sleep 2; busybox wget -qO- http://db:5432/ > $HOME/rows && busybox grep rows $HOME/rows";
+        let fill = format!(
+            "{{ image: {image}, memory: 32MiB, command: [\"/bin/sh\", \"-c\", {script:?}], once: true, depends_on: [db] }}"
+        );
+        let mut node = node(&bench, "echo own", &format!("{{ db: {db}, fill: {fill} }}")).await;
+        node.until(|action| *action == Action::AwaitProbe).await;
+        assert_eq!(containers(&bench).await.len(), 4, "the job's own needs no time any more when they are up");
+        node.until(|action| *action == Action::Do(StageName::Start)).await;
+        let fill = containers(&bench).await.into_iter().find(|name| name.ends_with("-fill")).unwrap();
+        let state = inspect(fill.trim_start_matches('/')).await.state.unwrap();
+        assert_eq!((state.running, state.exit_code), (Some(false), Some(0)), "it has ended before the job begins");
+        let (worker, record) = (node.worker.clone(), node.record());
+        let watched = tokio::time::timeout(Duration::from_secs(2), worker.watch_services(&record));
+        let _ = beside(&mut node, watched).await;
+        assert_eq!(node.record().message, "", "that it ended is no news");
+        let record = node.finish().await;
+        assert_eq!(record.ended.unwrap().code, 0);
+        let log = std::fs::read_to_string(bench.state.lease(&node.lease).of_service("fill").log()).unwrap();
+        assert!(log.contains("\"rows\""), "{log}");
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_stands_still_is_time_that_is_not_billed_and_a_network_s_container_that_ends_is_told() {
+    with_bench(|bench| async {
+        let db = serves(&bench, "rows", 5432, "");
+        let script = "busybox sleep 8; busybox wget -qO- http://db:5432/";
+        let mut node = node(&bench, script, &format!("{{ db: {db} }}")).await;
+        node.until(|action| matches!(action, Action::Watch { .. })).await;
+        let (worker, record) = (node.worker.clone(), node.record());
+        let pauses = tokio::spawn({
+            let (worker, record) = (worker.clone(), record.clone());
+            async move { worker.watch_pauses(&record).await }
+        });
+        let watched = tokio::spawn(async move { worker.watch_services(&record).await });
+        let names = containers(&bench).await;
+        let of =
+            |ends: &str| names.iter().find(|name| name.ends_with(ends)).unwrap().trim_start_matches('/').to_owned();
+        docker().pause_container(&of("-db")).await.unwrap();
+        let store = node.store.clone();
+        let lease = node.lease;
+        let seen = async {
+            while store.get(&lease).unwrap().unwrap().paused_since_ms.is_none() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+        };
+        tokio::time::timeout(Duration::from_secs(10), beside(&mut node, seen)).await.unwrap();
+        docker().unpause_container(&of("-db")).await.unwrap();
+        docker().kill_container(&of("_pod"), None::<bollard::query_parameters::KillContainerOptions>).await.unwrap();
+        let told = async {
+            while !store.get(&lease).unwrap().unwrap().message.contains("network") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), beside(&mut node, told)).await.unwrap();
+        let record = node.finish().await;
+        watched.abort();
+        pauses.await.unwrap().unwrap();
+        assert_eq!(record.ended.unwrap().code, 0, "they still reach each other: {}", node.log());
+        assert!(record.stood_ms >= 1_000, "{}", record.stood_ms);
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_a_service_deleted_and_keeps_open_counts_where_the_disk_is_measured() {
+    with_bench(|bench| async {
+        let image = bench.registry.image.to_string();
+        let script =
+            "exec 3> $HOME/big; rm $HOME/big; busybox dd if=/dev/zero bs=1M count=120 >&3; exec busybox sleep 600";
+        let db = format!("{{ image: {image}, memory: 64MiB, command: [\"/bin/sh\", \"-c\", {script:?}] }}");
+        let yaml =
+            format!("command: [\"/bin/sh\", \"-c\", \"exec busybox sleep 600\"]\n{SIZES}services: {{ db: {db} }}\n");
+        let mut node = Node::with_manifest(&bench, &bench.state, DiskKeeper::measuring(), &yaml).await;
+        node.until(|action| *action == Action::Stop(StopReason::DiskFull)).await;
+        let record = node.finish().await;
+        assert_eq!(record.stop, Some(StopReason::DiskFull));
         bench
     })
     .await;

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::{Buyer, LeaseAt};
+use super::Buyer;
 use crate::error::CliError;
 
 /// Connections that are carried at a time; further ones wait. A node takes 64 for a lease.
@@ -70,25 +70,19 @@ pub struct Forward {
 }
 
 impl Buyer {
-    /// The lease of a job that can be reached into, and its node.
-    ///
-    /// # Errors
-    /// [`CliError::ContainerEnded`] where it is over, or the read's.
-    pub async fn running(&self, job: &Pubkey) -> Result<(LeaseAt, NodeApi), CliError> {
-        let lease = self.lease_of(job).await?;
-        if lease.over {
-            return Err(CliError::ContainerEnded { job: *job, exit_code: None });
-        }
-        let node = self.node_of(&lease.provider, &lease.lease).await?;
-        Ok((lease, node))
-    }
-
-    /// Listens at `address` for each of `ports`. Connections are taken once [`Forward::run`] is.
+    /// Listens at `address` for each of `ports`, and waits until the job runs. Connections are taken once [`Forward::run`] is.
     ///
     /// # Errors
     /// [`CliError::Local`] where a port is in use, [`CliError::Usage`] for one that the manifest does not name, where that is on
     /// this machine; as [`Buyer::running`].
-    pub async fn forward(&self, job: &Pubkey, ports: &[PortPair], address: IpAddr) -> Result<Forward, CliError> {
+    pub async fn forward(
+        &self,
+        job: &Pubkey,
+        ports: &[PortPair],
+        address: IpAddr,
+        wait: Duration,
+        progress: impl FnMut(&str),
+    ) -> Result<Forward, CliError> {
         if let Some(record) = self.store().find(job)? {
             let manifest = gridlease_sdk::manifest::Manifest::from_canonical(record.manifest.as_bytes())?;
             let named = |pair: &&PortPair| !manifest.ports.iter().any(|port| port.container == pair.remote);
@@ -99,7 +93,6 @@ impl Buyer {
                 )));
             }
         }
-        let (lease, node) = self.running(job).await?;
         let mut listeners = Vec::new();
         for pair in ports {
             let local = SocketAddr::new(address, pair.local);
@@ -111,6 +104,7 @@ impl Buyer {
             };
             listeners.push((TcpListener::bind(local).await.map_err(failed)?, pair.remote));
         }
+        let (lease, node) = self.running(job, wait, progress).await?;
         Ok(Forward { job: *job, lease: lease.lease, node, listeners })
     }
 }

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod awaiting;
 pub mod event;
 mod follow;
 pub mod forward;

@@ -199,6 +199,9 @@ pub enum Job {
         /// Where to listen. Whoever reaches this address reaches the job.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
         address: IpAddr,
+        /// How long a job that does not run yet is waited for.
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        wait: humantime::Duration,
     },
     /// Run a program in a running job's container, as its user, and end with its exit code. No shell is added.
     #[command(
@@ -217,6 +220,9 @@ pub enum Job {
         /// With a terminal: this one, to which Ctrl-C belongs until the program ends. Includes --interactive.
         #[arg(short, long)]
         tty: bool,
+        /// How long a job that does not run yet is waited for.
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        wait: humantime::Duration,
         /// The program and its arguments, after --.
         #[arg(value_name = "COMMAND", last = true, required = true)]
         command: Vec<String>,
@@ -333,11 +339,12 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             spinner.finish_and_clear();
             context.out.report(&done?)
         }
-        Job::PortForward { job: which, ports, address } => {
-            return reach::forward(context, &buyer, job(&which)?, &ports, address).await;
+        Job::PortForward { job: which, ports, address, wait } => {
+            return reach::forward(context, &buyer, job(&which)?, &ports, address, wait.into()).await;
         }
-        Job::Exec { job: which, interactive, tty, command } => {
-            return reach::exec(context, &buyer, job(&which)?, command, interactive, tty).await;
+        Job::Exec { job: which, interactive, tty, wait, command } => {
+            let terms = reach::Terms { interactive, tty, wait: wait.into() };
+            return reach::exec(context, &buyer, job(&which)?, command, terms).await;
         }
         Job::Push { job: which } => {
             let spinner = context.out.spinner("handing manifest and inputs to the node");

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gridlease_sdk::node_api::LogStream;
@@ -23,6 +24,22 @@ use crate::terminal::{RawTerminal, Resizes, terminated};
 const PIECE: usize = 16 * 1024;
 const PIECES: usize = 4;
 
+/// How a program is run.
+pub(super) struct Terms {
+    /// With standard input.
+    pub interactive: bool,
+    /// With a terminal.
+    pub tty: bool,
+    /// How long a job that does not run yet is waited for.
+    pub wait: Duration,
+}
+
+/// Tells people what is waited for.
+fn waits(context: &Context, job: &Pubkey) -> impl FnMut(&str) {
+    let (out, job) = (context.out, *job);
+    move |words| out.note(&format!("waiting for job {job}: {words}"))
+}
+
 /// Forwards ports until the job's container ends.
 pub(super) async fn forward(
     context: &Context,
@@ -30,8 +47,9 @@ pub(super) async fn forward(
     job: Pubkey,
     ports: &[PortPair],
     address: IpAddr,
+    wait: Duration,
 ) -> Result<ExitCode, CliError> {
-    let forward = buyer.forward(&job, ports, address).await?;
+    let forward = buyer.forward(&job, ports, address, wait, waits(context, &job)).await?;
     for port in forward.ports()? {
         if context.out.is_json() {
             context.out.json_line(&port)?;
@@ -48,8 +66,7 @@ pub(super) async fn exec(
     buyer: &Buyer,
     job: Pubkey,
     command: Vec<String>,
-    interactive: bool,
-    tty: bool,
+    Terms { interactive, tty, wait }: Terms,
 ) -> Result<ExitCode, CliError> {
     if tty && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         return Err(CliError::Usage(
@@ -57,7 +74,7 @@ pub(super) async fn exec(
                 .to_owned(),
         ));
     }
-    let (lease, node) = buyer.running(&job).await?;
+    let (lease, node) = buyer.running(&job, wait, waits(context, &job)).await?;
     let size = if tty { RawTerminal::size() } else { None };
     let start = ExecStart { command, tty, stdin: interactive || tty, size };
     let ended = |error: NodeError| match error {

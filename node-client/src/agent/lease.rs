@@ -103,20 +103,24 @@ impl Beside {
                 }
             }));
         }
+        if ended(&self.pauses) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pauses = Some(tokio::spawn(async move {
+                if let Err(error) = worker.watch_pauses(&record).await {
+                    tracing::warn!(lease = %record.lease, %error, "whether the container is paused cannot be seen; it is looked at again");
+                }
+            }));
+        }
+    }
+
+    /// Begins to watch the services, from their start on.
+    fn watch_services(&mut self, worker: &Worker, record: &LeaseRecord) {
         if self.services.is_none() {
             let (worker, record) = (worker.clone(), record.clone());
             self.services = Some(tokio::spawn(async move {
                 while let Err(error) = worker.watch_services(&record).await {
                     tracing::warn!(lease = %record.lease, %error, "the job's services cannot be looked at; they are looked at again");
                     tokio::time::sleep(UNANSWERED).await;
-                }
-            }));
-        }
-        if ended(&self.pauses) {
-            let (worker, record) = (worker.clone(), record.clone());
-            self.pauses = Some(tokio::spawn(async move {
-                if let Err(error) = worker.watch_pauses(&record).await {
-                    tracing::warn!(lease = %record.lease, %error, "whether the container is paused cannot be seen; it is looked at again");
                 }
             }));
         }
@@ -192,6 +196,9 @@ impl LeaseTask {
         }
         if runs {
             beside.keep_up(&self.worker, &record);
+        }
+        if runs || matches!(action, Action::Do(StageName::Services) | Action::AwaitProbe) {
+            beside.watch_services(&self.worker, &record);
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, certain, "next");
         match &action {

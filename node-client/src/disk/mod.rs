@@ -147,11 +147,11 @@ impl DiskKeeper {
 
     /// Whether a lease's outputs have used up what they may have.
     #[must_use]
-    pub fn is_full(&self, lease: &LeaseDir, quota: Quota, container: Option<&str>) -> bool {
+    pub fn is_full(&self, lease: &LeaseDir, quota: Quota, containers: &[String]) -> bool {
         if image::is_mounted(lease) {
             return image::is_full(&lease.outputs());
         }
-        let used = usage::measure(lease, container);
+        let used = usage::measure(lease, containers);
         used.bytes > quota.bytes || used.files > quota.files
     }
 

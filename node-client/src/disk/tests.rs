@@ -72,14 +72,14 @@ fn issue9_05_a_file_that_was_deleted_and_is_still_open_counts() {
     let path = bench.lease.output(0).join("x");
     let file = std::fs::File::create(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, &[]));
     let held = file.try_clone().unwrap();
     let written = fill(file);
     assert!(about_the_quota(written), "{written}");
     assert_eq!(usage::below(&bench.lease.output(0)).files, 0, "no folder names it");
-    assert!(bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(bench.keeper.is_full(&bench.lease, QUOTA, &[]));
     drop(held);
-    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, &[]));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn threat_07_a_million_empty_files_are_as_many_as_were_sold() {
         .unwrap();
     // The file system has a few inodes of its own, and rounds up.
     assert!((90..=300).contains(&made), "{made}");
-    assert!(bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(bench.keeper.is_full(&bench.lease, QUOTA, &[]));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn issue9_05_a_sparse_file_takes_no_room_and_a_full_one_all_of_it() {
     let Some(bench) = bench(QUOTA) else { return };
     let sparse = std::fs::File::create(bench.lease.output(0).join("s")).unwrap();
     sparse.set_len(20 << 30).unwrap();
-    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, &[]));
     let written = fill(std::fs::File::create(bench.lease.output(0).join("full")).unwrap());
     assert!(about_the_quota(written), "{written}");
 }
@@ -119,11 +119,11 @@ fn issue9_05_a_job_may_use_all_that_was_sold_and_is_seen_when_it_wants_more() {
     let Some(bench) = bench(QUOTA) else { return };
     let all = usize::try_from(QUOTA.bytes).unwrap();
     std::fs::write(bench.lease.output(0).join("all"), vec![7; all]).unwrap();
-    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(!bench.keeper.is_full(&bench.lease, QUOTA, &[]));
     // Refused as a whole, as the kernel does it with large writes.
     let mut more = std::fs::File::create(bench.lease.output(0).join("more")).unwrap();
     while more.write_all(&vec![7; 1024 * 1024]).is_ok() {}
-    assert!(bench.keeper.is_full(&bench.lease, QUOTA, None));
+    assert!(bench.keeper.is_full(&bench.lease, QUOTA, &[]));
 }
 
 #[test]
@@ -198,10 +198,10 @@ fn issue9_05_without_an_image_blocks_and_files_are_measured() {
     keeper.prepare(&lease, QUOTA).unwrap();
     assert!(!lease.image().exists());
     std::fs::File::create(lease.output(0).join("sparse")).unwrap().set_len(20 << 30).unwrap();
-    assert!(!keeper.is_full(&lease, QUOTA, None));
-    assert!(keeper.is_full(&lease, Quota { files: 1, ..QUOTA }, None), "the folder and the file");
+    assert!(!keeper.is_full(&lease, QUOTA, &[]));
+    assert!(keeper.is_full(&lease, Quota { files: 1, ..QUOTA }, &[]), "the folder and the file");
     std::fs::write(lease.output(0).join("full"), vec![7; 64 * 1024]).unwrap();
-    assert!(keeper.is_full(&lease, Quota { bytes: 32 * 1024, ..QUOTA }, None));
+    assert!(keeper.is_full(&lease, Quota { bytes: 32 * 1024, ..QUOTA }, &[]));
 }
 
 #[test]

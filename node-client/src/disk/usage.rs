@@ -26,12 +26,12 @@ impl Usage {
 }
 
 /// What a lease's outputs take up, as far as it can be read while a container writes to them; of files that were deleted,
-/// those that `container` (its full id) still has open. What it only has mapped into memory is not seen.
+/// those that `containers` (their full ids) still have open. What it only has mapped into memory is not seen.
 #[must_use]
-pub fn measure(lease: &LeaseDir, container: Option<&str>) -> Usage {
+pub fn measure(lease: &LeaseDir, containers: &[String]) -> Usage {
     let mut used = below(&lease.outputs());
-    if let (Some(id), Ok(outputs)) = (container, std::fs::symlink_metadata(lease.outputs())) {
-        let deleted = deleted_but_open(id, outputs.dev());
+    if let Ok(outputs) = std::fs::symlink_metadata(lease.outputs()) {
+        let deleted = deleted_but_open(containers, outputs.dev());
         used.bytes = used.bytes.saturating_add(deleted.bytes);
         used.files = used.files.saturating_add(deleted.files);
     }
@@ -70,18 +70,20 @@ pub fn free(path: &Path) -> Option<u64> {
     Some(found.blocks_available().saturating_mul(found.fragment_size()))
 }
 
-/// Files on `device` that no folder names any more and that a process of the container has open, each once. Every
+/// Files on `device` that no folder names any more and that a process of the containers has open, each once. Every
 /// container that the node runs has the node's user, or the node is root, so it may look.
-fn deleted_but_open(container: &str, device: u64) -> Usage {
+fn deleted_but_open(containers: &[String], device: u64) -> Usage {
     let mut used = Usage::default();
     let mut seen = BTreeSet::new();
-    if container.len() < 12 {
+    let containers: Vec<&String> = containers.iter().filter(|id| id.len() >= 12).collect();
+    if containers.is_empty() {
         return used;
     }
     for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let path = process.path();
         let is_process = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        if !is_process || !std::fs::read_to_string(path.join("cgroup")).is_ok_and(|text| text.contains(container)) {
+        let is_ours = |text: String| containers.iter().any(|id| text.contains(id.as_str()));
+        if !is_process || !std::fs::read_to_string(path.join("cgroup")).is_ok_and(is_ours) {
             continue;
         }
         for open in std::fs::read_dir(path.join("fd")).into_iter().flatten().flatten() {

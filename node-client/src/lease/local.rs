@@ -40,6 +40,8 @@ impl Worker {
                 return Ok(Local { probes: self.probes_of_ended(record, &manifest), ..here });
             }
             here.operator_stop |= self.is_open(&manifest);
+            // Its containers may still reach each other, and nothing else.
+            here.operator_stop |= manifest.network.is_some() && self.is_network_lost(record, &manifest).await?;
             let disk_full = self.is_disk_full(record, &manifest).await?;
             let probes = match record.down() {
                 Some(_) => self.probes_while_down(record, &manifest),

@@ -78,8 +78,8 @@ pub struct Worker {
     net: Option<Networks>,
     stats: Stats,
     pulls: Arc<Mutex<HashMap<Pubkey, watch::Receiver<PullProgress>>>>,
-    // How often a step after a container's end has failed.
-    failures: Arc<Mutex<HashMap<Pubkey, u32>>>,
+    // How often each step after a container's end has failed, by its words.
+    failures: Arc<Mutex<HashMap<(Pubkey, &'static str), u32>>>,
     /// Who asks each lease's job whether its service is up.
     probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
     /// When each container was last seen running, in milliseconds of chain time.
@@ -217,7 +217,7 @@ impl Worker {
         self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<Pubkey, u32>> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<(Pubkey, &'static str), u32>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -19,13 +19,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Runs {
     /// When each but the first began, or a moment before, Unix milliseconds of the engine's clock.
     pub later_ms: Vec<i64>,
+    /// When the container was made anew, if it was: what the log has from before is not in the engine's record any more.
+    pub anew_ms: Option<i64>,
     /// Whether no other follows on the one that is read.
     pub last: bool,
 }
 
 impl Default for Runs {
     fn default() -> Self {
-        Self { later_ms: Vec::new(), last: true }
+        Self { later_ms: Vec::new(), anew_ms: None, last: true }
     }
 }
 
@@ -44,7 +46,7 @@ pub async fn collect(
     log: &Arc<LeaseLog>,
     runs: &Runs,
 ) -> Result<LogHead, LogError> {
-    let writer = log.writer().await.of_runs(&runs.later_ms);
+    let writer = log.writer().await.of(runs);
     let reader = Reader { driver, id, writer: Arc::new(Mutex::new(writer)) };
     if log.head().closed {
         return Ok(log.head());

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use gridlease_sdk::node_api::{LogChain, LogLine, LogStream};
 
 /// A container that runs once.
-static ONE: Runs = Runs { later_ms: Vec::new(), last: true };
+static ONE: Runs = Runs { later_ms: Vec::new(), anew_ms: None, last: true };
 
 fn piece(ts_ms: i64, text: &str) -> LogPiece {
     LogPiece { ts_ms, stream: LogStream::Stdout, bytes: Bytes::copy_from_slice(text.as_bytes()), ends_line: true }

@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::file::LeaseLog;
 use super::lines::{Line, Lines, PerStream};
-use super::{LogError, LogHead};
+use super::{LogError, LogHead, Runs};
 use crate::driver::LogPiece;
 
 /// The engine stamps the two streams separately, so lines can be this much out of order, milliseconds.
@@ -91,6 +91,8 @@ pub struct LogWriter {
     skip: PerStream<Skip>,
     /// When each run of the container but the first began, Unix milliseconds of the engine's clock.
     runs: Vec<u64>,
+    /// What is older is not in the engine's record, and nobody looks for it there.
+    anew_ms: u64,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -103,6 +105,7 @@ impl LeaseLog {
             lines: Lines::new(self.limits.line_bytes),
             skip: PerStream::default(),
             runs: Vec::new(),
+            anew_ms: 0,
             _turn: turn,
         };
         writer.begin();
@@ -111,10 +114,12 @@ impl LeaseLog {
 }
 
 impl LogWriter {
-    /// The same for a container that runs several times. `later_ms`: when each run but the first began, Unix milliseconds.
+    /// The same for a container that has these runs.
     #[must_use]
-    pub fn of_runs(mut self, later_ms: &[i64]) -> Self {
-        self.runs = later_ms.iter().filter_map(|ms| u64::try_from(*ms).ok()).collect();
+    pub fn of(mut self, runs: &Runs) -> Self {
+        let ms = |ms: &i64| u64::try_from(*ms).ok();
+        self.runs = runs.later_ms.iter().filter_map(ms).collect();
+        self.anew_ms = runs.anew_ms.as_ref().and_then(ms).unwrap_or(0);
         self
     }
 
@@ -124,7 +129,7 @@ impl LogWriter {
         let marks = self.log.marks();
         self.lines = Lines::of_runs(self.log.limits.line_bytes, self.runs.clone());
         let since_s = marks.latest_ms().saturating_sub(SKEW_MS) / 1000;
-        let due = |mark: &Mark| mark.lines > 0 && mark.ts_ms / 1000 >= since_s;
+        let due = |mark: &Mark| mark.lines > 0 && mark.ts_ms / 1000 >= since_s && mark.ts_ms >= self.anew_ms;
         self.skip = marks.map(|mark| Skip { mark: *mark, over: false, due: due(mark) });
         i64::try_from(since_s).ok().filter(|since| *since > 0)
     }

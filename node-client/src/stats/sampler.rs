@@ -230,7 +230,7 @@ impl Sampler {
 fn walked(of: &Measured) -> DiskStats {
     let quota = of.resources.as_ref().and_then(|resources| Quota::of(resources, present_bytes(&of.dir)));
     DiskStats {
-        used_bytes: Some(usage::measure(&of.dir, Some(&of.container.0)).bytes),
+        used_bytes: Some(usage::measure(&of.dir, std::slice::from_ref(&of.container.0)).bytes),
         limit_bytes: quota.map(|quota| quota.bytes),
     }
 }

@@ -20,7 +20,7 @@ use events::EVENTS;
 
 pub use falls::Fall;
 pub(crate) use record::hex32;
-pub use record::{Blame, Ended, LeaseRecord, NewLease, Phase, Step, StopReason, Unwell};
+pub use record::{Blame, Ended, LeaseRecord, NewLease, OfService, Phase, Step, StopReason, Unwell};
 
 const LEASES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("leases");
 const NOTES: TableDefinition<&str, &[u8]> = TableDefinition::new("notes");

@@ -1,5 +1,7 @@
 //! One lease as the node remembers it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use solana_pubkey::Pubkey;
 
@@ -179,6 +181,15 @@ pub struct Unwell {
     pub answer: String,
 }
 
+/// What is remembered of a service of a job; of the container that holds the network under an empty name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfService {
+    /// When its container was made anew, the last time, Unix milliseconds of this machine's clock.
+    pub anew_ms: Option<i64>,
+    /// Its end was told.
+    pub end_told: bool,
+}
+
 /// What is known of a lease when it is won.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLease {
@@ -254,6 +265,9 @@ pub struct LeaseRecord {
     /// Runs that failed and that another one followed in this lease; not in records of an earlier version.
     #[serde(default)]
     pub falls: Vec<Fall>,
+    /// What is remembered of its services, by name; not in records of an earlier version.
+    #[serde(default)]
+    pub services: BTreeMap<String, OfService>,
     /// Why the node stopped the container, where it did.
     pub stop: Option<StopReason>,
     /// How the container ended.
@@ -331,6 +345,7 @@ impl LeaseRecord {
             stood_ms: 0,
             ready_signature: None,
             falls: Vec::new(),
+            services: BTreeMap::new(),
             stop: None,
             ended: None,
             ended_ms: None,

@@ -140,6 +140,8 @@ mod tests {
             (format!("{{ a: {{ {db}, cpu: 2 }} }}"), "services: leave 0 of resources.cpu"),
             (format!("{{ a: {{ {db}, gpu: true }}, b: {{ {db}, gpu: true }} }}"), "services.b.gpu: has the GPUs, as"),
             (format!("{{ a: {{ {db}, scratch: [{{ path: /proc/x }}] }} }}"), "services.a.scratch[0].path"),
+            (format!("{{ a: {{ {db}, port: 80, once: true }} }}"), "services.a.once: is said of a service with a port"),
+            (format!("{{ a: {{ {db}, once: yes }} }}"), "services.a.once: \"yes\" is not known"),
             (format!("{{ a: {{ {db}, volumes: [] }} }}"), "services.a.volumes: unknown key"),
             (
                 format!("{{ {} }}", (0..9).map(|n| format!("a{n}: {{ {db} }}")).collect::<Vec<_>>().join(", ")),

@@ -102,6 +102,9 @@ pub struct Service {
     /// It is up when something listens on this TCP port; none: when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// It does something once: it is up when it has ended with 0. Left out of the canonical form where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
     /// Services that have to be up before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,

@@ -66,6 +66,16 @@ async fn get(port: u16) -> String {
 async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     let Some(world) = world(alone("solo")).await else { return };
     let job = world.post_asking(SERVICE, "10m", PORTS).await;
+    let id = job.to_string();
+    // Right after the posting: it waits until the job runs, and says so.
+    let mut forward = tokio::process::Command::from(gridlease(&world, &["job", "port-forward", &id, "0:80"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let early = run(gridlease(&world, &["job", "exec", "--wait", "1s", &id, "--", "/busybox", "true"]), "").await;
+    assert!(text(&early.stderr).contains("cannot be reached yet: "), "{early:?}");
     let mut story = world.follow(job);
     let begun = Instant::now();
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
@@ -78,13 +88,6 @@ async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     });
     assert!(told > 0, "{:#?}", story.told);
 
-    let id = job.to_string();
-    let mut forward = tokio::process::Command::from(gridlease(&world, &["job", "port-forward", &id, "0:80"]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
     let mut lines = BufReader::new(forward.stdout.take().unwrap()).lines();
     let line = lines.next_line().await.unwrap().unwrap();
     assert!(line.contains(" leads to port 80 of job "), "{line}");
@@ -117,7 +120,8 @@ async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     steps::stop(world.buyer.chain(), world.buyer.key(), &job).await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(30), forward.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(ended.status.code(), Some(6), "{}", text(&ended.stderr));
-    assert!(text(&ended.stderr).contains("has ended"), "{}", text(&ended.stderr));
+    let said = text(&ended.stderr);
+    assert!(said.contains("has ended") && said.contains(&format!("waiting for job {id}: ")), "{said}");
     let late = run(exec(&["--", "/busybox", "true"]), "").await;
     assert_eq!(late.status.code(), Some(6), "{late:?}");
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;

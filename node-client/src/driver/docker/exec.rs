@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bollard::models::ExecConfig;
+use bollard::query_parameters::InspectContainerOptions;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -22,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixStream;
 
 use super::{DockerDriver, engine, is_conflict, is_missing, reason};
-use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState, Process};
+use crate::driver::{ContainerId, DriverError, Exec, ExecControl, ExecSpec, ExecState, INIT, Process};
 
 /// Bytes of output read at a time.
 const PIECE: usize = 32 * 1024;
@@ -49,6 +50,7 @@ struct Program {
 
 impl DockerDriver {
     pub(super) async fn start_exec(&self, id: &ContainerId, spec: &ExecSpec) -> Result<Exec, DriverError> {
+        let command = self.as_its_own(id, &spec.command).await?;
         let config = ExecConfig {
             attach_stdin: Some(spec.stdin),
             attach_stdout: Some(true),
@@ -57,7 +59,7 @@ impl DockerDriver {
             privileged: Some(false),
             // The usual ones would keep back what a person types at a shell, and leave a program without its client.
             detach_keys: Some(DETACH_KEYS.to_owned()),
-            cmd: Some(spec.command.clone()),
+            cmd: Some(command),
             ..ExecConfig::default()
         };
         let exec = match self.docker.create_exec(&id.0, config).await {
@@ -73,6 +75,22 @@ impl DockerDriver {
         let (read, write) = tokio::io::split(stream);
         let output = if spec.tty { raw(read) } else { framed(read) };
         Ok(Exec { input: Box::pin(write), output, control: Box::new(Program { driver: self.clone(), exec }) })
+    }
+
+    /// A program as the container's own is run: by the node's own one, where that reads secrets into its environment.
+    async fn as_its_own(&self, id: &ContainerId, command: &[String]) -> Result<Vec<String>, DriverError> {
+        let found = match self.docker.inspect_container(&id.0, None::<InspectContainerOptions>).await {
+            Ok(found) => found,
+            Err(e) if is_missing(&e) => return Err(DriverError::NoSuchContainer { id: id.0.clone() }),
+            Err(e) => return Err(engine("look at a container", &e)),
+        };
+        let own = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
+        Ok(match own.as_slice() {
+            [init, variables, _, ..] if init == INIT => {
+                [init.clone(), variables.clone()].into_iter().chain(command.iter().cloned()).collect()
+            }
+            _ => command.to_vec(),
+        })
     }
 
     /// Starts a prepared program and takes the engine's connection over as its input and output.

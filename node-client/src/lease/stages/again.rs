@@ -13,21 +13,22 @@ use crate::store::{LeaseRecord, Step};
 
 /// How long the engine may take to hand over the rest of a run's log before the next run begins.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
+const STARTING: &str = "starting the container again";
 
 impl Worker {
     /// Starts the container once more. Where the engine refuses that for good, the run that failed was the last.
     pub(in crate::lease) async fn again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         let error = match self.start_again(record).await {
             Ok(record) => {
-                self.failures().remove(&record.lease);
+                self.failures().remove(&(record.lease, STARTING));
                 return Ok(record);
             }
             Err(error) if !error.is_permanent() => return Err(error),
             Err(error) => error,
         };
         let words = format!("the container could not be started again: {}", error.for_buyer());
-        let given_up = self.unless_last::<()>(&record.lease, "starting the container again", Err(error))?.is_none();
-        self.failures().remove(&record.lease);
+        let given_up = self.unless_last::<()>(&record.lease, STARTING, Err(error))?.is_none();
+        self.failures().remove(&(record.lease, STARTING));
         let Some(fall) = record.down().filter(|_| given_up) else { return Ok(record.clone()) };
         let ended = fall.ended.clone();
         let record = self.change(record, |r| r.message = words).await?;

@@ -25,6 +25,8 @@ const TRIES: u32 = 4;
 /// What is told where the outputs could not be had at all.
 const NO_OUTPUTS: &str = "the outputs could not be taken: the node could not read or keep them on its disk";
 
+const COLLECTING: &str = "collecting the outputs";
+
 /// How long the engine may take to hand over the rest of a log after the container's end.
 const LOG_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -108,28 +110,28 @@ impl Worker {
     pub(super) fn unless_last<T>(
         &self,
         lease: &Pubkey,
-        what: &str,
+        what: &'static str,
         outcome: Result<T, WorkError>,
     ) -> Result<Option<T>, WorkError> {
         let error = match outcome {
             Ok(value) => return Ok(Some(value)),
             Err(error) => error,
         };
-        if self.is_last_try(lease) {
+        if self.is_last_try(lease, what) {
             tracing::error!(%lease, %error, "{what} failed {TRIES} times; the lease goes on without it");
             return Ok(None);
         }
-        *self.failures().entry(*lease).or_default() += 1;
+        *self.failures().entry((*lease, what)).or_default() += 1;
         Err(error)
     }
 
-    fn is_last_try(&self, lease: &Pubkey) -> bool {
-        self.failures().get(lease).is_some_and(|count| count + 1 >= TRIES)
+    fn is_last_try(&self, lease: &Pubkey, what: &'static str) -> bool {
+        self.failures().get(&(*lease, what)).is_some_and(|count| count + 1 >= TRIES)
     }
 
     /// A step after the end is through; the next has its own tries.
     pub(super) fn passed(&self, lease: &Pubkey) {
-        self.failures().remove(lease);
+        self.failures().retain(|(of, _), _| of != lease);
         self.probers().remove(lease);
     }
 
@@ -151,7 +153,8 @@ impl Worker {
     /// Lists and hashes the outputs, or gives them up; and says whether the job failed on a disk that was full. The message is
     /// for the buyer.
     async fn last_outputs(&self, record: &LeaseRecord) -> Result<(Collected, bool), WorkError> {
-        let collect = if self.is_last_try(&record.lease) { outputs::collect_readable } else { outputs::collect };
+        let collect =
+            if self.is_last_try(&record.lease, COLLECTING) { outputs::collect_readable } else { outputs::collect };
         let manifest = self.manifest(&record.lease).await;
         let Some(manifest) = self.unless_last(&record.lease, "reading the manifest", manifest)? else {
             return self.no_outputs(record).await;
@@ -168,7 +171,7 @@ impl Worker {
             Ok((collected, full))
         })
         .await;
-        if let Some(collected) = self.unless_last(&record.lease, "collecting the outputs", taken)? {
+        if let Some(collected) = self.unless_last(&record.lease, COLLECTING, taken)? {
             return Ok(collected);
         }
         self.no_outputs(record).await
@@ -187,5 +190,5 @@ fn limits(most: OutputLimits, manifest: Option<&Manifest>) -> OutputLimits {
 }
 
 fn was_full(dir: &crate::state_dir::LeaseDir, disk: &DiskKeeper, manifest: &Manifest) -> bool {
-    Quota::of(&manifest.resources, present_bytes(dir)).is_none_or(|quota| disk.is_full(dir, quota, None))
+    Quota::of(&manifest.resources, present_bytes(dir)).is_none_or(|quota| disk.is_full(dir, quota, &[]))
 }

@@ -63,13 +63,16 @@ impl Worker {
         manifest: &Manifest,
     ) -> Result<bool, WorkError> {
         let (dir, resources, disk) = (self.state.lease(&record.lease), manifest.resources.clone(), self.disk.clone());
-        let container = record.container.clone();
+        let mut containers: Vec<String> = record.container.iter().map(|id| id.0.clone()).collect();
+        // What the kernel does not count, each container that has it open is asked for.
+        if !manifest.services.is_empty() && !DiskKeeper::is_held(&dir) {
+            containers.extend(self.others(record).await?.into_iter().map(|of| of.id.0));
+        }
         blocking(move || {
             let Some(quota) = Quota::of(&resources, present_bytes(&dir)) else { return Ok(true) };
             // An image has its room already.
             let no_room = || usage::free(dir.root()).is_some_and(|free| free < KEEP_FREE);
-            Ok((!DiskKeeper::is_held(&dir) && no_room())
-                || disk.is_full(&dir, quota, container.as_ref().map(|id| id.0.as_str())))
+            Ok((!DiskKeeper::is_held(&dir) && no_room()) || disk.is_full(&dir, quota, &containers))
         })
         .await
     }
@@ -87,7 +90,7 @@ impl Worker {
     /// Reads the container's output into its log until it has ended. `last`: no other run follows, so the log is closed then.
     pub(super) async fn read_log(&self, record: &LeaseRecord, last: bool) -> Result<(), WorkError> {
         let log = self.log(&record.lease).await?;
-        let runs = Runs { later_ms: record.later_runs_ms(), last };
+        let runs = Runs { later_ms: record.later_runs_ms(), last, ..Runs::default() };
         collect(self.driver.as_ref(), &container_id(record), &log, &runs).await?;
         Ok(())
     }
@@ -108,7 +111,10 @@ impl Worker {
     /// [`WorkError::Driver`] or [`WorkError::Store`]; to be called again then.
     pub async fn watch_pauses(&self, record: &LeaseRecord) -> Result<(), WorkError> {
         let mut known = None;
+        let job = self.manifest(&record.lease).await.ok().flatten().filter(|job| !job.services.is_empty());
         while let ContainerState::Running { paused, .. } = self.observe(record).await? {
+            // A job without one of its services is not what is paid for.
+            let paused = paused || matches!(&job, Some(job) if self.is_service_paused(record, job).await);
             self.seen_running().insert(record.lease, self.clock.now_ms());
             if known != Some(paused) {
                 let (store, lease, now_ms) = (self.store.clone(), record.lease, self.clock.now_ms());
@@ -123,7 +129,7 @@ impl Worker {
                 .await?;
                 known = Some(paused);
                 if news && paused {
-                    tracing::warn!(lease = %record.lease, "the container is paused from outside the node: the time is not billed; `docker unpause` resumes it");
+                    tracing::warn!(lease = %record.lease, "a container of the job is paused from outside the node: the time is not billed; `docker unpause` resumes it");
                 } else if news {
                     tracing::info!(lease = %record.lease, "the container goes on after a pause");
                 }

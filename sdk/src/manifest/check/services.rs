@@ -94,6 +94,10 @@ fn one(check: &mut Check, manifest: &Manifest, name: &str, service: &Service) {
     if service.port == Some(0) {
         check.fail(key("port"), "is 0", "allowed: 1 to 65535");
     }
+    if service.once && service.port.is_some() {
+        let advice = "one that ends is up when it has; leave out the port, or once";
+        check.fail(key("once"), "is said of a service with a port", advice);
+    }
     check.unique(&key("depends_on"), &service.depends_on);
     for (index, on) in service.depends_on.iter().enumerate() {
         if !manifest.services.contains_key(on) {

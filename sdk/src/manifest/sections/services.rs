@@ -9,8 +9,8 @@ use crate::manifest::read::{Fields, Reader, join};
 use crate::manifest::types::{Scratch, Service};
 use crate::manifest::units;
 
-const KEYS: [&str; 11] =
-    ["image", "command", "args", "env", "secrets", "scratch", "cpu", "memory", "port", "depends_on", "gpu"];
+const KEYS: [&str; 12] =
+    ["image", "command", "args", "env", "secrets", "scratch", "cpu", "memory", "port", "once", "depends_on", "gpu"];
 
 pub(super) fn services(reader: &mut Reader, fields: Fields<'_>) -> BTreeMap<String, Service> {
     let mut services = BTreeMap::new();
@@ -38,8 +38,11 @@ fn service(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Service {
             text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)
         })
     });
-    let gpu =
-        fields.get("gpu").and_then(|node| reader.choice(&join(path, "gpu"), node, &[("true", true), ("false", false)]));
+    let mut flag = |key: &str| {
+        let choices = [("true", true), ("false", false)];
+        fields.get(key).and_then(|node| reader.choice(&join(path, key), node, &choices)).unwrap_or(false)
+    };
+    let (gpu, once) = (flag("gpu"), flag("once"));
     let folders = files::folders(reader, fields, path, "scratch", "write a folder that it needs to write to");
     Service {
         image: image(reader, fields, path),
@@ -51,7 +54,8 @@ fn service(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Service {
         cpu_milli: cpu.unwrap_or(DEFAULT_SERVICE_CPU_MILLI),
         memory_mib: size(reader, fields, path, "memory", 64),
         port,
+        once,
         depends_on: words(reader, fields, path, "depends_on", "write a list of services"),
-        gpu: gpu.unwrap_or(false),
+        gpu,
     }
 }

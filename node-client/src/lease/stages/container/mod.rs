@@ -71,7 +71,7 @@ impl Worker {
         Ok((spec, own))
     }
 
-    async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+    pub(super) async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         let (mut spec, manifest) = self.spec(record).await?;
         self.intend(record, Step::Create).await?;
         spec.net = match self.pod(record).await? {
