@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use gridlease_sdk::manifest::{Manifest, Resources};
+use gridlease_sdk::manifest::{Manifest, Public, Resources};
 use gridlease_sdk::node_api::secrets::LeaseKey;
 use gridlease_sdk::node_api::{LeaseStatus, SignedLogHead};
 use solana_pubkey::Pubkey;
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners, ReachAccess, Reachable};
 use crate::disk::{DiskError, Reading};
+use crate::doors::{Door, DoorError, Doors};
 use crate::driver::{ContainerId, ContainerState};
 use crate::for_buyer::plain;
 use crate::lease::reconcile::ChainLease;
@@ -62,6 +63,7 @@ pub struct LeaseBoard {
     arrivals: Arc<Notify>,
     keyring: Keyring,
     stats: Stats,
+    doors: Doors,
 }
 
 /// A container that runs, or is to run again, to be measured.
@@ -82,7 +84,16 @@ impl LeaseBoard {
     /// the keys to which buyers seal secrets.
     #[must_use]
     pub fn new(state: StateDir, logs: LogHub, worker: Worker, arrivals: Arc<Notify>, keyring: Keyring) -> Self {
-        Self { state, logs, worker, entries: RwLock::default(), arrivals, keyring, stats: Stats::default() }
+        Self {
+            state,
+            logs,
+            worker,
+            entries: RwLock::default(),
+            arrivals,
+            keyring,
+            stats: Stats::default(),
+            doors: Doors::default(),
+        }
     }
 
     /// The same board, which shows these measurements.
@@ -125,6 +136,9 @@ impl LeaseBoard {
             None => self.worker.manifest(&record.lease).await.ok().flatten().map(|manifest| Arc::new(manifest.into())),
         };
         let entry = Entry { record: record.clone(), container: container.clone(), chain: *chain, manifest };
+        if let Some(named) = &entry.manifest {
+            self.doors.show(&record.lease, &named.manifest.ports, &self.state.lease(&record.lease));
+        }
         if !entry.is_open() {
             self.keyring.forget(&record.lease);
         }
@@ -133,6 +147,7 @@ impl LeaseBoard {
 
     /// Takes a lease that was pruned off the board.
     pub fn remove(&self, lease: &Pubkey) {
+        self.doors.remove(lease);
         self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(lease);
     }
 
@@ -234,6 +249,8 @@ impl LeaseDirectory for LeaseBoard {
             message: plain(&record.words(), MAX_MESSAGE),
             log_lines: self.logs.get(lease).map_or(record.log_lines, |log| log.head().lines),
             pull: self.worker.pull_progress(lease),
+            // The interface knows under which names it is visited.
+            ports: Vec::new(),
         })
     }
 
@@ -331,6 +348,28 @@ impl LeaseDirectory for LeaseBoard {
             container: self.worker.container(record),
             ports: manifest.iter().flat_map(|named| &named.manifest.ports).map(|port| port.container).collect(),
         })
+    }
+
+    fn doors(&self, lease: &Pubkey) -> Option<Arc<[Door]>> {
+        self.doors.of(lease)
+    }
+
+    fn labelled(&self, label: &str) -> Option<Pubkey> {
+        self.doors.labelled(label)
+    }
+
+    fn change_door(
+        &self,
+        lease: &Pubkey,
+        port: u16,
+        public: Public,
+        token: Option<[u8; 32]>,
+    ) -> Result<Door, DoorError> {
+        // One that is over is never opened again; shut it may be.
+        if !public.is_off() && matches!(self.reach(lease), Reachable::Ended) {
+            return Err(DoorError::Over);
+        }
+        self.doors.change(lease, port, public, token, &self.state.lease(lease))
     }
 
     fn arrived(&self, job: &Pubkey, what: Arrival) {

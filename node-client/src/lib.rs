@@ -27,6 +27,7 @@ pub mod clock;
 pub mod dangling;
 pub mod descriptors;
 pub mod disk;
+pub mod doors;
 pub mod driver;
 pub mod for_buyer;
 pub mod gpu;

@@ -126,6 +126,12 @@ impl LeaseDir {
         self.root.join("manifest.json")
     }
 
+    /// Who may visit its ports, where the buyer changed it.
+    #[must_use]
+    pub fn doors(&self) -> PathBuf {
+        self.root.join("doors.json")
+    }
+
     /// The log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -254,3 +254,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_port_that_is_not_public_and_has_no_name_is_written_as_before_there_were_such() {
+    let canonical =
+        |ports: &str| String::from_utf8(manifest(&format!("ports: [ {ports} ]\n")).canonical().unwrap()).unwrap();
+    let plain = canonical("{ container: 80 }");
+    assert!(plain.contains(r#""ports":[{"container":80,"probe":null}]"#), "{plain}");
+    assert_eq!(canonical("{ container: 80, public: off }"), plain);
+    let public = canonical("{ container: 80, name: web, public: open }");
+    assert!(public.contains(r#""ports":[{"container":80,"name":"web","probe":null,"public":"open"}]"#), "{public}");
+    assert_eq!(Manifest::from_canonical(public.as_bytes()).unwrap().ports[0].label(), "web");
+}

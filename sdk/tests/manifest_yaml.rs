@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test shall stop where it fails")]
 
 use gridlease_sdk::image::ImageReference;
-use gridlease_sdk::manifest::{InputSource, Manifest, Network, PriceMode, Probe, VerifyClass, Vocabulary};
+use gridlease_sdk::manifest::{InputSource, Manifest, Network, PriceMode, Probe, Public, VerifyClass, Vocabulary};
 
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -160,6 +160,14 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
             (
                 "ports: [ { container: 0 }, { container: 99999 } ]\n",
                 "job.yaml:6:23: ports[0].container: is 0; allowed: 1 to 65535\njob.yaml:6:41: ports[1].container: 99999 is not a port; write the port's number in the container, 1 to 65535",
+            ),
+            (
+                "ports: [ { container: 80, name: Web }, { container: 81, name: \"81\", public: yes } ]\n",
+                "job.yaml:6:33: ports[0].name: \"Web\" is not a name; write up to 32 of a-z, 0-9 and `-`, beginning and ending with a letter or digit, not only digits\njob.yaml:6:63: ports[1].name: \"81\" is not a name; write up to 32 of a-z, 0-9 and `-`, beginning and ending with a letter or digit, not only digits\njob.yaml:6:77: ports[1].public: \"yes\" is not known; allowed: off, token, open",
+            ),
+            (
+                "ports: [ { container: 80, name: web }, { container: 81, name: web } ]\n",
+                "job.yaml:6:63: ports[1].name: \"web\" is given twice; give each port a name of its own",
             ),
             (
                 "verify: { class: hsh }\n",
@@ -363,7 +371,7 @@ placement: {{ regions: [eu, us], min_reputation: 0.8, exclude: [] }}
 price: {{ max: 1.80, mode: auction, window: 12s }}   # USD per hour
 duration: {{ max: 2h, checkpoint: 15m }}
 attempts: 3
-ports: [ {{ container: 8080, probe: {{ http: /healthz }} }} ]
+ports: [ {{ container: 8080, name: web, public: token, probe: {{ http: /healthz }} }} ]
 array: {{ count: 100, parameters: params.csv }}
 verify: {{ class: hash, replicas: 2 }}
 network: egress
@@ -386,6 +394,7 @@ fn every_key_of_the_protocol_is_read() {
     assert_eq!((gpu.count, gpu.vram_mib, gpu.cuda_min), (1, 24 * 1024, 1204));
     assert_eq!(manifest.placement.min_reputation_bps, 8_000);
     assert_eq!(manifest.duration.checkpoint_s, Some(900));
+    assert_eq!((manifest.ports[0].label().as_str(), manifest.ports[0].public), ("web", Public::Token));
     assert_eq!(manifest.ports[0].probe, Some(Probe::Http("/healthz".to_owned())));
     assert_eq!(manifest.array.as_ref().unwrap().count, 100);
     assert_eq!(manifest.verify.replicas, 2);

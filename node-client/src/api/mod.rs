@@ -34,6 +34,7 @@ use axum::routing::{get, put};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use gridlease_sdk::artifact::OutputListing;
+use gridlease_sdk::node_api::public::Public;
 use gridlease_sdk::node_api::secrets::LeaseKey;
 use gridlease_sdk::node_api::{Health, LeaseStatus, SignedLogHead, paths};
 use hyper_util::rt::TokioTimer;
@@ -42,6 +43,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
+use crate::doors::{Door, DoorError};
 use crate::driver::{ContainerId, Driver};
 use crate::logs::LeaseLog;
 use crate::secrets::NotTaken;
@@ -208,6 +210,27 @@ pub trait LeaseDirectory: Send + Sync + 'static {
     /// Whether a lease's container can be reached into.
     fn reach(&self, _lease: &Pubkey) -> Reachable {
         Reachable::NotYet
+    }
+    /// The ports that a lease's manifest names, as the public finds them; `None` before the manifest is here.
+    fn doors(&self, _lease: &Pubkey) -> Option<Arc<[Door]>> {
+        None
+    }
+    /// The lease that a label in a host's name means.
+    fn labelled(&self, _label: &str) -> Option<Pubkey> {
+        None
+    }
+    /// Changes who may visit a port, durably. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    fn change_door(
+        &self,
+        _lease: &Pubkey,
+        _port: u16,
+        _public: Public,
+        _token: Option<[u8; 32]>,
+    ) -> Result<Door, DoorError> {
+        Err(DoorError::NotNamed)
     }
     /// Called when something that the lease was waiting for is in place.
     fn arrived(&self, job: &Pubkey, what: Arrival);

@@ -76,6 +76,7 @@ impl LeaseDirectory for Directory {
             message: String::new(),
             log_lines: 0,
             pull: None,
+            ports: vec![],
         })
     }
     fn lease_key(&self, _: &Pubkey) -> Result<LeaseKey, NotTaken> {

@@ -20,6 +20,9 @@ const MAX_ARGUMENT_BYTES: usize = 4096;
 /// The most bandwidth that can be asked for, Mbit/s.
 const MAX_MBIT: u32 = 100_000;
 
+/// Longest name of a port. With what names the lease it fits into one label of a host's name.
+const MAX_SERVICE_NAME: usize = 32;
+
 /// Everything that is wrong.
 pub(super) fn problems(manifest: &Manifest, vocabulary: &Vocabulary) -> Vec<Problem> {
     let mut check = Check::default();
@@ -297,6 +300,18 @@ fn ports(check: &mut Check, ports: &[Port]) {
         if ports[..index].iter().any(|before| before.container == port.container) {
             check.fail(key, format!("{} is given twice", port.container), "keep one of them");
         }
+        let key = format!("ports[{index}].name");
+        match &port.name {
+            Some(name) if !is_service_name(name) => check.fail(
+                key,
+                format!("{} is not a name", quoted(name)),
+                "write up to 32 of a-z, 0-9 and `-`, beginning and ending with a letter or digit, not only digits",
+            ),
+            Some(name) if ports[..index].iter().any(|before| before.name.as_ref() == Some(name)) => {
+                check.fail(key, format!("{} is given twice", quoted(name)), "give each port a name of its own");
+            }
+            _ => {}
+        }
         if let Some(Probe::Http(path)) = &port.probe {
             let good = path.starts_with('/') && path.len() <= 256 && path.chars().all(|c| c.is_ascii_graphic());
             if !good {
@@ -308,6 +323,16 @@ fn ports(check: &mut Check, ports: &[Port]) {
             }
         }
     }
+}
+
+/// Whether it can stand in an address, as a part of a host's name too, and is no port's number.
+fn is_service_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=MAX_SERVICE_NAME).contains(&name.len())
+        && name.chars().all(good)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.chars().all(|c| c.is_ascii_digit())
 }
 
 fn verification(check: &mut Check, manifest: &Manifest) {

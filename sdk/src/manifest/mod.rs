@@ -42,7 +42,7 @@ pub use restart::{DEFAULT_RESTART_DELAY_S, DEFAULT_RESTARTS, LONGEST_RESTART_DEL
 pub use services::{DEFAULT_SERVICE_CPU_MILLI, MAX_SERVICES, POD_MEMORY_MIB};
 pub use types::{
     Array, Bandwidth, Duration, Gpu, Input, InputSource, Manifest, Output, Placement, Port, Price, PriceMode, Probe,
-    Resources, Scratch, Secret, SecretForm, SecretSource, Service, Verify, VerifyClass,
+    Public, Resources, Scratch, Secret, SecretForm, SecretSource, Service, Verify, VerifyClass,
 };
 pub use unsupported::Unsupported;
 pub use vocabulary::Vocabulary;

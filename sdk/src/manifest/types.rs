@@ -315,8 +315,55 @@ pub struct Duration {
 pub struct Port {
     /// Its number in the container.
     pub container: u16,
+    /// What it is called in addresses; none for its number. The canonical form leaves what is not said out, as for `public`, so that
+    /// manifests from before there were these keys keep their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Who may visit it by a public address once the lease runs. The buyer can change it at any time.
+    #[serde(default, skip_serializing_if = "Public::is_off")]
+    pub public: Public,
     /// How to see that the service is up.
     pub probe: Option<Probe>,
+}
+
+impl Port {
+    /// Its name, or its number.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.container.to_string())
+    }
+}
+
+/// Who may visit a port by its public address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Public {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Whoever has the service's token.
+    Token,
+    /// Everybody.
+    Open,
+}
+
+impl Public {
+    /// Whether nobody may.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+    pub const fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Token => "token",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// How to see that a service is up.

@@ -18,6 +18,7 @@
 //! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
 //! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |
+//! | `PUT /v1/leases/{lease}/ports/{port}/public` | opens a port to the public or closes it ([`public`]) |
 //! | `GET /v1/leases/{lease}/exec` | a websocket: one program in the container ([`reach`]) |
 //!
 //! Anything that is refused is answered with an [`ErrorBody`].
@@ -29,6 +30,7 @@ mod log_chain;
 mod log_head;
 mod nonces;
 pub mod paths;
+pub mod public;
 pub mod pump;
 pub mod reach;
 pub mod secrets;

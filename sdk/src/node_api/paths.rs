@@ -67,6 +67,11 @@ pub fn port(lease: &Pubkey, port: u16) -> String {
     format!("/v1/leases/{lease}/ports/{port}")
 }
 
+/// Path of who may visit a port of a lease's container.
+pub fn public(lease: &Pubkey, port: u16) -> String {
+    format!("/v1/leases/{lease}/ports/{port}/public")
+}
+
 /// Path of a program in a lease's container.
 pub fn exec(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/exec")

@@ -1,6 +1,7 @@
 //! What goes over the wire. Addresses are base58 text and hashes lower-case hex, so that the JSON
 //! reads the same in every language.
 
+use super::public::PublicPort;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v1/health`.
@@ -45,6 +46,9 @@ pub struct LeaseStatus {
     pub log_lines: u64,
     /// How far the image pull is, while there is one.
     pub pull: Option<PullProgress>,
+    /// The ports that the manifest names, and who may visit them.
+    #[serde(default)]
+    pub ports: Vec<PublicPort>,
 }
 
 /// How far an image pull is.

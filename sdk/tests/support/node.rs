@@ -265,6 +265,7 @@ async fn status(Path(lease): Path<String>) -> Json<LeaseStatus> {
         message: String::new(),
         log_lines: 0,
         pull: None,
+        ports: vec![],
     })
 }
 

@@ -2,7 +2,9 @@
 
 use super::{number, ready, required, words};
 use crate::manifest::read::{Fields, Reader, join};
-use crate::manifest::types::{Array, Duration, Placement, Port, Price, PriceMode, Verify, VerifyClass, default_wait_s};
+use crate::manifest::types::{
+    Array, Duration, Placement, Port, Price, PriceMode, Public, Verify, VerifyClass, default_wait_s,
+};
 use crate::manifest::units;
 use gridlease_core::limits;
 
@@ -99,8 +101,8 @@ pub(super) fn ports(reader: &mut Reader, fields: Fields<'_>) -> Vec<Port> {
         let path = format!("ports[{index}]");
         // A harmless number in its place keeps the numbers of the others right.
         let unread = u16::MAX - u16::try_from(index).unwrap_or(u16::MAX - 1);
-        let Some(fields) = reader.fields(&path, item, &["container", "probe"]) else {
-            ports.push(Port { container: unread, probe: None });
+        let Some(fields) = reader.fields(&path, item, &["container", "name", "public", "probe"]) else {
+            ports.push(Port { container: unread, name: None, public: Public::Off, probe: None });
             continue;
         };
         let advice = "write the port's number in the container, 1 to 65535";
@@ -111,7 +113,12 @@ pub(super) fn ports(reader: &mut Reader, fields: Fields<'_>) -> Vec<Port> {
         });
         let probe = fields.get("probe").and_then(|node| ready::probe(reader, &join(&path, "probe"), node));
         let container = container.unwrap_or(unread);
-        ports.push(Port { container, probe });
+        let advice = "write a short name such as web";
+        let name = fields.get("name").and_then(|node| reader.text(&join(&path, "name"), node, advice));
+        let words = [Public::Off, Public::Token, Public::Open].map(|public| (public.word(), public));
+        let public = fields.get("public").and_then(|node| reader.choice(&join(&path, "public"), node, &words));
+        let name = name.map(str::to_owned);
+        ports.push(Port { container, name, public: public.unwrap_or_default(), probe });
     }
     ports
 }

@@ -8,6 +8,7 @@ mod lines;
 mod logs;
 mod outputs;
 mod ports;
+mod public;
 mod secrets;
 pub(super) mod socket;
 
