@@ -10,6 +10,7 @@
 //! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`probes`] | whether a job's service is up |
+//! | [`doors`], [`public_certificate`] | which ports anybody may visit, and the certificate at their names |
 //! | [`api`], [`tls`], [`board`] | what a buyer talks to and sees |
 //! | [`lease_events`] | what happened to a lease, as it is handed over |
 //! | [`stats`] | what the containers use |
@@ -40,6 +41,7 @@ pub mod market;
 pub mod net;
 pub mod outputs;
 pub mod probes;
+pub mod public_certificate;
 pub mod runnable;
 pub mod secrets;
 pub mod sold;

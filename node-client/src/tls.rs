@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
+use crate::public_certificate::{ByName, PublicCertificate};
 use crate::state_dir::{StateDir, StateDirError, write_atomically};
 
 /// The name in the certificate. Nobody checks it: clients pin the whole certificate.
@@ -45,6 +47,7 @@ pub enum TlsError {
 pub struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    public: Option<Arc<PublicCertificate>>,
 }
 
 impl Identity {
@@ -68,7 +71,20 @@ impl Identity {
             |path: PathBuf| move |e: rustls::pki_types::pem::Error| TlsError::Unusable { path, reason: e.to_string() };
         let certificate = CertificateDer::from_pem_file(&cert_path).map_err(unusable(cert_path))?;
         let key = PrivateKeyDer::from_pem_file(&key_path).map_err(unusable(key_path))?;
-        Ok(Self { certificate, key })
+        Ok(Self { certificate, key, public: None })
+    }
+
+    /// The same, with another certificate at the names of public ports.
+    #[must_use]
+    pub fn with_public(mut self, public: Option<Arc<PublicCertificate>>) -> Self {
+        self.public = public;
+        self
+    }
+
+    /// What is shown at the names of public ports, where the node has such.
+    #[must_use]
+    pub fn public(&self) -> Option<&Arc<PublicCertificate>> {
+        self.public.as_ref()
     }
 
     /// SHA-256 of the certificate: what the provider record has to hold.
@@ -77,16 +93,23 @@ impl Identity {
         gridlease_sdk::node_api::tls::fingerprint(&self.certificate)
     }
 
-    /// A TLS configuration that shows this certificate.
+    /// A TLS configuration that shows this certificate, and its own to who asks for a public port's name.
     ///
     /// # Errors
     /// [`TlsError::Config`].
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())?;
+        let (chain, key) = (vec![self.certificate.clone()], self.key.clone_key());
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = builder.with_no_client_auth();
+        let mut config = match &self.public {
+            None => builder.with_single_cert(chain, key)?,
+            Some(public) => {
+                let own = Arc::new(CertifiedKey::from_der(chain, key, &provider)?);
+                builder.with_cert_resolver(Arc::new(ByName { own, public: Arc::clone(public) }))
+            }
+        };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

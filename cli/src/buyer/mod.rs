@@ -19,6 +19,7 @@
 
 mod awaiting;
 pub mod event;
+pub mod expose;
 mod follow;
 pub mod forward;
 mod node;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use gridlease_sdk::image::ImageReference;
-use gridlease_sdk::manifest::Manifest;
+use gridlease_sdk::manifest::{Manifest, Public};
 use solana_pubkey::Pubkey;
 
 use super::logs::LogView;
@@ -203,6 +203,29 @@ pub enum Job {
         #[arg(long, value_name = "TIME", default_value = "15m")]
         wait: humantime::Duration,
     },
+    /// Give ports of a job's container a public address at the node, for everybody or for who has the token, or close them again.
+    /// Without a port: show all of them. It can be done as soon as the node has the manifest, and until the lease ends.
+    #[command(after_help = "Examples:\n  gridlease job expose last\n  gridlease job expose last web --token\n  \
+            gridlease job expose 3Jk… 8080 --open --json\n  gridlease job expose last web --off\n\n\
+            A program brings the token as `Authorization: Bearer TOKEN`, or as `X-Gridlease-Token: TOKEN` where the job wants an \
+            authorization of its own; a browser by the link, once. Whatever is changed ends the visits of before.")]
+    Expose {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// The port's name in the manifest, or its number in the container.
+        #[arg(value_name = "PORT")]
+        port: Option<String>,
+        /// For who has the token, of which a new one is made and shown once [default].
+        #[arg(long, requires = "port", conflicts_with_all = ["open", "off"])]
+        token: bool,
+        /// For everybody.
+        #[arg(long, requires = "port", conflicts_with = "off")]
+        open: bool,
+        /// For nobody.
+        #[arg(long, requires = "port")]
+        off: bool,
+    },
     /// Run a program in a running job's container, as its user, and end with its exit code. No shell is added.
     #[command(
         after_help = "Examples:\n  gridlease job exec last -- nvidia-smi\n  gridlease job exec last -t -- sh\n  \
@@ -341,6 +364,19 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
         }
         Job::PortForward { job: which, ports, address, wait } => {
             return reach::forward(context, &buyer, job(&which)?, &ports, address, wait.into()).await;
+        }
+        Job::Expose { job: which, port, token: _, open, off } => {
+            let public = match (open, off) {
+                (true, _) => Public::Open,
+                (_, true) => Public::Off,
+                _ => Public::Token,
+            };
+            let job = job(&which)?;
+            let done = match port {
+                Some(port) => buyer.expose(&job, &port, public).await,
+                None => buyer.exposed(&job).await,
+            };
+            context.out.report(&done?)
         }
         Job::Exec { job: which, interactive, tty, wait, command } => {
             let terms = reach::Terms { interactive, tty, wait: wait.into() };

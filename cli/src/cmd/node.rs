@@ -2,15 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use gridlease_core::gpu::{REGIONS, region_id};
 use gridlease_node::agent::{self, NodeConfig};
+use gridlease_node::api::Names;
 use gridlease_node::driver::{AllowedRegistry, RegistryPolicy};
 use gridlease_node::gpu::GpuSource;
 use gridlease_node::market::OfferPolicy;
+use gridlease_node::public_certificate::PublicCertificate;
 use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_sdk::machine::MachineNumber;
@@ -73,6 +76,16 @@ pub struct Run {
     /// URL at which buyers reach this node; where given, its machine must be registered with the same.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// A domain of which every name below leads to this node, as in jobs.example.com: each public port of a job then has a name of
+    /// its own there instead of a path. With :PORT where visitors come by another port than 443.
+    #[arg(long, value_name = "DOMAIN", requires_all = ["public_cert", "public_key"], value_parser = Names::new)]
+    public_domain: Option<Names>,
+    /// The certificate for *.DOMAIN with its chain, PEM; read again when it is renewed.
+    #[arg(long, value_name = "FILE", requires = "public_domain")]
+    public_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, value_name = "FILE", requires = "public_domain")]
+    public_key: Option<PathBuf>,
 
     /// Offer this machine without a GPU, as such.
     #[arg(long, conflicts_with_all = ["gpu", "nvml"])]
@@ -241,6 +254,7 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         listen: run.listen,
         machine: run.machine,
         public_url: run.public_url.clone(),
+        public: public(&run)?,
         gpu: if run.cpu { GpuSource::Cpu } else { GpuSource::Nvml { lib_path: run.nvml.clone() } },
         docker_socket: run.docker_host.clone(),
         offer: OfferPolicy {
@@ -274,6 +288,15 @@ async fn serve(context: &Context, run: Run) -> Result<(), CliError> {
         ));
     };
     Ok(agent::run(config, shutdown_on_signal(), started).await?)
+}
+
+/// The names of public ports, where the owner has such.
+fn public(run: &Run) -> Result<Option<Arc<PublicCertificate>>, CliError> {
+    let (Some(names), Some(certificate), Some(key)) = (&run.public_domain, &run.public_cert, &run.public_key) else {
+        return Ok(None);
+    };
+    let loaded = PublicCertificate::load(names.clone(), certificate, key);
+    loaded.map(|public| Some(Arc::new(public))).map_err(|error| CliError::Local(error.to_string()))
 }
 
 #[cfg(test)]

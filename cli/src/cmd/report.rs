@@ -1,12 +1,14 @@
 //! The tables of the commands.
 
 use gridlease_core::job::EndReason;
+use gridlease_sdk::manifest::Public;
 use serde::Serialize;
 
 use super::describe::{missing, outputs, score, short};
 use super::machine::machines;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
+use crate::buyer::expose::{Exposed, ExposedPorts};
 use crate::buyer::show::{JobLine, JobView};
 use crate::buyer::{OutputsDone, PostedJob, PushDone, Quote};
 use crate::chain::Sent;
@@ -47,6 +49,28 @@ impl Report for PurseView {
             ("fees", &self.fees),
             ("wallet", &format!("{} USDC, {} SOL", self.wallet_usdc, self.wallet_sol)),
         ])
+    }
+}
+
+impl Report for ExposedPorts {
+    fn human(&self) -> String {
+        if self.ports.is_empty() {
+            return format!("the node knows of no ports of job {}", self.job);
+        }
+        let told = |port: &Exposed| {
+            let who = match port.public {
+                Public::Off => "closed".to_owned(),
+                Public::Open => format!("{} (everybody)", port.url),
+                Public::Token => format!("{} (who has the token)", port.url),
+            };
+            let name = if port.name == port.port.to_string() { String::new() } else { format!("{} ", port.name) };
+            let mut text = format!("{name}{}: {who}", port.port);
+            if let (Some(token), Some(link)) = (&port.token, &port.link) {
+                text.push_str(&format!("\n  token, shown this once: {token}\n  link for a browser: {link}"));
+            }
+            text
+        };
+        self.ports.iter().map(told).collect::<Vec<_>>().join("\n")
     }
 }
 

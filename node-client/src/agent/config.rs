@@ -14,6 +14,7 @@ use url::Url;
 use crate::driver::RegistryPolicy;
 use crate::gpu::GpuSource;
 use crate::market::OfferPolicy;
+use crate::public_certificate::PublicCertificate;
 
 /// A node's configuration.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct NodeConfig {
     /// Where buyers reach the node, which its machine must say, although it may name another port than `listen`; `None`: what the
     /// machine says, on the port of `listen`.
     pub public_url: Option<String>,
+    /// The names of public ports and their certificate; `None`: ports are visited by paths of the node's endpoint.
+    pub public: Option<Arc<PublicCertificate>>,
     /// Where the GPU part of the inventory comes from.
     pub gpu: GpuSource,
     /// The container engine's socket; `None` for the usual one.

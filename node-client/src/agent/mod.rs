@@ -235,7 +235,7 @@ pub async fn run(
     let state = StateDir::open(&config.state_dir)?;
     secrets::check_init(&state)?;
     let store = Store::open(&state.database())?.with_clock(clock.clone());
-    let identity = Identity::load_or_create(&state)?;
+    let identity = Identity::load_or_create(&state)?.with_public(config.public.clone());
     let docker = DockerDriver::connect(config.docker_socket.clone()).await?;
     let docker = docker.with_registries(config.registries.clone());
     let driver: Arc<dyn Driver> = Arc::new(docker.clone());

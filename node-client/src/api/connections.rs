@@ -107,7 +107,7 @@ impl Connections {
 }
 
 /// What counts as one address: an IPv6 customer has a /64, and an IPv4 address may come dressed as IPv6.
-fn address(peer: SocketAddr) -> IpAddr {
+pub(super) fn address(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
         v4 => v4,

@@ -20,6 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::access::{Caller, address, authorise};
 use super::places::Place;
+use super::public;
 use super::{ApiError, Context, LogAccess, OutputsAccess};
 
 /// Pieces of an archive on their way to a client that is slower than the disk.
@@ -64,7 +65,11 @@ pub(super) async fn status(
     request: Request,
 ) -> Result<Json<LeaseStatus>, ApiError> {
     let (lease, _caller) = lease_of(&context, &lease, request)?;
-    context.directory.status(&lease).map(Json).ok_or_else(|| ApiError::not_known_yet("lease"))
+    let mut status = context.directory.status(&lease).ok_or_else(|| ApiError::not_known_yet("lease"))?;
+    let doors = context.directory.doors(&lease);
+    let told = |door| public::set::told(&lease, door, context.names.as_deref());
+    status.ports = doors.iter().flat_map(|doors| doors.iter()).map(told).collect();
+    Ok(Json(status))
 }
 
 #[derive(Deserialize)]

@@ -25,6 +25,13 @@ pub struct ApiLimits {
     pub tunnels_per_lease: usize,
     /// Of these, programs in the container of one lease.
     pub execs_per_lease: usize,
+    /// Visits to public ports at a time. Each lasts as long as its request and has a connection into a container; fewer than
+    /// `connections`, so that a buyer always finds one.
+    pub visits: usize,
+    /// Of these, to the ports of one lease.
+    pub visits_per_lease: usize,
+    /// Of these, from one address.
+    pub visits_per_address: usize,
     /// Signed requests remembered against replay (for two minutes each).
     pub nonces: usize,
     /// Of these, of one key.
@@ -46,6 +53,9 @@ impl Default for ApiLimits {
             sessions: 512,
             tunnels_per_lease: 64,
             execs_per_lease: 8,
+            visits: 512,
+            visits_per_lease: 256,
+            visits_per_address: 96,
             nonces: 100_000,
             nonces_per_key: 4_000,
             body_grace: Duration::from_secs(20),
@@ -60,11 +70,16 @@ impl ApiLimits {
     pub fn within(files: u64) -> Self {
         let usual = Self::default();
         let spare = for_connections(files).max(2);
-        // One into a container has a second end there.
+        // One into a container has a second end there, and so has a visit.
         let sessions = usual.sessions.min(spare / 4).max(1);
-        let connections = usual.connections.min(spare - sessions);
+        let visits = usual.visits.min(spare / 4);
+        let connections = usual.connections.min(spare - sessions - visits);
         let connections_per_address = usual.connections_per_address.min(connections);
-        Self { connections, connections_per_address, sessions, ..usual }
+        // The others are for who owns a lease.
+        let visits = visits.min(connections / 2);
+        let visits_per_lease = usual.visits_per_lease.min(visits);
+        let visits_per_address = usual.visits_per_address.min(connections_per_address * 3 / 4);
+        Self { connections, connections_per_address, sessions, visits, visits_per_lease, visits_per_address, ..usual }
     }
 }
 
@@ -77,9 +92,11 @@ mod tests {
         let usual = ApiLimits::default();
         assert_eq!(ApiLimits::within(100_000), usual);
         for files in [0, 1, 10, 600, 1_024, 2_000] {
-            let ApiLimits { connections, sessions, connections_per_address, .. } = ApiLimits::within(files);
+            let ApiLimits { connections, sessions, connections_per_address, visits, visits_per_address, .. } =
+                ApiLimits::within(files);
             assert!(connections > 0 && sessions > 0 && connections_per_address > 0, "{files}");
-            assert!(connections + sessions <= for_connections(files).max(2), "{files}");
+            assert!(connections + sessions + visits <= for_connections(files).max(2), "{files}");
+            assert!(visits < connections && visits_per_address < connections_per_address, "{files}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod leases;
 mod limits;
 mod nonces;
 mod places;
+mod public;
 mod reach;
 mod secrets;
 mod sessions;
@@ -39,7 +40,7 @@ use gridlease_sdk::node_api::secrets::LeaseKey;
 use gridlease_sdk::node_api::{Health, LeaseStatus, SignedLogHead, paths};
 use hyper_util::rt::TokioTimer;
 use solana_pubkey::Pubkey;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::disk::{DiskError, Reading};
@@ -57,6 +58,8 @@ pub use error::ApiError;
 pub use limits::ApiLimits;
 use nonces::Nonces;
 use places::Places;
+pub use public::{Names, NamesError};
+use public::{Upstreams, Visits};
 use sessions::Sessions;
 
 /// For a TLS handshake.
@@ -268,6 +271,9 @@ struct Context {
     connections: Connections,
     places: Arc<Places>,
     sessions: Arc<Sessions>,
+    names: Option<Arc<Names>>,
+    visits: Arc<Visits>,
+    upstreams: Arc<Upstreams>,
 }
 
 /// A running interface.
@@ -276,6 +282,8 @@ pub struct ApiServer {
     address: SocketAddr,
     handle: Handle<SocketAddr>,
     task: JoinHandle<std::io::Result<()>>,
+    // Ends with this.
+    _certificate: JoinSet<()>,
 }
 
 impl ApiServer {
@@ -302,6 +310,7 @@ impl ApiServer {
         listener.set_nonblocking(true).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let connections = Connections::new(limits.connections, limits.connections_per_address, limits.idle);
+        let sessions = Sessions::new(limits.sessions, limits.tunnels_per_lease, limits.execs_per_lease);
         let context = Arc::new(Context {
             provider,
             clock,
@@ -310,7 +319,10 @@ impl ApiServer {
             nonces: Mutex::new(Nonces::open(&state.nonces(), limits.nonces, limits.nonces_per_key)),
             connections: connections.clone(),
             places: Places::new(limits.places, limits.places_per_key),
-            sessions: Sessions::new(limits.sessions, limits.tunnels_per_lease, limits.execs_per_lease),
+            names: identity.public().map(|public| public.names()),
+            visits: Visits::new(limits.visits, limits.visits_per_lease, limits.visits_per_address),
+            upstreams: Upstreams::new(Arc::clone(&sessions)),
+            sessions,
         });
         let handle = Handle::new();
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(identity.server_config()?))
@@ -332,7 +344,11 @@ impl ApiServer {
             .max_header_list_size(MAX_HEADERS);
         let service = router(context).into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(server.serve(service));
-        Ok(Self { address: bound, handle, task })
+        let mut certificate = JoinSet::new();
+        if let Some(public) = identity.public() {
+            certificate.spawn(Arc::clone(public).watch());
+        }
+        Ok(Self { address: bound, handle, task, _certificate: certificate })
     }
 
     /// Where it listens.
@@ -367,9 +383,11 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/outputs", get(leases::outputs))
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
         .route("/v1/leases/{lease}/ports/{port}", get(reach::port))
+        .route("/v1/leases/{lease}/ports/{port}/public", put(public::set::put))
         .route("/v1/leases/{lease}/exec", get(reach::run))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), public::gate))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), touch))
         .with_state(context)
 }

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Port,
     /// A program.
     Exec,
+    /// A connection to a port for visitors of it, of whom there are few enough elsewhere.
+    Visit,
 }
 
 /// What is open.
@@ -36,6 +38,7 @@ pub(super) struct Sessions {
 struct Open {
     ports: usize,
     execs: usize,
+    visits: usize,
     ended: CancellationToken,
     watch: JoinHandle<()>,
 }
@@ -83,13 +86,13 @@ impl Sessions {
             }
             _ => {}
         }
-        if leases.values().map(|open| open.ports + open.execs).sum::<usize>() >= self.all {
+        if kind != Kind::Visit && leases.values().map(|open| open.ports + open.execs).sum::<usize>() >= self.all {
             return Err(ApiError::busy("the node has as many connections into containers as it can have"));
         }
         let open = leases.entry(lease).or_insert_with(|| {
             let ended = CancellationToken::new();
             let watch = tokio::spawn(watch(access.clone(), ended.clone()));
-            Open { ports: 0, execs: 0, ended, watch }
+            Open { ports: 0, execs: 0, visits: 0, ended, watch }
         });
         // It runs again, and what was open into the run before is about to go.
         if open.ended.is_cancelled() {
@@ -106,6 +109,7 @@ impl Open {
         match kind {
             Kind::Port => &mut self.ports,
             Kind::Exec => &mut self.execs,
+            Kind::Visit => &mut self.visits,
         }
     }
 }
@@ -115,7 +119,7 @@ impl Drop for Session {
         let mut leases = self.sessions.leases();
         if let Some(open) = leases.get_mut(&self.lease) {
             *open.count(self.kind) -= 1;
-            if open.ports + open.execs == 0 {
+            if open.ports + open.execs + open.visits == 0 {
                 leases.remove(&self.lease);
             }
         }

@@ -10,8 +10,10 @@ pub use crate::manifest::Public;
 
 /// First part of the path of every public port.
 pub const ROOT: &str = "/s";
-/// The query's parameter with which a browser brings a token.
-pub const TOKEN_PARAMETER: &str = "token";
+/// The query's parameter with which a browser brings a token. The node takes it out; no container ever gets it.
+pub const TOKEN_PARAMETER: &str = "gridlease_token";
+/// The header with which a program brings a token where `Authorization` is the container's own.
+pub const TOKEN_HEADER: &str = "x-gridlease-token";
 /// Longest token that a node looks at, in characters.
 pub const MAX_TOKEN: usize = 256;
 /// Random bytes of a token.
@@ -41,7 +43,7 @@ pub struct PublicPort {
     pub public: Public,
     /// Whether a token opens it. A port that the manifest opens by token has none before the buyer's client made one.
     pub token_set: bool,
-    /// Its path at the node's endpoint.
+    /// Its path at the node's endpoint, with a slash at its end.
     pub path: String,
     /// Its address where the node has names for its public ports; none for the path at its endpoint.
     #[serde(default)]
@@ -49,10 +51,16 @@ pub struct PublicPort {
 }
 
 impl PublicPort {
-    /// Where it is visited: its own address, or the path at `endpoint`, which is the node's.
+    /// Where it is visited: its own address, or the path at `endpoint`, which is the node's. Ends with a slash.
     #[must_use]
     pub fn address(&self, endpoint: &str) -> String {
         self.url.clone().unwrap_or_else(|| format!("{}{}", endpoint.trim_end_matches('/'), self.path))
+    }
+
+    /// The same for a browser, which brings the token by it once.
+    #[must_use]
+    pub fn link(&self, endpoint: &str, token: &Token) -> String {
+        format!("{}?{TOKEN_PARAMETER}={}", self.address(endpoint), token.text())
     }
 }
 

@@ -75,7 +75,9 @@ impl ServerCertVerifier for PinnedCertificate {
     }
 }
 
-fn equal_in_constant_time(left: &[u8; 32], right: &[u8; 32]) -> bool {
+/// Whether two hashes are the same, in a time that does not tell where they differ.
+#[must_use]
+pub fn equal_in_constant_time(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let difference = left.iter().zip(right).fold(0u8, |sum, (a, b)| sum | (a ^ b));
     std::hint::black_box(difference) == 0
 }

@@ -161,6 +161,10 @@ pub mod codes {
     pub const UPGRADE_REQUIRED: &str = "upgrade_required";
     /// 502: nothing in the container listens on that port.
     pub const NOT_LISTENING: &str = "not_listening";
+    /// 401: a public port wants its token; 403: a page of another site used a visitor's.
+    pub const TOKEN_REQUIRED: &str = "token_required";
+    /// 502 or 504: what a container answers on a public port cannot be handed on.
+    pub const BAD_ANSWER: &str = "bad_answer";
     /// 500: the node failed.
     pub const INTERNAL: &str = "internal";
 }

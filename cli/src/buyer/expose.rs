@@ -1,0 +1,136 @@
+//! Ports of a job's container that anybody reaches by an address, or anybody who has the token.
+
+use gridlease_sdk::node_api::public::{Public, PublicPort, Token};
+use serde::Serialize;
+use solana_pubkey::Pubkey;
+
+use super::event::as_text;
+use super::forward::patiently;
+use super::{Buyer, LeaseAt};
+use crate::error::CliError;
+
+/// Who may visit a port, and where.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exposed {
+    /// Its number in the container.
+    pub port: u16,
+    /// Its name in addresses.
+    pub name: String,
+    /// Who may visit it.
+    pub public: Public,
+    /// Its address.
+    pub url: String,
+    /// The token that opens it. It is shown once, where it was made: nobody else has it.
+    pub token: Option<String>,
+    /// The address for a browser, which brings the token by it once.
+    pub link: Option<String>,
+}
+
+/// The ports of a job's lease.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExposedPorts {
+    /// The job.
+    #[serde(serialize_with = "as_text")]
+    pub job: Pubkey,
+    /// The lease.
+    #[serde(serialize_with = "as_text")]
+    pub lease: Pubkey,
+    /// The ports.
+    pub ports: Vec<Exposed>,
+}
+
+impl Exposed {
+    fn new(port: PublicPort, endpoint: &str, token: Option<&Token>) -> Self {
+        Self {
+            url: port.address(endpoint),
+            link: token.map(|token| port.link(endpoint, token)),
+            token: token.map(|token| token.text().to_owned()),
+            port: port.port,
+            name: port.name,
+            public: port.public,
+        }
+    }
+}
+
+impl Buyer {
+    /// The ports of a job's lease, and who may visit them.
+    ///
+    /// # Errors
+    /// As [`Buyer::expose`].
+    pub async fn exposed(&self, job: &Pubkey) -> Result<ExposedPorts, CliError> {
+        let (LeaseAt { lease, .. }, node) = self.running(job).await?;
+        let status = patiently(|| node.status(&lease)).await?;
+        let ports = status.ports.into_iter().map(|port| Exposed::new(port, node.endpoint(), None)).collect();
+        Ok(ExposedPorts { job: *job, lease, ports })
+    }
+
+    /// Decides who may visit a port, which is named by its name in the manifest or by its number. For [`Public::Token`] a new token
+    /// is made; one of before opens nothing any more.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for a port that the manifest does not name, [`CliError::ContainerEnded`] where the lease is over, or the
+    /// node's.
+    pub async fn expose(&self, job: &Pubkey, port: &str, public: Public) -> Result<ExposedPorts, CliError> {
+        let (LeaseAt { lease, .. }, node) = self.running(job).await?;
+        let known = patiently(|| node.status(&lease)).await?.ports;
+        let found = known.iter().find(|known| known.name == port || known.port.to_string() == port);
+        let Some(number) = found.map(|known| known.port) else {
+            return Err(CliError::Usage(not_named(job, port, &known)));
+        };
+        let token = (public == Public::Token).then(Token::random);
+        let told = patiently(|| node.expose(&lease, number, public, token.as_ref())).await?;
+        Ok(ExposedPorts { job: *job, lease, ports: vec![Exposed::new(told, node.endpoint(), token.as_ref())] })
+    }
+}
+
+fn not_named(job: &Pubkey, port: &str, known: &[PublicPort]) -> String {
+    if known.is_empty() {
+        return format!(
+            "the node knows of no ports of job {job}; they stand in the manifest under ports, which the node has some seconds after its award"
+        );
+    }
+    let names: Vec<_> = known
+        .iter()
+        .map(|known| {
+            if known.name == known.port.to_string() {
+                known.name.clone()
+            } else {
+                format!("{} ({})", known.name, known.port)
+            }
+        })
+        .collect();
+    format!("the manifest of job {job} does not name port {port}; it names {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(url: Option<&str>) -> PublicPort {
+        PublicPort {
+            port: 80,
+            name: "web".to_owned(),
+            public: Public::Token,
+            token_set: true,
+            path: "/s/x/web/".to_owned(),
+            url: url.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_nodes_with_the_path_or_its_own_name_and_a_link_brings_the_token() {
+        let token = Token::random();
+        let told = Exposed::new(port(None), "https://node:8443", Some(&token));
+        assert_eq!(told.url, "https://node:8443/s/x/web/");
+        assert_eq!(told.link.unwrap(), format!("https://node:8443/s/x/web/?gridlease_token={}", token.text()));
+        let told = Exposed::new(port(Some("https://web-x.jobs.example.com/")), "https://node:8443", None);
+        assert_eq!((told.url.as_str(), told.link, told.token), ("https://web-x.jobs.example.com/", None, None));
+    }
+
+    #[test]
+    fn a_port_that_is_not_named_is_told_with_those_that_are() {
+        let job = Pubkey::default();
+        assert!(not_named(&job, "8080", &[port(None)]).ends_with("does not name port 8080; it names web (80)"));
+        assert!(not_named(&job, "8080", &[]).contains("under ports"));
+    }
+}

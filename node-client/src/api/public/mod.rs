@@ -1,0 +1,117 @@
+//! Visitors of ports that are open to the public, and the node as the server before them.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`place`], [`names`] | which port a request is for |
+//! | [`entry`] | whether its visitor may come in |
+//! | [`visits`] | how many there are, and who gives way |
+//! | [`request`], [`response`] | what is handed on of a request and of an answer |
+//! | [`upstream`] | the connections into containers |
+//! | [`body`], [`websocket`] | what flows |
+//! | [`answers`] | what a visitor is told where no container answers |
+//! | [`set`] | the buyer's switch |
+
+mod answers;
+mod body;
+mod entry;
+mod names;
+mod place;
+mod request;
+mod response;
+pub(super) mod set;
+mod upstream;
+mod visits;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::upgrade::OnUpgrade;
+
+use super::Context;
+use super::connections::{Connection, address};
+use answers::{Refusal, wants_page};
+use body::{FromVisitor, ToVisitor};
+pub use names::{Names, NamesError};
+use place::{Place, Sought};
+pub(super) use upstream::Upstreams;
+pub(super) use visits::Visits;
+
+/// How long a container may take until its answer begins: a language model thinks.
+const ANSWER: Duration = Duration::from_secs(600);
+
+/// Stands before the node's own interface: what is for a port never comes to a route of it.
+pub(super) async fn gate(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
+    let labelled = |label: &str| context.directory.labelled(label);
+    let place = match place::find(context.names.as_deref(), request.uri(), request.headers(), labelled) {
+        Sought::Api => return next.run(request).await,
+        Sought::Port(place) => place,
+        Sought::Slash(place) => return with_slash(&place, &request),
+        Sought::Nothing => return Refusal::Nothing.answer(wants_page(request.headers())),
+        Sought::Unclear(reason) => return Refusal::Unclear(reason).answer(wants_page(request.headers())),
+    };
+    let page = wants_page(request.headers());
+    visit(&context, &place, request).await.unwrap_or_else(|refusal| refusal.answer(page))
+}
+
+/// A page's own links are right only behind a slash.
+fn with_slash(place: &Place, request: &Request) -> Response {
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    let headers =
+        [(header::LOCATION, format!("{}/{query}", place.prefix)), (header::REFERRER_POLICY, "no-referrer".to_owned())];
+    (StatusCode::PERMANENT_REDIRECT, headers).into_response()
+}
+
+async fn visit(context: &Context, place: &Place, request: Request) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::Method);
+    }
+    let doors = context.directory.doors(&place.lease).ok_or(Refusal::Nothing)?;
+    let door = doors.iter().find(|door| door.name == place.name && !door.public.is_off()).ok_or(Refusal::Nothing)?;
+    let websocket = request::is_websocket(&parts);
+    if let Some(answer) = entry::enter(door, place, &mut parts, websocket)? {
+        return Ok(answer);
+    }
+    let access = upstream::reachable(context.directory.reach(&place.lease))?;
+    let peer = peer(&parts);
+    let visit = context.visits.begin(place.lease, address(peer), &door.changed)?;
+    // As long as it lasts the connection does not give way to strangers; there are fewer visits than connections.
+    let busy = context.connections.of(peer).map(Connection::busy);
+    let visitor = parts.extensions.remove::<OnUpgrade>().filter(|_| websocket);
+    let outgoing =
+        request::outgoing(&parts, place, peer.ip(), websocket).ok_or(Refusal::Unclear("the path is none"))?;
+    let body = if websocket { FromVisitor::empty() } else { FromVisitor::new(body, visit.pulse()) };
+    let sending = context.upstreams.send((place.lease, door.port), &access, outgoing.map(|()| body));
+    let answered = tokio::select! {
+        answered = tokio::time::timeout(ANSWER, sending) => answered.map_err(|_| Refusal::Late)?,
+        () = visit.ended().cancelled() => return Err(Refusal::Busy),
+    };
+    let (used, mut answer) = answered?;
+    let container = hyper::upgrade::on(&mut answer);
+    let (mut head, incoming) = answer.into_parts();
+    let turns = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let agreed = turns && request::says_websocket(&head.headers);
+    response::incoming(&mut head, place, place.inner(parts.uri.path()));
+    if !turns {
+        return Ok(Response::from_parts(head, Body::new(ToVisitor::new(incoming, visit, busy, used))));
+    }
+    let visitor = visitor.filter(|_| agreed).ok_or(Refusal::Garbled)?;
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    tokio::spawn(websocket::carry(visitor, container, visit, busy, used));
+    Ok(Response::from_parts(head, Body::empty()))
+}
+
+/// The visitor's address. A connection always has one.
+fn peer(parts: &Parts) -> SocketAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |ConnectInfo(peer)| *peer)
+}

@@ -1,0 +1,238 @@
+//! Connections into the containers of leases, over which visitors' requests go. They are kept for the next request.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use solana_pubkey::Pubkey;
+use tokio_util::sync::CancellationToken;
+
+use super::answers::Refusal;
+use super::body::FromVisitor;
+use crate::api::sessions::{Kind, Session, Sessions};
+use crate::api::{ReachAccess, Reachable};
+use crate::driver::{ContainerId, DriverError};
+
+/// How long a connection is kept that nothing goes over. Servers close them themselves, some after two seconds.
+const KEPT: Duration = Duration::from_secs(20);
+/// Connections that are kept: to one port, and to all.
+const KEPT_PER_PORT: usize = 64;
+const KEPT_IN_ALL: usize = 128;
+/// Largest head of an answer, in bytes, and most headers.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEADERS: usize = 128;
+/// How long a connection that has just been used may take to be ready for the next request.
+const READY: Duration = Duration::from_millis(100);
+
+/// What requests are given to, and what counts the connection and knows of its container's end.
+type Sender = (SendRequest<FromVisitor>, Arc<Session>);
+type Key = (Pubkey, u16);
+
+/// The connections that are kept.
+#[derive(Debug)]
+pub(in crate::api) struct Upstreams {
+    sessions: Arc<Sessions>,
+    kept: Mutex<Kept>,
+    swept: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    total: usize,
+    ports: HashMap<Key, Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: Sender,
+    container: ContainerId,
+    since: Instant,
+}
+
+/// A connection that a request went over, and is to be kept once its answer is complete.
+#[derive(Debug)]
+pub(super) struct Used {
+    upstreams: Arc<Upstreams>,
+    key: Key,
+    container: ContainerId,
+    sender: Sender,
+    /// Whether the whole request went over it.
+    sent: Arc<AtomicBool>,
+}
+
+impl Upstreams {
+    pub fn new(sessions: Arc<Sessions>) -> Arc<Self> {
+        Arc::new(Self { sessions, kept: Mutex::default(), swept: AtomicBool::new(false) })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request to a port of a lease's container.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        key: Key,
+        access: &ReachAccess,
+        request: Request<FromVisitor>,
+    ) -> Result<(Used, Response<Incoming>), Refusal> {
+        let sent = request.body().sent();
+        let used = |sender| Used {
+            upstreams: Arc::clone(self),
+            key,
+            container: access.container.clone(),
+            sender,
+            sent: Arc::clone(&sent),
+        };
+        let mut request = request;
+        if let Some(mut sender) = self.take(key, &access.container).await {
+            // A server may close a connection at the moment at which it is used again. What has not been sent is sent over a new
+            // one; so is what may be sent twice.
+            let spare = may_be_sent_twice(&request).then(|| copy(&request));
+            match sender.0.try_send_request(request).await {
+                Ok(response) => return Ok((used(sender), response)),
+                Err(mut failed) => {
+                    let unsent = failed.take_message();
+                    let unheard = failed.error().is_incomplete_message()
+                        || failed.error().is_canceled()
+                        || failed.error().is_closed();
+                    request = unsent.or(spare.filter(|_| unheard)).ok_or(Refusal::Garbled)?;
+                    self.forget(key);
+                }
+            }
+        }
+        let mut sender = self.connect(key, access).await?;
+        match sender.0.try_send_request(request).await {
+            Ok(response) => Ok((used(sender), response)),
+            Err(failed) => {
+                tracing::debug!(lease = %key.0, port = key.1, error = %failed.error(), "a container's answer cannot be read");
+                Err(Refusal::Garbled)
+            }
+        }
+    }
+
+    /// A connection that is kept, if it still can be used.
+    async fn take(&self, key: Key, container: &ContainerId) -> Option<Sender> {
+        loop {
+            let mut idle = {
+                let mut kept = self.kept();
+                let idle = kept.ports.get_mut(&key).and_then(Vec::pop)?;
+                kept.total -= 1;
+                idle
+            };
+            if idle.container != *container || idle.sender.0.is_closed() || idle.since.elapsed() > KEPT {
+                continue;
+            }
+            if idle.sender.0.is_ready() || matches!(tokio::time::timeout(READY, idle.sender.0.ready()).await, Ok(Ok(()))) {
+                return Some(idle.sender);
+            }
+        }
+    }
+
+    fn forget(&self, key: Key) {
+        let mut kept = self.kept();
+        let gone = kept.ports.remove(&key).map_or(0, |idle| idle.len());
+        kept.total -= gone;
+    }
+
+    async fn connect(&self, (lease, port): Key, access: &ReachAccess) -> Result<Sender, Refusal> {
+        // It only counts where it is full, which visits never are.
+        let session = Arc::new(self.sessions.open(lease, Kind::Visit, access).map_err(|_| Refusal::Busy)?);
+        let counted = Arc::clone(&session);
+        let stream = access.driver.connect(&access.container, port).await.map_err(|error| match error {
+            DriverError::NotListening { .. } => Refusal::NotListening,
+            DriverError::NotRunningContainer { .. } | DriverError::NoSuchContainer { .. } => Refusal::Ended,
+            other => {
+                tracing::warn!(%lease, error = %other, "the container cannot be reached");
+                Refusal::NotListening
+            }
+        })?;
+        let mut builder = Builder::new();
+        builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::Garbled)?;
+        tokio::spawn(async move {
+            tokio::select! {
+                // What a server does with its connections is its own business.
+                _ = connection.with_upgrades() => {}
+                () = counted.ended.cancelled() => {}
+            }
+        });
+        Ok((sender, session))
+    }
+
+    fn keep(self: &Arc<Self>, key: Key, idle: Idle) {
+        {
+            let mut kept = self.kept();
+            let full = kept.total >= KEPT_IN_ALL;
+            let port = kept.ports.entry(key).or_default();
+            if full || port.len() >= KEPT_PER_PORT {
+                return;
+            }
+            port.push(idle);
+            kept.total += 1;
+        }
+        // One sweeper, as long as there is anything to sweep.
+        if !self.swept.swap(true, Ordering::AcqRel) {
+            tokio::spawn(Arc::clone(self).sweep());
+        }
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEPT / 4).await;
+            let mut kept = self.kept();
+            for port in kept.ports.values_mut() {
+                port.retain(|idle| !idle.sender.0.is_closed() && idle.since.elapsed() <= KEPT);
+            }
+            kept.ports.retain(|_, idle| !idle.is_empty());
+            kept.total = kept.ports.values().map(Vec::len).sum();
+            if kept.total == 0 {
+                // While this is locked: what is kept next begins another.
+                self.swept.store(false, Ordering::Release);
+                return;
+            }
+        }
+    }
+}
+
+fn may_be_sent_twice(request: &Request<FromVisitor>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && request.body().is_empty()
+}
+
+fn copy(request: &Request<FromVisitor>) -> Request<FromVisitor> {
+    let mut copy = Request::new(FromVisitor::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+impl Used {
+    /// Ends with the lease's container.
+    pub fn ended(&self) -> &CancellationToken {
+        &self.sender.1.ended
+    }
+
+    /// The answer is complete.
+    pub fn complete(self) {
+        let Self { upstreams, key, container, sender, sent } = self;
+        // What is left of the request would be taken for the beginning of the next one.
+        if sent.load(Ordering::Acquire) && !sender.0.is_closed() {
+            upstreams.keep(key, Idle { sender, container, since: Instant::now() });
+        }
+    }
+}
+
+/// What a visitor is told where a lease's container cannot be reached.
+pub(super) fn reachable(found: Reachable) -> Result<ReachAccess, Refusal> {
+    match found {
+        Reachable::Now(access) => Ok(access),
+        Reachable::NotYet => Err(Refusal::NotYet),
+        Reachable::Ended => Err(Refusal::Ended),
+    }
+}
