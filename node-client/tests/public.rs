@@ -5,6 +5,7 @@
 mod support;
 mod visitors;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -12,11 +13,14 @@ use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use gridlease_node::api::Names;
 use gridlease_node::driver::Driver as _;
+use gridlease_node::public_certificate::PublicCertificate;
 use gridlease_node::store::Phase;
 use gridlease_sdk::node_api::client::NodeError;
 use gridlease_sdk::node_api::codes;
-use gridlease_sdk::node_api::public::{Public, Token};
+use gridlease_sdk::node_api::public::{Public, Token, host_label};
+use gridlease_sdk::node_api::tls::{fingerprint, pinned_client_config};
 use reqwest::{Method, StatusCode};
 use support::with_bench;
 use visitors::{Stage, browser, dump, seen};
@@ -299,6 +303,71 @@ async fn the_switch_is_as_it_was_left_after_the_node_has_started_again() {
         assert_eq!(with(Method::GET).await.unwrap().status(), StatusCode::OK);
         assert_eq!(stage.http().get(stage.url("web")).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(stage.http().get(stage.url("81")).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+        stage.stop().await
+    })
+    .await;
+}
+
+/// A certificate for everything below jobs.example.com, and its fingerprint.
+fn wildcard(dir: &Path) -> (PublicCertificate, [u8; 32]) {
+    let made = rcgen::generate_simple_self_signed(vec!["*.jobs.example.com".to_owned()]).unwrap();
+    let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let names = Names::new("jobs.example.com:8443").unwrap();
+    (PublicCertificate::load(names, &certificate, &key).unwrap(), fingerprint(made.cert.der()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_domain_each_port_has_a_name_of_its_own_with_all_paths_and_the_certificate_that_browsers_know() {
+    with_bench(|bench| async {
+        let dir = tempfile::tempdir().unwrap();
+        let (public, shown) = wildcard(dir.path());
+        let mut stage = Stage::named(bench, PORTS, IDLE, public).await;
+        let other = stage.add(PORTS, IDLE, Phase::ReadyPosted).await;
+        stage.serve(80, axum::Router::new().fallback(dump)).await;
+        stage.serve_of(&other, 80, axum::Router::new().fallback(|| async { "another's" })).await;
+        let token = Token::random();
+        let (own, others) = (
+            stage.open("web", Public::Token, Some(&token)).await.url.unwrap(),
+            stage.open_of(&other, "web", Public::Open, None).await.url.unwrap(),
+        );
+        assert_eq!(own, format!("https://{}.jobs.example.com:8443/", host_label(&stage.lease(), "web")));
+        // A visitor who finds the machine by these names, and accepts that certificate only.
+        let config = pinned_client_config(shown).unwrap();
+        let mut visitor = reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy();
+        visitor = visitor.redirect(reqwest::redirect::Policy::none());
+        let unknown = "https://web-aaaaaaaaaaaaaaaa.jobs.example.com:8443/".to_owned();
+        for url in [&own, &others, &unknown] {
+            let host = url.trim_start_matches("https://").split(':').next().unwrap();
+            visitor = visitor.resolve(host, stage.api.address());
+        }
+        let visitor = visitor.build().unwrap();
+        // By the port that the test got instead of the one that stands in the addresses.
+        let at = |url: &str, path: &str| {
+            visitor.get(format!("{}{path}", url.replace("8443", &stage.api.address().port().to_string())))
+        };
+        let answer = at(&others, "v1/health").send().await.unwrap();
+        assert!(!answer.headers().contains_key("content-security-policy"), "{answer:?}");
+        assert_eq!(answer.text().await.unwrap(), "another's");
+        assert_eq!(at(&unknown, "v1/health").send().await.unwrap().status(), StatusCode::NOT_FOUND);
+        assert_eq!(at(&own, "").send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        let sent_on = browser(at(&own, &format!("?gridlease_token={}", token.text()))).send().await.unwrap();
+        let cookie = sent_on.headers()["set-cookie"].to_str().unwrap();
+        assert!(cookie.starts_with("__Host-gridlease=") && cookie.contains("; Path=/; Secure; HttpOnly"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap();
+        let deep = format!("s/{other}/web/?x");
+        let page = at(&own, &deep).header("cookie", cookie).send().await.unwrap().text().await.unwrap();
+        assert!(page.starts_with(&format!("GET /{deep}\n")) && !page.contains("x-forwarded-prefix"), "{page}");
+        // The page of a neighbouring name is of the same site, and not the port's own.
+        let neighbour =
+            at(&own, "").header("cookie", cookie).header("sec-fetch-site", "same-site").send().await.unwrap();
+        assert_eq!(neighbour.status(), StatusCode::FORBIDDEN);
+        // The node's own interface goes on with its own certificate.
+        assert_eq!(
+            stage.client(&stage.buyer).status(&other).await.unwrap().ports[0].url.as_deref(),
+            Some(others.as_str())
+        );
         stage.stop().await
     })
     .await;

@@ -18,6 +18,7 @@ use gridlease_node::driver::{ContainerId, Reach as _};
 use gridlease_node::lease::reconcile::{ChainLease, ChainState};
 use gridlease_node::lease_board::LeaseBoard;
 use gridlease_node::logs::{LogHub, LogLimits};
+use gridlease_node::public_certificate::PublicCertificate;
 use gridlease_node::secrets::Keyring;
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase};
@@ -47,7 +48,6 @@ pub struct Stage {
     node: Node,
     pub api: ApiServer,
     identity: Identity,
-    limits: ApiLimits,
     records: Vec<LeaseRecord>,
     pub buyer: Arc<Keypair>,
     pub poster: Arc<Keypair>,
@@ -61,15 +61,26 @@ impl Stage {
     }
 
     pub async fn at(bench: Bench, ports: &str, script: &str, phase: Phase) -> Self {
-        Self::with(bench, ports, script, phase, ApiLimits::default()).await
+        Self::with(bench, ports, script, phase, None).await
     }
 
-    pub async fn with(bench: Bench, ports: &str, script: &str, phase: Phase, limits: ApiLimits) -> Self {
+    /// With a domain for public ports.
+    pub async fn named(bench: Bench, ports: &str, script: &str, public: PublicCertificate) -> Self {
+        Self::with(bench, ports, script, Phase::ReadyPosted, Some(Arc::new(public))).await
+    }
+
+    async fn with(
+        bench: Bench,
+        ports: &str,
+        script: &str,
+        phase: Phase,
+        public: Option<Arc<PublicCertificate>>,
+    ) -> Self {
         let node = Node::start(&bench);
         let [buyer, poster, guardian, stranger] = std::array::from_fn(|_| Arc::new(Keypair::new()));
-        let identity = Identity::load_or_create(&bench.state).unwrap();
-        let api = serve(&bench, &node, &identity, limits);
-        let mut stage = Self { bench, node, api, identity, limits, records: vec![], buyer, poster, guardian, stranger };
+        let identity = Identity::load_or_create(&bench.state).unwrap().with_public(public);
+        let api = serve(&bench, &node, &identity);
+        let mut stage = Self { bench, node, api, identity, records: vec![], buyer, poster, guardian, stranger };
         stage.add(ports, script, phase).await;
         stage
     }
@@ -119,7 +130,7 @@ impl Stage {
         let keyring = Keyring::new(Arc::new(Keypair::new()));
         let (state, worker) = (self.bench.state.clone(), self.node.worker.clone());
         self.node.board = Arc::new(LeaseBoard::new(state, logs, worker, Arc::default(), keyring));
-        self.api = serve(&self.bench, &self.node, &self.identity, self.limits);
+        self.api = serve(&self.bench, &self.node, &self.identity);
         self.show().await;
     }
 
@@ -303,10 +314,11 @@ impl Stage {
     }
 }
 
-fn serve(bench: &Bench, node: &Node, identity: &Identity, limits: ApiLimits) -> ApiServer {
+fn serve(bench: &Bench, node: &Node, identity: &Identity) -> ApiServer {
     let (address, directory): (SocketAddr, Arc<dyn LeaseDirectory>) =
         ("127.0.0.1:0".parse().unwrap(), node.board.clone());
-    ApiServer::start(address, &bench.state, identity, bench.node, directory, limits, Clock::system()).unwrap()
+    ApiServer::start(address, &bench.state, identity, bench.node, directory, ApiLimits::default(), Clock::system())
+        .unwrap()
 }
 
 pub type Tls = rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream>;

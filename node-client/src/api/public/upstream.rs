@@ -128,7 +128,9 @@ impl Upstreams {
             if idle.container != *container || idle.sender.0.is_closed() || idle.since.elapsed() > KEPT {
                 continue;
             }
-            if idle.sender.0.is_ready() || matches!(tokio::time::timeout(READY, idle.sender.0.ready()).await, Ok(Ok(()))) {
+            if idle.sender.0.is_ready()
+                || matches!(tokio::time::timeout(READY, idle.sender.0.ready()).await, Ok(Ok(())))
+            {
                 return Some(idle.sender);
             }
         }

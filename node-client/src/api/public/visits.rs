@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(begin(&visits, 2, 9).unwrap_err(), Refusal::Busy);
         let third = begin(&visits, 3, 1).unwrap();
         drop((greedy, others, third));
-        assert_eq!((visits.held().total, visits.held().leases.len(), visits.held().addresses.len()), (0, 0, 0));
+        let held = visits.held();
+        assert_eq!((held.total, held.leases.len(), held.addresses.len()), (0, 0, 0));
     }
 
     #[test]
