@@ -21,10 +21,13 @@ use tokio::sync::watch;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// By digest: type and bytes.
+type Documents = HashMap<String, (&'static str, Vec<u8>)>;
+
 /// A registry that serves these documents, and counts what else it is asked for.
 #[derive(Clone, Default)]
 struct Served {
-    documents: Arc<Mutex<HashMap<String, (&'static str, Vec<u8>)>>>,
+    documents: Arc<Mutex<Documents>>,
     layers: Arc<AtomicUsize>,
     busy: Arc<Mutex<Option<&'static str>>>,
 }

@@ -1,5 +1,6 @@
 //! Ports of a job's container that anybody reaches by an address, or anybody who has the token.
 
+use gridlease_sdk::node_api::client::NodeApi;
 use gridlease_sdk::node_api::public::{Public, PublicPort, Token};
 use serde::Serialize;
 use solana_pubkey::Pubkey;
@@ -53,12 +54,22 @@ impl Exposed {
 }
 
 impl Buyer {
+    /// The lease of a job, which need not run yet, and its node.
+    async fn leased(&self, job: &Pubkey) -> Result<(LeaseAt, NodeApi), CliError> {
+        let lease = self.lease_of(job).await?;
+        if lease.over {
+            return Err(CliError::ContainerEnded { job: *job, exit_code: None });
+        }
+        let node = self.node_of(&lease.provider, &lease.lease).await?;
+        Ok((lease, node))
+    }
+
     /// The ports of a job's lease, and who may visit them.
     ///
     /// # Errors
     /// As [`Buyer::expose`].
     pub async fn exposed(&self, job: &Pubkey) -> Result<ExposedPorts, CliError> {
-        let (LeaseAt { lease, .. }, node) = self.running(job).await?;
+        let (LeaseAt { lease, .. }, node) = self.leased(job).await?;
         let status = patiently(|| node.status(&lease)).await?;
         let ports = status.ports.into_iter().map(|port| Exposed::new(port, node.endpoint(), None)).collect();
         Ok(ExposedPorts { job: *job, lease, ports })
@@ -71,7 +82,7 @@ impl Buyer {
     /// [`CliError::Usage`] for a port that the manifest does not name, [`CliError::ContainerEnded`] where the lease is over, or the
     /// node's.
     pub async fn expose(&self, job: &Pubkey, port: &str, public: Public) -> Result<ExposedPorts, CliError> {
-        let (LeaseAt { lease, .. }, node) = self.running(job).await?;
+        let (LeaseAt { lease, .. }, node) = self.leased(job).await?;
         let known = patiently(|| node.status(&lease)).await?.ports;
         let found = known.iter().find(|known| known.name == port || known.port.to_string() == port);
         let Some(number) = found.map(|known| known.port) else {
