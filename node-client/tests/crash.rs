@@ -130,10 +130,10 @@ enum Blow {
 }
 
 /// Asked before each step, with its name; says how the node dies there, if it does.
-type Fate<'a> = &'a mut dyn FnMut(&str) -> Option<Blow>;
+type Fate = Box<dyn FnMut(&str) -> Option<Blow> + Send>;
 
 /// Goes through a lease to its end. Returns how long the steps took that were not disturbed, and how often the node died.
-fn go_through(life: &Path, took: &BTreeMap<String, Duration>, fate: Fate) -> (BTreeMap<String, Duration>, usize) {
+fn go_through(life: &Path, took: &BTreeMap<String, Duration>, fate: &mut Fate) -> (BTreeMap<String, Duration>, usize) {
     let (mut seen, mut deaths) = (BTreeMap::new(), 0);
     let mut process = Process::start(life);
     for _ in 0..STEPS {
@@ -228,9 +228,7 @@ fn lines(bench: &Bench, lease: &Pubkey, service: Option<&str>) -> Vec<String> {
 
 /// Goes through this case unharmed, then with a death at each point of each step, then with deaths by chance.
 async fn in_every_way(bench: Bench, case: &'static Case, check: fn(&Bench, &LeaseRecord, &Chain)) -> Bench {
-    let run = |name: &'static str,
-               took: BTreeMap<String, Duration>,
-               mut fate: Box<dyn FnMut(&str) -> Option<Blow> + Send>| {
+    let run = |name: &'static str, took: BTreeMap<String, Duration>, mut fate: Fate| {
         let folder = tempfile::tempdir().unwrap();
         let image = bench.registry.image.to_string();
         let _ = Command::new("docker").args(["image", "rm", &image]).output().unwrap();
@@ -239,7 +237,7 @@ async fn in_every_way(bench: Bench, case: &'static Case, check: fn(&Bench, &Leas
         async move {
             let (path, chance) = (life.clone(), took);
             let (took, deaths) =
-                tokio::task::spawn_blocking(move || go_through(&path, &chance, &mut *fate)).await.unwrap();
+                tokio::task::spawn_blocking(move || go_through(&path, &chance, &mut fate)).await.unwrap();
             let (record, chain) = (record(bench, &begun.lease), Chain::read(&folder.path().join("chain.json")));
             println!("{name}: {} kinds of steps, the node died {deaths} times", took.len());
             check(bench, &record, &chain);

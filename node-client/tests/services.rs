@@ -147,7 +147,11 @@ async fn a_service_that_ends_while_the_job_runs_is_told_and_the_job_goes_on() {
         tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
         assert_eq!(node.record().message, "service db ended with exit code 7; the job goes on without it");
         // A node that was started again does not tell it again, and nobody's word is written over.
-        node.store.update(&node.lease, |record| Ok(record.message = "another word".to_owned())).unwrap();
+        let another = |record: &mut LeaseRecord| {
+            record.message = "another word".to_owned();
+            Ok(())
+        };
+        node.store.update(&node.lease, another).unwrap();
         let again = worker.watch_services(&record);
         assert!(tokio::time::timeout(Duration::from_secs(2), again).await.is_err(), "the job's network is watched on");
         assert_eq!(node.record().message, "another word");
