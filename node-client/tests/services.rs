@@ -8,7 +8,7 @@ use std::time::Duration;
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::Action;
-use gridlease_node::store::{Blame, Phase, StopReason};
+use gridlease_node::store::{Blame, LeaseRecord, Phase, StopReason};
 use support::played::Node;
 use support::{Bench, with_bench};
 
