@@ -154,6 +154,7 @@ fn an_image_named_by_tag_has_no_canonical_form_until_it_is_pinned() {
         reference_with_digest: format!("docker.io/library/python@sha256:{DIGEST}"),
         digest: [0; 32],
         size_bytes: 1,
+        layers: 1,
     });
     manifest.canonical().unwrap();
 }
