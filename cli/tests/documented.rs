@@ -58,8 +58,11 @@ fn parse(words: &[String]) -> Result<(), clap::Error> {
 #[test]
 fn issue9_22_every_command_that_the_documents_show_is_one() {
     let mut seen = 0;
-    for name in ["README.md", "docs/OPERATORS.md"] {
-        let (whole, mentioned) = commands(&document(name));
+    let examples = ["render", "langid", "blender", "train", "jupyter", "postgres"];
+    let examples = examples.map(|name| format!("examples/{name}/README.md"));
+    let documents = ["README.md", "docs/OPERATORS.md"].map(str::to_owned);
+    for name in documents.into_iter().chain(examples) {
+        let (whole, mentioned) = commands(&document(&name));
         for command in &whole {
             parse(command).unwrap_or_else(|error| panic!("{name}: gridlease {}\n{error}", command.join(" ")));
         }

@@ -192,6 +192,12 @@ impl Walk {
                     self.say(&format!("   !! {}", left_out.summary()));
                 }
             }
+            JobEvent::OutputsFetched { files, bytes, folder, .. } => {
+                self.say(&format!(
+                    "   outputs fetched, unproved: {files} files, {bytes} bytes\n   {}",
+                    folder.display()
+                ));
+            }
             JobEvent::Settled { money, .. } => {
                 self.settled = Some(Instant::now());
                 self.say(&format!(

@@ -53,7 +53,7 @@ enum Task {
     /// Makes the images of examples/ that are missing or have changed
     ///
     /// From Debian's and PyPI's packages alone: no registry of images is asked. They are kept by the Docker engine as
-    /// `gridlease-examples/NAME`, some 500 MB. `test` does this first.
+    /// `gridlease-examples/NAME`, some 2.6 GB. `test` does this first.
     #[command(after_help = "Example:\n  cargo xtask examples")]
     Examples,
 

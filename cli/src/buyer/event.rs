@@ -277,6 +277,24 @@ pub enum JobEvent {
         /// What the job wrote and the node left out of them; nothing on chain proves this list.
         left_out: LeftOut,
     },
+    /// The outputs of a job that was broken off (stopped, out of funds) were fetched. No hash of them stands on chain: they are what
+    /// its node says.
+    OutputsFetched {
+        /// The lease.
+        #[serde(serialize_with = "as_text")]
+        lease: Pubkey,
+        /// Their root.
+        #[serde(serialize_with = "as_hex")]
+        root: [u8; 32],
+        /// How many files.
+        files: usize,
+        /// Bytes in all of them.
+        bytes: u64,
+        /// Where they are.
+        folder: PathBuf,
+        /// What the job wrote and the node left out of them.
+        left_out: LeftOut,
+    },
     /// The provider is paid; nothing is owed any more.
     Settled {
         /// The lease.

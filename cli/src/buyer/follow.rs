@@ -302,7 +302,8 @@ impl Follower {
                 self.talk.take_if(|talk| talk.lease == *lease);
             }
             JobEvent::Finished { lease, provider, reason, exit_code, result_hash, log_hash, .. } => {
-                let end = End { result_hash: *result_hash, log_hash: *log_hash };
+                let broken_off = matches!(reason, EndReason::Stopped | EndReason::OutOfFunds);
+                let end = End { broken_off, result_hash: *result_hash, log_hash: *log_hash };
                 if let Some(talk) = self.talk.as_ref().filter(|talk| talk.lease == *lease) {
                     talk.end.send_replace(Some(end));
                 }

@@ -45,7 +45,7 @@ use crate::chain::Chain;
 pub use event::{JobEvent, Money};
 pub use follow::{FollowOptions, JobEvents, Until};
 pub use post::{PostOptions, PostedJob};
-pub use prepare::{PreparedJob, Quote};
+pub use prepare::{EnvVar, PreparedJob, Quote};
 pub use results::{LeaseAt, OutputsDone, PushDone};
 use store::JobStore;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use gridlease_core::lease::LeaseState;
 use gridlease_sdk::account::{Lease, Offer};
-use gridlease_sdk::artifact::{ArtifactError, Limits};
+use gridlease_sdk::artifact::ArtifactError;
 use gridlease_sdk::instruction::lease::{self, LeaseKeys};
 use gridlease_sdk::node_api::LogChain;
 use gridlease_sdk::node_api::client::{LogStart, NodeApi, NodeError};
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Buyer;
 use super::event::JobEvent;
-use super::results::hash;
+use super::results::{fetch_outputs, hash};
 use super::secrets::{secrets_of, values};
 use super::store::JobRecord;
 use crate::error::CliError;
@@ -40,6 +40,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// How a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct End {
+    /// Before the container ended by itself: the buyer stopped it, or the money was used up.
+    pub broken_off: bool,
     pub result_hash: [u8; 32],
     pub log_hash: [u8; 32],
 }
@@ -319,24 +321,24 @@ impl Talk {
     async fn fetch(&self, node: &NodeApi) -> Outcome {
         let end = *self.end.borrow();
         let (Some(dest), Some(end)) = (&self.outputs, end) else { return Ok(()) };
-        if end.result_hash == [0; 32] {
+        let on_chain = end.result_hash != [0; 32];
+        // What a job that ran had written when it was broken off is kept by its node all the same.
+        if !on_chain && !(end.broken_off && *self.started.borrow()) {
             return Ok(());
         }
         let started = tokio::time::Instant::now();
         let mut told = false;
         loop {
-            let error = match node.fetch_outputs(&self.lease, dest, end.result_hash, Limits::default()).await {
-                Ok(listing) => {
-                    return self
-                        .tell(JobEvent::OutputsVerified {
-                            lease: self.lease,
-                            root: end.result_hash,
-                            files: listing.files.len(),
-                            bytes: listing.total_bytes(),
-                            folder: dest.clone(),
-                            left_out: listing.left_out,
-                        })
-                        .await;
+            let error = match fetch_outputs(node, &self.lease, dest, end.result_hash).await {
+                Ok((listing, root)) => {
+                    let (lease, folder, files) = (self.lease, dest.clone(), listing.files.len());
+                    let (bytes, left_out) = (listing.total_bytes(), listing.left_out);
+                    let event = if on_chain {
+                        JobEvent::OutputsVerified { lease, root, files, bytes, folder, left_out }
+                    } else {
+                        JobEvent::OutputsFetched { lease, root, files, bytes, folder, left_out }
+                    };
+                    return self.tell(event).await;
                 }
                 Err(error) => error,
             };

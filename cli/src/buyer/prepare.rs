@@ -1,6 +1,7 @@
 //! From the manifest's file to a job that can be posted, with what it will cost at most. Nothing is sent.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use gridlease_core::{PricePerHour, limits, tip};
 use gridlease_sdk::account::{Job, size};
@@ -69,6 +70,26 @@ pub struct PreparedJob {
     pub quote: Quote,
 }
 
+/// A variable as it is written on the command line: `NAME=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvVar {
+    /// What stands before the first `=`.
+    pub name: String,
+    /// What stands behind it; may be empty.
+    pub value: String,
+}
+
+impl FromStr for EnvVar {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err("write NAME=VALUE, such as FRAME=12; nothing is taken from this shell".to_owned()),
+        }
+    }
+}
+
 impl Buyer {
     /// Reads, checks and pins a manifest, and computes what the job costs at most. Nothing is sent or written.
     ///
@@ -76,7 +97,17 @@ impl Buyer {
     /// [`CliError`]: the manifest's text, a part of it that would not be honoured, the image's registry, an input file, or
     /// the chain.
     pub async fn prepare(&self, file: &Path) -> Result<PreparedJob, CliError> {
+        self.prepare_with(file, &[]).await
+    }
+
+    /// As [`Buyer::prepare`], with variables of the job's own program that take the place of the manifest's, or are added to
+    /// them: what differs between the jobs of an array.
+    ///
+    /// # Errors
+    /// As [`Buyer::prepare`].
+    pub async fn prepare_with(&self, file: &Path, env: &[EnvVar]) -> Result<PreparedJob, CliError> {
         let (mut manifest, name) = load(file)?;
+        manifest.env.extend(env.iter().map(|EnvVar { name, value }| (name.clone(), value.clone())));
         let parts = refusals(&manifest);
         if !parts.is_empty() {
             return Err(CliError::Unsupported { file: name, parts });

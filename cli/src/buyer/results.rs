@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::artifact::{LeftOut, Limits};
+use gridlease_sdk::artifact::{LeftOut, Limits, OutputListing, output_root};
+use gridlease_sdk::node_api::client::{NodeApi, NodeError};
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -36,9 +37,11 @@ pub struct OutputsDone {
     /// The lease.
     #[serde(serialize_with = "as_text")]
     pub lease: Pubkey,
-    /// Their root, as it stands on chain.
+    /// Their root.
     #[serde(serialize_with = "as_hex")]
     pub root: [u8; 32],
+    /// Whether it stands on chain. Else the job was broken off, and they are what its node says.
+    pub verified: bool,
     /// Where they are.
     pub folder: PathBuf,
     /// How many files.
@@ -151,7 +154,8 @@ impl Buyer {
         })
     }
 
-    /// Fetches a job's outputs into `dest` and checks them against the hash on chain.
+    /// Fetches a job's outputs into `dest` and checks them against the hash on chain; of a job that was broken off (stopped, out of
+    /// funds) no hash stands there, and what its node has is its word alone: [`OutputsDone::verified`].
     ///
     /// # Errors
     /// [`CliError::State`] where there are none to fetch, [`CliError::Node`] where they cannot be fetched or verified.
@@ -162,22 +166,39 @@ impl Buyer {
                 "job {job} is not finished; `gridlease job watch {job}` waits for it"
             )));
         }
-        if lease.result_hash == [0; 32] {
-            return Err(CliError::State(format!(
-                "no outputs of job {job} stand on chain: it was stopped, or ended before it had any"
-            )));
-        }
         let node = self.node_of(&lease.provider, &lease.lease).await?;
-        let listing = node.fetch_outputs(&lease.lease, dest, lease.result_hash, Limits::default()).await?;
+        let verified = lease.result_hash != [0; 32];
+        let (listing, root) = match fetch_outputs(&node, &lease.lease, dest, lease.result_hash).await {
+            Err(NodeError::Refused { detail, .. }) if !verified => {
+                return Err(CliError::State(format!(
+                    "no outputs of job {job} stand on chain, for it did not end by itself; nor has its node any now: {}",
+                    detail.message
+                )));
+            }
+            fetched => fetched?,
+        };
         Ok(OutputsDone {
             lease: lease.lease,
-            root: lease.result_hash,
+            root,
+            verified,
             folder: dest.to_owned(),
             files: listing.files.len(),
             bytes: listing.total_bytes(),
             left_out: listing.left_out,
         })
     }
+}
+
+/// Fetches what a node has of a lease into `dest`, with its root: the one that stands on chain, or, where that is zeros, the one
+/// that the node tells.
+pub(super) async fn fetch_outputs(
+    node: &NodeApi,
+    lease: &Pubkey,
+    dest: &Path,
+    on_chain: [u8; 32],
+) -> Result<(OutputListing, [u8; 32]), NodeError> {
+    let root = if on_chain == [0; 32] { output_root(&node.outputs(lease).await?.files)? } else { on_chain };
+    Ok((node.fetch_outputs(lease, dest, root, Limits::default()).await?, root))
 }
 
 /// Reads a SHA-256 in hex.

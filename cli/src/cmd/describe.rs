@@ -103,6 +103,10 @@ pub fn describe(event: &JobEvent, now: u64) -> Option<String> {
             let missing = if left_out.is_empty() { String::new() } else { format!("; {}", left_out.summary()) };
             format!("outputs   {here}{missing}")
         }
+        JobEvent::OutputsFetched { files, bytes, folder, left_out, .. } => {
+            let missing = if left_out.is_empty() { String::new() } else { format!("; {}", left_out.summary()) };
+            format!("outputs   {}{missing}", unproved(*files, *bytes, folder))
+        }
         JobEvent::Settled { money, .. } => {
             format!("settled   {} USDC paid, {} USDC fee, {} USDC refunded", money.paid, money.fee, money.refunded)
         }
@@ -128,6 +132,12 @@ pub(super) fn outputs(files: usize, bytes: u64, folder: &Path, root: &[u8; 32], 
         return format!("{here}, verified: {root}");
     }
     format!("INCOMPLETE, {here}; these files alone are verified: {root}")
+}
+
+/// Outputs of which nothing stands on chain, in one line.
+pub(super) fn unproved(files: usize, bytes: u64, folder: &Path) -> String {
+    let here = format!("{} ({}) in {}", count(files, "file"), size(bytes), folder.display());
+    format!("{here}, as the node has them: the job was broken off, so no hash of them stands on chain")
 }
 
 /// What is missing of the outputs, an entry a line.

@@ -14,7 +14,7 @@ use super::watch::watch;
 use super::{Context, address, events, logs, reach, report, stats};
 use crate::amount::Usdc;
 use crate::buyer::forward::PortPair;
-use crate::buyer::{Buyer, FollowOptions, PostOptions};
+use crate::buyer::{Buyer, EnvVar, FollowOptions, PostOptions};
 use crate::chain::Chain;
 use crate::error::CliError;
 use crate::output::Report as _;
@@ -53,7 +53,8 @@ pub enum Job {
     },
     /// Post a job: check the manifest, pin image and inputs, reserve the most that it can cost, open the bidding.
     #[command(
-        after_help = "Examples:\n  gridlease job post job.yaml --watch --output out\n  gridlease job post job.yaml --yes --json"
+        after_help = "Examples:\n  gridlease job post job.yaml --watch --output out\n  gridlease job post job.yaml --yes --json\n  \
+            for frame in 1 2 3; do gridlease job post job.yaml --yes --env FRAME=$frame; done"
     )]
     Post {
         /// The manifest.
@@ -74,6 +75,10 @@ pub enum Job {
         /// With --watch: end with 0 whatever exit code the container returned. An end without completion is a failure still.
         #[arg(long, requires = "watch")]
         ignore_exit_code: bool,
+        /// Set a variable of the job's program, in place of the manifest's; may be given several times. For jobs that differ in
+        /// little, such as the frames of an animation. Not for secrets: it is part of what is posted.
+        #[arg(short, long, value_name = "NAME=VALUE")]
+        env: Vec<EnvVar>,
         /// Post again even if an earlier, interrupted post of this manifest may have landed.
         #[arg(long)]
         again: bool,
@@ -335,8 +340,8 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
     let buyer = context.buyer()?;
     let job = |which: &Which| resolve(&buyer, which);
     let done = match command {
-        Job::Post { manifest, yes, dry_run, watch, output, ignore_exit_code, again } => {
-            let post = Post { manifest, yes, dry_run, watch, output, ignore_exit_code, again };
+        Job::Post { manifest, yes, dry_run, watch, output, ignore_exit_code, env, again } => {
+            let post = Post { manifest, yes, dry_run, watch, output, ignore_exit_code, env, again };
             return post.run(context, &buyer).await;
         }
         Job::List { all } => context.out.report(&report::Jobs(buyer.jobs(all).await?)),
@@ -454,6 +459,7 @@ struct Post {
     watch: bool,
     output: Option<PathBuf>,
     ignore_exit_code: bool,
+    env: Vec<EnvVar>,
     again: bool,
 }
 
@@ -461,7 +467,7 @@ impl Post {
     async fn run(self, context: &Context, buyer: &Buyer) -> Result<ExitCode, CliError> {
         let out = context.out;
         let spinner = out.spinner("checking the manifest, the image and the inputs");
-        let prepared = buyer.prepare(&self.manifest).await;
+        let prepared = buyer.prepare_with(&self.manifest, &self.env).await;
         spinner.finish_and_clear();
         let prepared = prepared?;
         if self.dry_run {

@@ -4,7 +4,7 @@ use gridlease_core::job::EndReason;
 use gridlease_sdk::manifest::Public;
 use serde::Serialize;
 
-use super::describe::{missing, outputs, score, short};
+use super::describe::{missing, outputs, score, short, unproved};
 use super::machine::machines;
 use crate::admin::MarketView;
 use crate::amount::Usdc;
@@ -137,7 +137,11 @@ impl Report for PostedJob {
 
 impl Report for OutputsDone {
     fn human(&self) -> String {
-        let here = outputs(self.files, self.bytes, &self.folder, &self.root, self.left_out.is_empty());
+        let here = if self.verified {
+            outputs(self.files, self.bytes, &self.folder, &self.root, self.left_out.is_empty())
+        } else {
+            unproved(self.files, self.bytes, &self.folder)
+        };
         if self.left_out.is_empty() { here } else { format!("{here}\n{}", missing(&self.left_out)) }
     }
 }

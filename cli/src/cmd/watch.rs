@@ -161,6 +161,10 @@ impl Summary {
                 self.outputs = Some(folder.display().to_string());
                 self.output_sha256 = Some(hex::encode(root));
             }
+            JobEvent::OutputsFetched { folder, left_out, .. } => {
+                self.left_out.clone_from(left_out);
+                self.outputs = Some(folder.display().to_string());
+            }
             JobEvent::JobEnded { reason, exit_code } => {
                 self.reason = reason.name().to_owned();
                 self.end = *reason;

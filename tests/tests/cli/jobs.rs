@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use gridlease_cli::amount::Usdc;
 use gridlease_cli::buyer::store::{JobRecord, Posting};
-use gridlease_cli::buyer::{Buyer, FollowOptions, JobEvent, PostOptions, PreparedJob};
+use gridlease_cli::buyer::{Buyer, EnvVar, FollowOptions, JobEvent, PostOptions, PreparedJob};
 use gridlease_cli::error::{CliError, Kind};
 use gridlease_cli::{purse, steps};
 use gridlease_core::job::EndReason;
@@ -192,6 +192,28 @@ async fn an_image_that_cannot_be_found_is_told_apart_from_a_registry_that_is_dow
     registry.stop().await;
     let image = write_manifest(world.dir.path(), &format!("{host}/test/empty:1"));
     failed(buyer.prepare(&image).await, Kind::Network, &[&host, "cannot be reached", "by digest"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_on_the_command_line_takes_the_place_of_the_manifests_and_makes_another_job() {
+    let (world, registry, buyer, prepared) = ready().await;
+    let file = world.dir.path().join("job.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}env: {{ FRAME: \"1\", STEPS: \"30\" }}\n")).unwrap();
+    let variables = |all: &[&str]| all.iter().map(|one| one.parse().unwrap()).collect::<Vec<EnvVar>>();
+    let other = buyer.prepare_with(&file, &variables(&["FRAME=2", "EMPTY=", "LIST=a=b"])).await.unwrap();
+    let expected = [("EMPTY", ""), ("FRAME", "2"), ("LIST", "a=b"), ("STEPS", "30")];
+    assert_eq!(other.manifest.env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert_ne!(other.manifest_hash, prepared.manifest_hash);
+    let reserved = buyer.prepare_with(&file, &variables(&["LD_PRELOAD=/x.so"])).await;
+    failed(reserved, Kind::Usage, &["env.LD_PRELOAD", "steers a loader"]);
+    for wrong in ["FRAME", "=2"] {
+        let done = world.run(buyer.key(), &["job", "post", file.to_str().unwrap(), "--dry-run", "--env", wrong]);
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(2) && told.contains("NAME=VALUE, such as FRAME=12"), "{told}");
+    }
+    registry.stop().await;
     world.stop().await;
 }
 

@@ -79,12 +79,19 @@ async fn threat_05_a_job_with_egress_finds_a_machine_that_gives_it_and_has_a_net
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_who_stops_early_pays_for_what_ran_and_gets_the_rest_back() {
     let Some(world) = world(alone("solo")).await else { return };
-    let job = world.post("echo up; sleep 600", "10m").await;
+    let job = world.post("echo so far > /out/file; echo up; sleep 600", "10m").await;
     let mut story = world.follow(job);
     story.until("ready", |event| matches!(event, JobEvent::Ready { .. })).await;
+    story.until_a_line().await;
     steps::stop(world.buyer.chain(), world.buyer.key(), &job).await.unwrap();
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     assert_eq!(story.count(|event| matches!(event, JobEvent::Finished { reason: EndReason::Stopped, .. })), 1);
+    // What it had written comes back, though nothing on chain proves it.
+    story.until_told("the outputs", |event| matches!(event, JobEvent::OutputsFetched { files: 1, .. })).await;
+    let again = world.market.dir().join("again");
+    let fetched = world.buyer.outputs(&job, &again).await.unwrap();
+    assert_eq!((fetched.files, fetched.verified), (1, false));
+    assert_eq!(std::fs::read_to_string(again.join("file")).unwrap(), "so far\n");
     let books = world.books().await;
     // One minute at 0.30 USDC an hour, the least that a buyer who stops is charged.
     assert_eq!((books.paid_atoms, books.fee_atoms, books.held_atoms), (4_900, 100, 0));

@@ -1,20 +1,32 @@
 //! Real software, unchanged: the folders of `examples/` as a buyer posts them, on images that `cargo xtask examples` makes.
 
+mod batch;
+mod rendered;
+mod served;
+mod trained;
+
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use gridlease_demo::image::{docker, push_example};
+use gridlease_demo::market::MarketOptions;
 use gridlease_testkit::needed;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 
 use crate::newcomer::User;
-use crate::reach::text;
-use crate::world::{World, alone, world};
+use crate::world::{World, world};
 
 /// The registry that the manifests name.
 const USUAL: &str = "localhost:5000/";
+/// Longest wait for the next line of a command.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A market whose registry has these images.
-async fn world_with(images: &[&str]) -> Option<World> {
-    let world = world(alone("solo")).await?;
+async fn world_with(options: MarketOptions, images: &[&str]) -> Option<World> {
+    let world = world(options).await?;
     let engine = docker().await.unwrap();
     for image in images {
         if needed(push_example(&engine, image, world.market.registry_host()).await).is_none() {
@@ -32,38 +44,75 @@ fn copy(world: &World, user: &User<'_>, name: &str) -> PathBuf {
     std::fs::create_dir(&to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let text = text.replace(USUAL, &format!("{}/", world.market.registry_host()));
-        std::fs::write(to.join(path.file_name().unwrap()), text).unwrap();
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.replace(USUAL, &format!("{}/", world.market.registry_host()));
+            std::fs::write(to.join(path.file_name().unwrap()), text).unwrap();
+        }
     }
     to
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn postgresql_and_redis_serve_a_job_that_loads_a_hundred_thousand_rows_and_returns_the_sums() {
-    let Some(world) = world_with(&["postgres", "redis"]).await else { return };
-    let mut user = User::funded(&world).await;
-    copy(&world, &user, "postgres");
-    user.env.push(("POSTGRES_PASSWORD", "quiet-0457-password".to_owned()));
-    let done = user.run(&["job", "post", "postgres/job.yaml", "--watch", "--output", "out"]).await;
-    let told = format!("{}{}", text(&done.stdout), text(&done.stderr));
-    assert_eq!(done.status.code(), Some(0), "{told}");
-    assert!(told.contains("PONG"), "{told}");
-
-    // The same sums, without a database.
-    let mut sums = [("north", 0_u64), ("east", 0), ("south", 0), ("west", 0)];
-    for order in 0..100_000_usize {
-        sums[order % 1000 % 4].1 += u64::try_from(order * 7919 % 10007).unwrap();
-    }
-    sums.sort_unstable();
-    let rows: Vec<_> = sums.iter().map(|(region, cents)| format!("{region},25000,{cents}\n")).collect();
-    let result = find(&user.home.join("out"), "by-region.csv");
-    assert_eq!(result, format!("region,orders,cents\n{}", rows.concat()));
-    world.stop().await;
+/// A command of the user's that runs while others do: what it prints, line by line. Ended when this is dropped.
+struct Running {
+    name: String,
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    told: Vec<String>,
 }
 
-/// The text of the one file of this name below a folder.
-fn find(below: &Path, name: &str) -> String {
+impl Running {
+    fn start(user: &User<'_>, args: &[&str]) -> Self {
+        let mut child = user.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { name: args.join(" "), child, lines, told: Vec::new() }
+    }
+
+    /// Posts a job and follows it; its address comes along.
+    async fn post(user: &User<'_>, args: &[&str]) -> (Self, String) {
+        let mut post = Self::start(user, &[&["job", "post", "--watch", "--json"], args].concat());
+        let posted: Value = serde_json::from_str(&post.until(|line| line.contains("\"job\":")).await).unwrap();
+        (post, posted["job"].as_str().unwrap().to_owned())
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        let next = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+        let line = next.unwrap_or_else(|_| panic!("{}: nothing more after {:#?}", self.name, self.told)).unwrap()?;
+        eprintln!("{line}");
+        self.told.push(line.clone());
+        Some(line)
+    }
+
+    /// Reads on until `found` says yes, and returns that line.
+    async fn until(&mut self, found: impl Fn(&str) -> bool) -> String {
+        loop {
+            let line = self.next().await.unwrap_or_else(|| panic!("{} ended: {:#?}", self.name, self.told));
+            if found(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Reads to the end, and returns the exit code.
+    async fn ended(&mut self) -> Option<i32> {
+        while self.next().await.is_some() {}
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it hangs").unwrap().code()
+    }
+}
+
+/// Where a port of the job is reached from here, and what is to be kept for as long as it shall be.
+async fn reached(user: &User<'_>, job: &str, port: u16) -> (String, Running) {
+    let mut forward = Running::start(user, &["job", "port-forward", job, &format!("0:{port}"), "--json"]);
+    let told: Value = serde_json::from_str(&forward.until(|line| line.contains("\"local\":")).await).unwrap();
+    (told["local"].as_str().unwrap().to_owned(), forward)
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+/// The one file of this name below a folder.
+fn find(below: &Path, name: &str) -> Vec<u8> {
     let mut folders = vec![below.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
@@ -71,24 +120,14 @@ fn find(below: &Path, name: &str) -> String {
             if path.is_dir() {
                 folders.push(path);
             } else if path.file_name().is_some_and(|found| found == name) {
-                return std::fs::read_to_string(path).unwrap();
+                return std::fs::read(path).unwrap();
             }
         }
     }
     panic!("there is no {name} below {}", below.display())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_model_from_pypi_tells_the_languages_of_the_lines_of_a_file() {
-    let Some(world) = world_with(&["langid"]).await else { return };
-    let user = User::funded(&world).await;
-    copy(&world, &user, "langid");
-
-    user.done(&["job", "post", "langid/batch.yaml", "--watch", "--output", "out"]).await;
-    let languages = find(&user.home.join("out"), "languages.jsonl");
-    let expected = ["en", "de", "fr", "es", "it", "ru", "ja"];
-    let expected: Vec<_> =
-        (1..).zip(expected).map(|(n, of)| format!("{{\"line\": {n}, \"language\": \"{of}\"}}\n")).collect();
-    assert_eq!(languages, expected.concat());
-    world.stop().await;
+/// The same as text.
+fn find_text(below: &Path, name: &str) -> String {
+    String::from_utf8(find(below, name)).unwrap()
 }

@@ -30,9 +30,11 @@ impl<'a> User<'a> {
         user
     }
 
-    pub async fn run(&self, args: &[&str]) -> Output {
+    /// A command as it is typed, in the home folder.
+    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
         let localnet = &self.world.market.localnet;
-        let command = tokio::process::Command::new(gridlease_binary().unwrap())
+        let mut command = tokio::process::Command::new(gridlease_binary().unwrap());
+        command
             .args(args)
             .env_clear()
             .env("HOME", &self.home)
@@ -40,8 +42,12 @@ impl<'a> User<'a> {
             .env("GRIDLEASE_WS", localnet.ws_url())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.home)
-            .kill_on_drop(true)
-            .output();
+            .kill_on_drop(true);
+        command
+    }
+
+    pub async fn run(&self, args: &[&str]) -> Output {
+        let command = self.command(args).output();
         tokio::time::timeout(std::time::Duration::from_secs(180), command).await.expect("the command hangs").unwrap()
     }
 
