@@ -323,7 +323,7 @@ impl Talk {
         let (Some(dest), Some(end)) = (&self.outputs, end) else { return Ok(()) };
         let on_chain = end.result_hash != [0; 32];
         // What a job that ran had written when it was broken off is kept by its node all the same.
-        if !on_chain && !(end.broken_off && *self.started.borrow()) {
+        if !(on_chain || end.broken_off && *self.started.borrow()) {
             return Ok(());
         }
         let started = tokio::time::Instant::now();
