@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::api::{Arrival, JobAccess, LeaseDirectory, LogAccess, OutputsAccess, Owners, ReachAccess, Reachable};
 use crate::disk::{DiskError, Reading};
 use crate::doors::{Door, DoorError, Doors};
-use crate::driver::{ContainerId, ContainerState};
+use crate::driver::{ContainerId, ContainerState, Role, role_name};
 use crate::for_buyer::plain;
 use crate::lease::reconcile::ChainLease;
 use crate::lease::{Worker, log_bytes};
@@ -77,6 +77,8 @@ pub(crate) struct Measured {
     pub dir: LeaseDir,
     /// `None` where the manifest cannot be read.
     pub resources: Option<Resources>,
+    /// The containers beside it.
+    pub services: Vec<(String, ContainerId)>,
 }
 
 impl LeaseBoard {
@@ -119,6 +121,7 @@ impl LeaseBoard {
                 gpus: record.gpus.clone(),
                 dir: self.state.lease(&record.lease),
                 resources: manifest.as_ref().map(|named| named.manifest.resources.clone()),
+                services: manifest.iter().flat_map(|named| service_ids(&record.lease, &named.manifest)).collect(),
             })
             .collect()
     }
@@ -167,6 +170,12 @@ impl LeaseBoard {
         let entry = self.entries().get(lease).filter(|entry| entry.is_open()).cloned();
         entry.ok_or(NotTaken::WrongState("the lease has started or is over; nothing can be brought any more"))
     }
+}
+
+/// A job's services, by the names under which the engine has their containers.
+fn service_ids(lease: &Pubkey, job: &Manifest) -> Vec<(String, ContainerId)> {
+    let id = |name: &String| ContainerId(role_name(lease, &Role::Service(name.clone())));
+    job.services.keys().map(|name| (name.clone(), id(name))).collect()
 }
 
 impl Entry {

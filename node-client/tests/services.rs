@@ -3,14 +3,25 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use gridlease_node::api::LeaseDirectory as _;
+use gridlease_node::clock::Clock;
 use gridlease_node::disk::DiskKeeper;
+use gridlease_node::gpu::GpuSource;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::Action;
+use gridlease_node::lease_board::LeaseBoard;
+use gridlease_node::logs::{LogHub, LogLimits};
+use gridlease_node::secrets::Keyring;
+use gridlease_node::stats::{Sampler, Stats};
 use gridlease_node::store::{Blame, LeaseRecord, Phase, StopReason};
+use gridlease_sdk::node_api::LeaseStats;
 use support::played::Node;
 use support::{Bench, with_bench};
+use tokio_util::sync::CancellationToken;
 
 const SIZES: &str = "resources: { cpu: 1, memory: 256MiB, disk: 128MiB }\n";
 
@@ -350,6 +361,52 @@ async fn a_file_that_a_service_deleted_and_keeps_open_counts_where_the_disk_is_m
         node.until(|action| *action == Action::Stop(StopReason::DiskFull)).await;
         let record = node.finish().await;
         assert_eq!(record.stop, Some(StopReason::DiskFull));
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_each_container_of_a_job_uses_is_measured_under_its_name() {
+    with_bench(|bench| async {
+        let image = bench.registry.image.to_string();
+        let script = "while true; do :; done";
+        let db = format!("{{ image: {image}, memory: 32MiB, command: [\"/bin/sh\", \"-c\", {script:?}] }}");
+        let mut node = node(&bench, "exec busybox sleep 600", &format!("{{ db: {db} }}")).await;
+        node.until(|action| matches!(action, Action::Watch { .. })).await;
+        let (stats, key) = (Stats::default(), Keyring::new(Arc::clone(&node.key) as _));
+        let logs = LogHub::new(node.state.clone(), LogLimits::default());
+        let board = LeaseBoard::new(node.state.clone(), logs, node.worker.clone(), Arc::default(), key);
+        let board = Arc::new(board.with_stats(stats.clone()));
+        let (record, stop) = (node.record(), CancellationToken::new());
+        board.show(&record, &node.worker.observe(&record).await.unwrap(), &node.chain).await;
+        let driver = Arc::new(bench.driver.clone());
+        let sampler = Sampler::new(stats, Arc::clone(&board), driver, GpuSource::Cpu, Clock::system());
+        tokio::spawn(sampler.run(stop.clone()));
+        let measured = async {
+            loop {
+                if let Some(feed) = board.stats(&record.lease, None, false) {
+                    let pieces: Vec<_> = feed.map(Result::unwrap).collect().await;
+                    let last: LeaseStats = serde_json::from_slice(&pieces.concat()).unwrap();
+                    if last.services.iter().any(|service| service.cpu.used_millicores.is_some()) {
+                        return last;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let last = tokio::time::timeout(Duration::from_secs(30), measured).await.unwrap();
+        stop.cancel();
+        let [db] = last.services.as_slice() else { panic!("{last:?}") };
+        assert_eq!(
+            (db.name.as_str(), db.cpu.limit_millicores, db.memory.limit_bytes),
+            ("db", Some(250), Some(32 << 20))
+        );
+        assert!(db.cpu.used_millicores.unwrap() > 30 && db.pids.now.unwrap() >= 1, "{last:?}");
+        assert!(last.cpu.used_millicores.unwrap() < 30, "the job's own is told apart: {last:?}");
+        assert!(last.together().0 >= db.cpu.used_millicores, "{last:?}");
+        node.worker.take(&record, &Action::Stop(StopReason::Operator)).await.unwrap();
+        node.finish().await;
         bench
     })
     .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use futures_util::StreamExt as _;
 use gridlease_sdk::node_api::client::NodeError;
-use gridlease_sdk::node_api::stats::GpuStats;
+use gridlease_sdk::node_api::stats::{GpuStats, ServiceStats};
 use gridlease_sdk::node_api::{LeaseStats, codes};
 use serde::Serialize;
 use solana_pubkey::Pubkey;
@@ -85,7 +85,7 @@ struct Now<'a>(&'a LeaseStats);
 
 impl Report for Now<'_> {
     fn human(&self) -> String {
-        let LeaseStats { at_ms, cpu, memory, pids, network, disk, gpus, .. } = self.0;
+        let LeaseStats { at_ms, cpu, memory, pids, network, disk, gpus, services, .. } = self.0;
         let of = |now: Option<String>, all: Option<String>| match (now, all) {
             (Some(now), Some(all)) => format!("{now} of {all}"),
             (Some(now), None) => now,
@@ -112,6 +112,10 @@ impl Report for Now<'_> {
             ("disk", of(disk.used_bytes.map(bytes), disk.limit_bytes.map(bytes))),
         ];
         lines.extend(gpus.iter().map(|gpu| ("gpu", whole(gpu))));
+        lines.extend(services.iter().map(|service| ("service", beside(service))));
+        if !services.is_empty() {
+            lines.push(("together", together(self.0)));
+        }
         pairs(lines)
     }
 }
@@ -125,6 +129,25 @@ fn whole(gpu: &GpuStats) -> String {
     // A stranger's machine names it.
     let uuid: String = printable(&gpu.uuid).chars().take(64).collect();
     format!("{uuid}: {busy} %, {used} of {all}, {power} W, {warm} °C")
+}
+
+/// What all containers of the job use.
+fn together(stats: &LeaseStats) -> String {
+    let (cpu, memory) = stats.together();
+    format!("{} cores, {}", cpu.map_or("-".to_owned(), cores), memory.map_or("-".to_owned(), bytes))
+}
+
+/// What a container beside the job's own uses.
+fn beside(service: &ServiceStats) -> String {
+    let ServiceStats { name, cpu, memory, pids } = service;
+    let used = cpu.used_millicores.map_or("-".to_owned(), cores);
+    let all = cpu.limit_millicores.map_or("-".to_owned(), cores);
+    let (bytes_used, bytes_all) =
+        (memory.used_bytes.map_or("-".to_owned(), bytes), memory.limit_bytes.map_or("-".to_owned(), bytes));
+    let count = pids.now.map_or("-".to_owned(), |pids| pids.to_string());
+    // A stranger's machine names it.
+    let name: String = printable(name).chars().take(64).collect();
+    format!("{name}: {used} of {all} cores, {bytes_used} of {bytes_all}, {count} processes")
 }
 
 fn as_row(sample: &LeaseStats) -> String {
@@ -201,7 +224,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(!text.contains('\u{1b}') && !text.contains("together"), "{text:?}");
+        let mut with_db = sample.clone();
+        with_db.services.push(ServiceStats { name: "db\u{1b}[2J".to_owned(), ..ServiceStats::default() });
+        with_db.services[0].cpu.used_millicores = Some(80);
+        with_db.services[0].memory.used_bytes = Some(512 << 20);
+        let text = Now(&with_db).human();
+        assert!(text.contains("0.08 of - cores, 512.0 MiB of -, - processes"), "{text}");
+        assert!(text.contains("1.50 cores, 1.0 GiB") && !text.contains('\u{1b}'), "{text}");
         let nothing = Now(&LeaseStats { at_ms: u64::MAX, ..LeaseStats::default() }).human();
         assert!(nothing.lines().skip(1).all(|line| line.ends_with('-')), "{nothing}");
     }

@@ -184,7 +184,7 @@ mod tests {
     const LEASE: Pubkey = Pubkey::new_from_array([1; 32]);
 
     fn sample(at_ms: u64) -> Sample {
-        Sample { stats: LeaseStats { at_ms, every_s: 5, ..LeaseStats::default() }, gpus: Box::new([]) }
+        Sample::alone(LeaseStats { at_ms, every_s: 5, ..LeaseStats::default() }, Box::new([]))
     }
 
     async fn times(feed: Feed) -> Vec<u64> {

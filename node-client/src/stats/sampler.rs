@@ -13,11 +13,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::cgroup::{Groups, Reading};
-use super::series::Sample;
+use super::series::{Sample, ServiceReading};
 use super::{Stats, traffic};
 use crate::clock::Clock;
 use crate::disk::{DiskKeeper, Quota, usage};
-use crate::driver::{Driver, Process};
+use crate::driver::{ContainerId, Driver, Process};
 use crate::gpu::{GpuReading, GpuSource, Meter};
 use crate::inputs::present_bytes;
 use crate::lease_board::{LeaseBoard, Measured};
@@ -57,6 +57,17 @@ struct Known {
     tries: u32,
     before: Option<Counters>,
     disk: DiskStats,
+    services: Vec<Beside>,
+    names: Arc<[String]>,
+}
+
+/// A container beside the job's own.
+#[derive(Debug)]
+struct Beside {
+    id: ContainerId,
+    found: Option<Target>,
+    before: Option<Counters>,
+    now: ServiceReading,
 }
 
 /// Where a container is measured.
@@ -118,14 +129,18 @@ impl Sampler {
             let known = self.known.entry(of.lease).or_insert_with(|| Known::new(of.clone()));
             if known.of.run != of.run {
                 // It is down, or runs again, in another control group.
-                *known = Known { disk: known.disk, ..Known::new(of) };
+                let services = std::mem::take(&mut known.services);
+                *known = Known { disk: known.disk, services, ..Known::new(of) };
             }
             if known.of.run.is_none() {
                 continue;
             }
             if known.found.is_none() && (full || known.tries < EAGER) {
                 known.tries += 1;
-                (known.found, known.before) = find(self.driver.as_ref(), &known.of).await.unzip();
+                (known.found, known.before) = find(self.driver.as_ref(), &known.of.container).await.unzip();
+            }
+            for service in known.services.iter_mut().filter(|service| full && service.found.is_none()) {
+                (service.found, service.before) = find(self.driver.as_ref(), &service.id).await.unzip();
             }
         }
     }
@@ -151,7 +166,38 @@ impl Sampler {
         self.known.iter().filter_map(|(lease, known)| Some((*lease, known.found.clone()?)))
     }
 
+    /// What the services of each lease use, in the order of their names.
+    async fn measure_services(&mut self) {
+        let beside = self.known.iter().flat_map(|(lease, known)| known.services.iter().map(move |of| (lease, of)));
+        let targets: Vec<_> =
+            beside.filter_map(|(lease, of)| Some((*lease, of.id.clone(), of.found.clone()?))).collect();
+        if targets.is_empty() {
+            return;
+        }
+        let read =
+            move || targets.into_iter().map(|(lease, id, target)| (lease, id, target.read())).collect::<Vec<_>>();
+        for (lease, id, now) in tokio::task::spawn_blocking(read).await.unwrap_or_default() {
+            let services = self.known.get_mut(&lease).map(|known| &mut known.services);
+            let Some(service) = services.into_iter().flatten().find(|service| service.id == id) else { continue };
+            if now.reading == Reading::default() {
+                // It has ended, or runs anew, and is looked for again.
+                (service.found, service.before, service.now) = (None, None, ServiceReading::default());
+                continue;
+            }
+            let cpu = service.before.as_ref().and_then(|before| before.millicores_until(&now));
+            service.now = ServiceReading {
+                used_millicores: cpu,
+                limit_millicores: now.reading.cpu_limit,
+                memory: now.reading.memory,
+                memory_limit: now.reading.peak.limit,
+                pids: now.reading.pids.and_then(|pids| u32::try_from(pids).ok()),
+            };
+            service.before = Some(now);
+        }
+    }
+
     async fn measure(&mut self) {
+        self.measure_services().await;
         let targets: Vec<_> = self.targets().collect();
         let found = tokio::task::spawn_blocking(move || {
             targets.into_iter().map(|(lease, target)| (lease, target.read())).collect::<Vec<_>>()
@@ -169,7 +215,9 @@ impl Sampler {
             let stats = known.stats(at_ms, &now);
             known.before = Some(now);
             let gpus = gpus.remove(&lease).unwrap_or_else(|| vec![GpuReading::default(); known.of.gpus.len()]);
-            self.stats.push(&lease, &known.of.gpus, Sample { stats, gpus: gpus.into() });
+            let services = known.services.iter().map(|service| service.now).collect();
+            let sample = Sample { stats, gpus: gpus.into(), services, names: Arc::clone(&known.names) };
+            self.stats.push(&lease, &known.of.gpus, sample);
         }
     }
 
@@ -236,8 +284,8 @@ fn walked(of: &Measured) -> DiskStats {
 }
 
 /// Where a container is measured, and what it has used until now.
-async fn find(driver: &dyn Driver, of: &Measured) -> Option<(Target, Counters)> {
-    let process = driver.process(&of.container).await.ok()?;
+async fn find(driver: &dyn Driver, id: &ContainerId) -> Option<(Target, Counters)> {
+    let process = driver.process(id).await.ok()?;
     let look = move || {
         let cgroup = process.groups()?;
         let groups = Groups::locate(&text(Path::new("/proc/self/mountinfo"))?, &cgroup);
@@ -262,9 +310,26 @@ impl Target {
     }
 }
 
+impl Counters {
+    /// Thousandths of a core that were used on average between this and a later one.
+    fn millicores_until(&self, now: &Self) -> Option<u32> {
+        let used_us = now.reading.cpu_us?.checked_sub(self.reading.cpu_us?)?;
+        let micros = u64::try_from(now.at.saturating_duration_since(self.at).as_micros()).ok()?;
+        u32::try_from(used_us.saturating_mul(1_000).checked_div(micros)?).ok()
+    }
+}
+
 impl Known {
     fn new(of: Measured) -> Self {
-        Self { of, found: None, tries: 0, before: None, disk: DiskStats::default() }
+        let beside = |(_, id): &(String, ContainerId)| Beside {
+            id: id.clone(),
+            found: None,
+            before: None,
+            now: ServiceReading::default(),
+        };
+        let (services, names) =
+            (of.services.iter().map(beside).collect(), of.services.iter().map(|(name, _)| name.clone()).collect());
+        Self { of, found: None, tries: 0, before: None, disk: DiskStats::default(), services, names }
     }
 
     fn stats(&self, at_ms: u64, now: &Counters) -> LeaseStats {
@@ -274,7 +339,7 @@ impl Known {
         let grown = |of: fn(&Counters) -> Option<u64>| of(now)?.checked_sub(of(before?)?);
         let micros = passed.and_then(|passed| u64::try_from(passed.as_micros()).ok());
         let per_s = |of: fn(&Counters) -> Option<u64>| grown(of)?.saturating_mul(1_000_000).checked_div(micros?);
-        let cpu = grown(|it| it.reading.cpu_us).and_then(|used| used.saturating_mul(1_000).checked_div(micros?));
+        let cpu = before.and_then(|before| before.millicores_until(now));
         let small = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
         let held_back = grown(|it| Some(it.reading.periods?.1));
         let periods = grown(|it| Some(it.reading.periods?.0));
@@ -285,7 +350,7 @@ impl Known {
             at_ms,
             every_s: FINE_S,
             cpu: CpuStats {
-                used_millicores: small(cpu),
+                used_millicores: cpu,
                 limit_millicores: now.reading.cpu_limit,
                 throttled_permille: small(throttled),
             },
@@ -304,6 +369,7 @@ impl Known {
             },
             disk: self.disk,
             gpus: Vec::new(),
+            services: Vec::new(),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The measurements of one lease, the older ones thinned out: what is kept is bounded, however long it runs.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use gridlease_sdk::node_api::LeaseStats;
-use gridlease_sdk::node_api::stats::{COARSE_S, FINE_S, GpuStats, KEEP_FINE_S, KEEP_S};
+use gridlease_sdk::node_api::stats::{
+    COARSE_S, CpuStats, FINE_S, GpuStats, KEEP_FINE_S, KEEP_S, MemoryStats, PidsStats, ServiceStats,
+};
 
 use crate::gpu::GpuReading;
 
@@ -19,6 +22,28 @@ pub(super) struct Sample {
     pub stats: LeaseStats,
     /// What the GPUs do, in the lease's order.
     pub gpus: Box<[GpuReading]>,
+    /// What its services use, in the order of `names`.
+    pub services: Box<[ServiceReading]>,
+    /// The services' names, kept once.
+    pub names: Arc<[String]>,
+}
+
+/// What one service uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ServiceReading {
+    pub used_millicores: Option<u32>,
+    pub limit_millicores: Option<u32>,
+    pub memory: Option<u64>,
+    pub memory_limit: Option<u64>,
+    pub pids: Option<u32>,
+}
+
+impl Sample {
+    /// One of a job without services.
+    #[cfg(test)]
+    pub fn alone(stats: LeaseStats, gpus: Box<[GpuReading]>) -> Self {
+        Self { stats, gpus, services: Box::default(), names: Arc::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +88,9 @@ impl Series {
 
     /// Roughly what it takes up.
     pub fn bytes(&self) -> usize {
-        let each = size_of::<Sample>() + self.uuids.len() * size_of::<GpuReading>();
+        let services = self.fine.back().map_or(0, |sample| sample.services.len());
+        let each =
+            size_of::<Sample>() + self.uuids.len() * size_of::<GpuReading>() + services * size_of::<ServiceReading>();
         (self.coarse.len() + self.merging.len() + self.fine.len()) * each
     }
 
@@ -77,7 +104,17 @@ impl Series {
             power_milliwatts: gpu.power_milliwatts,
             temperature_c: gpu.temperature_c.map(u32::from),
         });
-        LeaseStats { gpus: gpus.collect(), ..sample.stats.clone() }
+        let services = sample.names.iter().zip(&sample.services).map(|(name, of)| ServiceStats {
+            name: name.clone(),
+            cpu: CpuStats {
+                used_millicores: of.used_millicores,
+                limit_millicores: of.limit_millicores,
+                ..CpuStats::default()
+            },
+            memory: MemoryStats { used_bytes: of.memory, limit_bytes: of.memory_limit, ..MemoryStats::default() },
+            pids: PidsStats { now: of.pids.map(u64::from), ..PidsStats::default() },
+        });
+        LeaseStats { gpus: gpus.collect(), services: services.collect(), ..sample.stats.clone() }
     }
 }
 
@@ -102,6 +139,12 @@ fn merge(samples: &[Sample]) -> Option<Sample> {
         gpu.power_milliwatts = small(mean(of().filter_map(|gpu| gpu.power_milliwatts.map(u64::from))));
         gpu.temperature_c = of().filter_map(|gpu| gpu.temperature_c).max();
     }
+    for (index, service) in merged.services.iter_mut().enumerate() {
+        let of = || samples.iter().filter_map(|sample| sample.services.get(index));
+        service.used_millicores = small(mean(of().filter_map(|of| of.used_millicores.map(u64::from))));
+        service.memory = of().filter_map(|of| of.memory).max();
+        service.pids = of().filter_map(|of| of.pids).max();
+    }
     Some(merged)
 }
 
@@ -119,7 +162,7 @@ mod tests {
         stats.cpu.used_millicores = Some(millicores);
         stats.memory.used_bytes = Some(memory);
         let gpu = GpuReading { utilisation_percent: Some(50), temperature_c: Some(40), ..GpuReading::default() };
-        Sample { stats, gpus: Box::new([gpu]) }
+        Sample::alone(stats, Box::new([gpu]))
     }
 
     #[test]
@@ -138,6 +181,25 @@ mod tests {
         assert!(all.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms), "in order, each once");
         assert_eq!(series.after(all[3].at_ms, 2).len(), 2);
         assert_eq!(series.after(series.latest_ms(), 2), vec![]);
+    }
+
+    #[test]
+    fn services_are_told_by_name_and_thinned_out_as_their_job_is() {
+        let mut series = Series::of(vec![]);
+        let names: Arc<[String]> = Arc::from(["db".to_owned()]);
+        for n in 0..(FINE + MERGED) as u64 {
+            let used = u32::try_from(n % 10).ok();
+            let service = ServiceReading { used_millicores: used, memory: Some(n), ..ServiceReading::default() };
+            let own = sample(n * u64::from(FINE_S), 7, 100);
+            series.push(Sample { services: Box::new([service]), names: Arc::clone(&names), ..own });
+        }
+        let all = series.after(0, usize::MAX);
+        assert_eq!(all.len(), 1 + FINE);
+        let (merged, last) = (&all[0], &all[FINE]);
+        assert_eq!((merged.services[0].cpu.used_millicores, merged.services[0].memory.used_bytes), (Some(3), Some(11)));
+        assert_eq!(last.services[0].name, "db");
+        let n = (FINE + MERGED - 1) as u64;
+        assert_eq!(last.together(), (Some(7 + u32::try_from(n % 10).unwrap()), Some(100 + n)));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct LeaseStats {
     pub at_ms: u64,
     /// How many seconds it stands for: [`FINE_S`], or [`COARSE_S`] where it is older than [`KEEP_FINE_S`].
     pub every_s: u32,
-    /// Processor.
+    /// Processor, of the job's own container.
     #[serde(default)]
     pub cpu: CpuStats,
     /// Memory.
@@ -37,6 +37,37 @@ pub struct LeaseStats {
     /// The lease's GPUs.
     #[serde(default)]
     pub gpus: Vec<GpuStats>,
+    /// The containers beside the job's own, which processor, memory and processes above are of alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceStats>,
+}
+
+impl LeaseStats {
+    /// What all of the job's containers use together: thousandths of a core, and bytes. `None` where that of the job's own is not known.
+    pub fn together(&self) -> (Option<u32>, Option<u64>) {
+        let cpu = self.services.iter().filter_map(|of| of.cpu.used_millicores);
+        let memory = self.services.iter().filter_map(|of| of.memory.used_bytes);
+        (
+            self.cpu.used_millicores.map(|own| cpu.fold(own, u32::saturating_add)),
+            self.memory.used_bytes.map(|own| memory.fold(own, u64::saturating_add)),
+        )
+    }
+}
+
+/// One container beside the job's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStats {
+    /// Which.
+    pub name: String,
+    /// Processor.
+    #[serde(default)]
+    pub cpu: CpuStats,
+    /// Memory.
+    #[serde(default)]
+    pub memory: MemoryStats,
+    /// Processes and threads.
+    #[serde(default)]
+    pub pids: PidsStats,
 }
 
 /// Processor time.
