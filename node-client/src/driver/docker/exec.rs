@@ -86,7 +86,7 @@ impl DockerDriver {
         };
         let own = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
         Ok(match own.as_slice() {
-            [init, variables, _, ..] if init == INIT => {
+            [init, variables, _, ..] if init == INIT && !variables.is_empty() => {
                 [init.clone(), variables.clone()].into_iter().chain(command.iter().cloned()).collect()
             }
             _ => command.to_vec(),
