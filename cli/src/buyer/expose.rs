@@ -9,6 +9,7 @@ use super::event::as_text;
 use super::forward::patiently;
 use super::{Buyer, LeaseAt};
 use crate::error::CliError;
+use crate::printable::printable;
 
 /// Who may visit a port, and where.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +48,7 @@ impl Exposed {
             link: token.map(|token| port.link(endpoint, token)),
             token: token.map(|token| token.text().to_owned()),
             port: port.port,
-            name: port.name,
+            name: printable(&port.name),
             public: port.public,
         }
     }
@@ -100,16 +101,11 @@ fn not_named(job: &Pubkey, port: &str, known: &[PublicPort]) -> String {
             "the node knows of no ports of job {job}; they stand in the manifest under ports, which the node has some seconds after its award"
         );
     }
-    let names: Vec<_> = known
-        .iter()
-        .map(|known| {
-            if known.name == known.port.to_string() {
-                known.name.clone()
-            } else {
-                format!("{} ({})", known.name, known.port)
-            }
-        })
-        .collect();
+    let told = |known: &PublicPort| match printable(&known.name) {
+        name if name == known.port.to_string() => name,
+        name => format!("{name} ({})", known.port),
+    };
+    let names: Vec<_> = known.iter().map(told).collect();
     format!("the manifest of job {job} does not name port {port}; it names {}", names.join(", "))
 }
 
@@ -134,6 +130,10 @@ mod tests {
         let told = Exposed::new(port(None), "https://node:8443", Some(&token));
         assert_eq!(told.url, "https://node:8443/s/x/web/");
         assert_eq!(told.link.unwrap(), format!("https://node:8443/s/x/web/?gridlease_token={}", token.text()));
+        let hostile =
+            PublicPort { name: "w\u{1b}[2Jb".to_owned(), path: "/s/\u{1b}]0;x/".to_owned(), ..port(Some("ftp://x/")) };
+        let told = Exposed::new(hostile, "https://node:8443/", None);
+        assert_eq!((told.name.as_str(), told.url.as_str()), ("wb", "https://node:8443/s/]0;x/"));
         let told = Exposed::new(port(Some("https://web-x.jobs.example.com/")), "https://node:8443", None);
         assert_eq!((told.url.as_str(), told.link, told.token), ("https://web-x.jobs.example.com/", None, None));
     }

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use gridlease_sdk::node_api::LogStream;
 use gridlease_sdk::node_api::reach::TerminalSize;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{ContainerId, DriverError};
 
@@ -90,6 +90,12 @@ pub trait Reach {
 
     /// A connection to a TCP port of a running container, made from inside its own network: to 127.0.0.1, else to ::1.
     fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>>;
+
+    /// Up to `count` sockets that are not connected yet, IPv4, of a running container's own network: for who makes many connections,
+    /// each of which then costs no look at the engine. None where they cannot be made beforehand.
+    fn sockets<'a>(&'a self, _: &'a ContainerId, _count: usize) -> BoxFuture<'a, Result<Vec<TcpSocket>, DriverError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Starts a program in a running container, as the container's user, with its environment and its working directory.
     fn exec<'a>(&'a self, id: &'a ContainerId, spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>>;

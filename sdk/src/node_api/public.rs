@@ -4,6 +4,7 @@ use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
+use url::Url;
 use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
 pub use crate::manifest::Public;
@@ -51,10 +52,15 @@ pub struct PublicPort {
 }
 
 impl PublicPort {
-    /// Where it is visited: its own address, or the path at `endpoint`, which is the node's. Ends with a slash.
+    /// Where it is visited: its own address, or the path at `endpoint`, which is the node's. Ends with a slash, and has nothing in it
+    /// that would steer a terminal, whatever the node says.
     #[must_use]
     pub fn address(&self, endpoint: &str) -> String {
-        self.url.clone().unwrap_or_else(|| format!("{}{}", endpoint.trim_end_matches('/'), self.path))
+        let own = self.url.as_deref().and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
+        own.map_or_else(
+            || format!("{}{}", endpoint.trim_end_matches('/'), self.path.replace(|c: char| !c.is_ascii_graphic(), "")),
+            String::from,
+        )
     }
 
     /// The same for a browser, which brings the token by it once.

@@ -1,6 +1,7 @@
 //! Connections into the containers of leases, over which visitors' requests go. They are kept for the next request.
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use solana_pubkey::Pubkey;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::Refusal;
@@ -29,6 +31,11 @@ const MAX_HEADERS: usize = 128;
 /// How long a connection that has just been used may take to be ready for the next request.
 const READY: Duration = Duration::from_millis(100);
 
+/// Sockets that are made beforehand for one lease.
+const BEFOREHAND: usize = 32;
+/// For a connection over a loopback interface; longer only where the server takes none.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// What requests are given to, and what counts the connection and knows of its container's end.
 type Sender = (SendRequest<FromVisitor>, Arc<Session>);
 type Key = (Pubkey, u16);
@@ -38,6 +45,7 @@ type Key = (Pubkey, u16);
 pub(in crate::api) struct Upstreams {
     sessions: Arc<Sessions>,
     kept: Mutex<Kept>,
+    lanes: Mutex<HashMap<Pubkey, Arc<Lane>>>,
     swept: AtomicBool,
 }
 
@@ -45,6 +53,16 @@ pub(in crate::api) struct Upstreams {
 struct Kept {
     total: usize,
     ports: HashMap<Key, Vec<Idle>>,
+}
+
+/// The way into a lease's container, as long as it is used.
+#[derive(Debug)]
+struct Lane {
+    container: ContainerId,
+    session: Arc<Session>,
+    /// Sockets in the container's network that are not connected yet.
+    sockets: tokio::sync::Mutex<Vec<TcpSocket>>,
+    used: Mutex<Instant>,
 }
 
 #[derive(Debug)]
@@ -67,7 +85,7 @@ pub(super) struct Used {
 
 impl Upstreams {
     pub fn new(sessions: Arc<Sessions>) -> Arc<Self> {
-        Arc::new(Self { sessions, kept: Mutex::default(), swept: AtomicBool::new(false) })
+        Arc::new(Self { sessions, kept: Mutex::default(), lanes: Mutex::default(), swept: AtomicBool::new(false) })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -102,7 +120,7 @@ impl Upstreams {
                         || failed.error().is_canceled()
                         || failed.error().is_closed();
                     request = unsent.or(spare.filter(|_| unheard)).ok_or(Refusal::Garbled)?;
-                    self.forget(key);
+                    self.forget(|of| *of == key);
                 }
             }
         }
@@ -136,24 +154,55 @@ impl Upstreams {
         }
     }
 
-    fn forget(&self, key: Key) {
+    /// Closes what is kept for these ports.
+    fn forget(&self, which: impl Fn(&Key) -> bool) {
         let mut kept = self.kept();
-        let gone = kept.ports.remove(&key).map_or(0, |idle| idle.len());
-        kept.total -= gone;
+        kept.ports.retain(|key, _| !which(key));
+        kept.total = kept.ports.values().map(Vec::len).sum();
     }
 
-    async fn connect(&self, (lease, port): Key, access: &ReachAccess) -> Result<Sender, Refusal> {
-        // It only counts where it is full, which visits never are.
-        let session = Arc::new(self.sessions.open(lease, Kind::Visit, access).map_err(|_| Refusal::Busy)?);
-        let counted = Arc::clone(&session);
-        let stream = access.driver.connect(&access.container, port).await.map_err(|error| match error {
-            DriverError::NotListening { .. } => Refusal::NotListening,
-            DriverError::NotRunningContainer { .. } | DriverError::NoSuchContainer { .. } => Refusal::Ended,
-            other => {
-                tracing::warn!(%lease, error = %other, "the container cannot be reached");
-                Refusal::NotListening
+    /// The way into a lease's container. The first one begins to watch for the container's end.
+    fn lane(self: &Arc<Self>, lease: Pubkey, access: &ReachAccess) -> Result<Arc<Lane>, Refusal> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&lease)
+            && lane.container == access.container
+            && !lane.session.ended.is_cancelled()
+        {
+            *lane.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            return Ok(Arc::clone(lane));
+        }
+        // What is left of one that has ended would keep the watch over it.
+        lanes.remove(&lease);
+        self.forget(|(of, _)| *of == lease);
+        // Only tunnels and programs are ever too many.
+        let session = self.sessions.open(lease, Kind::Visit, access).map_err(|_| Refusal::Busy)?;
+        let lane = Arc::new(Lane {
+            container: access.container.clone(),
+            session: Arc::new(session),
+            sockets: tokio::sync::Mutex::default(),
+            used: Mutex::new(Instant::now()),
+        });
+        lanes.insert(lease, Arc::clone(&lane));
+        drop(lanes);
+        self.begin_to_sweep();
+        Ok(lane)
+    }
+
+    async fn connect(self: &Arc<Self>, (lease, port): Key, access: &ReachAccess) -> Result<Sender, Refusal> {
+        let lane = self.lane(lease, access)?;
+        let stream = match lane.connect(port, access).await {
+            Ok(stream) => stream,
+            Err(DriverError::NotListening { .. }) => return Err(Refusal::NotListening),
+            Err(DriverError::NotRunningContainer { .. } | DriverError::NoSuchContainer { .. }) => {
+                return Err(Refusal::Ended);
             }
-        })?;
+            Err(error) => {
+                tracing::warn!(%lease, %error, "the container cannot be reached");
+                return Err(Refusal::NotListening);
+            }
+        };
+        let session = Arc::clone(&lane.session);
+        let counted = Arc::clone(&session);
         let mut builder = Builder::new();
         builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::Garbled)?;
@@ -178,7 +227,11 @@ impl Upstreams {
             port.push(idle);
             kept.total += 1;
         }
-        // One sweeper, as long as there is anything to sweep.
+        self.begin_to_sweep();
+    }
+
+    /// One sweeper, as long as there is anything to sweep.
+    fn begin_to_sweep(self: &Arc<Self>) {
         if !self.swept.swap(true, Ordering::AcqRel) {
             tokio::spawn(Arc::clone(self).sweep());
         }
@@ -187,18 +240,44 @@ impl Upstreams {
     async fn sweep(self: Arc<Self>) {
         loop {
             tokio::time::sleep(KEPT / 4).await;
+            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             let mut kept = self.kept();
+            lanes.retain(|_, lane| {
+                let used = *lane.used.lock().unwrap_or_else(PoisonError::into_inner);
+                !lane.session.ended.is_cancelled() && used.elapsed() <= KEPT
+            });
             for port in kept.ports.values_mut() {
                 port.retain(|idle| !idle.sender.0.is_closed() && idle.since.elapsed() <= KEPT);
             }
             kept.ports.retain(|_, idle| !idle.is_empty());
             kept.total = kept.ports.values().map(Vec::len).sum();
-            if kept.total == 0 {
-                // While this is locked: what is kept next begins another.
+            if kept.total == 0 && lanes.is_empty() {
+                // While both are locked: what is kept next begins another.
                 self.swept.store(false, Ordering::Release);
                 return;
             }
         }
+    }
+}
+
+impl Lane {
+    /// A connection to a port in the container, to 127.0.0.1, else to ::1.
+    async fn connect(&self, port: u16, access: &ReachAccess) -> Result<TcpStream, DriverError> {
+        let socket = {
+            let mut sockets = self.sockets.lock().await;
+            if sockets.is_empty() {
+                *sockets = access.driver.sockets(&access.container, BEFOREHAND).await?;
+            }
+            sockets.pop()
+        };
+        if let Some(socket) = socket {
+            let connecting = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT, connecting).await {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+        }
+        access.driver.connect(&access.container, port).await
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::InspectContainerOptions;
 use nix::sched::{CloneFlags, setns};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
 use super::{DockerDriver, engine, is_missing};
@@ -21,6 +21,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 impl DockerDriver {
     pub(super) async fn connect_inside(&self, id: &ContainerId, port: u16) -> Result<TcpStream, DriverError> {
+        let stream = self.inside(id, move |network| connect_in(network, port)).await?;
+        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).map_err(|e| unreachable(e.to_string()))
+    }
+
+    pub(super) async fn sockets_inside(&self, id: &ContainerId, count: usize) -> Result<Vec<TcpSocket>, DriverError> {
+        self.inside(id, move |network| {
+            enter(network)?;
+            (0..count).map(|_| TcpSocket::new_v4()).collect::<io::Result<_>>().map_err(|e| unreachable(e.to_string()))
+        })
+        .await
+    }
+
+    /// Has something done by a thread of its own that enters the container's network and ends with it: one of the runtime's would
+    /// stay there. Sockets stay in the network that they were made in.
+    async fn inside<T: Send + 'static>(
+        &self,
+        id: &ContainerId,
+        work: impl FnOnce(&File) -> Result<T, DriverError> + Send + 'static,
+    ) -> Result<T, DriverError> {
         let process = self.process_of(id).await?;
         let network = network_of(&process)?;
         // What was opened is the container's if its process still runs now: a number is not given to another before that.
@@ -31,18 +50,15 @@ impl DockerDriver {
         let permit = tokio::time::timeout(CONNECT, Arc::clone(&self.reaches).acquire_owned()).await;
         let permit = permit.map_err(|_| unreachable("too many connections are being made at this moment"))?;
         let (sender, receiver) = oneshot::channel();
-        // A thread of its own, which ends with this: one of the runtime's would stay in the container's network. Sockets stay
-        // in the one that they were made in.
         std::thread::Builder::new()
             .name("reach".to_owned())
             .spawn(move || {
                 // Nobody waits any more where the request was given up.
-                let _ = sender.send(connect_in(&network, port));
+                let _ = sender.send(work(&network));
                 drop(permit);
             })
             .map_err(|e| unreachable(format!("no thread could be started: {e}")))?;
-        let stream = receiver.await.map_err(|_| unreachable("its thread broke off"))??;
-        stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).map_err(|e| unreachable(e.to_string()))
+        receiver.await.map_err(|_| unreachable("its thread broke off"))?
     }
 
     pub(super) async fn process_of(&self, id: &ContainerId) -> Result<Process, DriverError> {
@@ -81,8 +97,12 @@ fn network_of(process: &Process) -> Result<File, DriverError> {
     Ok(network)
 }
 
+fn enter(network: &File) -> Result<(), DriverError> {
+    setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| unreachable(format!("its network cannot be entered: {e}")))
+}
+
 fn connect_in(network: &File, port: u16) -> Result<StdStream, DriverError> {
-    setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| unreachable(format!("its network cannot be entered: {e}")))?;
+    enter(network)?;
     let mut refused = None;
     for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
         match StdStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {

@@ -290,6 +290,14 @@ impl Reach for DockerDriver {
         self.process_of(id).boxed()
     }
 
+    fn sockets<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        count: usize,
+    ) -> BoxFuture<'a, Result<Vec<tokio::net::TcpSocket>, DriverError>> {
+        Box::pin(self.sockets_inside(id, count))
+    }
+
     fn connect<'a>(&'a self, id: &'a ContainerId, port: u16) -> BoxFuture<'a, Result<TcpStream, DriverError>> {
         self.connect_inside(id, port).boxed()
     }
