@@ -1,7 +1,8 @@
 //! What the node adds to what a user would pick instead: `docker run` for a start, a web server for a download. Prints figures; asserts
-//! nothing about speed. Needs Docker, busybox, curl, openssl and nginx (`apt-get install nginx-light`).
+//! nothing about speed. Needs Docker, busybox, curl, openssl, nginx and wrk (`apt-get install nginx-light wrk`).
 //!
-//! `cargo bench --profile dev --workspace --bench node [-- start | download | logs | fifty]`
+//! `cargo bench --profile dev --workspace --bench node [-- start | download | logs | fifty | proxy]`; for the last one `--profile release`
+//! says more, because nginx is built so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +15,8 @@
 mod api_bench;
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[path = "../tests/visitors/mod.rs"]
+mod visitors;
 
 use std::path::Path;
 use std::process::Command;
@@ -27,9 +30,11 @@ use gridlease_node::outputs;
 use gridlease_node::state_dir::StateDir;
 use gridlease_sdk::artifact::Limits;
 use gridlease_sdk::node_api::auth::empty_body_hash;
+use gridlease_sdk::node_api::public::Public;
 use reqwest::Method;
 use support::played::Node;
 use support::with_bench;
+use visitors::Stage;
 
 const STARTS: usize = 15;
 const DOWNLOADS: usize = 5;
@@ -53,6 +58,9 @@ async fn main() {
     }
     if wants("fifty") {
         fifty().await;
+    }
+    if wants("proxy") {
+        proxy().await;
     }
 }
 
@@ -131,7 +139,20 @@ struct Nginx {
 }
 
 impl Nginx {
+    /// Before another, over TLS.
+    fn before(folder: &Path, upstream: &str) -> Self {
+        Self::with(
+            folder,
+            "location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; }",
+            upstream,
+        )
+    }
+
     fn serving(folder: &Path, file: &Path) -> Self {
+        Self::with(folder, &format!("root {};", file.parent().unwrap().display()), "")
+    }
+
+    fn with(folder: &Path, server: &str, more: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (key, cert) = (folder.join("key.pem"), folder.join("cert.pem"));
         let made = Command::new("openssl")
@@ -147,24 +168,33 @@ impl Nginx {
             .output();
         assert!(made.unwrap().status.success());
         let at = folder.display();
-        let config = format!(
-            "daemon off; master_process off; user root; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
-             http {{ access_log off; sendfile on; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-             uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-             server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; root {}; }} }}\n",
+        let server = format!(
+            "listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; {server}",
             cert.display(),
-            key.display(),
-            file.parent().unwrap().display(),
+            key.display()
         );
-        std::fs::write(folder.join("nginx.conf"), config).unwrap();
-        let mut nginx = Command::new("nginx");
-        nginx.args(["-p", &at.to_string(), "-c", &folder.join("nginx.conf").display().to_string()]);
-        let process = nginx.spawn().expect("nginx-light is installed");
+        let web = Self { port, process: nginx(folder, &server, more, &[]) };
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { port, process }
+        web
     }
+}
+
+/// Starts nginx with one server, by way of these words where it shall not run just here.
+fn nginx(folder: &Path, server: &str, more: &str, by: &[&str]) -> std::process::Child {
+    let at = folder.display();
+    let config = format!(
+        "daemon off; master_process off; user root; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
+         http {{ access_log off; sendfile on; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
+         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; keepalive_requests 1000000; {more}\n\
+         server {{ {server} }} }}\n",
+    );
+    std::fs::write(folder.join("nginx.conf"), config).unwrap();
+    let mut words = by.to_vec();
+    let (prefix, file) = (at.to_string(), folder.join("nginx.conf").display().to_string());
+    words.extend(["nginx", "-p", &prefix, "-c", &file]);
+    Command::new(words[0]).args(&words[1..]).spawn().expect("nginx-light is installed")
 }
 
 impl Drop for Nginx {
@@ -221,4 +251,68 @@ async fn fifty() {
         bench
     })
     .await;
+}
+
+/// Visits to a public port of a container in which nginx serves a page, against nginx before the same nginx: requests a second, and
+/// the time within which 99 of 100 are answered. Both over TLS and kept connections, on loopback.
+async fn proxy() {
+    with_bench(|bench| async {
+        let stage = Stage::start(bench, "ports: [{ container: 80, public: open }]\n", "sleep 600").await;
+        let folders: [_; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+        let page = folders[0].path().join("page");
+        std::fs::write(&page, "x".repeat(1_024)).unwrap();
+        let served = format!("root {};", folders[0].path().display());
+        let process = stage.process().await.to_string();
+        let inside = ["nsenter", "-t", &process, "-n"];
+        let inner = nginx(folders[1].path(), &format!("listen 127.0.0.1:80; {served}"), "", &inside);
+        let inner = Nginx { port: 80, process: inner };
+        let behind = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let outer = nginx(folders[2].path(), &format!("listen 127.0.0.1:{behind}; {served}"), "", &[]);
+        let outer = Nginx { port: behind, process: outer };
+        let upstream = format!("upstream u {{ server 127.0.0.1:{behind}; keepalive 64; }}");
+        let front = Nginx::before(folders[0].path(), &upstream);
+        let urls = [format!("https://127.0.0.1:{}/page", front.port), format!("{}page", stage.url("80"))];
+        let mut told = Vec::new();
+        for url in &urls {
+            while fetch_status(url).await != "200" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            load(url).await;
+            told.push(load(url).await);
+        }
+        drop((inner, outer, front));
+        let [(plain, plain_p99), (node, node_p99)] = told.try_into().unwrap();
+        println!(
+            "proxy: nginx {plain:.0} requests/s, p99 {plain_p99:.2} ms; node {node:.0} requests/s, p99 {node_p99:.2} ms; ratios {:.2}, {:.2}",
+            node / plain,
+            node_p99 / plain_p99
+        );
+        stage.stop().await
+    })
+    .await;
+}
+
+async fn fetch_status(url: &str) -> String {
+    let mut curl = tokio::process::Command::new("curl");
+    let told = curl.args(["-sko", "/dev/null", "-w", "%{http_code}", url]).output().await.unwrap();
+    String::from_utf8(told.stdout).unwrap()
+}
+
+/// Requests a second, and the 99th percentile of their times in milliseconds.
+async fn load(url: &str) -> (f64, f64) {
+    let mut wrk = tokio::process::Command::new("wrk");
+    let told = wrk.args(["-t1", "-c32", "-d8s", "--latency", url]).output().await.expect("wrk is installed");
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let after = |word: &str| {
+        text.lines().find_map(|line| line.trim().strip_prefix(word)).unwrap_or_else(|| panic!("{text}")).trim()
+    };
+    let time = after("99%");
+    let split = time.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+    let scale = match &time[split..] {
+        "us" => 1e-3,
+        "ms" => 1.0,
+        _ => 1e3,
+    };
+    (after("Requests/sec:").parse().unwrap(), time[..split].parse::<f64>().unwrap() * scale)
 }

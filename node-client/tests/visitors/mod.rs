@@ -196,6 +196,11 @@ impl Stage {
         }
     }
 
+    /// The first process of the first lease's container.
+    pub async fn process(&self) -> i64 {
+        self.bench.driver.process(&self.container()).await.unwrap().pid
+    }
+
     /// Listens on localhost in the network of a lease's container.
     pub async fn listen(&self, lease: &Pubkey, port: u16) -> TcpListener {
         let record = self.records.iter().find(|record| record.lease == *lease).unwrap();
