@@ -116,6 +116,7 @@ async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     assert_eq!(unnamed.status.code(), Some(2));
     assert!(text(&unnamed.stderr).contains("does not name port 81"), "{unnamed:?}");
     at_a_terminal(&world, &id).await;
+    visited(&world, &id).await;
 
     steps::stop(world.buyer.chain(), world.buyer.key(), &job).await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(30), forward.wait_with_output()).await.unwrap().unwrap();
@@ -127,6 +128,35 @@ async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
     world.books().await;
     world.stop().await;
+}
+
+/// Anybody visits the service at the address that its buyer opens, until it is closed.
+async fn visited(world: &World, job: &str) {
+    let expose = |args: &[&str]| run(gridlease(world, &[&["--json", "job", "expose", job], args].concat()), "");
+    let told = |ran: Output| {
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()["ports"][0].clone()
+    };
+    let port = told(expose(&[]).await);
+    assert_eq!((&port["port"], &port["public"]), (&serde_json::json!(80), &serde_json::json!("off")), "{port}");
+    let url = port["url"].as_str().unwrap().to_owned();
+    // The node's certificate is known to no browser.
+    let visitor = reqwest::Client::builder().danger_accept_invalid_certs(true).no_proxy().build().unwrap();
+    let page = format!("{url}index.html");
+    let status = async |token: &str| visitor.get(&page).bearer_auth(token).send().await.unwrap().status().as_u16();
+    assert_eq!(status("none").await, 404);
+    let port = told(expose(&["80"]).await);
+    let token = port["token"].as_str().unwrap();
+    assert_eq!(port["link"], format!("{url}?gridlease_token={token}"));
+    assert_eq!((status("none").await, status(token).await), (401, 200));
+    told(expose(&["80", "--open"]).await);
+    let answer = visitor.get(&page).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "hello from inside\n");
+    let unnamed = expose(&["81", "--open"]).await;
+    assert_eq!(unnamed.status.code(), Some(2));
+    assert!(text(&unnamed.stderr).contains("does not name port 81"), "{unnamed:?}");
+    told(expose(&["80", "--off"]).await);
+    assert_eq!(status(token).await, 404);
 }
 
 /// A terminal of its own for the program, which gets it back as it was.
