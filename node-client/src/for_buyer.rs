@@ -55,6 +55,8 @@ impl ForBuyer for WorkError {
             Self::Driver(e) => e.for_buyer(),
             Self::Input(e) => e.for_buyer(),
             Self::Files(e) => e.for_buyer(),
+            // Its words are this crate's, and the manifest's.
+            Self::Push(e) => sentence(&format!("what was pushed before cannot be restored: {e}")),
             Self::Log(e) => e.for_buyer(),
             Self::Outputs(e) => e.for_buyer(),
             Self::Disk(e) => e.for_buyer(),

@@ -34,7 +34,7 @@ async fn next(mut at: Following) -> Result<Option<(Bytes, Following)>, std::io::
         let (store, lease, from) = (at.store.clone(), at.lease, at.from);
         let look = move || {
             // In this order: what comes in between is read.
-            let over = store.get(&lease)?.is_none_or(|record| record.is_cleared());
+            let over = store.get(&lease)?.is_none_or(|record| record.is_cleared() && !record.push_due);
             Ok::<_, StoreError>((over, store.events(&lease, from, BATCH)?))
         };
         let looked = tokio::task::spawn_blocking(look).await.map_err(std::io::Error::other)?;

@@ -7,7 +7,7 @@
 //! | [`disk`] | what a lease may write to the disk, and what holds it to that |
 //! | [`net`] | the network of a lease: bridge, firewall, resolver |
 //! | [`store`] | what must survive a crash |
-//! | [`logs`], [`outputs`], [`inputs`] | what goes in and comes out of a container |
+//! | [`logs`], [`outputs`], [`inputs`], [`pushes`] | what goes in and comes out of a container |
 //! | [`secrets`] | what is sealed to a lease, in memory only |
 //! | [`probes`] | whether a job's service is up |
 //! | [`doors`], [`public_certificate`] | which ports anybody may visit, and the certificate at their names |
@@ -42,6 +42,7 @@ pub mod net;
 pub mod outputs;
 pub mod probes;
 pub mod public_certificate;
+pub mod pushes;
 pub mod runnable;
 pub mod secrets;
 pub mod sold;

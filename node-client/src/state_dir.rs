@@ -191,6 +191,18 @@ impl LeaseDir {
         }
     }
 
+    /// What of output number `index` is in its store.
+    #[must_use]
+    pub fn pushed(&self, index: usize) -> PathBuf {
+        self.root.join(format!("pushed-{index}.json"))
+    }
+
+    /// There once output number `index` begins with what was pushed before.
+    #[must_use]
+    pub fn restored(&self, index: usize) -> PathBuf {
+        self.root.join(format!("restored-{index}"))
+    }
+
     /// The `/etc/passwd` that the container sees where its image has no line for its user.
     #[must_use]
     pub fn passwd(&self) -> PathBuf {

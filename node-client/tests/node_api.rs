@@ -17,7 +17,8 @@ use gridlease_node::state_dir::StateDir;
 use gridlease_node::tls::Identity;
 use gridlease_sdk::artifact::Limits;
 use gridlease_sdk::node_api::auth::empty_body_hash;
-use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogLine, OutputListing, codes};
+use gridlease_sdk::node_api::client::NodeApi;
+use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogLine, OutputListing, OutputPage, codes};
 use reqwest::{Method, StatusCode};
 use solana_keypair::Keypair;
 use solana_signer::Signer as _;
@@ -27,7 +28,7 @@ async fn health_needs_no_signature_and_everything_else_does() {
     let bench = Bench::start(ApiLimits::default()).await;
     let health: Health = bench.raw(Method::GET, "/v1/health", HashMap::new(), vec![]).await.json().await.unwrap();
     assert_eq!((health.provider, health.now), (key(1).to_string(), NOW as u64));
-    for part in ["status", "logs", "logs/head", "stats", "events", "outputs", "outputs.tar"] {
+    for part in ["status", "logs", "logs/head", "stats", "events", "outputs", "outputs/file?path=x", "outputs.tar"] {
         let path = bench.lease(part);
         let refusal = refused(bench.raw(Method::GET, &path, HashMap::new(), vec![]).await).await;
         assert_eq!(refusal, (StatusCode::UNAUTHORIZED, codes::BAD_SIGNATURE.to_owned()), "{path}");
@@ -209,6 +210,101 @@ async fn outputs_are_listed_and_sent_as_an_archive_that_matches_the_listing() {
         Err(e) => Err(e),
     };
     assert!(broken.is_err(), "an archive that cannot be completed breaks off");
+}
+
+#[tokio::test]
+async fn outputs_are_listed_in_parts_and_sent_one_by_one_whole_and_in_ranges() {
+    let bench = Bench::start(ApiLimits::default()).await;
+    let out: PathBuf = bench.directory.dir.output(0);
+    let content: Vec<u8> = (0..300_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let name = "a file & more, 100 %?.bin";
+    std::fs::write(out.join(name), &content).unwrap();
+    std::fs::write(out.join("b"), "").unwrap();
+    std::fs::write(out.join("c"), "ok").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", out.join("link")).unwrap();
+    std::fs::write(out.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"no\xfftext")), "x")
+        .unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(out.join("socket")).unwrap();
+    assert_eq!(
+        refused(bench.get(&bench.lease("outputs/file?path=c")).await).await,
+        (StatusCode::CONFLICT, codes::WRONG_STATE.to_owned()),
+        "not before they are collected"
+    );
+    let collected = outputs::collect(&bench.directory.dir, 1, &Limits::default()).unwrap().listing;
+    drop(socket);
+
+    let page: OutputPage = bench.get(&bench.lease("outputs?from=1&most=1")).await.json().await.unwrap();
+    assert_eq!((page.total, page.root, &page.files[..]), (Some(3), collected.root.clone(), &collected.files[1..2]));
+    let told: Vec<_> = page.left_out.entries.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "link (it is a link)",
+            "no\\xfftext (its name is not UTF-8; rename it)",
+            "socket (it is a device, a pipe or a socket)"
+        ]
+    );
+
+    let client = NodeApi::new(
+        &format!("https://{}", bench.server.address()),
+        bench.identity.fingerprint(),
+        key(1),
+        Arc::new(bench.buyer.insecure_clone()),
+    );
+    let client = client.unwrap().with_clock(|| NOW as u64);
+    assert_eq!(client.outputs(&key(3)).await.unwrap(), collected);
+    let dir = tempfile::tempdir().unwrap();
+    for file in &collected.files {
+        client.fetch_output(&key(3), file, &dir.path().join(&file.path)).await.unwrap();
+    }
+    assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), content);
+    client
+        .fetch_output_range(&key(3), &collected.files[0], &(70_000..=140_000), &dir.path().join("part"))
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(dir.path().join("part")).unwrap(), content[70_000..=140_000]);
+
+    let path = bench.lease("outputs/file?path=c");
+    let ranged = |range: &'static str, nonce| {
+        let mut headers = bench.signed(&bench.buyer, &Method::GET, &path, empty_body_hash(), [nonce; 16], key(1));
+        headers.insert("range", range.to_owned());
+        bench.raw(Method::GET, &path, headers, vec![])
+    };
+    let last = ranged("bytes=-1", 1).await;
+    assert_eq!(
+        (last.status(), last.headers()["content-range"].to_str().unwrap()),
+        (StatusCode::PARTIAL_CONTENT, "bytes 1-1/2")
+    );
+    assert_eq!(last.text().await.unwrap(), "k");
+    let behind = ranged("bytes=2-", 2).await;
+    assert_eq!(
+        (behind.status(), behind.headers()["content-range"].to_str().unwrap()),
+        (StatusCode::RANGE_NOT_SATISFIABLE, "bytes */2")
+    );
+    assert_eq!(ranged("bytes=0-0,1-1", 3).await.text().await.unwrap(), "ok");
+
+    for path in [
+        "outputs/file?path=link",
+        "outputs/file?path=../manifest.json",
+        "outputs/file?path=%2Fetc%2Fpasswd",
+        "outputs/file?path=",
+    ] {
+        let refusal = refused(bench.get(&bench.lease(path)).await).await;
+        assert_eq!(refusal, (StatusCode::NOT_FOUND, codes::NOT_FOUND.to_owned()), "{path}");
+    }
+    // Another file, or a link, in the place of a listed one.
+    std::fs::write(out.join("c"), "longer").unwrap();
+    std::fs::remove_file(out.join(name)).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", out.join(name)).unwrap();
+    let encoded = "outputs/file?path=a+file+%26+more%2C+100+%25%3F.bin";
+    for path in [encoded, "outputs/file?path=c"] {
+        let answer = bench.get_with(&bench.http, &bench.lease(path)).await;
+        let broken = match answer {
+            Ok(answer) => answer.bytes().await,
+            Err(error) => Err(error),
+        };
+        assert!(broken.is_err(), "{path}");
+    }
 }
 
 #[tokio::test]

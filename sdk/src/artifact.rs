@@ -11,12 +11,14 @@
 mod left_out;
 mod listing;
 mod pack;
+mod pushed;
 mod unpack;
 mod walk;
 
-pub use left_out::{LeftOut, LeftOutEntry, LeftOutReason, MAX_LEFT_OUT_NAMES};
+pub use left_out::{LeftOut, LeftOutEntry, LeftOutReason, MAX_LEFT_OUT_NAMES, unlistable};
 pub use listing::{OutputFile, OutputListing, output_root};
-pub use pack::pack;
+pub use pack::{open_listed, pack};
+pub use pushed::{MAX_OBJECT_BYTES, MAX_PUSHED_INDEX_BYTES, PUSHED_INDEX, PushedFile, PushedIndex};
 pub use unpack::unpack;
 pub use walk::{OnFailure, Walked, hash_file, walk, walk_with};
 
@@ -98,6 +100,16 @@ pub enum ArtifactError {
     Changed {
         /// Its path.
         path: String,
+    },
+    /// A file's content is not the one that the listing names.
+    #[error("output {path:?} hashes to {found}, but the listing says {expected}: it was altered, do not use it")]
+    WrongContent {
+        /// Its path.
+        path: String,
+        /// As listed, hex.
+        expected: String,
+        /// As it came, hex.
+        found: String,
     },
     /// The files are not the ones that were committed to.
     #[error("the outputs hash to {found}, but {expected} was expected: they were altered, do not use them")]

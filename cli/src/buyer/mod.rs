@@ -23,6 +23,7 @@ pub mod expose;
 mod follow;
 pub mod forward;
 mod node;
+pub mod output;
 mod pin;
 mod post;
 mod prepare;

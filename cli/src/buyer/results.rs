@@ -31,6 +31,14 @@ pub struct LeaseAt {
     pub over: bool,
 }
 
+impl LeaseAt {
+    /// Whether the root of its outputs stands on chain.
+    #[must_use]
+    pub fn is_proved(&self) -> bool {
+        self.result_hash != [0; 32]
+    }
+}
+
 /// Outputs that were fetched.
 #[derive(Clone, Debug, Serialize)]
 pub struct OutputsDone {
@@ -154,18 +162,24 @@ impl Buyer {
         })
     }
 
-    /// Fetches a job's outputs into `dest` and checks them against the hash on chain; of a job that was broken off (stopped, out of
-    /// funds) no hash stands there, and what its node has is its word alone: [`OutputsDone::verified`].
-    ///
-    /// # Errors
-    /// [`CliError::State`] where there are none to fetch, [`CliError::Node`] where they cannot be fetched or verified.
-    pub async fn outputs(&self, job: &Pubkey, dest: &Path) -> Result<OutputsDone, CliError> {
+    /// A job's lease, which has ended.
+    pub(super) async fn over(&self, job: &Pubkey) -> Result<LeaseAt, CliError> {
         let lease = self.lease_of(job).await?;
         if !lease.over {
             return Err(CliError::State(format!(
                 "job {job} is not finished; `gridlease job watch {job}` waits for it"
             )));
         }
+        Ok(lease)
+    }
+
+    /// Fetches a job's outputs into `dest` and checks them against the hash on chain; of a job that was broken off (stopped, out of
+    /// funds) no hash stands there, and what its node has is its word alone: [`OutputsDone::verified`].
+    ///
+    /// # Errors
+    /// [`CliError::State`] where there are none to fetch, [`CliError::Node`] where they cannot be fetched or verified.
+    pub async fn outputs(&self, job: &Pubkey, dest: &Path) -> Result<OutputsDone, CliError> {
+        let lease = self.over(job).await?;
         let node = self.node_of(&lease.provider, &lease.lease).await?;
         let verified = lease.result_hash != [0; 32];
         let (listing, root) = match fetch_outputs(&node, &lease.lease, dest, lease.result_hash).await {

@@ -187,6 +187,32 @@ pub enum Job {
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// List a job's outputs by path, with what was left out of them; the list is verified against the hash on chain where one stands there.
+    #[command(after_help = "Examples:\n  gridlease job outputs last\n  gridlease job outputs 3Jk… --json")]
+    Outputs {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+    },
+    /// Fetch one of a job's outputs and verify it against the hash on chain. Run again after a transfer that broke off, it goes on.
+    #[command(
+        after_help = "Examples:\n  gridlease job fetch last frames/0001.png\n  gridlease job fetch 3Jk… model.bin --output best.bin\n  \
+            gridlease job fetch last train.log --range 0-4095 --output head.log"
+    )]
+    Fetch {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Its path, as `gridlease job outputs` lists it.
+        #[arg(value_name = "PATH")]
+        path: String,
+        /// The file to make of it, or a folder to put it in; nothing is overwritten.
+        #[arg(short, long, value_name = "FILE", default_value = ".")]
+        output: PathBuf,
+        /// Only these bytes, counted from 0. A part cannot be verified.
+        #[arg(long, value_name = "FIRST-LAST", value_parser = super::outputs::range)]
+        range: Option<std::ops::RangeInclusive<u64>>,
+    },
     /// Reach ports of a running job from this machine: listens here, and carries every connection to the container. Only ports
     /// that the manifest names are reached. Runs until the job's container ends, or Ctrl-C.
     #[command(
@@ -364,6 +390,14 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             let folder = output.unwrap_or_else(|| PathBuf::from(format!("outputs-{job}")));
             let spinner = context.out.spinner("fetching the outputs");
             let done = buyer.outputs(&job, &folder).await;
+            spinner.finish_and_clear();
+            context.out.report(&done?)
+        }
+        Job::Outputs { job: which } => context.out.report(&buyer.output_list(&job(&which)?).await?),
+        Job::Fetch { job: which, path, output, range } => {
+            let job = job(&which)?;
+            let spinner = context.out.spinner("fetching the output");
+            let done = buyer.fetch_output(&job, &path, range, &output).await;
             spinner.finish_and_clear();
             context.out.report(&done?)
         }

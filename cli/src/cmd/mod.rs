@@ -16,6 +16,7 @@ pub mod machine;
 pub mod migrate;
 pub mod node;
 pub mod offer;
+mod outputs;
 pub mod provider;
 pub mod purse;
 mod reach;

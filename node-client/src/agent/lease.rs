@@ -89,6 +89,7 @@ struct Beside {
     log: Option<JoinHandle<()>>,
     services: Option<JoinHandle<()>>,
     pauses: Option<JoinHandle<()>>,
+    pushes: Option<JoinHandle<()>>,
 }
 
 impl Beside {
@@ -124,12 +125,16 @@ impl Beside {
                 }
             }));
         }
+        if ended(&self.pushes) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pushes = Some(tokio::spawn(async move { worker.push_while_running(&record).await }));
+        }
     }
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        self.log.iter().chain(&self.services).chain(&self.pauses).for_each(JoinHandle::abort);
+        self.log.iter().chain(&self.services).chain(&self.pauses).chain(&self.pushes).for_each(JoinHandle::abort);
     }
 }
 
@@ -207,7 +212,7 @@ impl LeaseTask {
                 let uri = seen.uri.clone().unwrap_or_default();
                 self.while_wanted(seen, self.worker.fetch_manifest(&record, &uri)).await?;
             }
-            Action::Do(StageName::Inputs) => {
+            Action::Do(StageName::Inputs | StageName::Restore) => {
                 self.while_wanted(seen, async { self.worker.take(&record, &action).await.map(drop) }).await?;
             }
             Action::Do(StageName::Image) => self.until_too_late(seen, self.worker.take(&record, &action)).await?,

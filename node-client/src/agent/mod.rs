@@ -284,6 +284,7 @@ pub async fn run(
         worker.recover_networks().await?;
     }
     worker.tidy_disks().await?;
+    worker.resume_pushes().await?;
     let arrivals = Arc::new(Notify::new());
     let keyring = Keyring::new(Arc::clone(&config.node_key) as _);
     let board = LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals), keyring);

@@ -11,7 +11,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use gridlease_sdk::artifact::{OutputListing, pack};
+use gridlease_sdk::artifact::pack;
 use gridlease_sdk::node_api::{LeaseStatus, SignedLogHead};
 use serde::Deserialize;
 use solana_pubkey::Pubkey;
@@ -24,8 +24,8 @@ use super::public;
 use super::{ApiError, Context, LogAccess, OutputsAccess};
 
 /// Pieces of an archive on their way to a client that is slower than the disk.
-const PIECES: usize = 8;
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECES: usize = 8;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// The lease of a signed request without a body.
 pub(super) fn lease_of(context: &Context, lease: &str, request: Request) -> Result<(Pubkey, Caller), ApiError> {
@@ -120,20 +120,11 @@ pub(super) async fn log_head(
     head.ok().flatten().map(Json).ok_or_else(no_log)
 }
 
-fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {
+/// The outputs of a lease whose container has ended.
+pub(super) fn collected(context: &Context, lease: &Pubkey) -> Result<OutputsAccess, ApiError> {
     context.directory.outputs(lease).ok_or_else(|| {
         ApiError::wrong_state("the outputs are not collected yet", "try again a moment after the container has ended")
     })
-}
-
-/// `GET /v1/leases/{lease}/outputs`
-pub(super) async fn outputs(
-    State(context): State<Arc<Context>>,
-    Path(lease): Path<String>,
-    request: Request,
-) -> Result<Json<OutputListing>, ApiError> {
-    let (lease, _caller) = lease_of(&context, &lease, request)?;
-    Ok(Json(collected(&context, &lease)?.listing))
 }
 
 /// `GET /v1/leases/{lease}/outputs.tar`

@@ -14,6 +14,7 @@ mod jobs;
 mod leases;
 mod limits;
 mod nonces;
+mod output_files;
 mod places;
 mod public;
 mod reach;
@@ -380,7 +381,8 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/logs/head", get(leases::log_head))
         .route("/v1/leases/{lease}/stats", get(feeds::stats))
         .route("/v1/leases/{lease}/events", get(feeds::events))
-        .route("/v1/leases/{lease}/outputs", get(leases::outputs))
+        .route("/v1/leases/{lease}/outputs", get(output_files::outputs))
+        .route("/v1/leases/{lease}/outputs/file", get(output_files::file))
         .route("/v1/leases/{lease}/outputs.tar", get(leases::outputs_tar))
         .route("/v1/leases/{lease}/ports/{port}", get(reach::port))
         .route("/v1/leases/{lease}/ports/{port}/public", put(public::set::put))

@@ -64,6 +64,8 @@ pub struct Fetcher {
     hub: Url,
     /// The gateways, each with a client that may go there.
     gateways: Vec<(reqwest::Client, Url)>,
+    /// For stores that are written to.
+    stores: reqwest::Client,
     policy: FetchPolicy,
 }
 
@@ -89,7 +91,22 @@ impl Fetcher {
         for gateway in &policy.gateways {
             gateways.push((client(&policy, Some(gateway)).map_err(failed)?, gateway.clone()));
         }
-        Ok(Self { http, own, hub, gateways, policy })
+        let stores = store_client(&policy).map_err(failed)?;
+        Ok(Self { http, own, hub, gateways, stores, policy })
+    }
+
+    /// A request to a store that a job names, held to the rules of every address. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Why the address may not be asked, in words for the buyer.
+    pub(crate) fn to_store(&self, method: reqwest::Method, url: Url) -> Result<RequestBuilder, &'static str> {
+        check_url(&url, &self.policy, None)?;
+        Ok(self.stores.request(method, url))
+    }
+
+    /// Fewer bytes in so much time are too few.
+    pub(crate) fn pace(&self) -> (u64, Duration) {
+        self.policy.pace
     }
 
     /// Fetches one input into the lease's directory. An input without an origin is left to the buyer to push.
@@ -188,6 +205,16 @@ impl Fetcher {
 
 /// A client that is held to `policy`, redirects included. `own` is the one address of the operator's that it may go to besides.
 fn client(policy: &FetchPolicy, own: Option<&Url>) -> reqwest::Result<reqwest::Client> {
+    builder(policy, own).pool_max_idle_per_host(0).build()
+}
+
+/// A client for stores that are written to: many small requests to one host, which sends nowhere else.
+fn store_client(policy: &FetchPolicy) -> reqwest::Result<reqwest::Client> {
+    let builder = builder(policy, None).redirect(reqwest::redirect::Policy::none());
+    builder.pool_max_idle_per_host(4).pool_idle_timeout(Duration::from_secs(30)).build()
+}
+
+fn builder(policy: &FetchPolicy, own: Option<&Url>) -> reqwest::ClientBuilder {
     let (checked, own) = (policy.clone(), own.cloned());
     let own_name = own.as_ref().and_then(|own| own.host_str()).map(str::to_owned);
     let https_only = own.is_none();
@@ -205,13 +232,12 @@ fn client(policy: &FetchPolicy, own: Option<&Url>) -> reqwest::Result<reqwest::C
         // An address may be signed; where it leads is not told where it was asked.
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(policy.timeout)
-        .pool_max_idle_per_host(0);
+        .timeout(policy.timeout);
     if !policy.allow_private {
         // A proxy would resolve names itself, past the check of their addresses.
         builder = builder.https_only(https_only).no_proxy().dns_resolver(Arc::new(PublicOnly { own: own_name }));
     }
-    builder.build()
+    builder
 }
 
 /// A client that reaches the public internet over TLS and nothing else, for short answers.

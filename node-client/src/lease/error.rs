@@ -8,6 +8,7 @@ use crate::inputs::InputError;
 use crate::logs::LogError;
 use crate::net::NetError;
 use crate::outputs::OutputsError;
+use crate::pushes::PushError;
 use crate::state_dir::StateDirError;
 use crate::store::{Blame, StoreError};
 
@@ -26,6 +27,9 @@ pub enum WorkError {
     /// The lease's files.
     #[error(transparent)]
     Files(#[from] StateDirError),
+    /// What was pushed before.
+    #[error("what was pushed before: {0}")]
+    Push(#[from] PushError),
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -63,6 +67,7 @@ impl WorkError {
         match self {
             Self::Manifest { .. } => Blame::Buyer,
             Self::Input(e) if !e.is_transient() => Blame::Buyer,
+            Self::Push(e) if !e.is_transient() => Blame::Buyer,
             Self::Driver(DriverError::StartFailed { reason }) => {
                 engine_exit_code(reason).map_or(Blame::Provider, |exit_code| Blame::Engine { exit_code })
             }
@@ -79,6 +84,7 @@ impl WorkError {
             Self::Driver(e) => !e.is_transient(),
             Self::Input(e) => !e.is_transient(),
             Self::Net(e) => !e.is_transient(),
+            Self::Push(e) => !e.is_transient(),
             Self::Manifest { .. } => true,
             _ => false,
         }

@@ -6,6 +6,7 @@ use super::reconcile::{Local, Need, Services};
 use super::{WorkError, Worker, blocking};
 use crate::disk::{KEEP_FREE, usage};
 use crate::inputs::Missing;
+use crate::pushes::is_restore_due;
 use crate::state_dir::LeaseDir;
 use crate::store::{LeaseRecord, Phase};
 use crate::{secrets, sold};
@@ -76,11 +77,15 @@ impl Worker {
             here.operator_stop |= self.is_open(&manifest);
             disk_full = self.is_disk_full(record, &manifest).await?;
         }
-        let (inputs, lacks) =
-            blocking(move || Ok((need(&missing, &dir), !secrets::missing(&manifest, &dir).is_empty()))).await?;
+        let (inputs, lacks, restores) = blocking(move || {
+            let lacks = !secrets::missing(&manifest, &dir).is_empty();
+            Ok((need(&missing, &dir), lacks, is_restore_due(&manifest, &dir)))
+        })
+        .await?;
         Ok(Local {
             inputs,
             secrets: if lacks { Need::Await } else { Need::Here },
+            restore: if restores { Need::Fetch } else { Need::Here },
             network,
             services,
             disk_full,

@@ -9,6 +9,7 @@ mod error;
 mod journal;
 mod local;
 mod note;
+mod pushing;
 pub mod reconcile;
 pub mod stages;
 
@@ -82,6 +83,9 @@ pub struct Worker {
     failures: Arc<Mutex<HashMap<(Pubkey, &'static str), u32>>>,
     /// Who asks each lease's job whether its service is up.
     probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
+    /// Held while a lease's outputs are pushed.
+    pushing: Arc<Mutex<HashMap<Pubkey, Arc<tokio::sync::Mutex<()>>>>>,
+    places_at_the_end: Arc<tokio::sync::Semaphore>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
     /// Leases whose container the engine could not be asked for since it was last seen running.
@@ -115,6 +119,8 @@ impl Worker {
             pulls: Arc::default(),
             failures: Arc::default(),
             probers: Arc::default(),
+            pushing: Arc::default(),
+            places_at_the_end: Arc::new(tokio::sync::Semaphore::new(pushing::MOST_AT_THE_END)),
             seen_running: Arc::default(),
             unseen: Arc::default(),
         }

@@ -19,6 +19,9 @@ const MANY: u64 = 100;
 /// Most characters of what an event says.
 const MAX_CHARS: usize = 512;
 
+/// What there can be any number of.
+const ENDLESS: [&str; 5] = [kinds::MESSAGE, kinds::PAUSED, kinds::RESUMED, kinds::PUSHED, kinds::NOT_PUSHED];
+
 type Happened = (&'static str, String);
 
 /// What the change of a record means; `None` before is a lease that was just won.
@@ -123,22 +126,32 @@ pub(super) fn append(
     after: &LeaseRecord,
     now_ms: i64,
 ) -> Result<bool, redb::Error> {
-    let happened = between(before, after);
+    add(table, &after.lease, &between(before, after), now_ms, false)
+}
+
+/// Adds events; with `always` also where there are too many.
+fn add(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    lease: &Pubkey,
+    happened: &[Happened],
+    now_ms: i64,
+    always: bool,
+) -> Result<bool, redb::Error> {
     if happened.is_empty() {
         return Ok(false);
     }
-    let (first, last) = (key(&after.lease, 0), key(&after.lease, u64::MAX));
+    let (first, last) = (key(lease, 0), key(lease, u64::MAX));
     let latest = match table.range(first.as_slice()..=last.as_slice())?.next_back() {
         Some(row) => Some(row?.0.value().get(32..).and_then(|seq| seq.try_into().ok()).map_or(0, u64::from_be_bytes)),
         None => None,
     };
     let mut seq = latest.map_or(0, |seq| seq.saturating_add(1));
-    for (kind, words) in &happened {
-        let endless = [kinds::MESSAGE, kinds::PAUSED, kinds::RESUMED].contains(kind);
+    for (kind, words) in happened {
+        let endless = ENDLESS.contains(kind) && !always;
         let (kind, words) = match seq {
             _ if !endless => (*kind, words.as_str()),
             0..MANY => (*kind, words.as_str()),
-            MANY => (kinds::LEFT_OUT, "later messages and pauses, of which there were too many"),
+            MANY => (kinds::LEFT_OUT, "later messages, pauses and pushes, of which there were too many"),
             _ => continue,
         };
         let event = LeaseEvent {
@@ -149,7 +162,7 @@ pub(super) fn append(
         };
         // Text and numbers can always be written.
         let Ok(bytes) = serde_json::to_vec(&event) else { continue };
-        table.insert(key(&after.lease, seq).as_slice(), bytes.as_slice())?;
+        table.insert(key(lease, seq).as_slice(), bytes.as_slice())?;
         seq = seq.saturating_add(1);
     }
     Ok(true)
@@ -178,6 +191,22 @@ impl Store {
                 serde_json::from_slice(bytes.value()).map_err(|e| self.broken(format!("an event cannot be read: {e}")))
             })
             .collect()
+    }
+
+    /// Adds an event that no record shows; with `always` also where there are too many. Nothing happens to a lease that is not known.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`].
+    pub fn add_event(&self, lease: &Pubkey, kind: &'static str, words: &str, always: bool) -> Result<(), StoreError> {
+        let news = self.write(|tx| {
+            if tx.open_table(super::LEASES)?.get(lease.to_bytes().as_slice())?.is_none() {
+                return Ok(Ok(false));
+            }
+            let happened = [(kind, words.to_owned())];
+            Ok(Ok(add(&mut tx.open_table(EVENTS)?, lease, &happened, self.clock.now_ms(), always)?))
+        })?;
+        self.tell(news);
+        Ok(())
     }
 
     /// Changes with every event of any lease.

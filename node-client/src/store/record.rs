@@ -89,6 +89,8 @@ pub enum Step {
     FetchManifest,
     /// Fetching the inputs.
     FetchInputs,
+    /// Restoring what was pushed before.
+    Restore,
     /// Pulling the image.
     Pull,
     /// Making the lease's network.
@@ -281,6 +283,9 @@ pub struct LeaseRecord {
     /// Hash of the outputs, once collected.
     #[serde(with = "hex32::option")]
     pub output_root: Option<[u8; 32]>,
+    /// Whether the outputs are still on their way to their stores.
+    #[serde(default)]
+    pub push_due: bool,
     /// Lines in the log, once closed.
     pub log_lines: u64,
     /// Last value of the log's hash chain, once closed.
@@ -351,6 +356,7 @@ impl LeaseRecord {
             ended_ms: None,
             memory: None,
             output_root: None,
+            push_due: false,
             log_lines: 0,
             log_hash: [0; 32],
             finish_signature: None,

@@ -50,9 +50,21 @@ impl Node {
 
     /// One whose manifest says so beside name, image, outputs and terms.
     pub async fn with_manifest(bench: &Bench, state: &StateDir, disk: DiskKeeper, yaml: &str) -> Self {
+        Self::with_policy(bench, state, disk, yaml, FetchPolicy::default(), |_| ()).await
+    }
+
+    /// The same with what it may load, and with a lease that is changed before it is won.
+    pub async fn with_policy(
+        bench: &Bench,
+        state: &StateDir,
+        disk: DiskKeeper,
+        yaml: &str,
+        policy: FetchPolicy,
+        change: impl FnOnce(&mut NewLease),
+    ) -> Self {
         let store = Store::open(&state.database()).unwrap();
         let logs = LogHub::new(state.clone(), LogLimits::default());
-        let fetcher = Fetcher::new(FetchPolicy::default()).unwrap();
+        let fetcher = Fetcher::new(policy).unwrap();
         let config = WorkerConfig { stop_grace: Duration::from_secs(1), ..WorkerConfig::new(bench.node) };
         let driver = Arc::new(bench.driver.clone());
         let clock = Clock::system();
@@ -61,7 +73,8 @@ impl Node {
         let key = Arc::new(Keypair::new());
         let board =
             LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::default(), Keyring::new(Arc::clone(&key) as _));
-        let (manifest, lease) = job(&bench.registry.image.to_string(), yaml);
+        let (manifest, mut lease) = job(&bench.registry.image.to_string(), yaml);
+        change(&mut lease);
         let record = worker.adopt(lease).await.unwrap();
         worker.put_manifest(&record, manifest).await.unwrap();
         let now = Clock::system().now();

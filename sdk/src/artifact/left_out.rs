@@ -99,7 +99,7 @@ impl LeftOut {
     }
 
     /// Adds an entry; keeps the first ones by path.
-    pub(super) fn add(&mut self, raw_path: &[u8], reason: LeftOutReason) {
+    pub fn add(&mut self, raw_path: &[u8], reason: LeftOutReason) {
         self.count = self.count.saturating_add(1);
         let path = escape(raw_path);
         let at = self.entries.partition_point(|entry| entry.path <= path);
@@ -135,7 +135,8 @@ impl LeftOut {
 }
 
 /// Why an entry with this path cannot be listed, if it cannot.
-pub(super) fn unlistable(path: &str) -> Option<LeftOutReason> {
+#[must_use]
+pub fn unlistable(path: &str) -> Option<LeftOutReason> {
     match super::listing::check_path(path) {
         Ok(()) => None,
         Err(_) if path.chars().any(char::is_control) => Some(LeftOutReason::ControlCharacter),

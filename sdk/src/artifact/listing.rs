@@ -86,7 +86,7 @@ pub fn output_root(files: &[OutputFile]) -> Result<[u8; 32], ArtifactError> {
     let mut previous: Option<&str> = None;
     for file in files {
         check_path(&file.path)?;
-        check_hash(file)?;
+        check_hash(&file.path, &file.sha256)?;
         if previous.is_some_and(|before| before.as_bytes() >= file.path.as_bytes()) {
             return Err(ArtifactError::Unsorted { path: file.path.clone() });
         }
@@ -96,12 +96,12 @@ pub fn output_root(files: &[OutputFile]) -> Result<[u8; 32], ArtifactError> {
     Ok(hasher.finalize().into())
 }
 
-fn check_hash(file: &OutputFile) -> Result<(), ArtifactError> {
+pub(super) fn check_hash(path: &str, sha256: &str) -> Result<(), ArtifactError> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if file.sha256.len() == 64 && file.sha256.bytes().all(is_hex) {
+    if sha256.len() == 64 && sha256.bytes().all(is_hex) {
         Ok(())
     } else {
-        Err(ArtifactError::BadHash { path: file.path.clone() })
+        Err(ArtifactError::BadHash { path: path.to_owned() })
     }
 }
 

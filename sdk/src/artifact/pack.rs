@@ -2,6 +2,7 @@
 
 use super::walk::open_regular;
 use super::{ArtifactError, OutputFile};
+use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::Path;
 
@@ -18,14 +19,8 @@ pub(super) fn prefix(folders: usize, index: usize) -> String {
 pub fn pack(dirs: &[&Path], files: &[OutputFile], writer: impl Write) -> Result<(), ArtifactError> {
     let mut archive = tar::Builder::new(writer);
     for file in files {
-        super::listing::check_path(&file.path)?;
-        let changed = || ArtifactError::Changed { path: file.path.clone() };
-        let path = locate(dirs, &file.path).ok_or_else(changed)?;
-        let content = open_regular(&path)?;
-        let length = content.metadata().map_err(ArtifactError::io("read", &path))?.len();
-        if length != file.size {
-            return Err(changed());
-        }
+        let path = Path::new(&file.path);
+        let content = open_listed(dirs, file)?;
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Regular);
         header.set_mode(0o644);
@@ -35,12 +30,25 @@ pub fn pack(dirs: &[&Path], files: &[OutputFile], writer: impl Write) -> Result<
         header.set_size(file.size);
         archive
             .append_data(&mut header, &file.path, content.take(file.size))
-            .map_err(ArtifactError::io("pack", &path))?;
+            .map_err(ArtifactError::io("pack", path))?;
     }
     archive
         .into_inner()
         .and_then(|mut writer| writer.flush())
         .map_err(ArtifactError::io("pack", Path::new("the archive")))
+}
+
+/// Opens a listed file of `dirs` (as [`walk`](super::walk) listed it), which has to have the size that the listing says.
+///
+/// # Errors
+/// The file system's, or [`ArtifactError::Changed`].
+pub fn open_listed(dirs: &[&Path], file: &OutputFile) -> Result<File, ArtifactError> {
+    super::listing::check_path(&file.path)?;
+    let changed = || ArtifactError::Changed { path: file.path.clone() };
+    let path = locate(dirs, &file.path).ok_or_else(changed)?;
+    let content = open_regular(&path)?;
+    let length = content.metadata().map_err(ArtifactError::io("read", &path))?.len();
+    if length == file.size { Ok(content) } else { Err(changed()) }
 }
 
 fn locate(dirs: &[&Path], listed: &str) -> Option<std::path::PathBuf> {

@@ -191,8 +191,21 @@ pub enum InputSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Absolute path of the folder in the container; it is empty and writable at the start.
+    /// Absolute path of the folder in the container; it is empty and writable at the start, but for what is restored.
     pub path: String,
+    /// `s3://BUCKET[/PREFIX]` below which the node writes what is in it; see [`PushedIndex`](crate::artifact::PushedIndex). Left out of
+    /// the canonical form where there is none, as the others below are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<String>,
+    /// How that store is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Access>,
+    /// How often it is pushed while the job runs, seconds; none: at the end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<u32>,
+    /// Whether it begins with what was last pushed there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restore: bool,
 }
 
 /// A folder that the job may write to and that nobody keeps.

@@ -22,6 +22,8 @@ pub mod kinds {
     pub const WON: &str = "won";
     /// Manifest, inputs and secrets are on the node, verified.
     pub const INPUTS_READY: &str = "inputs_ready";
+    /// An output begins with what was pushed before.
+    pub const RESTORED: &str = "restored";
     /// The image is being pulled.
     pub const PULLING: &str = "pulling";
     /// The image is there, verified.
@@ -40,6 +42,10 @@ pub mod kinds {
     pub const FELL: &str = "fell";
     /// The container was started again.
     pub const RESTARTED: &str = "restarted";
+    /// An output is in its store: for the first time, again after it could not be pushed, or for the last time.
+    pub const PUSHED: &str = "pushed";
+    /// An output, or a file of it, is not in its store, and why.
+    pub const NOT_PUSHED: &str = "not_pushed";
     /// The node is stopping the container.
     pub const STOPPING: &str = "stopping";
     /// The container ended.
@@ -54,6 +60,6 @@ pub mod kinds {
     pub const WIPED: &str = "wiped";
     /// The node has something to say.
     pub const MESSAGE: &str = "message";
-    /// Later messages and pauses are left out: there were too many.
+    /// Later messages, pauses and pushes are left out: there were too many.
     pub const LEFT_OUT: &str = "left_out";
 }

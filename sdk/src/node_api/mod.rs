@@ -15,7 +15,8 @@
 //! | `GET /v1/leases/{lease}/logs/head` | [`SignedLogHead`]: how far the log is, signed by the node |
 //! | `GET /v1/leases/{lease}/stats?since=&follow=` | one [`LeaseStats`] per line of text |
 //! | `GET /v1/leases/{lease}/events?from=&follow=` | one [`LeaseEvent`] per line of text |
-//! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`] |
+//! | `GET /v1/leases/{lease}/outputs` | [`OutputListing`]; with `?from=&most=` an [`OutputPage`] of it |
+//! | `GET /v1/leases/{lease}/outputs/file?path=` | one file of that listing, or a range of it |
 //! | `GET /v1/leases/{lease}/outputs.tar` | the files of that listing, in its order |
 //! | `GET /v1/leases/{lease}/ports/{port}` | a websocket: one TCP connection to a port of the container ([`reach`]) |
 //! | `PUT /v1/leases/{lease}/ports/{port}/public` | opens a port to the public or closes it ([`public`]) |
@@ -44,7 +45,9 @@ pub use log_chain::{LogChain, LogChainError};
 pub use log_head::{LogHeadError, SignedLogHead};
 pub use nonces::UsedNonce;
 pub use stats::LeaseStats;
-pub use types::{ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, PullProgress, codes};
+pub use types::{
+    ErrorBody, ErrorDetail, Health, LeaseStatus, LogLine, LogStream, MAX_OUTPUT_PAGE, OutputPage, PullProgress, codes,
+};
 
 /// Largest canonical manifest that a node accepts, in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;

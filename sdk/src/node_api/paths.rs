@@ -52,9 +52,15 @@ pub fn events(lease: &Pubkey, follow: bool, from: u64) -> String {
     format!("/v1/leases/{lease}/events?follow={follow}&from={from}")
 }
 
-/// Path of the list of a lease's outputs.
-pub fn outputs(lease: &Pubkey) -> String {
-    format!("/v1/leases/{lease}/outputs")
+/// Path and query of the list of a lease's outputs: at most `most` of them, from number `from` on.
+pub fn outputs(lease: &Pubkey, from: usize, most: usize) -> String {
+    format!("/v1/leases/{lease}/outputs?from={from}&most={most}")
+}
+
+/// Path and query of one of a lease's outputs, by its path in the list.
+pub fn output_file(lease: &Pubkey, path: &str) -> String {
+    let path: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    format!("/v1/leases/{lease}/outputs/file?path={path}")
 }
 
 /// Path of the archive of a lease's outputs.

@@ -2,6 +2,7 @@
 //! reads the same in every language.
 
 use super::public::PublicPort;
+use crate::artifact::{LeftOut, OutputFile};
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v1/health`.
@@ -50,6 +51,24 @@ pub struct LeaseStatus {
     #[serde(default)]
     pub ports: Vec<PublicPort>,
 }
+
+/// Answer of `GET /v1/leases/{lease}/outputs?from=&most=`: a part of the list of outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPage {
+    /// Root over all of them, lower-case hex.
+    pub root: String,
+    /// Those of this part, in the order of the list.
+    pub files: Vec<OutputFile>,
+    /// What is not among them, in every part.
+    #[serde(default)]
+    pub left_out: LeftOut,
+    /// How many files there are in all; a node that knows no parts sends the whole list without it.
+    #[serde(default)]
+    pub total: Option<usize>,
+}
+
+/// Most files in one [`OutputPage`].
+pub const MAX_OUTPUT_PAGE: usize = 1_000;
 
 /// How far an image pull is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+pub use rusty_s3::Credentials;
+use rusty_s3::{Bucket, S3Action as _, UrlStyle};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -16,7 +17,10 @@ use crate::node_api::secrets::Secrets;
 const HOLDS: Duration = Duration::from_secs(3_600);
 /// Where a bucket is if nothing is said.
 const DEFAULT_REGION: &str = "us-east-1";
-const MAX_KEY_BYTES: usize = 1024;
+/// Longest key of an object, bytes.
+pub const MAX_KEY_BYTES: usize = 1024;
+/// Longest address of a prefix: the keys below it have room for a lease and a path.
+const MAX_PREFIX_BYTES: usize = 256;
 
 /// How a store is reached. What is not said is left out of the canonical form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,6 +53,45 @@ pub struct S3Object {
     pub bucket: String,
     /// Its key.
     pub key: String,
+}
+
+/// A place in a store below which objects are written: `s3://BUCKET[/PREFIX]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct S3Prefix {
+    /// Its bucket.
+    pub bucket: String,
+    /// What the keys below it begin with; empty, or with `/` at its end.
+    pub prefix: String,
+}
+
+impl S3Prefix {
+    /// The object of this name below it.
+    #[must_use]
+    pub fn object(&self, name: &str) -> S3Object {
+        S3Object { bucket: self.bucket.clone(), key: format!("{}{name}", self.prefix) }
+    }
+}
+
+impl FromStr for S3Prefix {
+    type Err = S3Error;
+
+    fn from_str(text: &str) -> Result<Self, S3Error> {
+        let text = text.trim_end_matches('/');
+        if text.len() > MAX_PREFIX_BYTES {
+            return Err(wrong(format!("it is longer than {MAX_PREFIX_BYTES} bytes")));
+        }
+        let inside: S3Object = format!("{text}/x").parse().map_err(|S3Error(told)| {
+            wrong(
+                told.replace("s3://BUCKET/KEY", "s3://BUCKET/PREFIX")
+                    .replace("key is not one of an object", "prefix is none"),
+            )
+        })?;
+        let prefix = inside.key.strip_suffix('x').unwrap_or_default();
+        if prefix.starts_with('/') || prefix.contains("//") {
+            return Err(wrong("its prefix has an empty part"));
+        }
+        Ok(Self { bucket: inside.bucket, prefix: prefix.to_owned() })
+    }
 }
 
 /// What is wrong with an object's address, or with how its store is reached. No secret's value is in it.
@@ -137,6 +180,13 @@ impl S3Access {
         }
     }
 
+    fn bucket(&self, bucket: &str) -> Result<Bucket, S3Error> {
+        let by_path = self.path_style.unwrap_or(self.endpoint.is_some());
+        let style = if by_path { UrlStyle::Path } else { UrlStyle::VirtualHost };
+        Bucket::new(self.endpoint()?, style, bucket.to_owned(), self.region()?.to_owned())
+            .map_err(|error| wrong(format!("its bucket cannot be reached at its endpoint: {error}")))
+    }
+
     /// The address from which the object is read within the next hour, signed where there are credentials. With `checksum` the
     /// store is asked for the object's, by the header [`CHECKSUM_MODE`], which then has to be sent.
     ///
@@ -148,15 +198,28 @@ impl S3Access {
         credentials: Option<&Credentials>,
         checksum: bool,
     ) -> Result<Url, S3Error> {
-        let by_path = self.path_style.unwrap_or(self.endpoint.is_some());
-        let style = if by_path { UrlStyle::Path } else { UrlStyle::VirtualHost };
-        let bucket = Bucket::new(self.endpoint()?, style, object.bucket.clone(), self.region()?.to_owned())
-            .map_err(|error| wrong(format!("its bucket cannot be reached at its endpoint: {error}")))?;
+        let bucket = self.bucket(&object.bucket)?;
         let mut get = bucket.get_object(credentials, &object.key);
         if checksum {
             get.headers_mut().insert(CHECKSUM_MODE.0, CHECKSUM_MODE.1);
         }
         Ok(get.sign(HOLDS))
+    }
+
+    /// The address to which the object is written, by `PUT`, within the next hour.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn put_url(&self, object: &S3Object, credentials: Option<&Credentials>) -> Result<Url, S3Error> {
+        Ok(self.bucket(&object.bucket)?.put_object(credentials, &object.key).sign(HOLDS))
+    }
+
+    /// The address by which the object is removed, by `DELETE`, within the next hour.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn delete_url(&self, object: &S3Object, credentials: Option<&Credentials>) -> Result<Url, S3Error> {
+        Ok(self.bucket(&object.bucket)?.delete_object(credentials, &object.key).sign(HOLDS))
     }
 }
 
@@ -208,6 +271,28 @@ mod tests {
             assert_eq!(url.contains("X-Amz-Security-Token=token"), token, "{url}");
             assert!(!url.contains("wJalr") && !format!("{credentials:?}").contains("wJalr"), "{url}");
         }
+    }
+
+    #[test]
+    fn a_prefix_is_a_bucket_or_a_place_in_it_and_nothing_else() {
+        let prefix = |text: &str| text.parse::<S3Prefix>();
+        for (text, key) in [("s3://my-bucket", "x"), ("s3://my-bucket/", "x"), ("s3://my-bucket/a dir/b/", "a dir/b/x")]
+        {
+            assert_eq!(prefix(text).unwrap().object("x").key, key, "{text}");
+        }
+        let long = format!("s3://my-bucket/{}", "p".repeat(300));
+        for text in [
+            "s3://",
+            "s3://A/b",
+            "https://my-bucket/b",
+            "s3://my-bucket/../b",
+            "s3://my-bucket/a//b",
+            "s3://my-bucket//b",
+            &long,
+        ] {
+            assert!(prefix(text).is_err(), "{text}");
+        }
+        assert!(prefix("b").unwrap_err().to_string().contains("s3://BUCKET/PREFIX"));
     }
 
     #[test]

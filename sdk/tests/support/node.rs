@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use gridlease_sdk::artifact::{Limits, OutputListing, pack, walk};
 use gridlease_sdk::node_api::auth::{AuthHeaders, NonceWindow, SignedRequest, empty_body_hash, verify};
 use gridlease_sdk::node_api::client::{NodeApi, SharedSigner};
-use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogChain, LogLine, LogStream, codes, tls};
+use gridlease_sdk::node_api::{ErrorBody, Health, LeaseStatus, LogChain, LogLine, LogStream, OutputPage, codes, tls};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 use solana_keypair::Keypair;
@@ -57,6 +57,13 @@ pub struct Inner {
     pub outputs: TempDir,
     /// What the listing says, if not the truth.
     pub listing: Mutex<Option<OutputListing>>,
+    /// How many files a part of the listing has, and how many it says there are in all; none: it comes whole, as of a node that
+    /// knows no parts.
+    pub pages: Mutex<Option<(usize, usize)>>,
+    /// The ranges that were asked for.
+    pub ranges: Mutex<Vec<String>>,
+    /// By how much an answer is not the range that was asked for.
+    pub shift: AtomicU32,
 }
 
 /// Unix seconds.
@@ -104,6 +111,9 @@ impl TestNode {
             log_starts: Mutex::default(),
             outputs: tempfile::tempdir().unwrap(),
             listing: Mutex::default(),
+            pages: Mutex::default(),
+            ranges: Mutex::default(),
+            shift: AtomicU32::new(0),
         });
         let app = Router::new()
             .route("/v1/health", get(health))
@@ -112,6 +122,7 @@ impl TestNode {
             .route("/v1/leases/{lease}/status", get(status))
             .route("/v1/leases/{lease}/logs", get(logs))
             .route("/v1/leases/{lease}/outputs", get(outputs))
+            .route("/v1/leases/{lease}/outputs/file", get(output_file))
             .route("/v1/leases/{lease}/outputs.tar", get(archive))
             .layer(axum::middleware::from_fn_with_state(state.clone(), count))
             .with_state(state.clone());
@@ -315,9 +326,33 @@ fn broken_after(limit: Option<usize>, pieces: impl futures_util::Stream<Item = B
     Body::from_stream(pieces).into_response()
 }
 
-async fn outputs(State(node): State<Arc<Inner>>) -> Json<OutputListing> {
+async fn outputs(State(node): State<Arc<Inner>>, Query(query): Query<HashMap<String, String>>) -> Response {
     let told = node.listing.lock().unwrap().clone();
-    Json(told.unwrap_or_else(|| node.true_listing()))
+    let whole = told.unwrap_or_else(|| node.true_listing());
+    let Some((size, total)) = *node.pages.lock().unwrap() else { return Json(whole).into_response() };
+    let from = query["from"].parse().unwrap();
+    let files = whole.files.into_iter().skip(from).take(size).collect();
+    Json(OutputPage { root: whole.root, files, left_out: whole.left_out, total: Some(total) }).into_response()
+}
+
+async fn output_file(
+    State(node): State<Arc<Inner>>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let range = headers["range"].to_str().unwrap().to_owned();
+    node.ranges.lock().unwrap().push(range.clone());
+    let content = std::fs::read(node.outputs.path().join(&query["path"])).unwrap();
+    let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+    let limit = node.breaks.lock().unwrap().pop_front();
+    let pieces: Vec<_> = content[first..=last].chunks(1000).map(Bytes::copy_from_slice).collect();
+    let mut answer = broken_after(limit, futures_util::stream::iter(pieces));
+    *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let shift = node.shift.load(Ordering::SeqCst) as usize;
+    let range = format!("bytes {}-{last}/{}", first + shift, content.len());
+    answer.headers_mut().insert("content-range", range.parse().unwrap());
+    answer
 }
 
 async fn archive(State(node): State<Arc<Inner>>) -> Response {

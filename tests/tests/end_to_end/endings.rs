@@ -47,6 +47,16 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
     );
     assert_eq!(story.count(|event| matches!(event, JobEvent::LogVerified { lines: 2, .. })), 1);
     assert_eq!(story.count(|event| matches!(event, JobEvent::OutputsVerified { files: 1, .. })), 1);
+    // And one by one, by path and in part, once nothing of it is on chain any more.
+    let list = world.buyer.output_list(&job).await.unwrap();
+    assert_eq!((list.files.len(), list.files[0].path.as_str(), list.bytes), (1, "file", 7));
+    let (whole, part) = (world.market.dir().join("whole"), world.market.dir().join("part"));
+    let fetched = world.buyer.fetch_output(&job, "file", None, &whole).await.unwrap();
+    assert!(fetched.verified && std::fs::read(&whole).unwrap() == b"result\n", "{fetched:?}");
+    let fetched = world.buyer.fetch_output(&job, "file", Some(3..=5), &part).await.unwrap();
+    assert!(!fetched.verified && std::fs::read(&part).unwrap() == b"ult", "{fetched:?}");
+    let missing = world.buyer.fetch_output(&job, "files", None, &part).await.unwrap_err();
+    assert!(missing.to_string().contains("gridlease job outputs"), "{missing}");
     let books = world.books().await;
     // Some seconds at 0.30 USDC an hour: a job that completes is charged to the second, without a minimum.
     let gross = books.paid_atoms + books.fee_atoms;

@@ -127,6 +127,8 @@ pub struct Local {
     pub inputs: Need,
     /// The secrets: `Await` as long as they are missing. `Here` without a manifest.
     pub secrets: Need,
+    /// What was pushed before: `Fetch` as long as an output is to begin with it and does not. `Here` without a manifest.
+    pub restore: Need,
     /// Whether the lease has the network that its job asks for.
     pub network: bool,
     /// Its services.
@@ -147,6 +149,7 @@ impl Local {
         manifest: Need::Here,
         inputs: Need::Here,
         secrets: Need::Here,
+        restore: Need::Here,
         network: true,
         services: Services::Up,
         operator_stop: false,

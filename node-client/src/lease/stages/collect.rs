@@ -13,6 +13,7 @@ use super::container::log_bytes;
 use super::{Facts, Part, Stage, StageName, Stands};
 use crate::disk::{DiskKeeper, Quota};
 use crate::inputs::present_bytes;
+use crate::lease::pushing::has_pushes;
 use crate::lease::reconcile::Action;
 use crate::lease::{WorkError, Worker, blocking};
 use crate::logs::{LeaseLog, LogHead};
@@ -66,7 +67,9 @@ impl Worker {
             reason: e.to_string(),
         })?;
         self.passed(&record.lease);
-        self.update(record, move |r| {
+        let pushes = matches!(self.manifest(&record.lease).await, Ok(Some(manifest)) if has_pushes(&manifest));
+        let done = self.update(record, move |r| {
+            r.push_due = pushes;
             r.output_root = Some(root);
             r.log_lines = head.lines;
             r.log_hash = head.hash;
@@ -76,8 +79,10 @@ impl Worker {
             // Of trouble on the way nothing needs to be said any more.
             r.message = collected.message;
             r.reach(Phase::OutputsCollected);
-        })
-        .await
+        });
+        let record = done.await?;
+        self.push_at_the_end(&record).await?;
+        Ok(record)
     }
 
     /// The lease's log, opened on first use. It has its share of the job's disk.
@@ -184,7 +189,7 @@ impl Worker {
 }
 
 /// Outputs are never larger than the disk that the job has: a sparse file that says it is would take for ever to read.
-fn limits(most: OutputLimits, manifest: Option<&Manifest>) -> OutputLimits {
+pub(in crate::lease) fn limits(most: OutputLimits, manifest: Option<&Manifest>) -> OutputLimits {
     let files = manifest.map_or(u64::MAX, |manifest| manifest.resources.disk_parts().files);
     OutputLimits { bytes: most.bytes.min(files), ..most }
 }

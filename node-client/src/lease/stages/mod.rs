@@ -15,11 +15,14 @@ mod inputs;
 mod manifest;
 mod network;
 pub(super) mod ready;
+mod restore;
 mod run;
 mod secrets;
 mod services;
 mod start;
 mod wipe;
+
+pub(super) use collect::limits as output_limits;
 
 use futures_util::future::BoxFuture;
 
@@ -38,6 +41,8 @@ pub enum StageName {
     Inputs,
     /// The secrets, in memory.
     Secrets,
+    /// What was pushed before, verified, where the job asks for it.
+    Restore,
     /// The image, pulled by digest and verified.
     Image,
     /// The lease's network, behind its fence.
@@ -121,11 +126,12 @@ pub trait Stage: Sync {
 }
 
 /// All stages, in the order in which a lease goes through them.
-pub static STAGES: [&dyn Stage; 14] = [
+pub static STAGES: [&dyn Stage; 15] = [
     &accept::Accept,
     &manifest::Manifest,
     &inputs::Inputs,
     &secrets::Secrets,
+    &restore::Restore,
     &image::Image,
     &network::Network,
     &services::Services,

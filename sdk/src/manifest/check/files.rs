@@ -1,15 +1,19 @@
 //! `inputs`, `outputs` and `scratch`: where they come from and where they lie.
 
 use super::Check;
+use crate::image::is_loopback;
 use crate::manifest::paths;
 use crate::manifest::read::quoted;
-use crate::manifest::types::{Input, InputSource, Manifest};
+use crate::manifest::types::{Input, InputSource, Manifest, Output};
+use crate::manifest::units::show_seconds;
 use crate::source::MAX_INPUTS;
 use crate::source::hub::HubPath;
 use crate::source::ipfs::IpfsPath;
-use crate::source::s3::{S3Access, S3Object};
+use crate::source::s3::{S3Access, S3Object, S3Prefix};
 
 const MAX_URI_BYTES: usize = 2048;
+/// How often an output may be pushed while the job runs, seconds.
+const PUSH_EVERY_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 
 pub(super) fn check(check: &mut Check, manifest: &Manifest) {
     check.at_most("inputs", manifest.inputs.len(), MAX_INPUTS, "files");
@@ -22,6 +26,7 @@ pub(super) fn check(check: &mut Check, manifest: &Manifest) {
         mounts.push((format!("inputs[{index}].mount"), &input.mount));
     }
     for (index, output) in manifest.outputs.iter().enumerate() {
+        push(check, index, manifest);
         mounts.push((format!("outputs[{index}].path"), &output.path));
     }
     let kept = mounts.len();
@@ -149,18 +154,75 @@ fn access(check: &mut Check, index: usize, input: &Input, manifest: &Manifest) {
         check.fail(key, "is given for an input that is in no store", "leave it out, or write an s3:// address");
         return;
     }
+    store(check, &key, s3, manifest);
+}
+
+/// Where an output is pushed, and that the store can be written to.
+fn push(check: &mut Check, index: usize, manifest: &Manifest) {
+    let Some(output) = manifest.outputs.get(index) else { return };
+    let key = |part: &str| format!("outputs[{index}].{part}");
+    let Some(text) = &output.push else {
+        let without = [("s3", output.s3.is_some()), ("every", output.every_s.is_some()), ("restore", output.restore)];
+        for (part, _) in without.iter().filter(|(_, given)| *given) {
+            check.fail(
+                key(part),
+                "is given for an output that is not pushed",
+                "add push: s3://BUCKET/PREFIX, or leave it out",
+            );
+        }
+        return;
+    };
+    let parsed = text.parse::<S3Prefix>();
+    match &parsed {
+        Ok(_) => {}
+        Err(error) => check.fail(key("push"), format!("{} is no place in a store", quoted(text)), error.to_string()),
+    }
+    match &output.s3 {
+        Some(s3) => {
+            store(check, &key("s3"), s3, manifest);
+            if s3.access_key.is_none() {
+                check.fail(
+                    key("s3"),
+                    "has no access_key",
+                    "name the secrets with the credentials that may write there",
+                );
+            }
+        }
+        None => check.fail(
+            key("s3"),
+            "is missing",
+            "write { endpoint: https://…, access_key: S3_ID, secret_key: S3_KEY }, and the two names in secrets",
+        ),
+    }
+    if let Some(every) = output.every_s {
+        check.within_as(&key("every"), u64::from(every), PUSH_EVERY_S, show_seconds);
+    }
+    let same = manifest.outputs.iter().take(index).position(|other| {
+        let place = |output: &Output| {
+            let at: S3Prefix = output.push.as_ref()?.parse().ok()?;
+            Some((at, output.s3.as_ref()?.endpoint().ok()?))
+        };
+        place(other).is_some() && place(other) == place(output)
+    });
+    if let Some(other) = same {
+        check.fail(key("push"), format!("is also that of outputs[{other}]"), "give each its own prefix");
+    }
+}
+
+fn store(check: &mut Check, key: &str, s3: &S3Access, manifest: &Manifest) {
     if *s3 == S3Access::default() {
-        check.fail(key, "says nothing", "leave it out");
+        check.fail(key.to_owned(), "says nothing", "leave it out");
         return;
     }
     match s3.endpoint() {
-        Ok(url) if url.scheme() == "https" => {}
+        // A store on this machine, for a market on it: a node of any other refuses the address.
+        Ok(url) if url.scheme() == "https" || url.host().is_some_and(|host| is_loopback(&host)) => {}
         Ok(_) => check.fail(format!("{key}.endpoint"), "is not https", "write the store's https:// address"),
-        Err(error) => check.fail(&key, error.to_string(), "write { endpoint: https://…, region: … }"),
+        Err(error) => check.fail(key, error.to_string(), "write { endpoint: https://…, region: … }"),
     }
     if s3.access_key.is_some() != s3.secret_key.is_some() || (s3.session_token.is_some() && s3.access_key.is_none()) {
         check.fail(
-            &key,
+            key,
             "names only a part of the credentials",
             "give access_key and secret_key, or neither for objects that everybody may read",
         );

@@ -3,6 +3,7 @@
 use super::{required, string};
 use crate::manifest::read::{Fields, Reader, join, quoted};
 use crate::manifest::types::{Input, InputSource, Output, Scratch};
+use crate::manifest::units;
 use crate::manifest::yaml::Node;
 use crate::source::hub::HubPath;
 use crate::source::s3::S3Access;
@@ -105,8 +106,41 @@ fn file_name(source: &InputSource) -> Option<&str> {
 }
 
 pub(super) fn outputs(reader: &mut Reader, fields: Fields<'_>) -> Vec<Output> {
-    let folders = folders(reader, fields, "", "outputs", "write the folder that the job writes to, such as /out");
-    folders.into_iter().map(|path| Output { path }).collect()
+    let Some(node) = fields.get("outputs") else {
+        return Vec::new();
+    };
+    let mut outputs = Vec::new();
+    for (index, item) in reader.items("outputs", node, "write a list such as [ { path: /out } ]").iter().enumerate() {
+        let path = format!("outputs[{index}]");
+        let read = reader
+            .fields(&path, item, &["path", "push", "s3", "every", "restore"])
+            .and_then(|fields| output(reader, fields, &path));
+        // A harmless one in its place keeps the numbers of the others right.
+        outputs.push(read.unwrap_or_else(|| Output {
+            path: format!("/unread-outputs-{index}"),
+            push: None,
+            s3: None,
+            every_s: None,
+            restore: false,
+        }));
+    }
+    outputs
+}
+
+fn output(reader: &mut Reader, fields: Fields<'_>, at: &str) -> Option<Output> {
+    let path = string(reader, fields, at, "path", "write the folder that the job writes to, such as /out");
+    let push = fields.get("push").and_then(|node| {
+        let advice = "write where it is pushed, such as s3://bucket/prefix";
+        reader.text(&join(at, "push"), node, advice).map(str::to_owned)
+    });
+    let s3 = fields.get("s3").and_then(|node| s3(reader, &join(at, "s3"), node));
+    let every_s = fields.get("every").and_then(|node| {
+        let advice = "write how often it is pushed while the job runs, such as 60s or 10m";
+        reader.convert(&join(at, "every"), node, advice, units::seconds)
+    });
+    let choices = [("true", true), ("false", false)];
+    let restore = fields.get("restore").and_then(|node| reader.choice(&join(at, "restore"), node, &choices));
+    Some(Output { path: path?, push, s3, every_s, restore: restore.unwrap_or(false) })
 }
 
 pub(super) fn scratch(reader: &mut Reader, fields: Fields<'_>) -> Vec<Scratch> {

@@ -104,6 +104,26 @@ pub enum NodeError {
         /// The destination.
         path: PathBuf,
     },
+    /// The file that an output would become is there and is another.
+    #[error("{} exists and holds something else; choose another file", path.display())]
+    FileInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process loads the same output to the same place.
+    #[error("{} is being loaded already; wait for it, or choose another file", path.display())]
+    UnderWay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bytes are asked for that the file does not have.
+    #[error("output {path:?} has {size} bytes; the range has to lie within them")]
+    NoSuchRange {
+        /// The output's path.
+        path: String,
+        /// Its size.
+        size: u64,
+    },
     /// Secrets cannot be sealed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),

@@ -6,6 +6,7 @@ mod feed;
 mod inputs;
 mod lines;
 mod logs;
+mod output_file;
 mod outputs;
 mod ports;
 mod public;
@@ -19,7 +20,9 @@ pub use logs::LogStart;
 pub use ports::PortTunnel;
 
 use super::auth::{SignedRequest, empty_body_hash, sign};
+use super::types::{MAX_OUTPUT_PAGE, OutputPage};
 use super::{ErrorBody, ErrorDetail, Health, LeaseStatus, OutputListing, SignedLogHead, paths, tls};
+use crate::artifact::{ArtifactError, Limits};
 use crate::clock::unix_now;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -206,11 +209,39 @@ impl NodeApi {
     /// The list of a lease's outputs, as the node states it; see [`OutputListing::verify`].
     ///
     /// # Errors
-    /// [`NodeError`].
+    /// [`NodeError`]; of more files than [`Limits`] allows [`NodeError::Output`], and of parts that are not those of one list
+    /// [`NodeError::BadAnswer`].
     pub async fn outputs(&self, lease: &Pubkey) -> Result<OutputListing, NodeError> {
-        let mut listing: OutputListing = self.get(&paths::outputs(lease), LISTING_ANSWER).await?;
-        listing.left_out = listing.left_out.tamed();
-        Ok(listing)
+        let most = Limits::default().files;
+        let mut whole: Option<OutputListing> = None;
+        loop {
+            let from = whole.as_ref().map_or(0, |list| list.files.len());
+            let path = paths::outputs(lease, from, MAX_OUTPUT_PAGE);
+            let page: OutputPage = self.get(&path, LISTING_ANSWER).await?;
+            let bad = |reason: &str| NodeError::BadAnswer { request: format!("GET {path}"), reason: reason.to_owned() };
+            let list = whole.get_or_insert_with(|| OutputListing {
+                root: page.root.clone(),
+                files: Vec::new(),
+                left_out: page.left_out.tamed(),
+            });
+            if list.root != page.root {
+                return Err(bad("the list changed while it was read"));
+            }
+            let came = page.files.len();
+            list.files.extend(page.files);
+            let total = page.total.unwrap_or(list.files.len());
+            if total.max(list.files.len()) > most {
+                return Err(ArtifactError::TooManyFiles(most).into());
+            }
+            if list.files.len() > total || (came == 0 && list.files.len() < total) {
+                return Err(bad("it has another number of files than it says"));
+            }
+            if list.files.len() == total
+                && let Some(list) = whole
+            {
+                return Ok(list);
+            }
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, NodeError> {

@@ -130,7 +130,7 @@ fn inspect(dest: &Path, root: &[u8; 32], limits: &Limits) -> Result<Destination,
     }
 }
 
-fn parent_of(dest: &Path) -> PathBuf {
+pub(super) fn parent_of(dest: &Path) -> PathBuf {
     match dest.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -172,11 +172,11 @@ fn open_to_others(_: &Path) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> NodeError + 'a {
+pub(super) fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> NodeError + 'a {
     move |source| NodeError::File { action, path: path.to_owned(), source }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
 ) -> Result<T, NodeError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::Interrupted)?

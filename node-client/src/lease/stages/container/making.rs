@@ -73,7 +73,11 @@ impl Worker {
         let (dir, disk) = (dir.clone(), self.disk.clone());
         blocking(move || {
             disk.prepare(&dir, quota)?;
-            Ok(dir.create(outputs, run_as)?)
+            dir.create(outputs, run_as)?;
+            for index in (0..outputs).filter(|index| dir.restored(*index).exists()) {
+                give_all(&dir.output(index), run_as)?;
+            }
+            Ok(())
         })
         .await
     }
