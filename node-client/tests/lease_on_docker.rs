@@ -150,9 +150,16 @@ async fn push(node: &Node, state: &StateDir, lease: &NewLease, manifest: &[u8]) 
     let record = node.store.get(&lease.lease).unwrap().unwrap();
     node.worker.put_manifest(&record, manifest.to_vec()).await.unwrap();
     let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(INPUT))]);
-    gridlease_node::inputs::place(&state.lease(&lease.lease), &Sha256::digest(INPUT).into(), "seed", 100, chunks)
-        .await
-        .unwrap();
+    gridlease_node::inputs::place(
+        &state.lease(&lease.lease),
+        &Sha256::digest(INPUT).into(),
+        "seed",
+        100,
+        &gridlease_node::inputs::Room::new(100),
+        chunks,
+    )
+    .await
+    .unwrap();
 }
 
 const SCRIPT: &str =

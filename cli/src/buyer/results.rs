@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use gridlease_sdk::account::{Job, Lease, Offer};
 use gridlease_sdk::address;
-use gridlease_sdk::artifact::{LeftOut, Limits, OutputListing, output_root};
+use gridlease_sdk::artifact::{LeftOut, Limits, OutputListing, output_root, walk};
 use gridlease_sdk::node_api::client::{NodeApi, NodeError};
+use gridlease_sdk::source::ipfs::folder_cid;
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -56,8 +57,27 @@ pub struct OutputsDone {
     pub files: usize,
     /// Bytes in all of them.
     pub bytes: u64,
+    /// The folder's name on IPFS, where that was asked for and there is one that is known here.
+    pub cid: Option<String>,
     /// What the job wrote and the node left out of them; nothing on chain proves this list.
     pub left_out: LeftOut,
+}
+
+impl OutputsDone {
+    /// Names the folder as `ipfs add -r --cid-version 1` does, by what was just verified.
+    ///
+    /// # Errors
+    /// [`CliError::Node`] where its files cannot be read, or changed.
+    pub async fn with_cid(mut self) -> Result<Self, CliError> {
+        let folder = self.folder.clone();
+        let named = tokio::task::spawn_blocking(move || {
+            let found = walk(&[&folder], &Limits::default())?;
+            folder_cid(&folder, &found.files)
+        });
+        let named = named.await.map_err(|_| NodeError::Interrupted)?;
+        self.cid = named.map_err(NodeError::from)?.map(|cid| cid.to_string());
+        Ok(self)
+    }
 }
 
 /// What was handed to the node.
@@ -198,6 +218,7 @@ impl Buyer {
             folder: dest.to_owned(),
             files: listing.files.len(),
             bytes: listing.total_bytes(),
+            cid: None,
             left_out: listing.left_out,
         })
     }

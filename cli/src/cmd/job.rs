@@ -186,6 +186,9 @@ pub enum Job {
         /// The folder, which must not exist, be empty, or hold these very outputs [default: outputs-JOB].
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
+        /// Also name the folder as `ipfs add -r --cid-version 1` does.
+        #[arg(long)]
+        cid: bool,
     },
     /// List a job's outputs by path, with what was left out of them; the list is verified against the hash on chain where one stands there.
     #[command(after_help = "Examples:\n  gridlease job outputs last\n  gridlease job outputs 3Jk… --json")]
@@ -385,11 +388,14 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
             stats::stats(context, &buyer, &job(&which)?, since.map(Into::into), follow).await
         }
         Job::Events { job: which, follow, from } => events::events(context, &buyer, &job(&which)?, from, follow).await,
-        Job::Get { job: which, output } => {
+        Job::Get { job: which, output, cid } => {
             let job = job(&which)?;
             let folder = output.unwrap_or_else(|| PathBuf::from(format!("outputs-{job}")));
             let spinner = context.out.spinner("fetching the outputs");
-            let done = buyer.outputs(&job, &folder).await;
+            let done = match buyer.outputs(&job, &folder).await {
+                Ok(done) if cid => done.with_cid().await,
+                done => done,
+            };
             spinner.finish_and_clear();
             context.out.report(&done?)
         }

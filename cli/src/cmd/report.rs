@@ -137,11 +137,14 @@ impl Report for PostedJob {
 
 impl Report for OutputsDone {
     fn human(&self) -> String {
-        let here = if self.verified {
+        let mut here = if self.verified {
             outputs(self.files, self.bytes, &self.folder, &self.root, self.left_out.is_empty())
         } else {
             unproved(self.files, self.bytes, &self.folder)
         };
+        if let Some(cid) = &self.cid {
+            here.push_str(&format!("\non IPFS: {cid}"));
+        }
         if self.left_out.is_empty() { here } else { format!("{here}\n{}", missing(&self.left_out)) }
     }
 }

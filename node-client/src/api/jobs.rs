@@ -13,7 +13,7 @@ use super::access::{Caller, address, authorise};
 use super::body::{pieces, whole};
 use super::places::Place;
 use super::{ApiError, Arrival, Context, JobAccess};
-use crate::inputs::{InputError, place};
+use crate::inputs::{InputError, Room, place};
 use crate::runnable;
 use crate::state_dir::write_atomically;
 
@@ -92,11 +92,11 @@ pub(super) async fn put_input(
     still_open(&access)?;
     check_length(&parts, context.limits.input_bytes)?;
     let dir = access.dir.clone();
-    let room = blocking(move || crate::inputs::room(&dir)).await?;
-    if announced_length(&parts).is_some_and(|length| length > room) {
-        return Err(ApiError::no_room(room));
+    let room = blocking(move || Room::of(&dir)).await?;
+    if announced_length(&parts).is_some_and(|length| length > room.left()) {
+        return Err(ApiError::no_room(room.left()));
     }
-    receive(&context, &caller, &access, &hash, room, body).await?;
+    receive(&context, &caller, &access, &hash, &room, body).await?;
     context.directory.arrived(&job, Arrival::Input(hash));
     Ok(StatusCode::NO_CONTENT)
 }
@@ -106,14 +106,15 @@ async fn receive(
     caller: &Caller,
     access: &JobAccess,
     hash: &[u8; 32],
-    room: u64,
+    room: &Room,
     body: Body,
 ) -> Result<(), ApiError> {
     let held: Place = context.places.take(caller.key)?;
     let body = pieces(body, context.limits.body_grace, held.taken_back());
-    match place(&access.dir, hash, &hex::encode(hash), context.limits.input_bytes.min(room), body).await {
+    match place(&access.dir, hash, &hex::encode(hash), context.limits.input_bytes, room, body).await {
         Ok(_) => Ok(()),
         Err(InputError::TooLarge { limit, .. }) => Err(ApiError::too_large(limit)),
+        Err(InputError::NoRoom { room, .. }) => Err(ApiError::no_room(room)),
         Err(e @ InputError::HashMismatch { .. }) => Err(ApiError::hash_mismatch(e.to_string())),
         Err(InputError::Transfer { reason, .. }) if held.taken_back().is_cancelled() => Err(ApiError::busy(&reason)),
         Err(InputError::Transfer { reason, .. }) => {

@@ -64,9 +64,9 @@ async fn unpack(
 ) -> Result<(), InputError> {
     let car = StreamReader::new(answer.bytes_stream().map_err(|error| Error::other(error.without_url())));
     // What ends the stream for good; `place` knows of transfers only.
-    let (fault, taken) = (Mutex::new(None), Mutex::new(0u64));
+    let fault = Mutex::new(None);
     let next = |mut unpacker: Unpacker<_>| {
-        let (fault, taken) = (&fault, &taken);
+        let fault = &fault;
         async move {
             let part = match unpacker.next().await {
                 Ok(part) => part,
@@ -78,25 +78,12 @@ async fn unpack(
                     return Err(told);
                 }
             };
-            let Some(part) = part else { return Ok(None) };
-            let size = part.len() as u64;
-            if !limits.room.take(size) {
-                let room = limits.room.left();
-                *lock(fault) = Some(InputError::NoRoom { bytes: room.saturating_add(1), room });
-                return Err("there is no room".to_owned());
-            }
-            *lock(taken) += size;
-            Ok::<_, String>(Some((part, unpacker)))
+            Ok::<_, String>(part.map(|part| (part, unpacker)))
         }
     };
-    let placed = place(lease, sha256, name, limits.max_bytes, stream::try_unfold(Unpacker::new(path, car), next)).await;
-    match placed {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            limits.room.give_back(*lock(&taken));
-            Err(lock(&fault).take().unwrap_or(error))
-        }
-    }
+    let parts = stream::try_unfold(Unpacker::new(path, car), next);
+    let placed = place(lease, sha256, name, limits.max_bytes, limits.room, parts).await;
+    placed.map(drop).map_err(|error| lock(&fault).take().unwrap_or(error))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

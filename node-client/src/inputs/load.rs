@@ -120,7 +120,7 @@ async fn receive(part: &mut Part, name: &str, limits: &Limits<'_>, request: Requ
         return Err(InputError::TooLarge { name: name.to_owned(), limit: limits.max_bytes });
     }
     if answer.content_length().is_some_and(|length| length > limits.room.left()) {
-        return Err(no_room(answer.content_length().unwrap_or_default(), limits.room));
+        return Err(limits.room.none_for(answer.content_length().unwrap_or_default()));
     }
     let (least, window) = limits.pace;
     let (mut since, mut before) = (Instant::now(), part.bytes);
@@ -134,7 +134,7 @@ async fn receive(part: &mut Part, name: &str, limits: &Limits<'_>, request: Requ
             return Err(InputError::TooLarge { name: name.to_owned(), limit: limits.max_bytes });
         }
         if !limits.room.take(size) {
-            return Err(no_room(size, limits.room));
+            return Err(limits.room.none_for(size));
         }
         part.file.write_all(&chunk).await.map_err(at("write", &part.path))?;
         part.hasher.update(&chunk);
@@ -176,11 +176,6 @@ pub(super) fn refused(name: &str, status: StatusCode) -> InputError {
     } else {
         InputError::Transfer { name, reason }
     }
-}
-
-fn no_room(bytes: u64, room: &Room) -> InputError {
-    let left = room.left();
-    InputError::NoRoom { bytes: bytes.max(left.saturating_add(1)), room: left }
 }
 
 async fn blocking<T: Send + 'static>(

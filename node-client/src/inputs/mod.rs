@@ -194,21 +194,50 @@ pub fn room(lease: &LeaseDir) -> u64 {
     })
 }
 
-/// Writes a stream of bytes as the input with this hash. What is there already under the hash is left, and the stream unread.
+/// Writes a stream of bytes, which are drawn from `room`, as the input with this hash. What is there already under the hash is left, and
+/// the stream unread.
 ///
 /// # Errors
-/// [`InputError`]; the temporary file is gone then.
+/// [`InputError`]; the temporary file is gone then, and the room free again.
 pub async fn place<E: std::fmt::Display>(
     lease: &LeaseDir,
     sha256: &[u8; 32],
     name: &str,
     max_bytes: u64,
+    room: &Room,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<PathBuf, InputError> {
     let path = lease.input(sha256);
     if path.exists() {
         return Ok(path);
     }
+    let mut drawn = Drawn { room, bytes: 0 };
+    receive(lease, (sha256, path.clone()), name, max_bytes, &mut drawn, body).await?;
+    // It is here now, and stays drawn.
+    drawn.bytes = 0;
+    Ok(path)
+}
+
+/// What a transfer has of the room, given back where it comes to nothing, also where it is dropped.
+struct Drawn<'a> {
+    room: &'a Room,
+    bytes: u64,
+}
+
+impl Drop for Drawn<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
+    }
+}
+
+async fn receive<E: std::fmt::Display>(
+    lease: &LeaseDir,
+    (sha256, path): (&[u8; 32], PathBuf),
+    name: &str,
+    max_bytes: u64,
+    drawn: &mut Drawn<'_>,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<(), InputError> {
     let dir = lease.inputs();
     let temporary =
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&dir).map_err(at("create a file in", &dir))?;
@@ -227,6 +256,11 @@ pub async fn place<E: std::fmt::Display>(
         if size > max_bytes {
             return Err(InputError::TooLarge { name: name.to_owned(), limit: max_bytes });
         }
+        let bytes = chunk.len() as u64;
+        if !drawn.room.take(bytes) {
+            return Err(drawn.room.none_for(bytes));
+        }
+        drawn.bytes += bytes;
         hasher.update(&chunk);
         file.write_all(&chunk).await.map_err(at("write", &path))?;
     }
@@ -247,7 +281,7 @@ pub async fn place<E: std::fmt::Display>(
     })
     .await
     .map_err(|e| InputError::Transfer { name: name.to_owned(), reason: e.to_string() })??;
-    Ok(path)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ fn leftovers(lease: &LeaseDir) -> usize {
 async fn a_pushed_input_is_in_place_once_its_hash_is_right_and_readable_for_the_container() {
     let dir = tempfile::tempdir().unwrap();
     let lease = lease(&dir);
-    let path = place(&lease, &hash(DATA), "in", 100, chunks(DATA)).await.unwrap();
+    let path = place(&lease, &hash(DATA), "in", 100, &Room::new(100), chunks(DATA)).await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), DATA);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
-    place(&lease, &hash(DATA), "in", 100, chunks(b"ignored")).await.unwrap();
+    place(&lease, &hash(DATA), "in", 100, &Room::new(100), chunks(b"ignored")).await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), DATA, "what is there is never overwritten");
 }
 
@@ -49,14 +49,48 @@ async fn a_pushed_input_is_in_place_once_its_hash_is_right_and_readable_for_the_
 async fn a_wrong_hash_a_large_file_and_a_broken_transfer_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let lease = lease(&dir);
-    let error = place(&lease, &hash(b"other"), "in", 100, chunks(DATA)).await.unwrap_err();
+    let error = place(&lease, &hash(b"other"), "in", 100, &Room::new(100), chunks(DATA)).await.unwrap_err();
     assert!(matches!(error, InputError::HashMismatch { .. }) && !error.is_transient(), "{error}");
-    let error = place(&lease, &hash(DATA), "in", 6, chunks(DATA)).await.unwrap_err();
+    let error = place(&lease, &hash(DATA), "in", 6, &Room::new(100), chunks(DATA)).await.unwrap_err();
     assert!(matches!(error, InputError::TooLarge { limit: 6, .. }), "{error}");
     let broken = chunks(DATA).chain(stream::iter([Err(std::io::Error::other("cut"))]));
-    let error = place(&lease, &hash(DATA), "in", 100, broken).await.unwrap_err();
+    let error = place(&lease, &hash(DATA), "in", 100, &Room::new(100), broken).await.unwrap_err();
     assert!(matches!(error, InputError::Transfer { .. }) && error.is_transient(), "{error}");
     assert_eq!(leftovers(&lease), 0);
+}
+
+#[tokio::test]
+async fn threat_07_inputs_that_come_at_the_same_time_draw_from_one_room_and_give_back_what_comes_to_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let lease = lease(&dir);
+    let room = Room::of(&lease);
+    assert!(std::sync::Arc::ptr_eq(&room, &Room::of(&lease)), "whoever asks while it is drawn from");
+    let size = DATA.len() as u64;
+    let small = Room::new(size + 1);
+    // One is half here and waits; what it has, another does not get.
+    let (half, rest) = DATA.split_at(DATA.len() / 2);
+    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+    let slow = chunks(half).chain(stream::once(async move {
+        receiver.await.unwrap();
+        Ok::<_, std::io::Error>(Bytes::copy_from_slice(rest))
+    }));
+    let (sha, other) = (hash(DATA), b"another".as_slice());
+    let first = place(&lease, &sha, "first", 100, &small, slow);
+    let second = async {
+        while small.left() > size + 1 - half.len() as u64 {
+            tokio::task::yield_now().await;
+        }
+        let error = place(&lease, &hash(other), "second", 100, &small, chunks(other)).await.unwrap_err();
+        assert!(matches!(error, InputError::NoRoom { .. }), "{error}");
+        sender.send(()).unwrap();
+    };
+    let (first, ()) = tokio::join!(first, second);
+    first.unwrap();
+    assert_eq!(small.left(), 1);
+    let third = hash(b"x");
+    let dropped = place(&lease, &third, "third", 100, &small, chunks(b"x").chain(stream::pending()));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), dropped).await.is_err());
+    assert_eq!((small.left(), leftovers(&lease)), (1, 1));
 }
 
 async fn server() -> String {

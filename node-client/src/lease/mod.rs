@@ -83,8 +83,8 @@ pub struct Worker {
     failures: Arc<Mutex<HashMap<(Pubkey, &'static str), u32>>>,
     /// Who asks each lease's job whether its service is up.
     probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
-    /// Held while a lease's outputs are pushed.
-    pushing: Arc<Mutex<HashMap<Pubkey, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Held while an output of a lease is pushed, by its number.
+    pushing: Arc<Mutex<HashMap<(Pubkey, usize), Arc<tokio::sync::Mutex<()>>>>>,
     places_at_the_end: Arc<tokio::sync::Semaphore>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,

@@ -100,7 +100,7 @@ impl Worker {
         manifest: &Manifest,
         of: (usize, &Output),
     ) -> Result<Pushed, PushError> {
-        let lock = self.push_lock(&record.lease);
+        let lock = self.push_lock(&record.lease, of.0);
         let _one = lock.lock().await;
         let secrets = self.push_secrets(record, manifest).await?;
         self.pusher(record, manifest, of, &secrets).await?.push(false).await
@@ -169,18 +169,24 @@ impl Worker {
         if let Err(error) = &reading {
             tracing::warn!(lease = %record.lease, %error, "outputs that are to be pushed cannot be read");
         }
-        let lock = self.push_lock(&record.lease);
-        let one = lock.lock().await;
+        let has_place = matches!(place, Ok(Ok(_)));
+        let mut pushes = Vec::new();
         for of in pushed(manifest) {
-            let outcome = match &place {
-                _ if !here => Err(PushError::SecretsGone),
-                Ok(Ok(_)) => self.push_until(record, manifest, of, secrets, deadline).await,
-                _ => Err(PushError::TooLate),
-            };
-            self.tell_last(record, manifest, of, secrets, &outcome).await;
+            pushes.push(async move {
+                let lock = self.push_lock(&record.lease, of.0);
+                let _one = lock.lock().await;
+                let outcome = match has_place {
+                    _ if !here => Err(PushError::SecretsGone),
+                    true => self.push_until(record, manifest, of, secrets, deadline).await,
+                    false => Err(PushError::TooLate),
+                };
+                self.tell_last(record, manifest, of, secrets, &outcome).await;
+            });
         }
-        drop((one, reading, place));
-        self.pushing.lock().unwrap_or_else(PoisonError::into_inner).remove(&record.lease);
+        // One store that is gone takes no time from another.
+        join_all(pushes).await;
+        drop((reading, place));
+        self.pushing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(lease, _), _| *lease != record.lease);
         if let Err(error) = self.change(record, |r| r.push_due = false).await {
             tracing::warn!(lease = %record.lease, %error, "that its outputs were pushed cannot be written down");
         }
@@ -246,9 +252,9 @@ impl Worker {
         }
     }
 
-    /// Of one lease's outputs nothing is pushed twice at a time.
-    fn push_lock(&self, lease: &Pubkey) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.pushing.lock().unwrap_or_else(PoisonError::into_inner).entry(*lease).or_default())
+    /// An output is not pushed twice at a time.
+    fn push_lock(&self, lease: &Pubkey, index: usize) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.pushing.lock().unwrap_or_else(PoisonError::into_inner).entry((*lease, index)).or_default())
     }
 }
 

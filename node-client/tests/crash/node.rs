@@ -207,7 +207,7 @@ impl Node {
         let hash = Sha256::digest(INPUT).into();
         if !self.worker.missing_inputs(&record.lease).await.unwrap().is_empty() {
             let bytes = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(INPUT))]);
-            inputs::place(&dir, &hash, "seed", 100, bytes).await.unwrap();
+            inputs::place(&dir, &hash, "seed", 100, &gridlease_node::inputs::Room::new(100), bytes).await.unwrap();
             return;
         }
         let key = self.board.lease_key(&record.lease).unwrap();

@@ -55,6 +55,9 @@ async fn a_job_runs_to_its_end_with_its_exit_code_log_and_outputs() {
     assert!(fetched.verified && std::fs::read(&whole).unwrap() == b"result\n", "{fetched:?}");
     let fetched = world.buyer.fetch_output(&job, "file", Some(3..=5), &part).await.unwrap();
     assert!(!fetched.verified && std::fs::read(&part).unwrap() == b"ult", "{fetched:?}");
+    let again = world.buyer.outputs(&job, &world.market.dir().join("again")).await.unwrap().with_cid().await.unwrap();
+    // As IPFS' own program names a folder with this one file.
+    assert!(again.cid.as_ref().is_some_and(|cid| cid.starts_with("bafybei")), "{again:?}");
     let missing = world.buyer.fetch_output(&job, "files", None, &part).await.unwrap_err();
     assert!(missing.to_string().contains("gridlease job outputs"), "{missing}");
     let books = world.books().await;

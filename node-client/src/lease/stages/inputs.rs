@@ -67,11 +67,11 @@ impl Worker {
             let (dir, missing) = (dir.clone(), self.missing_inputs(&record.lease).await?);
             blocking(move || {
                 let fetchable: Vec<Missing> = missing.into_iter().filter(|input| input.is_fetchable(&dir)).collect();
-                Ok((fetchable, Room::new(crate::inputs::room(&dir))))
+                Ok((fetchable, Room::of(&dir)))
             })
             .await?
         };
-        let (dir, room) = (&dir, &room);
+        let (dir, room) = (&dir, &*room);
         stream::iter(fetchable.into_iter().map(Ok::<_, WorkError>))
             .try_for_each_concurrent(
                 AT_ONCE,

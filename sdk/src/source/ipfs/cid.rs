@@ -1,5 +1,6 @@
 //! Names of blocks: CID v0 and v1, of the hashes and codecs that files are made of.
 
+use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -40,6 +41,23 @@ pub struct Cid {
 pub struct CidError(pub(super) &'static str);
 
 impl Cid {
+    /// The name of a block, by its SHA-256.
+    pub(super) fn of(codec: Codec, block: &[u8]) -> Self {
+        Self { codec, digest: Digest::Sha256(Sha256::digest(block).into()) }
+    }
+
+    /// As it stands in a link: version 1.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // Each of these is below 128, and so a varint of one byte.
+        let codec = if self.codec == Codec::Raw { 0x55 } else { 0x70 };
+        let (hash, digest): (u8, &[u8]) = match &self.digest {
+            Digest::Sha256(hash) => (0x12, hash),
+            Digest::Identity(block) => (0x00, block),
+        };
+        let length = u8::try_from(digest.len()).unwrap_or_default();
+        [&[1, codec, hash, length], digest].concat()
+    }
+
     /// How the block is to be read.
     #[must_use]
     pub fn codec(&self) -> Codec {
@@ -104,6 +122,27 @@ impl Cid {
             _ => return Err(CidError("its hash is neither sha2-256 nor a short block itself")),
         };
         Ok((Self { codec, digest }, end))
+    }
+}
+
+impl fmt::Display for Cid {
+    /// As version 1, in base32.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let (mut held, mut bits, mut text) = (0u32, 0u32, String::from("b"));
+        let mut digit = |held: u32| text.push(DIGITS.get((held & 31) as usize).copied().map_or('a', char::from));
+        for byte in self.to_bytes() {
+            held = (held << 8 | u32::from(byte)) & 0xfff;
+            bits += 8;
+            while bits >= 5 {
+                bits -= 5;
+                digit(held >> bits);
+            }
+        }
+        if bits > 0 {
+            digit(held << (5 - bits));
+        }
+        f.write_str(&text)
     }
 }
 

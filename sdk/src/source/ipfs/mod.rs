@@ -2,6 +2,7 @@
 //! believed: each block has the hash by which the one above it names it.
 
 mod cid;
+mod name;
 mod unixfs;
 mod unpack;
 
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use url::Url;
 
 pub use cid::{Cid, CidError, Codec};
+pub use name::folder_cid;
 pub use unpack::{IpfsError, Unpacker};
 
 use super::hub::is_path;
