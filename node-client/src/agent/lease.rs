@@ -112,6 +112,10 @@ impl Beside {
                 }
             }));
         }
+        if ended(&self.pushes) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pushes = Some(tokio::spawn(async move { worker.push_while_running(&record).await }));
+        }
     }
 
     /// Begins to watch the services, from their start on.
@@ -124,10 +128,6 @@ impl Beside {
                     tokio::time::sleep(UNANSWERED).await;
                 }
             }));
-        }
-        if ended(&self.pushes) {
-            let (worker, record) = (worker.clone(), record.clone());
-            self.pushes = Some(tokio::spawn(async move { worker.push_while_running(&record).await }));
         }
     }
 }
