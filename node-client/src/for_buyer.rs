@@ -146,7 +146,7 @@ impl ForBuyer for DriverError {
                 sentence(&format!("the registry of image {image} cannot be reached from the node"))
             }
             Self::RateLimited { image, .. } => sentence(&format!(
-                "the registry of image {image} answers this node no more for a while; another may have it"
+                "Docker Hub, asked for image {image}, answers this node no more for a while; another may have it"
             )),
             Self::NoSpace { image, .. } => sentence(&format!("the node has no room for image {image}")),
             Self::RegistryNotAllowed { image, .. } => sentence(&format!(
@@ -208,7 +208,7 @@ mod tests {
             DriverError::ImageNotFound { image: image(), reason: text() },
             DriverError::RegistryUnreachable { image: image(), reason: text() },
             DriverError::RegistryNotAllowed { image: image(), reason: text() },
-            DriverError::RateLimited { image: image(), reason: text(), retry_after_s: Some(1) },
+            DriverError::RateLimited { image: image(), reason: text() },
             DriverError::NoSpace { image: image(), reason: text() },
             DriverError::DigestMismatch { image: image(), found: text() },
             DriverError::BadSpec { reason: text() },

@@ -79,17 +79,15 @@ pub enum DriverError {
         /// Where it leads.
         reason: String,
     },
-    /// The registry has had enough of this machine for a while.
+    /// Docker Hub has had enough of this machine for a while.
     #[error(
-        "the registry of {image} wants fewer questions from this machine: {reason}; a mirror (`registry-mirrors` of the engine) keeps it from that"
+        "Docker Hub wants fewer questions from this machine (asked for {image}): {reason}; a mirror (`registry-mirrors` of the engine) keeps it from that"
     )]
     RateLimited {
         /// The image.
         image: String,
         /// What it said.
         reason: String,
-        /// For how long, seconds, where it said so.
-        retry_after_s: Option<u64>,
     },
     /// The engine's disk is full, or nearly.
     #[error("there is no room for {image} on the engine's disk: {reason}; `docker system df` shows what takes it")]

@@ -129,8 +129,8 @@ impl RegistryPolicy {
     /// of the owner's that does not answer this node is left to the engine, which may know another way to it (`None`).
     ///
     /// # Errors
-    /// [`DriverError::RegistryNotAllowed`], [`DriverError::RegistryUnreachable`], [`DriverError::RateLimited`],
-    /// [`DriverError::ImageNotFound`] or [`DriverError::ImageUnfit`].
+    /// [`DriverError::RegistryNotAllowed`], [`DriverError::RegistryUnreachable`], [`DriverError::ImageNotFound`] or
+    /// [`DriverError::ImageUnfit`].
     pub async fn check(
         &self,
         image: &ImageRef,
@@ -141,8 +141,12 @@ impl RegistryPolicy {
         let reference = reference(image)?;
         match place {
             Place::Public => {
-                let found = examine(&reference, &public(image)?, leads_outside, login, platform).await;
-                found.map(Some).map_err(|e| refusal(image, &e))
+                match examine(&reference, &public(image)?, leads_outside, login, platform).await {
+                    Ok(found) => Ok(Some(found)),
+                    // The engine may have a mirror of it; where Docker Hub sends its clients is known.
+                    Err(ImageError::Refused { status: 429, .. }) if is_docker_hub(image) => Ok(None),
+                    Err(e) => Err(refusal(image, &e)),
+                }
             }
             Place::Allowed => {
                 let Ok(http) = http_client(&reference) else { return Ok(None) };
@@ -223,6 +227,11 @@ impl RegistryPolicy {
     }
 }
 
+/// Whether the image is one of Docker Hub, which every machine shares and no buyer speaks for.
+pub(super) fn is_docker_hub(image: &ImageRef) -> bool {
+    reference(image).is_ok_and(|reference| reference.registry == "docker.io")
+}
+
 fn reference(image: &ImageRef) -> Result<ImageReference, DriverError> {
     image
         .to_string()
@@ -246,10 +255,9 @@ fn refusal(image: &ImageRef, error: &ImageError) -> DriverError {
     match error {
         ImageError::Forbidden { .. } => DriverError::RegistryNotAllowed { image, reason },
         ImageError::Unreachable { .. } | ImageError::Http(_) => DriverError::RegistryUnreachable { image, reason },
-        ImageError::Refused { status: 429, retry_after_s, .. } => {
-            DriverError::RateLimited { image, reason, retry_after_s: *retry_after_s }
+        ImageError::Refused { status, .. } if *status >= 500 || *status == 429 => {
+            DriverError::RegistryUnreachable { image, reason }
         }
-        ImageError::Refused { status, .. } if *status >= 500 => DriverError::RegistryUnreachable { image, reason },
         ImageError::NoPlatform { .. } | ImageError::NotAnImage { .. } => DriverError::ImageUnfit { image, reason },
         _ => DriverError::ImageNotFound { image, reason },
     }

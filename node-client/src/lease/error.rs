@@ -74,6 +74,8 @@ impl WorkError {
             // What the buyer names is not there, or is not what it said.
             Self::Driver(DriverError::ImageNotFound { .. } | DriverError::ImageTooLarge { .. }) => Blame::Buyer,
             Self::Driver(DriverError::ImageUnfit { .. } | DriverError::BadSpec { .. }) => Blame::Buyer,
+            // Nobody's doing: it cannot be had in time, as an image that is not there, and that costs each a minute and no fault.
+            Self::Driver(DriverError::RateLimited { .. }) => Blame::Buyer,
             _ => Blame::Provider,
         }
     }

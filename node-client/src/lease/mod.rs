@@ -84,13 +84,16 @@ pub struct Worker {
     /// Who asks each lease's job whether its service is up.
     probers: Arc<Mutex<HashMap<Pubkey, Prober>>>,
     /// Held while an output of a lease is pushed, by its number.
-    pushing: Arc<Mutex<HashMap<(Pubkey, usize), Arc<tokio::sync::Mutex<()>>>>>,
+    pushing: Arc<Mutex<HashMap<(Pubkey, usize), Turn>>>,
     places_at_the_end: Arc<tokio::sync::Semaphore>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
     /// Leases whose container the engine could not be asked for since it was last seen running.
     unseen: Arc<Mutex<HashSet<Pubkey>>>,
 }
+
+/// Whoever holds it is the only one.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Worker {
     /// A worker on these parts. Outputs are measured; see [`Worker::with_disk`].

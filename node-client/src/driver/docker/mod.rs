@@ -53,7 +53,7 @@ pub struct DockerDriver {
     facts: Arc<Mutex<HashMap<String, ImageFacts>>>,
     /// Threads that may be connecting to containers' ports at a time.
     reaches: Arc<Semaphore>,
-    troubled: troubled::Troubled,
+    troubled: Arc<troubled::Troubled>,
 }
 
 impl DockerDriver {

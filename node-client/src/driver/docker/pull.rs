@@ -1,7 +1,6 @@
 //! Pulling by digest, with a bound on size and on silence.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -13,14 +12,13 @@ use gridlease_sdk::image::Credentials;
 use gridlease_sdk::node_api::PullProgress;
 use tokio::sync::watch;
 
+use super::troubled::ROOM;
 use super::{DockerDriver, engine, is_missing, reason};
-use crate::disk::usage;
+use crate::driver::registry::is_docker_hub;
 use crate::driver::{DriverError, ImageRef, Pull};
 
 /// A pull in which nothing happens for so long is given up.
 const STALL: Duration = Duration::from_secs(120);
-/// What a pull leaves of the engine's disk.
-const ROOM: u64 = 512 << 20;
 /// Layers beyond this many are not shown in the progress; no image has them.
 const MAX_LAYERS: usize = 1_024;
 
@@ -41,11 +39,14 @@ impl DockerDriver {
             return Ok(size);
         }
         let name = image.to_string();
-        let found = self.noted(self.registries.check(image, pull.login, &platform()).await)?;
+        let found = self.registries.check(image, pull.login, &platform()).await?;
         if let Some(found) = found.filter(|found| found.size_bytes > max_bytes) {
             return Err(DriverError::ImageTooLarge { image: name, bytes: found.size_bytes, limit: max_bytes });
         }
-        let root = self.docker.info().await.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from);
+        let room = self.room().await;
+        if room.is_some_and(|room| room < ROOM) {
+            return Err(DriverError::NoSpace { image: name, reason: left(room) });
+        }
         let options = CreateImageOptionsBuilder::default().from_image(&name).build();
         let mut events = std::pin::pin!(self.docker.create_image(Some(options), None, pull.login.map(credentials)));
         let mut layers = Layers::default();
@@ -54,11 +55,15 @@ impl DockerDriver {
                 .await
                 .map_err(|_| DriverError::PullStalled { image: name.clone(), seconds: STALL.as_secs() })?;
             let Some(event) = event else { break };
-            layers.note(self.noted(event.map_err(|e| pull_error(image, &e)))?);
+            let event = event.map_err(|e| self.troubled.noted(pull_error(image, &e)))?;
+            layers.note(event);
             // What unpacks to more than anybody said ends here, and not with every other lease's disk.
-            if let Some(left) = root.as_deref().and_then(usage::free).filter(|left| *left < ROOM) {
-                let reason = format!("{} MiB are left", left >> 20);
-                return self.noted(Err(DriverError::NoSpace { image: name, reason }));
+            let now = self.room().await;
+            if let Some(bytes) = room.zip(now).and_then(|(before, now)| overflow(before, now, max_bytes)) {
+                return Err(match bytes {
+                    Some(bytes) => DriverError::ImageTooLarge { image: name, bytes, limit: max_bytes },
+                    None => DriverError::NoSpace { image: name, reason: left(now) },
+                });
             }
             let now = layers.progress();
             // Compressed layers are never larger than what they unpack to, but for a few bytes.
@@ -100,6 +105,17 @@ impl DockerDriver {
     }
 }
 
+fn left(room: Option<u64>) -> String {
+    format!("{} MiB are left", room.unwrap_or_default() >> 20)
+}
+
+/// Whether the engine's disk has become too full since a pull began: with the bytes that went, where these are more than its image may
+/// have.
+fn overflow(before: u64, now: u64, max_bytes: u64) -> Option<Option<u64>> {
+    let gone = before.saturating_sub(now);
+    (now < ROOM).then(|| (gone > max_bytes).then_some(gone))
+}
+
 /// The login as the engine takes it, for this pull alone: it keeps none.
 fn credentials(login: &Credentials) -> DockerCredentials {
     DockerCredentials {
@@ -120,7 +136,7 @@ fn platform() -> String {
 }
 
 fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
-    let image = image.to_string();
+    let (image, hub) = (image.to_string(), is_docker_hub(image));
     let reason = reason(error);
     let text = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -138,10 +154,8 @@ fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
     ]) && !has(&["toomanyrequests", "too many requests"])
     {
         DriverError::ImageNotFound { image, reason }
-    } else if has(&["toomanyrequests", "too many requests"]) {
-        DriverError::RateLimited { image, reason, retry_after_s: None }
-    } else if has(&["no space left on device"]) {
-        DriverError::NoSpace { image, reason }
+    } else if has(&["toomanyrequests", "too many requests"]) && hub {
+        DriverError::RateLimited { image, reason }
     } else if has(&["max depth exceeded"]) {
         DriverError::ImageUnfit { image, reason }
     } else if has(&[
@@ -154,6 +168,9 @@ fn pull_error(image: &ImageRef, error: &BollardError) -> DriverError {
         "no route",
         "unreachable",
         "dial tcp",
+        // Any other registry's word is that of whoever runs it.
+        "toomanyrequests",
+        "too many requests",
     ]) {
         DriverError::RegistryUnreachable { image, reason }
     } else {
@@ -204,5 +221,38 @@ impl Layers {
             bytes_done: self.0.values().map(|l| l.received).fold(0, u64::saturating_add),
             bytes_total: self.0.values().map(|l| l.total).fold(0, u64::saturating_add),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(image: &str, message: &str) -> DriverError {
+        let image = ImageRef::parse(&format!("{image}@sha256:{}", "ab".repeat(32))).unwrap();
+        pull_error(&image, &BollardError::DockerResponseServerError { status_code: 500, message: message.to_owned() })
+    }
+
+    #[test]
+    fn report_10_only_docker_hub_s_own_limit_is_a_machine_s_trouble_and_no_registry_s_words_are_a_full_disk() {
+        const LIMIT: &str = "toomanyrequests: You have reached your pull rate limit.";
+        let limited = said("docker.io/library/python", LIMIT);
+        assert!(matches!(limited, DriverError::RateLimited { .. }) && !limited.is_transient(), "{limited}");
+        let elsewhere = said("registry.example/x", LIMIT);
+        assert!(
+            matches!(elsewhere, DriverError::RegistryUnreachable { .. }) && elsewhere.is_transient(),
+            "{elsewhere}"
+        );
+        let forged = said("registry.example/x", "no space left on device");
+        assert!(matches!(forged, DriverError::Engine { .. }), "{forged}");
+    }
+
+    #[test]
+    fn threat_09_a_layer_that_unpacks_without_end_is_the_image_s_doing_and_a_small_disk_the_owner_s() {
+        let gib = 1 << 30;
+        assert_eq!(overflow(100 * gib, 50 * gib, gib), None, "there is room");
+        assert_eq!(overflow(100 * gib, ROOM - 1, 64 * gib), Some(Some(100 * gib - ROOM + 1)));
+        assert_eq!(overflow(10 * gib, ROOM - 1, 64 * gib), Some(None));
+        assert_eq!(overflow(gib, 2 * gib, gib), None, "more than before");
     }
 }

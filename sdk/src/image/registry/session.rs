@@ -107,7 +107,8 @@ impl Session<'_> {
             )
             .when(|error| match error {
                 ImageError::Unreachable { .. } => true,
-                ImageError::Refused { status, .. } => *status == 429 || *status >= 500,
+                // One that wants quiet has it.
+                ImageError::Refused { status, .. } => *status >= 500,
                 _ => false,
             })
             .await
