@@ -30,7 +30,6 @@ use gridlease_node::outputs;
 use gridlease_node::state_dir::StateDir;
 use gridlease_sdk::artifact::Limits;
 use gridlease_sdk::node_api::auth::empty_body_hash;
-use gridlease_sdk::node_api::public::Public;
 use reqwest::Method;
 use support::played::Node;
 use support::with_bench;
@@ -167,7 +166,6 @@ impl Nginx {
             ])
             .output();
         assert!(made.unwrap().status.success());
-        let at = folder.display();
         let server = format!(
             "listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; {server}",
             cert.display(),
