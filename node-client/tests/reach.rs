@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gridlease_node::api::{ApiLimits, ApiServer, LeaseDirectory};
 use gridlease_node::clock::Clock;
-use gridlease_node::driver::{ContainerState, Driver as _};
+use gridlease_node::driver::{ContainerSpec, ContainerState, Driver as _};
 use gridlease_node::lease::reconcile::{ChainLease, ChainState, Probes};
 use gridlease_node::sold::Sold;
 use gridlease_node::store::{LeaseRecord, NewLease, Phase};
 use gridlease_node::tls::Identity;
 use gridlease_sdk::node_api::auth::{SignedRequest, empty_body_hash, sign};
 use gridlease_sdk::node_api::client::{ExecEvent, ExecInput, ExecOutput, NodeApi, NodeError, PortTunnel};
-use gridlease_sdk::node_api::reach::{ExecStart, TerminalSize};
+use gridlease_sdk::node_api::reach::{AttachStart, ExecStart, TerminalSize};
 use gridlease_sdk::node_api::tls::pinned_client_config;
 use gridlease_sdk::node_api::{LogStream, codes, paths};
 use sha2::{Digest as _, Sha256};
@@ -52,10 +52,14 @@ impl Stage {
     }
 
     async fn at(bench: Bench, ports: &str, script: &str, phase: Phase) -> Self {
+        let spec = bench.spec(1, script);
+        Self::of(bench, ports, spec, phase).await
+    }
+
+    async fn of(bench: Bench, ports: &str, spec: ContainerSpec, phase: Phase) -> Self {
         let node = Node::start(&bench);
         let keys: [Arc<Keypair>; 3] = std::array::from_fn(|_| Arc::new(Keypair::new()));
         let [buyer, poster, guardian] = keys;
-        let spec = bench.spec(1, script);
         std::fs::write(bench.lease_dir(&spec).manifest(), manifest(ports)).unwrap();
         let id = bench.launch(&spec).await;
         let new = NewLease {
@@ -419,6 +423,7 @@ async fn to_the_end(mut output: ExecOutput) -> (String, String, i64) {
         match output.next().await.unwrap() {
             ExecEvent::Output(LogStream::Stdout, bytes) => out.extend_from_slice(&bytes),
             ExecEvent::Output(LogStream::Stderr, bytes) => err.extend_from_slice(&bytes),
+            ExecEvent::Attached { .. } => {}
             ExecEvent::Exit(code) => {
                 let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
                 return (text(out), text(err), code);
@@ -435,6 +440,7 @@ async fn until(output: &mut ExecOutput, text: &str) -> String {
         match next.await.unwrap_or_else(|_| panic!("{text:?} did not come: {seen:?}")).unwrap() {
             ExecEvent::Output(_, bytes) => seen.push_str(&String::from_utf8_lossy(&bytes)),
             ExecEvent::Exit(code) => panic!("it ended with {code}: {seen:?}"),
+            ExecEvent::Attached { .. } => {}
         }
     }
     seen
@@ -615,6 +621,93 @@ async fn a_program_ends_with_its_container_and_its_client_is_told() {
             Err(error) => assert!(error.is_container_ended(), "{error}"),
             other => panic!("{other:?}"),
         }
+        stage.stop().await
+    })
+    .await;
+}
+
+/// What an attached program writes, until this stands in it.
+async fn shown(output: &mut ExecOutput, what: &str) -> String {
+    let mut seen = String::new();
+    let shown = async {
+        while !seen.contains(what) {
+            if let ExecEvent::Output(_, bytes) = output.next().await.unwrap() {
+                seen.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), shown).await.unwrap_or_else(|_| panic!("{what} is not shown"));
+    seen
+}
+
+#[tokio::test]
+async fn who_attaches_types_into_the_job_s_own_program_whose_log_has_all_of_it_and_lets_go_of_it_unharmed() {
+    with_bench(|bench| async {
+        let script = "echo begun; while read line; do echo got $line; [ $line = end ] && exit 5; done; echo closed";
+        let spec = ContainerSpec { stdin: true, ..bench.spec(1, script) };
+        let stage = Stage::of(bench, "stdin: true\n", spec, Phase::ReadyPosted).await;
+        let client = stage.client(&stage.buyer);
+        for line in ["one", "two"] {
+            let (mut input, mut output) = client.attach(&stage.lease(), &AttachStart::default()).await.unwrap();
+            assert_eq!(output.next().await.unwrap(), ExecEvent::Attached { stdin: true, tty: false });
+            input.send(Bytes::from(format!("{line}\n"))).await.unwrap();
+            assert_eq!(shown(&mut output, "\n").await, format!("got {line}\n"));
+            // The end of what one of them has is not the program's.
+            input.end().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let guardian = stage.client(&stage.guardian).attach(&stage.lease(), &AttachStart::default()).await;
+        assert_eq!(code(&guardian.err().unwrap()), (403, codes::NOT_YOURS_TO_REACH));
+        let (mut input, mut output) = client.attach(&stage.lease(), &AttachStart::default()).await.unwrap();
+        let (_, mut other) = client.attach(&stage.lease(), &AttachStart::default()).await.unwrap();
+        for output in [&mut output, &mut other] {
+            assert_eq!(output.next().await.unwrap(), ExecEvent::Attached { stdin: true, tty: false });
+        }
+        input.send(Bytes::from_static(b"end\n")).await.unwrap();
+        shown(&mut output, "got end").await;
+        shown(&mut other, "got end").await;
+        assert_eq!(output.next().await.unwrap(), ExecEvent::Exit(5));
+        stage.node.worker.follow_log(&stage.record).await.unwrap();
+        let log = std::fs::read_to_string(stage.bench.state.lease(&stage.lease()).log()).unwrap();
+        for line in ["begun", "got one", "got two", "got end"] {
+            assert_eq!(log.matches(&format!("\"{line}\"")).count(), 1, "{log}");
+        }
+        assert!(!log.contains("closed"), "{log}");
+        stage.stop().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attached_terminal_is_one_follows_its_size_and_its_log_is_in_lines() {
+    with_bench(|bench| async {
+        let script = "printf 'name? '; read name; echo hello $name; while true; do stty size; sleep 0.2; done";
+        let spec = ContainerSpec { stdin: true, tty: true, ..bench.spec(1, script) };
+        let stage = Stage::of(bench, "stdin: true\ntty: true\n", spec, Phase::ReadyPosted).await;
+        let client = stage.client(&stage.buyer);
+        let start = AttachStart { size: Some(TerminalSize { columns: 90, rows: 20 }) };
+        let (mut input, mut output) = client.attach(&stage.lease(), &start).await.unwrap();
+        assert_eq!(output.next().await.unwrap(), ExecEvent::Attached { stdin: true, tty: true });
+        input.send(Bytes::from_static(b"you\r")).await.unwrap();
+        shown(&mut output, "hello you\r\n").await;
+        shown(&mut output, "20 90\r\n").await;
+        input.resize(TerminalSize { columns: 132, rows: 43 }).await.unwrap();
+        shown(&mut output, "43 132\r\n").await;
+        // Ctrl-C is the program's.
+        input.send(Bytes::from_static(b"\x03")).await.unwrap();
+        let ended = async {
+            loop {
+                match output.next().await.unwrap() {
+                    ExecEvent::Exit(code) => return code,
+                    ExecEvent::Output(..) | ExecEvent::Attached { .. } => {}
+                }
+            }
+        };
+        let code = tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+        assert_eq!(code, 130);
+        stage.node.worker.follow_log(&stage.record).await.unwrap();
+        let log = std::fs::read_to_string(stage.bench.state.lease(&stage.lease()).log()).unwrap();
+        assert!(log.contains("\"hello you\"") && log.contains("\"43 132\""), "{log}");
         stage.stop().await
     })
     .await;

@@ -87,7 +87,8 @@ impl Buyer {
     }
 }
 
-fn is_between_runs(status: &LeaseStatus) -> bool {
+/// Whether its container has ended and is to be started again.
+pub(crate) fn is_between_runs(status: &LeaseStatus) -> bool {
     status.container_state.as_deref() == Some("restarting")
 }
 

@@ -43,6 +43,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::chain::Chain;
+pub(crate) use awaiting::is_between_runs;
 pub use event::{JobEvent, Money};
 pub use follow::{FollowOptions, JobEvents, Until};
 pub use post::{PostOptions, PostedJob};

@@ -11,7 +11,7 @@ use solana_pubkey::Pubkey;
 
 use super::logs::LogView;
 use super::watch::watch;
-use super::{Context, address, events, logs, reach, report, stats};
+use super::{Context, address, attach, events, logs, reach, report, stats};
 use crate::amount::Usdc;
 use crate::buyer::forward::PortPair;
 use crate::buyer::{Buyer, EnvVar, FollowOptions, PostOptions};
@@ -284,6 +284,24 @@ pub enum Job {
         #[arg(value_name = "COMMAND", last = true, required = true)]
         command: Vec<String>,
     },
+    /// Attach to a running job's own program: see what it writes from now on, and type what it reads where its manifest says `stdin: true`,
+    /// at a terminal with `tty: true`. A connection that breaks is made again; its log has everything all the same.
+    #[command(
+        after_help = "Examples:\n  gridlease job attach last\n  echo '{\"frames\": 24}' | gridlease job attach last\n\n\
+            At a terminal Ctrl-P Ctrl-Q detaches, and Ctrl-C is the program's; else Ctrl-C detaches. The job goes on then. Ends with the \
+            program's exit code."
+    )]
+    Attach {
+        /// The job's address, or last.
+        #[arg(value_name = "JOB", value_parser = which)]
+        job: Which,
+        /// Only show what it writes.
+        #[arg(long)]
+        no_stdin: bool,
+        /// How long a job that does not run yet is waited for.
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        wait: humantime::Duration,
+    },
     /// Hand manifest and inputs to the winner again.
     #[command(after_help = "Example:\n  gridlease job push last")]
     Push {
@@ -426,6 +444,9 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
         Job::Exec { job: which, interactive, tty, wait, command } => {
             let terms = reach::Terms { interactive, tty, wait: wait.into() };
             return reach::exec(context, &buyer, job(&which)?, command, terms).await;
+        }
+        Job::Attach { job: which, no_stdin, wait } => {
+            return attach::attach(context, &buyer, job(&which)?, !no_stdin, wait.into()).await;
         }
         Job::Push { job: which } => {
             let spinner = context.out.spinner("handing manifest and inputs to the node");

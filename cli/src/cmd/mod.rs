@@ -1,6 +1,7 @@
 //! The commands: arguments in, one report out.
 
 pub mod admin;
+mod attach;
 pub mod config;
 pub mod describe;
 mod events;

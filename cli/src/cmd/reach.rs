@@ -35,7 +35,7 @@ pub(super) struct Terms {
 }
 
 /// Tells people what is waited for.
-fn waits(context: &Context, job: &Pubkey) -> impl FnMut(&str) {
+pub(super) fn waits(context: &Context, job: &Pubkey) -> impl FnMut(&str) {
     let (out, job) = (context.out, *job);
     move |words| out.note(&format!("waiting for job {job}: {words}"))
 }
@@ -102,12 +102,12 @@ pub(super) async fn exec(
 }
 
 /// A process can return one byte. A code that does not fit into it is a failure all the same.
-fn as_exit_code(code: i64) -> ExitCode {
+pub(super) fn as_exit_code(code: i64) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 /// Why a program was not followed to its end.
-enum Failure {
+pub(super) enum Failure {
     /// The node.
     Node(NodeError),
     /// This machine.
@@ -116,13 +116,20 @@ enum Failure {
 
 /// What the program writes, byte for byte, to its end.
 async fn show(mut output: ExecOutput) -> Result<ExitCode, Failure> {
-    let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
     loop {
         match output.next().await.map_err(Failure::Node)? {
-            ExecEvent::Output(LogStream::Stdout, bytes) => write(&mut stdout, &bytes).await?,
-            ExecEvent::Output(LogStream::Stderr, bytes) => write(&mut stderr, &bytes).await?,
+            ExecEvent::Output(stream, bytes) => write_out(stream, &bytes).await?,
             ExecEvent::Exit(code) => return Ok(as_exit_code(code)),
+            ExecEvent::Attached { .. } => {}
         }
+    }
+}
+
+/// Writes what a program wrote to the same stream here.
+pub(super) async fn write_out(stream: LogStream, bytes: &[u8]) -> Result<(), Failure> {
+    match stream {
+        LogStream::Stdout => write(&mut tokio::io::stdout(), bytes).await,
+        LogStream::Stderr => write(&mut tokio::io::stderr(), bytes).await,
     }
 }
 
@@ -164,14 +171,14 @@ async fn feed(mut input: ExecInput, stdin: bool, tty: bool) -> std::convert::Inf
     }
 }
 
-async fn next(pieces: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+pub(super) async fn next(pieces: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
     match pieces {
         Some(pieces) => pieces.recv().await,
         None => std::future::pending().await,
     }
 }
 
-async fn next_size(resizes: &mut Option<Resizes>) -> Option<TerminalSize> {
+pub(super) async fn next_size(resizes: &mut Option<Resizes>) -> Option<TerminalSize> {
     match resizes {
         Some(resizes) => resizes.next().await,
         None => std::future::pending().await,
@@ -179,7 +186,7 @@ async fn next_size(resizes: &mut Option<Resizes>) -> Option<TerminalSize> {
 }
 
 /// Standard input in pieces, read on a thread of its own: a read cannot be taken back, and ends with the process at the latest.
-fn read_stdin() -> mpsc::Receiver<Bytes> {
+pub(super) fn read_stdin() -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(PIECES);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();

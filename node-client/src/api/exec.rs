@@ -10,7 +10,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gridlease_sdk::node_api::LogStream;
 use gridlease_sdk::node_api::pump::{PING_EVERY, farewell};
 use gridlease_sdk::node_api::reach::{
-    Closing, ExecAsk, ExecStart, ExecTold, Frame, MAX_EXEC_WORDS, STDERR, STDOUT, close_codes,
+    AttachStart, Closing, ExecAsk, ExecStart, ExecTold, Frame, MAX_EXEC_WORDS, STDERR, STDOUT, TerminalSize,
+    close_codes,
 };
 use solana_pubkey::Pubkey;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -20,7 +21,7 @@ use super::ReachAccess;
 use super::reach::PATIENCE;
 use super::sessions::Session;
 use super::socket::Socket;
-use crate::driver::{DriverError, Exec, ExecControl, ExecSpec, ExecState};
+use crate::driver::{Attached, DriverError, Exec, ExecControl, ExecSpec, ExecState};
 use crate::for_buyer::ForBuyer as _;
 
 /// For the first frame, which says what to run.
@@ -37,10 +38,23 @@ type Output = SplitSink<Boxed, Frame>;
 type Input = SplitStream<Boxed>;
 type Pieces = futures_util::stream::BoxStream<'static, Result<(LogStream, Bytes), DriverError>>;
 
+/// What is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A program that the client names.
+    Exec,
+    /// The container's own.
+    Own,
+}
+
 /// Serves one program to its end, or ends it where the client is gone.
-pub(super) async fn serve(socket: Boxed, access: &ReachAccess, lease: &Pubkey, session: &Session) {
+pub(super) async fn serve(socket: Boxed, what: What, access: &ReachAccess, lease: &Pubkey, session: &Session) {
     let (mut out, mut input) = socket.split();
-    let closing = match begin(&mut input, access).await {
+    let begun = match what {
+        What::Exec => begin(&mut input, access).await,
+        What::Own => attach(&mut out, &mut input, access).await,
+    };
+    let closing = match begun {
         Ok((exec, size)) => {
             let Exec { input: stdin, mut output, control } = exec;
             if let Some(size) = size
@@ -78,10 +92,10 @@ enum Unbegun {
     Driver(DriverError),
 }
 
-async fn begin(
-    input: &mut Input,
-    access: &ReachAccess,
-) -> Result<(Exec, Option<gridlease_sdk::node_api::reach::TerminalSize>), Unbegun> {
+/// A program, and the size of the client's terminal.
+type Begun = (Exec, Option<TerminalSize>);
+
+async fn begin(input: &mut Input, access: &ReachAccess) -> Result<Begun, Unbegun> {
     let bad = |reason: &str| Unbegun::Bad(reason.to_owned());
     let Ok(Some(Ok(Frame::Text(text)))) = timeout(FIRST, input.next()).await else {
         return Err(bad("the first frame has to say what to run"));
@@ -96,6 +110,18 @@ async fn begin(
     let spec = ExecSpec { command: start.command, tty: start.tty, stdin: start.stdin };
     let exec = access.driver.exec(&access.container, &spec).await.map_err(Unbegun::Driver)?;
     Ok((exec, start.size.filter(|_| start.tty)))
+}
+
+async fn attach(out: &mut Output, input: &mut Input, access: &ReachAccess) -> Result<Begun, Unbegun> {
+    let Ok(Some(Ok(Frame::Text(text)))) = timeout(FIRST, input.next()).await else {
+        return Err(Unbegun::Bad("the first frame has to say how it is attached".to_owned()));
+    };
+    let start: AttachStart = serde_json::from_str(&text).map_err(|error| Unbegun::Bad(error.to_string()))?;
+    let Attached { program, stdin, tty } = access.driver.attach(&access.container).await.map_err(Unbegun::Driver)?;
+    let told = ExecTold::Attached { stdin, tty };
+    let text = serde_json::to_string(&told).map_err(|error| Unbegun::Bad(error.to_string()))?;
+    out.send(Frame::Text(text)).await.map_err(|error| Unbegun::Bad(error.to_string()))?;
+    Ok((program, start.size.filter(|_| tty)))
 }
 
 async fn run(

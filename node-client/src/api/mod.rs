@@ -387,6 +387,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/v1/leases/{lease}/ports/{port}", get(reach::port))
         .route("/v1/leases/{lease}/ports/{port}/public", put(public::set::put))
         .route("/v1/leases/{lease}/exec", get(reach::run))
+        .route("/v1/leases/{lease}/attach", get(reach::attach))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&context), public::gate))

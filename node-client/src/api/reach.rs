@@ -98,7 +98,23 @@ pub(super) async fn run(
     let session = context.sessions.open(lease, Kind::Exec, &access)?;
     Ok(handshake.answer(move |socket| async move {
         caller.be_patient();
-        exec::serve(socket, &access, &lease, &session).await;
+        exec::serve(socket, exec::What::Exec, &access, &lease, &session).await;
+        drop((session, caller));
+    }))
+}
+
+/// `GET /v1/leases/{lease}/attach`
+pub(super) async fn attach(
+    State(context): State<Arc<Context>>,
+    Path(lease): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Asked { lease, caller, access, handshake } = asked(&context, &lease, request).await?;
+    // One of the programs of the lease's: each holds a connection to the engine.
+    let session = context.sessions.open(lease, Kind::Exec, &access)?;
+    Ok(handshake.answer(move |socket| async move {
+        caller.be_patient();
+        exec::serve(socket, exec::What::Own, &access, &lease, &session).await;
         drop((session, caller));
     }))
 }

@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, Listed, LogPiece, Process, Pull, Reach, Unpacked, Wanted,
+    Attached, ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit,
+    ImageFacts, ImageRef, Listed, LogPiece, Process, Pull, Reach, Unpacked, Wanted,
 };
 
 /// What the engine and its containers do.
@@ -370,5 +370,10 @@ impl Reach for FakeDriver {
             Err(DriverError::Engine { what, reason: format!("{id} is not a real container") })
         }
         .boxed()
+    }
+
+    fn attach<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Attached, DriverError>> {
+        // It runs nothing.
+        async move { Err(DriverError::NotRunningContainer { id: id.0.clone() }) }.boxed()
     }
 }

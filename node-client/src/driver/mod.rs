@@ -28,7 +28,7 @@ pub use error::DriverError;
 pub use facts::{ImageFacts, NoSuchUser};
 pub use healthcheck::HealthCheck;
 pub use image::{BadImage, ImageRef};
-pub use reach::{Exec, ExecControl, ExecSpec, ExecState, Process, Reach, can_enter_networks};
+pub use reach::{Attached, Exec, ExecControl, ExecSpec, ExecState, Process, Reach, can_enter_networks};
 pub use registry::{AllowedRegistry, BadRegistry, RegistryPolicy};
 pub use spec::{
     ContainerSpec, INIT, LABEL_JOB, LABEL_LEASE, LABEL_NODE, Limits, Mount, Net, Role, RunAs, SecretFiles,

@@ -52,6 +52,17 @@ pub struct Exec {
     pub control: Box<dyn ExecControl>,
 }
 
+/// The streams of a container's own program.
+#[derive(Debug)]
+pub struct Attached {
+    /// The program. Ending it does nothing.
+    pub program: Exec,
+    /// Whether it reads what is written to it.
+    pub stdin: bool,
+    /// Whether it has a terminal.
+    pub tty: bool,
+}
+
 impl std::fmt::Debug for Exec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exec").field("control", &self.control).finish_non_exhaustive()
@@ -99,6 +110,9 @@ pub trait Reach {
 
     /// Starts a program in a running container, as the container's user, with its environment and its working directory.
     fn exec<'a>(&'a self, id: &'a ContainerId, spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>>;
+
+    /// The streams of a running container's own program, from now on. It goes on when they are let go of.
+    fn attach<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Attached, DriverError>>;
 }
 
 /// Whether this process may enter the network of a container: it needs two capabilities, which root has.

@@ -190,6 +190,10 @@ pub struct ContainerSpec {
     pub net: Net,
     /// Which of its lease's containers it is.
     pub role: Role,
+    /// Whether its program has a standard input, which stays open for whoever is attached to it.
+    pub stdin: bool,
+    /// Whether it has a terminal.
+    pub tty: bool,
 }
 
 impl ContainerSpec {

@@ -31,9 +31,9 @@ impl Default for Runs {
     }
 }
 
-/// Follows a started container's output into `log` until the container has ended and everything it wrote is there,
-/// then closes the log, unless another run follows. An interrupted connection is made again, for as long as the container is there; nothing is
-/// lost or written twice, neither then nor when a restarted node calls this again.
+/// Follows a started container's output into `log` until the container has ended and everything it wrote is there, then closes the
+/// log, unless another run follows. An interrupted connection is made again, for as long as the container is there; nothing is lost or
+/// written twice, neither then nor when a restarted node calls this again.
 ///
 /// There is one reader at a time: a second call waits for the first, and finds the log closed, or takes over where the
 /// first was dropped. Once the log is full nothing is read any more: only the container's end is waited for.

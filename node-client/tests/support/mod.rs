@@ -245,6 +245,8 @@ impl Bench {
             run_as: RunAs::for_this_process(),
             net: Net::None,
             role: Role::Own,
+            stdin: false,
+            tty: false,
         }
     }
 

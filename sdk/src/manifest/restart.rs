@@ -109,6 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn a_job_has_an_input_and_a_terminal_only_where_it_says_so_and_else_keeps_its_bytes() {
+        let plain = read("").unwrap();
+        assert_eq!((plain.stdin, plain.tty), (false, false));
+        assert_eq!(read("stdin: false\ntty: false\n").unwrap().canonical(), plain.canonical());
+        let job = read("stdin: true\ntty: true\n").unwrap();
+        assert_eq!((job.stdin, job.tty), (true, true));
+        assert_eq!(Manifest::from_canonical(&job.canonical().unwrap()).unwrap(), job);
+        assert!(read("tty: yes\n").unwrap_err().contains("tty: \"yes\" is not known"));
+    }
+
+    #[test]
     fn pauses_double_to_the_longest_and_begin_anew_after_a_long_run() {
         let restart = Restart { max: 20, delay_s: 7 };
         let mut before = None;

@@ -53,6 +53,8 @@ impl Manifest {
             scratch: service.scratch,
             ports: Vec::new(),
             restart: None,
+            stdin: false,
+            tty: false,
             resources,
             services: BTreeMap::new(),
             ..self.clone()

@@ -55,6 +55,12 @@ pub struct Manifest {
     pub attempts: u32,
     /// Ports that the buyer can reach, at most 16.
     pub ports: Vec<Port>,
+    /// Whether its program has a standard input, which is whoever is attached to it. Left out of the canonical form where it has not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
+    /// Whether it has a terminal. Left out of the canonical form where it has not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tty: bool,
     /// How to see that it is ready. Left out of the canonical form where nothing is said.
     #[serde(default, skip_serializing_if = "Ready::is_default")]
     pub ready: Ready,

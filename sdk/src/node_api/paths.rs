@@ -78,6 +78,11 @@ pub fn public(lease: &Pubkey, port: u16) -> String {
     format!("/v1/leases/{lease}/ports/{port}/public")
 }
 
+/// Path of the streams of a lease's own program.
+pub fn attach(lease: &Pubkey) -> String {
+    format!("/v1/leases/{lease}/attach")
+}
+
 /// Path of a program in a lease's container.
 pub fn exec(lease: &Pubkey) -> String {
     format!("/v1/leases/{lease}/exec")

@@ -3,7 +3,8 @@
 //! Data travels in binary frames, everything else in text. On a **tunnel** the only text is [`EOF`]: its sender has nothing more
 //! to send, and still listens. On an **exec** the client's first frame is an [`ExecStart`], later ones are bytes for standard
 //! input and [`ExecAsk`]s; the node's are a byte for the channel ([`STDOUT`], [`STDERR`]) with bytes of the program's, and at the
-//! end one [`ExecTold`]. Both sides end with a close frame that says why ([`Closing`]).
+//! end one [`ExecTold`]. An **attachment** is an exec of the program that the container runs by itself: its first frame is an
+//! [`AttachStart`], which [`ExecTold::Attached`] answers. Both sides end with a close frame that says why ([`Closing`]).
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,15 @@ pub struct ExecStart {
     pub size: Option<TerminalSize>,
 }
 
+/// The first frame of an attachment to the container's own program, from the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachStart {
+    /// Size of the client's terminal.
+    #[serde(default)]
+    pub size: Option<TerminalSize>,
+}
+
 /// A later text frame of an exec, from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +74,13 @@ pub enum ExecAsk {
 pub enum ExecTold {
     /// The program ended with this exit code; 128 + n after signal n.
     Exit(i64),
+    /// The first frame of an attachment: this is what the program has.
+    Attached {
+        /// Whether it reads what is sent.
+        stdin: bool,
+        /// Whether it has a terminal.
+        tty: bool,
+    },
     /// The program was not started.
     Failed {
         /// With which exit code a shell tells of it: 126 where it may not be executed, 127 where there is none of that name.

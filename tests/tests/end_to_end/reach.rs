@@ -126,6 +126,19 @@ async fn a_buyer_reaches_a_web_service_by_port_forward_and_a_shell_by_exec() {
     let late = run(exec(&["--", "/busybox", "true"]), "").await;
     assert_eq!(late.status.code(), Some(6), "{late:?}");
     story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. })).await;
+
+    // Who attaches right after the posting waits, too; what is piped is the program's, and its code the command's.
+    let reads = "while read line; do echo got $line; test $line = end && exit 5; done";
+    let job = world.post_asking(reads, "10m", "stdin: true\n").await;
+    let mut story = world.follow(job);
+    let attach = run(gridlease(&world, &["job", "attach", &job.to_string()]), "hello\nend\n");
+    let over = story.until("the settlement", |event| matches!(event, JobEvent::Settled { .. }));
+    let (attached, _) = tokio::join!(attach, over);
+    assert_eq!(
+        (text(&attached.stdout).as_str(), attached.status.code()),
+        ("got hello\ngot end\n", Some(5)),
+        "{attached:?}"
+    );
     world.books().await;
     world.stop().await;
 }

@@ -89,8 +89,8 @@ fn body(spec: &ContainerSpec, image: &Inherited, runtime: Option<String>) -> Res
         // Where that is said, an engine writes no names either.
         network_disabled: Some(spec.net == Net::None && spec.role == Role::Own),
         attach_stdin: Some(false),
-        open_stdin: Some(false),
-        tty: Some(false),
+        open_stdin: Some(spec.stdin),
+        tty: Some(spec.tty),
         host_config: Some(HostConfig { runtime, tmpfs: Some(tmpfs(spec, image)?), ..host_config(spec) }),
         ..ContainerCreateBody::default()
     })

@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const START_TRIES: u32 = 50;
 
 /// Keys at which an engine would let go of a terminal: there have to be some, and nobody types these.
-const DETACH_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^,ctrl-_";
+pub(super) const DETACH_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^,ctrl-_";
 
 /// A program that the engine knows.
 #[derive(Debug)]
@@ -99,12 +99,21 @@ impl DockerDriver {
         exec: &str,
         tty: bool,
     ) -> Result<impl AsyncRead + tokio::io::AsyncWrite + Send + use<>, DriverError> {
+        let body = serde_json::json!({ "Detach": false, "Tty": tty }).to_string();
+        self.taken_over(&format!("/exec/{exec}/start"), body).await
+    }
+
+    /// Asks the engine for this and takes its connection over.
+    pub(super) async fn taken_over(
+        &self,
+        path: &str,
+        body: String,
+    ) -> Result<impl AsyncRead + tokio::io::AsyncWrite + Send + use<>, DriverError> {
         let socket = UnixStream::connect(&self.socket).await.map_err(|e| failed(e.to_string()))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
         let (mut sender, connection) = shaken.map_err(|e| failed(e.to_string()))?;
         tokio::spawn(connection.with_upgrades());
-        let body = serde_json::json!({ "Detach": false, "Tty": tty }).to_string();
-        let request = Request::post(format!("/v{}/exec/{exec}/start", self.docker.client_version()))
+        let request = Request::post(format!("/v{}{path}", self.docker.client_version()))
             .header(HOST, "docker")
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "tcp")
@@ -129,7 +138,7 @@ fn failed(reason: String) -> DriverError {
 type Output = BoxStream<'static, Result<(LogStream, Bytes), DriverError>>;
 
 /// What comes out of a terminal.
-fn raw(read: impl AsyncRead + Send + 'static) -> Output {
+pub(super) fn raw(read: impl AsyncRead + Send + 'static) -> Output {
     stream::try_unfold(Box::pin(read), |mut read| async move {
         let mut piece = BytesMut::with_capacity(PIECE);
         match read.read_buf(&mut piece).await {
@@ -143,7 +152,7 @@ fn raw(read: impl AsyncRead + Send + 'static) -> Output {
 
 /// What comes out of two pipes: the engine puts eight bytes before each piece, of which the first names the stream and the last
 /// four the length. However long that says it is, it is handed on in small pieces.
-fn framed(read: impl AsyncRead + Send + 'static) -> Output {
+pub(super) fn framed(read: impl AsyncRead + Send + 'static) -> Output {
     stream::try_unfold((Box::pin(read), LogStream::Stdout, 0usize), |(mut read, mut stream, mut left)| async move {
         while left == 0 {
             let mut header = [0u8; 8];

@@ -1,5 +1,6 @@
 //! Docker through its local socket.
 
+mod attach;
 mod connect;
 mod create;
 mod exec;
@@ -34,8 +35,9 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use network::Subnet;
 
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit, ImageFacts,
-    ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Process, Pull, Reach, RegistryPolicy, Unpacked, Wanted,
+    Attached, ContainerId, ContainerSpec, ContainerState, Driver, DriverError, EngineInfo, Exec, ExecSpec, Exit,
+    ImageFacts, ImageRef, LABEL_LEASE, LABEL_NODE, Listed, LogPiece, Process, Pull, Reach, RegistryPolicy, Unpacked,
+    Wanted,
 };
 use crate::for_buyer::plain;
 
@@ -304,5 +306,9 @@ impl Reach for DockerDriver {
 
     fn exec<'a>(&'a self, id: &'a ContainerId, spec: &'a ExecSpec) -> BoxFuture<'a, Result<Exec, DriverError>> {
         self.start_exec(id, spec).boxed()
+    }
+
+    fn attach<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<Attached, DriverError>> {
+        self.attach_to(id).boxed()
     }
 }

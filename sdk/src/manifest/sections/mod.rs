@@ -18,7 +18,7 @@ use crate::image::ImageReference;
 use gridlease_core::limits;
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 25] = [
     "version",
     "name",
     "image",
@@ -38,6 +38,8 @@ const KEYS: [&str; 23] = [
     "ports",
     "ready",
     "restart",
+    "stdin",
+    "tty",
     "array",
     "verify",
     "network",
@@ -102,6 +104,8 @@ fn manifest(reader: &mut Reader, root: &Node) -> Option<Manifest> {
         ports: terms::ports(reader, fields),
         ready: ready::ready(reader, fields),
         restart: restart::restart(reader, fields, ""),
+        stdin: flag(reader, fields, "", "stdin"),
+        tty: flag(reader, fields, "", "tty"),
         array: terms::array(reader, fields),
         verify: terms::verify(reader, fields),
         network: network::network(reader, fields),
@@ -214,6 +218,12 @@ fn number(
         },
     };
     reader.convert(&join(parent, key), node, advice, units::whole).unwrap_or(harmless)
+}
+
+/// True or false; false where the key is not there.
+fn flag(reader: &mut Reader, fields: Fields<'_>, parent: &str, key: &str) -> bool {
+    let choices = [("true", true), ("false", false)];
+    fields.get(key).and_then(|node| reader.choice(&join(parent, key), node, &choices)).unwrap_or(false)
 }
 
 /// A list of texts; empty where the key is not there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::resources::size;
-use super::{env, files, image, required, words};
+use super::{env, files, flag, image, required, words};
 use crate::manifest::DEFAULT_SERVICE_CPU_MILLI;
 use crate::manifest::read::{Fields, Reader, join};
 use crate::manifest::types::{Scratch, Service};
@@ -38,11 +38,6 @@ fn service(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Service {
             text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)
         })
     });
-    let mut flag = |key: &str| {
-        let choices = [("true", true), ("false", false)];
-        fields.get(key).and_then(|node| reader.choice(&join(path, key), node, &choices)).unwrap_or(false)
-    };
-    let (gpu, once) = (flag("gpu"), flag("once"));
     let folders = files::folders(reader, fields, path, "scratch", "write a folder that it needs to write to");
     Service {
         image: image(reader, fields, path),
@@ -54,8 +49,8 @@ fn service(reader: &mut Reader, fields: Fields<'_>, path: &str) -> Service {
         cpu_milli: cpu.unwrap_or(DEFAULT_SERVICE_CPU_MILLI),
         memory_mib: size(reader, fields, path, "memory", 64),
         port,
-        once,
+        once: flag(reader, fields, path, "once"),
         depends_on: words(reader, fields, path, "depends_on", "write a list of services"),
-        gpu,
+        gpu: flag(reader, fields, path, "gpu"),
     }
 }

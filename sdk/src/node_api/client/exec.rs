@@ -3,12 +3,14 @@
 use super::socket::{PATIENCE, Socket};
 use super::{NodeApi, NodeError};
 use crate::node_api::reach::{
-    Closing, ExecAsk, ExecStart, ExecTold, Frame, MAX_FRAME_BYTES, STDERR, STDOUT, TerminalSize, close_codes,
+    AttachStart, Closing, ExecAsk, ExecStart, ExecTold, Frame, MAX_FRAME_BYTES, STDERR, STDOUT, TerminalSize,
+    close_codes,
 };
 use crate::node_api::{LogStream, paths};
 use bytes::{Buf as _, Bytes};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde::Serialize;
 use solana_pubkey::Pubkey;
 use std::pin::Pin;
 use tokio::time::timeout;
@@ -38,6 +40,13 @@ impl std::fmt::Debug for ExecOutput {
 pub enum ExecEvent {
     /// It wrote this. A terminal's output comes on standard output.
     Output(LogStream, Bytes),
+    /// It is attached to, and has a standard input, or a terminal.
+    Attached {
+        /// Whether it reads what is sent.
+        stdin: bool,
+        /// Whether it has a terminal.
+        tty: bool,
+    },
     /// It ended with this exit code; 128 + n after signal n.
     Exit(i64),
 }
@@ -49,7 +58,19 @@ impl NodeApi {
     /// [`NodeError::Refused`] where the container does not run or too many are running; what keeps the program from starting
     /// is told by [`ExecOutput::next`].
     pub async fn exec(&self, lease: &Pubkey, start: &ExecStart) -> Result<(ExecInput, ExecOutput), NodeError> {
-        let request = paths::exec(lease);
+        self.program(paths::exec(lease), start).await
+    }
+
+    /// The streams of the lease's own program, from now on; the first event says what it has ([`ExecEvent::Attached`]). It goes on when
+    /// they are let go of.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`] where the container does not run.
+    pub async fn attach(&self, lease: &Pubkey, start: &AttachStart) -> Result<(ExecInput, ExecOutput), NodeError> {
+        self.program(paths::attach(lease), start).await
+    }
+
+    async fn program(&self, request: String, start: &impl Serialize) -> Result<(ExecInput, ExecOutput), NodeError> {
         let first = serde_json::to_string(start)
             .map_err(|error| NodeError::BadAnswer { request: request.clone(), reason: error.to_string() })?;
         let socket: Boxed = Box::pin(self.socket(&request).await?);
@@ -132,6 +153,7 @@ impl ExecOutput {
                 }
                 Frame::Text(text) => match serde_json::from_str(&text) {
                     Ok(ExecTold::Exit(code)) => return Ok(ExecEvent::Exit(code)),
+                    Ok(ExecTold::Attached { stdin, tty }) => return Ok(ExecEvent::Attached { stdin, tty }),
                     Ok(ExecTold::Failed { exit_code, reason }) => {
                         let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
                         return Err(NodeError::NotStarted { exit_code, reason });

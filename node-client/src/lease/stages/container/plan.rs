@@ -78,6 +78,8 @@ pub fn container_spec(
         run_as,
         net: Net::None,
         role: Role::Own,
+        stdin: manifest.stdin,
+        tty: manifest.tty,
     })
 }
 

@@ -89,6 +89,8 @@ impl Worker {
             run_as: RunAs::for_this_process(),
             net: self.connect(record).await?,
             role,
+            stdin: false,
+            tty: false,
             ..own
         };
         spec.limits.shm_bytes = 1 << 20;
