@@ -42,6 +42,8 @@ async fn a_server_in_a_container_is_visited_by_anybody_once_its_buyer_opens_its_
         stage.until_it_listens("web").await;
         let page = http.get(&web).send().await.unwrap();
         assert_eq!((page.status(), page.text().await.unwrap().as_str()), (StatusCode::OK, "hello\n"));
+        let head = http.head(&web).send().await.unwrap();
+        assert_eq!((head.status(), head.headers()["content-length"].to_str().unwrap()), (StatusCode::OK, "6"));
         let deep = http.get(format!("{web}sub/page")).send().await.unwrap();
         assert_eq!(deep.text().await.unwrap(), "deep\n");
         // Without its slash, and a folder without one, which the server itself sends to `/sub/`.

@@ -197,4 +197,27 @@ mod tests {
             assert!(matches!(at(&headers), Sought::Unclear(_)), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn threat_13_no_path_below_leads_to_the_nodes_own_routes_and_each_is_handed_on_as_it_came(
+            path in "/s/([a-zA-Z0-9./\\\\-]|%2[eEfF]|%5c|11111111111111111111111111111112|/web/|/v1/health){0,12}",
+        ) {
+            if let Ok(uri) = path.parse::<Uri>() {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::HOST, "node:8443".parse().unwrap());
+                match find(None, &uri, &headers, |_| None) {
+                    Sought::Api => proptest::prop_assert!(false, "{path}"),
+                    Sought::Port(place) => {
+                        let inner = place.inner(uri.path());
+                        proptest::prop_assert!(inner.starts_with('/'));
+                        proptest::prop_assert_eq!(format!("{}{inner}", place.prefix), uri.path());
+                        let climbs = |segment: &str| matches!(segment.to_lowercase().replace("%2e", ".").as_str(), "." | "..");
+                        proptest::prop_assert!(!inner.split('/').any(climbs));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }

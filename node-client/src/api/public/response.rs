@@ -228,4 +228,23 @@ mod tests {
         assert_eq!(at(true, "/a"), "/a");
         assert_eq!(at(true, "/.//evil.example/"), "https://node:8443//evil.example/");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn threat_13_wherever_an_answer_sends_a_browser_it_is_below_the_prefix_or_another_host(
+            location in "([/\\\\.?#:@a-z]|%2[eEfF5]|\\.\\.|//|https?:|node:8443|/s/x/web){0,12}",
+            path in "/([a-z/.]){0,8}",
+        ) {
+            let place = place(false);
+            if let Some(told) = super::location(&location, &place, &path) {
+                let base = Url::parse(&format!("https://node:8443{}{path}", place.prefix)).unwrap();
+                if let Ok(lands) = base.join(&told)
+                    && lands.origin() == base.origin()
+                {
+                    let below = lands.path().strip_prefix(&place.prefix);
+                    proptest::prop_assert!(below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{told:?}");
+                }
+            }
+        }
+    }
 }
