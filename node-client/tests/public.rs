@@ -202,7 +202,8 @@ async fn what_a_visitor_sends_and_is_sent_flows_piece_by_piece_and_ends_when_the
     with_bench(|bench| async {
         let stage = Stage::start(bench, PORTS, IDLE).await;
         let echo = any(|request: Request| async { axum::body::Body::new(request.into_body()).into_response() });
-        stage.serve(80, axum::Router::new().route("/echo", echo)).await;
+        let never = any(|| std::future::pending::<()>());
+        stage.serve(80, axum::Router::new().route("/echo", echo).route("/never", never)).await;
         stage.open("web", Public::Open, None).await;
         for http in [stage.http(), stage.http1()] {
             let (send, pieces) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
@@ -220,6 +221,12 @@ async fn what_a_visitor_sends_and_is_sent_flows_piece_by_piece_and_ends_when_the
             stage.open("web", Public::Off, None).await;
             let end = tokio::time::timeout(Duration::from_secs(5), answer.next()).await.expect("it ends with its port");
             assert!(end.is_some_and(|end| end.is_err()), "and does not look complete");
+            stage.open("web", Public::Open, None).await;
+            let asked = tokio::spawn(http.get(format!("{}never", stage.url("web"))).send());
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            stage.open("web", Public::Off, None).await;
+            let told = tokio::time::timeout(Duration::from_secs(5), asked).await.expect("nor is an answer waited for");
+            assert_eq!(told.unwrap().unwrap().status(), StatusCode::NOT_FOUND);
             stage.open("web", Public::Open, None).await;
         }
         stage.stop().await

@@ -44,7 +44,7 @@ use place::{Place, Sought};
 pub(super) use upstream::Upstreams;
 pub(super) use visits::Visits;
 
-/// How long a container may take until its answer begins: a language model thinks.
+/// How long nothing may be heard until a container's answer begins: a language model thinks, and an upload may be long.
 const ANSWER: Duration = Duration::from_secs(600);
 
 /// Stands before the node's own interface: what is for a port never comes to a route of it.
@@ -90,11 +90,14 @@ async fn visit(context: &Context, place: &Place, request: Request) -> Result<Res
         request::outgoing(&parts, place, peer.ip(), websocket).ok_or(Refusal::Unclear("the path is none"))?;
     let body = if websocket { FromVisitor::empty() } else { FromVisitor::new(body, visit.pulse()) };
     let sending = context.upstreams.send((place.lease, door.port), &access, outgoing.map(|()| body));
-    let answered = tokio::select! {
-        answered = tokio::time::timeout(ANSWER, sending) => answered.map_err(|_| Refusal::Late)?,
-        () = visit.ended().cancelled() => return Err(Refusal::Busy),
+    let pulse = visit.pulse();
+    let (used, mut answer) = tokio::select! {
+        answered = sending => answered?,
+        () = visit.ended().cancelled() => {
+            return Err(if door.changed.is_cancelled() { Refusal::Nothing } else { Refusal::Busy });
+        }
+        () = pulse.silence(ANSWER) => return Err(Refusal::Late),
     };
-    let (used, mut answer) = answered?;
     let container = hyper::upgrade::on(&mut answer);
     let (mut head, incoming) = answer.into_parts();
     let turns = head.status == StatusCode::SWITCHING_PROTOCOLS;

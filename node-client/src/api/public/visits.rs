@@ -188,9 +188,11 @@ impl Pulse {
         }
     }
 
-    /// How long nothing was heard.
-    pub fn quiet(&self) -> Duration {
-        self.0.quiet()
+    /// Returns when nothing was heard for this long.
+    pub async fn silence(&self, most: Duration) {
+        while let Some(left) = most.checked_sub(self.0.quiet()).filter(|left| !left.is_zero()) {
+            tokio::time::sleep(left).await;
+        }
     }
 
     /// Ends when the visit has to.

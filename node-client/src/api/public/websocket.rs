@@ -8,15 +8,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::body::SILENCE;
 use super::upstream::Used;
-use super::visits::{Pulse, Visit};
+use super::visits::Visit;
 use crate::api::connections::Busy;
 
 /// How long both sides may take to turn their connections into a websocket.
 const TURNING: Duration = Duration::from_secs(10);
 /// How long what is still on its way may take when one side has ended.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often it is looked whether anything was said.
-const LOOK: Duration = Duration::from_secs(15);
 const PIECE: usize = 16 * 1024;
 
 /// Carries a websocket to its end, its visit's or its container's, or until nothing was said for long.
@@ -37,16 +35,9 @@ pub(super) async fn carry(visitor: OnUpgrade, container: OnUpgrade, visit: Visit
         () = &mut down => drop(tokio::time::timeout(DRAIN, up).await),
         () = visit.ended().cancelled() => {}
         () = used.ended().cancelled() => {}
-        () = silence(&pulse) => {}
+        () = pulse.silence(SILENCE) => {}
     }
     drop((visit, busy, used));
-}
-
-/// Returns when nothing was heard for long.
-async fn silence(pulse: &Pulse) {
-    while pulse.quiet() < SILENCE {
-        tokio::time::sleep(LOOK).await;
-    }
 }
 
 /// Copies to the end, which is passed on, or to the first failure.
