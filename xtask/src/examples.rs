@@ -169,12 +169,14 @@ fn fetch_packages(wanted: &Path, into: &Path) -> Result<()> {
     run_within(&mut install, PATIENCE)
 }
 
-/// The files of a folder, by name. Folders within it are left out: they are a user's, such as fetched outputs.
+/// The files of a folder that its image is made of, by name. Left out are what tells how to post it, its README and manifests, and
+/// folders, which are a user's, such as fetched outputs.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
-        if path.is_file() {
+        let beside = path.extension().is_some_and(|kind| kind == "md" || kind == "yaml");
+        if path.is_file() && !beside {
             files.push(path);
         }
     }

@@ -22,12 +22,17 @@ async fn a_model_from_pypi_tells_the_languages_of_a_file_and_then_of_whatever_is
 
     let (mut post, job) = Running::post(&user, &["langid/serve.yaml"]).await;
     post.until(|line| line.contains("\"ready\"")).await;
-    let (address, mut forward) = reached(&user, &job, 8080).await;
+    let told = user.done(&["job", "expose", &job, "web", "--token", "--json"]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let [url, token] = ["url", "token"].map(|key| told["ports"][0][key].as_str().unwrap().to_owned());
     let client = client();
     let texts = std::fs::read_to_string(example.join("texts.txt")).unwrap();
-    // Four at a time, as its threads are.
+    let post_to = |path: &str, body: Vec<u8>| client.post(format!("{url}{path}")).bearer_auth(&token).body(body);
+    let stranger = client.post(format!("{url}classify")).body(texts.clone()).send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+    // More at a time than it has threads.
     let ask = async || {
-        let answer = client.post(format!("http://{address}/classify")).body(texts.clone()).send().await.unwrap();
+        let answer = post_to("classify", texts.clone().into_bytes()).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let answer: Value = answer.json().await.unwrap();
         answer.as_array().unwrap().iter().map(|line| line["language"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -35,17 +40,16 @@ async fn a_model_from_pypi_tells_the_languages_of_a_file_and_then_of_whatever_is
     for told in futures_util::future::join_all((0..8).map(|_| ask())).await {
         assert_eq!(told, expected);
     }
-    for (answer, status) in [
-        (client.get(format!("http://{address}/classify")).send().await, 405),
-        (client.get(format!("http://{address}/other")).send().await, 404),
-        (client.post(format!("http://{address}/classify")).body(vec![0xff]).send().await, 400),
-        (client.post(format!("http://{address}/classify")).body(vec![b'x'; 2 << 20]).send().await, 413),
+    for (request, status) in [
+        (client.get(format!("{url}classify")).bearer_auth(&token), 405),
+        (post_to("other", Vec::new()), 404),
+        (post_to("classify", vec![0xff]), 400),
+        (post_to("classify", vec![b'x'; 2 << 20]), 413),
     ] {
-        assert_eq!(answer.unwrap().status(), status);
+        assert_eq!(request.send().await.unwrap().status(), status);
     }
     user.done(&["job", "stop", &job]).await;
     assert_eq!(post.ended().await, Some(6), "its buyer stopped it");
-    assert_eq!(forward.ended().await, Some(6));
     world.stop().await;
 }
 
