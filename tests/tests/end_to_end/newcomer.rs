@@ -30,6 +30,11 @@ impl<'a> User<'a> {
         user
     }
 
+    /// The one that was there before, after something in the world has changed.
+    pub fn back(world: &'a World) -> Self {
+        Self { world, home: world.market.dir().join("user"), env: Vec::new() }
+    }
+
     /// A command as it is typed, in the home folder.
     pub fn command(&self, args: &[&str]) -> tokio::process::Command {
         let localnet = &self.world.market.localnet;
