@@ -202,7 +202,7 @@ async fn what_a_visitor_sends_and_is_sent_flows_piece_by_piece_and_ends_when_the
     with_bench(|bench| async {
         let stage = Stage::start(bench, PORTS, IDLE).await;
         let echo = any(|request: Request| async { axum::body::Body::new(request.into_body()).into_response() });
-        let never = any(|| std::future::pending::<()>());
+        let never = any(std::future::pending::<()>);
         stage.serve(80, axum::Router::new().route("/echo", echo).route("/never", never)).await;
         stage.open("web", Public::Open, None).await;
         for http in [stage.http(), stage.http1()] {
