@@ -17,11 +17,17 @@ use gridlease_testkit::needed;
 use support::played::Node;
 use support::{Bench, with_bench};
 
-/// An engine beside the machine's own, without networks. It is gone with this value, and all that it ran.
+/// An engine beside the machine's own, with a bridge of its own: one that has none removes `docker0`, whosever that is. It is gone
+/// with this value, and all that it ran.
 struct Engine {
     child: Child,
     dir: tempfile::TempDir,
+    bridge: String,
     keeps: bool,
+}
+
+fn ip(words: &[&str]) {
+    assert!(Command::new("ip").args(words).status().unwrap().success(), "ip {words:?}");
 }
 
 impl Engine {
@@ -30,13 +36,17 @@ impl Engine {
         let root = nix::unistd::geteuid().is_root();
         needed(root.then_some(()).ok_or("a second engine needs root"))?;
         let dir = tempfile::tempdir().unwrap();
-        let child = needed(Self::spawn(dir.path(), keeps).map_err(|e| format!("dockerd cannot be started: {e}")))?;
-        let engine = Self { child, dir, keeps };
+        let number: [u8; 3] = rand::random();
+        let bridge = format!("gltest{}", hex::encode(number));
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        ip(&["addr", "add", &format!("10.{}.{}.1/24", number[0], number[1]), "dev", &bridge]);
+        let child = Self::spawn(dir.path(), &bridge, keeps).map_err(|e| format!("dockerd cannot be started: {e}"));
+        let engine = Self { child: needed(child)?, dir, bridge, keeps };
         let driver = engine.answers().await;
         Some((engine, driver.with_registries(RegistryPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]))))
     }
 
-    fn spawn(dir: &Path, keeps: bool) -> std::io::Result<Child> {
+    fn spawn(dir: &Path, bridge: &str, keeps: bool) -> std::io::Result<Child> {
         let at = |name: &str| dir.join(name).display().to_string();
         let _ = std::fs::remove_file(at("pid"));
         let log = std::fs::File::options().create(true).append(true).open(at("log"))?;
@@ -45,7 +55,7 @@ impl Engine {
         engine.args([
             "--host",
             &format!("unix://{}", at("socket")),
-            "--bridge=none",
+            &format!("--bridge={bridge}"),
             "--iptables=false",
             "--ip6tables=false",
         ]);
@@ -78,7 +88,7 @@ impl Engine {
     }
 
     async fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path(), self.keeps).unwrap();
+        self.child = Self::spawn(self.dir.path(), &self.bridge, self.keeps).unwrap();
         self.answers().await;
     }
 }
@@ -91,6 +101,7 @@ impl Drop for Engine {
         let _ = Command::new("sh").args(["-c", &script]).output();
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
+        let _ = Command::new("ip").args(["link", "del", &self.bridge]).status();
         for line in std::fs::read_to_string("/proc/self/mounts").unwrap_or_default().lines().rev() {
             let place = line.split(' ').nth(1).unwrap_or_default();
             if place.starts_with(&self.dir.path().display().to_string()) {
