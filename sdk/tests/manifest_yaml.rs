@@ -33,7 +33,7 @@ fn a_text_that_is_no_manifest_is_refused_at_the_place_where_reading_stops() {
             ("", "job.yaml:1:1: the manifest is empty; start from `gridlease job init`"),
             (
                 "- 1\n",
-                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
+                "job.yaml:1:1: the manifest is a list; write a mapping such as { version: … }; known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, restart, stdin, tty, array, verify, network, services",
             ),
             (
                 "version: 1\n",
@@ -57,7 +57,7 @@ fn every_fault_is_told_with_its_place_its_key_and_what_is_allowed() {
         &[
             (
                 "imagee: x\n",
-                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, array, verify, network, services",
+                "job.yaml:6:1: imagee: unknown key; did you mean `image`? known here: version, name, image, registry_auth, command, args, env, secrets, inputs, outputs, scratch, resources, placement, price, duration, attempts, ports, ready, restart, stdin, tty, array, verify, network, services",
             ),
             (
                 "resources: { gpu: { vrm: 24GiB } }\n",
