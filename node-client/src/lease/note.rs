@@ -3,7 +3,7 @@
 use super::reconcile::Note;
 use super::stages::ready::UNREADY_EXIT_CODE;
 use super::{WorkError, Worker};
-use crate::store::{Blame, LeaseRecord, Phase};
+use crate::store::{Blame, LeaseRecord, Phase, Times};
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
@@ -21,20 +21,23 @@ impl Worker {
             });
         }
         let now_ms = self.clock.now_ms();
-        let ended_ms = match &note {
-            Note::Ended(ended) => {
-                let told = if ended.at_ms > 0 { self.clock.chain_ms_of_host(ended.at_ms) } else { now_ms };
-                // An engine whose clock is not this machine's tells times that mean little here.
-                told.max(self.seen_running().remove(&record.lease).unwrap_or(told))
-            }
-            _ => now_ms,
+        let finished_ms = match &note {
+            Note::Ended(ended) => Some(ended.at_ms),
+            Note::Fell(exit, _) => Some(exit.finished_at_ms),
+            _ => None,
         };
+        let ended_ms = finished_ms.map_or(now_ms, |at_ms| {
+            let told = if at_ms > 0 { self.clock.chain_ms_of_host(at_ms) } else { now_ms };
+            // An engine whose clock is not this machine's tells times that mean little here.
+            told.max(self.seen_running().remove(&record.lease).unwrap_or(told))
+        });
         let interrupted = matches!(note, Note::Ended(_) | Note::Fell(..)) && self.was_interrupted(record);
-        if note == Note::Again {
-            return self.begun_again(record).await;
+        if let Note::Again(at_ms) = note {
+            return self.begun_again(record, self.clock.chain_ms_of_host(at_ms)).await;
         }
         let memory = self.stats.peak_memory(&record.lease);
         let unready = self.unready_words(record);
+        let clock = self.clock.clone();
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
@@ -42,12 +45,13 @@ impl Worker {
             }
             Note::Ready => r.meter_started(now_ms),
             Note::Fell(exit, restart) => {
-                r.fell(&exit, &restart, memory, now_ms);
+                let began_ms = clock.chain_ms_of_host(exit.started_at_ms);
+                r.fell(&exit, &restart, memory, Times { began_ms, ended_ms, seen_ms: now_ms });
                 if let Some(fall) = r.falls.last_mut() {
                     fall.interrupted |= interrupted;
                 }
             }
-            Note::Again => {}
+            Note::Again(_) => {}
             Note::Ended(ended) => {
                 r.memory = memory;
                 r.interrupted = interrupted;

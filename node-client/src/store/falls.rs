@@ -7,6 +7,28 @@ use super::{Ended, LeaseRecord, Phase};
 use crate::driver::Exit;
 use crate::stats::PeakMemory;
 
+/// What a node needs to see an end, and to start the next run, without anybody being down, milliseconds.
+const USUAL_MS: i64 = 5_000;
+
+/// When a run began and ended, and when its end was seen, Unix milliseconds of the node's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Its begin.
+    pub began_ms: i64,
+    /// Its end.
+    pub ended_ms: i64,
+    /// When that was seen.
+    pub seen_ms: i64,
+}
+
+impl Times {
+    /// Of a run on a machine whose clock is the chain's.
+    #[cfg(test)]
+    pub(crate) fn of(exit: &Exit, seen_ms: i64) -> Self {
+        Self { began_ms: exit.started_at_ms, ended_ms: exit.finished_at_ms, seen_ms }
+    }
+}
+
 /// A run that failed. There are never more of them than [`Restart::max`] allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fall {
@@ -20,6 +42,12 @@ pub struct Fall {
     pub interrupted: bool,
     /// When the node saw it, Unix milliseconds of the node's clock.
     pub at_ms: i64,
+    /// How long after its end that was, milliseconds.
+    #[serde(default)]
+    pub seen_late_ms: i64,
+    /// For how long the lease's containers had stood still by its end, milliseconds.
+    #[serde(default)]
+    pub stood_ms: i64,
     /// The pause before the next run, seconds.
     pub pause_s: u32,
     /// Restarts in all that the job has.
@@ -35,6 +63,12 @@ impl Fall {
     #[must_use]
     pub fn due_ms(&self) -> i64 {
         self.at_ms.saturating_add(i64::from(self.pause_s) * 1_000)
+    }
+
+    /// When the run ended, Unix milliseconds of the node's clock.
+    #[must_use]
+    pub fn ended_ms(&self) -> i64 {
+        self.at_ms.saturating_sub(self.seen_late_ms)
     }
 }
 
@@ -59,12 +93,12 @@ impl LeaseRecord {
     }
 
     /// A run failed, and another is to follow. What is noted already stays.
-    pub fn fell(&mut self, exit: &Exit, restart: &Restart, memory: Option<PeakMemory>, now_ms: i64) {
+    pub fn fell(&mut self, exit: &Exit, restart: &Restart, memory: Option<PeakMemory>, times: Times) {
         if self.falls.last().is_some_and(|fall| fall.started_at_ms == exit.started_at_ms) {
             return;
         }
-        self.begun_again();
-        self.seen_paused(false, now_ms);
+        self.begun_again(times.began_ms);
+        self.seen_paused(false, times.ended_ms);
         self.unwell = None;
         let ran_s = exit.finished_at_ms.saturating_sub(exit.started_at_ms).max(0).unsigned_abs() / 1_000;
         let before = self.falls.last().map(|fall| fall.pause_s);
@@ -73,7 +107,9 @@ impl LeaseRecord {
             started_at_ms: exit.started_at_ms,
             memory,
             interrupted: false,
-            at_ms: now_ms,
+            at_ms: times.seen_ms,
+            seen_late_ms: times.seen_ms.saturating_sub(times.ended_ms).max(0),
+            stood_ms: self.stood_ms,
             pause_s: restart.pause_s(before, ran_s),
             of: restart.max,
             next_ms: None,
@@ -81,11 +117,15 @@ impl LeaseRecord {
         });
     }
 
-    /// The run that is to follow has begun.
-    pub fn begun_again(&mut self) {
-        if let Some(fall) = self.falls.last_mut() {
-            fall.again = true;
-        }
+    /// The run that is to follow has begun, at `began_ms` of the node's clock. The pause is paid for; that nobody was there to see the
+    /// fall, or to start the next run when it was due, is not.
+    pub fn begun_again(&mut self, began_ms: i64) {
+        let metered_ms = self.metered_ms.unwrap_or(0);
+        let Some(fall) = self.falls.last_mut().filter(|fall| !fall.again) else { return };
+        fall.again = true;
+        let down = |from: i64, to: i64| to.saturating_sub(from.max(metered_ms)).saturating_sub(USUAL_MS).max(0);
+        let idle = down(fall.ended_ms(), fall.at_ms).saturating_add(down(fall.due_ms(), began_ms));
+        self.stood_ms = self.stood_ms.saturating_add(idle);
     }
 
     /// When each run but the first began, or was about to, Unix milliseconds of this machine's clock.
@@ -112,7 +152,7 @@ mod tests {
         for (n, at) in [(0, 10_000), (1, 20_000)] {
             assert!(record.goes_on(&exit(3, at), Some(&TWICE)));
             for _ in 0..2 {
-                record.fell(&exit(3, at), &TWICE, None, at + 1_500);
+                record.fell(&exit(3, at), &TWICE, None, Times::of(&exit(3, at), at + 1_500));
             }
             assert_eq!(record.falls.len(), n + 1);
             assert_eq!(record.down().unwrap().due_ms(), at + 1_500 + 3_000 * (1 << n));
@@ -120,6 +160,38 @@ mod tests {
         }
         assert!(record.falls[0].again, "a run that ended had begun");
         assert!(!record.goes_on(&exit(3, 30_000), Some(&TWICE)));
+    }
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn hours_in_which_nobody_was_there_to_start_the_next_run_are_not_billed_and_the_pause_is() {
+        let fallen = |metered_ms, seen_ms| {
+            let mut record = LeaseRecord::some();
+            record.meter_started(metered_ms);
+            record.fell(&exit(3, 60_000), &TWICE, None, Times::of(&exit(3, 60_000), seen_ms));
+            assert_eq!((record.stood_s(), record.falls[0].ended_ms()), (0, 61_000), "no run has followed yet");
+            record
+        };
+        let usual = USUAL_MS / 1_000;
+        let stood = |mut record: LeaseRecord, began_ms| {
+            for _ in 0..2 {
+                record.begun_again(began_ms);
+            }
+            i64::from(record.stood_s())
+        };
+        assert_eq!(stood(fallen(0, 62_000), 65_500), 0, "a node that was there");
+        assert_eq!(stood(fallen(0, 61_000 + 5 * HOUR), 5 * HOUR + 64_500), 5 * 3_600 - usual, "down at the fall");
+        assert_eq!(stood(fallen(0, 62_000), 65_000 + 5 * HOUR), 5 * 3_600 - usual, "down when the next was due");
+        let both = stood(fallen(0, 61_000 + HOUR), 64_000 + 2 * HOUR);
+        assert_eq!(both, 2 * (3_600 - usual));
+        assert_eq!(stood(fallen(HOUR, HOUR + 1_000), HOUR + 4_000), 0, "what was before the meter ran was not billed");
+        // The next run began unseen, and ended.
+        let mut unseen = fallen(0, 62_000);
+        let second = exit(3, 65_000);
+        unseen.fell(&second, &TWICE, None, Times::of(&second, 5 * HOUR));
+        assert_eq!((unseen.stood_s(), unseen.falls[1].stood_ms), (0, 0), "it began in time");
+        assert_eq!(stood(unseen, 5 * HOUR + 6_000), (5 * HOUR - 66_000) / 1_000 - usual);
     }
 
     #[test]

@@ -7,6 +7,7 @@ impl LeaseRecord {
     pub fn meter_started(&mut self, now_ms: i64) {
         if self.ready_missing() {
             self.stood_ms = 0;
+            self.metered_ms = Some(now_ms);
             self.paused_since_ms = self.paused_since_ms.map(|_| now_ms);
         }
         self.reach(Phase::ReadyPosted);

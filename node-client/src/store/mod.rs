@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use events::EVENTS;
 
-pub use falls::Fall;
+pub use falls::{Fall, Times};
 pub(crate) use record::hex32;
 pub use record::{Blame, Ended, LeaseRecord, NewLease, OfService, Phase, Step, StopReason, Unwell};
 

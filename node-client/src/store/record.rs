@@ -262,6 +262,9 @@ pub struct LeaseRecord {
     /// For how long it stood still since `ready`, before that, milliseconds.
     #[serde(default)]
     pub stood_ms: i64,
+    /// When the meter started, Unix milliseconds of the node's clock; not in records of an earlier version.
+    #[serde(default)]
+    pub metered_ms: Option<i64>,
     /// Signature of the transaction that posted `ready`.
     pub ready_signature: Option<String>,
     /// Runs that failed and that another one followed in this lease; not in records of an earlier version.
@@ -348,6 +351,7 @@ impl LeaseRecord {
             started_at_ms: None,
             paused_since_ms: None,
             stood_ms: 0,
+            metered_ms: None,
             ready_signature: None,
             falls: Vec::new(),
             services: BTreeMap::new(),

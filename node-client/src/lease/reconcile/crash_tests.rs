@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::driver::ContainerId;
+use crate::store::Times;
 use proptest::prelude::*;
 
 /// When a step is cut off.
@@ -120,8 +121,8 @@ impl World {
                 record.reach(Phase::Started);
             }
             Action::PostReady | Action::Record(Note::Ready) => record.reach(Phase::ReadyPosted),
-            Action::Record(Note::Fell(exit, restart)) => record.fell(exit, restart, None, self.now * 1000),
-            Action::Restart | Action::Record(Note::Again) => record.begun_again(),
+            Action::Record(Note::Fell(exit, restart)) => record.fell(exit, restart, None, Times::of(exit, self.now * 1000)),
+            Action::Restart | Action::Record(Note::Again(_)) => record.begun_again(self.now * 1000),
             Action::Record(Note::Ended(end)) => {
                 record.ended = Some(end.clone());
                 record.reach(Phase::Exited);

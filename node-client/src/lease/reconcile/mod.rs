@@ -168,8 +168,8 @@ pub enum Note {
     Ready,
     /// The container ended, and is to be started again.
     Fell(Exit, Restart),
-    /// It runs again.
-    Again,
+    /// It runs again, since this time, Unix milliseconds of the engine's clock.
+    Again(i64),
     /// The container ended ([`Phase::Exited`]).
     Ended(Ended),
     /// The start is given up because a probe did not answer ([`Phase::Failed`]), in the words of its last answer.
@@ -250,7 +250,7 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
         return Action::Record(Note::Started(started_at_ms));
     }
     if record.down().is_some() {
-        return Action::Record(Note::Again);
+        return Action::Record(Note::Again(started_at_ms));
     }
     up(record, chain, local, now)
 }

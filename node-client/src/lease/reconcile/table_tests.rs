@@ -1,6 +1,7 @@
 //! What to do next, as a table.
 
 use super::*;
+use crate::store::Times;
 
 const DEADLINE: i64 = 1_000;
 const RUNWAY: i64 = 5_000;
@@ -369,14 +370,14 @@ fn a_job_that_fails_is_started_again_after_its_pause_and_ends_with_the_last_run_
     for (pause, begun) in [(5, 900), (10, 1_000)] {
         let exit = failed(begun * 1_000);
         assert_eq!(at(&record, &exit, begun + 2), Action::Record(Note::Fell(exit.clone(), TWICE)));
-        record.fell(&exit, &TWICE, None, (begun + 2) * 1_000);
+        record.fell(&exit, &TWICE, None, Times::of(&exit, (begun + 2) * 1_000));
         let due = begun + 2 + pause;
         assert_eq!(at(&record, &exit, due - 1), Action::AwaitRestart { due_ms: due * 1_000 });
         assert_eq!(at(&record, &exit, due), Action::Restart);
         let running = ContainerState::Running { started_at_ms: due * 1_000, paused: false };
         let runs = |record: &LeaseRecord| next(record, &running, &chain(ChainState::Running), &local, due);
-        assert_eq!(runs(&record), Action::Record(Note::Again), "the node died before it wrote it down");
-        record.begun_again();
+        assert_eq!(runs(&record), Action::Record(Note::Again(due * 1_000)), "the node died before it wrote it down");
+        record.begun_again(due * 1_000);
         assert_eq!(runs(&record), Action::Watch { until: Some(RUNWAY) });
     }
     let last = failed(2_000_000);
@@ -391,7 +392,7 @@ fn a_job_that_fails_is_started_again_after_its_pause_and_ends_with_the_last_run_
 fn whatever_ends_a_run_ends_a_job_between_its_runs_too_and_at_once() {
     let exit = failed(900_000);
     let mut down = ready();
-    down.fell(&exit, &TWICE, None, 902_000);
+    down.fell(&exit, &TWICE, None, Times::of(&exit, 902_000));
     let restart = Local { restart: Some(TWICE), ..READY };
     let at = |record: &LeaseRecord, state, local: &Local, now| {
         next(record, &ContainerState::Exited(exit.clone()), &chain(state), local, now)
@@ -421,7 +422,7 @@ fn a_job_that_fails_before_its_start_is_told_is_told_of_first_where_it_counts_as
     assert_eq!(at(&started(), Probes::Right, 902), Action::PostReady, "the meter runs from its first run on");
     assert_eq!(at(&started(), Probes::Wrong, 902), Action::Record(Note::Fell(exit.clone(), TWICE)));
     let mut down = started();
-    down.fell(&exit, &TWICE, None, 902_000);
+    down.fell(&exit, &TWICE, None, Times::of(&exit, 902_000));
     assert_eq!(at(&down, Probes::Wrong, 906), Action::AwaitRestart { due_ms: 907_000 });
     assert_eq!(at(&down, Probes::Wrong, 907), Action::Restart);
     assert_eq!(at(&down, Probes::Overdue, 903), Action::Record(Note::Unready));

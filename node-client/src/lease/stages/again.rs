@@ -54,14 +54,18 @@ impl Worker {
         self.prepare_start(&record).await?;
         tracing::info!(lease = %record.lease, restart = record.falls.len(), "the job's container is started again");
         self.driver.start(&container_id(&record)).await?;
-        self.begun_again(&record).await
+        self.begun_again(&record, self.clock.now_ms()).await
     }
 
     /// Writes down that the next run has begun. Its probes and its measurements begin anew.
-    pub(in crate::lease) async fn begun_again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
+    pub(in crate::lease) async fn begun_again(
+        &self,
+        record: &LeaseRecord,
+        began_ms: i64,
+    ) -> Result<LeaseRecord, WorkError> {
         self.probers().remove(&record.lease);
         self.stats.next_run(&record.lease);
-        self.update(record, LeaseRecord::begun_again).await
+        self.update(record, move |r| r.begun_again(began_ms)).await
     }
 
     /// What is known of the probes of a job whose container is down.
