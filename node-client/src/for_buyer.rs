@@ -63,7 +63,7 @@ impl ForBuyer for WorkError {
             Self::Net(NetError::NotOffered) => "network: this node gives containers none".to_owned(),
             Self::Net(_) => "the node could not set up the network that the job asks for".to_owned(),
             Self::Manifest { reason, .. } => sentence(&format!("the manifest cannot be used: {reason}")),
-            Self::SoldUnknown => self.to_string(),
+            Self::SoldUnknown | Self::SecretsGone => self.to_string(),
             Self::NotLocal(_) => "the node took a step that is not its own".to_owned(),
             Self::Shutdown => "the node is shutting down".to_owned(),
         }

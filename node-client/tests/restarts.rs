@@ -11,9 +11,12 @@ use gridlease_node::disk::DiskKeeper;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::{Action, ChainState};
 use gridlease_node::store::{Phase, StopReason};
+use gridlease_sdk::node_api::secrets::Secrets;
 use gridlease_sdk::node_api::{LeaseEvent, LogLine};
+use solana_signer::Signer as _;
 use support::played::Node;
 use support::{Bench, with_bench};
+use zeroize::Zeroizing;
 
 const SIZE: &str = "resources: { cpu: 1, memory: 64MiB, disk: 64MiB }\n";
 
@@ -144,6 +147,44 @@ async fn a_job_that_fails_before_it_is_ready_becomes_ready_in_a_later_run_and_is
         node.until(|action| *action == Action::PostReady).await;
         let record = node.finish().await;
         assert_eq!((record.ended.unwrap().code, record.falls.len()), (0, 1));
+        bench
+    })
+    .await;
+}
+
+/// A job with a secret that fails and waits for its next run.
+async fn between_runs_with_a_secret(bench: &Bench) -> Node {
+    let more = "restart: { policy: on-failure, delay: 2s }\nsecrets: { TOKEN: { from: env, as: env } }\n";
+    let mut node = node(bench, "sleep 0.5; exit 6", more).await;
+    node.until(|action| matches!(action, Action::AwaitBuyer { .. })).await;
+    let secrets: Secrets = [("TOKEN".to_owned(), Zeroizing::new(b"never to be seen".to_vec()))].into();
+    let sealed = node.board.lease_key(&node.lease).unwrap().seal(&node.lease, &node.key.pubkey(), &secrets).unwrap();
+    node.board.take_secrets(&node.lease, &sealed).unwrap();
+    node.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+    node
+}
+
+#[tokio::test]
+async fn a_restart_that_can_never_succeed_ends_the_lease_with_the_reason_in_words_and_what_it_waited_is_not_paid() {
+    with_bench(|bench| async {
+        // As after a restart of the machine, where the secrets were in memory.
+        let mut gone = between_runs_with_a_secret(&bench).await;
+        std::fs::remove_dir_all(bench.state.lease(&gone.lease).secrets()).unwrap();
+        // As where a file of the node's own cannot be written.
+        let mut stuck = between_runs_with_a_secret(&bench).await;
+        let init = bench.state.lease(&stuck.lease).init();
+        std::fs::remove_file(&init).unwrap();
+        std::fs::create_dir_all(init.join("in the way")).unwrap();
+        for (node, tries, words) in [(&mut gone, 0, "secrets are gone"), (&mut stuck, 3, "its own files")] {
+            let record = node.finish().await;
+            assert_eq!((record.ended.as_ref().unwrap().code, record.stop), (6, None));
+            assert_eq!(node.told.len(), tries, "{:?}", node.told);
+            assert!(record.message.starts_with("the container could not be started again: "), "{}", record.message);
+            assert!(record.message.contains(words), "{}", record.message);
+            let fall = &record.falls[0];
+            assert!(!fall.again);
+            assert_eq!((record.ended_ms, record.stood_s()), (Some(fall.ended_ms()), 0));
+        }
         bench
     })
     .await;

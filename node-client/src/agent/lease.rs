@@ -196,7 +196,7 @@ impl LeaseTask {
         }
         self.board.show(&record, &container, &seen.chain).await;
         let runs = matches!(container, ContainerState::Running { .. });
-        if runs || record.down().is_some() {
+        if runs || record.is_about_to_run(self.clock.now_ms()) {
             self.show_life(&record, seen).await;
         }
         if runs {

@@ -50,6 +50,9 @@ pub enum WorkError {
         /// Why.
         reason: String,
     },
+    /// The secrets were here and are not any more.
+    #[error("the lease's secrets are gone: they are kept in memory alone, and the machine was started again")]
+    SecretsGone,
     /// The record does not say what was sold; the main loop asks the chain.
     #[error("what was sold is not known yet")]
     SoldUnknown,
@@ -87,7 +90,7 @@ impl WorkError {
             Self::Input(e) => !e.is_transient(),
             Self::Net(e) => !e.is_transient(),
             Self::Push(e) => !e.is_transient(),
-            Self::Manifest { .. } => true,
+            Self::Manifest { .. } | Self::SecretsGone => true,
             _ => false,
         }
     }

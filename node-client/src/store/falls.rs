@@ -7,6 +7,8 @@ use super::{Ended, LeaseRecord, Phase};
 use crate::driver::Exit;
 use crate::stats::PeakMemory;
 
+/// For how long after the next run was due a job counts as about to run, milliseconds.
+const AT_ONCE_MS: i64 = 60_000;
 /// What a node needs to see an end, and to start the next run, without anybody being down, milliseconds.
 const USUAL_MS: i64 = 5_000;
 
@@ -77,6 +79,12 @@ impl LeaseRecord {
     #[must_use]
     pub fn down(&self) -> Option<&Fall> {
         self.falls.last().filter(|fall| !fall.again && self.ended.is_none())
+    }
+
+    /// Whether the job is between two runs and the next begins when it is due, as far as can be told: a sign of life is true then.
+    #[must_use]
+    pub fn is_about_to_run(&self, now_ms: i64) -> bool {
+        self.down().is_some_and(|fall| now_ms < fall.due_ms().saturating_add(AT_ONCE_MS))
     }
 
     /// Whether another run follows, or has begun to, on the one that ended so.
@@ -156,6 +164,8 @@ mod tests {
             }
             assert_eq!(record.falls.len(), n + 1);
             assert_eq!(record.down().unwrap().due_ms(), at + 1_500 + 3_000 * (1 << n));
+            let due = record.falls[n].due_ms();
+            assert!(record.is_about_to_run(due) && !record.is_about_to_run(due + AT_ONCE_MS), "no life is shown for ever");
             assert!(record.goes_on(&exit(3, at), Some(&TWICE)), "the one that is noted still waits for its next");
         }
         assert!(record.falls[0].again, "a run that ended had begun");

@@ -13,23 +13,36 @@ use crate::store::{LeaseRecord, Step};
 
 /// How long the engine may take to hand over the rest of a run's log before the next run begins.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
+/// For how long it is tried where only the engine or the machine's network is in the way, milliseconds.
+const PATIENCE_MS: i64 = 5 * 60_000;
 const STARTING: &str = "starting the container again";
 
 impl Worker {
-    /// Starts the container once more. Where the engine refuses that for good, the run that failed was the last.
+    /// Starts the container once more. Where that does not succeed in a few tries, or in a few minutes where it is the engine that does
+    /// not answer, the run that failed was the last: the lease is not paid on for a container that is never there.
     pub(in crate::lease) async fn again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         let error = match self.start_again(record).await {
             Ok(record) => {
                 self.failures().remove(&(record.lease, STARTING));
                 return Ok(record);
             }
-            Err(error) if !error.is_permanent() => return Err(error),
             Err(error) => error,
         };
+        let Some(fall) = record.down() else { return Err(error) };
         let words = format!("the container could not be started again: {}", error.for_buyer());
-        let given_up = self.unless_last::<()>(&record.lease, STARTING, Err(error))?.is_none();
+        let tried_ms = fall.next_ms.map_or(0, |since| self.clock.host_ms().saturating_sub(since));
+        match &error {
+            // That is nobody's failure, or cannot be written down either.
+            WorkError::Shutdown | WorkError::Store(_) => return Err(error),
+            WorkError::SecretsGone => {}
+            WorkError::Driver(_) | WorkError::Net(_) if !error.is_permanent() && tried_ms < PATIENCE_MS => {
+                return Err(error);
+            }
+            // A node that comes back after that time has its tries, too.
+            _ => _ = self.unless_last::<()>(&record.lease, STARTING, Err(error))?,
+        }
         self.failures().remove(&(record.lease, STARTING));
-        let Some(fall) = record.down().filter(|_| given_up) else { return Ok(record.clone()) };
+        tracing::error!(lease = %record.lease, "{words}");
         let ended = fall.ended.clone();
         let record = self.change(record, |r| r.message = words).await?;
         self.note(&record, Note::Ended(ended)).await
@@ -37,9 +50,17 @@ impl Worker {
 
     async fn start_again(&self, record: &LeaseRecord) -> Result<LeaseRecord, WorkError> {
         self.intend(record, Step::Restart).await?;
+        let job = self.manifest(&record.lease).await?;
+        // They are kept in memory alone, and the machine may have been started again.
+        if job.is_some_and(|job| !job.own_part().secrets.is_empty()) && !self.state.lease(&record.lease).secrets().is_dir() {
+            return Err(WorkError::SecretsGone);
+        }
         // What the engine keeps of the log is bounded, and the next run may write much.
         match tokio::time::timeout(LOG_PATIENCE, self.read_log(record, false)).await {
-            Ok(read) => read?,
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(lease = %record.lease, %error, "the log of a run that failed is not complete");
+            }
             Err(_) => {
                 tracing::warn!(lease = %record.lease, "the log of a run that failed was not read to its end in time")
             }
