@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use gridlease_node::api::{LeaseDirectory as _, Reachable};
 use gridlease_node::disk::DiskKeeper;
+use gridlease_node::driver::Driver as _;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::{Action, ChainState};
 use gridlease_node::store::{Phase, StopReason};
@@ -18,7 +19,7 @@ use support::played::Node;
 use support::{Bench, with_bench};
 use zeroize::Zeroizing;
 
-const SIZE: &str = "resources: { cpu: 1, memory: 64MiB, disk: 64MiB }\n";
+const SIZE: &str = "resources: { cpu: 1, memory: 128MiB, disk: 64MiB }\n";
 
 async fn node(bench: &Bench, script: &str, more: &str) -> Node {
     let yaml = format!("command: [\"/bin/sh\", \"-c\", {script:?}]\n{SIZE}{more}");
@@ -127,7 +128,8 @@ async fn a_job_between_two_runs_is_told_as_such_cannot_be_reached_and_ends_at_on
         assert!(begun.elapsed() < Duration::from_secs(30));
         let record = node.record();
         assert_eq!((record.stop, record.ended.as_ref().unwrap().code), (Some(StopReason::LeaseOver), 9));
-        assert_eq!(record.falls, [fall], "nothing was started again");
+        assert_eq!(record.ended_ms, Some(fall.ended_ms()), "no run has followed");
+        assert_eq!(record.falls.iter().filter(|fall| fall.again).count(), 0, "nothing was started again");
         assert_eq!(lines(&node), ["last"]);
         assert!(node.board.log_head(&node.lease).unwrap().closed);
         bench
@@ -185,6 +187,37 @@ async fn a_restart_that_can_never_succeed_ends_the_lease_with_the_reason_in_word
             assert!(!fall.again);
             assert_eq!((record.ended_ms, record.stood_s()), (Some(fall.ended_ms()), 0));
         }
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pause_in_which_services_run_on_is_paid_to_its_end_and_a_container_removed_in_one_ended_with_its_fall() {
+    with_bench(|bench| async {
+        let service = |script: &str| {
+            let image = bench.registry.image.to_string();
+            format!(
+                "restart: {{ policy: on-failure, delay: 5m }}\nservices: {{ w: {{ image: {image}, memory: 32MiB, \
+                 command: [\"/bin/sh\", \"-c\", {script:?}] }} }}\n"
+            )
+        };
+        let fills = "sleep 6; dd if=/dev/zero of=$HOME/big bs=1M count=80; sleep 600";
+        let mut full = node(&bench, "sleep 1; exit 1", &service(fills)).await;
+        let record = full.finish().await;
+        assert_eq!(record.stop, Some(StopReason::DiskFull));
+        let fall = &record.falls[0];
+        let pause_ms = record.ended_ms.unwrap() - fall.ended_ms();
+        assert!(!fall.again && (2_000..60_000).contains(&pause_ms), "{pause_ms} ms of service are paid: {record:?}");
+        assert_eq!(record.stood_s(), 0);
+        drop(full);
+        let mut removed = node(&bench, "sleep 1; exit 1", "restart: { policy: on-failure, delay: 5m }\n").await;
+        removed.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        removed.driver().remove(&removed.record().container.unwrap()).await.unwrap();
+        let record = removed.finish().await;
+        assert!(record.ended.as_ref().unwrap().lost);
+        assert_eq!(record.ended_ms, Some(record.falls[0].ended_ms()), "not when it was missed");
         bench
     })
     .await;

@@ -38,6 +38,8 @@ impl Worker {
         let memory = self.stats.peak_memory(&record.lease);
         let unready = self.unready_words(record);
         let clock = self.clock.clone();
+        let job = self.manifest(&record.lease).await.ok().flatten();
+        let services = job.is_some_and(|job| !job.services.is_empty());
         self.update(record, move |r| match note {
             Note::Started(at_ms) => {
                 r.started_at_ms = Some(at_ms);
@@ -55,6 +57,7 @@ impl Worker {
             Note::Ended(ended) => {
                 r.memory = memory;
                 r.interrupted = interrupted;
+                let ended_ms = r.end_between_runs(services).unwrap_or(ended_ms);
                 r.container_ended(ended, ended_ms);
             }
             Note::Unready => {

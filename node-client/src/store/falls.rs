@@ -3,7 +3,7 @@
 use gridlease_sdk::manifest::Restart;
 use serde::{Deserialize, Serialize};
 
-use super::{Ended, LeaseRecord, Phase};
+use super::{Ended, LeaseRecord, Phase, StopReason};
 use crate::driver::Exit;
 use crate::stats::PeakMemory;
 
@@ -54,6 +54,9 @@ pub struct Fall {
     pub pause_s: u32,
     /// Restarts in all that the job has.
     pub of: u32,
+    /// When the node was to end the lease in the pause, Unix milliseconds of its clock.
+    #[serde(default)]
+    pub stop_ms: Option<i64>,
     /// From when on what the container writes is the next run's, Unix milliseconds of this machine's clock; on disk before it starts.
     pub next_ms: Option<i64>,
     /// Whether the next run has begun.
@@ -120,6 +123,7 @@ impl LeaseRecord {
             stood_ms: self.stood_ms,
             pause_s: restart.pause_s(before, ran_s),
             of: restart.max,
+            stop_ms: None,
             next_ms: None,
             again: false,
         });
@@ -131,9 +135,27 @@ impl LeaseRecord {
         let metered_ms = self.metered_ms.unwrap_or(0);
         let Some(fall) = self.falls.last_mut().filter(|fall| !fall.again) else { return };
         fall.again = true;
-        let down = |from: i64, to: i64| to.saturating_sub(from.max(metered_ms)).saturating_sub(USUAL_MS).max(0);
-        let idle = down(fall.ended_ms(), fall.at_ms).saturating_add(down(fall.due_ms(), began_ms));
+        let unseen = down_ms(metered_ms, fall.ended_ms(), fall.at_ms);
+        let idle = unseen.saturating_add(down_ms(metered_ms, fall.due_ms(), began_ms));
         self.stood_ms = self.stood_ms.saturating_add(idle);
+    }
+
+    /// When a job ended between two runs, Unix milliseconds of the node's clock; none where it is not between two. A pause that no run
+    /// follows is not paid, but for one in which the job did something: its services ran on, or it is what filled the disk.
+    pub fn end_between_runs(&mut self, services: bool) -> Option<i64> {
+        let (stop, metered_ms) = (self.stop, self.metered_ms.unwrap_or(0));
+        let fall = self.falls.last().filter(|fall| !fall.again)?;
+        let paid = services || stop == Some(StopReason::DiskFull);
+        match fall.stop_ms.filter(|_| paid && stop.is_some()) {
+            Some(stop_ms) => {
+                self.stood_ms = self.stood_ms.saturating_add(down_ms(metered_ms, fall.ended_ms(), fall.at_ms));
+                Some(stop_ms.min(fall.due_ms()).max(fall.ended_ms()))
+            }
+            None => {
+                self.stood_ms = fall.stood_ms;
+                Some(fall.ended_ms())
+            }
+        }
     }
 
     /// When each run but the first began, or was about to, Unix milliseconds of this machine's clock.
@@ -143,10 +165,14 @@ impl LeaseRecord {
     }
 }
 
+/// How much of this time nobody was there, milliseconds, of what is billed.
+fn down_ms(metered_ms: i64, from: i64, to: i64) -> i64 {
+    to.saturating_sub(from.max(metered_ms)).saturating_sub(USUAL_MS).max(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StopReason;
 
     fn exit(code: i64, started_at_ms: i64) -> Exit {
         Exit { code, oom_killed: false, started_at_ms, finished_at_ms: started_at_ms + 1_000 }
@@ -202,6 +228,30 @@ mod tests {
         unseen.fell(&second, &TWICE, None, Times::of(&second, 5 * HOUR));
         assert_eq!((unseen.stood_s(), unseen.falls[1].stood_ms), (0, 0), "it began in time");
         assert_eq!(stood(unseen, 5 * HOUR + 6_000), (5 * HOUR - 66_000) / 1_000 - usual);
+    }
+
+    #[test]
+    fn a_pause_that_no_run_followed_is_paid_where_the_job_s_services_ran_on_or_it_filled_the_disk_and_not_otherwise() {
+        let end = |stop: Option<(StopReason, i64)>, services, seen_ms| {
+            let mut record = LeaseRecord::some();
+            record.meter_started(0);
+            let fallen = exit(3, 60_000);
+            record.fell(&fallen, &Restart { max: 2, delay_s: 300 }, None, Times::of(&fallen, seen_ms));
+            record.seen_paused(true, 70_000);
+            record.seen_paused(false, 72_000);
+            record.stop = stop.map(|(why, _)| why);
+            record.falls[0].stop_ms = stop.map(|(_, at_ms)| at_ms);
+            (record.end_between_runs(services).unwrap(), record.stood_s())
+        };
+        let (full, over) = (StopReason::DiskFull, StopReason::LeaseOver);
+        assert_eq!(end(Some((full, 350_000)), false, 62_000), (350_000, 2), "by its own doing");
+        assert_eq!(end(Some((over, 350_000)), true, 62_000), (350_000, 2), "its services ran on");
+        assert_eq!(end(Some((over, 350_000)), false, 62_000), (61_000, 0));
+        assert_eq!(end(None, true, 62_000), (61_000, 0), "no run could follow");
+        assert_eq!(end(Some((full, 9_000_000)), false, 62_000), (362_000, 2), "no longer than the pause");
+        let unseen = u32::try_from((HOUR - USUAL_MS) / 1_000).unwrap();
+        assert_eq!(end(Some((full, HOUR + 90_000)), false, HOUR + 61_000), (HOUR + 90_000, unseen + 2));
+        assert_eq!(LeaseRecord::some().end_between_runs(true), None);
     }
 
     #[test]

@@ -46,10 +46,14 @@ impl Stage for Run {
 
 impl Worker {
     pub(in crate::lease) async fn stop(&self, record: &LeaseRecord, why: StopReason) -> Result<LeaseRecord, WorkError> {
+        let now_ms = self.clock.now_ms();
         // The reason is on disk before the container feels it: whoever finds it dead has to know why.
         self.change(record, move |r| {
             r.intent = Some(Step::Stop);
             r.stop.get_or_insert(why);
+            if let Some(fall) = r.falls.last_mut().filter(|fall| !fall.again) {
+                fall.stop_ms.get_or_insert(now_ms);
+            }
         })
         .await?;
         self.driver.stop(&container_id(record), self.config.stop_grace).await?;
