@@ -181,7 +181,12 @@ async fn a_service_that_ends_while_the_job_runs_is_told_and_the_job_goes_on() {
 async fn services_are_brought_up_again_by_a_node_that_died_in_between_and_after_the_engine_lost_them() {
     with_bench(|bench| async {
         let db = serves(&bench, "rows", 5432, "");
-        let mut node = node(&bench, "busybox wget -qO- http://db:5432/", &format!("{{ db: {db} }}")).await;
+        let once = format!(
+            "{{ image: {}, memory: 32MiB, once: true, command: [\"/bin/sh\", \"-c\", \"echo sets up\"] }}",
+            bench.registry.image
+        );
+        let services = format!("{{ db: {db}, once: {once} }}");
+        let mut node = node(&bench, "busybox wget -qO- http://db:5432/", &services).await;
         node.until(|action| *action == Action::Do(StageName::Services)).await;
         let record = node.record();
         for _ in 0..3 {
@@ -194,8 +199,10 @@ async fn services_are_brought_up_again_by_a_node_that_died_in_between_and_after_
             async move { worker.watch_services(&record).await }
         });
         let log = || std::fs::read_to_string(bench.state.lease(&node.lease).of_service("db").log()).unwrap_or_default();
+        let once_name = containers(&bench).await.into_iter().find(|name| name.ends_with("-once")).unwrap();
+        let once_name = once_name.trim_start_matches('/').to_owned();
         let read = async {
-            while !log().contains("serves rows") {
+            while !log().contains("serves rows") || inspect(&once_name).await.state.unwrap().running == Some(true) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -216,6 +223,8 @@ async fn services_are_brought_up_again_by_a_node_that_died_in_between_and_after_
         let log = std::fs::read_to_string(bench.state.lease(&node.lease).of_service("db").log()).unwrap();
         assert_eq!(log.matches("serves rows").count(), 2, "of both that there were: {log}");
         assert!(!log.contains("missing"), "{log}");
+        let once = std::fs::read_to_string(bench.state.lease(&node.lease).of_service("once").log()).unwrap();
+        assert_eq!(once.matches("sets up").count(), 1, "what is done once is not done again: {once}");
         bench
     })
     .await;

@@ -157,13 +157,14 @@ impl Worker {
         let id = service_id(record, name);
         Ok(match self.driver.inspect(&id).await? {
             ContainerState::Missing | ContainerState::Created => Standing::Due { stale: false },
+            // What is done once is done, whatever became of its network since.
+            ContainerState::Exited(Exit { code: 0, .. }) if service.once => Standing::Up,
             // The network was lost and made anew; this one is still on the old one, or ended with it.
             ContainerState::Running { started_at_ms, .. } | ContainerState::Exited(Exit { started_at_ms, .. })
                 if started_at_ms < since =>
             {
                 Standing::Due { stale: true }
             }
-            ContainerState::Exited(Exit { code: 0, .. }) if service.once => Standing::Up,
             ContainerState::Exited(exit) => Standing::Ended(how(&exit)),
             ContainerState::Running { .. } if service.once => {
                 Standing::Silent("it has not done its work yet".to_owned())
