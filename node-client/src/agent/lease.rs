@@ -104,17 +104,22 @@ impl Beside {
                 }
             }));
         }
-        if ended(&self.pauses) {
+        self.watch_pauses(worker, record);
+        if ended(&self.pushes) {
+            let (worker, record) = (worker.clone(), record.clone());
+            self.pushes = Some(tokio::spawn(async move { worker.push_while_running(&record).await }));
+        }
+    }
+
+    /// Begins to look whether the job is paused from outside, while it runs and between two runs.
+    fn watch_pauses(&mut self, worker: &Worker, record: &LeaseRecord) {
+        if self.pauses.as_ref().is_none_or(JoinHandle::is_finished) {
             let (worker, record) = (worker.clone(), record.clone());
             self.pauses = Some(tokio::spawn(async move {
                 if let Err(error) = worker.watch_pauses(&record).await {
                     tracing::warn!(lease = %record.lease, %error, "whether the container is paused cannot be seen; it is looked at again");
                 }
             }));
-        }
-        if ended(&self.pushes) {
-            let (worker, record) = (worker.clone(), record.clone());
-            self.pushes = Some(tokio::spawn(async move { worker.push_while_running(&record).await }));
         }
     }
 
@@ -199,10 +204,13 @@ impl LeaseTask {
         if runs || record.is_about_to_run(self.clock.now_ms()) {
             self.show_life(&record, seen).await;
         }
+        let down = record.down().is_some();
         if runs {
             beside.keep_up(&self.worker, &record);
+        } else if down {
+            beside.watch_pauses(&self.worker, &record);
         }
-        if runs || matches!(action, Action::Do(StageName::Services) | Action::AwaitProbe) {
+        if runs || down || matches!(action, Action::Do(StageName::Services) | Action::AwaitProbe) {
             beside.watch_services(&self.worker, &record);
         }
         tracing::debug!(%lease, phase = record.phase.name(), ?action, certain, "next");

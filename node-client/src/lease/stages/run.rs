@@ -108,18 +108,29 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes down when the container stands still and when it goes on, until it has ended. To be run beside the main loop,
+    /// Writes down when the container stands still and when it goes on, until it has ended; where the job has services, theirs between two runs, too. To be run beside the main loop,
     /// which may wait long for the chain.
     ///
     /// # Errors
     /// [`WorkError::Driver`] or [`WorkError::Store`]; to be called again then.
     pub async fn watch_pauses(&self, record: &LeaseRecord) -> Result<(), WorkError> {
-        let mut known = None;
+        let (mut known, mut ran) = (None, true);
         let job = self.manifest(&record.lease).await.ok().flatten().filter(|job| !job.services.is_empty());
-        while let ContainerState::Running { paused, .. } = self.observe(record).await? {
+        loop {
+            // Between two runs its services run on, and are paid for.
+            let (runs, paused) = match self.driver.inspect(&container_id(record)).await? {
+                ContainerState::Running { paused, .. } => (true, paused),
+                _ if job.is_some() && self.is_down(record).await? => (false, false),
+                _ => return Ok(()),
+            };
+            if std::mem::replace(&mut ran, runs) != runs {
+                known = None;
+            }
             // A job without one of its services is not what is paid for.
             let paused = paused || matches!(&job, Some(job) if self.is_service_paused(record, job).await);
-            self.seen_running().insert(record.lease, self.clock.now_ms());
+            if runs {
+                self.seen_running().insert(record.lease, self.clock.now_ms());
+            }
             if known != Some(paused) {
                 let (store, lease, now_ms) = (self.store.clone(), record.lease, self.clock.now_ms());
                 let news = blocking(move || {
@@ -140,6 +151,11 @@ impl Worker {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+    }
+
+    /// Whether the job is between two runs.
+    async fn is_down(&self, record: &LeaseRecord) -> Result<bool, WorkError> {
+        let (store, lease) = (self.store.clone(), record.lease);
+        blocking(move || Ok(store.get(&lease)?.is_some_and(|record| record.down().is_some()))).await
     }
 }
