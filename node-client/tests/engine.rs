@@ -198,6 +198,52 @@ async fn threat_15_a_job_that_its_engine_took_along_ends_once_and_is_not_accused
 }
 
 #[tokio::test]
+async fn threat_15_a_job_that_its_engine_took_along_is_started_again_where_it_says_so_and_that_does_not_count() {
+    let Some((mut engine, driver)) = Engine::start(false).await else { return };
+    with_bench(|mut bench| async {
+        bench.driver = driver.clone();
+        let script = "n=$(cat $HOME/n 2>/dev/null || echo 0); n=$((n+1)); echo $n > $HOME/n; echo run $n; \
+                      test $n = 1 && sleep 60; sleep 0.5; exit 4";
+        let yaml = format!(
+            "command: [\"/bin/sh\", \"-c\", {script:?}]\nresources: {{ cpu: 1, memory: 64MiB, disk: 64MiB }}\n\
+             restart: {{ policy: on-failure, max: 1, delay: 1s }}\n"
+        );
+        let state = bench.state.clone();
+        let mut node = Node::with_manifest(&bench, &state, DiskKeeper::detect(&state), &yaml).await;
+        node.until(|action| matches!(action, Action::Watch { .. })).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        engine.kill();
+        look_in_vain(&mut node).await;
+        assert!(node.record().unseen, "a node that is started again with its engine knows it, too");
+        engine.again().await;
+        node.until(|action| *action == Action::Restart).await;
+        let record = node.record();
+        assert!(record.falls[0].interrupted && !record.unseen, "{record:?}");
+        assert!(record.falls[0].words().contains("engine was restarted"), "{}", record.falls[0].words());
+        // Its next run falls by its own doing, and the engine goes away after that.
+        node.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+        engine.kill();
+        look_in_vain(&mut node).await;
+        engine.again().await;
+        let record = node.finish().await;
+        assert_eq!(
+            record.falls.iter().map(|fall| (fall.interrupted, fall.again)).collect::<Vec<_>>(),
+            [(true, true), (false, true)]
+        );
+        assert_eq!((record.ended.as_ref().unwrap().code, record.interrupted, record.ending()), (4, false, None));
+        assert!(
+            record.words().contains("started again 1 of 1 times and 1 more that do not count"),
+            "{}",
+            record.words()
+        );
+        assert_eq!(lines(&node), ["run 1", "run 2", "run 3"]);
+        nothing_is_left(&bench, &driver).await;
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn threat_15_a_container_that_somebody_removed_is_lost_and_its_job_ends_once() {
     let what = async |_: &mut Engine, node: &mut Node| {
         let id = node.record().container.unwrap();

@@ -6,12 +6,13 @@ mod support;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use gridlease_core::job::EndReason;
 use gridlease_node::api::{LeaseDirectory as _, Reachable};
 use gridlease_node::disk::DiskKeeper;
 use gridlease_node::driver::Driver as _;
 use gridlease_node::lease::StageName;
 use gridlease_node::lease::reconcile::{Action, ChainState};
-use gridlease_node::store::{Phase, StopReason};
+use gridlease_node::store::{LeaseRecord, Phase, StopReason};
 use gridlease_sdk::node_api::secrets::Secrets;
 use gridlease_sdk::node_api::{LeaseEvent, LogLine};
 use solana_signer::Signer as _;
@@ -218,6 +219,67 @@ async fn a_pause_in_which_services_run_on_is_paid_to_its_end_and_a_container_rem
         let record = removed.finish().await;
         assert!(record.ended.as_ref().unwrap().lost);
         assert_eq!(record.ended_ms, Some(record.falls[0].ended_ms()), "not when it was missed");
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_whose_node_died_before_it_wrote_its_first_start_down_is_started_again_all_the_same() {
+    with_bench(|bench| async {
+        let script = format!("{COUNTS}; exit $((2 - n))");
+        let mut node = node(&bench, &script, "restart: { policy: on-failure, delay: 1s }\n").await;
+        node.until(|action| *action == Action::Do(StageName::Start)).await;
+        let forgotten = |record: &mut LeaseRecord| {
+            record.started_at_ms = None;
+            record.phase = Phase::Created;
+            Ok(())
+        };
+        node.store.update(&node.lease, forgotten).unwrap();
+        node.worker.wait(&node.record()).await.unwrap();
+        let record = node.finish().await;
+        assert_eq!((record.ended.as_ref().unwrap().code, record.falls.len()), (0, 1), "{record:?}");
+        bench
+    })
+    .await;
+}
+
+fn docker(args: &[&str]) {
+    let done = std::process::Command::new("docker").args(args).output().unwrap();
+    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn services_that_are_paused_between_two_runs_are_not_billed_and_an_engine_that_took_them_along_is_no_abandonment()
+{
+    with_bench(|bench| async {
+        let image = bench.registry.image.to_string();
+        let more = format!(
+            "restart: {{ policy: on-failure, delay: 5m }}\n\
+             services: {{ w: {{ image: {image}, memory: 32MiB, command: [\"sleep\", \"600\"] }} }}\n"
+        );
+        let mut node = node(&bench, "sleep 1; exit 1", &more).await;
+        node.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+        let names: Vec<_> =
+            bench.driver.list_labelled(&bench.node).await.unwrap().into_iter().map(|of| of.name).collect();
+        let named =
+            |end: &str| names.iter().find(|name| name.ends_with(end)).unwrap().trim_start_matches('/').to_owned();
+        let (service, pod) = (named("-w"), named("_pod"));
+        let (worker, record) = (node.worker.clone(), node.record());
+        let watched = tokio::spawn(async move { worker.watch_pauses(&record).await });
+        docker(&["pause", &service]);
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(node.record().paused_since_ms.is_some(), "{:?}", node.record());
+        docker(&["unpause", &service]);
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(node.record().paused_since_ms.is_none() && node.record().stood_ms > 500, "{:?}", node.record());
+        docker(&["kill", &pod]);
+        let record = node.finish().await;
+        watched.await.unwrap().unwrap();
+        assert_eq!((record.stop, record.end_reason(false)), (None, EndReason::Completed));
+        assert!(record.message.contains("network of the job's containers ended"), "{}", record.message);
+        let fall = &record.falls[0];
+        assert_eq!((fall.again, record.ended_ms, record.stood_s()), (false, Some(fall.ended_ms()), 0));
         bench
     })
     .await;

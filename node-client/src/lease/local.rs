@@ -41,8 +41,8 @@ impl Worker {
                 return Ok(Local { probes: self.probes_of_ended(record, &manifest), ..here });
             }
             here.operator_stop |= self.is_open(&manifest);
-            // Its containers may still reach each other, and nothing else.
-            here.operator_stop |= manifest.network.is_some() && self.is_network_lost(record, &manifest).await?;
+            here.pod_lost = self.is_network_lost(record, &manifest).await?;
+            here.cut_off = here.pod_lost && manifest.network.is_some();
             let disk_full = self.is_disk_full(record, &manifest).await?;
             let probes = match record.down() {
                 Some(_) => self.probes_while_down(record, &manifest),
@@ -60,6 +60,8 @@ impl Worker {
             Err(WorkError::Manifest { .. }) => return Ok(here),
             Err(e) => return Err(e),
         };
+        // It may have been started, and have failed, before its start was written down.
+        here.restart = manifest.restart;
         if record.sold.as_ref().is_some_and(|sold| sold::check(&manifest, sold).is_err()) {
             return Ok(here); // likewise
         }

@@ -13,7 +13,7 @@ mod pushing;
 pub mod reconcile;
 pub mod stages;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,8 +88,6 @@ pub struct Worker {
     places_at_the_end: Arc<tokio::sync::Semaphore>,
     /// When each container was last seen running, in milliseconds of chain time.
     seen_running: Arc<Mutex<HashMap<Pubkey, i64>>>,
-    /// Leases whose container the engine could not be asked for since it was last seen running.
-    unseen: Arc<Mutex<HashSet<Pubkey>>>,
 }
 
 /// Whoever holds it is the only one.
@@ -125,7 +123,6 @@ impl Worker {
             pushing: Arc::default(),
             places_at_the_end: Arc::new(tokio::sync::Semaphore::new(pushing::MOST_AT_THE_END)),
             seen_running: Arc::default(),
-            unseen: Arc::default(),
         }
     }
 
@@ -197,11 +194,14 @@ impl Worker {
     /// [`WorkError::Driver`]; nothing may be concluded from that.
     pub async fn observe(&self, record: &LeaseRecord) -> Result<ContainerState, WorkError> {
         let seen = self.driver.inspect(&container_id(record)).await;
-        match &seen {
+        let unseen = match &seen {
             // What it was before does not matter to one that outlived it.
-            Ok(ContainerState::Running { .. }) => _ = self.unseen().remove(&record.lease),
-            Ok(_) => {}
-            Err(_) => _ = self.unseen().insert(record.lease),
+            Ok(ContainerState::Running { .. }) => false,
+            Ok(_) => record.unseen,
+            Err(_) => true,
+        };
+        if unseen != record.unseen && record.ended.is_none() {
+            self.change(record, move |r| r.unseen = unseen).await?;
         }
         Ok(seen?)
     }
@@ -220,10 +220,6 @@ impl Worker {
 
     fn seen_running(&self) -> MutexGuard<'_, HashMap<Pubkey, i64>> {
         self.seen_running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unseen(&self) -> MutexGuard<'_, HashSet<Pubkey>> {
-        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failures(&self) -> MutexGuard<'_, HashMap<(Pubkey, &'static str), u32>> {

@@ -3,10 +3,19 @@
 use super::reconcile::Note;
 use super::stages::ready::UNREADY_EXIT_CODE;
 use super::{WorkError, Worker};
-use crate::store::{Blame, LeaseRecord, Phase, Times};
+use crate::store::{Blame, Ended, LeaseRecord, Phase, Times};
+
+/// Told of a job that was to be started again.
+const STRANDED: &str =
+    "the container could not be started again: the one that held the network of the job's containers ended";
 
 impl Worker {
     pub(super) async fn note(&self, record: &LeaseRecord, note: Note) -> Result<LeaseRecord, WorkError> {
+        let stranded = matches!(note, Note::Stranded(_));
+        let note = match note {
+            Note::Stranded(exit) => Note::Ended(Ended::from(&exit)),
+            note => note,
+        };
         if matches!(note, Note::Started(_)) {
             // It runs, and this machine's memory of it was lost: with it, what it may reach.
             self.connect(record).await?;
@@ -31,7 +40,7 @@ impl Worker {
             // An engine whose clock is not this machine's tells times that mean little here.
             told.max(self.seen_running().remove(&record.lease).unwrap_or(told))
         });
-        let interrupted = matches!(note, Note::Ended(_) | Note::Fell(..)) && self.was_interrupted(record);
+        let interrupted = self.was_interrupted(record);
         if let Note::Again(at_ms) = note {
             return self.begun_again(record, self.clock.chain_ms_of_host(at_ms)).await;
         }
@@ -52,12 +61,17 @@ impl Worker {
                 if let Some(fall) = r.falls.last_mut() {
                     fall.interrupted |= interrupted;
                 }
+                r.unseen = false;
             }
-            Note::Again(_) => {}
+            Note::Again(_) | Note::Stranded(_) => {}
             Note::Ended(ended) => {
                 r.memory = memory;
-                r.interrupted = interrupted;
+                // What became of the engine after a run has no part in how that ended.
+                r.interrupted = r.down().map_or(interrupted, |fall| fall.interrupted);
                 let ended_ms = r.end_between_runs(services).unwrap_or(ended_ms);
+                if stranded {
+                    STRANDED.clone_into(&mut r.message);
+                }
                 r.container_ended(ended, ended_ms);
             }
             Note::Unready => {
@@ -78,12 +92,11 @@ impl Worker {
     /// Whether engine or machine went away under the container: the engine could not be asked since it was last seen running, or
     /// the machine was started after it.
     fn was_interrupted(&self, record: &LeaseRecord) -> bool {
-        let unseen = self.unseen().remove(&record.lease);
         let up = std::fs::read_to_string("/proc/uptime").ok();
         let up_s = up.and_then(|text| text.split('.').next()?.parse::<i64>().ok());
         let booted_ms =
             up_s.map(|up_s| self.clock.host_ms().saturating_sub(up_s.saturating_add(1).saturating_mul(1_000)));
         let began_ms = record.later_runs_ms().last().copied().or(record.started_at_ms);
-        unseen || began_ms.zip(booted_ms).is_some_and(|(started, booted)| started < booted)
+        record.unseen || began_ms.zip(booted_ms).is_some_and(|(started, booted)| started < booted)
     }
 }

@@ -58,20 +58,34 @@ impl LeaseRecord {
         (!words.is_empty()).then(|| words.join("; "))
     }
 
+    /// Which restart follows on this fall.
+    pub(super) fn restart_in_words(&self, n: usize) -> String {
+        let counted = self.falls.iter().take(n.saturating_add(1)).filter(|fall| !fall.interrupted).count();
+        match self.falls.get(n) {
+            Some(fall) if !fall.interrupted => format!("restart {counted} of {}", fall.of),
+            _ => "a restart that does not count, as the machine or its engine went away".to_owned(),
+        }
+    }
+
     /// How often it was started again, and what for.
     fn falls_in_words(&self) -> Option<String> {
         let last = self.falls.last()?;
         Some(match self.down() {
             Some(fall) => format!(
-                "its program ended {}; the container is started again at {} (restart {} of {}), and the lease goes on",
+                "its program ended {}; the container is started again at {} ({}), and the lease goes on",
                 fall.words(),
                 at(fall.due_ms()),
-                self.falls.len(),
-                fall.of
+                self.restart_in_words(self.falls.len().saturating_sub(1))
             ),
             None => {
-                let count = self.falls.iter().filter(|fall| fall.again).count();
-                format!("started again {count} of {} times, before which it ended {}", last.of, last.words())
+                let again = self.falls.iter().filter(|fall| fall.again);
+                let (uncounted, counted): (Vec<_>, Vec<_>) = again.partition(|fall| fall.interrupted);
+                let more = match uncounted.len() {
+                    0 => String::new(),
+                    times => format!(" and {times} more that do not count"),
+                };
+                let count = counted.len();
+                format!("started again {count} of {} times{more}, before which it ended {}", last.of, last.words())
             }
         })
     }

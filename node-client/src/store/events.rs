@@ -67,7 +67,7 @@ fn between(before: Option<&LeaseRecord>, after: &LeaseRecord) -> Vec<Happened> {
             tell(kinds::FELL, format!("{}; is started again in {} s", fall.words(), fall.pause_s));
         }
         if fall.again && known.is_none_or(|known| !known.again) {
-            tell(kinds::RESTARTED, format!("restart {} of {}", n + 1, fall.of));
+            tell(kinds::RESTARTED, after.restart_in_words(n));
         }
     }
     if let (None, Some(why)) = (before.stop, after.stop) {

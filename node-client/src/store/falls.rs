@@ -9,6 +9,8 @@ use crate::stats::PeakMemory;
 
 /// For how long after the next run was due a job counts as about to run, milliseconds.
 const AT_ONCE_MS: i64 = 60_000;
+/// Most falls of a lease, with those that do not count because machine or engine went away.
+const MOST: usize = 40;
 /// What a node needs to see an end, and to start the next run, without anybody being down, milliseconds.
 const USUAL_MS: i64 = 5_000;
 
@@ -31,7 +33,7 @@ impl Times {
     }
 }
 
-/// A run that failed. There are never more of them than [`Restart::max`] allows.
+/// A run that failed. Those that were not interrupted are never more than [`Restart::max`] allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fall {
     /// How it ended.
@@ -95,7 +97,8 @@ impl LeaseRecord {
     pub fn goes_on(&self, exit: &Exit, restart: Option<&Restart>) -> bool {
         let Some(restart) = restart else { return false };
         let noted = self.falls.last().is_some_and(|fall| fall.started_at_ms == exit.started_at_ms);
-        let left = u32::try_from(self.falls.len()).is_ok_and(|falls| falls < restart.max);
+        let counted = u32::try_from(self.falls.iter().filter(|fall| !fall.interrupted).count());
+        let left = self.falls.len() < MOST && (self.unseen || counted.is_ok_and(|falls| falls < restart.max));
         self.ended.is_none()
             && self.stop.is_none()
             && !matches!(self.phase, Phase::Failed { .. })
@@ -135,6 +138,7 @@ impl LeaseRecord {
         let metered_ms = self.metered_ms.unwrap_or(0);
         let Some(fall) = self.falls.last_mut().filter(|fall| !fall.again) else { return };
         fall.again = true;
+        self.unseen = false;
         let unseen = down_ms(metered_ms, fall.ended_ms(), fall.at_ms);
         let idle = unseen.saturating_add(down_ms(metered_ms, fall.due_ms(), began_ms));
         self.stood_ms = self.stood_ms.saturating_add(idle);
@@ -191,11 +195,21 @@ mod tests {
             assert_eq!(record.falls.len(), n + 1);
             assert_eq!(record.down().unwrap().due_ms(), at + 1_500 + 3_000 * (1 << n));
             let due = record.falls[n].due_ms();
-            assert!(record.is_about_to_run(due) && !record.is_about_to_run(due + AT_ONCE_MS), "no life is shown for ever");
+            assert!(
+                record.is_about_to_run(due) && !record.is_about_to_run(due + AT_ONCE_MS),
+                "no life is shown for ever"
+            );
             assert!(record.goes_on(&exit(3, at), Some(&TWICE)), "the one that is noted still waits for its next");
         }
         assert!(record.falls[0].again, "a run that ended had begun");
         assert!(!record.goes_on(&exit(3, 30_000), Some(&TWICE)));
+        record.falls[0].interrupted = true;
+        assert!(record.goes_on(&exit(3, 30_000), Some(&TWICE)), "what the machine's owner did is not counted");
+        record.falls[0].interrupted = false;
+        record.unseen = true;
+        assert!(record.goes_on(&exit(3, 30_000), Some(&TWICE)), "nor is it before it is noted");
+        record.falls = vec![record.falls[0].clone(); MOST];
+        assert!(!record.goes_on(&exit(3, 30_000), Some(&TWICE)), "it has its bound, too");
     }
 
     const HOUR: i64 = 3_600_000;

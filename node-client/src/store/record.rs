@@ -309,6 +309,9 @@ pub struct LeaseRecord {
     /// Whether engine or machine went away under the container before its end was seen; not in records of an earlier version.
     #[serde(default)]
     pub interrupted: bool,
+    /// Whether the engine could not be asked for the container since that was last seen running; not in records of an earlier version.
+    #[serde(default)]
+    pub unseen: bool,
     /// What a person should know, one sentence; may be empty.
     pub message: String,
 }
@@ -369,6 +372,7 @@ impl LeaseRecord {
             blame: Blame::Provider,
             unwell: None,
             interrupted: false,
+            unseen: false,
             message: String::new(),
         }
     }

@@ -121,7 +121,9 @@ impl World {
                 record.reach(Phase::Started);
             }
             Action::PostReady | Action::Record(Note::Ready) => record.reach(Phase::ReadyPosted),
-            Action::Record(Note::Fell(exit, restart)) => record.fell(exit, restart, None, Times::of(exit, self.now * 1000)),
+            Action::Record(Note::Fell(exit, restart)) => {
+                record.fell(exit, restart, None, Times::of(exit, self.now * 1000))
+            }
             Action::Restart | Action::Record(Note::Again(_)) => record.begun_again(self.now * 1000),
             Action::Record(Note::Ended(end)) => {
                 record.ended = Some(end.clone());

@@ -135,6 +135,10 @@ pub struct Local {
     pub services: Services,
     /// The operator ended the lease.
     pub operator_stop: bool,
+    /// The container that holds the network of the job's containers is gone.
+    pub pod_lost: bool,
+    /// So what it needs to do what it was sold for: it has no way out any more.
+    pub cut_off: bool,
     /// The outputs are larger than the job's disk.
     pub disk_full: bool,
     /// What its probes say, until its start is reported.
@@ -153,6 +157,8 @@ impl Local {
         network: true,
         services: Services::Up,
         operator_stop: false,
+        pod_lost: false,
+        cut_off: false,
         disk_full: false,
         probes: Probes::Right,
         restart: None,
@@ -168,6 +174,8 @@ pub enum Note {
     Ready,
     /// The container ended, and is to be started again.
     Fell(Exit, Restart),
+    /// The container ended, and cannot be started again: the network that it shared with the job's services is gone.
+    Stranded(Exit),
     /// It runs again, since this time, Unix milliseconds of the engine's clock.
     Again(i64),
     /// The container ended ([`Phase::Exited`]).
@@ -252,6 +260,10 @@ fn running(record: &LeaseRecord, started_at_ms: i64, chain: &ChainLease, local: 
     if record.down().is_some() {
         return Action::Record(Note::Again(started_at_ms));
     }
+    // Its containers may still reach each other, and nothing else.
+    if local.cut_off && record.stop.is_none() && !chain.state.is_over() {
+        return Action::Stop(StopReason::Operator);
+    }
     up(record, chain, local, now)
 }
 
@@ -302,6 +314,10 @@ pub(crate) fn want_until(chain: &ChainLease) -> i64 {
 fn down(record: &LeaseRecord, exit: &Exit, restart: Restart, chain: &ChainLease, local: &Local, now: i64) -> Action {
     if record.started_at_ms.is_none() {
         return Action::Record(Note::Started(exit.started_at_ms));
+    }
+    // Who restarted the engine took its services along, too; that is no more the job's doing than for one that is not started again.
+    if local.pod_lost && !chain.state.is_over() && !local.operator_stop {
+        return Action::Record(Note::Stranded(exit.clone()));
     }
     match up(record, chain, local, now) {
         Action::Watch { .. } | Action::AwaitProbe => {}

@@ -406,6 +406,17 @@ fn whatever_ends_a_run_ends_a_job_between_its_runs_too_and_at_once() {
     assert_eq!(at(&down, ChainState::Running, &full, 903), Action::Stop(StopReason::DiskFull));
     let operator = Local { operator_stop: true, ..restart.clone() };
     assert_eq!(at(&down, ChainState::Running, &operator, 903), Action::Stop(StopReason::Operator));
+    // A restart of the engine is no operator's stop, before the fall is noted and after it, with a way out and without.
+    for record in [&down, &ready()] {
+        for cut_off in [false, true] {
+            let lost = Local { pod_lost: true, cut_off, ..restart.clone() };
+            let stranded = Action::Record(Note::Stranded(exit.clone()));
+            assert_eq!(at(record, ChainState::Running, &lost, 903), stranded, "{record:?}");
+        }
+    }
+    let running = Local { pod_lost: true, cut_off: true, ..restart.clone() };
+    let stop = next(&ready(), &RUNNING, &chain(ChainState::Running), &running, 903);
+    assert_eq!(stop, Action::Stop(StopReason::Operator), "one that runs on without what it was sold");
     assert_eq!(at(&down, ChainState::Unknown, &restart, 910), Action::Restart, "a chain that is silent ends nothing");
     down.stop = Some(StopReason::LeaseOver);
     assert_eq!(at(&down, ChainState::Ended, &restart, 910), Action::Record(Note::Ended(Ended::from(&exit))));

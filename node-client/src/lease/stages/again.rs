@@ -52,7 +52,9 @@ impl Worker {
         self.intend(record, Step::Restart).await?;
         let job = self.manifest(&record.lease).await?;
         // They are kept in memory alone, and the machine may have been started again.
-        if job.is_some_and(|job| !job.own_part().secrets.is_empty()) && !self.state.lease(&record.lease).secrets().is_dir() {
+        if job.is_some_and(|job| !job.own_part().secrets.is_empty())
+            && !self.state.lease(&record.lease).secrets().is_dir()
+        {
             return Err(WorkError::SecretsGone);
         }
         // What the engine keeps of the log is bounded, and the next run may write much.
