@@ -40,6 +40,8 @@ struct Case {
     script: &'static str,
     runway_s: i64,
     generous: bool,
+    /// What its manifest says besides.
+    more: &'static str,
 }
 
 const LINES: usize = 80;
@@ -48,15 +50,25 @@ const BY_ITSELF: Case = Case {
              i=0; while [ $i -lt 80 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 4",
     runway_s: 3_600,
     generous: true,
+    more: "",
 };
 const BY_MONEY: Case = Case {
     script: "cat /in/seed > /out/copy; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done",
     runway_s: 8,
     generous: true,
+    more: "",
 };
-const NEVER: Case = Case { script: "true", runway_s: 3_600, generous: false };
+const AGAIN: Case = Case {
+    script: "n=$(cat $HOME/n 2>/dev/null || echo 0); echo $((n+1)) > $HOME/n; cat /in/seed > /out/copy; i=0; \
+             while [ $i -lt 40 ]; do echo line $((40*n+i)); i=$((i+1)); sleep 0.1; done; test $n = 1 || exit 4",
+    runway_s: 3_600,
+    generous: true,
+    more: "restart: { policy: on-failure, max: 3, delay: 1s }\n",
+};
+const NEVER: Case = Case { script: "true", runway_s: 3_600, generous: false, more: "" };
 
-fn manifest(bench: &Bench, script: &str) -> Manifest {
+fn manifest(bench: &Bench, case: &Case) -> Manifest {
+    let Case { script, more, .. } = case;
     let image = bench.registry.image.to_string();
     let db = "echo rows > $HOME/index.html; echo up; exec busybox httpd -f -p 5432 -h $HOME";
     let yaml = format!(
@@ -65,7 +77,7 @@ fn manifest(bench: &Bench, script: &str) -> Manifest {
          network: egress\nsecrets: {{ OWN: {{ from: env, as: env }}, OF_DB: {{ from: env }} }}\n\
          services: {{ db: {{ image: {image}, memory: 48MiB, port: 5432, command: [\"/bin/sh\", \"-c\", {db:?}], secrets: [OF_DB] }} }}\n\
          ready: {{ exec: [\"/bin/cat\", \"/in/seed\"] }}\n\
-         resources: {{ cpu: 1, memory: 128MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
+         resources: {{ cpu: 1, memory: 128MiB, disk: 64MiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n{more}",
         hex::encode(Sha256::digest(INPUT))
     );
     let mut manifest = Manifest::from_yaml(&yaml, "job.yaml").unwrap();
@@ -167,7 +179,7 @@ fn go_through(life: &Path, took: &BTreeMap<String, Duration>, fate: &mut Fate) -
 
 /// A new lease of this case; the folder holds what its node is told.
 fn begin(bench: &Bench, case: &Case, folder: &Path) -> (std::path::PathBuf, LeaseRecord) {
-    let (bytes, lease) = won(&manifest(bench, case.script));
+    let (bytes, lease) = won(&manifest(bench, case));
     let store = Store::open(&bench.state.database()).unwrap();
     let dir = bench.state.lease(&lease.lease);
     let now = Clock::system().now();
@@ -315,6 +327,27 @@ async fn threat_14_a_node_killed_at_every_point_of_a_stop_ends_the_job_as_one_th
             let expected: Vec<_> = (0..told.len()).map(|n| format!("line {n}")).collect();
             assert!(told.len() > 60, "{told:?}");
             assert_eq!(told, expected, "each line once and in order");
+            whole(bench, record, &["copy"]);
+        })
+        .await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threat_14_a_node_killed_at_every_point_of_a_restart_gives_the_job_its_runs_and_no_more() {
+    with_networks(async |bench| {
+        in_every_way(bench, &AGAIN, |bench, record, chain| {
+            assert_eq!((chain.readies, chain.finishes, chain.failures), (1, 1, 0));
+            assert_eq!((&record.phase, record.stop), (&Phase::Done, None), "{record:?}");
+            let ended = record.ended.as_ref().unwrap();
+            assert_eq!((ended.code, ended.lost), (0, false), "{record:?}");
+            assert_eq!(record.falls.iter().map(|fall| (fall.ended.code, fall.again)).collect::<Vec<_>>(), [(4, true)]);
+            let late = record.ended_ms.unwrap() - ended.at_ms;
+            assert!((-2_000..2_000).contains(&late), "{late} ms: the end of the last run");
+            assert_eq!(record.stood_ms, 0, "a node that comes back at once was there: {record:?}");
+            let expected: Vec<_> = (0..80).map(|n| format!("line {n}")).collect();
+            assert_eq!(lines(bench, &record.lease, None), expected, "each run once, and each line once and in order");
             whole(bench, record, &["copy"]);
         })
         .await

@@ -170,20 +170,24 @@ async fn between_runs_with_a_secret(bench: &Bench) -> Node {
 #[tokio::test]
 async fn a_restart_that_can_never_succeed_ends_the_lease_with_the_reason_in_words_and_what_it_waited_is_not_paid() {
     with_bench(|bench| async {
-        // As after a restart of the machine, where the secrets were in memory.
-        let mut gone = between_runs_with_a_secret(&bench).await;
-        std::fs::remove_dir_all(bench.state.lease(&gone.lease).secrets()).unwrap();
-        // As where a file of the node's own cannot be written.
-        let mut stuck = between_runs_with_a_secret(&bench).await;
-        let init = bench.state.lease(&stuck.lease).init();
-        std::fs::remove_file(&init).unwrap();
-        std::fs::create_dir_all(init.join("in the way")).unwrap();
-        for (node, tries, words) in [(&mut gone, 0, "secrets are gone"), (&mut stuck, 3, "its own files")] {
+        for (gone, tries, words) in [(true, 0, "secrets are gone"), (false, 3, "its own files")] {
+            let mut node = between_runs_with_a_secret(&bench).await;
+            let dir = bench.state.lease(&node.lease);
+            if gone {
+                // As after a restart of the machine, where the secrets were in memory.
+                std::fs::remove_dir_all(dir.secrets()).unwrap();
+            } else {
+                // As where a file of the node's own cannot be written.
+                std::fs::remove_file(dir.init()).unwrap();
+                std::fs::create_dir_all(dir.init().join("in the way")).unwrap();
+            }
             let record = node.finish().await;
             assert_eq!((record.ended.as_ref().unwrap().code, record.stop), (6, None));
             assert_eq!(node.told.len(), tries, "{:?}", node.told);
-            assert!(record.message.starts_with("the container could not be started again: "), "{}", record.message);
-            assert!(record.message.contains(words), "{}", record.message);
+            let told = record.ending().unwrap();
+            assert!(told.starts_with("the container could not be started again: ") && told.contains(words), "{told}");
+            let events = events(&node).await;
+            assert!(events.iter().any(|(event, words)| event == "ended" && words.contains(&told)), "{events:?}");
             let fall = &record.falls[0];
             assert!(!fall.again);
             assert_eq!((record.ended_ms, record.stood_s()), (Some(fall.ended_ms()), 0));
@@ -277,7 +281,8 @@ async fn services_that_are_paused_between_two_runs_are_not_billed_and_an_engine_
         let record = node.finish().await;
         watched.await.unwrap().unwrap();
         assert_eq!((record.stop, record.end_reason(false)), (None, EndReason::Completed));
-        assert!(record.message.contains("network of the job's containers ended"), "{}", record.message);
+        let told = record.ending().unwrap();
+        assert!(told.contains("network of the job's containers ended"), "{told}");
         let fall = &record.falls[0];
         assert_eq!((fall.again, record.ended_ms, record.stood_s()), (false, Some(fall.ended_ms()), 0));
         bench

@@ -70,7 +70,7 @@ impl Worker {
                 r.interrupted = r.down().map_or(interrupted, |fall| fall.interrupted);
                 let ended_ms = r.end_between_runs(services).unwrap_or(ended_ms);
                 if stranded {
-                    STRANDED.clone_into(&mut r.message);
+                    r.not_again = Some(STRANDED.to_owned());
                 }
                 r.container_ended(ended, ended_ms);
             }

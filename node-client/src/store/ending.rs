@@ -51,6 +51,7 @@ impl LeaseRecord {
             if self.stop.is_none() || ended.lost || ended.oom_killed {
                 words.extend(ended.words(self.memory.as_ref(), self.interrupted));
             }
+            words.extend(self.not_again.clone());
             if self.stop.is_some() && !ended.lost {
                 words.push(format!("it ended with code {}", ended.code));
             }

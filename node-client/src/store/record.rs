@@ -312,6 +312,9 @@ pub struct LeaseRecord {
     /// Whether the engine could not be asked for the container since that was last seen running; not in records of an earlier version.
     #[serde(default)]
     pub unseen: bool,
+    /// Why the job was not started again although its manifest says so, in words for the buyer; not in records of an earlier version.
+    #[serde(default)]
+    pub not_again: Option<String>,
     /// What a person should know, one sentence; may be empty.
     pub message: String,
 }
@@ -373,6 +376,7 @@ impl LeaseRecord {
             unwell: None,
             interrupted: false,
             unseen: false,
+            not_again: None,
             message: String::new(),
         }
     }

@@ -169,7 +169,7 @@ impl Node {
                 tokio::time::sleep(Duration::from_millis(150)).await;
             }
             Action::AwaitBuyer { .. } => self.buyer(&record).await,
-            Action::AwaitChain | Action::RefreshChain | Action::AwaitProbe => {
+            Action::AwaitChain | Action::RefreshChain | Action::AwaitProbe | Action::AwaitRestart { .. } => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             local => {
@@ -185,7 +185,9 @@ impl Node {
 
     /// What goes on beside the steps while the container runs.
     fn keep_up(&mut self, record: &LeaseRecord) {
-        if self.beside.is_empty() {
+        // The log's follower ends with each run.
+        if self.beside.first().is_none_or(JoinHandle::is_finished) {
+            self.beside.drain(..).for_each(|task| task.abort());
             let (worker, of) = (self.worker.clone(), record.clone());
             self.beside.push(tokio::spawn(async move { worker.follow_log(&of).await.unwrap() }));
             let (worker, of) = (self.worker.clone(), record.clone());
@@ -223,7 +225,9 @@ fn name(action: &Action) -> String {
     let text = format!("{action:?}");
     let end = |at: usize| text.get(..at).unwrap_or(&text).to_owned();
     match action {
-        Action::Watch { .. } | Action::AwaitBuyer { .. } => end(text.find(' ').unwrap_or(text.len())),
+        Action::Watch { .. } | Action::AwaitBuyer { .. } | Action::AwaitRestart { .. } => {
+            end(text.find(' ').unwrap_or(text.len()))
+        }
         Action::Record(_) => {
             end(text.get(7..).and_then(|note| note.find(['(', ')', ' '])).map_or(text.len(), |at| at + 7))
         }

@@ -44,7 +44,7 @@ impl Worker {
         self.failures().remove(&(record.lease, STARTING));
         tracing::error!(lease = %record.lease, "{words}");
         let ended = fall.ended.clone();
-        let record = self.change(record, |r| r.message = words).await?;
+        let record = self.change(record, |r| r.not_again = Some(words)).await?;
         self.note(&record, Note::Ended(ended)).await
     }
 
