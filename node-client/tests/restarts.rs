@@ -291,6 +291,25 @@ async fn services_that_are_paused_between_two_runs_are_not_billed_and_an_engine_
 }
 
 #[tokio::test]
+async fn time_in_which_no_node_was_there_to_see_the_fall_or_to_start_the_next_run_is_not_billed() {
+    with_bench(|bench| async {
+        let script = format!("{COUNTS}; sleep 1; exit $((2 - n))");
+        let mut node = node(&bench, &script, "restart: { policy: on-failure, delay: 1s }\n").await;
+        node.until(|action| matches!(action, Action::Watch { .. })).await;
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        node.until(|action| matches!(action, Action::AwaitRestart { .. })).await;
+        assert_eq!(node.record().stood_s(), 0, "it counts with the run that follows");
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        let record = node.finish().await;
+        assert_eq!((record.ended.as_ref().unwrap().code, record.falls.len()), (0, 1));
+        // Some ten seconds and some eight, of which a node that is there may need five each.
+        assert!((5..=14).contains(&record.stood_s()), "{} s", record.stood_s());
+        bench
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_job_that_never_says_so_is_not_started_again_and_one_whose_disk_is_full_neither() {
     with_bench(|bench| async {
         let mut once = node(&bench, "exit 3", "").await;
