@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
-use tokio::sync::Semaphore;
 
 use super::{DockerDriver, engine, reason};
 use crate::driver::{DriverError, EngineInfo, RegistryPolicy};
 
-/// Connections to containers that are being made at a time, each with a thread.
-const MAX_REACHES: usize = 128;
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// For one answer of the engine, seconds. Longer than the longest grace of a stop.
 const TIMEOUT_S: u64 = 120;
@@ -36,7 +33,7 @@ pub(super) async fn connect(socket: Option<PathBuf>) -> Result<DockerDriver, Dri
         socket,
         registries: RegistryPolicy::default(),
         facts: Arc::default(),
-        reaches: Arc::new(Semaphore::new(MAX_REACHES)),
+        reaches: Arc::default(),
         troubled: Arc::default(),
     })
 }

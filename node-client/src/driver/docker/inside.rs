@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
 use std::os::linux::fs::MetadataExt as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::query_parameters::InspectContainerOptions;
@@ -16,8 +15,9 @@ use tokio::sync::oneshot;
 use super::{DockerDriver, engine, is_missing};
 use crate::driver::{ContainerId, DriverError, Process};
 
-/// For a connection over a loopback interface; longer only where the server takes none.
-const CONNECT: Duration = Duration::from_secs(5);
+/// For a connection over a loopback interface; longer only where the server takes none. One that was not heard the first time is
+/// said again after a second.
+const CONNECT: Duration = Duration::from_millis(1_500);
 
 impl DockerDriver {
     pub(super) async fn connect_inside(&self, id: &ContainerId, port: u16) -> Result<TcpStream, DriverError> {
@@ -47,15 +47,15 @@ impl DockerDriver {
             return Err(DriverError::NotRunningContainer { id: id.0.clone() });
         }
         // A thread lasts longer than a request that was given up, so they are counted by themselves.
-        let permit = tokio::time::timeout(CONNECT, Arc::clone(&self.reaches).acquire_owned()).await;
-        let permit = permit.map_err(|_| unreachable("too many connections are being made at this moment"))?;
+        let turn = self.reaches.turn(&id.0).await;
+        let turn = turn.ok_or_else(|| unreachable("too many connections are being made at this moment"))?;
         let (sender, receiver) = oneshot::channel();
         std::thread::Builder::new()
             .name("reach".to_owned())
             .spawn(move || {
                 // Nobody waits any more where the request was given up.
                 let _ = sender.send(work(&network));
-                drop(permit);
+                drop(turn);
             })
             .map_err(|e| unreachable(format!("no thread could be started: {e}")))?;
         receiver.await.map_err(|_| unreachable("its thread broke off"))?

@@ -10,6 +10,7 @@ mod logs;
 mod look;
 mod network;
 mod pull;
+mod reaches;
 mod troubled;
 
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gridlease_sdk::node_api::PullProgress;
 use solana_pubkey::Pubkey;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub(crate) use network::Subnet;
 
@@ -54,7 +55,7 @@ pub struct DockerDriver {
     registries: RegistryPolicy,
     facts: Arc<Mutex<HashMap<String, ImageFacts>>>,
     /// Threads that may be connecting to containers' ports at a time.
-    reaches: Arc<Semaphore>,
+    reaches: Arc<reaches::Reaches>,
     troubled: Arc<troubled::Troubled>,
 }
 
