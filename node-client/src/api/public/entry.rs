@@ -54,10 +54,27 @@ pub(super) fn enter(
         let looks = !upgrades && matches!(parts.method, Method::GET | Method::HEAD) && is_navigation(&parts.headers);
         return Ok(looks.then(|| sent_on(place, &parts.uri, token)));
     }
+    if is_preflight(parts) {
+        // A browser asks so before every request of a page with a token in a header, and shows none. Nothing else is let through.
+        for name in [header::AUTHORIZATION, header::COOKIE, header::REFERER] {
+            parts.headers.remove(name);
+        }
+        let mut bare = std::mem::take(&mut parts.uri).into_parts();
+        bare.path_and_query = bare.path_and_query.and_then(|target| target.path().parse().ok());
+        parts.uri = Uri::from_parts(bare).unwrap_or_default();
+        return Ok(None);
+    }
     if cookies.iter().any(|token| opens(token)) {
         return if is_own_doing(parts, place, upgrades) { Ok(None) } else { Err(Refusal::Foreign) };
     }
     Err(Refusal::Token)
+}
+
+/// Whether a browser asks for a page whether it may send a request. It has no body.
+pub(super) fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        && parts.headers.contains_key(header::ORIGIN)
+        && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -293,6 +310,30 @@ mod tests {
         assert!(by(Method::GET, false, &[]) && !by(Method::POST, false, &[]), "one that says nothing reads");
         assert!(!by(Method::GET, true, &link("cross-site", "document")) && !by(Method::GET, true, &[]));
         assert!(by(Method::GET, true, &[("origin", "https://web.example")]));
+    }
+
+    #[test]
+    fn a_browsers_question_whether_a_page_may_ask_needs_no_token_and_brings_nothing_else_in() {
+        let asks = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
+        let with = |more: &[(&'static str, &'static str)]| [&asks[..], more].concat();
+        let ask = |method: Method, headers: &[(&str, &str)]| {
+            let mut parts = parts("/x?a=b", headers);
+            parts.method = method;
+            try_in(&place(true), parts, false)
+        };
+        let secrets = [("cookie", "a=b; __Host-gridlease=x"), ("authorization", "Basic x"), ("x-kept", "1")];
+        let (entered, parts) = ask(Method::OPTIONS, &with(&secrets));
+        assert!(matches!(entered, Ok(None)));
+        assert_eq!(parts.uri, "/x");
+        let mut names: Vec<_> = parts.headers.keys().map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["access-control-request-method", "origin", "x-kept"]);
+        for method in [Method::GET, Method::POST, Method::HEAD] {
+            assert!(ask(method.clone(), &asks).0.is_err(), "{method}");
+        }
+        for half in [&asks[..1], &asks[1..]] {
+            assert!(matches!(ask(Method::OPTIONS, half).0, Err(Refusal::Token)), "{half:?}");
+        }
     }
 
     #[test]
