@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Versi
 use super::place::Place;
 
 /// What is between two neighbours on the way, and what the node says itself: a visitor's word for it is not handed on.
-const DROPPED: [&str; 22] = [
+const DROPPED: [&str; 24] = [
     "connection",
     "keep-alive",
     "proxy-connection",
@@ -26,13 +26,18 @@ const DROPPED: [&str; 22] = [
     "host",
     "forwarded",
     "via",
+    // Where servers look for who asks, and for what, behind other servers than this.
     "x-real-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-script-name",
+    "remote-user",
 ];
+/// The same of every name that begins so.
+const DROPPED_PREFIXES: [&str; 2] = ["x-gridlease-", "x-forwarded-"];
 
 /// The names that a `Connection` header lists: they are between neighbours, too.
 pub(super) fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -43,7 +48,8 @@ pub(super) fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Whether a header is not handed on. Some servers take `_` for `-`, so that a name with it says the same.
 fn is_dropped(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let dropped = |name: &str| DROPPED.contains(&name) || name.starts_with("x-gridlease-");
+    let dropped =
+        |name: &str| DROPPED.contains(&name) || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     dropped(name) || (name.contains('_') && dropped(&name.replace('_', "-")))
 }
 
@@ -156,6 +162,16 @@ mod tests {
             ("forwarded", "for=1.1.1.1"),
             ("X-Forwarded-Prefix", "/x"),
             ("x_forwarded_for", "1.1.1.1"),
+            ("X-Forwarded-User", "admin"),
+            ("x_forwarded_groups", "admin"),
+            ("X-Original-URL", "/admin"),
+            ("X-Rewrite-URL", "/admin"),
+            ("x_script_name", "/admin"),
+            ("X-Client-IP", "127.0.0.1"),
+            ("X-Real-IP", "127.0.0.1"),
+            ("True-Client-IP", "127.0.0.1"),
+            ("CF-Connecting-IP", "127.0.0.1"),
+            ("Remote_User", "admin"),
             ("x-gridlease-key", "x"),
             ("x-gridlease-signature", "x"),
             ("x_gridlease_token", "x"),
