@@ -36,6 +36,18 @@ const DROPPED: [&str; 22] = [
     "service-worker-allowed",
 ];
 
+/// What speaks for the whole origin, where that is shared with other leases' ports. A browser that learned a password here would show
+/// it to all of them.
+const DROPPED_BY_PATH: [&str; 5] = [
+    "www-authenticate",
+    "use-as-dictionary",
+    "secure-session-registration",
+    "sec-session-registration",
+    "observe-browsing-topics",
+];
+/// The same of every name that begins so.
+const DROPPED_BY_PATH_PREFIX: &str = "attribution-reporting-";
+
 /// For every page below a path. The pages of all leases have the node's origin there, so each gets none at all: it cannot read what
 /// another shows, nor cookies, nor a browser's stores, nor leave a worker behind.
 const SANDBOX: HeaderValue = HeaderValue::from_static(
@@ -56,7 +68,7 @@ pub(super) fn incoming(parts: &mut Parts, place: &Place, path: &str) {
     cookies(headers, place);
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Some(told) = headers.get(&name) {
-            let kept = told.to_str().ok().and_then(|told| location(told, place, path));
+            let kept = text(told).and_then(|told| location(told, place, path));
             match kept.and_then(|kept| HeaderValue::from_str(&kept).ok()) {
                 Some(kept) => headers.insert(name, kept),
                 None => headers.remove(name),
@@ -64,8 +76,51 @@ pub(super) fn incoming(parts: &mut Parts, place: &Place, path: &str) {
         }
     }
     if place.shares_origin() {
+        for name in DROPPED_BY_PATH {
+            headers.remove(name);
+        }
+        let more: Vec<_> =
+            headers.keys().filter(|name| name.as_str().starts_with(DROPPED_BY_PATH_PREFIX)).cloned().collect();
+        for name in more {
+            headers.remove(name);
+        }
+        if let Some(told) = headers.remove(header::REFRESH)
+            && let Some(kept) = text(&told).and_then(|told| refresh(told, place, path))
+        {
+            headers.insert(header::REFRESH, kept);
+        }
         headers.append(header::CONTENT_SECURITY_POLICY, SANDBOX);
     }
+}
+
+/// Whether an answer is pages one after another, of which each has a head that nobody looks at.
+pub(super) fn is_replacing(headers: &HeaderMap) -> bool {
+    let replaces = |value: &HeaderValue| {
+        let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"multipart/x-mixed-replace")
+    };
+    headers.get_all(header::CONTENT_TYPE).iter().any(replaces)
+}
+
+/// Some servers write addresses as they are read.
+fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
+}
+
+/// When and where an answer sends a visitor on by itself, as in `5; url=/next`.
+fn refresh(told: &str, place: &Place, path: &str) -> Option<HeaderValue> {
+    let (seconds, rest) = told.split_once([';', ',']).unwrap_or((told, ""));
+    let (seconds, rest) = (seconds.trim(), rest.trim());
+    if seconds.is_empty() || !seconds.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let named = rest.get(..3).filter(|name| name.eq_ignore_ascii_case("url")).and_then(|_| rest.get(3..));
+    let target = named.and_then(|rest| rest.trim_start().strip_prefix('=')).unwrap_or(rest);
+    let target = target.trim().trim_matches(['"', '\'']);
+    if target.is_empty() {
+        return HeaderValue::from_str(seconds).ok();
+    }
+    HeaderValue::from_str(&format!("{seconds}; url={}", location(target, place, path)?)).ok()
 }
 
 /// Where an answer sends a visitor: below the port's prefix, or to another host. `None`: nowhere that can be read.
@@ -78,7 +133,7 @@ fn location(told: &str, place: &Place, path: &str) -> Option<String> {
     let here = same(&meant) == same(&base)
         || (meant.scheme() == "http" && meant.host_str() == base.host_str() && meant.port() == base.port());
     if !here || !matches!(meant.scheme(), "http" | "https") {
-        return Some(told.to_owned());
+        return Some(if told.is_ascii() { told.to_owned() } else { meant.into() });
     }
     let rest = &meant[url::Position::BeforePath..];
     let path = within(rest, place);
@@ -175,6 +230,10 @@ mod tests {
             for name in DROPPED {
                 assert_eq!(told(host_form, &[(name, "x")]).len(), plain, "{name}");
             }
+            // Where a name is shared with other leases', no password is asked for at all: a browser would show it to all of them.
+            for name in DROPPED_BY_PATH.into_iter().chain(["attribution-reporting-register-source"]) {
+                assert_eq!(told(host_form, &[(name, "x")]).len(), plain + usize::from(host_form), "{name}");
+            }
             let headers = told(host_form, &[("connection", "x-own, close"), ("x-own", "1"), ("x-kept", "1")]);
             assert_eq!(headers.len(), plain + 1, "{headers:?}");
         }
@@ -225,8 +284,33 @@ mod tests {
         ] {
             assert_eq!(at(false, location), kept, "{location}");
         }
+        assert_eq!(at(false, "/caf\u{e9}"), "/s/x/web/caf%C3%A9");
+        assert_eq!(at(false, "https://elsewhere.example/\u{e9}"), "https://elsewhere.example/%C3%A9");
         assert_eq!(at(true, "/a"), "/a");
         assert_eq!(at(true, "/.//evil.example/"), "https://node:8443//evil.example/");
+    }
+
+    #[test]
+    fn threat_13_a_page_that_sends_its_visitor_on_by_itself_stays_below_the_prefix() {
+        let at = |told_it: &str| all(&told(false, &[("refresh", told_it)]), "refresh").join("");
+        for (refresh, kept) in [
+            ("5", "5"),
+            ("0; url=/v1/health", "0; url=/s/x/web/v1/health"),
+            ("0;URL = 'next'", "0; url=/s/x/web/dir/next"),
+            ("1.5, /next", "1.5; url=/s/x/web/next"),
+            ("0; url=//elsewhere.example/", "0; url=//elsewhere.example/"),
+            ("x; url=/next", ""),
+        ] {
+            assert_eq!(at(refresh), kept, "{refresh}");
+        }
+        assert_eq!(all(&told(true, &[("refresh", "0; url=/a")]), "refresh"), ["0; url=/a"]);
+    }
+
+    #[test]
+    fn threat_13_pages_that_replace_each_other_are_known_by_their_kind() {
+        let is = |kind: &str| is_replacing(&told(true, &[("content-type", kind)]));
+        assert!(is("multipart/x-mixed-replace; boundary=x") && is(" Multipart/X-Mixed-Replace"));
+        assert!(!is("multipart/form-data; boundary=x") && !is("text/html"));
     }
 
     proptest::proptest! {
