@@ -148,6 +148,15 @@ impl LeaseBoard {
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(record.lease, entry);
     }
 
+    /// Shows who may visit a lease's ports, of which nothing else is known yet: after a start its visitors hear that it does not run
+    /// at this moment, not that there is nothing.
+    pub async fn show_doors(&self, lease: &Pubkey) {
+        // A damaged manifest is the worker's to report.
+        if let Some(manifest) = self.worker.manifest(lease).await.ok().flatten() {
+            self.doors.show(lease, &manifest.ports, &self.state.lease(lease));
+        }
+    }
+
     /// Takes a lease that was pruned off the board.
     pub fn remove(&self, lease: &Pubkey) {
         self.doors.remove(lease);

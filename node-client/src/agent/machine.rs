@@ -6,6 +6,7 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use super::{NodeConfig, NodeError};
+use crate::api::Names;
 use crate::tls::Identity;
 
 /// The machine of `config`'s provider that this node is, registered as the node stands.
@@ -62,6 +63,12 @@ pub(super) fn check(config: &NodeConfig, identity: &Identity, machine: &Provider
         return Err(NodeError::OtherCertificate { machine: named, recorded, own });
     }
     let recorded = machine.endpoint.clone();
+    if let Some(names) = config.public.as_ref().map(|public| public.names())
+        && takes(&names, &recorded)
+    {
+        let domain = names.domain().to_owned();
+        return Err(NodeError::OwnNameIsPublic { machine: named, recorded, domain });
+    }
     match &config.public_url {
         // That address is forwarded to this node, whatever its port.
         Some(url) if recorded.trim_end_matches('/') == url.trim_end_matches('/') => Ok(()),
@@ -73,6 +80,12 @@ pub(super) fn check(config: &NodeConfig, identity: &Identity, machine: &Provider
             if same { Ok(()) } else { Err(NodeError::OtherEndpoint { machine: named, recorded, port }) }
         }
     }
+}
+
+/// Whether what is for the node itself would go to a job's port.
+fn takes(names: &Names, endpoint: &str) -> bool {
+    let url = url::Url::parse(endpoint).ok();
+    url.as_ref().and_then(url::Url::host_str).is_some_and(|host| names.label_of(host).is_some())
 }
 
 /// A machine, in an error's words.
@@ -127,6 +140,19 @@ mod tests {
             machine(MachineNumber::Further(1), 11, false),
             machine(MachineNumber::Further(2), 12, true),
         ]
+    }
+
+    #[test]
+    fn a_node_is_not_named_below_the_domain_of_its_public_ports() {
+        let names = Names::new("jobs.example.com").unwrap();
+        for taken in
+            ["https://gpu.jobs.example.com:8443", "https://GPU.Jobs.example.com", "https://a.b.jobs.example.com./"]
+        {
+            assert!(takes(&names, taken), "{taken}");
+        }
+        for free in ["https://jobs.example.com", "https://gpu.example.com:8443", "https://10.0.0.1:8443"] {
+            assert!(!takes(&names, free), "{free}");
+        }
     }
 
     #[test]

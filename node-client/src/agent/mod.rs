@@ -191,6 +191,18 @@ pub enum NodeError {
         /// What the operator says.
         url: String,
     },
+    /// The names of public ports take the node's own.
+    #[error(
+        "{machine} says {recorded}, which is a name below {domain}: every one of those would lead to a job's port, and none to this node; give --public-domain a domain that the node's own name is not below"
+    )]
+    OwnNameIsPublic {
+        /// The machine.
+        machine: Named,
+        /// What it says.
+        recorded: String,
+        /// The domain of public ports.
+        domain: String,
+    },
     /// The node key has nothing to pay with.
     #[error(
         "node key {key} has {lamports} lamports; transactions and the offer's rent need about {needed}: send it some SOL"
@@ -289,6 +301,9 @@ pub async fn run(
     let keyring = Keyring::new(Arc::clone(&config.node_key) as _);
     let board = LeaseBoard::new(state.clone(), logs, worker.clone(), Arc::clone(&arrivals), keyring);
     let board = Arc::new(board.with_stats(stats.clone()));
+    for record in store.all()? {
+        board.show_doors(&record.lease).await;
+    }
     let sampler = Sampler::new(stats, Arc::clone(&board), Arc::clone(&driver), config.gpu.clone(), clock.clone());
     let api = ApiServer::start(
         config.listen,
