@@ -65,14 +65,17 @@ impl Buyer {
         Ok((lease, node))
     }
 
-    /// The ports of a job's lease, and who may visit them.
+    /// The ports of a job's lease, or the one that `port` names, and who may visit them.
     ///
     /// # Errors
     /// As [`Buyer::expose`].
-    pub async fn exposed(&self, job: &Pubkey) -> Result<ExposedPorts, CliError> {
+    pub async fn exposed(&self, job: &Pubkey, port: Option<&str>) -> Result<ExposedPorts, CliError> {
         let (LeaseAt { lease, .. }, node) = self.leased(job).await?;
-        let status = patiently(|| node.status(&lease)).await?;
-        let ports = status.ports.into_iter().map(|port| Exposed::new(port, node.endpoint(), None)).collect();
+        let mut known = patiently(|| node.status(&lease)).await?.ports;
+        if let Some(port) = port {
+            known = vec![find(job, port, &known)?.clone()];
+        }
+        let ports = known.into_iter().map(|port| Exposed::new(port, node.endpoint(), None)).collect();
         Ok(ExposedPorts { job: *job, lease, ports })
     }
 
@@ -85,14 +88,16 @@ impl Buyer {
     pub async fn expose(&self, job: &Pubkey, port: &str, public: Public) -> Result<ExposedPorts, CliError> {
         let (LeaseAt { lease, .. }, node) = self.leased(job).await?;
         let known = patiently(|| node.status(&lease)).await?.ports;
-        let found = known.iter().find(|known| known.name == port || known.port.to_string() == port);
-        let Some(number) = found.map(|known| known.port) else {
-            return Err(CliError::Usage(not_named(job, port, &known)));
-        };
+        let number = find(job, port, &known)?.port;
         let token = (public == Public::Token).then(Token::random);
         let told = patiently(|| node.expose(&lease, number, public, token.as_ref())).await?;
         Ok(ExposedPorts { job: *job, lease, ports: vec![Exposed::new(told, node.endpoint(), token.as_ref())] })
     }
+}
+
+fn find<'p>(job: &Pubkey, port: &str, known: &'p [PublicPort]) -> Result<&'p PublicPort, CliError> {
+    let found = known.iter().find(|known| known.name == port || known.port.to_string() == port);
+    found.ok_or_else(|| CliError::Usage(not_named(job, port, known)))
 }
 
 fn not_named(job: &Pubkey, port: &str, known: &[PublicPort]) -> String {
@@ -143,5 +148,9 @@ mod tests {
         let job = Pubkey::default();
         assert!(not_named(&job, "8080", &[port(None)]).ends_with("does not name port 8080; it names web (80)"));
         assert!(not_named(&job, "8080", &[]).contains("under ports"));
+        for by in ["web", "80"] {
+            assert_eq!(find(&job, by, &[port(None)]).unwrap().port, 80);
+        }
+        assert!(matches!(find(&job, "8080", &[port(None)]), Err(CliError::Usage(_))));
     }
 }

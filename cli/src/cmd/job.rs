@@ -238,11 +238,13 @@ pub enum Job {
         wait: humantime::Duration,
     },
     /// Give ports of a job's container a public address at the node, for everybody or for who has the token, or close them again.
-    /// Without a port: show all of them. It can be done as soon as the node has the manifest, and until the lease ends.
-    #[command(after_help = "Examples:\n  gridlease job expose last\n  gridlease job expose last web --token\n  \
+    /// With none of the three flags nothing is changed: the port is shown, or without one all of them. It can be done as soon as the node has the manifest, and until the lease ends.
+    #[command(
+        after_help = "Examples:\n  gridlease job expose last\n  gridlease job expose last web\n  gridlease job expose last web --token\n  \
             gridlease job expose 3Jk… 8080 --open --json\n  gridlease job expose last web --off\n\n\
             A program brings the token as `Authorization: Bearer TOKEN`, or as `X-Gridlease-Token: TOKEN` where the job wants an \
-            authorization of its own; a browser by the link, once. Whatever is changed ends the visits of before.")]
+            authorization of its own; a browser by the link, once. Whatever is changed ends the visits of before."
+    )]
     Expose {
         /// The job's address, or last.
         #[arg(value_name = "JOB", value_parser = which)]
@@ -250,7 +252,7 @@ pub enum Job {
         /// The port's name in the manifest, or its number in the container.
         #[arg(value_name = "PORT")]
         port: Option<String>,
-        /// For who has the token, of which a new one is made and shown once [default].
+        /// For who has the token, of which a new one is made and shown once; one of before opens nothing any more.
         #[arg(long, requires = "port", conflicts_with_all = ["open", "off"])]
         token: bool,
         /// For everybody.
@@ -428,16 +430,13 @@ pub(super) async fn run(context: &Context, command: Job) -> Result<ExitCode, Cli
         Job::PortForward { job: which, ports, address, wait } => {
             return reach::forward(context, &buyer, job(&which)?, &ports, address, wait.into()).await;
         }
-        Job::Expose { job: which, port, token: _, open, off } => {
-            let public = match (open, off) {
-                (true, _) => Public::Open,
-                (_, true) => Public::Off,
-                _ => Public::Token,
-            };
+        Job::Expose { job: which, port, token, open, off } => {
+            let asked = [(token, Public::Token), (open, Public::Open), (off, Public::Off)];
+            let public = asked.into_iter().find_map(|(asked, public)| asked.then_some(public));
             let job = job(&which)?;
-            let done = match port {
-                Some(port) => buyer.expose(&job, &port, public).await,
-                None => buyer.exposed(&job).await,
+            let done = match (&port, public) {
+                (Some(port), Some(public)) => buyer.expose(&job, port, public).await,
+                (port, _) => buyer.exposed(&job, port.as_deref()).await,
             };
             context.out.report(&done?)
         }

@@ -158,9 +158,12 @@ async fn visited(world: &World, job: &str) {
     let page = format!("{url}index.html");
     let status = async |token: &str| visitor.get(&page).bearer_auth(token).send().await.unwrap().status().as_u16();
     assert_eq!(status("none").await, 404);
-    let port = told(expose(&["80"]).await);
+    let port = told(expose(&["80", "--token"]).await);
     let token = port["token"].as_str().unwrap();
     assert_eq!(port["link"], format!("{url}?gridlease_token={token}"));
+    // What is only looked at stays as it is.
+    let shown = told(expose(&["80"]).await);
+    assert_eq!((&shown["public"], &shown["token"]), (&serde_json::json!("token"), &serde_json::Value::Null));
     assert_eq!((status("none").await, status(token).await), (401, 200));
     told(expose(&["80", "--open"]).await);
     let answer = visitor.get(&page).send().await.unwrap();
