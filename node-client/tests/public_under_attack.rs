@@ -6,7 +6,8 @@ mod visitors;
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::response::AppendHeaders;
 use futures_util::StreamExt as _;
@@ -15,6 +16,7 @@ use gridlease_sdk::node_api::codes;
 use gridlease_sdk::node_api::public::{Public, prefix};
 use reqwest::StatusCode;
 use support::with_bench;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use visitors::{Stage, dump, seen};
 
 const PORTS: &str = "ports: [{ container: 80, name: web, public: open }]\n";
@@ -241,6 +243,79 @@ async fn threat_13_a_thousand_visitors_that_only_hold_their_place_keep_out_neith
             assert_eq!(answer.status(), StatusCode::OK, "{:?}", answer.text().await);
         }
         drop(silent);
+        stage.stop().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_13_visitors_that_take_nothing_over_http2_keep_neither_their_visits_nor_their_connections() {
+    with_bench(|bench| async {
+        let stage = Stage::start(bench, PORTS, IDLE).await;
+        let alive = Arc::new(());
+        let held = Arc::clone(&alive);
+        let endless = move || {
+            let held = Arc::clone(&held);
+            let pieces = futures_util::stream::repeat_with(move || {
+                let _held = &held;
+                Ok::<_, std::io::Error>(vec![b'x'; 4_096])
+            });
+            async { axum::body::Body::from_stream(pieces) }
+        };
+        stage.serve(80, axum::Router::new().fallback(endless)).await;
+        let mut silent = Vec::new();
+        // In all more than the connections that one address may have.
+        for _ in 0..2 {
+            stage.open("web", Public::Open, None).await;
+            for _ in 0..70 {
+                let visitor = stage.visitor().http2_initial_stream_window_size(0).build().unwrap();
+                let answer = visitor.get(stage.url("web")).send().await.unwrap();
+                assert_eq!((answer.status(), answer.version()), (StatusCode::OK, reqwest::Version::HTTP_2));
+                silent.push(answer);
+            }
+            assert!(Arc::strong_count(&alive) >= 72);
+            stage.open("web", Public::Off, None).await;
+            let begun = Instant::now();
+            while Arc::strong_count(&alive) > 2 {
+                assert!(begun.elapsed() < Duration::from_secs(5), "the server still answers visits that have ended");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        drop(silent);
+        stage.stop().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_13_a_server_that_answers_before_it_has_read_and_then_reads_no_more_keeps_no_connection() {
+    with_bench(|bench| async {
+        let stage = Stage::start(bench, PORTS, IDLE).await;
+        let listener = stage.listen(&stage.lease(), 80).await;
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1_024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                kept.push(stream);
+            }
+        });
+        for http in [stage.http(), stage.http(), stage.http1(), stage.http1()] {
+            let answer = http.post(stage.url("web")).body(vec![b'x'; 16 << 20]).send().await.unwrap();
+            assert_eq!((answer.status(), answer.text().await.unwrap().as_str()), (StatusCode::OK, "ok"));
+        }
+        let process = stage.process().await;
+        // Those that are made to port 80 and stand.
+        let open = || {
+            let table = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap();
+            let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            columns.filter(|line| line[2].ends_with(":0050") && line[3] == "01").count()
+        };
+        let begun = Instant::now();
+        while open() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{} connections are left", open());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         stage.stop().await
     })
     .await;

@@ -126,12 +126,20 @@ impl Stage {
 
     /// As after another start of the node's process.
     pub async fn restart(&mut self) {
+        self.restart_before_a_look().await;
+        self.show().await;
+    }
+
+    /// The same at the moment at which its interface is there, and no lease was looked at.
+    pub async fn restart_before_a_look(&mut self) {
         let logs = LogHub::new(self.bench.state.clone(), LogLimits::default());
         let keyring = Keyring::new(Arc::new(Keypair::new()));
         let (state, worker) = (self.bench.state.clone(), self.node.worker.clone());
         self.node.board = Arc::new(LeaseBoard::new(state, logs, worker, Arc::default(), keyring));
+        for record in self.node.store.all().unwrap() {
+            self.node.board.show_doors(&record.lease).await;
+        }
         self.api = serve(&self.bench, &self.node, &self.identity);
-        self.show().await;
     }
 
     pub async fn stop(self) -> Bench {
@@ -167,11 +175,16 @@ impl Stage {
     }
 
     pub fn http1(&self) -> reqwest::Client {
-        self.visitor().http1_only().build().unwrap()
+        self.visitor_of(&[]).build().unwrap()
     }
 
     pub fn visitor(&self) -> reqwest::ClientBuilder {
-        let config = pinned_client_config(self.identity.fingerprint()).unwrap();
+        self.visitor_of(&["h2", "http/1.1"])
+    }
+
+    fn visitor_of(&self, protocols: &[&str]) -> reqwest::ClientBuilder {
+        let mut config = pinned_client_config(self.identity.fingerprint()).unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let none = reqwest::redirect::Policy::none();
         reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().redirect(none)
     }

@@ -30,6 +30,10 @@ pub(super) enum Refusal {
     NotListening,
     /// What the container answers is no HTTP.
     Garbled,
+    /// The container answers with pages one after another, which cannot be confined.
+    Replacing,
+    /// The connection ended before there was an answer.
+    Broken,
     /// The container does not answer.
     Late,
 }
@@ -52,6 +56,12 @@ impl Refusal {
             Self::Greedy => (StatusCode::TOO_MANY_REQUESTS, codes::BUSY, "too many visits from one address at a time"),
             Self::NotListening => (StatusCode::BAD_GATEWAY, codes::NOT_LISTENING, "nothing listens there yet"),
             Self::Garbled => (StatusCode::BAD_GATEWAY, codes::BAD_ANSWER, "it answered with what is no HTTP"),
+            Self::Replacing => (
+                StatusCode::BAD_GATEWAY,
+                codes::BAD_ANSWER,
+                "it answered with multipart/x-mixed-replace, which is handed on at a name of its own only, not below a path",
+            ),
+            Self::Broken => (StatusCode::BAD_GATEWAY, codes::BAD_ANSWER, "it broke off before it answered"),
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, codes::BAD_ANSWER, "it did not answer in time"),
         }
     }

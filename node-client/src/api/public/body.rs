@@ -3,16 +3,17 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body as AnyBody;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::upstream::Used;
 use super::visits::{Pulse, Visit};
@@ -20,6 +21,9 @@ use crate::api::connections::Busy;
 
 /// How long nothing may come of a body that has begun.
 pub(super) const SILENCE: Duration = Duration::from_secs(600);
+
+/// How long what is left of a request is taken after its answer.
+const LINGER: Duration = Duration::from_secs(3);
 
 type Pieces = Poll<Option<Result<Frame<Bytes>, io::Error>>>;
 
@@ -67,7 +71,8 @@ fn guarded(
 #[derive(Debug)]
 pub(super) struct FromVisitor {
     inner: Option<(AnyBody, Pulse)>,
-    sent: Arc<AtomicBool>,
+    /// Ends when the container took all of it.
+    taken: CancellationToken,
     wait: Wait,
 }
 
@@ -76,12 +81,14 @@ impl FromVisitor {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self { inner: Some((body, pulse)), sent: Arc::default(), wait: Wait::default() }
+        Self { inner: Some((body, pulse)), taken: CancellationToken::new(), wait: Wait::default() }
     }
 
     /// None.
     pub fn empty() -> Self {
-        Self { inner: None, sent: Arc::new(AtomicBool::new(true)), wait: Wait::default() }
+        let taken = CancellationToken::new();
+        taken.cancel();
+        Self { inner: None, taken, wait: Wait::default() }
     }
 
     /// Whether there is none.
@@ -89,9 +96,9 @@ impl FromVisitor {
         self.inner.is_none()
     }
 
-    /// Becomes true when all of it was taken.
-    pub fn sent(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.sent)
+    /// Ends when the container took all of it.
+    pub fn taken(&self) -> CancellationToken {
+        self.taken.clone()
     }
 }
 
@@ -100,7 +107,7 @@ impl Body for FromVisitor {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pieces {
-        let Self { inner, sent, wait } = &mut *self;
+        let Self { inner, taken, wait } = &mut *self;
         let Some((body, pulse)) = inner else { return Poll::Ready(None) };
         let polled = guarded(Pin::new(&mut *body).poll_frame(cx), pulse, wait, cx);
         match &polled {
@@ -108,10 +115,10 @@ impl Body for FromVisitor {
                 pulse.sent(frame.data_ref().map_or(0, Bytes::len));
                 // One of a known length is not asked for its end.
                 if body.is_end_stream() {
-                    sent.store(true, Ordering::Release);
+                    taken.cancel();
                 }
             }
-            Poll::Ready(None) => sent.store(true, Ordering::Release),
+            Poll::Ready(None) => taken.cancel(),
             _ => {}
         }
         polled
@@ -126,30 +133,100 @@ impl Body for FromVisitor {
     }
 }
 
-/// The body of a container's answer, with everything that is held until it is complete.
+/// An answer on its way, with everything that is held until it is complete.
+#[derive(Debug)]
+struct Flow {
+    inner: Incoming,
+    used: Option<Used>,
+    /// Whether all of it is here.
+    complete: bool,
+    visit: Visit,
+    /// Held to the end.
+    _busy: Option<Busy>,
+}
+
+impl Flow {
+    fn complete(&mut self) {
+        self.complete = true;
+        if let Some(used) = self.used.take_if(|used| used.is_sent()) {
+            used.complete();
+        }
+    }
+
+    /// Lets a visitor send what is left of a request that was answered before: one that finds its connection closed meanwhile may
+    /// never read the answer.
+    async fn linger(mut self) {
+        let Some(used) = self.used.take() else { return };
+        tokio::select! {
+            () = used.sent() => used.complete(),
+            () = self.visit.ended().cancelled() => {}
+            () = sleep(LINGER) => {}
+        }
+    }
+}
+
+/// Where an answer on its way lies. The end of its visit takes it out, whether anybody asks for its next piece or not: of a visitor
+/// that takes nothing over HTTP/2 nobody does.
+#[derive(Debug)]
+struct Slot {
+    flow: Option<Flow>,
+    /// Who waits for the next piece.
+    waker: Option<Waker>,
+}
+
+/// The body of a container's answer.
 #[derive(Debug)]
 pub(super) struct ToVisitor {
-    inner: Incoming,
+    slot: Arc<Mutex<Slot>>,
     pulse: Pulse,
-    wait: Wait,
-    used: Option<Used>,
-    /// Held to the end.
-    _held: (Visit, Option<Busy>),
+    /// Ends the visit in time.
+    watch: JoinHandle<()>,
+    /// Whether the answer's length is that of this.
+    measured: bool,
 }
 
 impl ToVisitor {
-    pub fn new(inner: Incoming, visit: Visit, busy: Option<Busy>, used: Used) -> Self {
-        let mut body =
-            Self { inner, pulse: visit.pulse(), wait: Wait::default(), used: Some(used), _held: (visit, busy) };
-        body.complete_at_end();
-        body
+    /// `measured`: whether the answer's length is that of its body. One to `HEAD` has none and speaks of another's.
+    pub fn new(inner: Incoming, visit: Visit, busy: Option<Busy>, used: Used, measured: bool) -> Self {
+        let pulse = visit.pulse();
+        let mut flow = Flow { inner, used: Some(used), complete: false, visit, _busy: busy };
+        if flow.inner.is_end_stream() {
+            flow.complete();
+        }
+        let slot = Arc::new(Mutex::new(Slot { flow: Some(flow), waker: None }));
+        let watch = tokio::spawn(watch(Arc::clone(&slot), pulse.clone()));
+        Self { slot, pulse, watch, measured }
     }
+}
 
-    fn complete_at_end(&mut self) {
-        if self.inner.is_end_stream()
-            && let Some(used) = self.used.take()
+async fn watch(slot: Arc<Mutex<Slot>>, pulse: Pulse) {
+    tokio::select! {
+        () = pulse.ended().cancelled() => {}
+        () = pulse.silence(SILENCE) => {}
+    }
+    let (flow, waker) = {
+        let mut slot = locked(&slot);
+        (slot.flow.take(), slot.waker.take())
+    };
+    drop(flow);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for ToVisitor {
+    fn drop(&mut self) {
+        self.watch.abort();
+        // What watches may hold the slot for a moment longer than this.
+        let flow = locked(&self.slot).flow.take();
+        if let Some(flow) = flow.filter(|flow| flow.complete && flow.used.is_some())
+            && let Ok(runtime) = Handle::try_current()
         {
-            used.complete();
+            runtime.spawn(flow.linger());
         }
     }
 }
@@ -158,29 +235,41 @@ impl Body for ToVisitor {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pieces {
-        let this = &mut *self;
-        let polled = guarded(Pin::new(&mut this.inner).poll_frame(cx), &this.pulse, &mut this.wait, cx);
-        match &polled {
-            Poll::Ready(Some(Ok(_))) => {
-                this.pulse.answered();
-                this.complete_at_end();
-            }
-            Poll::Ready(None) => {
-                if let Some(used) = this.used.take() {
-                    used.complete();
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pieces {
+        let mut slot = locked(&self.slot);
+        let Slot { flow, waker } = &mut *slot;
+        let Some(flow) = flow.as_mut().filter(|_| !self.pulse.ended().is_cancelled()) else {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        };
+        match Pin::new(&mut flow.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pulse.answered();
+                if flow.inner.is_end_stream() {
+                    flow.complete();
                 }
+                // Trailers are not handed on: they would come after everything that looks at headers.
+                Poll::Ready(frame.is_data().then_some(Ok(frame)))
             }
-            _ => {}
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(None) => {
+                flow.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        locked(&self.slot).flow.as_ref().is_some_and(|flow| flow.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if !self.measured {
+            return SizeHint::default();
+        }
+        locked(&self.slot).flow.as_ref().map_or_else(SizeHint::default, |flow| flow.inner.size_hint())
     }
 }

@@ -6,7 +6,7 @@
 //! | [`entry`] | whether its visitor may come in |
 //! | [`visits`] | how many there are, and who gives way |
 //! | [`request`], [`response`] | what is handed on of a request and of an answer |
-//! | [`upstream`] | the connections into containers |
+//! | [`upstream`], [`lane`] | the connections into containers |
 //! | [`body`], [`websocket`] | what flows |
 //! | [`answers`] | what a visitor is told where no container answers |
 //! | [`set`] | the buyer's switch |
@@ -14,6 +14,7 @@
 mod answers;
 mod body;
 mod entry;
+mod lane;
 mod names;
 mod place;
 mod request;
@@ -33,6 +34,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use gridlease_sdk::node_api::public::Public;
+use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::Context;
@@ -64,8 +67,12 @@ pub(super) async fn gate(State(context): State<Arc<Context>>, request: Request, 
 /// A page's own links are right only behind a slash.
 fn with_slash(place: &Place, request: &Request) -> Response {
     let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
-    let headers =
-        [(header::LOCATION, format!("{}/{query}", place.prefix)), (header::REFERRER_POLICY, "no-referrer".to_owned())];
+    let headers = [
+        (header::LOCATION, format!("{}/{query}", place.prefix)),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        // A token may stand in it.
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
     (StatusCode::PERMANENT_REDIRECT, headers).into_response()
 }
 
@@ -77,6 +84,7 @@ async fn visit(context: &Context, place: &Place, request: Request) -> Result<Res
     let doors = context.directory.doors(&place.lease).ok_or(Refusal::Nothing)?;
     let door = doors.iter().find(|door| door.name == place.name && !door.public.is_off()).ok_or(Refusal::Nothing)?;
     let websocket = request::is_websocket(&parts);
+    let preflight = entry::is_preflight(&parts);
     if let Some(answer) = entry::enter(door, place, &mut parts, websocket)? {
         return Ok(answer);
     }
@@ -86,31 +94,54 @@ async fn visit(context: &Context, place: &Place, request: Request) -> Result<Res
     // As long as it lasts the connection does not give way to strangers; there are fewer visits than connections.
     let busy = context.connections.of(peer).map(Connection::busy);
     let visitor = parts.extensions.remove::<OnUpgrade>().filter(|_| websocket);
-    let outgoing =
+    let mut outgoing =
         request::outgoing(&parts, place, peer.ip(), websocket).ok_or(Refusal::Unclear("the path is none"))?;
-    let body = if websocket { FromVisitor::empty() } else { FromVisitor::new(body, visit.pulse()) };
+    let body = if websocket || preflight { FromVisitor::empty() } else { FromVisitor::new(body, visit.pulse()) };
+    if !body.is_empty() && body.size_hint().exact().is_none() {
+        // Without, one of a method that has none as a rule would be lost.
+        outgoing.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let sending = context.upstreams.send((place.lease, door.port), &access, outgoing.map(|()| body));
     let pulse = visit.pulse();
-    let (used, mut answer) = tokio::select! {
-        answered = sending => answered?,
-        () = visit.ended().cancelled() => {
-            return Err(if door.changed.is_cancelled() { Refusal::Nothing } else { Refusal::Busy });
-        }
+    let answered = tokio::select! {
+        answered = sending => answered,
         () = pulse.silence(ANSWER) => return Err(Refusal::Late),
+        () = visit.ended().cancelled() => return Err(now(context, place)),
     };
+    let (used, mut answer) = answered.map_err(|refusal| match refusal {
+        // Whether it is over or runs again soon the engine does not know.
+        Refusal::NotYet => upstream::reachable(context.directory.reach(&place.lease)).err().unwrap_or(refusal),
+        other => other,
+    })?;
     let container = hyper::upgrade::on(&mut answer);
     let (mut head, incoming) = answer.into_parts();
+    if place.shares_origin() && response::is_replacing(&head.headers) {
+        return Err(Refusal::Replacing);
+    }
     let turns = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let agreed = turns && request::says_websocket(&head.headers);
     response::incoming(&mut head, place, place.inner(parts.uri.path()));
     if !turns {
-        return Ok(Response::from_parts(head, Body::new(ToVisitor::new(incoming, visit, busy, used))));
+        let told =
+            parts.method != Method::HEAD && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        return Ok(Response::from_parts(head, Body::new(ToVisitor::new(incoming, visit, busy, used, told))));
     }
     let visitor = visitor.filter(|_| agreed).ok_or(Refusal::Garbled)?;
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     tokio::spawn(websocket::carry(visitor, container, visit, busy, used));
     Ok(Response::from_parts(head, Body::empty()))
+}
+
+/// What one hears whose visit was ended before there was an answer: what anybody would who comes now.
+fn now(context: &Context, place: &Place) -> Refusal {
+    let doors = context.directory.doors(&place.lease);
+    let door = doors.iter().flat_map(|doors| doors.iter()).find(|door| door.name == place.name);
+    match door.map_or(Public::Off, |door| door.public) {
+        Public::Off => Refusal::Nothing,
+        // Of another token it is not known whether this visitor has it.
+        Public::Token | Public::Open => Refusal::Busy,
+    }
 }
 
 /// The visitor's address. A connection always has one.

@@ -1,7 +1,6 @@
 //! Connections into the containers of leases, over which visitors' requests go. They are kept for the next request.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +10,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use solana_pubkey::Pubkey;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answers::Refusal;
 use super::body::FromVisitor;
+use super::lane::Lane;
 use crate::api::sessions::{Kind, Session, Sessions};
 use crate::api::{ReachAccess, Reachable};
 use crate::driver::{ContainerId, DriverError};
@@ -31,13 +30,15 @@ const MAX_HEADERS: usize = 128;
 /// How long a connection that has just been used may take to be ready for the next request.
 const READY: Duration = Duration::from_millis(100);
 
-/// Sockets that are made beforehand for one lease.
-const BEFOREHAND: usize = 32;
-/// For a connection over a loopback interface; longer only where the server takes none.
-const CONNECT: Duration = Duration::from_secs(5);
+/// A connection, which ends with this: a server that has answered may still leave a request lie that comes, for ever.
+#[derive(Debug)]
+struct Sender {
+    requests: SendRequest<FromVisitor>,
+    /// Counts the connection, and knows of its container's end.
+    session: Arc<Session>,
+    _cut: DropGuard,
+}
 
-/// What requests are given to, and what counts the connection and knows of its container's end.
-type Sender = (SendRequest<FromVisitor>, Arc<Session>);
 type Key = (Pubkey, u16);
 
 /// The connections that are kept.
@@ -55,16 +56,6 @@ struct Kept {
     ports: HashMap<Key, Vec<Idle>>,
 }
 
-/// The way into a lease's container, as long as it is used.
-#[derive(Debug)]
-struct Lane {
-    container: ContainerId,
-    session: Arc<Session>,
-    /// Sockets in the container's network that are not connected yet.
-    sockets: tokio::sync::Mutex<Vec<TcpSocket>>,
-    used: Mutex<Instant>,
-}
-
 #[derive(Debug)]
 struct Idle {
     sender: Sender,
@@ -72,15 +63,15 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection that a request went over, and is to be kept once its answer is complete.
+/// A connection that a request went over. It is kept once its answer is complete, and cut off where this is dropped before.
 #[derive(Debug)]
 pub(super) struct Used {
     upstreams: Arc<Upstreams>,
     key: Key,
     container: ContainerId,
     sender: Sender,
-    /// Whether the whole request went over it.
-    sent: Arc<AtomicBool>,
+    /// Ends when the whole request went over it.
+    taken: CancellationToken,
 }
 
 impl Upstreams {
@@ -99,37 +90,35 @@ impl Upstreams {
         access: &ReachAccess,
         request: Request<FromVisitor>,
     ) -> Result<(Used, Response<Incoming>), Refusal> {
-        let sent = request.body().sent();
+        let taken = request.body().taken();
         let used = |sender| Used {
             upstreams: Arc::clone(self),
             key,
             container: access.container.clone(),
             sender,
-            sent: Arc::clone(&sent),
+            taken: taken.clone(),
         };
         let mut request = request;
         if let Some(mut sender) = self.take(key, &access.container).await {
             // A server may close a connection at the moment at which it is used again. What has not been sent is sent over a new
             // one; so is what may be sent twice.
             let spare = may_be_sent_twice(&request).then(|| copy(&request));
-            match sender.0.try_send_request(request).await {
+            match sender.requests.try_send_request(request).await {
                 Ok(response) => return Ok((used(sender), response)),
                 Err(mut failed) => {
                     let unsent = failed.take_message();
-                    let unheard = failed.error().is_incomplete_message()
-                        || failed.error().is_canceled()
-                        || failed.error().is_closed();
-                    request = unsent.or(spare.filter(|_| unheard)).ok_or(Refusal::Garbled)?;
+                    let error = failed.into_error();
+                    request = unsent.or(spare.filter(|_| is_closed(&error))).ok_or_else(|| sender.refusal(&error))?;
                     self.forget(|of| *of == key);
                 }
             }
         }
         let mut sender = self.connect(key, access).await?;
-        match sender.0.try_send_request(request).await {
+        match sender.requests.try_send_request(request).await {
             Ok(response) => Ok((used(sender), response)),
             Err(failed) => {
                 tracing::debug!(lease = %key.0, port = key.1, error = %failed.error(), "a container's answer cannot be read");
-                Err(Refusal::Garbled)
+                Err(sender.refusal(failed.error()))
             }
         }
     }
@@ -143,11 +132,11 @@ impl Upstreams {
                 kept.total -= 1;
                 idle
             };
-            if idle.container != *container || idle.sender.0.is_closed() || idle.since.elapsed() > KEPT {
+            if idle.container != *container || idle.sender.requests.is_closed() || idle.since.elapsed() > KEPT {
                 continue;
             }
-            if idle.sender.0.is_ready()
-                || matches!(tokio::time::timeout(READY, idle.sender.0.ready()).await, Ok(Ok(())))
+            if idle.sender.requests.is_ready()
+                || matches!(tokio::time::timeout(READY, idle.sender.requests.ready()).await, Ok(Ok(())))
             {
                 return Some(idle.sender);
             }
@@ -168,7 +157,7 @@ impl Upstreams {
             && lane.container == access.container
             && !lane.session.ended.is_cancelled()
         {
-            *lane.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            lane.touch();
             return Ok(Arc::clone(lane));
         }
         // What is left of one that has ended would keep the watch over it.
@@ -176,12 +165,7 @@ impl Upstreams {
         self.forget(|(of, _)| *of == lease);
         // Only tunnels and programs are ever too many.
         let session = self.sessions.open(lease, Kind::Visit, access).map_err(|_| Refusal::Busy)?;
-        let lane = Arc::new(Lane {
-            container: access.container.clone(),
-            session: Arc::new(session),
-            sockets: tokio::sync::Mutex::default(),
-            used: Mutex::new(Instant::now()),
-        });
+        let lane = Arc::new(Lane::new(access.container.clone(), session));
         lanes.insert(lease, Arc::clone(&lane));
         drop(lanes);
         self.begin_to_sweep();
@@ -193,27 +177,30 @@ impl Upstreams {
         let stream = match lane.connect(port, access).await {
             Ok(stream) => stream,
             Err(DriverError::NotListening { .. }) => return Err(Refusal::NotListening),
+            // It may be about to run again.
             Err(DriverError::NotRunningContainer { .. } | DriverError::NoSuchContainer { .. }) => {
-                return Err(Refusal::Ended);
+                return Err(Refusal::NotYet);
             }
             Err(error) => {
-                tracing::warn!(%lease, %error, "the container cannot be reached");
+                lane.warn(&lease, &error);
                 return Err(Refusal::NotListening);
             }
         };
         let session = Arc::clone(&lane.session);
-        let counted = Arc::clone(&session);
+        let (counted, cut) = (Arc::clone(&session), CancellationToken::new());
         let mut builder = Builder::new();
         builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::Garbled)?;
+        let (requests, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::Garbled)?;
+        let over = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
                 // What a server does with its connections is its own business.
                 _ = connection.with_upgrades() => {}
                 () = counted.ended.cancelled() => {}
+                () = over.cancelled() => {}
             }
         });
-        Ok((sender, session))
+        Ok(Sender { requests, session, _cut: cut.drop_guard() })
     }
 
     fn keep(self: &Arc<Self>, key: Key, idle: Idle) {
@@ -242,12 +229,9 @@ impl Upstreams {
             tokio::time::sleep(KEPT / 4).await;
             let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             let mut kept = self.kept();
-            lanes.retain(|_, lane| {
-                let used = *lane.used.lock().unwrap_or_else(PoisonError::into_inner);
-                !lane.session.ended.is_cancelled() && used.elapsed() <= KEPT
-            });
+            lanes.retain(|_, lane| !lane.session.ended.is_cancelled() && lane.unused() <= KEPT);
             for port in kept.ports.values_mut() {
-                port.retain(|idle| !idle.sender.0.is_closed() && idle.since.elapsed() <= KEPT);
+                port.retain(|idle| !idle.sender.requests.is_closed() && idle.since.elapsed() <= KEPT);
             }
             kept.ports.retain(|_, idle| !idle.is_empty());
             kept.total = kept.ports.values().map(Vec::len).sum();
@@ -260,24 +244,33 @@ impl Upstreams {
     }
 }
 
-impl Lane {
-    /// A connection to a port in the container, to 127.0.0.1, else to ::1.
-    async fn connect(&self, port: u16, access: &ReachAccess) -> Result<TcpStream, DriverError> {
-        let socket = {
-            let mut sockets = self.sockets.lock().await;
-            if sockets.is_empty() {
-                *sockets = access.driver.sockets(&access.container, BEFOREHAND).await?;
-            }
-            sockets.pop()
-        };
-        if let Some(socket) = socket {
-            let connecting = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-            if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT, connecting).await {
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
+/// Whether the server closed the connection before it said anything. With a request in its ears that it did not read it resets it.
+fn is_closed(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_broken(error)
+}
+
+fn is_broken(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset);
         }
-        access.driver.connect(&access.container, port).await
+        source = error.source();
+    }
+    false
+}
+
+impl Sender {
+    /// What a visitor is told that waited for an answer in vain.
+    fn refusal(&self, error: &hyper::Error) -> Refusal {
+        if self.session.ended.is_cancelled() {
+            Refusal::NotYet
+        } else if is_closed(error) {
+            Refusal::Broken
+        } else {
+            Refusal::Garbled
+        }
     }
 }
 
@@ -296,14 +289,24 @@ fn copy(request: &Request<FromVisitor>) -> Request<FromVisitor> {
 impl Used {
     /// Ends with the lease's container.
     pub fn ended(&self) -> &CancellationToken {
-        &self.sender.1.ended
+        &self.sender.session.ended
+    }
+
+    /// Whether the container took the whole request.
+    pub fn is_sent(&self) -> bool {
+        self.taken.is_cancelled()
+    }
+
+    /// Returns when it did.
+    pub async fn sent(&self) {
+        self.taken.cancelled().await;
     }
 
     /// The answer is complete.
     pub fn complete(self) {
-        let Self { upstreams, key, container, sender, sent } = self;
-        // What is left of the request would be taken for the beginning of the next one.
-        if sent.load(Ordering::Acquire) && !sender.0.is_closed() {
+        let Self { upstreams, key, container, sender, taken } = self;
+        // What is left of the request would be taken for the beginning of the next one; it is cut off.
+        if taken.is_cancelled() && !sender.requests.is_closed() {
             upstreams.keep(key, Idle { sender, container, since: Instant::now() });
         }
     }
