@@ -221,7 +221,7 @@ fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 impl Drop for ToVisitor {
     fn drop(&mut self) {
         self.watch.abort();
-        // What watches may hold the slot for a moment longer than this.
+        // The task that watches may hold the slot for a moment longer.
         let flow = locked(&self.slot).flow.take();
         if let Some(flow) = flow.filter(|flow| flow.complete && flow.used.is_some())
             && let Ok(runtime) = Handle::try_current()
