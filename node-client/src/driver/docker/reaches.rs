@@ -18,6 +18,7 @@ const TURN: Duration = Duration::from_secs(5);
 pub(super) struct Reaches {
     all: Arc<Semaphore>,
     shares: Mutex<HashMap<String, Arc<Semaphore>>>,
+    patience: Duration,
 }
 
 /// A turn, as long as this is held.
@@ -29,7 +30,7 @@ pub(super) struct Turn {
 
 impl Default for Reaches {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(ALL)), shares: Mutex::default() }
+        Self { all: Arc::new(Semaphore::new(ALL)), shares: Mutex::default(), patience: TURN }
     }
 }
 
@@ -43,7 +44,7 @@ impl Reaches {
             let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(Turn { _share: share, _all: all })
         };
-        tokio::time::timeout(TURN, turn).await.ok().flatten()
+        tokio::time::timeout(self.patience, turn).await.ok().flatten()
     }
 
     fn share(&self, container: &str) -> Arc<Semaphore> {
@@ -58,9 +59,9 @@ impl Reaches {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn threat_13_connections_that_a_container_does_not_take_keep_no_other_waiting() {
-        let reaches = Reaches::default();
+        let reaches = Reaches { patience: Duration::from_millis(50), ..Reaches::default() };
         let mut held = Vec::new();
         for _ in 0..SHARE {
             held.push(reaches.turn("a").await.unwrap());
