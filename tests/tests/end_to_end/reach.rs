@@ -219,9 +219,10 @@ async fn a_service_that_never_becomes_ready_ends_with_its_probes_last_answer_and
         |event: &JobEvent| matches!(event, JobEvent::NodeStatus { message, .. } if message.contains("with status 404"));
     story.until_told("the probe's answer", waiting).await;
     // Nothing is reached before the meter runs.
-    let early = run(gridlease(&world, &["job", "exec", &job.to_string(), "--", "/busybox", "true"]), "").await;
+    let args = ["job", "exec", &job.to_string(), "--wait", "0s", "--", "/busybox", "true"];
+    let early = run(gridlease(&world, &args), "").await;
     assert_eq!(early.status.code(), Some(5), "{early:?}");
-    assert!(text(&early.stderr).contains("its start is not reported"), "{early:?}");
+    assert!(text(&early.stderr).contains("cannot be reached yet"), "{early:?}");
     world.market.localnet.advance_time(Duration::from_secs(100)).await.unwrap();
     let message = failed(&world, job).await;
     assert!(message.contains("GET /index.html on port 80 was answered with status 404"), "{message}");

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
@@ -87,9 +87,13 @@ impl DockerDriver {
             );
         }
         if !podman && info.live_restore_enabled == Some(false) {
-            tracing::warn!(
-                "jobs end when this engine is restarted, by an update for example; with `\"live-restore\": true` in its daemon.json they outlive it"
-            );
+            // The engine is looked at again and again.
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    "jobs end when this engine is restarted, by an update for example; with `\"live-restore\": true` in its daemon.json they outlive it"
+                );
+            });
         }
         let name = format!("{} {}", if podman { "Podman" } else { "Docker" }, version.version.unwrap_or_default());
         Ok(EngineInfo { name, podman, nvidia_runtime })

@@ -30,6 +30,12 @@ async fn a_model_from_pypi_tells_the_languages_of_a_file_and_then_of_whatever_is
     let post_to = |path: &str, body: Vec<u8>| client.post(format!("{url}{path}")).bearer_auth(&token).body(body);
     let stranger = client.post(format!("{url}classify")).body(texts.clone()).send().await.unwrap();
     assert_eq!(stranger.status(), 401);
+    // The node hears of its own `ready` a moment after the chain has it; until then a visitor is asked to come again.
+    let begun = tokio::time::Instant::now();
+    while client.get(format!("{url}classify")).bearer_auth(&token).send().await.unwrap().status() == 503 {
+        assert!(begun.elapsed() < PATIENCE, "it never opens");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     // More at a time than it has threads.
     let ask = async || {
         let answer = post_to("classify", texts.clone().into_bytes()).send().await.unwrap();
