@@ -221,7 +221,7 @@ async fn a_service_that_never_becomes_ready_ends_with_its_probes_last_answer_and
     // Nothing is reached before the meter runs.
     let args = ["job", "exec", &job.to_string(), "--wait", "0s", "--", "/busybox", "true"];
     let early = run(gridlease(&world, &args), "").await;
-    assert_eq!(early.status.code(), Some(5), "{early:?}");
+    assert_eq!(early.status.code(), Some(3), "{early:?}");
     assert!(text(&early.stderr).contains("cannot be reached yet"), "{early:?}");
     world.market.localnet.advance_time(Duration::from_secs(100)).await.unwrap();
     let message = failed(&world, job).await;
