@@ -32,6 +32,9 @@ const LAST_WORD: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 /// How long what is left is carried over once the container has ended.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long an attached client may leave a piece untaken. While it does, the engine holds up the job's own program, and does not
+/// tell of its end.
+const TOO_SLOW: Duration = Duration::from_secs(5);
 
 type Boxed = Pin<Box<dyn Socket>>;
 type Output = SplitSink<Boxed, Frame>;
@@ -62,7 +65,8 @@ pub(super) async fn serve(socket: Boxed, what: What, access: &ReachAccess, lease
             {
                 tracing::debug!(%lease, %error, "a terminal keeps its size");
             }
-            let closing = run(&mut out, &mut input, stdin, &mut output, control.as_ref(), session).await;
+            let most = matches!(what, What::Own).then_some(TOO_SLOW);
+            let closing = run(&mut out, &mut input, stdin, &mut output, control.as_ref(), (session, most)).await;
             // A program that nobody hears or speaks to any more is not left running.
             if closing.code != close_codes::DONE
                 && closing.code != close_codes::CONTAINER_ENDED
@@ -130,9 +134,9 @@ async fn run(
     stdin: Pin<Box<dyn AsyncWrite + Send>>,
     output: &mut Pieces,
     control: &dyn ExecControl,
-    session: &Session,
+    (session, most): (&Session, Option<Duration>),
 ) -> Closing {
-    let mut tell = pin!(tell(out, output, control));
+    let mut tell = pin!(tell(out, output, control, most));
     let mut hear = pin!(hear(input, stdin, control));
     let over = async {
         session.ended.cancelled().await;
@@ -148,8 +152,8 @@ async fn run(
     }
 }
 
-/// What the program writes, and how it ended.
-async fn tell(out: &mut Output, output: &mut Pieces, control: &dyn ExecControl) -> Closing {
+/// What the program writes, and how it ended. A client that does not take a piece within `most` is let go of.
+async fn tell(out: &mut Output, output: &mut Pieces, control: &dyn ExecControl, most: Option<Duration>) -> Closing {
     let mut begun = false;
     loop {
         let piece = tokio::select! {
@@ -170,8 +174,17 @@ async fn tell(out: &mut Output, output: &mut Pieces, control: &dyn ExecControl) 
                 Err(error) => return Closing::new(close_codes::FAILED, error.for_buyer()),
             }
         }
-        if out.send(Frame::Data(on_channel(stream, &bytes))).await.is_err() {
-            return Closing::lost();
+        let sending = out.send(Frame::Data(on_channel(stream, &bytes)));
+        let sent = match most {
+            Some(most) => timeout(most, sending).await.ok(),
+            None => Some(sending.await),
+        };
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return Closing::lost(),
+            None => {
+                return Closing::new(close_codes::FAILED, "what the program writes was not taken in time; attach again");
+            }
         }
     }
     let told = match last_word(control).await {
