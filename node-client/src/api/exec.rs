@@ -183,7 +183,10 @@ async fn tell(out: &mut Output, output: &mut Pieces, control: &dyn ExecControl, 
             Some(Ok(())) => {}
             Some(Err(_)) => return Closing::lost(),
             None => {
-                return Closing::new(close_codes::FAILED, "what the program writes was not taken in time; attach again");
+                return Closing::new(
+                    close_codes::FAILED,
+                    "what the program writes was not taken in time; attach again",
+                );
             }
         }
     }
