@@ -94,6 +94,32 @@ async fn a_request_that_meets_a_server_as_it_resets_its_connection_is_sent_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_an_upload_and_closes_without_reading_it_is_heard_all_the_same() {
+    const ANSWER: &[u8] = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge";
+    with_bench(|bench| async {
+        let stage = Stage::start(bench, PORTS, IDLE).await;
+        let listener = stage.listen(&stage.lease(), 80).await;
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1_024]).await;
+                let _ = stream.write_all(ANSWER).await;
+                // Gone with the rest of the upload in its ears.
+            }
+        });
+        for http in [stage.http(), stage.http1()] {
+            for _ in 0..20 {
+                let upload = http.post(stage.url("web")).body(vec![b'x'; 2 << 20]);
+                let answer = upload.send().await.unwrap();
+                assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+                assert_eq!(answer.text().await.unwrap(), "large");
+            }
+        }
+        stage.stop().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_visitor_who_waits_hears_why_there_is_no_answer() {
     with_bench(|bench| async {
         let stage = Stage::start(bench, PORTS, IDLE).await;

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use axum::body::Body as AnyBody;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::upstream::Used;
@@ -99,6 +100,18 @@ impl FromVisitor {
     /// Ends when the container took all of it.
     pub fn taken(&self) -> CancellationToken {
         self.taken.clone()
+    }
+}
+
+impl Drop for FromVisitor {
+    /// The container takes no more of it; a visitor that finds its own connection closed while it sends may never read the answer.
+    fn drop(&mut self) {
+        if let Some((body, _)) = self.inner.take().filter(|(body, _)| !body.is_end_stream())
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let mut rest = body.into_data_stream();
+            runtime.spawn(timeout(LINGER, async move { while let Some(Ok(_)) = rest.next().await {} }));
+        }
     }
 }
 

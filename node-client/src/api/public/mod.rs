@@ -16,6 +16,7 @@ mod body;
 mod entry;
 mod lane;
 mod names;
+mod patient;
 mod place;
 mod request;
 mod response;

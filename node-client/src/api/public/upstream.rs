@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::answers::Refusal;
 use super::body::FromVisitor;
 use super::lane::Lane;
+use super::patient::{self, Patient};
 use crate::api::sessions::{Kind, Session, Sessions};
 use crate::api::{ReachAccess, Reachable};
 use crate::driver::{ContainerId, DriverError};
@@ -190,7 +191,8 @@ impl Upstreams {
         let (counted, cut) = (Arc::clone(&session), CancellationToken::new());
         let mut builder = Builder::new();
         builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (requests, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Refusal::Garbled)?;
+        let (requests, connection) =
+            builder.handshake(TokioIo::new(Patient::new(stream))).await.map_err(|_| Refusal::Garbled)?;
         let over = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -250,11 +252,10 @@ fn is_closed(error: &hyper::Error) -> bool {
 }
 
 fn is_broken(error: &hyper::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset);
+            return patient::is_closed(error.kind());
         }
         source = error.source();
     }

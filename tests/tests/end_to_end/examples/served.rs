@@ -50,6 +50,7 @@ async fn a_model_from_pypi_tells_the_languages_of_a_file_and_then_of_whatever_is
         (client.get(format!("{url}classify")).bearer_auth(&token), 405),
         (post_to("other", Vec::new()), 404),
         (post_to("classify", vec![0xff]), 400),
+        (post_to("classify", vec![b'x'; 2 << 20]), 413),
     ] {
         assert_eq!(request.send().await.unwrap().status(), status);
     }
