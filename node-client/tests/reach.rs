@@ -25,7 +25,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 use support::node::Node;
-use support::{Bench, with_bench};
+use support::{Bench, manifest, with_bench};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
@@ -137,15 +137,6 @@ impl Stage {
 fn carried(tunnel: PortTunnel) -> (DuplexStream, JoinHandle<Result<(), NodeError>>) {
     let (near, far) = duplex(64 * 1024);
     (near, tokio::spawn(tunnel.carry(far)))
-}
-
-fn manifest(ports: &str) -> Vec<u8> {
-    let yaml = format!(
-        "version: 1\nname: test\nimage: 127.0.0.1:5000/x@sha256:{}\ncommand: [\"/bin/true\"]\n{ports}\
-         resources: {{ cpu: 1, memory: 1GiB, disk: 1GiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
-        "ab".repeat(32),
-    );
-    gridlease_sdk::manifest::Manifest::from_yaml(&yaml, "job.yaml").unwrap().canonical().unwrap()
 }
 
 const PORTS: &str = "ports: [{ container: 80 }, { container: 9000 }]\n";

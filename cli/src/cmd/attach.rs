@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gridlease_sdk::node_api::client::{ExecEvent, ExecInput, ExecOutput, NodeApi, NodeError};
+use gridlease_sdk::node_api::client::{ExecEvent, ExecInput, NodeApi, NodeError};
 use gridlease_sdk::node_api::pump::PING_EVERY;
 use gridlease_sdk::node_api::reach::AttachStart;
 use solana_pubkey::Pubkey;
 use tokio::sync::mpsc;
 
 use super::Context;
-use super::reach::{Failure, as_exit_code, next, next_size, read_stdin, waits, write_out};
+use super::reach::{Failure, as_exit_code, next, next_size, read_stdin, show, waits};
 use crate::buyer::forward::patiently;
 use crate::buyer::{Buyer, is_between_runs};
 use crate::error::CliError;
@@ -108,20 +108,9 @@ async fn once(
     let mut unread = None;
     let given = if takes { pieces } else { &mut unread };
     tokio::select! {
-        end = show(output) => end,
+        code = show(output) => code.map(End::Exit),
         () = feed(input, given, keys, tty) => Ok(End::Detached),
         () = terminated(), if is_raw => Err(Failure::Local(CliError::Interrupted("the job goes on"))),
-    }
-}
-
-/// What the program writes, byte for byte, to its end.
-async fn show(mut output: ExecOutput) -> Result<End, Failure> {
-    loop {
-        match output.next().await.map_err(Failure::Node)? {
-            ExecEvent::Output(stream, bytes) => write_out(stream, &bytes).await?,
-            ExecEvent::Exit(code) => return Ok(End::Exit(code)),
-            ExecEvent::Attached { .. } => {}
-        }
     }
 }
 

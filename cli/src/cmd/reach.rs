@@ -91,7 +91,7 @@ pub(super) async fn exec(
     };
     drop(raw);
     match done {
-        Ok(code) => Ok(code),
+        Ok(code) => Ok(as_exit_code(code)),
         Err(Failure::Local(error)) => Err(error),
         Err(Failure::Node(NodeError::NotStarted { exit_code, reason })) => {
             context.out.note(&format!("error: {reason}"));
@@ -114,19 +114,19 @@ pub(super) enum Failure {
     Local(CliError),
 }
 
-/// What the program writes, byte for byte, to its end.
-async fn show(mut output: ExecOutput) -> Result<ExitCode, Failure> {
+/// What the program writes, byte for byte, to its end; the code that it ended with.
+pub(super) async fn show(mut output: ExecOutput) -> Result<i64, Failure> {
     loop {
         match output.next().await.map_err(Failure::Node)? {
             ExecEvent::Output(stream, bytes) => write_out(stream, &bytes).await?,
-            ExecEvent::Exit(code) => return Ok(as_exit_code(code)),
+            ExecEvent::Exit(code) => return Ok(code),
             ExecEvent::Attached { .. } => {}
         }
     }
 }
 
 /// Writes what a program wrote to the same stream here.
-pub(super) async fn write_out(stream: LogStream, bytes: &[u8]) -> Result<(), Failure> {
+async fn write_out(stream: LogStream, bytes: &[u8]) -> Result<(), Failure> {
     match stream {
         LogStream::Stdout => write(&mut tokio::io::stdout(), bytes).await,
         LogStream::Stderr => write(&mut tokio::io::stderr(), bytes).await,

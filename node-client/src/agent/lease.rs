@@ -218,12 +218,15 @@ impl LeaseTask {
             Action::Nothing => return Ok(true),
             Action::Do(StageName::Manifest) => {
                 let uri = seen.uri.clone().unwrap_or_default();
-                self.while_wanted(seen, self.worker.fetch_manifest(&record, &uri)).await?;
+                self.until(want_until(&seen.chain), self.worker.fetch_manifest(&record, &uri)).await?;
             }
             Action::Do(StageName::Inputs | StageName::Restore) => {
-                self.while_wanted(seen, async { self.worker.take(&record, &action).await.map(drop) }).await?;
+                self.until(want_until(&seen.chain), self.worker.take(&record, &action)).await?;
             }
-            Action::Do(StageName::Image) => self.until_too_late(seen, self.worker.take(&record, &action)).await?,
+            Action::Do(StageName::Image) => {
+                let too_late = seen.chain.start_deadline.saturating_add(DEADLINE_SLACK_S);
+                self.until(too_late, self.worker.take(&record, &action)).await?;
+            }
             Action::AwaitBuyer { .. } => self.wait(lease, seen, LOOK).await,
             Action::Watch { .. } => {
                 // The end of the container is the news that matters most.
@@ -251,27 +254,10 @@ impl LeaseTask {
         Ok(false)
     }
 
-    /// Carries out what takes somebody else's servers, until the node has to say at the latest that it was not given what it needs.
-    /// What came until then stays.
-    async fn while_wanted(
-        &self,
-        seen: &Seen,
-        step: impl Future<Output = Result<(), WorkError>>,
-    ) -> Result<(), WorkError> {
-        let left = u64::try_from(want_until(&seen.chain).saturating_sub(self.clock.now())).unwrap_or_default();
-        // Where it is late and the chain cannot be asked, it goes on, and looks again at times.
-        let at_most = if left == 0 { LATE } else { Duration::from_secs(left) };
-        tokio::time::timeout(at_most, step).await.unwrap_or(Ok(()))
-    }
-
-    /// Carries out what a stranger's server can draw out, until the start would be too late. What came until then stays.
-    async fn until_too_late(
-        &self,
-        seen: &Seen,
-        step: impl Future<Output = Result<LeaseRecord, WorkError>>,
-    ) -> Result<(), WorkError> {
-        let end = seen.chain.start_deadline.saturating_add(DEADLINE_SLACK_S);
+    /// Carries out what takes somebody else's servers, until this time of the chain. What came until then stays.
+    async fn until<T>(&self, end: i64, step: impl Future<Output = Result<T, WorkError>>) -> Result<(), WorkError> {
         let left = u64::try_from(end.saturating_sub(self.clock.now())).unwrap_or_default();
+        // Where it is late and the chain cannot be asked, it goes on, and looks again at times.
         let at_most = if left == 0 { LATE } else { Duration::from_secs(left) };
         tokio::time::timeout(at_most, step).await.map_or(Ok(()), |done| done.map(drop))
     }

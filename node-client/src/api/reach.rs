@@ -94,13 +94,7 @@ pub(super) async fn run(
     Path(lease): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Asked { lease, caller, access, handshake } = asked(&context, &lease, request).await?;
-    let session = context.sessions.open(lease, Kind::Exec, &access)?;
-    Ok(handshake.answer(move |socket| async move {
-        caller.be_patient();
-        exec::serve(socket, exec::What::Exec, &access, &lease, &session).await;
-        drop((session, caller));
-    }))
+    program(&context, &lease, request, exec::What::Exec).await
 }
 
 /// `GET /v1/leases/{lease}/attach`
@@ -109,12 +103,21 @@ pub(super) async fn attach(
     Path(lease): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Asked { lease, caller, access, handshake } = asked(&context, &lease, request).await?;
-    // One of the programs of the lease's: each holds a connection to the engine.
+    program(&context, &lease, request, exec::What::Own).await
+}
+
+/// A program in the container, over a websocket. The job's own counts among the lease's: each holds a connection to the engine.
+async fn program(
+    context: &Arc<Context>,
+    lease: &str,
+    request: Request,
+    what: exec::What,
+) -> Result<Response, ApiError> {
+    let Asked { lease, caller, access, handshake } = asked(context, lease, request).await?;
     let session = context.sessions.open(lease, Kind::Exec, &access)?;
     Ok(handshake.answer(move |socket| async move {
         caller.be_patient();
-        exec::serve(socket, exec::What::Own, &access, &lease, &session).await;
+        exec::serve(socket, what, &access, &lease, &session).await;
         drop((session, caller));
     }))
 }

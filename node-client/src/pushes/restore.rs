@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::Retryable as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gridlease_sdk::artifact::{
     ArtifactError, Limits, MAX_OBJECT_BYTES, MAX_PUSHED_INDEX_BYTES, OutputFile, PUSHED_INDEX, PushedFile, PushedIndex,
@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use sha2::{Digest as _, Sha256};
 
-use super::store::Bucket;
+use super::store::{Bucket, patience};
 use super::{AT_ONCE, PushError, shut_down};
 use crate::inputs::{Fetcher, chain};
 use crate::state_dir::{LeaseDir, StateDirError, at, make_dir, write_atomically};
@@ -238,14 +238,6 @@ fn keep_only(folder: &Path, wanted: &[PushedFile]) -> Result<BTreeSet<String>, S
 
 async fn remove(part: PathBuf) -> Result<(), PushError> {
     blocking(move || std::fs::remove_file(&part).map_err(at("remove", &part))).await
-}
-
-fn patience() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(15))
-        .with_max_times(4)
-        .with_jitter()
 }
 
 async fn blocking<T: Send + 'static>(

@@ -166,7 +166,8 @@ fn time_for(bytes: u64) -> Duration {
     ANSWER + Duration::from_secs(bytes / SLOWEST)
 }
 
-fn patience() -> ExponentialBuilder {
+/// How often a store is asked again, and after which pauses.
+pub(super) fn patience() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(15))

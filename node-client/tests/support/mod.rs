@@ -274,6 +274,16 @@ impl Bench {
     }
 }
 
+/// The canonical manifest of a job with these ports, which runs nothing.
+pub fn manifest(ports: &str) -> Vec<u8> {
+    let yaml = format!(
+        "version: 1\nname: test\nimage: 127.0.0.1:5000/x@sha256:{}\ncommand: [\"/bin/true\"]\n{ports}\
+         resources: {{ cpu: 1, memory: 1GiB, disk: 1GiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
+        "ab".repeat(32),
+    );
+    gridlease_sdk::manifest::Manifest::from_yaml(&yaml, "job.yaml").unwrap().canonical().unwrap()
+}
+
 /// A manifest as its buyer pushes it, and a lease of made-up keys that was won with it.
 pub fn won(manifest: &Manifest) -> (Vec<u8>, NewLease) {
     let bytes = manifest.canonical().unwrap();

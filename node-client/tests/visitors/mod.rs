@@ -39,8 +39,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::support::Bench;
 use super::support::node::Node;
+use super::support::{Bench, manifest};
 
 /// A node with leases whose containers run, its interface, and who may ask.
 pub struct Stage {
@@ -400,13 +400,4 @@ pub fn browser(request: RequestBuilder) -> RequestBuilder {
 pub async fn seen(response: Response) -> (StatusCode, String) {
     let status = response.status();
     (status, response.json::<ErrorBody>().await.unwrap().error.code)
-}
-
-fn manifest(ports: &str) -> Vec<u8> {
-    let yaml = format!(
-        "version: 1\nname: test\nimage: 127.0.0.1:5000/x@sha256:{}\ncommand: [\"/bin/true\"]\n{ports}\
-         resources: {{ cpu: 1, memory: 1GiB, disk: 1GiB }}\nprice: {{ max: 1.00 }}\nduration: {{ max: 1h }}\n",
-        "ab".repeat(32),
-    );
-    gridlease_sdk::manifest::Manifest::from_yaml(&yaml, "job.yaml").unwrap().canonical().unwrap()
 }

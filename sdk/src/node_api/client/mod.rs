@@ -177,17 +177,7 @@ impl NodeApi {
     /// [`NodeError`].
     pub async fn push_manifest(&self, job: &Pubkey, canonical: &[u8]) -> Result<(), NodeError> {
         let path = paths::manifest(job);
-        let hash = Sha256::digest(canonical).into();
-        let body = Bytes::copy_from_slice(canonical);
-        self.retrying(|| async {
-            let request = self
-                .signed(Method::PUT, &path, hash)?
-                .header("content-type", "application/json")
-                .timeout(ANSWER_TIMEOUT)
-                .body(body.clone());
-            self.dispatch(request).await.map(drop)
-        })
-        .await
+        self.put(&path, "application/json", Bytes::copy_from_slice(canonical), async |_| Ok(())).await
     }
 
     /// How a lease is doing on the node.
@@ -249,6 +239,26 @@ impl NodeApi {
             let request = self.signed(Method::GET, path, empty_body_hash())?.timeout(ANSWER_TIMEOUT);
             let response = self.dispatch(request).await?;
             self.json(&format!("GET {path}"), response, limit).await
+        })
+        .await
+    }
+
+    /// Hands over a small body, and reads the answer.
+    async fn put<T>(
+        &self,
+        path: &str,
+        kind: &'static str,
+        body: Bytes,
+        read: impl AsyncFn(Response) -> Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
+        let hash = Sha256::digest(&body).into();
+        self.retrying(|| async {
+            let request = self
+                .signed(Method::PUT, path, hash)?
+                .header("content-type", kind)
+                .timeout(ANSWER_TIMEOUT)
+                .body(body.clone());
+            read(self.dispatch(request).await?).await
         })
         .await
     }

@@ -1,11 +1,9 @@
 //! Opening and closing a lease's ports to the public.
 
-use super::{ANSWER_TIMEOUT, NodeApi, NodeError, SMALL_ANSWER};
+use super::{NodeApi, NodeError, SMALL_ANSWER};
 use crate::node_api::paths;
 use crate::node_api::public::{Expose, Public, PublicPort, Token};
 use bytes::Bytes;
-use reqwest::Method;
-use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 
 impl NodeApi {
@@ -25,16 +23,8 @@ impl NodeApi {
         let path = paths::public(lease, port);
         let bad = |e: serde_json::Error| NodeError::BadAnswer { request: path.clone(), reason: e.to_string() };
         let body = Bytes::from(serde_json::to_vec(&asked).map_err(bad)?);
-        let hash = Sha256::digest(&body).into();
-        self.retrying(|| async {
-            let request = self
-                .signed(Method::PUT, &path, hash)?
-                .header("content-type", "application/json")
-                .timeout(ANSWER_TIMEOUT)
-                .body(body.clone());
-            self.json(&format!("PUT {path}"), self.dispatch(request).await?, SMALL_ANSWER).await
-        })
-        .await
+        let name = format!("PUT {path}");
+        self.put(&path, "application/json", body, async |answer| self.json(&name, answer, SMALL_ANSWER).await).await
     }
 
     /// The node's endpoint, without a slash at its end.

@@ -1,11 +1,9 @@
 //! Handing over secrets.
 
-use super::{ANSWER_TIMEOUT, NodeApi, NodeError, SMALL_ANSWER};
+use super::{NodeApi, NodeError, SMALL_ANSWER};
 use crate::node_api::paths;
 use crate::node_api::secrets::{LeaseKey, Secrets};
 use bytes::Bytes;
-use reqwest::Method;
-use sha2::{Digest as _, Sha256};
 use solana_pubkey::Pubkey;
 
 impl NodeApi {
@@ -18,15 +16,6 @@ impl NodeApi {
         let key: LeaseKey = self.get(&paths::key(lease), SMALL_ANSWER).await?;
         let sealed = Bytes::from(key.seal(lease, node, secrets)?);
         let path = paths::secrets(lease);
-        let hash = Sha256::digest(&sealed).into();
-        self.retrying(|| async {
-            let request = self
-                .signed(Method::PUT, &path, hash)?
-                .header("content-type", "application/octet-stream")
-                .timeout(ANSWER_TIMEOUT)
-                .body(sealed.clone());
-            self.dispatch(request).await.map(drop)
-        })
-        .await
+        self.put(&path, "application/octet-stream", sealed, async |_| Ok(())).await
     }
 }
